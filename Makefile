@@ -1,0 +1,57 @@
+# `make run` needs Python 3.11 or newer and nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lock clean-venv
+SHELL := /bin/sh
+
+PORT ?= 8000
+HOST ?= 127.0.0.1
+VENV := .venv
+PY := $(VENV)/bin/python
+# pip keeps quiet unless something is wrong, so that the one line that matters stays in sight.
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+
+help:
+	@echo "make run  [PORT=8000]       the whole service on this machine"
+	@echo "make demo [FILE=recording]  one recording through the API, with its subtitles in var/demo/"
+	@echo "make test                   everything that must hold"
+
+run: $(VENV)/base
+	@exec $(PY) manage.py up --host $(HOST) --port $(PORT)
+
+demo: $(VENV)/base
+	@exec $(PY) manage.py demo $(if $(FILE),"$(FILE)")
+
+test: $(VENV)/test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy .
+	$(VENV)/bin/lint-imports
+	$(PY) manage.py makemigrations --check --dry-run
+	SITE_URL=https://transcodio.example SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_hex(40))') \
+		$(PY) manage.py check --deploy --fail-level WARNING
+	$(PY) -m pytest
+
+# Writes the locked versions anew from pyproject.toml. The build of torch is the machine's choice.
+LOCK := $(VENV)/bin/pip-compile --quiet --upgrade --strip-extras --no-header --no-annotate --allow-unsafe \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+lock: $(VENV)/test
+	$(PIP) pip-tools
+	$(LOCK) -o requirements/base.txt pyproject.toml
+	$(LOCK) --extra test -c requirements/base.txt -o requirements/test.txt pyproject.toml
+	sed -i.bak 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/test.txt && rm requirements/test.txt.bak
+
+$(VENV)/base: requirements/base.txt
+	@python=; for candidate in python3 python3.13 python3.12 python3.11; do \
+		if $$candidate -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then python=$$candidate; break; fi; done; \
+	if [ -z "$$python" ]; then \
+		echo "Transcodio needs Python 3.11 or newer with its venv module; found: $$(python3 --version 2>&1)." >&2; \
+		exit 1; fi; \
+	[ -x $(PY) ] || { echo "Installing Transcodio into $(VENV) (a minute or two, the first time only) ..."; \
+		$$python -m venv $(VENV); }
+	@$(PIP) -r requirements/base.txt
+	@touch $@
+
+$(VENV)/test: $(VENV)/base requirements/test.txt
+	@$(PIP) -r requirements/test.txt
+	@touch $@

@@ -1,0 +1,49 @@
+#!/usr/bin/env python
+"""Django's command line, with the embedded servers up for as long as the command runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+# These need no database, so they do not wait for one.
+WITHOUT_SERVERS = {"help", "version", "collectstatic", "check", "--help", "--version"}
+
+
+def main() -> None:
+    """Runs one management command."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
+    from django.core.management import execute_from_command_line
+
+    if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_SERVERS:
+        execute_from_command_line(sys.argv)
+        return
+    # A command that is told to end still stops the servers that it started.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+    from transcodio_site.embedded import EmbeddedError, servers
+
+    try:
+        with servers(**_wanted()):
+            execute_from_command_line(sys.argv)
+    except EmbeddedError as error:
+        sys.exit(f"Transcodio cannot start: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _wanted() -> dict[str, Any]:
+    """Which servers the settings ask for, and where. The settings make the data folder."""
+    from django.conf import settings
+
+    try:
+        return settings.EMBEDDED_SERVERS
+    except OSError as error:
+        sys.exit(f"Transcodio cannot start: {error.filename}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()
