@@ -1,0 +1,16 @@
+"""What the engines read from the environment. Knows nothing of Django."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+WHISPER_MODEL = os.environ.get("WHISPER_MODEL", "base")
+WHISPER_BATCH_SIZE = int(os.environ.get("WHISPER_BATCH_SIZE", "8"))
+WHISPER_THREADS = int(os.environ.get("WHISPER_THREADS", "0"))  # 0: as many as there are cores
+
+
+def models_dir() -> Path:
+    """Where weights are put together once: `models/` in the data folder."""
+    root = os.environ.get("VAR_DIR") or Path(__file__).resolve().parent.parent / "var"
+    return Path(root) / "models"

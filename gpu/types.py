@@ -1,0 +1,135 @@
+"""What every engine speaks: audio in, words with times out, and how it can go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class EngineError(Exception):
+    """The engine could not do its work.
+
+    `code` is for programs, `sentence` for the person who uploaded; the exception's own text is for
+    the operator's log.
+    """
+
+    code = "engine_failed"
+    sentence = "The recording could not be transcribed. Please try again."
+
+
+class EngineUnavailable(EngineError):
+    """The engine cannot be used at all just now: no weights, no account, not reachable."""
+
+    code = "engine_unavailable"
+    sentence = "Speech recognition is not available at the moment. Please try again later."
+
+
+class UnsupportedLanguage(EngineError):
+    """This engine does not know the language that was asked for."""
+
+    code = "unsupported_language"
+    sentence = "This language is not supported by the speech engine. Choose another one."
+
+
+class Cancelled(EngineError):
+    """The caller asked to stop."""
+
+    code = "cancelled"
+    sentence = "The transcription was cancelled."
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of speech, in seconds from the start of the recording."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """A recording ready for an engine: a mono 24 kHz 16-bit WAV file and where speech lies in it."""
+
+    path: Path
+    duration: float
+    spans: tuple[Span, ...]
+    language: str | None = None
+
+    def after(self, position: float) -> Audio:
+        """The same recording with all speech before `position` (seconds) taken away."""
+        spans = tuple(Span(max(s.start, position), s.end) for s in self.spans if s.end > position)
+        return Audio(self.path, self.duration, spans, self.language)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word with its times in seconds; `text` carries no surrounding space.
+
+    `glued` words follow the one before them without a space, as in Chinese or Japanese.
+    """
+
+    start: float
+    end: float
+    text: str
+    glued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A sentence or so: what a reader takes in at once. Its times are those of its words."""
+
+    words: tuple[Word, ...]
+
+    @property
+    def start(self) -> float:
+        """Seconds."""
+        return self.words[0].start
+
+    @property
+    def end(self) -> float:
+        """Seconds."""
+        return self.words[-1].end
+
+    @property
+    def text(self) -> str:
+        """The words, as they are read."""
+        return "".join(word.text if word.glued else f" {word.text}" for word in self.words).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What the engine knows before the first word."""
+
+    language: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The meter: how much audio was decoded, and how long that took (both in seconds)."""
+
+    audio_seconds: float
+    decode_seconds: float
+
+    @property
+    def real_time_factor(self) -> float:
+        """Processing time / audio time: lower is better."""
+        return self.decode_seconds / self.audio_seconds if self.audio_seconds else 0.0
+
+
+EngineEvent = Metadata | Segment | Complete
+
+
+class Engine(Protocol):
+    """Turns audio into words. One instance serves all threads of a process."""
+
+    name: str
+
+    def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
+        """Yields Metadata, then Segments in order of time, then Complete.
+
+        `stopped` is asked often; once true the engine raises Cancelled. Raises EngineError.
+        """
+        ...

@@ -1,0 +1,206 @@
+"""The embedded engine: Whisper on the CPU through faster-whisper (CTranslate2, int8).
+
+Speech is packed into windows of at most 28 s (the model hears 30) and decoded in batches. The
+first batch holds a single window, so that the first words come early; the rest follow in batches
+that keep all cores busy. CTranslate2 queues the batches of all threads first come, first served,
+so a long recording cannot starve a short one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from gpu import config, pcm
+from gpu.segments import segments_of
+from gpu.types import (
+    Audio,
+    Cancelled,
+    Complete,
+    EngineError,
+    EngineEvent,
+    EngineUnavailable,
+    Metadata,
+    Span,
+    UnsupportedLanguage,
+    Word,
+)
+from gpu.weights import whisper_base
+
+log = logging.getLogger(__name__)
+
+RATE = 16_000  # Hz, what the model was trained on
+WINDOW = 28.0  # seconds
+REPETITION = (
+    2.4  # gzip ratio above which the decoder is going round in circles (Whisper's own value)
+)
+NO_SPEECH, UNSURE = 0.6, -1.0  # no-speech probability and mean log probability of an invented text
+
+
+class WhisperEngine:
+    """One model for all threads of the process, loaded when the first recording needs it."""
+
+    name = "whisper"
+
+    def __init__(self, model: str = config.WHISPER_MODEL) -> None:
+        self.model_name = model
+        self._loading = threading.Lock()
+        self._model: Any = None
+
+    def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
+        """See `gpu.types.Engine`."""
+        began = time.monotonic()
+        decoder = _Decoder(self._load(), audio)
+        yield Metadata(decoder.language, f"whisper-{Path(self.model_name).name}")
+        yield from segments_of(_monotonic(chain.from_iterable(decoder.words(stopped))))
+        yield Complete(sum(s.end - s.start for s in audio.spans), time.monotonic() - began)
+
+    def _load(self) -> Any:
+        with self._loading:
+            if self._model is None:
+                self._model = _load_model(self.model_name)
+            return self._model
+
+
+def _load_model(name: str) -> Any:
+    try:
+        from faster_whisper import WhisperModel
+    except ImportError as error:
+        raise EngineUnavailable(f"faster-whisper cannot be loaded: {error}") from error
+    source = str(whisper_base(config.models_dir())) if name == "base" else name
+    try:
+        return WhisperModel(
+            source, device="cpu", compute_type="int8", cpu_threads=config.WHISPER_THREADS
+        )
+    except Exception as error:  # CTranslate2 and the hub raise many kinds
+        raise EngineUnavailable(f"WHISPER_MODEL={name!r} cannot be loaded: {error}") from error
+
+
+class _Decoder:
+    """One recording on its way through the model."""
+
+    def __init__(self, model: Any, audio: Audio) -> None:
+        self.model, self.audio = model, audio
+        self.windows = list(pack(audio.spans))
+        self.language = audio.language or self._detect()
+        if self.language not in model.supported_languages:
+            raise UnsupportedLanguage(f"{self.language!r} is not among the model's languages")
+
+    def words(self, stopped: Callable[[], bool]) -> Iterator[Iterable[Word]]:
+        """The words of window after window."""
+        for batch in batches(self.windows, config.WHISPER_BATCH_SIZE):
+            if stopped():
+                raise Cancelled("stopped between two batches")
+            yield from self._decode(batch)
+
+    def _detect(self) -> str:
+        if not self.windows or not self.model.model.is_multilingual:
+            return "en"
+        language, _, _ = self.model.detect_language(self._samples(self.windows[0]))
+        return str(language)
+
+    def _samples(self, window: Span) -> Any:
+        return pcm.read_at(self.audio.path, window.start, window.end, RATE)
+
+    def _decode(self, batch: list[Span]) -> Iterator[list[Word]]:
+        from faster_whisper import BatchedInferencePipeline
+
+        first, last = batch[0].start, batch[-1].end
+        samples = pcm.read_at(self.audio.path, first, last, RATE)
+        length = len(samples) / RATE  # may fall a sample short of what was asked for
+        clips = [{"start": w.start - first, "end": min(w.end - first, length)} for w in batch]
+        try:
+            # The pipeline keeps a mark of its own between calls: a fresh one is free and thread-safe.
+            texts, _ = BatchedInferencePipeline(self.model).transcribe(
+                samples,
+                clip_timestamps=clips,
+                batch_size=len(batch),
+                language=self.language,
+                word_timestamps=True,
+            )
+            for text in texts:
+                yield self._checked(text, batch, first)
+        except EngineError:
+            raise
+        except Exception as error:  # whatever native code raises must not kill the worker
+            raise EngineError(f"Whisper failed: {error!r}") from error
+
+    def _checked(self, text: Any, batch: list[Span], offset: float) -> list[Word]:
+        """The words of one decoded window, unless the model was making them up."""
+        if text.no_speech_prob > NO_SPEECH and text.avg_logprob < UNSURE:
+            return []
+        if text.compression_ratio <= REPETITION:
+            return list(_words(text.words, offset))
+        window = min(batch, key=lambda w: abs(w.start - (offset + text.seek / 100)))
+        return self._decode_carefully(window)
+
+    def _decode_carefully(self, window: Span) -> list[Word]:
+        """A second look at a window where the batch repeated itself: one at a time, warmer."""
+        log.info("window at %.1f s repeats itself, decoding it again", window.start)
+        texts, _ = self.model.transcribe(
+            self._samples(window),
+            language=self.language,
+            word_timestamps=True,
+            condition_on_previous_text=False,
+            temperature=[0.0, 0.2, 0.4, 0.6, 0.8],
+        )
+        return [
+            word
+            for text in texts
+            if text.compression_ratio <= REPETITION
+            for word in _words(text.words, window.start)
+        ]
+
+
+def _words(words: Iterable[Any], offset: float) -> Iterator[Word]:
+    for word in words:
+        text = word.word.strip()
+        if text:
+            start, end = round(offset + word.start, 3), round(offset + word.end, 3)
+            yield Word(start, end, text, glued=not word.word.startswith(" "))
+
+
+def _monotonic(words: Iterable[Word]) -> Iterator[Word]:
+    """Whisper's times can step back by a frame or two: hold them in order."""
+    now = 0.0
+    for word in words:
+        start = max(now, word.start)
+        now = max(start, word.end)
+        yield Word(start, now, word.text, word.glued)
+
+
+def pack(spans: Iterable[Span]) -> Iterator[Span]:
+    """Joins neighbouring speech into windows of up to WINDOW seconds, so that few passes do it."""
+    window: Span | None = None
+    for span in chain.from_iterable(map(_cut, spans)):
+        if window and span.end - window.start <= WINDOW:
+            window = Span(window.start, span.end)
+        else:
+            if window:
+                yield window
+            window = span
+    if window:
+        yield window
+
+
+def _cut(span: Span) -> Iterator[Span]:
+    """A span longer than the model hears is cut: only speech without any pause comes to this."""
+    start = span.start
+    while span.end - start > WINDOW:
+        yield Span(start, start + WINDOW)
+        start += WINDOW
+    yield Span(start, span.end)
+
+
+def batches(windows: list[Span], size: int) -> Iterator[list[Span]]:
+    """One window first, then four, then `size` at a time."""
+    for step in chain((1, min(4, size)), iter(lambda: size, None)):
+        if not windows:
+            return
+        yield windows[:step]
+        windows = windows[step:]
