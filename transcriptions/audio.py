@@ -1,0 +1,183 @@
+"""Untrusted media into a WAV that engines can trust. FFmpeg does it, in a guarded subprocess.
+
+The guard: a deadline, a whitelist of containers, no protocol but plain files, no more output than
+the longest recording allowed, and a limit on memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import resource
+import shutil
+import subprocess
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import ffmpeg
+import imageio_ffmpeg
+from django.conf import settings
+from django.db.models.fields.files import FieldFile
+
+from gpu import pcm
+
+DEMUXERS = "mp3,wav,w64,mov,mp4,m4a,flac,ogg,matroska,webm"
+MEMORY = 2 << 30  # bytes of address space; decoding audio takes a tenth of it
+SHORTEST = 0.05  # seconds: less than this holds no word
+MISSING = 0.9  # a recording of which less than this share could be read ended early
+
+
+class AudioError(Exception):
+    """The recording cannot be used; `str()` is a sentence for its owner."""
+
+    code = "corrupt_media"
+
+
+class NoAudio(AudioError):
+    """There is a file, and no sound in it."""
+
+    code = "no_audio"
+
+
+class TooLong(AudioError):
+    """Longer than MAX_DURATION_SECONDS."""
+
+    code = "too_long"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A mono 24 kHz 16-bit WAV, its length in seconds, and what is worth knowing about it."""
+
+    path: Path
+    duration: float
+    format: str
+    note: str
+
+
+def prepare(source: Path, folder: Path) -> Prepared:
+    """Converts `source` into `folder`/audio.wav. Raises AudioError."""
+    wav = folder / "audio.wav"
+    report = _convert(source, wav, folder / "ffmpeg.log")
+    duration = _duration(wav)
+    if not re.search(r"Stream #0.*: Audio:", report) and "Input #0" in report:
+        raise NoAudio("There is no sound in this file. Choose a recording with an audio track.")
+    if duration < SHORTEST:
+        raise AudioError(
+            "The file is damaged: no sound could be read from it. Export or record it again."
+        )
+    if duration > settings.MAX_DURATION_SECONDS:
+        raise TooLong(
+            f"The recording is longer than {_spoken(settings.MAX_DURATION_SECONDS)}. "
+            "Split it and send the parts."
+        )
+    return Prepared(wav, duration, _container(report), _note(duration, _declared(report)))
+
+
+def _convert(source: Path, wav: Path, log: Path) -> str:
+    """Runs FFmpeg and returns the beginning of what it said; the WAV tells how far it came."""
+    longest = settings.MAX_DURATION_SECONDS + 1
+    command = (
+        ffmpeg.input(f"file:{source}", protocol_whitelist="file", format_whitelist=DEMUXERS)
+        .output(
+            f"file:{wav}",
+            map="0:a:0",
+            format="wav",
+            acodec="pcm_s16le",
+            ac=1,
+            ar=pcm.RATE,
+            t=longest,
+            map_metadata=-1,
+            fflags="+bitexact",
+        )
+        .global_args("-nostdin", "-hide_banner", "-threads", "1")
+        .overwrite_output()
+        .compile(cmd=ffmpeg_binary())
+    )
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+        )
+        try:
+            _limit(process.pid, file_size=(longest * pcm.RATE * 2) + (16 << 20))
+            process.wait(timeout=120 + settings.MAX_DURATION_SECONDS / 10)
+        except subprocess.TimeoutExpired:
+            raise AudioError(
+                "This file takes too long to decode. Convert it to MP3 or WAV and try again."
+            ) from None
+        finally:
+            process.kill()
+            process.wait()
+    with log.open(encoding="utf-8", errors="replace") as text:
+        return text.read(64_000)
+
+
+def _limit(pid: int, file_size: int) -> None:
+    """Limits from outside: running code between fork and exec is not safe with threads."""
+    if hasattr(resource, "prlimit"):
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_size, file_size))
+
+
+def _duration(wav: Path) -> float:
+    """Seconds of audio in the WAV; 0 if FFmpeg never came to writing it."""
+    try:
+        with wave.open(str(wav), "rb") as reader:
+            # Counted from the file, not the header: FFmpeg may have been stopped before fixing it.
+            return (wav.stat().st_size - 44) / (reader.getframerate() * 2)
+    except (OSError, EOFError, wave.Error):
+        return 0.0
+
+
+def _container(report: str) -> str:
+    found = re.search(r"Input #0, ([\w,]+), from", report)
+    return found.group(1).split(",")[0] if found else ""
+
+
+def _declared(report: str) -> float | None:
+    """The length that the container claims, in seconds."""
+    found = re.search(r"Duration: (\d+):(\d+):(\d+\.\d+)", report)
+    if not found:
+        return None
+    hours, minutes, seconds = found.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def _note(duration: float, declared: float | None) -> str:
+    if declared is None or duration >= declared * MISSING:
+        return ""
+    return (
+        f"The file ends early: only the first {_spoken(duration)} of {_spoken(declared)} "
+        "could be read."
+    )
+
+
+def _spoken(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"
+
+
+@cache
+def ffmpeg_binary() -> str:
+    """The FFmpeg that the wheel brings, or the system's (`IMAGEIO_FFMPEG_EXE` names another)."""
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+@contextlib.contextmanager
+def local_copy(file: FieldFile, folder: Path) -> Iterator[Path]:
+    """A path to the stored file: its own where storage is a disk, else a copy in `folder`."""
+    try:
+        yield Path(file.path)
+        return
+    except NotImplementedError:
+        pass
+    target = folder / Path(file.name or "file").name
+    with file.open("rb") as source, target.open("wb") as out:
+        shutil.copyfileobj(source, out, 1 << 20)
+    yield target

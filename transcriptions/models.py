@@ -1,0 +1,256 @@
+"""The library: recordings, their transcripts, and the states they pass through.
+
+The database is the truth and the queue only a bell. Work on a row belongs to whoever has claimed it
+by a conditional UPDATE that hands out a lease; every later change asks for that lease again, so a
+task that runs twice, late, or after its row has gone changes nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from gpu.types import Audio, Complete, Metadata, Span
+from gpu.types import Segment as SpokenSegment
+
+MAX_ATTEMPTS = 5  # claims of one state: more means that the recording itself kills the worker
+
+
+class LeaseLost(Exception):
+    """The row was deleted, or its lease ran out and somebody else works on it now."""
+
+
+class State(models.TextChoices):
+    """Where a recording stands."""
+
+    QUEUED = "queued", "Waiting"
+    PREPROCESSING = "preprocessing", "Preparing audio"
+    PREPARED = "prepared", "Waiting for speech recognition"
+    TRANSCRIBING = "transcribing", "Transcribing"
+    COMPLETED = "completed", "Completed"
+    FAILED = "failed", "Failed"
+
+
+FINISHED = (State.COMPLETED, State.FAILED)
+WAITING_FOR = {State.PREPROCESSING: State.QUEUED, State.TRANSCRIBING: State.PREPARED}
+
+
+def source_path(transcription: Transcription, filename: str) -> str:
+    """Where an upload is kept. Its own name and extension are never used: content decides."""
+    return f"recordings/{transcription.id}.source"
+
+
+def audio_path(transcription: Transcription, filename: str) -> str:
+    """Where the prepared WAV is kept."""
+    return f"recordings/{transcription.id}.wav"
+
+
+def lease_end() -> datetime:
+    """When a lease that is given or renewed now will run out."""
+    return timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+
+
+class TranscriptionQuerySet(models.QuerySet["Transcription"]):
+    """Questions about recordings that more than one place asks."""
+
+    def claim(self, id: uuid.UUID, state: State) -> Transcription | None:
+        """Takes the row into `state` with a fresh lease, or None if it is not there to be taken:
+        done already, deleted, or in the hands of somebody whose lease still runs."""
+        lease = uuid.uuid4()
+        free = Q(state=WAITING_FOR[state]) | Q(state=state, lease_until__lt=timezone.now())
+        took = self.filter(free, id=id).update(
+            state=state, lease=lease, lease_until=lease_end(), attempts=F("attempts") + 1
+        )
+        return self.get(id=id) if took else None
+
+    def forgotten(self) -> models.QuerySet[Transcription]:
+        """Unfinished rows that nobody works on: their bell was lost, or their worker has died."""
+        return self.exclude(state__in=FINISHED).filter(lease_until__lt=timezone.now())
+
+
+class Transcription(models.Model):
+    """One recording and its way into text. Every change of state is a method here."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="transcriptions"
+    )
+    title = models.CharField(max_length=255)
+    state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
+    created_at = models.DateTimeField(default=timezone.now)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    source = models.FileField(upload_to=source_path, max_length=255)
+    source_bytes = models.PositiveBigIntegerField()
+    audio = models.FileField(upload_to=audio_path, max_length=255, blank=True)
+    format = models.CharField(max_length=40, blank=True)  # FFmpeg's name of the container
+    duration = models.FloatField(null=True, blank=True)  # seconds
+    spans = models.JSONField(default=list)  # speech as [[start, end], ...] in seconds
+    peaks = models.JSONField(default=list)  # loudness along the time line, 0 to 100
+
+    requested_language = models.CharField(max_length=8, blank=True)  # empty: detect it
+    language = models.CharField(max_length=8, blank=True)
+    engine = models.CharField(max_length=20, blank=True)
+    model = models.CharField(max_length=100, blank=True)
+    decode_seconds = models.FloatField(default=0)
+    speech_seconds = models.FloatField(default=0)
+
+    note = models.TextField(blank=True)  # what the owner should know although it worked
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True)
+
+    lease = models.UUIDField(null=True, editable=False)
+    # For a row that waits: when the bell is rung again.
+    lease_until = models.DateTimeField(default=lease_end, editable=False)
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+
+    objects = TranscriptionQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["owner", "-created_at", "-id"], name="library"),
+            models.Index(
+                fields=["lease_until"],
+                name="forgotten",
+                condition=~Q(state__in=[State.COMPLETED, State.FAILED]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing will change any more by itself."""
+        return self.state in FINISHED
+
+    @property
+    def text(self) -> str:
+        """The whole transcript."""
+        return " ".join(segment.text for segment in self.segments.all())
+
+    def to_audio(self, path: Any) -> Audio:
+        """What an engine needs to know about this recording, whose WAV lies at `path`."""
+        spans = tuple(Span(start, end) for start, end in self.spans)
+        language = self.language or self.requested_language or None
+        return Audio(path, self.duration or 0.0, spans, language)
+
+    # --- Changes of state, each one short transaction ------------------------------------------
+
+    def renew(self) -> None:
+        """Keeps the claim. Raises LeaseLost."""
+        self._update(lease_until=lease_end())
+
+    def release(self) -> None:
+        """Gives the claim back unfinished, to be taken up again by whoever hears the bell next."""
+        self._update(lease_until=timezone.now(), attempts=F("attempts") - 1)
+
+    def prepared(
+        self,
+        *,
+        audio: str,
+        format: str,
+        duration: float,
+        spans: Iterable[Span],
+        peaks: list[int],
+        note: str,
+    ) -> None:
+        """The audio is ready for an engine. Raises LeaseLost."""
+        self._update(
+            state=State.PREPARED,
+            audio=audio,
+            format=format,
+            duration=duration,
+            spans=[[s.start, s.end] for s in spans],
+            peaks=peaks,
+            note=note,
+            attempts=0,
+        )
+
+    def started(self, engine: str, metadata: Metadata) -> None:
+        """The engine has looked at the audio. Raises LeaseLost."""
+        self._update(engine=engine, model=metadata.model, language=metadata.language)
+
+    def add_segment(self, spoken: SpokenSegment) -> Segment:
+        """Stores the next segment and renews the lease with it. Raises LeaseLost."""
+        with transaction.atomic():
+            self.renew()  # first: it locks the row, so numbers cannot collide
+            last = self.segments.order_by("-number").values_list("number", flat=True).first()
+            return self.segments.create(
+                number=(last or 0) + 1,
+                start=spoken.start,
+                end=spoken.end,
+                text=spoken.text,
+                words=[
+                    {"start": w.start, "end": w.end, "text": w.text}
+                    | ({"glued": True} if w.glued else {})
+                    for w in spoken.words
+                ],
+            )
+
+    def completed(self, meter: Complete) -> None:
+        """All words are there. Raises LeaseLost."""
+        with transaction.atomic():
+            self.renew()
+            note = self.note
+            if not self.segments.exists():
+                note = f"No speech was found in this recording. {note}".strip()
+            self._update(
+                state=State.COMPLETED,
+                completed_at=timezone.now(),
+                note=note,
+                decode_seconds=F("decode_seconds") + meter.decode_seconds,
+                speech_seconds=F("speech_seconds") + meter.audio_seconds,
+            )
+
+    def failed(self, code: str, message: str) -> None:
+        """It cannot be done, and `message` says why to its owner. Raises LeaseLost."""
+        self._update(
+            state=State.FAILED,
+            completed_at=timezone.now(),
+            error_code=code,
+            error_message=message,
+        )
+
+    def _update(self, **values: Any) -> None:
+        held = type(self).objects.filter(id=self.id, lease=self.lease)
+        if not held.exclude(state__in=FINISHED).update(**values):
+            raise LeaseLost(str(self.id))
+        self.refresh_from_db()
+
+    def remove(self) -> None:
+        """Deletes the row, then its files. Whoever works on it notices at its next step."""
+        files = [f for f in (self.source, self.audio) if f]
+        self.delete()
+        for file in files:
+            file.storage.delete(file.name)
+
+
+class Segment(models.Model):
+    """A sentence or so of a transcript."""
+
+    transcription = models.ForeignKey(
+        Transcription, on_delete=models.CASCADE, related_name="segments"
+    )
+    number = models.PositiveIntegerField()  # 1, 2, 3, ... within its transcription
+    start = models.FloatField()  # seconds
+    end = models.FloatField()
+    text = models.TextField()
+    words = models.JSONField(default=list)  # [{"start", "end", "text"}, ...]
+
+    class Meta:
+        ordering: ClassVar = ["number"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["transcription", "number"], name="segment_number"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text

@@ -1,0 +1,156 @@
+"""The whole story of one recording, from upload to transcript.
+
+Both halves can be run twice, late, or after a crash: they begin by claiming the row, every change
+asks for that claim again, and what is stored already is not done again.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.core.files.base import File
+from django.db import Error as DatabaseError
+
+from gpu.engine import get_engine
+from gpu.types import Cancelled, Complete, EngineError, EngineEvent, Metadata, Segment
+from transcriptions import audio, events, speech
+from transcriptions.claims import Claim, kept
+from transcriptions.models import MAX_ATTEMPTS, LeaseLost, State, Transcription
+from transcriptions.schemas import MetadataEvent, ProgressEvent, ending
+
+log = logging.getLogger(__name__)
+
+
+def preprocess(id: uuid.UUID) -> bool:
+    """First half: the upload becomes audio that engines can read. True if that was done now."""
+    return _claim_and(_prepare, id, State.PREPROCESSING)
+
+
+def transcribe(id: uuid.UUID) -> bool:
+    """Second half: the audio becomes segments. True if that was done now."""
+    return _claim_and(_recognise, id, State.TRANSCRIBING)
+
+
+def _prepare(claim: Claim, folder: Path) -> None:
+    row = claim.row
+    with audio.local_copy(row.source, folder) as source:
+        ready = audio.prepare(source, folder)
+    spans = speech.find_speech(ready.path, ready.duration, claim.check)
+    peaks = speech.find_peaks(ready.path, ready.duration)
+    with _stored(row, ready.path) as name:
+        row.prepared(
+            audio=name,
+            format=ready.format,
+            duration=ready.duration,
+            spans=spans,
+            peaks=peaks,
+            note=ready.note,
+        )
+
+
+def _recognise(claim: Claim, folder: Path) -> None:
+    with audio.local_copy(claim.row.audio, folder) as path:
+        for event in _recognised(claim, path):
+            claim.check()
+            _keep(claim.row, event)
+
+
+def _recognised(claim: Claim, path: Path) -> Iterator[EngineEvent]:
+    """What the engine says about all speech after the last stored segment."""
+    last = claim.row.segments.last()
+    todo = claim.row.to_audio(path).after(last.end if last else 0.0)
+    if todo.spans:
+        yield from get_engine(settings.STT_ENGINE).stream(todo, claim.is_over)
+    else:  # silence: an engine that is asked for words would invent some
+        yield Complete(audio_seconds=0.0, decode_seconds=0.0)
+
+
+def _keep(row: Transcription, event: EngineEvent) -> None:
+    """One short transaction, then one published event."""
+    match event:
+        case Metadata():
+            row.started(settings.STT_ENGINE, event)
+            events.publish(row.id, MetadataEvent.of(row))
+        case Segment():
+            events.publish(row.id, ProgressEvent.of(row.add_segment(event)))
+        case Complete():
+            row.completed(event)
+            events.publish(row.id, ending(row, row.segments.count()))
+
+
+# --- What both halves stand on ------------------------------------------------------------------
+
+
+def _claim_and(work: Callable[[Claim, Path], None], id: uuid.UUID, state: State) -> bool:
+    """Claims the row, does `work` with it, and turns what goes wrong into a sentence for its owner.
+
+    Nothing is written when the row is not ours any more, or when the database itself is away: then
+    the lease runs out and the sweeper rings again.
+    """
+    row = Transcription.objects.claim(id, state)
+    if row is None:
+        return False
+    try:
+        return _attempt(work, row)
+    except LeaseLost:
+        log.info("%s: deleted, or taken over by another worker", id)
+    except DatabaseError:
+        log.exception("%s: the database is away, to be tried again", id)
+    return False
+
+
+def _attempt(work: Callable[[Claim, Path], None], row: Transcription) -> bool:
+    try:
+        if row.attempts > MAX_ATTEMPTS:
+            raise EngineError(f"given up after {MAX_ATTEMPTS} attempts")
+        with kept(row) as claim, _scratch() as folder:
+            work(claim, folder)
+        log.info("%s: %s", row.id, row.state)
+        return True
+    except Cancelled:
+        row.release()
+    except audio.AudioError as error:
+        _fail(row, error.code, str(error))
+    except EngineError as error:
+        log.warning("%s: %s", row.id, error)
+        _fail(row, error.code, error.sentence)
+    except (DatabaseError, LeaseLost):
+        raise
+    except Exception:
+        log.exception("%s: unexpected failure", row.id)
+        _fail(row, "internal_error", "Something went wrong on our side. Please try again.")
+    return False
+
+
+def _fail(row: Transcription, code: str, message: str) -> None:
+    log.info("%s: failed: %s", row.id, message)
+    row.failed(code, message)
+    events.publish(row.id, ending(row, row.segments.count()))
+
+
+@contextmanager
+def _stored(row: Transcription, path: Path) -> Iterator[str]:
+    """Puts the WAV into storage; takes it out again if the row did not want it."""
+    field = row._meta.get_field("audio")
+    storage = row.audio.storage
+    with path.open("rb") as wav:
+        name = storage.save(field.generate_filename(row, ""), File(wav))  # type: ignore[union-attr]
+    try:
+        yield name
+    except BaseException:
+        storage.delete(name)
+        raise
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for temporary files that is gone afterwards, whatever happens."""
+    settings.FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR, prefix="job-") as folder:
+        yield Path(folder)

@@ -1,0 +1,122 @@
+"""The front door: what is checked while the person still waits, and how a recording is taken in.
+
+Nothing is decoded here. Size and the first bytes decide; the rest is the worker's business.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+
+from accounts.models import User
+from gpu.languages import LANGUAGES
+from transcriptions import tasks
+from transcriptions.models import Transcription
+
+FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"
+HEAD = 4096  # bytes looked at: some MP3 files begin with padding
+
+
+class UploadRefused(Exception):
+    """The file cannot be taken; `str()` says why and what to do."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+def too_large() -> UploadRefused:
+    """The refusal of a file over MAX_FILE_SIZE_MB."""
+    return UploadRefused(
+        413,
+        "file_too_large",
+        f"The file is larger than {settings.MAX_FILE_SIZE_MB} MB. "
+        "Compress it (MP3 or Opus at 64 kbit/s is plenty for speech) or split it.",
+    )
+
+
+def accept(owner: User, upload: UploadedFile, language: str = "") -> Transcription:
+    """Stores the recording and queues it. Raises UploadRefused; then nothing is left behind."""
+    check(upload)
+    row = Transcription(
+        owner=owner,
+        title=title_of(upload.name or ""),
+        source=upload,  # Django moves the temporary file to its place: no second copy
+        source_bytes=upload.size or 0,
+        requested_language=check_language(language),
+    )
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            transaction.on_commit(lambda: tasks.ring(tasks.preprocess, row.id))
+    except BaseException:
+        if row.source._committed:
+            row.source.delete(save=False)
+        raise
+    return row
+
+
+def check(upload: UploadedFile) -> None:
+    """Size, then format. Raises UploadRefused."""
+    if not upload.size:
+        raise UploadRefused(400, "empty_file", "The file is empty. Choose a recording with sound.")
+    if upload.size > settings.MAX_FILE_SIZE_MB * 1024 * 1024:
+        raise too_large()
+    upload.seek(0)
+    head = upload.read(HEAD)
+    upload.seek(0)
+    if not looks_like_media(head):
+        raise UploadRefused(
+            415,
+            "unsupported_format",
+            f"This is not a recording in a format we can read. Send {FORMATS}.",
+        )
+
+
+def check_language(language: str) -> str:
+    """The code in lower case, empty for "detect it". Raises UploadRefused."""
+    language = language.strip().lower()
+    if language in ("", "auto"):
+        return ""
+    if language not in LANGUAGES:
+        raise UploadRefused(
+            422,
+            "unknown_language",
+            f"The language {language[:20]!r} is unknown. Use a code such as en, de or fr, "
+            "or leave it out and it is detected.",
+        )
+    return language
+
+
+def looks_like_media(head: bytes) -> bool:
+    """Whether the first bytes are those of a container that FFmpeg is allowed to open."""
+    return (
+        head[:4] in (b"fLaC", b"OggS", b"\x1aE\xdf\xa3")  # FLAC, Ogg (Opus, Vorbis), WebM
+        or (head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE")
+        or head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MP4 and M4A
+        or head[:3] == b"ID3"
+        or _has_mpeg_frame(head)
+    )
+
+
+def _has_mpeg_frame(head: bytes) -> bool:
+    """An MPEG audio frame header: eleven set bits, then fields of which some values are invalid."""
+    at = head.find(b"\xff")
+    while 0 <= at < len(head) - 3:
+        second, third = head[at + 1], head[at + 2]
+        version, layer = second >> 3 & 3, second >> 1 & 3
+        if second >= 0xE0 and version != 1 and layer != 0 and third >> 4 not in (0, 15):
+            return third >> 2 & 3 != 3
+        at = head.find(b"\xff", at + 1)
+    return False
+
+
+def title_of(filename: str) -> str:
+    """A readable title from a file name, without its folder, extension and control characters."""
+    name = PurePath(filename.replace("\\", "/")).name
+    stem = name.rsplit(".", 1)[0] if "." in name.lstrip(".") else name
+    clean = "".join(c for c in stem if c.isprintable()).strip()
+    return clean[:255] or "Untitled recording"

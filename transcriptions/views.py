@@ -1,0 +1,72 @@
+"""The pages: the library with its upload box, and the live transcript."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from gpu.languages import LANGUAGES
+from transcriptions import access
+from transcriptions.exporters import EXPORTERS
+from transcriptions.uploads import FORMATS
+
+PER_PAGE = 20
+
+
+@require_GET
+def library(request: HttpRequest) -> HttpResponse:
+    """Everything the person has; a visitor reads what this is."""
+    if not request.user.is_authenticated:
+        return render(request, "welcome.html")
+    rows = access.visible_to(request.user).defer("spans", "peaks")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "transcriptions/library.html", {"page": page, **_upload_box()})
+
+
+@login_required
+@require_GET
+def detail(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
+    """One recording: what is known of its transcript, then live."""
+    found = access.transcription_for(request.user, id)
+    context = {
+        "transcription": found,
+        "segments": found.segments.all(),
+        "language": LANGUAGES.get(found.language, ""),
+        "formats": EXPORTERS,
+    }
+    return render(request, "transcriptions/detail.html", context)
+
+
+@login_required
+@require_GET
+def row(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
+    """One line of the library, as htmx asks for it while its recording is worked on."""
+    context = {"transcription": access.transcription_for(request.user, id)}
+    return render(request, "transcriptions/_row.html", context)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
+    """Deletes for good and goes back to the library."""
+    found = access.transcription_for(request.user, id)
+    found.remove()
+    messages.success(request, f"“{found.title}” has been deleted.")
+    return redirect("transcriptions:library")
+
+
+def _upload_box() -> dict[str, Any]:
+    return {
+        "languages": sorted(LANGUAGES.items(), key=lambda item: item[1]),
+        "formats": FORMATS,
+        "max_megabytes": settings.MAX_FILE_SIZE_MB,
+        "max_hours": settings.MAX_DURATION_SECONDS / 3600,
+    }
