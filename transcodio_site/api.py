@@ -1,0 +1,66 @@
+"""The root of the REST API: routes, authentication and the one shape that errors have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from accounts.authentication import api_auth
+from transcodio_site import __version__
+from transcriptions.api import ApiError
+from transcriptions.api import router as transcriptions
+from transcriptions.uploads import UploadRefused
+
+api = NinjaAPI(
+    title="Transcodio",
+    version=__version__,
+    description="Recordings into text, live. Send `Authorization: Bearer tk_...`.",
+    auth=api_auth,
+)
+api.add_router("", transcriptions)
+
+
+def _error(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
+    return api.create_response(request, {"detail": detail, "code": code}, status=status)
+
+
+@api.exception_handler(AuthenticationError)
+def _not_authenticated(request: HttpRequest, error: Any) -> HttpResponse:
+    response = _error(
+        request,
+        401,
+        "not_authenticated",
+        "Send a valid API token in the header: Authorization: Bearer tk_...",
+    )
+    response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+@api.exception_handler(UploadRefused)
+@api.exception_handler(ApiError)
+def _refused(request: HttpRequest, error: Any) -> HttpResponse:
+    return _error(request, error.status, error.code, str(error))
+
+
+@api.exception_handler(Http404)
+def _not_found(request: HttpRequest, error: Any) -> HttpResponse:
+    return _error(request, 404, "not_found", "There is no such transcription.")
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
+    codes = {400: "bad_request", 403: "forbidden"}
+    return _error(request, error.status_code, codes.get(error.status_code, "error"), str(error))
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
+    """The first problem as a sentence: which field, and what is wrong with it."""
+    first = error.errors[0]
+    field = str(first["loc"][-1])
+    if first["type"] == "missing":
+        return _error(request, 422, "missing_field", f"The field {field!r} is missing.")
+    return _error(request, 422, "invalid_field", f"The field {field!r}: {first['msg']}.")

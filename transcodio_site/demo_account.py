@@ -1,0 +1,47 @@
+"""The account that a first run makes, so that a newcomer can sign in and call the API at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from accounts.authentication import user_of_token
+from accounts.models import ApiToken, User
+
+EMAIL = "demo@example.com"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """What to type."""
+
+    email: str
+    password: str
+    token: str
+
+
+def demo_account() -> DemoAccount:
+    """The account of this installation, made at the first call and remembered in the data folder."""
+    path = Path(settings.VAR_DIR) / "demo_account.json"
+    if path.exists():
+        account = DemoAccount(**json.loads(path.read_text()))
+        if user_of_token(account.token):
+            return account
+    account = _make()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(asdict(account), file)
+    return account
+
+
+def _make() -> DemoAccount:
+    password = secrets.token_urlsafe(9)
+    user = User.objects.filter(email=EMAIL).first() or User(email=EMAIL)
+    user.set_password(password)
+    user.is_active = True
+    user.save()
+    return DemoAccount(EMAIL, password, ApiToken.issue(user, "demo")[1])

@@ -1,0 +1,113 @@
+"""`manage.py demo [FILE]`: one recording through the public API, as a program would do it."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from transcodio_site.demo_account import demo_account
+from transcodio_site.management.commands.up import prepare
+from transcodio_site.supervisor import StackError, free_port, running, running_url
+
+SAMPLE = Path(__file__).parents[2] / "sample" / "recording.ogg"
+FORMATS = ("txt", "srt", "vtt", "json")
+
+
+class Command(BaseCommand):
+    help = "Sends a recording to the REST API, prints its words as they come, and exports them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The command line."""
+        parser.add_argument("file", nargs="?", default=str(SAMPLE), help="a recording")
+        parser.add_argument("--language", default="")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError unless text came back."""
+        path = Path(options["file"]).expanduser()
+        if not path.is_file():
+            raise CommandError(f"There is no file {path}. Name a recording: make demo FILE=path")
+        try:
+            with stack_url() as url:
+                self._transcribe(url, path, options["language"])
+        except StackError as error:
+            raise CommandError(str(error)) from None
+        except httpx.HTTPError as error:
+            raise CommandError(f"The connection to Transcodio broke: {error}") from None
+
+    def _transcribe(self, url: str, path: Path, language: str) -> None:
+        headers = {"Authorization": f"Bearer {demo_account().token}"}
+        began = time.monotonic()
+        with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+            id, ending = self._follow(client, path, language)
+            took = time.monotonic() - began
+            if ending["type"] == "error":
+                raise CommandError(ending["detail"])
+            if not ending["segments"]:
+                raise CommandError(ending["note"])
+            self.stdout.write("")
+            for target in _export(client, id, path.stem):
+                self.stdout.write(f"  {target}")
+        duration = ending["duration"]
+        self.stdout.write(
+            f"\n{duration:.1f} s of audio in {took:.1f} s: {duration / took:.1f} x real time"
+        )
+
+    def _follow(
+        self, client: httpx.Client, path: Path, language: str
+    ) -> tuple[str, dict[str, Any]]:
+        """Uploads and prints each segment as it arrives; returns the id and the last event."""
+        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        with path.open("rb") as recording:
+            upload = {"file": (path.name, recording, media_type)}
+            with client.stream(
+                "POST", "/api/transcribe/stream", files=upload, data={"language": language}
+            ) as response:
+                if response.status_code != 200:
+                    raise CommandError(json.loads(response.read())["detail"])
+                for event in _events(response.iter_lines()):
+                    if event["type"] == "progress":
+                        segment = event["segment"]
+                        times = f"[{segment['start']:7.2f} - {segment['end']:7.2f}]"
+                        self.stdout.write(f"{times}  {segment['text']}")
+                        self.stdout.flush()
+                    elif event["type"] in ("complete", "error"):
+                        return response.headers["X-Transcription-Id"], event
+        raise CommandError("The stream ended before the transcript was complete.")
+
+
+@contextmanager
+def stack_url() -> Iterator[str]:
+    """The running stack, or one of our own until the body ends."""
+    url = running_url()
+    if url:
+        yield url
+        return
+    prepare()
+    with running("127.0.0.1", free_port()) as stack:
+        yield stack.url
+
+
+def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        if line.startswith("data: "):
+            yield json.loads(line.removeprefix("data: "))
+
+
+def _export(client: httpx.Client, id: str, stem: str) -> Iterator[Path]:
+    folder = Path(settings.VAR_DIR) / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    for format in FORMATS:
+        answer = client.get(f"/api/transcriptions/{id}/export", params={"format": format})
+        answer.raise_for_status()
+        target = folder / f"{stem}.{format}"
+        target.write_bytes(answer.content)
+        yield target

@@ -1,0 +1,175 @@
+"""Daphne, made fit for large uploads: `python -m transcodio_site.server --bind HOST --port PORT`.
+
+As it comes, Daphne reads a whole request body into memory (three times: Twisted parses forms, and
+all of it goes into a queue), and the application is asked only after the last byte. Here a body that
+is too large is refused as soon as that is known, and others go from disk to the application in
+pieces that it asks for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from io import BytesIO
+from typing import Any
+
+import daphne.server  # first: it installs the reactor that Twisted must use
+from asgiref.sync import sync_to_async
+from daphne.cli import CommandLineInterface
+from daphne.http_protocol import HTTPFactory, WebRequest
+from twisted.internet import reactor
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
+
+PIECE = 256 * 1024
+FORM_OVERHEAD = 1 << 20  # bytes that multipart may add around the file
+PATIENCE = 30.0  # seconds in which a refused client may read why before it is cut off
+BODY = "transcodio.body"  # the key of the body's file in the ASGI scope
+
+
+class UploadRequest(WebRequest):  # type: ignore[misc]
+    """One request, whose body stays on disk and below the limit."""
+
+    _parsePOSTFormSubmission = False  # noqa: N815 - Twisted's name; Django parses forms
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._received = 0
+        self._refused = False
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
+        """The headers are there: an honest client is refused before it sends the file."""
+        super().gotLength(length)
+        if length is not None and length > self._limit():
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """A piece of the body. What comes after a refusal is thrown away."""
+        self._received += len(data)
+        if not self._refused and self._received > self._limit():
+            self._refuse()
+        if not self._refused:
+            super().handleContentChunk(data)
+
+    def process(self) -> Any:
+        """The body is complete."""
+        if self._refused:
+            self.channel.loseConnection()
+            return None
+        return super().process()
+
+    def take_body(self) -> Any:
+        """The file with the body; Daphne, which would queue all of it, is left an empty one."""
+        body, self.content = self.content, BytesIO()
+        body.seek(0)
+        return body
+
+    def _refuse(self) -> None:
+        # Only our half of the connection is closed, and what still comes is read: a reset would take
+        # the answer away from a client that is busy sending.
+        self._refused = True
+        self.channel.persistent = False
+        transport = self.channel.transport
+        transport.write(_refusal())
+        if hasattr(transport, "loseWriteConnection"):
+            transport.loseWriteConnection()
+        reactor.callLater(PATIENCE, self._hang_up)  # type: ignore[attr-defined]
+
+    def _hang_up(self) -> None:
+        if self.channel is not None:
+            self.channel.loseConnection()
+
+    @staticmethod
+    def _limit() -> int:
+        from django.conf import settings
+
+        return int(settings.MAX_FILE_SIZE_MB) * 1024 * 1024 + FORM_OVERHEAD
+
+
+def _refusal() -> bytes:
+    from transcriptions.uploads import too_large
+
+    refused = too_large()
+    body = json.dumps({"detail": str(refused), "code": refused.code}).encode()
+    return (
+        b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\n"
+        b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    )
+
+
+class UploadFactory(HTTPFactory):  # type: ignore[misc]
+    """Makes UploadRequests."""
+
+    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
+        """One connection."""
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = UploadRequest
+        return protocol
+
+
+class UploadServer(daphne.server.Server):  # type: ignore[misc]
+    """Daphne's server with the factory above."""
+
+    @property
+    def http_factory(self) -> UploadFactory:
+        """`run()` makes a factory itself; what it makes is replaced here."""
+        return self._factory
+
+    @http_factory.setter
+    def http_factory(self, made: HTTPFactory) -> None:
+        self._factory = UploadFactory(self)
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        """Hands the body over as a file; `BodyFromDisk` reads it."""
+        if scope["type"] == "http":
+            scope[BODY] = protocol.take_body()
+        return super().create_application(protocol, scope)
+
+
+class BodyFromDisk:
+    """ASGI middleware: gives the application the body piece by piece, when it asks for one."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Works under any ASGI server: without a file in the scope nothing is changed."""
+        body = scope.pop(BODY, None)
+        if body is None:
+            await self.app(scope, receive, send)
+            return
+        complete = False
+
+        async def receive_piece() -> Any:
+            nonlocal complete
+            if complete:
+                return await anext(messages)
+            piece = await sync_to_async(body.read, thread_sensitive=False)(PIECE)
+            complete = len(piece) < PIECE
+            return {"type": "http.request", "body": piece, "more_body": not complete}
+
+        messages = _but_for_the_body(receive)
+        try:
+            await self.app(scope, receive_piece, send)
+        finally:
+            body.close()
+
+
+async def _but_for_the_body(receive: Any) -> AsyncIterator[Any]:
+    """What the server has to say otherwise: that the client has gone away."""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            yield message
+
+
+class Command(CommandLineInterface):  # type: ignore[misc]
+    """Daphne's command line with our server."""
+
+    server_class = UploadServer
+
+
+if __name__ == "__main__":
+    Command().run([*sys.argv[1:], "--verbosity", "0", "transcodio_site.asgi:application"])

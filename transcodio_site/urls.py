@@ -1,0 +1,17 @@
+"""All routes."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+from transcodio_site.api import api
+from transcodio_site.health import health
+
+urlpatterns = [
+    path("health", health),
+    path("api/", api.urls),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("transcriptions.urls")),
+]
