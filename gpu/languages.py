@@ -1,4 +1,4 @@
-"""The languages that Whisper knows, by code. Retyped here because the web process may not import it."""
+"""The languages that Whisper knows, by code. Written out: the web process cannot ask Whisper."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """A recording ready for an engine: a mono 24 kHz 16-bit WAV file and where speech lies in it."""
+    """A recording ready for an engine: a mono 24 kHz 16-bit WAV, and where speech lies in it."""
 
     path: Path
     duration: float

@@ -115,7 +115,7 @@ class _Decoder:
         length = len(samples) / RATE  # may fall a sample short of what was asked for
         clips = [{"start": w.start - first, "end": min(w.end - first, length)} for w in batch]
         try:
-            # The pipeline keeps a mark of its own between calls: a fresh one is free and thread-safe.
+            # The pipeline keeps a mark between calls: a fresh one costs nothing and is thread-safe.
             texts, _ = BatchedInferencePipeline(self.model).transcribe(
                 samples,
                 clip_timestamps=clips,

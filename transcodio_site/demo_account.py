@@ -26,7 +26,7 @@ class DemoAccount:
 
 
 def demo_account() -> DemoAccount:
-    """The account of this installation, made at the first call and remembered in the data folder."""
+    """The account of this installation, made at the first call and kept in the data folder."""
     path = Path(settings.VAR_DIR) / "demo_account.json"
     if path.exists():
         account = DemoAccount(**json.loads(path.read_text()))

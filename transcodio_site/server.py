@@ -1,8 +1,8 @@
 """Daphne, made fit for large uploads: `python -m transcodio_site.server --bind HOST --port PORT`.
 
 As it comes, Daphne reads a whole request body into memory (three times: Twisted parses forms, and
-all of it goes into a queue), and the application is asked only after the last byte. Here a body that
-is too large is refused as soon as that is known, and others go from disk to the application in
+all of it goes into a queue), and the application is asked only after the last byte. Here a body
+that is too large is refused as soon as that is known, and others go from disk to the application in
 pieces that it asks for.
 """
 
@@ -33,6 +33,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
     """One request, whose body stays on disk and below the limit."""
 
     _parsePOSTFormSubmission = False  # noqa: N815 - Twisted's name; Django parses forms
+    content: Any  # the body, in memory while it is small and else in a temporary file
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -62,20 +63,21 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
 
     def take_body(self) -> Any:
         """The file with the body; Daphne, which would queue all of it, is left an empty one."""
-        body, self.content = self.content, BytesIO()
+        body: Any = self.content
+        self.content = BytesIO()
         body.seek(0)
         return body
 
     def _refuse(self) -> None:
-        # Only our half of the connection is closed, and what still comes is read: a reset would take
-        # the answer away from a client that is busy sending.
+        # Only our half of the connection is closed, and what still comes is read: a reset would
+        # take the answer away from a client that is busy sending.
         self._refused = True
         self.channel.persistent = False
         transport = self.channel.transport
         transport.write(_refusal())
         if hasattr(transport, "loseWriteConnection"):
             transport.loseWriteConnection()
-        reactor.callLater(PATIENCE, self._hang_up)  # type: ignore[attr-defined]
+        reactor.callLater(PATIENCE, self._hang_up)  # type: ignore[arg-type]
 
     def _hang_up(self) -> None:
         if self.channel is not None:

@@ -1,4 +1,4 @@
-"""The processes that make up one running Transcodio: started, watched, restarted, stopped together."""
+"""The processes of one running Transcodio: started, watched, restarted and stopped together."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Child:
     crashes: int = 0
 
     def start(self, env: dict[str, str]) -> None:
-        """Starts it, or starts it again. A session of its own: Ctrl-C is the supervisor's business."""
+        """Starts it, in a session of its own: Ctrl-C is the supervisor's business."""
         self.process = subprocess.Popen(
             self.command,
             cwd=settings.BASE_DIR,
@@ -161,7 +161,7 @@ def running_url() -> str | None:
 def is_healthy(url: str) -> bool:
     """Whether a Transcodio answers there."""
     try:
-        return httpx.get(f"{url}/health", timeout=5).json().get("status") == "healthy"
+        return bool(httpx.get(f"{url}/health", timeout=5).json().get("status") == "healthy")
     except (httpx.HTTPError, ValueError):
         return False
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -50,7 +50,7 @@ def publish(id: uuid.UUID, event: Event) -> None:
         log.warning("event %s of %s was not announced: %s", event.id, id, error)
 
 
-async def subscribe(id: uuid.UUID, after: int = NOTHING_SEEN) -> AsyncIterator[Event | None]:
+async def subscribe(id: uuid.UUID, after: int = NOTHING_SEEN) -> AsyncGenerator[Event | None]:
     """Every event with an id above `after`, in order, until complete or error.
 
     Yields None when nothing happened for HEARTBEAT seconds: a moment for a sign of life.

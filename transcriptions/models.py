@@ -228,10 +228,10 @@ class Transcription(models.Model):
 
     def remove(self) -> None:
         """Deletes the row, then its files. Whoever works on it notices at its next step."""
-        files = [f for f in (self.source, self.audio) if f]
+        files = [(f.storage, f.name) for f in (self.source, self.audio) if f.name]
         self.delete()
-        for file in files:
-            file.storage.delete(file.name)
+        for storage, name in files:
+            storage.delete(name)
 
 
 class Segment(models.Model):

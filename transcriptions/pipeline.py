@@ -140,7 +140,7 @@ def _stored(row: Transcription, path: Path) -> Iterator[str]:
     field = row._meta.get_field("audio")
     storage = row.audio.storage
     with path.open("rb") as wav:
-        name = storage.save(field.generate_filename(row, ""), File(wav))  # type: ignore[union-attr]
+        name = storage.save(field.generate_filename(row, ""), File(wav))
     try:
         yield name
     except BaseException:

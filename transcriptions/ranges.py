@@ -48,7 +48,7 @@ def _range(header: str, size: int) -> tuple[int, int] | None:
 
 
 async def _read(file: FieldFile, first: int, last: int) -> AsyncIterator[bytes]:
-    source = await sync_to_async(file.storage.open)(file.name, "rb")
+    source = await sync_to_async(file.storage.open)(file.name or "", "rb")
     try:
         await sync_to_async(source.seek)(first)
         left = last - first + 1

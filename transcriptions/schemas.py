@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Schema
 from pydantic import Field
@@ -89,7 +89,7 @@ class HealthOut(Schema):
     version: str
 
 
-def _fields(row: Transcription) -> dict[str, object]:
+def _fields(row: Transcription) -> dict[str, Any]:
     error = ErrorOut(detail=row.error_message, code=row.error_code) if row.error_code else None
     return {
         "id": row.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def find_peaks(path: Path, duration: float) -> list[int]:
     """The waveform for the eye: PEAKS points (fewer for a very short one), each 0 to 100."""
     count = max(1, min(PEAKS, int(duration * 50)))
     edges = np.linspace(0, duration, count + 1)
-    loudest = [_loudest(path, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    loudest = [_loudest(path, a, b) for a, b in pairwise(edges)]
     top = max(max(loudest), 1)
     return [round(100 * value / top) for value in loudest]
 

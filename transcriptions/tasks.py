@@ -1,4 +1,4 @@
-"""Celery's shells around the pipeline. They take ids, nothing else, and may run any number of times."""
+"""Celery's shells around the pipeline: they take ids, nothing else, and may run many times."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def sweep() -> None:
     )
 
 
-def ring(task: Task, id: uuid.UUID) -> None:
+def ring(task: Task[Any, None], id: uuid.UUID) -> None:
     """Asks the workers to look at a row. If the queue is away the sweeper will ring instead."""
     try:
-        task.apply_async([str(id)], retry=False)
+        task.apply_async((str(id),), retry=False)
     except OperationalError as error:
         log.warning("%s: the queue is away: %s", id, error)
 

@@ -6,6 +6,7 @@ Nothing is decoded here. Size and the first bytes decide; the rest is the worker
 from __future__ import annotations
 
 from pathlib import PurePath
+from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
@@ -14,7 +15,7 @@ from django.db import transaction
 from accounts.models import User
 from gpu.languages import LANGUAGES
 from transcriptions import tasks
-from transcriptions.models import Transcription
+from transcriptions.models import Transcription, source_path
 
 FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"
 HEAD = 4096  # bytes looked at: some MP3 files begin with padding
@@ -38,7 +39,7 @@ def too_large() -> UploadRefused:
     )
 
 
-def accept(owner: User, upload: UploadedFile, language: str = "") -> Transcription:
+def accept(owner: User, upload: UploadedFile[Any], language: str = "") -> Transcription:
     """Stores the recording and queues it. Raises UploadRefused; then nothing is left behind."""
     check(upload)
     row = Transcription(
@@ -53,13 +54,14 @@ def accept(owner: User, upload: UploadedFile, language: str = "") -> Transcripti
             row.save(force_insert=True)
             transaction.on_commit(lambda: tasks.ring(tasks.preprocess, row.id))
     except BaseException:
-        if row.source._committed:
-            row.source.delete(save=False)
+        # The row names the file once storage has it; an upload that never got there names itself.
+        if row.source.name == source_path(row, ""):
+            row.source.storage.delete(row.source.name)
         raise
     return row
 
 
-def check(upload: UploadedFile) -> None:
+def check(upload: UploadedFile[Any]) -> None:
     """Size, then format. Raises UploadRefused."""
     if not upload.size:
         raise UploadRefused(400, "empty_file", "The file is empty. Choose a recording with sound.")

