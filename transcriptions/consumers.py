@@ -22,6 +22,9 @@ DONE = 1000
 class TranscriptionConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """`/ws/transcriptions/{id}/?after=N`: what the database has after event N, then live."""
 
+    # Events come by `subscribe`: a channel of the consumer's own would only hold a connection.
+    channel_layer_alias = "none"
+
     async def connect(self) -> None:
         """Lets the owner in. A stranger learns no more than that there is nothing here."""
         await self.accept()

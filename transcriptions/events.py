@@ -65,8 +65,9 @@ async def subscribe(id: uuid.UUID, after: int = NOTHING_SEEN) -> AsyncGenerator[
             else:
                 news = [event] if event.id == after + 1 else []
             for event in news:
-                yield event
-                after = event.id
+                if event.id > after:  # the ending is read again by who has seen it already
+                    yield event
+                    after = event.id
                 if isinstance(event, CompleteEvent | ErrorEvent):
                     return
             if len(news) < BATCH:
