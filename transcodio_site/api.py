@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,6 +15,8 @@ from transcodio_site import __version__
 from transcriptions.api import ApiError
 from transcriptions.api import router as transcriptions
 from transcriptions.uploads import UploadRefused
+
+log = logging.getLogger(__name__)
 
 api = NinjaAPI(
     title="Transcodio",
@@ -54,6 +58,15 @@ def _not_found(request: HttpRequest, error: Any) -> HttpResponse:
 def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
     codes = {400: "bad_request", 403: "forbidden"}
     return _error(request, error.status_code, codes.get(error.status_code, "error"), str(error))
+
+
+@api.exception_handler(OSError)
+def _disk_full(request: HttpRequest, error: Any) -> HttpResponse:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    log.error("the disk is full: %s", error)
+    detail = "There is no room for this recording just now. Please try again later."
+    return _error(request, 507, "disk_full", detail)
 
 
 @api.exception_handler(ValidationError)

@@ -151,7 +151,10 @@ def listen(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
     """The recording as it was uploaded; HTTP ranges are understood."""
     row = access.transcription_for(request.user, id)
     media_type = MEDIA_TYPES.get(row.format, "application/octet-stream")
-    return ranged_response(request, row.source, media_type)
+    try:
+        return ranged_response(request, row.source, media_type)
+    except FileNotFoundError:
+        raise ApiError(404, "audio_gone", "The recording itself is not stored any more.") from None
 
 
 async def _ended(id: uuid.UUID) -> None:

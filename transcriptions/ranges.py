@@ -16,17 +16,15 @@ CHUNK = 256 * 1024
 def ranged_response(request: HttpRequest, file: FieldFile, content_type: str) -> HttpResponseBase:
     """200 with the whole file, 206 with the part asked for, or 416 if there is no such part."""
     size = file.size
-    wanted = _range(request.headers.get("Range", ""), size)
-    if wanted is None:
-        response = HttpResponse(status=416)
-        response["Content-Range"] = f"bytes */{size}"
-        return response
-    first, last = wanted
-    partial = "Range" in request.headers and wanted != (0, size - 1)
+    asked = re.fullmatch(r"bytes=(\d+-\d*|-\d+)", request.headers.get("Range", "").strip())
+    part = _part(asked[1], size) if asked else (0, size - 1)  # what is not understood: all of it
+    if part is None:
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+    first, last = part
     headers = {"Accept-Ranges": "bytes", "Content-Length": str(last - first + 1)}
-    if partial:
+    if asked:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    status = 206 if partial else 200
+    status = 206 if asked else 200
     if request.method == "HEAD":
         return HttpResponse(status=status, content_type=content_type, headers=headers)
     return StreamingHttpResponse(
@@ -34,12 +32,9 @@ def ranged_response(request: HttpRequest, file: FieldFile, content_type: str) ->
     )
 
 
-def _range(header: str, size: int) -> tuple[int, int] | None:
-    """First and last byte, or None if not satisfiable. What is not understood asks for it all."""
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip())
-    if not found or found.groups() == ("", ""):
-        return 0, size - 1
-    first, last = found.groups()
+def _part(asked: str, size: int) -> tuple[int, int] | None:
+    """First and last byte of `4-8`, `4-` or `-5`; None if the file has no such part."""
+    first, _, last = asked.partition("-")
     if not first:  # the last N bytes
         return (max(0, size - int(last)), size - 1) if int(last) else None
     if int(first) >= size or (last and int(last) < int(first)):

@@ -20,10 +20,16 @@ Upload = Callable[..., Transcription]
 
 
 @pytest.fixture
-def upload(alice: User, settings: Any, tmp_path: Path) -> Upload:
-    """Takes a file into Alice's library, with storage and temporary files of the test's own."""
+def folders(settings: Any, tmp_path: Path) -> None:
+    """Storage and temporary files of the test's own."""
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "tmp"
+    settings.FILE_UPLOAD_TEMP_DIR.mkdir()
+
+
+@pytest.fixture
+def upload(alice: User, folders: None) -> Upload:
+    """Takes a file into Alice's library."""
 
     def take(path: Path, owner: User = alice, language: str = "") -> Transcription:
         return accept(owner, SimpleUploadedFile(path.name, path.read_bytes()), language)
@@ -32,10 +38,8 @@ def upload(alice: User, settings: Any, tmp_path: Path) -> Upload:
 
 
 @pytest.fixture
-def prepared(alice: User, settings: Any, tmp_path: Path) -> Transcription:
+def prepared(alice: User, folders: None) -> Transcription:
     """A row of Alice's that waits for its words; ten seconds, all of them speech."""
-    settings.MEDIA_ROOT = tmp_path / "media"
-    settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "tmp"
     row = Transcription.objects.create(
         owner=alice,
         title="Ten seconds",

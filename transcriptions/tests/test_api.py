@@ -1,0 +1,278 @@
+"""REST: what is taken, what is refused and how, and that nobody reaches what is not theirs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from accounts.models import User
+from transcodio_site.testing import Media
+from transcriptions import pipeline
+from transcriptions.models import State, Transcription
+from transcriptions.tests.conftest import ScriptedEngine, Upload
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Headers = Callable[[User], dict[str, str]]
+
+
+@pytest.fixture
+def api(alice: User, token_of: Headers, upload: Upload) -> Client:
+    """A program with a token of Alice's."""
+    return Client(headers=token_of(alice))
+
+
+@pytest.fixture
+def finished(prepared: Transcription, engine: ScriptedEngine) -> Transcription:
+    assert pipeline.transcribe(prepared.id)
+    return Transcription.objects.get()
+
+
+def send(client: Client, path: str, content: bytes, name: str = "a.wav", **fields: str) -> Any:
+    return client.post(path, {"file": SimpleUploadedFile(name, content)} | fields)
+
+
+def stored_files(settings: Any) -> list[Path]:
+    roots = (Path(settings.MEDIA_ROOT), Path(settings.FILE_UPLOAD_TEMP_DIR))
+    return [path for root in roots for path in root.rglob("*") if path.is_file()]
+
+
+def test_an_upload_is_accepted_and_says_where_to_look(api: Client, media: Media) -> None:
+    content = media.silence("silence.wav", 1).read_bytes()
+    answer = send(api, "/api/transcriptions", content, "Team meeting.wav", language="de")
+    assert answer.status_code == 202
+    row = Transcription.objects.get()
+    assert answer["Location"] == f"/api/transcriptions/{row.id}"
+    body = answer.json()
+    assert (body["id"], body["title"], body["state"]) == (str(row.id), "Team meeting", "queued")
+    assert body["language"] == "de"
+    assert Path(row.source.path).read_bytes() == content
+    assert api.get(answer["Location"]).json()["segments"] == []
+
+
+CREATORS = ["/api/transcribe", "/api/transcribe/stream", "/api/transcriptions"]
+MP3 = b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(100)
+
+
+@pytest.mark.parametrize("path", CREATORS)
+@pytest.mark.parametrize(
+    ("content", "fields", "status", "code", "words"),
+    [
+        (b"", {}, 400, "empty_file", "Choose a recording"),
+        (b"Dear diary, today", {}, 415, "unsupported_format", "Send MP3, WAV"),
+        (b"#EXTM3U\nfile:///etc/passwd\n", {}, 415, "unsupported_format", "Send MP3, WAV"),
+        (b"ffconcat version 1.0\nfile a.wav", {}, 415, "unsupported_format", "Send MP3, WAV"),
+        (b"#!/bin/sh\necho hello\n", {}, 415, "unsupported_format", "Send MP3, WAV"),
+        (MP3, {"language": "klingon"}, 422, "unknown_language", "en, de or fr"),
+        (MP3 * 12_000, {}, 413, "file_too_large", "larger than 1 MB"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_with_a_sentence(
+    api: Client,
+    settings: Any,
+    path: str,
+    content: bytes,
+    fields: dict[str, str],
+    status: int,
+    code: str,
+    words: str,
+) -> None:
+    settings.MAX_FILE_SIZE_MB = 1
+    answer = send(api, path, content, "speech.mp3", **fields)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert words in answer.json()["detail"]
+    assert not Transcription.objects.exists()
+    assert stored_files(settings) == []
+
+
+@pytest.mark.parametrize("path", CREATORS)
+def test_a_missing_file_is_named(api: Client, path: str) -> None:
+    answer = api.post(path, {"language": "en"})
+    assert answer.status_code == 422
+    assert answer.json() == {"detail": "The field 'file' is missing.", "code": "missing_field"}
+
+
+def test_a_text_in_place_of_the_file_is_refused(api: Client) -> None:
+    assert api.post("/api/transcriptions", {"file": "speech.mp3"}).status_code == 422
+
+
+def operations() -> list[tuple[str, str]]:
+    """Every operation of the API, out of its own documentation."""
+    document = json.loads(Client().get("/api/openapi.json").content)
+    return [(m, path) for path, methods in document["paths"].items() for m in methods]
+
+
+def test_every_operation_wants_to_know_who_calls(finished: Transcription) -> None:
+    found = operations()
+    assert len(found) >= 9
+    for method, path in found:
+        url = path.replace("{id}", str(finished.id))
+        for headers in ({}, {"Authorization": "Bearer tk_wrong"}, {"Authorization": "Basic eA=="}):
+            answer = Client(headers=headers).generic(method.upper(), url)
+            assert answer.status_code == 401, (method, path)
+            assert answer["WWW-Authenticate"] == "Bearer"
+            if method != "head":
+                assert answer.json()["code"] == "not_authenticated"
+    assert Transcription.objects.get() == finished
+
+
+def test_a_stranger_finds_nothing(
+    finished: Transcription, bob: User, carol: User, token_of: Headers
+) -> None:
+    with_id = [(m, p.replace("{id}", str(finished.id))) for m, p in operations() if "{id}" in p]
+    assert len(with_id) >= 5
+    for user in (bob, carol):
+        client = Client(headers=token_of(user))
+        for method, path in with_id:
+            assert client.generic(method.upper(), path).status_code == 404, (method, path)
+        assert client.get("/api/transcriptions").json() == {"count": 0, "items": []}
+    assert Transcription.objects.get() == finished
+
+
+def test_pages_use_the_session_and_its_csrf_token(alice: User, finished: Transcription) -> None:
+    page = Client(enforce_csrf_checks=True)
+    page.force_login(alice)
+    assert page.get("/api/transcriptions").json()["count"] == 1
+    assert page.delete(f"/api/transcriptions/{finished.id}").status_code == 403
+    page.get("/")
+    token = page.cookies["csrftoken"].value
+    answer = page.delete(f"/api/transcriptions/{finished.id}", headers={"X-CSRFToken": token})
+    assert answer.status_code == 204
+
+
+def test_a_wrong_token_is_not_rescued_by_a_session(alice: User) -> None:
+    page = Client(headers={"Authorization": "Bearer tk_wrong"})
+    page.force_login(alice)
+    assert page.get("/api/transcriptions").status_code == 401
+
+
+def test_a_finished_transcript_is_read_whole(api: Client, finished: Transcription) -> None:
+    body = api.get(f"/api/transcriptions/{finished.id}").json()
+    assert (body["state"], body["language"], body["duration"]) == ("completed", "en", 10.0)
+    assert body["text"] == "Sentence 1. Sentence 2. Sentence 3. Sentence 4. Sentence 5."
+    assert body["segments"][1] == {
+        "id": 2,
+        "start": 1.0,
+        "end": 1.9,
+        "text": "Sentence 2.",
+        "words": [{"start": 1.0, "end": 1.9, "text": "Sentence 2."}],
+    }
+
+
+def test_the_library_is_listed_in_pages_newest_first(
+    api: Client, upload: Upload, media: Media, django_assert_num_queries: Any
+) -> None:
+    rows = [upload(media.silence(f"{n}.wav", 0.5)) for n in "abcde"]
+    with django_assert_num_queries(4):  # token, its last use, page, count: however many rows
+        body = api.get("/api/transcriptions?limit=2&offset=1").json()
+    assert body["count"] == 5
+    assert [item["id"] for item in body["items"]] == [str(rows[3].id), str(rows[2].id)]
+    for query in ("limit=0", "limit=101", "offset=-1", "limit=x"):
+        answer = api.get(f"/api/transcriptions?{query}")
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_field")
+
+
+@pytest.mark.parametrize(
+    ("format", "media_type", "begins"),
+    [
+        ("txt", "text/plain", "Sentence 1. Sentence 2."),
+        ("srt", "application/x-subrip", "1\n00:00:00,000 --> 00:00:00,900\nSentence 1.\n"),
+        ("vtt", "text/vtt", "WEBVTT\n\n00:00:00.000 --> 00:00:00.900\nSentence 1.\n"),
+        ("json", "application/json", '{\n  "title": "Ten seconds"'),
+    ],
+)
+def test_exports(
+    api: Client, finished: Transcription, format: str, media_type: str, begins: str
+) -> None:
+    answer = api.get(f"/api/transcriptions/{finished.id}/export?format={format}")
+    assert answer["Content-Type"].startswith(media_type)
+    assert answer["Content-Disposition"] == f'attachment; filename="Ten seconds.{format}"'
+    assert answer.content.decode().startswith(begins)
+
+
+def test_an_export_needs_a_known_format_and_a_finished_transcript(
+    api: Client, prepared: Transcription
+) -> None:
+    url = f"/api/transcriptions/{prepared.id}/export"
+    assert api.get(f"{url}?format=docx").status_code == 422
+    assert (api.get(url).status_code, api.get(url).json()["code"]) == (409, "not_completed")
+
+
+def test_a_failed_recording_says_why(api: Client, finished: Transcription) -> None:
+    Transcription.objects.update(
+        state=State.FAILED, error_code="too_long", error_message="Split it."
+    )
+    body = api.get(f"/api/transcriptions/{finished.id}").json()
+    assert body["error"] == {"detail": "Split it.", "code": "too_long"}
+
+
+def test_deleting_takes_everything_along(
+    api: Client, finished: Transcription, settings: Any
+) -> None:
+    url = f"/api/transcriptions/{finished.id}"
+    assert api.delete(url).status_code == 204
+    assert stored_files(settings) == []
+    for again in (api.get(url), api.delete(url)):
+        assert again.status_code == 404
+        assert again.json()["code"] == "not_found"
+
+
+def test_an_id_that_is_none_is_not_found(api: Client) -> None:
+    assert api.get("/api/transcriptions/nonsense").status_code == 404
+
+
+AUDIO = b"not empty"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "content", "said"),
+    [
+        ("", 200, AUDIO, None),
+        ("bytes=0-2", 206, b"not", "bytes 0-2/9"),
+        ("bytes=4-", 206, b"empty", "bytes 4-8/9"),
+        ("bytes=-2", 206, b"ty", "bytes 7-8/9"),
+        ("bytes=4-999", 206, b"empty", "bytes 4-8/9"),
+        ("bytes=0-", 206, AUDIO, "bytes 0-8/9"),
+        ("bytes=9-", 416, b"", "bytes */9"),
+        ("bytes=5-2", 416, b"", "bytes */9"),
+        ("lines=1-2", 200, AUDIO, None),
+    ],
+)
+def test_audio_is_served_in_ranges(
+    api: Client, finished: Transcription, asked: str, status: int, content: bytes, said: str | None
+) -> None:
+    headers = {"Range": asked} if asked else {}
+    answer = api.get(f"/api/transcriptions/{finished.id}/audio", headers=headers)
+    assert answer.status_code == status
+    assert answer.headers.get("Content-Range") == said
+    assert b"".join(answer) == content
+    if status != 416:
+        assert int(answer["Content-Length"]) == len(content)
+
+
+def test_audio_answers_a_head_request(api: Client, finished: Transcription) -> None:
+    answer = api.head(f"/api/transcriptions/{finished.id}/audio")
+    assert (answer.status_code, answer["Content-Length"], answer.content) == (200, "9", b"")
+
+
+def test_audio_whose_file_is_gone_is_not_found(api: Client, finished: Transcription) -> None:
+    Path(finished.source.path).unlink()
+    assert api.get(f"/api/transcriptions/{finished.id}/audio").status_code == 404
+
+
+def test_the_documentation_page_opens_without_foreign_scripts() -> None:
+    page = Client().get("/api/docs")
+    assert page.status_code == 200
+    assert b"https://" not in page.content.split(b"<body", 1)[1]
+
+
+def test_health(db: None) -> None:
+    answer = Client().get("/health")
+    assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
+    assert set(answer.json()) == {"status", "version"}
