@@ -37,7 +37,7 @@ def _ends(held: list[Word], coming: Word) -> bool:
     if pause >= PAUSE or coming.end - held[0].start > LONGEST:
         return True
     if text.endswith(SENTENCE_END):
-        return not _is_abbreviation(text)
+        return not (_is_abbreviation(text) or coming.text[:1].islower())
     return length >= LONG and (text.endswith(CLAUSE_END) or pause >= BREATH)
 
 

@@ -1,8 +1,8 @@
 """The embedded engine: Whisper on the CPU through faster-whisper (CTranslate2, int8).
 
 Speech is packed into windows of at most 28 s (the model hears 30) and decoded in batches. The
-first batch holds a single window, so that the first words come early; the rest follow in batches
-that keep all cores busy. CTranslate2 queues the batches of all threads first come, first served,
+first batch is a single short window, so that the first words come early; the batches that follow
+grow until they keep all cores busy. CTranslate2 queues the batches of all threads first come, first served,
 so a long recording cannot starve a short one.
 """
 
@@ -35,7 +35,7 @@ from gpu.weights import whisper_base
 log = logging.getLogger(__name__)
 
 RATE = 16_000  # Hz, what the model was trained on
-WINDOW = 28.0  # seconds
+WINDOW, FIRST_WINDOW = 28.0, 10.0  # seconds
 REPETITION = (
     2.4  # gzip ratio above which the decoder is going round in circles (Whisper's own value)
 )
@@ -175,14 +175,19 @@ def _monotonic(words: Iterable[Word]) -> Iterator[Word]:
 
 
 def pack(spans: Iterable[Span]) -> Iterator[Span]:
-    """Joins neighbouring speech into windows of up to WINDOW seconds, so that few passes do it."""
+    """Joins neighbouring speech into windows of up to WINDOW seconds, so that few passes do it.
+
+    The first one ends earlier where speech allows it: after FIRST_WINDOW seconds.
+    """
     window: Span | None = None
+    limit = FIRST_WINDOW
     for span in chain.from_iterable(map(_cut, spans)):
-        if window and span.end - window.start <= WINDOW:
+        if window and span.end - window.start <= limit:
             window = Span(window.start, span.end)
         else:
             if window:
                 yield window
+                limit = WINDOW
             window = span
     if window:
         yield window
@@ -198,9 +203,9 @@ def _cut(span: Span) -> Iterator[Span]:
 
 
 def batches(windows: list[Span], size: int) -> Iterator[list[Span]]:
-    """One window first, then four, then `size` at a time."""
-    for step in chain((1, min(4, size)), iter(lambda: size, None)):
-        if not windows:
-            return
+    """One window, then two, then four, ... up to `size` at a time."""
+    step = 1
+    while windows:
         yield windows[:step]
         windows = windows[step:]
+        step = min(2 * step, size)

@@ -227,11 +227,11 @@ def test_silence_is_said_plainly_and_no_engine_is_asked(
 def test_a_truncated_recording_gives_what_it_holds_and_says_so(
     upload: Upload, media: Media
 ) -> None:
-    whole = media.speech("whole.wav", 12).read_bytes()
-    row = upload(media.bytes("cut.wav", whole[: len(whole) // 2]))
+    whole = media.speech("whole.flac", 12).read_bytes()
+    row = upload(media.bytes("cut.flac", whole[: len(whole) // 2]))
     assert pipeline.preprocess(row.id)
     row = fresh(row)
-    assert row.duration == pytest.approx(6, abs=0.1)
+    assert row.duration == pytest.approx(6, abs=1)
     assert "ends early" in row.note
 
 
