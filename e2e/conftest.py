@@ -1,0 +1,104 @@
+"""A real Chromium in front of the whole running product."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+from transcodio_site.testing import Stack
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+PASSWORD = "correct horse battery"
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+PATIENCE = 60_000  # milliseconds for a busy machine to recognise some speech
+
+OpenPage = Callable[..., Page]
+expect.set_options(timeout=PATIENCE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here needs a browser."""
+    for item in items:
+        if item.path.parent.name == "e2e":
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The system's browser, by module: Playwright's event loop must not outlive its tests."""
+    if CHROMIUM is None:
+        if os.environ.get("REQUIRE_CHROMIUM"):
+            pytest.fail("There is no Chromium here: install the package chromium.")
+        pytest.skip("There is no Chromium here.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, stack: Stack) -> Iterator[OpenPage]:
+    """A function that opens a page in a fresh profile; whatever the browser complains of fails."""
+    contexts = []
+    complaints: list[str] = []
+
+    def open_one(size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
+        width, height = size
+        context = chromium.new_context(
+            base_url=stack.url,
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,  # type: ignore[arg-type]
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: _note(complaints, message.type, message.text))
+        page.on("request", lambda request: _no_stranger(complaints, request, stack.url))
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _note(complaints: list[str], kind: str, text: str) -> None:
+    # Refused uploads, pages that are not there and a server that was killed are what tests do.
+    expected = re.search(
+        r"status of 4\d\d|WebSocket connection|ERR_CONNECTION|ERR_INCOMPLETE", text
+    )
+    if kind in ("error", "warning") and not expected:
+        complaints.append(text)
+
+
+def _no_stranger(complaints: list[str], request: Request, url: str) -> None:
+    """Pages load nothing from anybody else."""
+    if not request.url.startswith((url, url.replace("http", "ws"), "data:", "blob:")):
+        complaints.append(f"a foreign request: {request.url}")
+
+
+@pytest.fixture
+def sign_up(open_page: OpenPage) -> OpenPage:
+    """A function that opens a page and signs a new person up, who then sees an empty library."""
+
+    def new_person(email: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
+        page = open_page(size, scheme)
+        page.goto("/accounts/signup/")
+        page.fill("[name=email]", email)
+        page.fill("[name=password1]", PASSWORD)
+        page.fill("[name=password2]", PASSWORD)
+        page.click("main button[type=submit]")
+        page.wait_for_selector("upload-box")
+        return page
+
+    return new_person

@@ -1,0 +1,259 @@
+"""The product as a person meets it: sign up, drop a recording, read along, take it away."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import DESKTOP, PHONE, OpenPage
+from transcodio_site.testing import SAMPLE, Media, Stack
+
+# Writes down, for each segment that appears, what the page said of the state at that moment.
+WATCH = """
+new MutationObserver((changes) => {
+  for (const change of changes) for (const node of change.addedNodes) {
+    if (!node.dataset?.segment) continue;
+    window.seen = [...(window.seen ?? []), {
+      segment: Number(node.dataset.segment),
+      state: document.querySelector('#status').dataset.state,
+      bar: document.querySelector('#progress')?.position,
+    }];
+  }
+}).observe(document.querySelector('#segments'), { childList: true });
+"""
+
+
+def upload(page: Page, path: Path) -> None:
+    page.set_input_files("upload-box input[type=file]", path)
+
+
+def start(page: Page, path: Path) -> str:
+    """Uploads one file and returns the address of its transcript, where the browser then is."""
+    upload(page, path)
+    page.wait_for_url("**/transcriptions/*/")
+    return page.url
+
+
+def wait_for_state(page: Page, state: str) -> None:
+    page.wait_for_selector(f"#status[data-state={state}]")
+
+
+def numbers(page: Page) -> list[int]:
+    """The segments on the page, in the order in which they are read."""
+    found: list[int] = page.eval_on_selector_all(
+        "#segments [data-segment]", "all => all.map((one) => Number(one.dataset.segment))"
+    )
+    return found
+
+
+def stored(page: Page) -> dict[str, Any]:
+    """What the server has."""
+    id = page.url.rstrip("/").rsplit("/", 1)[1]
+    body: dict[str, Any] = page.request.get(f"/api/transcriptions/{id}").json()
+    return body
+
+
+def assert_complete(page: Page) -> None:
+    """All segments are on the page, each once, in order, with the words that are stored."""
+    body = stored(page)
+    assert body["state"] == "completed"
+    assert numbers(page) == [segment["id"] for segment in body["segments"]]
+    assert page.locator(".segment-text").all_inner_texts() == [
+        segment["text"] for segment in body["segments"]
+    ]
+
+
+@pytest.fixture(scope="module")
+def long_recording(media: Media) -> Path:
+    """Two minutes: long enough for something to happen on the way."""
+    return media.make("long.mp3", "-stream_loop", "2", "-i", str(SAMPLE))
+
+
+def test_words_appear_while_the_rest_is_still_being_recognised(sign_up: OpenPage) -> None:
+    page = sign_up("reader@example.com")
+    expect(page.locator(".empty")).to_be_visible()
+    start(page, SAMPLE)
+    page.evaluate(WATCH)
+    wait_for_state(page, "completed")
+    seen = page.evaluate("window.seen")
+    assert seen[0]["segment"] == 1
+    assert seen[0]["state"] == "transcribing"
+    assert seen[0]["bar"] < 0.5  # most of the recording is still to come
+    assert_complete(page)
+    assert "walking along the harbor" in page.inner_text("#segments")
+    expect(page.locator("#progress")).to_have_count(0)
+    expect(page.locator("#note")).to_be_hidden()
+
+
+def test_a_tab_that_is_closed_and_opened_again_misses_nothing(
+    sign_up: OpenPage, long_recording: Path
+) -> None:
+    page = sign_up("closer@example.com")
+    url = start(page, long_recording)
+    page.wait_for_selector("[data-segment='1']")
+    context = page.context
+    page.close()
+    again = context.new_page()
+    again.goto(url)
+    assert stored(again)["state"] == "transcribing"  # we are back before it is done
+    wait_for_state(again, "completed")
+    assert_complete(again)
+
+
+def test_a_page_catches_up_by_itself_when_the_web_server_dies(
+    sign_up: OpenPage, long_recording: Path, stack: Stack
+) -> None:
+    page = sign_up("patient@example.com")
+    start(page, long_recording)
+    page.wait_for_selector("[data-segment='1']")
+    assert stack.process
+    children = psutil.Process(stack.process.pid).children()
+    web = next(c for c in children if "transcodio_site.server" in " ".join(c.cmdline()))
+    web.kill()
+    expect(page.locator("#position")).to_contain_text("Reconnecting")
+    wait_for_state(page, "completed")
+    assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
+    assert_complete(page)
+
+
+def test_several_files_stay_in_the_library_and_their_rows_follow(
+    sign_up: OpenPage, media: Media
+) -> None:
+    page = sign_up("several@example.com")
+    files = [media.speech("one.mp3", 5), media.speech("two.webm", 5), media.speech("three.m4a", 5)]
+    page.set_input_files("upload-box input[type=file]", files)
+    expect(page.locator("[data-transcription]")).to_have_count(3)
+    expect(page.locator("[data-transcription] [data-state=completed]")).to_have_count(3)
+    titles = set(page.locator(".recording-title").all_inner_texts())
+    assert titles == {"one", "two", "three"}
+
+
+def test_a_dropped_file_is_taken(sign_up: OpenPage) -> None:
+    page = sign_up("dropper@example.com")
+    transfer = page.evaluate_handle(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(['not a recording'], 'notes.mp3'));
+          return transfer;
+        }"""
+    )
+    page.dispatch_event("upload-box", "dragover", {"dataTransfer": transfer})
+    expect(page.locator("upload-box.over")).to_be_visible()
+    page.dispatch_event("upload-box", "drop", {"dataTransfer": transfer})
+    expect(page.get_by_role("alert")).to_contain_text("not a recording in a format we can read")
+
+
+def test_refusals_are_said_where_the_file_was_dropped(sign_up: OpenPage, media: Media) -> None:
+    page = sign_up("refused@example.com")
+    for path, words in (
+        (media.bytes("empty.mp3", b""), "The file is empty"),
+        (media.bytes("diary.mp3", b"Dear diary"), "not a recording in a format we can read"),
+        (media.bytes("huge.wav", bytes(9 << 20)), "larger than 8 MB"),
+    ):
+        upload(page, path)
+        expect(page.get_by_role("alert").last).to_contain_text(words)
+    assert page.locator("[data-phase=failed]").count() == 3
+    page.click("[data-phase=failed] button")
+    expect(page.locator("[data-phase=failed]")).to_have_count(2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("film", "There is no sound in this file"),
+        ("damaged", "The file is damaged"),
+        ("too long", "longer than 5 min"),
+    ],
+)
+def test_what_is_found_out_later_is_said_on_the_transcript(
+    sign_up: OpenPage, media: Media, kind: str, words: str
+) -> None:
+    path = {
+        "film": lambda: media.silent_film("film.mp4"),
+        "damaged": lambda: media.bytes("damaged.flac", b"fLaC" + bytes(2000)),
+        "too long": lambda: media.silence("long.flac", 400),
+    }[kind]()
+    page = sign_up(f"{kind.replace(' ', '-')}@example.com")
+    start(page, path)
+    expect(page.get_by_role("alert")).to_contain_text(words)
+    wait_for_state(page, "failed")
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text(words)
+
+
+def test_silence_is_said_plainly(sign_up: OpenPage, media: Media) -> None:
+    page = sign_up("silence@example.com")
+    start(page, media.silence("silence.mp3", 4))
+    wait_for_state(page, "completed")
+    expect(page.locator("#note")).to_contain_text("No speech was found in this recording.")
+    assert numbers(page) == []
+
+
+def test_subtitles_are_downloaded_and_the_recording_is_played_and_deleted(
+    sign_up: OpenPage, media: Media
+) -> None:
+    page = sign_up("taker@example.com")
+    url = start(page, media.speech("harbour.mp3", 12))
+    wait_for_state(page, "completed")
+    with page.expect_download() as download:
+        page.click("a[data-export=srt]")
+    assert download.value.suggested_filename == "harbour.srt"
+    assert Path(download.value.path()).read_text().startswith("1\n00:00:00,")
+
+    page.click("[data-segment='2'] .stamp")
+    expect(page.locator("[data-segment='2'][aria-current]")).to_be_visible()
+
+    page.click("[data-delete]")
+    page.click("[data-delete-confirm]")
+    expect(page.locator(".messages")).to_contain_text("“harbour” has been deleted.")
+    expect(page.locator("[data-transcription]")).to_have_count(0)
+    page.goto(url)
+    expect(page.locator("h1")).to_have_text("There is nothing at this address")
+
+
+def test_a_stranger_does_not_find_it(sign_up: OpenPage, media: Media) -> None:
+    owner = sign_up("owner@example.com")
+    url = start(owner, media.speech("private.mp3", 5))
+    stranger = sign_up("stranger@example.com")
+    answer = stranger.goto(url)
+    assert answer
+    assert answer.status == 404
+    anonymous = owner.context.browser.new_context().new_page()  # type: ignore[union-attr]
+    anonymous.goto(url)
+    assert "/accounts/login/" in anonymous.url
+    anonymous.context.close()
+
+
+def test_signing_out_and_in_again(sign_up: OpenPage) -> None:
+    page = sign_up("returning@example.com")
+    page.click("header button[type=submit]")
+    expect(page.locator("h1")).to_have_text("Recordings into text, live.")
+    page.goto("/accounts/login/")
+    page.fill("[name=login]", "Returning@Example.com")
+    page.fill("[name=password]", "wrong")
+    page.click("main button[type=submit]")
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.fill("[name=password]", "correct horse battery")
+    page.click("main button[type=submit]")
+    page.wait_for_selector("upload-box")
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_overflows_and_both_schemes_differ(
+    sign_up: OpenPage, media: Media, size: tuple[int, int], scheme: str
+) -> None:
+    page = sign_up(f"{size[0]}-{scheme}@example.com", size, scheme)
+    name = "A_recording_with_a_very_long_name_and_no_space_in_it_" * 3
+    transcript = start(page, media.silence(f"{name}.mp3", 1))
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(int(n) for n in re.findall(r"\d+", ground)[:3]) / 3
+    assert (brightness < 60) if scheme == "dark" else (brightness > 200)
+    for address in ("/", transcript, "/accounts/email/", "/accounts/password/change/", "/nothing"):
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address

@@ -1,0 +1,162 @@
+/**
+ * <upload-box data-max-megabytes>: recordings by drag and drop or by the picker. Two files travel at
+ * a time, each with its own bar; one file leads to its transcript, several stay in the library.
+ */
+const AT_ONCE = 2;
+const MEGABYTE = 1024 * 1024;
+const LOST = "The connection was lost. Check your network and try again.";
+
+customElements.define("upload-box", class extends HTMLElement {
+  connectedCallback() {
+    this.waiting = [];
+    this.running = new Set();
+    this.taken = [];
+    this.list = this.querySelector(".uploads");
+    const input = this.querySelector("input[type=file]");
+    input.addEventListener("change", () => {
+      this.add(input.files);
+      input.value = ""; // so that the same file can be chosen again
+    });
+    // The whole page is a target: a file dropped beside the box would replace the page otherwise.
+    window.addEventListener("dragover", (event) => this.dragged(event, true));
+    window.addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) this.dragged(event, false);
+    });
+    window.addEventListener("drop", (event) => {
+      if (!holdsFiles(event)) return;
+      this.dragged(event, false);
+      this.add(event.dataTransfer.files);
+    });
+    window.addEventListener("beforeunload", (event) => {
+      if (this.running.size + this.waiting.length) event.preventDefault();
+    });
+  }
+
+  dragged(event, over) {
+    if (!holdsFiles(event)) return;
+    event.preventDefault();
+    this.classList.toggle("over", over);
+  }
+
+  add(files) {
+    this.list.hidden = false;
+    for (const file of files) {
+      const upload = new Upload(file, this.row(file.name), () => this.next());
+      const problem = this.problem(file);
+      if (problem) upload.fail(problem);
+      else this.waiting.push(upload);
+    }
+    this.next();
+  }
+
+  row(name) {
+    const row = this.querySelector("template").content.cloneNode(true).firstElementChild;
+    row.querySelector(".upload-name").textContent = name;
+    this.list.append(row);
+    return row;
+  }
+
+  /** The server's own sentences, said before a long upload instead of after it. */
+  problem(file) {
+    const limit = Number(this.dataset.maxMegabytes);
+    if (!file.size) return "The file is empty. Choose a recording with sound.";
+    if (file.size <= limit * MEGABYTE) return "";
+    return `The file is larger than ${limit} MB. ` +
+      "Compress it (MP3 or Opus at 64 kbit/s is plenty for speech) or split it.";
+  }
+
+  next() {
+    for (const upload of this.running) {
+      if (upload.isOver) this.running.delete(upload);
+      if (upload.id) this.taken.push(upload.id);
+    }
+    this.waiting = this.waiting.filter((upload) => !upload.isOver);
+    while (this.running.size < AT_ONCE && this.waiting.length) {
+      const upload = this.waiting.shift();
+      this.running.add(upload);
+      upload.send(this.field("csrfmiddlewaretoken"), this.field("language"));
+    }
+    if (!this.running.size && this.taken.length) this.leave();
+    this.list.hidden = !this.list.children.length;
+  }
+
+  field(name) {
+    return this.querySelector(`[name=${name}]`).value;
+  }
+
+  /** All files have arrived. What was refused must stay readable, so then the page stays too. */
+  leave() {
+    const refused = this.list.querySelector("[data-phase=failed]");
+    if (this.taken.length === 1 && !refused) location.assign(`/transcriptions/${this.taken[0]}/`);
+    else if (!refused) location.reload();
+  }
+});
+
+class Upload {
+  constructor(file, row, changed) {
+    Object.assign(this, { file, row, changed, isOver: false, id: null });
+    this.button = row.querySelector("button");
+    this.button.addEventListener("click", () => this.dismiss());
+    this.show("waiting", "Waiting", "Cancel");
+  }
+
+  send(csrf, language) {
+    const form = new FormData();
+    form.append("language", language);
+    form.append("file", this.file);
+    this.request = new XMLHttpRequest();
+    this.request.open("POST", "/api/transcriptions");
+    this.request.setRequestHeader("X-CSRFToken", csrf);
+    this.request.responseType = "json";
+    this.request.upload.addEventListener("progress", (event) => this.progress(event));
+    this.request.addEventListener("load", () => this.answered());
+    this.request.addEventListener("error", () => this.fail(LOST));
+    this.request.send(form);
+    this.show("sending", "Uploading", "Cancel");
+  }
+
+  progress({ loaded, total }) {
+    this.row.querySelector("progress").value = loaded / total;
+    const whole = (this.file.size / MEGABYTE).toFixed(1);
+    const sent = Math.min(loaded / MEGABYTE, whole).toFixed(1);
+    this.show("sending", loaded < total ? `${sent} of ${whole} MB` : "Almost there", "Cancel");
+  }
+
+  answered() {
+    const { status, response } = this.request;
+    if (status !== 202) {
+      this.fail(response?.detail ?? `The server answered with an error (${status}). Please try again.`);
+      return;
+    }
+    this.id = response.id;
+    this.show("done", "Uploaded", "Dismiss");
+    this.end();
+  }
+
+  fail(sentence) {
+    this.show("failed", sentence, "Dismiss");
+    this.row.querySelector(".upload-text").setAttribute("role", "alert");
+    this.end();
+  }
+
+  dismiss() {
+    this.request?.abort();
+    this.row.remove();
+    this.end();
+  }
+
+  end() {
+    this.isOver = true;
+    this.changed();
+  }
+
+  show(phase, text, action) {
+    this.row.dataset.phase = phase;
+    this.row.querySelector(".upload-text").textContent = text;
+    this.button.textContent = action;
+  }
+}
+
+function holdsFiles(event) {
+  return event.dataTransfer?.types.includes("Files");
+}
