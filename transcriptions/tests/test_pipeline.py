@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from gpu.types import EngineError, UnsupportedLanguage
 from transcodio_site.testing import SAMPLE, Media
-from transcriptions import claims, pipeline
+from transcriptions import claims, pipeline, speech
 from transcriptions.models import MAX_ATTEMPTS, State, Transcription
 from transcriptions.tests.conftest import ScriptedEngine, Upload, texts
 
@@ -137,13 +137,13 @@ def test_a_recording_deleted_while_it_is_prepared_leaves_no_file(
     upload: Upload, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     row = upload(SAMPLE)
-    find_speech = pipeline.speech.find_speech
+    find_speech = speech.find_speech
 
     def delete_first(*arguments: Any) -> Any:
         fresh(row).remove()
         return find_speech(*arguments)
 
-    monkeypatch.setattr(pipeline.speech, "find_speech", delete_first)
+    monkeypatch.setattr(speech, "find_speech", delete_first)
     assert not pipeline.preprocess(row.id)
     assert [p for p in Path(settings.MEDIA_ROOT).rglob("*") if p.is_file()] == []
 

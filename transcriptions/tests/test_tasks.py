@@ -32,7 +32,7 @@ def queue() -> Iterator[redis.Redis]:
 
 def bells(queue: redis.Redis, name: str) -> list[str]:
     """The ids that wait in a queue."""
-    found: list[Any] = queue.lrange(name, 0, -1)  # type: ignore[assignment]
+    found: list[Any] = queue.lrange(name, 0, -1)
     return [json.loads(message)["headers"]["argsrepr"][2:-3] for message in found]
 
 
