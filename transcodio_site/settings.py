@@ -156,7 +156,7 @@ STORAGES = {
 }
 # Served from where they lie: no collectstatic step before `make run`.
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = False
+WHITENOISE_AUTOREFRESH = not HTTPS  # someone at work on the pages sees their changes at once
 
 # --- Accounts and mail ------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
