@@ -32,11 +32,11 @@ BODY = "transcodio.body"  # the key of the body's file in the ASGI scope
 class UploadRequest(WebRequest):  # type: ignore[misc]
     """One request, whose body stays on disk and below the limit."""
 
-    _parsePOSTFormSubmission = False  # noqa: N815 - Twisted's name; Django parses forms
     content: Any  # the body, in memory while it is small and else in a temporary file
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        # Django parses forms, piece by piece; Twisted would do it in memory.
+        super().__init__(*args, **kwargs, parsePOSTFormSubmission=False)
         self._received = 0
         self._refused = False
 
@@ -59,6 +59,8 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         if self._refused:
             self.channel.loseConnection()
             return None
+        if self.requestHeaders.hasHeader(b"Upgrade"):
+            self.content = BytesIO()  # a handshake has no body; Daphne would read it into memory
         return super().process()
 
     def take_body(self) -> Any:
@@ -72,6 +74,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         # Only our half of the connection is closed, and what still comes is read: a reset would
         # take the answer away from a client that is busy sending.
         self._refused = True
+        self.requestHeaders.removeHeader(b"expect")  # or Twisted answers "100 Continue" as well
         self.channel.persistent = False
         transport = self.channel.transport
         transport.write(_refusal())
@@ -142,6 +145,7 @@ class BodyFromDisk:
         if body is None:
             await self.app(scope, receive, send)
             return
+        _tell_length(scope, body)
         complete = False
 
         async def receive_piece() -> Any:
@@ -157,6 +161,14 @@ class BodyFromDisk:
             await self.app(scope, receive_piece, send)
         finally:
             body.close()
+
+
+def _tell_length(scope: dict[str, Any], body: Any) -> None:
+    """A body that came in chunks says nothing of its length, and Django would take it as empty."""
+    if not any(name == b"content-length" for name, _ in scope["headers"]):
+        length = b"%d" % body.seek(0, os.SEEK_END)
+        body.seek(0)
+        scope["headers"] = [*scope["headers"], (b"content-length", length)]
 
 
 async def _but_for_the_body(receive: Any) -> AsyncIterator[Any]:

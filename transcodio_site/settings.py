@@ -5,6 +5,7 @@ Without any variable set the product runs embedded: Postgres and Valkey from whe
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 if (BASE_DIR / ".env").is_file():
     env.read_env(BASE_DIR / ".env")
+
+# The runtime of the speech detector reports its use to its maker unless it is told not to.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "tmp"
@@ -62,6 +66,7 @@ INSTALLED_APPS = [
     "allauth.account",
 ]
 MIDDLEWARE = [
+    "transcodio_site.middleware.close_uploads",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "transcodio_site.middleware.ContentSecurityPolicyMiddleware",

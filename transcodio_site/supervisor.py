@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ BOOT = 60.0  # seconds until the page must answer
 GRACE = 10.0  # seconds for a process to stop by itself
 STABLE = 30.0  # seconds after which an earlier crash of a process is forgiven
 MAX_CRASHES = 5
+LEFT_BEHIND = 24 * 3600.0  # seconds: nothing works on a temporary file for that long
 PR_SET_PDEATHSIG = 1
 
 
@@ -130,7 +132,7 @@ class Stack:
 def running(host: str, port: int) -> Iterator[Stack]:
     """The whole stack is up and healthy while the body runs. Raises StackError."""
     check_port(host, port)
-    settings.FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
+    _clear_away(settings.FILE_UPLOAD_TEMP_DIR)
     stack = Stack(host, port)
     address = address_file()
     try:
@@ -142,6 +144,19 @@ def running(host: str, port: int) -> Iterator[Stack]:
     finally:
         address.unlink(missing_ok=True)
         stack._stop()
+
+
+def _clear_away(temporary: Path) -> None:
+    """Removes what killed processes left there. Another stack may be at work: only the old goes."""
+    temporary.mkdir(parents=True, exist_ok=True)
+    for path in temporary.iterdir():
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime < LEFT_BEHIND:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def address_file() -> Path:
@@ -168,13 +183,13 @@ def is_healthy(url: str) -> bool:
 
 def check_port(host: str, port: int) -> None:
     """Raises StackError if somebody else listens there."""
+    if not 1 <= port <= 65535:
+        raise StackError(f"{port} is not a port: choose one from 1 to 65535.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OverflowError:
-            raise StackError(f"{port} is not a port: choose one from 1 to 65535.") from None
         except OSError as error:
             raise StackError(
                 f"Port {port} on {host} cannot be used ({error.strerror}). "

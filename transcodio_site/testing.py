@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -225,3 +226,12 @@ class Stack:
     def token(self, email: str) -> str:
         """A new token; the user is made if need be."""
         return self.manage("create_token", email, "--create-user").stdout.strip()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Returns as soon as `condition` holds; fails the test if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds:.0f} s")
+        time.sleep(0.02)

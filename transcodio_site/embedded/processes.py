@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -23,6 +24,8 @@ from transcodio_site.embedded.folders import EmbeddedError, socket_folder
 
 POSTGRES_MAJOR = 18
 NAME = "transcodio"  # of the database and of its role
+HALF = "postgres.new."  # how the folder of a cluster begins that is not whole yet
+MAX_FAILURES = 10
 PATIENCE = 60.0  # seconds for a server to start or stop; recovery after a crash takes time
 
 
@@ -32,6 +35,7 @@ class Server(ABC):
     name: str
     goodbye: signal.Signals
     pid_file: Path
+    traces: tuple[Path, ...]  # the pid file, and what else names the process
 
     def __init__(self, var: Path) -> None:
         self.var, self.sockets = var, socket_folder(var)
@@ -49,17 +53,18 @@ class Server(ABC):
         """Starts it unless it runs, and waits until it answers. Raises EmbeddedError."""
         deadline = time.monotonic() + PATIENCE
         process: subprocess.Popen[bytes] | None = None
-        attempts = 0
+        failures = 0
         while not self.answers():
-            if time.monotonic() > deadline or attempts > 5:
+            if time.monotonic() > deadline or failures > MAX_FAILURES:
                 raise EmbeddedError(
                     f"{self.name} does not start: {_last_line(self.log)} (see {self.log})"
                 )
             if process is None and not self.running():
-                process, attempts = self._spawn(), attempts + 1
+                self._forget()
+                process = self._spawn()
             elif process and process.poll() is not None:
                 # What a killed predecessor left may need a moment to go away: try again.
-                process = None
+                process, failures = None, failures + 1
                 time.sleep(0.3)
             time.sleep(0.02)
 
@@ -68,25 +73,36 @@ class Server(ABC):
         process = self.running()
         if process is None:
             return
-        process.send_signal(self.goodbye)
-        try:
-            process.wait(PATIENCE)
-        except psutil.TimeoutExpired:
-            process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(self.goodbye)
+            deadline = time.monotonic() + PATIENCE
+            # A zombie has ended: its parent may be long in noticing, or never do.
+            while process.status() != psutil.STATUS_ZOMBIE:
+                if time.monotonic() > deadline:
+                    process.kill()
+                time.sleep(0.02)
+            with suppress(psutil.TimeoutExpired):
+                process.wait(0)  # clears it away if the parent is us
 
     def running(self) -> psutil.Process | None:
         """The process that the pid file names, if it is indeed this server.
 
-        A stale file is removed: after a crash its number may belong to anybody.
+        After a crash the number may belong to anybody, the server of another installation too.
+        Ours is the one that works in our data folder.
         """
         try:
             process = psutil.Process(int(self.pid_file.read_text().split()[0]))
-            if process.name().startswith(self.program) and process.status() != "zombie":
+            at_home = Path(process.cwd()).is_relative_to(self.var.resolve())
+            if at_home and process.name().startswith(self.program):
                 return process
         except (OSError, ValueError, IndexError, psutil.Error):
             pass
-        self.pid_file.unlink(missing_ok=True)
         return None
+
+    def _forget(self) -> None:
+        """Removes what a killed predecessor wrote of itself."""
+        for path in self.traces:
+            path.unlink(missing_ok=True)
 
     @property
     def program(self) -> str:
@@ -114,6 +130,7 @@ class Postgres(Server):
         super().__init__(var)
         self.data = var / "postgres"
         self.pid_file = self.data / "postmaster.pid"
+        self.traces = (self.pid_file, self.sockets / ".s.PGSQL.5432.lock")
 
     def command(self) -> list[str]:
         program = str(self._bin() / "postgres")
@@ -122,6 +139,8 @@ class Postgres(Server):
 
     def start(self) -> None:
         """Also makes the cluster and the database at the first time."""
+        for half in self.var.glob(f"{HALF}*"):
+            shutil.rmtree(half, ignore_errors=True)
         if not self.data.exists():
             self._make_cluster()
         self._check_version()
@@ -145,9 +164,8 @@ class Postgres(Server):
 
     def _make_cluster(self) -> None:
         """Built beside its place and renamed when it is whole: a crash leaves no half cluster."""
-        new = self.var / "postgres.new"
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(mode=0o700)
+        # A name of its own: the initdb of a killed command may still be at work.
+        new = Path(tempfile.mkdtemp(prefix=HALF, dir=self.var))
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")  # Postgres refuses to run as root
             os.chown(new, nobody.pw_uid, nobody.pw_gid)
@@ -208,6 +226,7 @@ class Valkey(Server):
         super().__init__(var)
         self.socket = self.sockets / "valkey.sock"
         self.pid_file = var / "run" / "valkey.pid"
+        self.traces = (self.pid_file,)
 
     def command(self) -> list[str]:
         try:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.validators import validate_email
+from django.db import ProgrammingError
 
 from accounts.models import ApiToken, User
 
@@ -21,11 +24,19 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> str:
         """Prints the token alone, so that scripts can read it."""
         email = options["email"].strip().lower()
-        user = User.objects.filter(email=email).first()
-        if user is None and not options["create_user"]:
-            raise CommandError(f"There is no user {email}. Add --create-user to make one.")
-        if user is None:
-            if "@" not in email:
-                raise CommandError(f"{email!r} is not an e-mail address.")
-            user = User.objects.create_user(email)  # without a password: it can be reset by mail
+        try:
+            user = User.objects.filter(email=email).first() or _make(email, options["create_user"])
+        except ProgrammingError:
+            detail = "The database has no tables yet: `make run` or `manage.py migrate` makes them."
+            raise CommandError(detail) from None
         return ApiToken.issue(user, options["name"][:100])[1]
+
+
+def _make(email: str, wanted: bool) -> User:
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise CommandError(f"{email!r} is not an e-mail address.") from None
+    if not wanted:
+        raise CommandError(f"There is no user {email}. Add --create-user to make one.")
+    return User.objects.create_user(email)  # without a password: it can be reset by mail

@@ -1,0 +1,228 @@
+"""The commands as a person runs them, and what they say when they cannot."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from gpu.tests.wer import word_error_rate
+from transcodio_site.testing import ROOT, SAMPLE_TEXT, Media, Stack, wait_until
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack that the test may stop and kill."""
+    stack = Stack(tmp_path / "var")
+    stack.var.mkdir()
+    yield stack
+    stack.stop()
+
+
+def of_folder(var: Path) -> list[psutil.Process]:
+    """Every process that belongs to a data folder, by its environment or its command line."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            mine = process.environ().get("VAR_DIR") == str(var) and process.name() != "pytest"
+            if mine or str(var) in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            pass
+    return found
+
+
+def login(output: list[str]) -> tuple[str, str, str]:
+    """E-mail, password and token, as `up` prints them."""
+    found = re.search(r"sign in as  (\S+)  password  (\S+)\s+API token   (\S+)", "".join(output))
+    assert found
+    return found[1], found[2], found[3]
+
+
+def child(stack: Stack, word: str) -> psutil.Process:
+    assert stack.process
+    children = psutil.Process(stack.process.pid).children()
+    return next(c for c in children if word in c.cmdline())
+
+
+def healthy(stack: Stack) -> bool:
+    try:
+        return httpx.get(f"{stack.url}/health", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_the_printed_login_and_token_work(stack: Stack) -> None:
+    assert f"Transcodio is ready: {stack.url}" in "".join(stack.output)
+    email, password, token = login(stack.output)
+    with httpx.Client(base_url=stack.url, follow_redirects=True) as page:
+        page.get("/accounts/login/")
+        form = {"login": email, "password": password}
+        csrf = {"csrfmiddlewaretoken": page.cookies["csrftoken"]}
+        answer = page.post("/accounts/login/", data=form | csrf)
+        assert "upload-box" in answer.text
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{stack.url}/api/transcriptions", headers=headers).status_code == 200
+
+
+def test_ctrl_c_stops_everything_and_the_account_stays(own_stack: Stack) -> None:
+    own_stack.start()
+    first = login(own_stack.output)
+    assert own_stack.process
+    own_stack.process.send_signal(signal.SIGINT)
+    assert own_stack.process.wait(60) == 0
+    assert of_folder(own_stack.var) == []
+    assert not (own_stack.var / "address.json").exists()
+    own_stack.output.clear()
+    own_stack.start()
+    assert login(own_stack.output) == first
+
+
+def test_a_killed_supervisor_takes_its_children_along(own_stack: Stack) -> None:
+    own_stack.start()
+    assert own_stack.process
+    children = psutil.Process(own_stack.process.pid).children()
+    ours = [c for c in children if c.name().startswith("python")]
+    assert len(ours) == 3  # web, worker, beat
+    own_stack.process.kill()
+    wait_until(lambda: not any(c.is_running() and c.status() != "zombie" for c in ours))
+    own_stack.start()
+    assert healthy(own_stack)
+
+
+@pytest.mark.parametrize("word", ["transcodio_site.server", "worker", "beat"])
+def test_what_dies_is_started_again(stack: Stack, word: str) -> None:
+    victim = child(stack, word)
+    victim.kill()
+    wait_until(lambda: any(c.pid != victim.pid for c in [_child_or_none(stack, word)] if c))
+    wait_until(lambda: healthy(stack))
+
+
+def _child_or_none(stack: Stack, word: str) -> psutil.Process | None:
+    try:
+        return child(stack, word)
+    except (StopIteration, psutil.Error):
+        return None
+
+
+@pytest.mark.parametrize("port", ["taken", "99999"])
+def test_a_port_that_cannot_be_used_is_said_in_one_line(tmp_path: Path, port: str) -> None:
+    with socket.socket() as neighbour:
+        neighbour.bind(("127.0.0.1", 0))
+        neighbour.listen()
+        number = str(neighbour.getsockname()[1]) if port == "taken" else port
+        answer = Stack(tmp_path).manage("up", "--port", number)
+    assert answer.returncode == 1
+    assert number in answer.stderr
+    assert answer.stderr.count("\n") == 1
+    assert of_folder(tmp_path) == []
+
+
+def test_create_token_prints_a_token_and_nothing_else(stack: Stack) -> None:
+    answer = stack.manage("create_token", "Robot@Example.com", "--create-user", "--name", "ci")
+    token = answer.stdout.strip()
+    assert re.fullmatch(r"tk_[\w-]{40,}", token)
+    assert answer.stderr == ""
+    headers = {"Authorization": f"Bearer {token}"}
+    listing = httpx.get(f"{stack.url}/api/transcriptions", headers=headers)
+    assert listing.json() == {"count": 0, "items": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nobody@example.com"], "Add --create-user"),
+        (["not-an-address", "--create-user"], "not an e-mail address"),
+    ],
+)
+def test_create_token_explains_itself(stack: Stack, arguments: list[str], words: str) -> None:
+    answer = stack.manage("create_token", *arguments)
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert words in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_demo_prints_words_and_writes_subtitles(stack: Stack) -> None:
+    answer = stack.manage("demo")
+    assert answer.returncode == 0, answer.stderr
+    spoken = re.findall(r"^\[ *[\d.]+ - +[\d.]+\]  (.+)$", answer.stdout, re.MULTILINE)
+    assert len(spoken) > 5
+    assert word_error_rate(SAMPLE_TEXT.read_text(), " ".join(spoken)) < 0.10
+    assert re.search(r"43\.\d s of audio in [\d.]+ s: [\d.]+ x real time", answer.stdout)
+    for suffix, begins in (("txt", "Good"), ("srt", "1\n00:"), ("vtt", "WEBVTT"), ("json", "{")):
+        path = stack.var / "demo" / f"recording.{suffix}"
+        assert str(path) in answer.stdout
+        assert path.read_text().startswith(begins)
+
+
+def test_the_demo_fails_when_no_text_comes_back(stack: Stack, media: Media) -> None:
+    for path, words in (
+        (media.silence("silence.mp3", 3), "No speech was found"),
+        (media.bytes("text.mp3", b"Dear diary"), "not a recording"),
+        (Path("/nonexistent.mp3"), "make demo FILE="),
+        (media.silent_film("film.mp4"), "no sound"),
+    ):
+        answer = stack.manage("demo", str(path))
+        assert answer.returncode == 1
+        assert words in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+def test_the_demo_brings_its_own_stack_and_takes_it_away(tmp_path: Path, media: Media) -> None:
+    answer = Stack(tmp_path).manage("demo", str(media.speech("short.mp3", 6)))
+    assert answer.returncode == 0, answer.stderr
+    assert "walking along the harbor" in answer.stdout
+    assert of_folder(tmp_path) == []
+
+
+def test_an_old_python_is_refused_in_one_line(tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    old = programs / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2 && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    for name in ("sh", "make"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    for name in ("Makefile", "requirements"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    answer = subprocess.run(
+        [str(programs / "make"), "run"],
+        cwd=tmp_path,
+        env={"PATH": str(programs)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode != 0
+    assert "Transcodio needs Python 3.11 or newer" in answer.stderr
+    assert "found: Python 3.9.2" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_web_process_loads_no_model_and_no_client_of_one() -> None:
+    code = (
+        "import sys; import transcodio_site.asgi, transcodio_site.server;"
+        "heavy = {'torch', 'transformers', 'faster_whisper', 'ctranslate2', 'av', 'modal'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "[]"
+
+
+def test_the_running_web_process_has_none_mapped(stack: Stack) -> None:
+    maps = Path(f"/proc/{child(stack, 'transcodio_site.server').pid}/maps").read_text()
+    assert "site-packages" in maps
+    for library in ("libtorch", "ctranslate2", "onnxruntime", "libavcodec"):
+        assert library not in maps

@@ -1,0 +1,179 @@
+"""Large uploads: refused early, never held in memory, and nothing of them left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from transcodio_site.supervisor import free_port, is_healthy
+from transcodio_site.testing import ROOT, Media, Stack, wait_until
+
+MEGABYTE = 1 << 20
+BOUNDARY = "frontier"
+PART = (
+    f"--{BOUNDARY}\r\nContent-Disposition: form-data; "
+    'name="file"; filename="a.wav"\r\nContent-Type: audio/wav\r\n\r\n'
+).encode()
+
+
+@pytest.fixture(scope="module")
+def token(stack: Stack) -> str:
+    return stack.token("uploader@example.com")
+
+
+@pytest.fixture
+def connection(stack: Stack) -> Iterator[socket.socket]:
+    with socket.create_connection(
+        (urlsplit(stack.url).hostname, urlsplit(stack.url).port)
+    ) as open_:
+        open_.settimeout(20)
+        yield open_
+
+
+def head(token: str, *lines: str) -> bytes:
+    """The beginning of an upload."""
+    fixed = [
+        "POST /api/transcriptions HTTP/1.1",
+        "Host: 127.0.0.1",
+        f"Authorization: Bearer {token}",
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}",
+    ]
+    return "\r\n".join([*fixed, *lines, "", ""]).encode()
+
+
+def answer_of(connection: socket.socket) -> tuple[int, dict[str, str]]:
+    """Status and body of the answer, read until the server closes its side."""
+    data = b""
+    while piece := connection.recv(65536):
+        data += piece
+    top, _, body = data.partition(b"\r\n\r\n")
+    return int(top.split()[1]), json.loads(body)
+
+
+def leftovers(stack: Stack) -> list[Path]:
+    return list((stack.var / "tmp").iterdir())
+
+
+def test_an_honest_client_is_refused_before_it_sends(
+    stack: Stack, token: str, connection: socket.socket
+) -> None:
+    connection.sendall(head(token, f"Content-Length: {20 * MEGABYTE}"))
+    status, body = answer_of(connection)  # not a byte of the file has been sent
+    assert (status, body["code"]) == (413, "file_too_large")
+    assert "larger than 8 MB" in body["detail"]
+
+
+def test_a_client_that_does_not_say_its_length_is_cut_off_at_the_limit(
+    stack: Stack, token: str, connection: socket.socket
+) -> None:
+    connection.sendall(head(token, "Transfer-Encoding: chunked"))
+    piece = bytes(256 * 1024)
+    sent = 0
+    connection.sendall(b"%x\r\n%s\r\n" % (len(PART), PART))
+    while sent < 64 * MEGABYTE:  # far more than the limit: it keeps sending while it is refused
+        connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+        sent += len(piece)
+    status, body = answer_of(connection)
+    assert (status, body["code"]) == (413, "file_too_large")
+    wait_until(lambda: leftovers(stack) == [])
+
+
+def test_a_client_that_goes_away_leaves_nothing(
+    stack: Stack, token: str, connection: socket.socket
+) -> None:
+    connection.sendall(head(token, f"Content-Length: {6 * MEGABYTE}") + PART + bytes(4 * MEGABYTE))
+    wait_until(lambda: leftovers(stack) != [] or has_unlinked_body(stack))
+    connection.close()
+    wait_until(lambda: leftovers(stack) == [] and not has_unlinked_body(stack))
+    assert httpx.get(f"{stack.url}/health").status_code == 200
+
+
+def has_unlinked_body(stack: Stack) -> bool:
+    """Whether a process of the stack holds a temporary file that has no name any more."""
+    import psutil
+
+    assert stack.process
+    for process in psutil.Process(stack.process.pid).children():
+        for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+            try:
+                if str(descriptor.readlink()).startswith(str(stack.var / "tmp")):
+                    return True
+            except OSError:
+                pass
+    return False
+
+
+@pytest.mark.parametrize("kind", ["taken", "refused"])
+def test_no_temporary_file_stays(stack: Stack, token: str, media: Media, kind: str) -> None:
+    path = (
+        media.silence("silence.wav", 60)
+        if kind == "taken"
+        else media.bytes("big.mp3", b"x" * (6 * MEGABYTE))
+    )
+    with path.open("rb") as file:
+        answer = httpx.post(
+            f"{stack.url}/api/transcriptions",
+            files={"file": file},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+        )
+    assert answer.status_code == (202 if kind == "taken" else 415)
+    wait_until(lambda: leftovers(stack) == [])
+
+
+def test_small_forms_and_kept_connections_work(stack: Stack) -> None:
+    with httpx.Client(base_url=stack.url) as page:
+        for _ in range(3):
+            page.get("/accounts/login/")
+            form = {"login": "nobody@example.com", "password": "wrong"}
+            csrf = {"csrfmiddlewaretoken": page.cookies["csrftoken"]}
+            answer = page.post("/accounts/login/", data=form | csrf)
+            assert answer.status_code == 200
+            assert "not correct" in answer.text
+
+
+def test_a_large_upload_is_not_held_in_memory(stack: Stack, token: str, tmp_path: Path) -> None:
+    port = free_port()
+    environment = stack.environment | {
+        "MAX_FILE_SIZE_MB": "500",
+        "TMPDIR": str(stack.var / "tmp"),
+        "LOG_LEVEL": "ERROR",
+    }
+    command = [sys.executable, "-m", "transcodio_site.server", "--port", str(port)]
+    big = tmp_path / "big.mp3"
+    with big.open("wb") as file:
+        for _ in range(200):
+            file.write(os.urandom(1024) * 1024)
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as web:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: is_healthy(url))
+            before = peak(web.pid)
+            with big.open("rb") as file:
+                answer = httpx.post(
+                    f"{url}/api/transcriptions",
+                    files={"file": file},
+                    headers={"Authorization": f"Bearer {token}"},
+                    timeout=120,
+                )
+            assert answer.status_code in (202, 415)  # noise may look like an MP3 or not
+            assert peak(web.pid) - before < 40 * MEGABYTE
+        finally:
+            web.terminate()
+
+
+def peak(pid: int) -> int:
+    """The most memory that a process has ever held, in bytes."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found[1]) * 1024
