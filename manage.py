@@ -42,7 +42,8 @@ def _wanted() -> dict[str, Any]:
     try:
         return settings.EMBEDDED_SERVERS
     except OSError as error:
-        sys.exit(f"Transcodio cannot start: {error.filename}: {error.strerror}")
+        where = error.filename or "the data folder"  # a full disk has no file name
+        sys.exit(f"Transcodio cannot start: {where}: {error.strerror}")
 
 
 if __name__ == "__main__":

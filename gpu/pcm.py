@@ -16,12 +16,15 @@ def read(path: Path, start: float, end: float) -> np.ndarray[Any, np.dtype[np.in
 
     Raises ValueError if the file is not what `preprocess` writes.
     """
-    with wave.open(str(path), "rb") as wav:
-        if (wav.getnchannels(), wav.getframerate(), wav.getsampwidth()) != (1, RATE, 2):
-            raise ValueError(f"{path} is not mono 16-bit audio at {RATE} Hz")
-        first = min(int(start * RATE), wav.getnframes())
-        wav.setpos(first)
-        return np.frombuffer(wav.readframes(max(0, int(end * RATE) - first)), dtype="<i2")
+    try:
+        with wave.open(str(path), "rb") as wav:
+            if (wav.getnchannels(), wav.getframerate(), wav.getsampwidth()) != (1, RATE, 2):
+                raise wave.Error("another layout")
+            first = min(round(start * RATE), wav.getnframes())
+            wav.setpos(first)
+            return np.frombuffer(wav.readframes(max(0, round(end * RATE) - first)), dtype="<i2")
+    except (wave.Error, EOFError) as error:
+        raise ValueError(f"{path} is not mono 16-bit audio at {RATE} Hz: {error}") from error
 
 
 def read_at(path: Path, start: float, end: float, rate: int) -> np.ndarray[Any, Any]:
@@ -35,4 +38,4 @@ def read_at(path: Path, start: float, end: float, rate: int) -> np.ndarray[Any, 
     frame.sample_rate = RATE
     resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
     parts = [out.to_ndarray()[0] for step in (frame, None) for out in resampler.resample(step)]
-    return np.concatenate(parts)
+    return np.concatenate([np.zeros(0, dtype=np.float32), *parts])

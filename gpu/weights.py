@@ -25,8 +25,8 @@ def whisper_base(models: Path) -> Path:
     target = models / "whisper-base"
     if target.is_dir():
         return target
-    models.mkdir(parents=True, exist_ok=True)
     try:
+        models.mkdir(parents=True, exist_ok=True)
         # Nothing is left to clean up when the folder has moved to its place.
         with tempfile.TemporaryDirectory(dir=models, ignore_cleanup_errors=True) as scratch:
             _join(Path(scratch))

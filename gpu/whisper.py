@@ -2,8 +2,8 @@
 
 Speech is packed into windows of at most 28 s (the model hears 30) and decoded in batches. The
 first batch is a single short window, so that the first words come early; the batches that follow
-grow until they keep all cores busy. CTranslate2 queues the batches of all threads first come, first served,
-so a long recording cannot starve a short one.
+grow until they keep all cores busy. CTranslate2 queues the batches of all threads first come, first
+served, so a long recording cannot starve a short one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gpu import config, pcm
 from gpu.segments import segments_of
@@ -31,14 +33,14 @@ from gpu.types import (
     Word,
 )
 from gpu.weights import whisper_base
+from gpu.windows import pack
 
 log = logging.getLogger(__name__)
 
 RATE = 16_000  # Hz, what the model was trained on
 WINDOW, FIRST_WINDOW = 28.0, 10.0  # seconds
-REPETITION = (
-    2.4  # gzip ratio above which the decoder is going round in circles (Whisper's own value)
-)
+REPETITION = 2.4  # gzip ratio above which the decoder goes round in circles (Whisper's own value)
+LASTING = 0.04  # seconds that a word takes at least
 NO_SPEECH, UNSURE = 0.6, -1.0  # no-speech probability and mean log probability of an invented text
 
 
@@ -75,10 +77,17 @@ def _load_model(name: str) -> Any:
     source = str(whisper_base(config.models_dir())) if name == "base" else name
     try:
         return WhisperModel(
-            source, device="cpu", compute_type="int8", cpu_threads=config.WHISPER_THREADS
+            source,
+            device="cpu",
+            compute_type="int8",
+            cpu_threads=config.WHISPER_THREADS,
+            download_root=str(config.models_dir()),
         )
     except Exception as error:  # CTranslate2 and the hub raise many kinds
-        raise EngineUnavailable(f"WHISPER_MODEL={name!r} cannot be loaded: {error}") from error
+        raise EngineUnavailable(
+            f"WHISPER_MODEL={name!r} is neither a folder with a model for faster-whisper nor one "
+            f"that could be downloaded ('base' needs no network): {error}"
+        ) from error
 
 
 class _Decoder:
@@ -86,7 +95,7 @@ class _Decoder:
 
     def __init__(self, model: Any, audio: Audio) -> None:
         self.model, self.audio = model, audio
-        self.windows = list(pack(audio.spans))
+        self.windows = list(pack(audio.spans, WINDOW, FIRST_WINDOW))
         self.language = audio.language or self._detect()
         if self.language not in model.supported_languages:
             raise UnsupportedLanguage(f"{self.language!r} is not among the model's languages")
@@ -110,33 +119,34 @@ class _Decoder:
     def _decode(self, batch: list[Span]) -> Iterator[list[Word]]:
         from faster_whisper import BatchedInferencePipeline
 
-        first, last = batch[0].start, batch[-1].end
-        samples = pcm.read_at(self.audio.path, first, last, RATE)
-        length = len(samples) / RATE  # may fall a sample short of what was asked for
-        clips = [{"start": w.start - first, "end": min(w.end - first, length)} for w in batch]
+        # Window after window, without what lies between them: that can be hours of silence.
+        parts = [self._samples(window) for window in batch]
+        edges = accumulate((len(part) / RATE for part in parts), initial=0.0)
+        clips = [{"start": start, "end": end} for start, end in pairwise(edges)]
         try:
             # The pipeline keeps a mark between calls: a fresh one costs nothing and is thread-safe.
             texts, _ = BatchedInferencePipeline(self.model).transcribe(
-                samples,
+                np.concatenate(parts),
                 clip_timestamps=clips,
                 batch_size=len(batch),
                 language=self.language,
                 word_timestamps=True,
             )
             for text in texts:
-                yield self._checked(text, batch, first)
+                began = text.seek / 100  # where its window begins among the joined samples
+                index = min(range(len(clips)), key=lambda i: abs(clips[i]["start"] - began))
+                yield self._checked(text, batch[index], batch[index].start - began)
         except EngineError:
             raise
         except Exception as error:  # whatever native code raises must not kill the worker
             raise EngineError(f"Whisper failed: {error!r}") from error
 
-    def _checked(self, text: Any, batch: list[Span], offset: float) -> list[Word]:
+    def _checked(self, text: Any, window: Span, offset: float) -> list[Word]:
         """The words of one decoded window, unless the model was making them up."""
         if text.no_speech_prob > NO_SPEECH and text.avg_logprob < UNSURE:
             return []
         if text.compression_ratio <= REPETITION:
-            return list(_words(text.words, offset))
-        window = min(batch, key=lambda w: abs(w.start - (offset + text.seek / 100)))
+            return list(_words(text.words, window, offset))
         return self._decode_carefully(window)
 
     def _decode_carefully(self, window: Span) -> list[Word]:
@@ -147,21 +157,27 @@ class _Decoder:
             language=self.language,
             word_timestamps=True,
             condition_on_previous_text=False,
-            temperature=[0.0, 0.2, 0.4, 0.6, 0.8],
+            temperature=[0.0, 0.4, 0.8],
+            best_of=2,
         )
+        # Whoever does say a thing again and again takes time for it; a decoder in circles does not.
         return [
             word
             for text in texts
-            if text.compression_ratio <= REPETITION
-            for word in _words(text.words, window.start)
+            for word in _words(text.words, window, window.start)
+            if text.compression_ratio <= REPETITION or word.end - word.start >= LASTING
         ]
 
 
-def _words(words: Iterable[Any], offset: float) -> Iterator[Word]:
+def _words(words: Iterable[Any], window: Span, offset: float) -> Iterator[Word]:
+    """Words with text, their times shifted by `offset` and kept within the window."""
     for word in words:
         text = word.word.strip()
         if text:
-            start, end = round(offset + word.start, 3), round(offset + word.end, 3)
+            start, end = (
+                round(float(min(max(offset + time, window.start), window.end)), 3)
+                for time in (word.start, word.end)
+            )
             yield Word(start, end, text, glued=not word.word.startswith(" "))
 
 
@@ -172,34 +188,6 @@ def _monotonic(words: Iterable[Word]) -> Iterator[Word]:
         start = max(now, word.start)
         now = max(start, word.end)
         yield Word(start, now, word.text, word.glued)
-
-
-def pack(spans: Iterable[Span]) -> Iterator[Span]:
-    """Joins neighbouring speech into windows of up to WINDOW seconds, so that few passes do it.
-
-    The first one ends earlier where speech allows it: after FIRST_WINDOW seconds.
-    """
-    window: Span | None = None
-    limit = FIRST_WINDOW
-    for span in chain.from_iterable(map(_cut, spans)):
-        if window and span.end - window.start <= limit:
-            window = Span(window.start, span.end)
-        else:
-            if window:
-                yield window
-                limit = WINDOW
-            window = span
-    if window:
-        yield window
-
-
-def _cut(span: Span) -> Iterator[Span]:
-    """A span longer than the model hears is cut: only speech without any pause comes to this."""
-    start = span.start
-    while span.end - start > WINDOW:
-        yield Span(start, start + WINDOW)
-        start += WINDOW
-    yield Span(start, span.end)
 
 
 def batches(windows: list[Span], size: int) -> Iterator[list[Span]]:

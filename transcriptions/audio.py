@@ -26,8 +26,13 @@ from gpu import pcm
 
 DEMUXERS = "mp3,wav,w64,mov,mp4,m4a,flac,ogg,matroska,webm"
 MEMORY = 2 << 30  # bytes of address space; decoding audio takes a tenth of it
+# Sound stays where the container puts it, or words would not agree with playback: gaps, and films
+# whose sound begins late, are filled with silence. Times that step back (some recorders begin anew
+# at zero) are moved behind what came before, as `aresample` alone would throw that sound away.
+TIMES = r"asetpts=st(1\,max(PTS\,ld(0)))+0*st(0\,ld(1)+S/(SR*TB)),aresample=async=1:first_pts=0"
 SHORTEST = 0.05  # seconds: less than this holds no word
-MISSING = 0.9  # a recording of which less than this share could be read ended early
+MISSING = 0.9  # a recording of which less than this share could be read is worth a note
+UNKNOWN_SIZE = 0x7FFF0000  # and above: what a WAV claims that was written to a pipe
 
 
 class AudioError(Exception):
@@ -63,7 +68,7 @@ def prepare(source: Path, folder: Path) -> Prepared:
     wav = folder / "audio.wav"
     report = _convert(source, wav, folder / "ffmpeg.log")
     duration = _duration(wav)
-    if not re.search(r"Stream #0.*: Audio:", report) and "Input #0" in report:
+    if duration < SHORTEST and "Input #0" in report and ": Audio: " not in report:
         raise NoAudio("There is no sound in this file. Choose a recording with an audio track.")
     if duration < SHORTEST:
         raise AudioError(
@@ -74,17 +79,21 @@ def prepare(source: Path, folder: Path) -> Prepared:
             f"The recording is longer than {_spoken(settings.MAX_DURATION_SECONDS)}. "
             "Split it and send the parts."
         )
-    return Prepared(wav, duration, _container(report), _note(duration, _declared(report)))
+    promised = max(_declared(report), duration / _share_of_wav(source))
+    return Prepared(wav, duration, _container(report), _note(duration, promised))
 
 
 def _convert(source: Path, wav: Path, log: Path) -> str:
     """Runs FFmpeg and returns the beginning of what it said; the WAV tells how far it came."""
     longest = settings.MAX_DURATION_SECONDS + 1
     command = (
-        ffmpeg.input(f"file:{source}", protocol_whitelist="file", format_whitelist=DEMUXERS)
+        ffmpeg.input(
+            f"file:{source}", protocol_whitelist="file", format_whitelist=DEMUXERS, threads=1
+        )
         .output(
             f"file:{wav}",
             map="0:a:0",
+            af=TIMES,
             format="wav",
             acodec="pcm_s16le",
             ac=1,
@@ -93,7 +102,7 @@ def _convert(source: Path, wav: Path, log: Path) -> str:
             map_metadata=-1,
             fflags="+bitexact",
         )
-        .global_args("-nostdin", "-hide_banner", "-threads", "1")
+        .global_args("-nostdin", "-hide_banner", "-nostats")
         .overwrite_output()
         .compile(cmd=ffmpeg_binary())
     )
@@ -103,7 +112,7 @@ def _convert(source: Path, wav: Path, log: Path) -> str:
         )
         try:
             _limit(process.pid, file_size=(longest * pcm.RATE * 2) + (16 << 20))
-            process.wait(timeout=120 + settings.MAX_DURATION_SECONDS / 10)
+            process.wait(timeout=deadline())
         except subprocess.TimeoutExpired:
             raise AudioError(
                 "This file takes too long to decode. Convert it to MP3 or WAV and try again."
@@ -113,6 +122,11 @@ def _convert(source: Path, wav: Path, log: Path) -> str:
             process.wait()
     with log.open(encoding="utf-8", errors="replace") as text:
         return text.read(64_000)
+
+
+def deadline() -> float:
+    """Seconds that FFmpeg is given: it is some hundred times faster than the recording plays."""
+    return float(120 + settings.MAX_DURATION_SECONDS / 10)
 
 
 def _limit(pid: int, file_size: int) -> None:
@@ -138,20 +152,30 @@ def _container(report: str) -> str:
     return found.group(1).split(",")[0] if found else ""
 
 
-def _declared(report: str) -> float | None:
-    """The length that the container claims, in seconds."""
-    found = re.search(r"Duration: (\d+):(\d+):(\d+\.\d+)", report)
+def _declared(report: str) -> float:
+    """The length that the container claims, in seconds; 0 if it claims none."""
+    found = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", report, re.MULTILINE)
     if not found:
-        return None
+        return 0.0
     hours, minutes, seconds = found.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-def _note(duration: float, declared: float | None) -> str:
-    if declared is None or duration >= declared * MISSING:
+def _share_of_wav(source: Path) -> float:
+    """How much of a WAV has arrived by its own header: FFmpeg only believes the file's size."""
+    with source.open("rb") as file:
+        head = file.read(8)
+    size = int.from_bytes(head[4:], "little") + len(head)
+    if head[:4] != b"RIFF" or size >= UNKNOWN_SIZE:
+        return 1.0
+    return min(1.0, source.stat().st_size / size)
+
+
+def _note(duration: float, promised: float) -> str:
+    if duration >= promised * MISSING:
         return ""
     return (
-        f"The file ends early: only the first {_spoken(duration)} of {_spoken(declared)} "
+        f"The file ends early or is damaged: only {_spoken(duration)} of {_spoken(promised)} "
         "could be read."
     )
 

@@ -13,6 +13,7 @@ from gpu.types import Span
 
 RATE = 16_000  # Hz, what the Silero VAD listens at
 BLOCK = 300.0  # seconds looked at together: keeps memory flat however long the recording
+EDGE = 0.5  # seconds before a block's end in which speech may begin unnoticed
 LONGEST = 28.0  # seconds; longer speech is cut at its best breath, as Whisper hears 30 s
 SILENCE_MS, PADDING_MS, SHORTEST_MS = 400, 200, 120
 PEAKS = 800  # points along a waveform: more than a screen shows
@@ -37,12 +38,15 @@ def _spans(path: Path, duration: float, alive: Callable[[], None]) -> Iterator[S
         alive()
         end = min(start + BLOCK, duration)
         found = [
-            Span(round(start + s["start"] / RATE, 3), round(start + s["end"] / RATE, 3))
+            Span(round(start + s["start"] / RATE, 3), min(round(start + s["end"] / RATE, 3), end))
             for s in get_speech_timestamps(pcm.read_at(path, start, end, RATE), options)
         ]
-        # Speech that the block's edge cuts is looked at again, whole, in the next block.
-        if end < duration and found and found[-1].end > end - 0.5 and found[-1].start > start:
-            end = found.pop().start
+        if end < duration:
+            # The next block looks again, whole, at speech that this one's edge cuts or hides.
+            if not found or found[-1].end <= end - EDGE:
+                end -= EDGE
+            elif found[-1].start > start:
+                end = found.pop().start
         yield from found
         start = end
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -48,9 +49,8 @@ def _clock(seconds: float, mark: str) -> str:
 
 def _one_block(text: str) -> str:
     """A blank line would end the cue, and an arrow would begin a new one."""
-    return "\n".join(line.strip() for line in text.splitlines() if line.strip()).replace(
-        "-->", "->"
-    )
+    lines = "\n".join(line.strip() for line in text.splitlines() if line.strip())
+    return re.sub("-{2,}>", "->", lines)
 
 
 def _escaped(text: str) -> str:

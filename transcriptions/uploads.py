@@ -19,6 +19,10 @@ from transcriptions.models import Transcription, source_path
 
 FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"
 HEAD = 4096  # bytes looked at: some MP3 files begin with padding
+MP3_KILOBITS = (  # MPEG 2 and 2.5, then MPEG 1
+    (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+)
 
 
 class UploadRefused(Exception):
@@ -98,22 +102,35 @@ def looks_like_media(head: bytes) -> bool:
     return (
         head[:4] in (b"fLaC", b"OggS", b"\x1aE\xdf\xa3")  # FLAC, Ogg (Opus, Vorbis), WebM
         or (head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE")
-        or head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MP4 and M4A
+        or (head[4:8] in (b"ftyp", b"moov", b"wide", b"free", b"skip") and head[0] == 0)  # MP4, M4A
+        or head[4:8] == b"mdat"
         or head[:3] == b"ID3"
-        or _has_mpeg_frame(head)
+        or _has_mp3_frame(head)
     )
 
 
-def _has_mpeg_frame(head: bytes) -> bool:
-    """An MPEG audio frame header: eleven set bits, then fields of which some values are invalid."""
-    at = head.find(b"\xff")
-    while 0 <= at < len(head) - 3:
-        second, third = head[at + 1], head[at + 2]
-        version, layer = second >> 3 & 3, second >> 1 & 3
-        if second >= 0xE0 and version != 1 and layer != 0 and third >> 4 not in (0, 15):
-            return third >> 2 & 3 != 3
+def _has_mp3_frame(head: bytes) -> bool:
+    """A frame at the very start, or two in a row: one alone is found in any compressed data."""
+    at = 0
+    while 0 <= at < len(head):
+        length = _mp3_frame_length(head[at : at + 4])
+        if length and (at == 0 or _mp3_frame_length(head[at + length : at + length + 4])):
+            return True
         at = head.find(b"\xff", at + 1)
     return False
+
+
+def _mp3_frame_length(header: bytes) -> int:
+    """Bytes of the Layer III frame that begins so; 0 if none does (ISO 11172-3, 2.4.2.3)."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
+        return 0
+    version, bitrate, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
+    if version == 1 or bitrate in (0, 15) or rate == 3:
+        return 0
+    full = version == 3  # MPEG 1; MPEG 2 and 2.5 have half or a quarter of its rates
+    hertz = (44_100, 48_000, 32_000)[rate] >> {3: 0, 2: 1, 0: 2}[version]
+    kilobits = MP3_KILOBITS[full][bitrate - 1]
+    return (144 if full else 72) * kilobits * 1000 // hertz + (header[2] >> 1 & 1)
 
 
 def title_of(filename: str) -> str:

@@ -258,7 +258,7 @@ def test_damaged_media_fails_with_a_sentence(
 
 
 def test_a_film_without_sound_is_refused(upload: Upload, media: Media) -> None:
-    row = upload(media.silent_film("film.mp4"))
+    row = upload(media.silent_film("silent.mp4"))
     assert not pipeline.preprocess(row.id)
     assert fresh(row).error_code == "no_audio"
 

@@ -1,0 +1,30 @@
+"""The engine by its name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from gpu.engine import ENGINES, get_engine
+from gpu.types import EngineUnavailable
+
+
+def test_every_name_has_its_engine_and_one_is_made() -> None:
+    for name in ENGINES:
+        assert get_engine(name).name == name
+        assert get_engine(name) is get_engine(name)
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(EngineUnavailable, match=r"STT_ENGINE='parrot'.*whisper"):
+        get_engine("parrot")
+
+
+def test_naming_the_engine_loads_no_model() -> None:
+    code = (
+        "import sys; from gpu.engine import get_engine; get_engine('whisper'); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "faster_whisper", "ctranslate2", "django"} & set(done.stdout.split())

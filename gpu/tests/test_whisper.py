@@ -1,0 +1,227 @@
+"""The embedded engine on real speech with its real weights, and the windows that it works in."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpu import pcm
+from gpu.tests.conftest import Samples, WriteWav
+from gpu.tests.wer import word_error_rate
+from gpu.types import (
+    Audio,
+    Cancelled,
+    Complete,
+    Engine,
+    EngineUnavailable,
+    Metadata,
+    Segment,
+    Span,
+    UnsupportedLanguage,
+    Word,
+)
+from gpu.whisper import WhisperEngine, batches
+
+TEN = Span(0, 10)
+
+
+def never() -> bool:
+    return False
+
+
+def words_of(engine: Engine, audio: Audio) -> list[Word]:
+    events = engine.stream(audio, never)
+    return [word for event in events if isinstance(event, Segment) for word in event.words]
+
+
+def text_of(words: list[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+@pytest.fixture(scope="session")
+def sample(media: Any) -> Path:
+    """The sample recording as `preprocess` would write it."""
+    return Path(media.speech("sample-24k.wav", None, "-ar", str(pcm.RATE), "-ac", "1"))
+
+
+@pytest.fixture(scope="session")
+def speech(sample: Path) -> Samples:
+    """Its first ten seconds."""
+    return pcm.read(sample, 0, 10)
+
+
+@pytest.fixture(scope="session")
+def alone(engine: Engine, sample: Path) -> list[Word]:
+    """What is said in them."""
+    return words_of(engine, Audio(sample, 10, (TEN,), "en"))
+
+
+def silence(seconds: float) -> Samples:
+    return np.zeros(round(seconds * pcm.RATE), dtype=np.int16)
+
+
+# --- What is heard ------------------------------------------------------------------------------
+
+
+def test_metadata_comes_first_and_the_meter_last(engine: Engine, sample: Path) -> None:
+    first, *segments, last = engine.stream(Audio(sample, 43, (Span(1, 5),)), never)
+    assert first == Metadata("en", "whisper-base")  # nobody told it the language
+    assert segments
+    assert all(isinstance(segment, Segment) for segment in segments)
+    assert isinstance(last, Complete)
+    assert last.audio_seconds == 4
+    assert last.decode_seconds > 0
+
+
+def test_words_lie_in_order_within_their_speech(alone: list[Word]) -> None:
+    times = [time for word in alone for time in (word.start, word.end)]
+    assert len(alone) > 20
+    assert times == sorted(times)
+    assert times[0] >= 0
+    assert times[-1] <= 10
+
+
+def test_the_language_that_was_asked_for_is_spoken(engine: Engine, sample: Path) -> None:
+    assert next(engine.stream(Audio(sample, 10, (TEN,), "de"), never)) == Metadata(
+        "de", "whisper-base"
+    )
+
+
+def test_an_unknown_language_is_refused(engine: Engine, sample: Path) -> None:
+    with pytest.raises(UnsupportedLanguage, match="tlh"):
+        next(engine.stream(Audio(sample, 10, (TEN,), "tlh"), never))
+
+
+def test_without_speech_there_are_no_words(engine: Engine, sample: Path) -> None:
+    assert list(engine.stream(Audio(sample, 10, ()), never))[:-1] == [
+        Metadata("en", "whisper-base")
+    ]
+
+
+def test_nothing_is_invented_in_a_silent_second_half(
+    engine: Engine, write_wav: WriteWav, speech: Samples, alone: list[Word]
+) -> None:
+    path = write_wav(np.concatenate([speech, silence(10)]))
+    heard = words_of(engine, Audio(path, 20, (Span(0, 20),), "en"))
+    assert word_error_rate(text_of(alone), text_of(heard)) < 0.1
+    assert heard[-1].end < 10
+
+
+def test_words_of_one_batch_find_their_places_hours_apart(
+    engine: Engine,
+    write_wav: WriteWav,
+    speech: Samples,
+    alone: list[Word],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_wav(np.concatenate([speech, silence(60)] * 3))
+    seconds_read: list[float] = []
+    read_at = pcm.read_at
+
+    def noted(path: Path, start: float, end: float, rate: int) -> Any:
+        seconds_read.append(end - start)
+        return read_at(path, start, end, rate)
+
+    monkeypatch.setattr(pcm, "read_at", noted)
+    spans = tuple(Span(at, at + 10) for at in (0, 70, 140))
+    heard = words_of(engine, Audio(path, 210, spans, "en"))
+    assert sum(seconds_read) == 30  # and not the silence between: it could be hours
+    for span in spans:
+        again = [word for word in heard if span.start <= word.start < span.end]
+        assert word_error_rate(text_of(alone), text_of(again)) < 0.1
+        assert again[0].start - span.start == pytest.approx(alone[0].start, abs=0.2)
+        assert again[-1].end - span.start == pytest.approx(alone[-1].end, abs=0.2)
+
+
+def test_what_is_really_said_again_and_again_is_kept(
+    engine: Engine, write_wav: WriteWav, sample: Path, alone: list[Word]
+) -> None:
+    sentence = next(word for word in alone if word.text == "The")
+    phrase = pcm.read(sample, sentence.start - 0.2, sentence.start + 0.8)
+    path = write_wav(np.concatenate([phrase] * 5))
+    heard = words_of(engine, Audio(path, 5, (Span(0, 5),), "en"))
+    assert len(heard) > 10
+    assert heard[0].start < 1
+    assert heard[-1].end > 4
+
+
+def test_it_stops_before_the_next_batch(engine: Engine, sample: Path) -> None:
+    spans = (Span(0, 9.5), Span(10, 33), Span(34, 43))
+    asked: list[bool] = []
+
+    def after_the_first() -> bool:
+        asked.append(True)
+        return len(asked) > 1
+
+    heard: list[Any] = []
+    with pytest.raises(Cancelled):
+        heard.extend(engine.stream(Audio(sample, 43, spans, "en"), after_the_first))
+    assert len(heard) > 1
+    assert heard[-1].end <= 9.5
+
+
+def test_two_threads_share_one_model_and_hear_what_they_would_alone(
+    sample: Path, engine: Engine, alone: list[Word]
+) -> None:
+    pieces = [Audio(sample, 43, (span,), "en") for span in (TEN, Span(20, 26))]
+    apart = [alone, words_of(engine, pieces[1])]
+    together: dict[int, list[Word]] = {}
+    start = threading.Barrier(2)
+
+    def work(index: int) -> None:
+        start.wait()
+        together[index] = words_of(engine, pieces[index])
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [together[0], together[1]] == apart
+
+
+def test_threads_that_come_first_together_load_one_model(sample: Path) -> None:
+    fresh = WhisperEngine()
+    start = threading.Barrier(2)
+    models: list[Any] = []
+
+    def load() -> None:
+        start.wait()
+        next(fresh.stream(Audio(sample, 10, (TEN,), "en"), never))
+        models.append(fresh._model)
+
+    threads = [threading.Thread(target=load) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert models[0] is models[1]
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "no-such-size", "nobody/no-such-model"])
+def test_a_model_that_is_not_there_is_the_operators_business(
+    sample: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A port where nobody listens: what a machine without a network looks like, at once.
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(EngineUnavailable, match=f"WHISPER_MODEL='{name}' .*needs no network") as it:
+        next(WhisperEngine(name).stream(Audio(sample, 10, (TEN,), "en"), never))
+    assert "try again later" in it.value.sentence
+
+
+# --- Batches --------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 60), st.integers(1, 16))
+def test_batches_hold_every_window_once_and_the_first_a_single_one(count: int, size: int) -> None:
+    windows = [Span(n, n + 1) for n in range(count)]
+    found = list(batches(windows, size))
+    assert [window for batch in found for window in batch] == windows
+    assert all(1 <= len(batch) <= size for batch in found)
+    assert [len(batch) for batch in found[:1]] == [1][:count]
