@@ -6,7 +6,7 @@ from functools import cache
 
 from gpu.types import Engine, EngineUnavailable
 
-ENGINES = ("whisper",)
+ENGINES = ("whisper", "kyutai")
 
 
 @cache
@@ -19,4 +19,8 @@ def get_engine(name: str) -> Engine:
         from gpu.whisper import WhisperEngine
 
         return WhisperEngine()
+    if name == "kyutai":
+        from gpu.kyutai_engine import KyutaiEngine
+
+        return KyutaiEngine()
     raise EngineUnavailable(f"STT_ENGINE={name!r} is unknown; choose one of {', '.join(ENGINES)}")

@@ -33,6 +33,13 @@ class UnsupportedLanguage(EngineError):
     sentence = "This language is not supported by the speech engine. Choose another one."
 
 
+class DeadlineExceeded(EngineError):
+    """It took longer than it may."""
+
+    code = "timed_out"
+    sentence = "The transcription took too long and was stopped. Please try again."
+
+
 class Cancelled(EngineError):
     """The caller asked to stop."""
 

@@ -1,0 +1,297 @@
+"""Kyutai STT: the checkpoint with its codec, and one decoder step for many streams at once.
+
+The audio of a window becomes frames of codec tokens (80 ms each); the decoder eats one frame a step
+and answers with one text token. Streams sit in the rows of fixed tensors, each at a position of its
+own, so they can join and leave between any two steps, and the step itself, which has fixed shapes
+and never waits for the host, can be captured once as a CUDA graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from gpu import pcm
+from gpu.types import EngineUnavailable
+from gpu.words import Timing
+
+AFTER = 1.0  # seconds of silence after the delay, as the checkpoint's feature extractor adds them
+CHUNK = 125  # frames that are encoded at a time
+MEMORY_SHARE = 0.85  # of the free GPU memory that the rows may take
+MOST_ROWS = 1024
+CPU_ROWS = 16
+
+
+class Checkpoint:
+    """Model, codec and tokenizer, with every constant read from them."""
+
+    def __init__(self, model: Any, processor: Any, name: str) -> None:
+        self.model, self.name = model.eval(), name
+        self.tokenizer = processor.tokenizer
+        self.config, extractor = model.config, processor.feature_extractor
+        self.rate = int(extractor.sampling_rate)  # Hz
+        self.frame_samples = int(model.config.codec_config.frame_size)
+        self.timing = Timing(
+            frame=self.frame_samples / self.rate,
+            prefix=float(extractor.audio_silence_prefix_seconds),
+            delay=float(extractor.audio_delay_seconds),
+        )
+        self.padding = int(model.config.pad_token_id)
+        _check(self)
+
+    @classmethod
+    def load(
+        cls, source: str, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+    ) -> Checkpoint:
+        """From a Hub id or a folder; bfloat16 on a GPU, float32 on the CPU, unless told otherwise.
+
+        Raises EngineUnavailable with what is wrong and what to do.
+        """
+        from transformers import (
+            KyutaiSpeechToTextForConditionalGeneration,
+            KyutaiSpeechToTextProcessor,
+        )
+
+        on_gpu = torch.device(device).type == "cuda"
+        # Given as an argument, the type leaves the codec and the rotary frequencies in float32.
+        dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)
+        try:
+            processor = KyutaiSpeechToTextProcessor.from_pretrained(source)
+            model = KyutaiSpeechToTextForConditionalGeneration.from_pretrained(source, dtype=dtype)
+            return cls(model.to(device), processor, source)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise EngineUnavailable(
+                f"STT_MODEL_ID={source!r} cannot be loaded on {device}: {error}"
+            ) from error
+
+    @property
+    def device(self) -> torch.device:
+        """Where the decoder is."""
+        return next(self.model.model.parameters()).device  # type: ignore[no-any-return]
+
+    def frames(self, seconds: float) -> int:
+        """How many steps a window of that length takes, with all silence around it."""
+        padding = self.timing.prefix + self.timing.delay + AFTER
+        return round((seconds + padding) * self.rate) // self.frame_samples
+
+    def starts_word(self, token: int) -> bool:
+        """Whether a piece begins a new word."""
+        return str(self.tokenizer.convert_ids_to_tokens(token)).startswith("▁")
+
+    def text(self, tokens: list[int]) -> str:
+        """The pieces joined."""
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
+
+    @torch.inference_mode()
+    def encode(self, samples: np.ndarray[Any, Any]) -> torch.Tensor:
+        """Codec tokens [frames, codebooks] of float32 samples in -1..1, silence added around them.
+
+        Encoded a chunk at a time with the codec's own streaming state: the same codes as in one
+        pass, in memory that does not grow with the length.
+        """
+        codec = self.model.codec_model
+        wave = self._padded(samples).to(next(codec.parameters()).device)
+        state: dict[str, Any] = {}
+        parts = []
+        for piece in self._chunks(wave):
+            out = codec.encode(piece, use_streaming=True, **state)
+            state = {
+                "encoder_past_key_values": out.encoder_past_key_values,
+                "padding_cache": out.padding_cache,
+            }
+            parts.append(out.audio_codes[0, : self.config.num_codebooks].T)
+        return torch.cat(parts).contiguous()
+
+    def _padded(self, samples: np.ndarray[Any, Any]) -> torch.Tensor:
+        before = int(self.timing.prefix * self.rate)
+        after = int((self.timing.delay + AFTER) * self.rate)
+        return functional.pad(torch.from_numpy(np.array(samples, np.float32)), (before, after))
+
+    def _chunks(self, wave: torch.Tensor) -> Iterator[torch.Tensor]:
+        whole = wave.numel() // self.frame_samples * self.frame_samples
+        for piece in wave[:whole].split(CHUNK * self.frame_samples):
+            yield piece[None, None]
+
+
+def _check(checkpoint: Checkpoint) -> None:
+    """What the decoder below relies on. Raises EngineUnavailable."""
+    config = checkpoint.config
+    rope = checkpoint.model.model.layers[0].self_attn.rotary_emb
+    exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
+    expected = 1.0 / (config.rope_parameters["rope_theta"] ** exponents)
+    demands = {
+        f"audio at {pcm.RATE} Hz, not {checkpoint.rate}": checkpoint.rate == pcm.RATE,
+        "a codec at the same rate": config.codec_config.sampling_rate == checkpoint.rate,
+        "one key head per query head": config.num_key_value_heads == config.num_attention_heads,
+        "plain rotary positions": config.rope_parameters["rope_type"] == "default",
+        "rotary frequencies in float32 that follow its rope_theta": (
+            rope.inv_freq.dtype == torch.float32
+            and torch.allclose(rope.inv_freq.cpu(), expected, rtol=1e-5)
+        ),
+        "a sliding window": bool(config.sliding_window),
+        "a start token and an audio start token": (
+            config.bos_token_id is not None and config.audio_bos_token_id is not None
+        ),
+        "a delay between sound and text": checkpoint.timing.delay > 0,
+    }
+    for demand, met in demands.items():
+        if not met:
+            raise EngineUnavailable(
+                f"STT_MODEL_ID={checkpoint.name!r} does not fit: the engine needs {demand}"
+            )
+
+
+class RingDecoder:
+    """The decoder over fixed rows: a ring of keys and values as long as the sliding window.
+
+    What a former stream left in a row is masked and never cleared: a slot counts only once the
+    stream that sits there now has written it.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, rows: int, longest: int) -> None:
+        """`longest` is the number of frames that a window may have."""
+        self.config = config = checkpoint.config
+        self.model, self.rows = checkpoint.model, rows
+        weight = self.model.model.layers[0].mlp.fc1.weight
+        device, dtype = weight.device, weight.dtype
+        self.window = int(config.sliding_window)
+        ring = (
+            config.num_hidden_layers,
+            rows,
+            config.num_attention_heads,
+            self.window,
+            config.head_dim,
+        )
+        self.keys = torch.zeros(ring, device=device, dtype=dtype)
+        self.values = torch.zeros(ring, device=device, dtype=dtype)
+        self.codes = torch.zeros(
+            (rows, longest, config.num_codebooks), device=device, dtype=torch.int32
+        )
+        self.position = torch.zeros(rows, device=device, dtype=torch.long)
+        self.token = torch.full((rows,), config.bos_token_id, device=device)
+        self.active = torch.zeros(rows, device=device, dtype=torch.bool)
+        self._slots = torch.arange(self.window, device=device)
+        self._each_row = torch.arange(rows, device=device)
+        self._frequencies = self.model.model.layers[0].self_attn.rotary_emb.inv_freq
+        self._qkv = [_fuse(layer.self_attn) for layer in self.model.model.layers]
+        self._graph: torch.cuda.CUDAGraph | None = None
+        if device.type == "cuda":
+            self._capture()
+
+    def join(self, row: int, codes: torch.Tensor) -> None:
+        """A new stream begins in `row`; `codes` are [frames, codebooks]."""
+        self.codes[row, : len(codes)] = codes.to(self.codes.device, torch.int32, non_blocking=True)
+        self.position[row] = 0
+        self.token[row] = self.config.bos_token_id
+        self.active[row] = True
+
+    def leave(self, row: int) -> None:
+        """The stream in `row` is over; the row idles until the next one joins."""
+        self.active[row] = False
+
+    @torch.inference_mode()
+    def step(self) -> torch.Tensor:
+        """All active rows move on by a frame; the tokens [rows] are valid until the next step."""
+        if self._graph:
+            self._graph.replay()
+        else:
+            self._step()
+        return self.token
+
+    def _step(self) -> None:
+        decoder = self.model.model
+        hidden = decoder.embed_tokens(self._inputs())  # [rows, 1, hidden]
+        cos, sin = self._rotation(hidden.dtype)
+        slot = (self.position % self.window).view(-1, 1, 1, 1)
+        seen = self._seen()
+        for index, layer in enumerate(decoder.layers):
+            query, key, value = self._project(index, layer.input_layernorm(hidden))
+            query, key = _rotate(query, cos, sin), _rotate(key, cos, sin)
+            where = slot.expand_as(key)
+            self.keys[index].scatter_(2, where, key)
+            self.values[index].scatter_(2, where, value)
+            heard = functional.scaled_dot_product_attention(
+                query, self.keys[index], self.values[index], attn_mask=seen
+            )
+            hidden = hidden + layer.self_attn.o_proj(heard.transpose(1, 2).flatten(2))
+            hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+        chosen = self.model.lm_head(decoder.norm(hidden))[:, 0].argmax(-1)
+        # In place, so that a captured graph keeps its buffers. An idle row rewrites its own slot.
+        self.token.copy_(torch.where(self.active, chosen, self.token))
+        self.position.add_(self.active)
+
+    def _inputs(self) -> torch.Tensor:
+        """Each row's last text token and the frame that it hears next: [rows, 1, 1 + codebooks]."""
+        frame = (self.position - 1).clamp(0, self.codes.shape[1] - 1)
+        codes = self.codes[self._each_row, frame].long()
+        starting = (self.position == 0)[:, None]
+        codes = codes.masked_fill(starting, self.config.audio_bos_token_id)
+        return torch.cat((self.token[:, None], codes), dim=1)[:, None]
+
+    def _seen(self) -> torch.Tensor:
+        """Slots that the stream has written [rows, 1, 1, window]: all, once the ring is full."""
+        return (self._slots <= self.position[:, None])[:, None, None]
+
+    def _rotation(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        angle = self.position[:, None].float() * self._frequencies
+        angle = torch.cat((angle, angle), dim=-1)[:, None, None]  # [rows, 1, 1, head_dim]
+        return angle.cos().to(dtype), angle.sin().to(dtype)
+
+    def _project(self, index: int, hidden: torch.Tensor) -> Any:
+        """Queries, keys and values, each [rows, heads, 1, head_dim], in one multiplication."""
+        together = functional.linear(hidden, self._qkv[index])
+        shape = (self.rows, 3, self.config.num_attention_heads, 1, self.config.head_dim)
+        return together.view(shape).unbind(1)
+
+    def _capture(self) -> None:
+        """Records the step once: launching its kernels one by one costs more than running them."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.inference_mode(), torch.cuda.stream(side):
+            for _ in range(3):
+                self._step()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.inference_mode(), torch.cuda.graph(graph):
+            self._step()
+        self._graph = graph
+
+
+def _fuse(attention: Any) -> torch.Tensor:
+    """One matrix for queries, keys and values; the layer's own weights become views of it."""
+    projections = [p.linear for p in (attention.q_proj, attention.k_proj, attention.v_proj)]
+    fused = torch.cat([p.weight.data for p in projections])
+    for projection, part in zip(projections, fused.chunk(3), strict=True):
+        projection.weight.data = part
+    return fused
+
+
+def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    first, second = x.chunk(2, dim=-1)
+    return x * cos + torch.cat((-second, first), dim=-1) * sin
+
+
+def bytes_per_row(checkpoint: Checkpoint, longest: int) -> int:
+    """Memory that one stream takes: its ring of keys and values, and its codes."""
+    config = checkpoint.config
+    size = int(checkpoint.model.model.layers[0].mlp.fc1.weight.element_size())
+    width = config.num_attention_heads * config.head_dim
+    ring = 2 * config.num_hidden_layers * config.sliding_window * width * size
+    return int(ring + 4 * longest * config.num_codebooks)
+
+
+def rows_that_fit(checkpoint: Checkpoint, longest: int) -> int:
+    """How many streams the device has room for. Raises EngineUnavailable if there is none."""
+    if checkpoint.device.type != "cuda":
+        return CPU_ROWS
+    free, _ = torch.cuda.mem_get_info(checkpoint.device)
+    rows = int(free * MEMORY_SHARE) // bytes_per_row(checkpoint, longest)
+    if rows < 1:
+        raise EngineUnavailable(
+            f"Only {free >> 20} MB of GPU memory are free: not enough for a single stream"
+        )
+    return min(rows // 8 * 8 or rows, MOST_ROWS)

@@ -1,0 +1,255 @@
+"""The decoder says, token for token, what `generate()` of transformers says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gpu.kyutai import Checkpoint, RingDecoder, bytes_per_row, rows_that_fit
+from gpu.tests import tiny
+from gpu.types import EngineUnavailable
+
+Samples = np.ndarray[Any, Any]
+WINDOW = 24  # frames of the tiny model's sliding window: all streams below are longer
+
+
+def noise(seconds: float, seed: int) -> Samples:
+    samples = np.random.default_rng(seed).standard_normal(int(seconds * 24_000)) * 0.1
+    return samples.astype(np.float32)
+
+
+STREAMS = [noise(seconds, seed) for seed, seconds in enumerate((1.0, 3.3, 5.0, 2.0, 7.7, 0.3))]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small matrices gain nothing from more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    return tiny.checkpoint(window=WINDOW)
+
+
+def generate(checkpoint: Checkpoint, samples: Samples) -> list[int]:
+    """What transformers makes of it, encoding all audio at once."""
+    inputs = tiny.processor()(audio=samples, sampling_rate=24_000)
+    with torch.inference_mode():
+        tokens = checkpoint.model.generate(**inputs, audio_window_size=None)
+    return list(tokens[0, 1:].tolist())
+
+
+@pytest.fixture(scope="module")
+def expected(checkpoint: Checkpoint) -> list[list[int]]:
+    return [generate(checkpoint, samples) for samples in STREAMS]
+
+
+def decode(
+    decoder: RingDecoder, checkpoint: Checkpoint, rows: dict[int, Samples]
+) -> dict[int, list[int]]:
+    """All of `rows` at once, from row to tokens."""
+    said: dict[int, list[int]] = {row: [] for row in rows}
+    left = {}
+    for row, samples in rows.items():
+        codes = checkpoint.encode(samples)
+        decoder.join(row, codes)
+        left[row] = len(codes)
+    while left:
+        tokens = decoder.step().tolist()
+        for row in list(left):
+            said[row].append(tokens[row])
+            left[row] -= 1
+            if not left[row]:
+                decoder.leave(row)
+                del left[row]
+    return said
+
+
+def test_the_streams_say_something(expected: list[list[int]]) -> None:
+    assert all(len(tokens) > WINDOW for tokens in expected)
+    assert all(len(set(tokens)) > 5 for tokens in expected)
+    assert len({tuple(tokens) for tokens in expected}) == len(expected)
+
+
+def test_alone_and_one_after_the_other_in_the_same_row(
+    checkpoint: Checkpoint, expected: list[list[int]]
+) -> None:
+    decoder = RingDecoder(checkpoint, rows=3, longest=400)
+    for samples, tokens in zip(STREAMS, expected, strict=True):
+        assert decode(decoder, checkpoint, {1: samples})[1] == tokens
+
+
+def test_side_by_side(checkpoint: Checkpoint, expected: list[list[int]]) -> None:
+    decoder = RingDecoder(checkpoint, rows=len(STREAMS), longest=400)
+    said = decode(decoder, checkpoint, dict(enumerate(STREAMS)))
+    assert [said[row] for row in range(len(STREAMS))] == expected
+
+
+def staggered(checkpoint: Checkpoint, decoder: RingDecoder) -> list[list[int]]:
+    """Streams join three steps apart in two rows fewer than there are streams, as rows get free."""
+    waiting = [(index, checkpoint.encode(samples)) for index, samples in enumerate(STREAMS)]
+    said: list[list[int]] = [[] for _ in STREAMS]
+    seats: dict[int, tuple[int, int]] = {}  # row: (stream, steps left)
+    step = 0
+    while waiting or seats:
+        free = [row for row in range(decoder.rows) if row not in seats]
+        if waiting and free and step % 3 == 0:
+            index, codes = waiting.pop(0)
+            decoder.join(free[0], codes)
+            seats[free[0]] = (index, len(codes))
+        tokens = decoder.step().tolist()
+        for row, (index, left) in list(seats.items()):
+            said[index].append(tokens[row])
+            seats[row] = (index, left - 1)
+            if left == 1:
+                decoder.leave(row)
+                del seats[row]
+        step += 1
+    return said
+
+
+def test_joining_and_leaving_at_any_step(checkpoint: Checkpoint, expected: list[list[int]]) -> None:
+    assert staggered(checkpoint, RingDecoder(checkpoint, rows=4, longest=400)) == expected
+
+
+# --- Negative controls: the comparison above notices each of these mistakes ----------------------
+
+
+class SharedPosition(RingDecoder):
+    """All rows use the rotary position of the first."""
+
+    def _rotation(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        own = self.position
+        self.position = own[:1].expand_as(own)
+        try:
+            return super()._rotation(dtype)
+        finally:
+            self.position = own
+
+
+class StaleMemory(RingDecoder):
+    """What a former stream left in the ring is not masked."""
+
+    def _seen(self) -> torch.Tensor:
+        return torch.ones_like(super()._seen())
+
+
+class ShorterWindow(RingDecoder):
+    """The ring is one slot shorter than the model's sliding window."""
+
+    def __init__(self, checkpoint: Checkpoint, rows: int, longest: int) -> None:
+        super().__init__(checkpoint, rows, longest)
+        self.window -= 1
+        self.keys, self.values = self.keys[..., :-1, :], self.values[..., :-1, :]
+        self._slots = self._slots[:-1]
+
+
+class LateCodes(RingDecoder):
+    """The frames arrive one step late."""
+
+    def join(self, row: int, codes: torch.Tensor) -> None:
+        super().join(row, torch.cat((codes[:1], codes[:-1])))
+
+
+class LateStart(RingDecoder):
+    """A row begins where its former stream stopped."""
+
+    def join(self, row: int, codes: torch.Tensor) -> None:
+        position = self.position[row].clone()
+        super().join(row, codes)
+        self.position[row] = position % 3
+
+
+@pytest.mark.parametrize(
+    "broken", [SharedPosition, StaleMemory, ShorterWindow, LateCodes, LateStart]
+)
+def test_mistakes_are_noticed(
+    checkpoint: Checkpoint,
+    expected: list[list[int]],
+    broken: Callable[[Checkpoint, int, int], RingDecoder],
+) -> None:
+    assert staggered(checkpoint, broken(checkpoint, 4, 400)) != expected
+
+
+# --- Encoding -----------------------------------------------------------------------------------
+
+
+def test_encoding_in_chunks_gives_the_codes_of_one_pass(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = noise(9.0, seed=9)
+    whole = checkpoint._padded(samples)
+    with torch.inference_mode():
+        once = checkpoint.model.codec_model.encode(whole[None, None]).audio_codes[0].T
+    for chunk in (1, 3, 25, 125, 1000):
+        monkeypatch.setattr("gpu.kyutai.CHUNK", chunk)
+        codes = checkpoint.encode(samples)
+        assert torch.equal(codes, once[: len(codes)])
+        assert len(codes) == checkpoint.frames(9.0)
+    assert len(codes.unique()) > 5
+
+
+def test_silence_is_added_as_the_feature_extractor_does_it(checkpoint: Checkpoint) -> None:
+    samples = noise(2.0, seed=3)
+    theirs = tiny.processor()(audio=samples, sampling_rate=24_000)["input_values"]
+    assert torch.equal(checkpoint._padded(samples), torch.as_tensor(theirs).flatten())
+
+
+# --- Loading ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("kyutai")
+    tiny.model(window=WINDOW).save_pretrained(path)
+    tiny.processor().save_pretrained(path)
+    return path
+
+
+def test_constants_come_from_the_checkpoint(folder: Path) -> None:
+    loaded = Checkpoint.load(str(folder))
+    assert loaded.timing.frame == pytest.approx(0.08)
+    assert (loaded.timing.prefix, loaded.timing.delay) == (1.0, 2.5)
+    assert (loaded.rate, loaded.frame_samples, loaded.padding) == (24_000, 1920, 3)
+    assert RingDecoder(loaded, 1, 10).window == WINDOW
+
+
+def test_a_loaded_model_says_the_same(folder: Path, expected: list[list[int]]) -> None:
+    loaded = Checkpoint.load(str(folder))
+    decoder = RingDecoder(loaded, 2, 400)
+    assert decode(decoder, loaded, {0: STREAMS[1]})[0] == expected[1]
+
+
+def test_half_precision_leaves_codec_and_rotation_alone(folder: Path) -> None:
+    loaded = Checkpoint.load(str(folder), dtype=torch.bfloat16)
+    assert loaded.model.lm_head.weight.dtype == torch.bfloat16
+    assert next(loaded.model.codec_model.parameters()).dtype == torch.float32
+    assert len(decode(RingDecoder(loaded, 1, 400), loaded, {0: STREAMS[0]})[0]) == 68
+
+
+def test_a_model_that_is_not_there_is_named() -> None:
+    with pytest.raises(EngineUnavailable, match="STT_MODEL_ID='/nonexistent'"):
+        Checkpoint.load("/nonexistent")
+
+
+def test_a_cast_that_ruins_the_rotation_is_noticed() -> None:
+    ruined = tiny.model().to(torch.bfloat16)
+    with pytest.raises(EngineUnavailable, match="rotary frequencies"):
+        Checkpoint(ruined, tiny.processor(), "ruined")
+
+
+def test_rows_are_chosen_and_their_memory_is_known(checkpoint: Checkpoint) -> None:
+    assert rows_that_fit(checkpoint, 100) > 1
+    decoder = RingDecoder(checkpoint, rows=5, longest=100)
+    tensors = (decoder.keys, decoder.values, decoder.codes)
+    held = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    assert held == 5 * bytes_per_row(checkpoint, 100)

@@ -1,0 +1,93 @@
+"""STT_ENGINE=kyutai: a prepared recording in, events out."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from gpu import pcm
+from gpu.kyutai_engine import KyutaiEngine
+from gpu.tests import tiny
+from gpu.types import (
+    Audio,
+    Cancelled,
+    Complete,
+    EngineUnavailable,
+    Metadata,
+    Segment,
+    Span,
+    UnsupportedLanguage,
+)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KyutaiEngine]:
+    folder = tmp_path_factory.mktemp("models") / "stt-tiny"
+    tiny.model().save_pretrained(folder)
+    tiny.processor().save_pretrained(folder)
+    engine = KyutaiEngine(str(folder), "cpu", rows=4)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory: pytest.TempPathFactory) -> Audio:
+    """150 seconds of noise, of which a good part counts as speech."""
+    path = tmp_path_factory.mktemp("audio") / "audio.wav"
+    samples = np.random.default_rng(1).standard_normal(150 * pcm.RATE) * 3000
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(pcm.RATE)
+        out.writeframes(samples.astype("<i2").tobytes())
+    spans = (Span(5, 20), Span(22, 45), Span(50, 70), Span(100, 120), Span(121, 140))
+    return Audio(path, 150.0, spans)
+
+
+def never() -> bool:
+    return False
+
+
+def test_a_recording_becomes_segments_in_order(engine: KyutaiEngine, audio: Audio) -> None:
+    first, *segments, last = list(engine.stream(audio, never))
+    assert first == Metadata("en", "stt-tiny")
+    assert isinstance(last, Complete)
+    assert last.audio_seconds == 97.0
+    assert last.decode_seconds > 0
+    words = [word for s in segments if isinstance(s, Segment) for word in s.words]
+    assert len(words) > 50
+    times = [t for word in words for t in (word.start, word.end)]
+    assert times == sorted(times)
+    assert audio.spans[0].start <= times[0]
+    assert times[-1] <= audio.spans[-1].end + 1
+    assert any(100 <= t <= 140 for t in times)  # the second window's times are absolute
+
+
+def test_the_rest_of_a_recording_can_be_asked_for(engine: KyutaiEngine, audio: Audio) -> None:
+    words = [
+        word
+        for event in engine.stream(audio.after(99.0), never)
+        if isinstance(event, Segment)
+        for word in event.words
+    ]
+    assert words
+    assert words[0].start >= 100
+
+
+def test_another_language_is_refused_before_anything_is_loaded(audio: Audio) -> None:
+    engine = KyutaiEngine("/nonexistent", "cpu")
+    with pytest.raises(UnsupportedLanguage):
+        list(engine.stream(Audio(audio.path, 1, (), "de"), never))
+
+
+def test_it_can_be_stopped(engine: KyutaiEngine, audio: Audio) -> None:
+    with pytest.raises(Cancelled):
+        list(engine.stream(audio, lambda: True))
+
+
+def test_a_model_that_is_not_there_is_the_operators_business(audio: Audio) -> None:
+    with pytest.raises(EngineUnavailable, match="STT_MODEL_ID"):
+        list(KyutaiEngine("/nonexistent", "cpu").stream(audio, never))
