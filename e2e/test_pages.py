@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from e2e.conftest import DESKTOP, PHONE, OpenPage
 from transcodio_site.testing import SAMPLE, Media, Stack
@@ -88,6 +89,46 @@ def test_words_appear_while_the_rest_is_still_being_recognised(sign_up: OpenPage
     assert "walking along the harbor" in page.inner_text("#segments")
     expect(page.locator("#progress")).to_have_count(0)
     expect(page.locator("#note")).to_be_hidden()
+
+
+def test_early_words_stand_greyed_until_their_segment_replaces_them(sign_up: OpenPage) -> None:
+    page = sign_up("early@example.com")
+    sockets: list[WebSocketRoute] = []
+    later: list[str | bytes] = []
+
+    def with_early_words(socket: WebSocketRoute) -> None:
+        """The server's own events; after the first segment early words, and the rest is held."""
+        sockets.append(socket)
+
+        def forward(message: str | bytes) -> None:
+            event = json.loads(message)
+            if event["id"] <= 1:
+                socket.send(message)
+            else:
+                later.append(message)
+            if event["type"] == "progress" and event["id"] == 1:
+                socket.send(json.dumps({"type": "partial", "id": 1, "text": "it may be that"}))
+
+        server = socket.connect_to_server()
+        server.on_message(forward)
+        server.on_close(lambda code, reason: None)  # the page is not told before we are done
+
+    page.route_web_socket("**/ws/**", with_early_words)
+    start(page, SAMPLE)
+    early = page.locator("#early")
+    expect(early).to_have_text("it may be that")
+    colors = [
+        page.eval_on_selector(s, "e => getComputedStyle(e).color")
+        for s in ("#early", ".segment-text", ".facts")
+    ]
+    assert colors[0] == colors[2] != colors[1]
+    while not later or json.loads(later[-1])["type"] != "complete":
+        page.wait_for_timeout(50)  # lets what the server says arrive
+    for message in later:
+        sockets[0].send(message)
+    wait_for_state(page, "completed")
+    expect(early).to_have_text("")
+    assert_complete(page)
 
 
 def test_a_tab_that_is_closed_and_opened_again_misses_nothing(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpu import config, pcm
-from gpu.segments import segments_of
+from gpu.segments import growing_segments, segments_of
 from gpu.types import (
     Audio,
     Complete,
@@ -55,7 +55,7 @@ class KyutaiEngine:
         yield Metadata(LANGUAGE, self.source.rstrip("/").rsplit("/", 1)[-1])
         job = batcher.submit(windows, PATIENCE + PATIENCE_PER_SECOND * audio.duration)
         words = within_speech(job.words(stopped), audio.spans)
-        yield from segments_of(words)
+        yield from (growing_segments if config.STT_PARTIALS else segments_of)(words)
         spoken = sum(span.end - span.start for span in audio.spans)
         yield Complete(audio_seconds=spoken, decode_seconds=job.compute_seconds)
 

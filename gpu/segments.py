@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gpu.types import Segment, Word
+from gpu.types import Partial, Segment, Word
 
 SENTENCE_END = (".", "?", "!", "…", "。", "？", "！")  # noqa: RUF001 - Chinese and Japanese full stops
 CLAUSE_END = (",", ";", ":", "，", "、", "；", "：")  # noqa: RUF001
@@ -20,12 +20,18 @@ def segments_of(words: Iterable[Word]) -> Iterator[Segment]:
 
     Every word is in exactly one segment and the order is kept.
     """
+    return (part for part in growing_segments(words) if isinstance(part, Segment))
+
+
+def growing_segments(words: Iterable[Word]) -> Iterator[Partial | Segment]:
+    """The same segments, and the words of the open one each time that another joins them."""
     held: list[Word] = []
     for word in words:
         if held and _ends(held, word):
             yield Segment(tuple(held))
             held = []
         held.append(word)
+        yield Partial(tuple(held))
     if held:
         yield Segment(tuple(held))
 

@@ -83,6 +83,10 @@ class Word:
     glued: bool = False
 
 
+def _joined(words: tuple[Word, ...]) -> str:
+    return "".join(word.text if word.glued else f" {word.text}" for word in words).strip()
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A sentence or so: what a reader takes in at once. Its times are those of its words."""
@@ -102,7 +106,19 @@ class Segment:
     @property
     def text(self) -> str:
         """The words, as they are read."""
-        return "".join(word.text if word.glued else f" {word.text}" for word in self.words).strip()
+        return _joined(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Words that are not yet a whole segment; each one replaces the one before."""
+
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        """The words, as they are read."""
+        return _joined(self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +142,7 @@ class Complete:
         return self.decode_seconds / self.audio_seconds if self.audio_seconds else 0.0
 
 
-EngineEvent = Metadata | Segment | Complete
+EngineEvent = Metadata | Partial | Segment | Complete
 
 
 class Engine(Protocol):
@@ -136,6 +152,8 @@ class Engine(Protocol):
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """Yields Metadata, then Segments in order of time, then Complete.
+
+        Where early words are wanted (STT_PARTIALS), Partials come between Segments.
 
         `stopped` is asked often; once true the engine raises Cancelled. Raises EngineError.
         """

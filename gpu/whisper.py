@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from gpu import config, pcm
-from gpu.segments import segments_of
+from gpu.segments import growing_segments, segments_of
 from gpu.types import (
     Audio,
     Cancelled,
@@ -59,7 +59,8 @@ class WhisperEngine:
         began = time.monotonic()
         decoder = _Decoder(self._load(), audio)
         yield Metadata(decoder.language, f"whisper-{Path(self.model_name).name}")
-        yield from segments_of(_monotonic(chain.from_iterable(decoder.words(stopped))))
+        words = _monotonic(chain.from_iterable(decoder.words(stopped)))
+        yield from (growing_segments if config.STT_PARTIALS else segments_of)(words)
         yield Complete(sum(s.end - s.start for s in audio.spans), time.monotonic() - began)
 
     def _load(self) -> Any:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,19 +128,25 @@ class Media:
 
     def bytes(self, name: str, content: bytes) -> Path:
         """A file with just that content."""
-        path = self.folder / name
+        path = self._path(name, sha256(content))
         path.write_bytes(content)
         return path
 
     def make(self, name: str, *options: str) -> Path:
-        """Runs FFmpeg once for each name."""
+        """Runs FFmpeg once for each name and options."""
         from transcriptions.audio import ffmpeg_binary
 
-        path = self.folder / name
+        path = self._path(name, sha256(repr(options).encode()))
         if not path.exists():
             command = [ffmpeg_binary(), "-nostdin", "-v", "error", "-y", *options, str(path)]
             subprocess.run(command, check=True, timeout=60)
         return path
+
+    def _path(self, name: str, content: Any) -> Path:
+        """Tests may give the same name to different things."""
+        folder = self.folder / content.hexdigest()[:12]
+        folder.mkdir(exist_ok=True)
+        return folder / name
 
 
 # --- The whole stack ----------------------------------------------------------------------------

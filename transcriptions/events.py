@@ -26,6 +26,7 @@ from transcriptions.schemas import (
     ErrorEvent,
     Event,
     MetadataEvent,
+    PartialEvent,
     ProgressEvent,
     ending,
 )
@@ -58,14 +59,10 @@ async def subscribe(id: uuid.UUID, after: int = NOTHING_SEEN) -> AsyncGenerator[
     async with _listening(id) as receive:
         message: dict[str, Any] | None = None
         while True:
-            event = _parse(message["event"]) if message else None
-            # From the message if it is the next in line, else from the database.
-            if event is None or event.id > after + 1:
-                news = await _stored_events(id, after)
-            else:
-                news = [event] if event.id == after + 1 else []
+            news = await _news(id, after, _parse(message["event"]) if message else None)
             for event in news:
-                if event.id > after:  # the ending is read again by who has seen it already
+                # The ending is read again by who has seen it already.
+                if event.id > after or isinstance(event, PartialEvent):
                     yield event
                     after = event.id
                 if isinstance(event, CompleteEvent | ErrorEvent):
@@ -74,6 +71,16 @@ async def subscribe(id: uuid.UUID, after: int = NOTHING_SEEN) -> AsyncGenerator[
                 message = await receive()
                 if message is None:
                     yield None
+
+
+async def _news(id: uuid.UUID, after: int, event: Event | None) -> list[Event]:
+    """What follows `after`: the event if it is the very next, else what the database has."""
+    if event is None:
+        return await _stored_events(id, after)
+    expected = after if isinstance(event, PartialEvent) else after + 1
+    if event.id > expected:
+        return await _stored_events(id, after)
+    return [event] if event.id == expected else []
 
 
 def _read(id: uuid.UUID, after: int) -> list[Event]:

@@ -18,10 +18,12 @@ from django.core.files.base import File
 from django.db import Error as DatabaseError
 
 from gpu.engine import get_engine
-from gpu.types import Cancelled, Complete, EngineError, EngineEvent, Metadata, Segment
+from gpu.types import Cancelled, Complete, EngineError, EngineEvent, Metadata, Partial, Segment
 from transcriptions import audio, events, speech
 from transcriptions.claims import Claim, kept
+from transcriptions.early import EarlyWords
 from transcriptions.models import MAX_ATTEMPTS, LeaseLost, State, Transcription
+from transcriptions.models import Segment as StoredSegment
 from transcriptions.schemas import MetadataEvent, ProgressEvent, ending
 
 log = logging.getLogger(__name__)
@@ -55,15 +57,16 @@ def _prepare(claim: Claim, folder: Path) -> None:
 
 
 def _recognise(claim: Claim, folder: Path) -> None:
-    with audio.local_copy(claim.row.audio, folder) as path:
-        for event in _recognised(claim, path):
-            claim.check()
-            _keep(claim.row, event)
-
-
-def _recognised(claim: Claim, path: Path) -> Iterator[EngineEvent]:
-    """What the engine says about all speech after the last stored segment."""
     last = claim.row.segments.last()
+    early = EarlyWords(claim.row.id, last.number if last else 0)
+    with audio.local_copy(claim.row.audio, folder) as path:
+        for event in _recognised(claim, path, last):
+            claim.check()
+            _keep(claim.row, event, early)
+
+
+def _recognised(claim: Claim, path: Path, last: StoredSegment | None) -> Iterator[EngineEvent]:
+    """What the engine says about all speech after the last stored segment."""
     todo = claim.row.to_audio(path).after(last.end if last else 0.0)
     if todo.spans:
         yield from get_engine(settings.STT_ENGINE).stream(todo, claim.is_over)
@@ -71,14 +74,18 @@ def _recognised(claim: Claim, path: Path) -> Iterator[EngineEvent]:
         yield Complete(audio_seconds=0.0, decode_seconds=0.0)
 
 
-def _keep(row: Transcription, event: EngineEvent) -> None:
+def _keep(row: Transcription, event: EngineEvent, early: EarlyWords) -> None:
     """One short transaction, then one published event."""
     match event:
         case Metadata():
             row.started(settings.STT_ENGINE, event)
             events.publish(row.id, MetadataEvent.of(row))
+        case Partial():
+            early.show(event)
         case Segment():
-            events.publish(row.id, ProgressEvent.of(row.add_segment(event)))
+            stored = row.add_segment(event)
+            early.replaced_by(stored.number)
+            events.publish(row.id, ProgressEvent.of(stored))
         case Complete():
             row.completed(event)
             events.publish(row.id, ending(row, row.segments.count()))

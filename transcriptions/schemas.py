@@ -149,6 +149,14 @@ class ProgressEvent(Schema):
         return cls(id=row.number, segment=SegmentOut.of(row))
 
 
+class PartialEvent(Schema):
+    """Early words of the segment after event `id`; what comes next replaces them. Never stored."""
+
+    type: Literal["partial"] = "partial"
+    id: int
+    text: str
+
+
 class CompleteEvent(Schema):
     """All words are there."""
 
@@ -174,7 +182,8 @@ class ErrorEvent(Schema):
 
 
 Event = Annotated[
-    MetadataEvent | ProgressEvent | CompleteEvent | ErrorEvent, Field(discriminator="type")
+    MetadataEvent | ProgressEvent | PartialEvent | CompleteEvent | ErrorEvent,
+    Field(discriminator="type"),
 ]
 
 

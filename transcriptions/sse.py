@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 
 from transcriptions import events
 from transcriptions.models import Transcription
-from transcriptions.schemas import Event
+from transcriptions.schemas import Event, PartialEvent
 
 RETRY = 2000  # milliseconds that a browser waits before it connects again
 
@@ -52,4 +52,6 @@ async def _lines(id: uuid.UUID, after: int) -> AsyncIterator[str]:
 
 
 def _message(event: Event) -> str:
-    return f"id: {event.id}\nevent: {event.type}\ndata: {event.model_dump_json()}\n\n"
+    # Early words are not stored: who comes back resumes after the last event that is.
+    id = "" if isinstance(event, PartialEvent) else f"id: {event.id}\n"
+    return f"{id}event: {event.type}\ndata: {event.model_dump_json()}\n\n"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu.segments import LONG, LONGEST, PAUSE, segments_of
-from gpu.types import Segment, Word
+from gpu.segments import LONG, LONGEST, PAUSE, growing_segments, segments_of
+from gpu.types import Partial, Segment, Word
 
 SECONDS = st.floats(0, 3, allow_nan=False)
 TEXTS = st.sampled_from(["one", "two,", "three.", "Dr.", "four?”", "好", "。", "...", "—"])
@@ -123,3 +123,16 @@ def test_chinese_is_written_without_spaces_and_its_stops_are_stops() -> None:
 def test_a_glued_word_follows_without_a_space() -> None:
     segment = Segment((Word(0, 1, "It"), Word(1, 2, "'s", glued=True), Word(2, 3, "here")))
     assert segment.text == "It's here"
+
+
+@given(speech())
+def test_early_words_grow_into_the_segment_that_replaces_them(words: list[Word]) -> None:
+    growing: list[Word] = []
+    for part in growing_segments(words):
+        if isinstance(part, Partial):
+            assert list(part.words[:-1]) == growing
+            growing = list(part.words)
+        else:
+            assert list(part.words) == growing
+            growing = []
+    assert growing == []

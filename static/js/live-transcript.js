@@ -4,6 +4,7 @@
  * segment), so after a lost connection it asks for what comes after the last one it has.
  */
 import { clock } from "./clock.js";
+import { keepTheEndInSight } from "./follow-end.js";
 
 const LABELS = {
   queued: "Waiting",
@@ -16,11 +17,11 @@ const LABELS = {
 const FIRST_WAIT = 500, LONGEST_WAIT = 10_000; // milliseconds between attempts to connect
 const STATE_POLL = 1500; // until the first event: before it, nothing is sent that could be followed
 const NOT_FOUND = 4404;
-const NEAR_THE_END = 160; // pixels
 
 customElements.define("live-transcript", class extends HTMLElement {
   connectedCallback() {
     this.list = this.querySelector("#segments");
+    this.early = this.querySelector("#early");
     this.template = this.querySelector("template");
     this.seen = Number(this.list.lastElementChild?.dataset.segment ?? -1);
     this.duration = Number(this.dataset.duration ?? 0);
@@ -79,8 +80,13 @@ customElements.define("live-transcript", class extends HTMLElement {
   // --- Events ---------------------------------------------------------------------------------
 
   handle(event) {
+    if (event.type === "partial") {
+      this.partial(event);
+      return;
+    }
     if (event.id <= this.seen) return;
     this.seen = event.id;
+    this.early.textContent = "";
     clearInterval(this.polling);
     this[event.type]?.(event);
   }
@@ -95,7 +101,7 @@ customElements.define("live-transcript", class extends HTMLElement {
   }
 
   progress({ segment }) {
-    const atTheEnd = isNearTheEnd();
+    const follow = keepTheEndInSight(this);
     const item = this.template.content.cloneNode(true).querySelector(".segment");
     Object.assign(item.dataset, { segment: segment.id, start: segment.start, end: segment.end });
     item.querySelector(".stamp").textContent = clock(segment.start);
@@ -104,8 +110,13 @@ customElements.define("live-transcript", class extends HTMLElement {
     this.list.append(item);
     this.showState("transcribing");
     this.showPosition();
-    if (atTheEnd) scrollToTheEnd();
-    else this.offerTheEnd();
+    follow();
+  }
+
+  partial({ text }) {
+    const follow = keepTheEndInSight(this);
+    this.early.textContent = text;
+    follow();
   }
 
   complete(event) {
@@ -160,35 +171,10 @@ customElements.define("live-transcript", class extends HTMLElement {
     if (!text && !this.ended) this.showPosition();
   }
 
-  offerTheEnd() {
-    if (this.querySelector(".to-end")) return;
-    const button = document.createElement("button");
-    button.className = "button button-small to-end";
-    button.type = "button";
-    button.textContent = "New text below";
-    button.addEventListener("click", scrollToTheEnd);
-    const remove = () => {
-      if (!isNearTheEnd()) return;
-      button.remove();
-      window.removeEventListener("scroll", remove);
-    };
-    window.addEventListener("scroll", remove, { passive: true });
-    this.append(button);
-  }
-
   tell(name) {
     this.dispatchEvent(new CustomEvent(name, { bubbles: true }));
   }
 });
-
-function isNearTheEnd() {
-  const page = document.documentElement;
-  return window.innerHeight + window.scrollY >= page.scrollHeight - NEAR_THE_END;
-}
-
-function scrollToTheEnd() {
-  window.scrollTo({ top: document.documentElement.scrollHeight });
-}
 
 function languageName(code) {
   try {

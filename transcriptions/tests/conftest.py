@@ -11,7 +11,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from accounts.models import User
-from gpu.types import Audio, Complete, EngineEvent, Metadata, Segment, Span, Word
+from gpu.types import Audio, Complete, EngineEvent, Metadata, Partial, Segment, Span, Word
 from transcriptions import pipeline
 from transcriptions.models import State, Transcription
 from transcriptions.uploads import accept
@@ -64,9 +64,13 @@ def spoken(number: int) -> Segment:
 
 @dataclass
 class ScriptedEngine:
-    """An engine whose recording says a sentence each second; `before[n]` runs before the n-th."""
+    """An engine whose recording says a sentence each second; `before[n]` runs before the n-th.
+
+    With `early` its words are said before their segment is whole.
+    """
 
     sentences: int = 5
+    early: bool = False
     before: dict[int, Callable[[], Any]] = field(default_factory=dict)
     asked: list[Audio] = field(default_factory=list)
     name: str = "scripted"
@@ -76,6 +80,8 @@ class ScriptedEngine:
         self.asked.append(audio)
         yield Metadata("en", "scripted-1")
         for number in range(1, self.sentences + 1):
+            if self.early:
+                yield Partial(spoken(number).words)
             self.before.get(number, lambda: None)()
             if self._within(audio.spans, number):
                 yield spoken(number)

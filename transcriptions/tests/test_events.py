@@ -17,7 +17,7 @@ from django.conf import settings
 from gpu.types import Complete, Metadata
 from transcriptions import events
 from transcriptions.models import State, Transcription
-from transcriptions.schemas import Event, MetadataEvent, ProgressEvent, ending
+from transcriptions.schemas import Event, MetadataEvent, PartialEvent, ProgressEvent, ending
 from transcriptions.tests.conftest import spoken
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -226,3 +226,30 @@ async def _first(recording: Recording) -> int:
         event = await anext(stream)
         assert event is not None
         return event.id
+
+
+async def test_early_words_are_heard_by_whoever_is_up_to_date_and_never_stored(
+    recording: Recording,
+) -> None:
+    def early(id: int) -> Callable[[], Event]:
+        return lambda: PartialEvent(id=id, text="Sentence t")
+
+    listener = Listener(recording)
+    await recording.tell(recording.start, lambda: recording.say(1), early(1))
+    await listener.until(lambda: len(listener.heard) == 3)
+    await recording.tell(early(0), lambda: recording.say(2), recording.end)  # one that is outdated
+    assert await listener.end() == [0, 1, 1, 2, 3]
+    assert listener.heard[2] == early(1)()
+    assert await Listener(recording).end() == [0, 1, 2, 3]
+
+
+async def test_early_words_that_are_ahead_show_what_was_missed(recording: Recording) -> None:
+    listener = Listener(recording)
+    await recording.tell(recording.start)
+    await listener.until(lambda: len(listener.heard) == 1)
+    await recording.tell(lambda: recording.say(1), aloud=False)
+    await recording.tell(lambda: PartialEvent(id=1, text="Sentence t"))
+    await listener.until(lambda: len(listener.heard) == 2)
+    assert listener.heard[1].type == "progress"
+    await recording.tell(recording.end)
+    assert await listener.end() == [0, 1, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +14,10 @@ from django.db import connection
 from django.utils import timezone
 
 from gpu.types import EngineError, UnsupportedLanguage
-from transcodio_site.testing import SAMPLE, Media
-from transcriptions import claims, pipeline, speech
+from transcodio_site.testing import SAMPLE, Media, wait_until
+from transcriptions import claims, events, pipeline, speech
 from transcriptions.models import MAX_ATTEMPTS, State, Transcription
+from transcriptions.schemas import Event
 from transcriptions.tests.conftest import ScriptedEngine, Upload, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -272,3 +274,22 @@ def test_a_recording_that_is_too_long_is_refused(
     row = fresh(row)
     assert row.error_code == "too_long"
     assert "5 s" in row.error_message
+
+
+def test_early_words_are_announced_before_their_segment_and_not_stored(
+    prepared: Transcription, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce = events.publish
+    heard: list[tuple[str, int]] = []
+
+    def publish(id: uuid.UUID, event: Event) -> None:
+        announce(id, event)
+        heard.append((event.type, event.id))
+
+    monkeypatch.setattr(events, "publish", publish)
+    engine.early = True
+    engine.before[3] = lambda: wait_until(lambda: ("partial", 2) in heard)
+    assert pipeline.transcribe(prepared.id)
+    assert texts(prepared) == FIVE
+    assert heard.index(("progress", 2)) < heard.index(("partial", 2)) < heard.index(("progress", 3))
+    assert len([kind for kind, _ in heard if kind == "partial"]) < 5  # no faster than eyes move
