@@ -129,6 +129,7 @@ class Batcher:
         # Rows for jobs that have none yet.
         self._reserve = max(1, self.rows // 8) if self.rows >= 4 else 0
         self._decoder = RingDecoder(checkpoint, self.rows, frames)
+        self._side = torch.cuda.Stream() if checkpoint.device.type == "cuda" else None
         self._seats: list[_Stream | None] = [None] * self.rows
         self._jobs: list[Job] = []
         self._encoded: deque[_Stream] = deque()
@@ -177,7 +178,7 @@ class Batcher:
                 return
             try:
                 if not stream.job.is_over:
-                    stream.codes = self.checkpoint.encode(stream.window.read())
+                    stream.codes = self._codes(stream.window)
                     stream.left = stream.unread = len(stream.codes)
             except Exception as error:  # whatever it is, it must not end the other jobs
                 log.exception("a window could not be encoded")
@@ -189,6 +190,15 @@ class Batcher:
                 else:
                     self._encoded.append(stream)
                 self._work.notify_all()
+
+    def _codes(self, window: Window) -> torch.Tensor:
+        """On a CUDA stream of its own, so that no step has to wait for it."""
+        if self._side is None:
+            return self.checkpoint.encode(window.read())
+        with torch.cuda.stream(self._side):
+            codes = self.checkpoint.encode(window.read())
+        self._side.synchronize()
+        return codes
 
     def _next_window(self) -> _Stream | None:
         """Waits until one is wanted: there is a free row for it, or one may soon be."""

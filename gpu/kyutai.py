@@ -24,6 +24,7 @@ CHUNK = 125  # frames that are encoded at a time
 MEMORY_SHARE = 0.85  # of the free GPU memory that the rows may take
 MOST_ROWS = 1024
 CPU_ROWS = 16
+WIDTHS = (1, 4, 8, 16, 32, 64, 128, 256, 512)  # rows for which a CUDA graph is captured
 
 
 class Checkpoint:
@@ -149,7 +150,8 @@ class RingDecoder:
     """The decoder over fixed rows: a ring of keys and values as long as the sliding window.
 
     What a former stream left in a row is masked and never cleared: a slot counts only once the
-    stream that sits there now has written it.
+    stream that sits there now has written it. A step computes the rows up to the last busy one, so
+    a few streams are not charged for a wide batch: seat streams in low rows first.
     """
 
     def __init__(self, checkpoint: Checkpoint, rows: int, longest: int) -> None:
@@ -176,9 +178,10 @@ class RingDecoder:
         self.active = torch.zeros(rows, device=device, dtype=torch.bool)
         self._slots = torch.arange(self.window, device=device)
         self._each_row = torch.arange(rows, device=device)
+        self._busy: set[int] = set()
         self._frequencies = self.model.model.layers[0].self_attn.rotary_emb.inv_freq
         self._qkv = [_fuse(layer.self_attn) for layer in self.model.model.layers]
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         if device.type == "cuda":
             self._capture()
 
@@ -188,77 +191,87 @@ class RingDecoder:
         self.position[row] = 0
         self.token[row] = self.config.bos_token_id
         self.active[row] = True
+        self._busy.add(row)
 
     def leave(self, row: int) -> None:
         """The stream in `row` is over; the row idles until the next one joins."""
         self.active[row] = False
+        self._busy.discard(row)
 
     @torch.inference_mode()
     def step(self) -> torch.Tensor:
         """All active rows move on by a frame; the tokens [rows] are valid until the next step."""
-        if self._graph:
-            self._graph.replay()
-        else:
-            self._step()
+        rows = max(self._busy, default=-1) + 1
+        if self._graphs:
+            self._graphs[min(size for size in self._graphs if size >= rows)].replay()
+        elif rows:
+            self._step(rows)
         return self.token
 
-    def _step(self) -> None:
-        decoder = self.model.model
-        hidden = decoder.embed_tokens(self._inputs())  # [rows, 1, hidden]
-        cos, sin = self._rotation(hidden.dtype)
-        slot = (self.position % self.window).view(-1, 1, 1, 1)
-        seen = self._seen()
+    def _step(self, rows: int) -> None:
+        decoder, position, active = self.model.model, self.position[:rows], self.active[:rows]
+        hidden = decoder.embed_tokens(self._inputs(rows))  # [rows, 1, hidden]
+        cos, sin = self._rotation(position, hidden.dtype)
+        slot = (position % self.window).view(-1, 1, 1, 1)
+        seen = self._seen(position)
         for index, layer in enumerate(decoder.layers):
+            keys, values = self.keys[index, :rows], self.values[index, :rows]
             query, key, value = self._project(index, layer.input_layernorm(hidden))
             query, key = _rotate(query, cos, sin), _rotate(key, cos, sin)
             where = slot.expand_as(key)
-            self.keys[index].scatter_(2, where, key)
-            self.values[index].scatter_(2, where, value)
-            heard = functional.scaled_dot_product_attention(
-                query, self.keys[index], self.values[index], attn_mask=seen
-            )
+            keys.scatter_(2, where, key)
+            values.scatter_(2, where, value)
+            heard = functional.scaled_dot_product_attention(query, keys, values, attn_mask=seen)
             hidden = hidden + layer.self_attn.o_proj(heard.transpose(1, 2).flatten(2))
             hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
         chosen = self.model.lm_head(decoder.norm(hidden))[:, 0].argmax(-1)
         # In place, so that a captured graph keeps its buffers. An idle row rewrites its own slot.
-        self.token.copy_(torch.where(self.active, chosen, self.token))
-        self.position.add_(self.active)
+        self.token[:rows].copy_(torch.where(active, chosen, self.token[:rows]))
+        position.add_(active)
 
-    def _inputs(self) -> torch.Tensor:
+    def _inputs(self, rows: int) -> torch.Tensor:
         """Each row's last text token and the frame that it hears next: [rows, 1, 1 + codebooks]."""
-        frame = (self.position - 1).clamp(0, self.codes.shape[1] - 1)
-        codes = self.codes[self._each_row, frame].long()
-        starting = (self.position == 0)[:, None]
+        position = self.position[:rows]
+        frame = (position - 1).clamp(0, self.codes.shape[1] - 1)
+        codes = self.codes[self._each_row[:rows], frame].long()
+        starting = (position == 0)[:, None]
         codes = codes.masked_fill(starting, self.config.audio_bos_token_id)
-        return torch.cat((self.token[:, None], codes), dim=1)[:, None]
+        return torch.cat((self.token[:rows, None], codes), dim=1)[:, None]
 
-    def _seen(self) -> torch.Tensor:
+    def _seen(self, position: torch.Tensor) -> torch.Tensor:
         """Slots that the stream has written [rows, 1, 1, window]: all, once the ring is full."""
-        return (self._slots <= self.position[:, None])[:, None, None]
+        return (self._slots <= position[:, None])[:, None, None]
 
-    def _rotation(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        angle = self.position[:, None].float() * self._frequencies
+    def _rotation(
+        self, position: torch.Tensor, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        angle = position[:, None].float() * self._frequencies
         angle = torch.cat((angle, angle), dim=-1)[:, None, None]  # [rows, 1, 1, head_dim]
         return angle.cos().to(dtype), angle.sin().to(dtype)
 
     def _project(self, index: int, hidden: torch.Tensor) -> Any:
         """Queries, keys and values, each [rows, heads, 1, head_dim], in one multiplication."""
         together = functional.linear(hidden, self._qkv[index])
-        shape = (self.rows, 3, self.config.num_attention_heads, 1, self.config.head_dim)
-        return together.view(shape).unbind(1)
+        return together.view(len(hidden), 3, self.config.num_attention_heads, 1, -1).unbind(1)
 
     def _capture(self) -> None:
-        """Records the step once: launching its kernels one by one costs more than running them."""
+        """Records the step at a few widths: launching its kernels costs more than running them."""
+        sizes = {self.rows, *(width for width in WIDTHS if width < self.rows)}
+        pool = torch.cuda.graph_pool_handle()  # only one of them runs at a time: they share memory
+        for size in sorted(sizes, reverse=True):
+            self._graphs[size] = self._captured(size, pool)
+
+    def _captured(self, rows: int, pool: Any) -> torch.cuda.CUDAGraph:
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.inference_mode(), torch.cuda.stream(side):
             for _ in range(3):
-                self._step()
+                self._step(rows)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.inference_mode(), torch.cuda.graph(graph):
-            self._step()
-        self._graph = graph
+        with torch.inference_mode(), torch.cuda.graph(graph, pool=pool):
+            self._step(rows)
+        return graph
 
 
 def _fuse(attention: Any) -> torch.Tensor:

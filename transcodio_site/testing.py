@@ -144,7 +144,7 @@ class Media:
 
     def _path(self, name: str, content: Any) -> Path:
         """Tests may give the same name to different things."""
-        folder = self.folder / content.hexdigest()[:12]
+        folder: Path = self.folder / content.hexdigest()[:12]
         folder.mkdir(exist_ok=True)
         return folder / name
 

@@ -127,20 +127,17 @@ def test_joining_and_leaving_at_any_step(checkpoint: Checkpoint, expected: list[
 class SharedPosition(RingDecoder):
     """All rows use the rotary position of the first."""
 
-    def _rotation(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        own = self.position
-        self.position = own[:1].expand_as(own)
-        try:
-            return super()._rotation(dtype)
-        finally:
-            self.position = own
+    def _rotation(
+        self, position: torch.Tensor, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return super()._rotation(position[:1].expand_as(position), dtype)
 
 
 class StaleMemory(RingDecoder):
     """What a former stream left in the ring is not masked."""
 
-    def _seen(self) -> torch.Tensor:
-        return torch.ones_like(super()._seen())
+    def _seen(self, position: torch.Tensor) -> torch.Tensor:
+        return torch.ones_like(super()._seen(position))
 
 
 class ShorterWindow(RingDecoder):

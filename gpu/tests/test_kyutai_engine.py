@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from gpu import pcm
@@ -75,6 +77,35 @@ def test_the_rest_of_a_recording_can_be_asked_for(engine: KyutaiEngine, audio: A
     ]
     assert words
     assert words[0].start >= 100
+
+
+def test_three_hours_need_no_more_memory_than_a_minute(
+    engine: KyutaiEngine, audio: Audio, tmp_path: Path
+) -> None:
+    path = tmp_path / "three-hours.wav"
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(pcm.RATE)
+        out.writeframes(b"")
+    with path.open("r+b") as file:  # all zeros, and hardly any room on the disk
+        size = 3 * 3600 * pcm.RATE * 2
+        file.truncate(44 + size)
+        file.seek(4)
+        file.write((36 + size).to_bytes(4, "little"))
+        file.seek(40)
+        file.write(size.to_bytes(4, "little"))
+    list(engine.stream(audio, never))  # whatever is allocated once is there now
+    spans = tuple(Span(start, start + 2.0) for start in range(0, 3 * 3600, 100))
+    process, sizes, ends = psutil.Process(), [], [0.0]
+    before = process.memory_info().rss
+    for event in engine.stream(Audio(path, 3 * 3600.0, spans), never):
+        sizes.append(process.memory_info().rss - before)
+        if isinstance(event, Segment):
+            ends.append(event.end)
+    assert max(sizes) < 64 << 20
+    assert ends == sorted(ends)
+    assert ends[-1] > 3 * 3600 - 200
 
 
 def test_another_language_is_refused_before_anything_is_loaded(audio: Audio) -> None:

@@ -1,0 +1,286 @@
+"""Measures the Kyutai engine: python -m benchmarks.kyutai --size small
+
+For 1, 8, 16, ... rows: the time of a step and what follows from it. Beside them `generate()` of
+transformers, one stream at a time, and an hour of audio through the whole engine. With random
+weights of a named size the words mean nothing, but time and memory are those of the shapes.
+Results go to benchmarks/results/kyutai-<device>-<size>.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from transformers import KyutaiSpeechToTextConfig, KyutaiSpeechToTextForConditionalGeneration
+
+from gpu import pricing
+from gpu.batching import Batcher
+from gpu.kyutai import Checkpoint, RingDecoder, rows_that_fit
+from gpu.tests import tiny
+from gpu.windows import Window
+
+RESULTS = Path(__file__).parent / "results"
+ROWS = (1, 8, 16, 32, 64, 128, 192, 256, 320, 384, 448, 512)
+CPU_ROWS = ROWS[:5]
+WINDOW = 60.0  # seconds
+BANDWIDTH = {"T4": 320e9, "L4": 300e9, "A10": 600e9, "H100": 3.35e12, "H200": 4.8e12}  # bytes/s
+SMALL = {
+    "window": 375,
+    "hidden_size": 512,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 8,
+    "ffn_dim": 2816,
+    "num_codebooks": 32,
+    "codebook_size": 2048,
+}
+
+
+def main() -> None:
+    """Prints a table and writes the JSON."""
+    options = _options()
+    checkpoint = _checkpoint(options.size, options.checkpoint, options.device)
+    bandwidth, price = _bandwidth(options.device), _price(options.device)
+    print(f"{_device_name(options.device)}; {checkpoint.name}")
+    baseline = _generate_rtfx(checkpoint, options.baseline_seconds)
+    print(f"generate(), one stream at a time: {baseline:.2f} x real time")
+    print(" rows  step ms   p95  x real time  streams  peak GB  USD/min  of bandwidth")
+    rows = []
+    counts = options.rows or (ROWS if options.device.startswith("cuda") else CPU_ROWS)
+    for row in _table(checkpoint, counts, bandwidth, price):
+        rows.append(row)
+        print(_line(row))
+    best = max(rows, key=lambda row: row["rtfx"])["rows"]
+    spent = _long_recording(checkpoint, best, options.long_seconds)
+    print(f"{options.long_seconds:.0f} s of audio, codec included, {best} rows: {spent:.1f} s")
+    _write(options, checkpoint, baseline, rows, spent * 3600 / options.long_seconds)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--size", choices=("tiny", "small", "2.6b"), default="small")
+    parser.add_argument("--checkpoint", help="a Hub id or folder with real weights")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--rows", type=int, nargs="+")
+    parser.add_argument("--baseline-seconds", type=float, default=30.0)
+    parser.add_argument(
+        "--long-seconds", type=float, default=3600.0, help="less is scaled up to an hour"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the JSON")
+    return parser.parse_args()
+
+
+# --- Models ---------------------------------------------------------------------------------------
+
+
+def _checkpoint(size: str, source: str | None, device: str) -> Checkpoint:
+    if source:
+        return Checkpoint.load(source, device)
+    if size == "tiny":
+        made = tiny.checkpoint(window=24)
+    elif size == "small":
+        made = tiny.checkpoint(**SMALL)
+    else:
+        made = Checkpoint(_real_shapes(device), tiny.processor(), "2.6b")
+    made.model.to(device)
+    made.name = f"{size} (random weights)"
+    return made
+
+
+def _real_shapes(device: str) -> Any:
+    """The published architecture, straight on the device: the decoder in its own precision."""
+    config = KyutaiSpeechToTextConfig(
+        rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
+        codec_config={"model_type": "mimi", "num_quantizers": 32, "use_cache": False},
+    )
+    dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    with torch.device(device):
+        model = KyutaiSpeechToTextForConditionalGeneration._from_config(config, dtype=dtype)
+    model.codec_model.float()
+    for name, buffer in model.codec_model.named_buffers():
+        if name.endswith("embed_sum"):
+            buffer.normal_()
+    return model.eval()
+
+
+def _weight_bytes(checkpoint: Checkpoint) -> int:
+    """What a step reads: all of the decoder, but of the embeddings only single rows."""
+    model = checkpoint.model
+    read = [*model.model.layers.parameters(), *model.lm_head.parameters()]
+    return sum(weight.numel() * weight.element_size() for weight in read)
+
+
+# --- Steps ----------------------------------------------------------------------------------------
+
+
+def _table(
+    checkpoint: Checkpoint, rows: tuple[int, ...], bandwidth: float, price: float | None
+) -> Iterator[dict[str, Any]]:
+    frames = checkpoint.frames(WINDOW) + 1
+    on_gpu = checkpoint.device.type == "cuda"
+    for count in rows:
+        if on_gpu and count > rows_that_fit(checkpoint, frames):
+            return
+        _reset_peak(checkpoint)
+        decoder = RingDecoder(checkpoint, count, frames)
+        times = _step_times(decoder, checkpoint, 200 if on_gpu else 30)
+        peak = _peak(checkpoint)
+        median, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+        ring = decoder.keys.numel() * decoder.keys.element_size() * 2
+        rtfx = count * checkpoint.timing.frame / median
+        yield {
+            "rows": count,
+            "step_ms": {"median": round(median * 1e3, 3), "p95": round(p95 * 1e3, 3)},
+            "rtfx": round(rtfx, 2),
+            "streams": count if p95 <= checkpoint.timing.frame else 0,
+            "peak_bytes": peak,
+            "usd_per_audio_minute": price and round(pricing.usd_per_audio_minute(price, rtfx), 7),
+            "bandwidth_share": round((_weight_bytes(checkpoint) + ring) / median / bandwidth, 3),
+        }
+        del decoder
+        if on_gpu:
+            torch.cuda.empty_cache()  # or the next count would find too little room
+
+
+def _step_times(decoder: RingDecoder, checkpoint: Checkpoint, steps: int) -> list[float]:
+    """Seconds of each step with all rows full; the tokens are read, as the engine does."""
+    shape = (decoder.codes.shape[1], decoder.config.num_codebooks)
+    for row in range(decoder.rows):
+        decoder.join(row, torch.randint(0, decoder.config.codebook_vocab_size - 1, shape))
+    times = []
+    for number in range(steps + 5):
+        began = time.perf_counter()
+        decoder.step().tolist()
+        if number >= 5:  # the first ones warm up
+            times.append(time.perf_counter() - began)
+    return times
+
+
+def _reset_peak(checkpoint: Checkpoint) -> None:
+    if checkpoint.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak(checkpoint: Checkpoint) -> int:
+    if checkpoint.device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    return int(psutil.Process().memory_info().rss)
+
+
+# --- Whole recordings -----------------------------------------------------------------------------
+
+
+def _noise(seconds: float, rate: int) -> np.ndarray[Any, Any]:
+    samples = np.random.default_rng(0).standard_normal(int(seconds * rate)) * 0.1
+    return samples.astype(np.float32)
+
+
+def _generate_rtfx(checkpoint: Checkpoint, seconds: float) -> float:
+    """What people run: one recording after the other, each by a single call. Warmed up first."""
+    extractor = tiny.processor()
+    audio = _noise(seconds, checkpoint.rate)
+    inputs = extractor(audio=audio, sampling_rate=checkpoint.rate).to(checkpoint.device)
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        with torch.inference_mode():
+            checkpoint.model.generate(**inputs, audio_window_size=None, disable_compile=True)
+        times.append(time.perf_counter() - began)
+    return checkpoint.frames(seconds) * checkpoint.timing.frame / statistics.median(times)
+
+
+def _long_recording(checkpoint: Checkpoint, rows: int, seconds: float) -> float:
+    """Seconds for one recording through codec, batching and words."""
+    batcher = Batcher(checkpoint, WINDOW, rows)
+    audio = _noise(WINDOW, checkpoint.rate)
+    windows = [Window(start, lambda: audio) for start in np.arange(0, seconds, WINDOW)]
+    began = time.perf_counter()
+    for _ in batcher.submit(windows).words():
+        pass
+    spent = time.perf_counter() - began
+    batcher.close()
+    return spent
+
+
+# --- The machine, and the result ------------------------------------------------------------------
+
+
+def _gpu_type(device: str) -> str:
+    """L4, H100, ...; empty on the CPU."""
+    if not device.startswith("cuda"):
+        return ""
+    found = re.search(r"\b[A-Z]{1,2}\d+S?\b", torch.cuda.get_device_name(device))
+    return found.group() if found else "unknown"
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} CPU, {os.cpu_count()} cores"
+
+
+def _bandwidth(device: str) -> float:
+    """Bytes per second: by the data sheet on a GPU, by reading a large array on the CPU."""
+    gpu = _gpu_type(device)
+    if gpu:
+        return BANDWIDTH.get(gpu, float("inf"))
+    big = torch.ones(1 << 28)  # 1 GiB
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        big.sum()
+        times.append(time.perf_counter() - began)
+    return big.numel() * 4 / min(times)
+
+
+def _price(device: str) -> float | None:
+    gpu = _gpu_type(device)
+    return pricing.usd_per_second(gpu, cores=2.0 if gpu else float(os.cpu_count() or 1))
+
+
+def _line(row: dict[str, Any]) -> str:
+    step, price = row["step_ms"], row["usd_per_audio_minute"]
+    return (
+        f"{row['rows']:5} {step['median']:8.2f} {step['p95']:6.1f} {row['rtfx']:11.1f} "
+        f"{row['streams']:8} {row['peak_bytes'] / 1e9:8.2f} "
+        f"{f'{price:.6f}' if price else '-':>9} {row['bandwidth_share']:9.0%}"
+    )
+
+
+def _write(
+    options: argparse.Namespace,
+    checkpoint: Checkpoint,
+    baseline: float,
+    rows: list[dict[str, Any]],
+    hour: float,
+) -> None:
+    device = (_gpu_type(options.device) or "cpu").lower()
+    result = {
+        "device": _device_name(options.device),
+        "size": options.size,
+        "weights": checkpoint.name,
+        "baseline_rtfx": round(baseline, 3),
+        "rows": rows,
+        "hour_s": round(hour, 1),
+        "hour_measured_s": options.long_seconds,
+        "torch": torch.__version__.split("+")[0],
+        "python": platform.python_version(),
+    }
+    options.results.mkdir(exist_ok=True)
+    path = options.results / f"kyutai-{device}-{options.size}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Measures the embedded engine: python -m benchmarks.whisper
+
+The sample recording, repeated, by batch sizes; the time to the first segment and the speed. The
+result goes to benchmarks/results/whisper-cpu.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+
+from gpu import config, pcm
+from gpu.types import Audio, Segment, Span
+from gpu.whisper import WhisperEngine
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "transcodio_site" / "sample" / "recording.ogg"
+TIMES, LENGTH, SENTENCE = 4, 43.5, 10.0  # repetitions; seconds of the sample, of a span in it
+BATCHES, ROUNDS = (1, 4, 8, 16), 3
+
+
+def main() -> None:
+    """Prints a table and writes the JSON."""
+    engine = WhisperEngine()
+    with tempfile.TemporaryDirectory() as folder:
+        audio = _audio(Path(folder))
+        _run(engine, Audio(audio.path, LENGTH, audio.spans[:1], "en"))  # loads the model
+        print(f"{audio.duration:.0f} s of audio")
+        print("batch  first segment, s  x real time")
+        rows = [_measured(engine, audio, batch) for batch in BATCHES]
+    result = {
+        "device": f"{platform.machine()} CPU, {os.cpu_count()} cores",
+        "model": f"whisper-{config.WHISPER_MODEL}",
+        "audio_s": round(audio.duration, 1),
+        "rows": rows,
+    }
+    path = ROOT / "benchmarks" / "results" / "whisper-cpu.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _audio(folder: Path) -> Audio:
+    path = folder / "audio.wav"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", str(TIMES - 1)]
+    layout = ["-ac", "1", "-ar", str(pcm.RATE), str(path)]
+    subprocess.run([*command, "-i", str(SAMPLE), *layout], check=True)
+    starts = [n * SENTENCE for n in range(int(TIMES * LENGTH / SENTENCE))]
+    spans = tuple(Span(start, start + SENTENCE - 0.2) for start in starts)
+    return Audio(path, TIMES * LENGTH, spans, "en")
+
+
+def _measured(engine: WhisperEngine, audio: Audio, batch: int) -> dict[str, Any]:
+    config.WHISPER_BATCH_SIZE = batch
+    runs = [_run(engine, audio) for _ in range(ROUNDS)]
+    first = statistics.median(first for first, _ in runs)
+    rtfx = audio.duration / statistics.median(whole for _, whole in runs)
+    print(f"{batch:5} {first:17.1f} {rtfx:12.1f}")
+    return {"batch": batch, "first_segment_s": round(first, 2), "rtfx": round(rtfx, 2)}
+
+
+def _run(engine: WhisperEngine, audio: Audio) -> tuple[float, float]:
+    """Seconds to the first segment, and to the end."""
+    began, first = time.perf_counter(), 0.0
+    for event in engine.stream(audio, lambda: False):
+        if isinstance(event, Segment) and not first:
+            first = time.perf_counter() - began
+    return first, time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

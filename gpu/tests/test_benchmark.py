@@ -1,0 +1,43 @@
+"""The benchmark runs, and writes what the results' readers expect."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROW = {
+    "rows",
+    "step_ms",
+    "rtfx",
+    "streams",
+    "peak_bytes",
+    "usd_per_audio_minute",
+    "bandwidth_share",
+}
+
+
+def test_the_table_is_measured_and_written(tmp_path: Path) -> None:
+    options = ["--size", "tiny", "--device", "cpu", "--rows", "1", "4", "--long-seconds", "60"]
+    command = [sys.executable, "-m", "benchmarks.kyutai", *options, "--results", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    result = json.loads((tmp_path / "kyutai-cpu-tiny.json").read_text())
+    assert result["size"] == "tiny"
+    assert result["baseline_rtfx"] > 0
+    assert result["hour_s"] > 0
+    assert [row["rows"] for row in result["rows"]] == [1, 4]
+    for row in result["rows"]:
+        assert set(row) == ROW
+        assert row["rtfx"] * row["step_ms"]["median"] / 1e3 > 0.08 * row["rows"] * 0.99
+        assert f"{row['rtfx']:.1f}" in done.stdout
+
+
+def test_committed_results_have_the_same_shape() -> None:
+    for path in (ROOT / "benchmarks/results").glob("kyutai-*.json"):
+        result = json.loads(path.read_text())
+        assert path.stem.endswith(result["size"])
+        assert all(set(row) == ROW for row in result["rows"])
+        sixteen = next(row for row in result["rows"] if row["rows"] == 16)
+        assert sixteen["rtfx"] > 3 * result["baseline_rtfx"]
