@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import socket
 import subprocess
 import wave
@@ -255,9 +256,11 @@ def canaries(media: Media) -> Path:
     """The folder with recordings that nobody may hear by way of another file."""
     sound = ("-f", "lavfi", "-i", "sine=d=2")
     fragments = ("-movflags", "frag_keyframe+empty_moov+default_base_moof")
-    media.make("canary.ts", *sound)
-    media.make("canary.wav", *sound)
-    return media.make("canary.mp4", *sound, *fragments).parent
+    folder = media.folder / "canaries"
+    folder.mkdir(exist_ok=True)
+    for name, options in (("canary.ts", ()), ("canary.wav", ()), ("canary.mp4", fragments)):
+        shutil.copy(media.make(name, *sound, *options), folder)
+    return folder
 
 
 @pytest.mark.parametrize("extension", [None, "mp3", "wav", "source"])
