@@ -245,7 +245,7 @@ def _bandwidth(device: str) -> float:
 
 def _price(device: str) -> float | None:
     gpu = _gpu_type(device)
-    return pricing.usd_per_second(gpu, cores=2.0 if gpu else float(os.cpu_count() or 1))
+    return pricing.usd_per_second(gpu) if gpu else pricing.usd_per_second("", os.cpu_count() or 1)
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -71,8 +71,8 @@ def assert_complete(page: Page) -> None:
 
 @pytest.fixture(scope="module")
 def long_recording(media: Media) -> Path:
-    """Two minutes: long enough for something to happen on the way."""
-    return media.make("long.mp3", "-stream_loop", "2", "-i", str(SAMPLE))
+    """A minute and a half: long enough for something to happen on the way."""
+    return media.make("long.mp3", "-stream_loop", "1", "-i", str(SAMPLE))
 
 
 def test_words_appear_while_the_rest_is_still_being_recognised(sign_up: OpenPage) -> None:

@@ -50,7 +50,10 @@ class Job:
     _wake: threading.Condition
     rows: int = 0  # rows held and windows being encoded
     compute_seconds: float = 0.0  # the job's share of all steps
+    encode_seconds: float = 0.0
+    queue_seconds: float | None = None  # how long it waited for its first row
     error: EngineError | None = None
+    _began: float = field(default_factory=time.monotonic)
     _count: int = 0
     _front: int = 0  # the window whose words may leave
     _kept: dict[int, list[Word]] = field(default_factory=dict)
@@ -176,6 +179,7 @@ class Batcher:
             stream = self._next_window()
             if stream is None:
                 return
+            began = time.monotonic()
             try:
                 if not stream.job.is_over:
                     stream.codes = self._codes(stream.window)
@@ -183,6 +187,7 @@ class Batcher:
             except Exception as error:  # whatever it is, it must not end the other jobs
                 log.exception("a window could not be encoded")
                 stream.job._fail(EngineError(f"a window could not be encoded: {error!r}"))
+            stream.job.encode_seconds += time.monotonic() - began
             with self._work:
                 self._encoding -= 1
                 if stream.codes is None:
@@ -285,6 +290,8 @@ class Batcher:
         if stream.job.is_over:
             stream.job.rows -= 1
             return
+        if stream.job.queue_seconds is None:
+            stream.job.queue_seconds = time.monotonic() - stream.job._began
         self._decoder.join(row, stream.codes)
         stream.codes = None
         stream.builder = WordBuilder(self.checkpoint, self.checkpoint.timing, stream.window.start)

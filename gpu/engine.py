@@ -6,7 +6,7 @@ from functools import cache
 
 from gpu.types import Engine, EngineUnavailable
 
-ENGINES = ("whisper", "kyutai")
+ENGINES = ("whisper", "kyutai", "modal")
 
 
 @cache
@@ -23,4 +23,8 @@ def get_engine(name: str) -> Engine:
         from gpu.kyutai_engine import KyutaiEngine
 
         return KyutaiEngine()
+    if name == "modal":
+        from gpu.client import ModalEngine
+
+        return ModalEngine()
     raise EngineUnavailable(f"STT_ENGINE={name!r} is unknown; choose one of {', '.join(ENGINES)}")

@@ -69,6 +69,14 @@ class Checkpoint:
                 f"STT_MODEL_ID={source!r} cannot be loaded on {device}: {error}"
             ) from error
 
+    def to(self, device: str | torch.device) -> Checkpoint:
+        """Moves it. The codec keeps a table outside its buffers, which would stay behind."""
+        self.model.to(device)
+        for module in self.model.codec_model.modules():
+            if hasattr(module, "_embed"):
+                module._embed = None
+        return self
+
     @property
     def device(self) -> torch.device:
         """Where the decoder is."""

@@ -42,6 +42,7 @@ class KyutaiEngine:
     ) -> None:
         self.source, self.device, self.rows = source, device, rows
         self._loading = threading.Lock()
+        self._checkpoint: Any = None
         self._batcher: Any = None
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
@@ -56,15 +57,27 @@ class KyutaiEngine:
         job = batcher.submit(windows, PATIENCE + PATIENCE_PER_SECOND * audio.duration)
         words = within_speech(job.words(stopped), audio.spans)
         yield from (growing_segments if config.STT_PARTIALS else segments_of)(words)
-        spoken = sum(span.end - span.start for span in audio.spans)
-        yield Complete(audio_seconds=spoken, decode_seconds=job.compute_seconds)
+        yield Complete(
+            audio_seconds=sum(span.end - span.start for span in audio.spans),
+            decode_seconds=job.compute_seconds + job.encode_seconds,
+            queue_seconds=job.queue_seconds or 0.0,
+        )
 
     def batcher(self) -> Any:
         """The batcher, with the model loaded. Raises EngineUnavailable."""
         with self._loading:
             if self._batcher is None:
-                self._batcher = self._load()
+                self._batcher = self._start()
             return self._batcher
+
+    def load(self, half_precision: bool) -> None:
+        """Into main memory only, to be moved to the device at the first use."""
+        import torch
+
+        from gpu.kyutai import Checkpoint
+
+        dtype = torch.bfloat16 if half_precision else torch.float32
+        self._checkpoint = Checkpoint.load(self.source, "cpu", dtype)
 
     def close(self) -> None:
         """Finishes what is being decoded and lets go of the model."""
@@ -73,7 +86,7 @@ class KyutaiEngine:
                 self._batcher.close()
                 self._batcher = None
 
-    def _load(self) -> Any:
+    def _start(self) -> Any:
         try:
             import torch
 
@@ -84,7 +97,8 @@ class KyutaiEngine:
                 f"STT_ENGINE=kyutai needs torch and transformers: pip install '.[kyutai]' ({error})"
             ) from error
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return Batcher(Checkpoint.load(self.source, device), WINDOW, self.rows or None)
+        loaded = self._checkpoint or Checkpoint.load(self.source, device)
+        return Batcher(loaded.to(device), WINDOW, self.rows or None)
 
 
 def _samples(audio: Audio, window: Span) -> np.ndarray[Any, Any]:

@@ -26,6 +26,38 @@ class EngineUnavailable(EngineError):
     sentence = "Speech recognition is not available at the moment. Please try again later."
 
 
+class NotDeployed(EngineUnavailable):
+    """Modal knows no such app."""
+
+    code = "engine_not_deployed"
+
+
+class NotAuthenticated(EngineUnavailable):
+    """Modal does not accept the token, or there is none."""
+
+    code = "engine_not_authenticated"
+
+
+class Unreachable(EngineUnavailable):
+    """Nobody answers at Modal's address."""
+
+    code = "engine_unreachable"
+
+
+class OutOfMemory(EngineError):
+    """The GPU has no room left."""
+
+    code = "out_of_memory"
+    sentence = "Speech recognition is overloaded at the moment. Please try again in a few minutes."
+
+
+class BadAudio(EngineError):
+    """The engine cannot read the audio that it was sent."""
+
+    code = "bad_audio"
+    sentence = "The audio could not be read. Please upload the recording again."
+
+
 class UnsupportedLanguage(EngineError):
     """This engine does not know the language that was asked for."""
 
@@ -131,10 +163,17 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The meter: how much audio was decoded, and how long that took (both in seconds)."""
+    """The meter, all in seconds: how much audio was decoded, and what that took.
+
+    `decode_seconds` is this recording's share of what decoded it, however many shared that;
+    `queue_seconds` is how long it waited for a place, `load_seconds` for a machine to start.
+    """
 
     audio_seconds: float
     decode_seconds: float
+    queue_seconds: float = 0.0
+    load_seconds: float = 0.0
+    gpu: str = ""  # its type, if it is paid by the second
 
     @property
     def real_time_factor(self) -> float:

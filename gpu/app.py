@@ -1,0 +1,165 @@
+"""The Modal app: KyutaiSTTModel on a GPU, many recordings side by side in one container.
+
+modal run gpu/app.py::download          fills the volume with the weights, once
+modal deploy gpu/app.py
+modal run gpu/app.py --path talk.mp3    one recording, its segments printed as they come
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import modal
+
+from gpu import config
+
+# torchaudio is what transformers reads audio with when it is there; it fits one release of torch.
+PACKAGES = (
+    "torch==2.11.0",
+    "torchaudio==2.11.0",
+    "transformers==5.23.0",
+    "numpy==2.4.6",
+    "av==18.1.0",
+    "huggingface-hub==2.4.0",
+)
+SETTINGS = ("STT_MODEL_ID", "STT_DEVICE", "STT_ROWS", "STT_PARTIALS", "MODAL_GPU_TYPE")
+
+app = modal.App(config.MODAL_APP)
+volume = modal.Volume.from_name("transcodio-models", create_if_missing=True)
+image = (
+    modal.Image.debian_slim(python_version="3.12")
+    .uv_pip_install(*PACKAGES, uv_version="0.9.5")
+    .env(
+        {"HF_HOME": config.MODELS, "HF_XET_HIGH_PERFORMANCE": "1"}
+        | {name: os.environ[name] for name in SETTINGS if name in os.environ}
+    )
+    .add_local_python_source("gpu", ignore=["**/tests/**"])
+)
+
+
+@app.cls(
+    image=image,
+    gpu=config.MODAL_GPU_TYPE,
+    cpu=config.MODAL_CORES,
+    memory=config.MODAL_MEMORY_GIB * 1024,  # MiB
+    volumes={config.MODELS: volume},
+    scaledown_window=config.MODAL_CONTAINER_IDLE_TIMEOUT,
+    min_containers=config.MODAL_MIN_CONTAINERS,
+    max_containers=config.MODAL_MAX_CONTAINERS,
+    timeout=config.MODAL_TIMEOUT,
+    startup_timeout=int(config.MODAL_COLD_START),
+    enable_memory_snapshot=True,
+)
+@modal.concurrent(max_inputs=config.MODAL_MAX_INPUTS)
+class KyutaiSTTModel:
+    """Kyutai STT, streaming words with their times."""
+
+    @modal.enter(snap=True)
+    def load(self) -> None:
+        """Weights into main memory: this much is in the snapshot that later containers start from.
+
+        No GPU is there yet.
+        """
+        from gpu.kyutai_engine import KyutaiEngine
+
+        self.engine = KyutaiEngine()
+        self.engine.load(half_precision=config.STT_DEVICE != "cpu")
+
+    @modal.enter(snap=False)
+    def start(self) -> None:
+        """Weights onto the GPU, and its graphs captured: neither survives a snapshot."""
+        from gpu.serving import ColdStart
+
+        self.cold_start = ColdStart()
+        self.engine.batcher()
+        self.cold_start.is_over()
+
+    @modal.exit()
+    def stop(self) -> None:
+        """Lets the recordings that are under way end."""
+        self.engine.close()
+
+    @modal.method()
+    async def transcribe(
+        self,
+        audio: bytes,
+        spans: list[tuple[float, float]] | None = None,
+        language: str | None = None,
+    ) -> dict[str, Any]:
+        """A whole recording: `{text, language, model, segments, audio_seconds, gpu_seconds, ...}`.
+
+        `audio` is any file that FFmpeg reads, best a FLAC, mono at 24 kHz; `spans` are the seconds
+        with speech in it. Raises EngineError.
+        """
+        from gpu.serving import whole
+
+        stream = self._events(audio, spans, language, None)
+        return whole(iter([json.loads(line) async for line in stream]))
+
+    @modal.method()
+    async def transcribe_stream(
+        self,
+        audio: bytes,
+        spans: list[tuple[float, float]] | None = None,
+        language: str | None = None,
+        sent_at: float | None = None,
+    ) -> AsyncIterator[str]:
+        """The same as JSON strings, as they become known.
+
+        Their `type` is `metadata` (at once), `segment`, and at the end `complete` (with the meter)
+        or `error`. With `sent_at` (seconds since 1970) the meter tells how long the call waited for
+        this container to start.
+        """
+        async for line in self._events(audio, spans, language, sent_at):
+            yield line
+
+    async def _events(
+        self,
+        audio: bytes,
+        spans: list[tuple[float, float]] | None,
+        language: str | None,
+        sent_at: float | None,
+    ) -> AsyncIterator[str]:
+        from gpu.serving import messages, relay
+
+        load_seconds = self.cold_start.seconds_for(sent_at)
+        make = partial(messages, self.engine, audio, spans, language)
+        facts = {"call": modal.current_function_call_id()}
+        async for line in relay(lambda stopped: make(stopped, **facts)):
+            event = json.loads(line)
+            if event["type"] == "complete":
+                event |= {"load_seconds": load_seconds, "gpu": config.MODAL_GPU_TYPE}
+            yield json.dumps(event)
+
+
+@app.function(image=image, volumes={config.MODELS: volume}, timeout=3600)
+def download() -> None:
+    """Puts the weights into the volume ahead of the first recording."""
+    from huggingface_hub import snapshot_download
+
+    snapshot_download(config.STT_MODEL_ID)
+    volume.commit()
+
+
+@app.local_entrypoint()
+def main(path: str) -> None:
+    """Transcribes one recording; it is converted here, so that the GPU gets nothing else to do."""
+    from gpu import codec
+
+    began = time.monotonic()
+    audio = codec.encode(codec.decode(Path(path)))
+    events = KyutaiSTTModel().transcribe_stream.remote_gen(audio, sent_at=time.time())
+    for event in map(json.loads, events):
+        if event["type"] == "segment":
+            print(f"{event['start']:8.2f} {event['end']:8.2f}  {event['text']}", flush=True)
+        elif event["type"] == "error":
+            raise SystemExit(f"{event['detail']} ({event['reason']})")
+        elif event["type"] == "complete":
+            spent = time.monotonic() - began
+            print(f"{event['audio_seconds']:.1f} s of audio in {spent:.1f} s", flush=True)

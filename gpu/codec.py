@@ -1,0 +1,45 @@
+"""Audio as bytes on the wire: FLAC, which loses nothing and halves what is sent."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from gpu import pcm
+from gpu.types import BadAudio
+
+Samples = np.ndarray[Any, np.dtype[np.int16]]
+
+
+def encode(samples: Samples) -> bytes:
+    """Mono samples at 24 kHz as a FLAC file."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=pcm.RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples)[None], format="s16", layout="mono"
+        )
+        frame.sample_rate = pcm.RATE
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    return out.getvalue()
+
+
+def decode(source: bytes | Path) -> Samples:
+    """Any recording, mixed to mono and resampled to 24 kHz. Raises BadAudio."""
+    file = io.BytesIO(source) if isinstance(source, bytes) else str(source)
+    try:
+        with av.open(file, "r") as container:
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=pcm.RATE)
+            frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
+            frames += resampler.resample(None)
+    except (av.FFmpegError, IndexError, ValueError) as error:
+        raise BadAudio(f"no recording that can be decoded: {error}") from error
+    parts = [frame.to_ndarray()[0] for frame in frames]
+    if not parts:
+        raise BadAudio("a recording without any sound")
+    return np.concatenate(parts).astype("<i2")
