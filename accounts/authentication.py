@@ -6,27 +6,51 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from ninja.security import HttpBearer, SessionAuth
 
-from accounts.models import ApiToken, User, digest_of
+from accounts.models import ApiToken, Scope, User, digest_of
+
+READING = ("GET", "HEAD", "OPTIONS")
 
 
-def user_of_token(secret: str) -> User | None:
-    """The active owner of an API token, or None. Looked up by hash: equality leaks no timing."""
+class ScopeMissing(Exception):
+    """The token is valid, but not for this."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This token lacks the scope {scope}: make one that has it.")
+        self.scope = scope
+
+
+def token_of(secret: str) -> ApiToken | None:
+    """The token if it can be used. Looked up by hash: equality leaks no timing."""
     token = ApiToken.objects.select_related("user").filter(digest=digest_of(secret)).first()
-    if token is None or not token.user.is_active:
+    if token is None or token.is_expired or not token.user.is_active:
         return None
-    token.touch()
-    return token.user
+    return token
+
+
+def person(request: HttpRequest) -> User:
+    """Who is calling, in views that stand behind authentication."""
+    if not isinstance(request.user, User):
+        raise TypeError("a view without authentication")
+    return request.user
 
 
 class TokenAuth(HttpBearer):
     """`Authorization: Bearer tk_...`"""
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
-        """Puts the owner on the request, so that views read `request.user` in both cases."""
-        user = user_of_token(token)
-        if user is not None:
-            request.user = user
-        return user
+        """Puts the owner on the request, so that views read `request.user` in both cases.
+
+        Raises ScopeMissing.
+        """
+        row = token_of(token)
+        if row is None:
+            return None
+        row.touch(request.META.get("REMOTE_ADDR") or None)
+        needed = Scope.READ if request.method in READING else Scope.WRITE
+        if needed not in row.scopes:
+            raise ScopeMissing(needed)
+        request.user = row.user
+        return row.user
 
 
 class PageAuth(SessionAuth):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
@@ -51,6 +54,14 @@ class User(AbstractUser):
         return self.email
 
 
+class Scope(models.TextChoices):
+    """What a token may be used for."""
+
+    READ = "transcriptions:read", "Read transcripts and recordings"
+    WRITE = "transcriptions:write", "Upload, change and delete recordings"
+    USAGE = "usage:read", "Read usage and cost"
+
+
 class ApiToken(models.Model):
     """A key for programs. Only its hash is stored: the token itself is shown once, when made."""
 
@@ -59,8 +70,11 @@ class ApiToken(models.Model):
     # Shown in lists, so that people can tell tokens apart without knowing them.
     hint = models.CharField(max_length=12)
     digest = models.CharField(max_length=64, unique=True)
+    scopes = ArrayField(models.CharField(max_length=40, choices=Scope), default=list)
     created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    last_used_address = models.GenericIPAddressField(null=True, blank=True)
 
     class Meta:
         ordering = ("-created_at",)
@@ -69,17 +83,41 @@ class ApiToken(models.Model):
         return f"{self.name} ({self.hint}…)"
 
     @classmethod
-    def issue(cls, user: User, name: str = "API token") -> tuple[Self, str]:
-        """A new token of `user`: the row, and the secret that can never be read again."""
+    def issue(
+        cls,
+        user: User,
+        name: str = "API token",
+        scopes: Iterable[str] = tuple(Scope.values),
+        days: int | None = None,
+    ) -> tuple[Self, str]:
+        """A new token of `user`: the row, and the secret that can never be read again.
+
+        It ends after `days`, if given.
+        """
         secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
-        row = cls.objects.create(user=user, name=name, hint=secret[:8], digest=digest_of(secret))
+        row = cls.objects.create(
+            user=user,
+            name=name,
+            hint=secret[:8],
+            digest=digest_of(secret),
+            scopes=sorted(scopes),
+            expires_at=None if days is None else timezone.now() + timedelta(days=days),
+        )
         return row, secret
 
-    def touch(self) -> None:
+    @property
+    def is_expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    def touch(self, address: str | None = None) -> None:
         """Notes the use, at most once a minute: a busy program should not write on every call."""
         now = timezone.now()
-        if not self.last_used_at or (now - self.last_used_at).total_seconds() > 60:
-            type(self).objects.filter(pk=self.pk).update(last_used_at=now)
+        fresh = self.last_used_at and (now - self.last_used_at).total_seconds() <= 60
+        if not fresh or self.last_used_address != address:
+            type(self).objects.filter(pk=self.pk).update(
+                last_used_at=now, last_used_address=address
+            )
 
 
 def digest_of(secret: str) -> str:

@@ -216,6 +216,7 @@ class Part:
         """One call. What has been heard is not asked for again by the next one."""
         if not self.todo.spans:  # the last segment came, and then the call broke off
             return
+        self._call, self._begun, self._heard = "", False, time.monotonic()
         start, end = self.todo.spans[0].start, self.todo.spans[-1].end
         data = codec.encode(pcm.read(self.todo.path, start, end))
         spans = [(span.start - start, span.end - start) for span in self.todo.spans]

@@ -10,7 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from accounts.authentication import api_auth
+from accounts.api import router as tokens
+from accounts.authentication import ScopeMissing, api_auth
 from transcodio_site import __version__
 from transcriptions.api import ApiError
 from transcriptions.api import router as transcriptions
@@ -25,6 +26,7 @@ api = NinjaAPI(
     auth=api_auth,
 )
 api.add_router("", transcriptions)
+api.add_router("", tokens)
 
 
 def _error(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
@@ -43,6 +45,11 @@ def _not_authenticated(request: HttpRequest, error: Any) -> HttpResponse:
     return response
 
 
+@api.exception_handler(ScopeMissing)
+def _scope_missing(request: HttpRequest, error: Any) -> HttpResponse:
+    return _error(request, 403, "insufficient_scope", str(error))
+
+
 @api.exception_handler(UploadRefused)
 @api.exception_handler(ApiError)
 def _refused(request: HttpRequest, error: Any) -> HttpResponse:
@@ -51,7 +58,7 @@ def _refused(request: HttpRequest, error: Any) -> HttpResponse:
 
 @api.exception_handler(Http404)
 def _not_found(request: HttpRequest, error: Any) -> HttpResponse:
-    return _error(request, 404, "not_found", "There is no such transcription.")
+    return _error(request, 404, "not_found", str(error))
 
 
 @api.exception_handler(HttpError)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from accounts.authentication import user_of_token
+from accounts.authentication import token_of
 from accounts.models import ApiToken, User
 
 EMAIL = "demo@example.com"
@@ -30,7 +30,7 @@ def demo_account() -> DemoAccount:
     path = Path(settings.VAR_DIR) / "demo_account.json"
     if path.exists():
         account = DemoAccount(**json.loads(path.read_text()))
-        if user_of_token(account.token):
+        if token_of(account.token):
             return account
     account = _make()
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -12,6 +12,7 @@ urlpatterns = [
     path("health", health),
     path("api/", api.urls),
     path("accounts/", include("allauth.urls")),
+    path("settings/", include("accounts.urls")),
     path("admin/", admin.site.urls),
     path("", include("transcriptions.urls")),
 ]

@@ -14,13 +14,13 @@ from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from ninja import File, Form, Query, Router, Status, UploadedFile
 
-from accounts.models import User
+from accounts.authentication import person
+from accounts.schemas import ErrorOut
 from transcriptions import access, events
 from transcriptions.exporters import EXPORTERS, Transcript
 from transcriptions.models import State, Transcription
 from transcriptions.ranges import ranged_response
 from transcriptions.schemas import (
-    ErrorOut,
     SegmentOut,
     TranscriptionList,
     TranscriptionOut,
@@ -31,8 +31,9 @@ from transcriptions.uploads import accept
 
 router = Router(tags=["transcriptions"])
 
-REFUSALS = {400: ErrorOut, 401: ErrorOut, 413: ErrorOut, 415: ErrorOut, 422: ErrorOut}
-MISSING = {401: ErrorOut, 404: ErrorOut}
+ANYWHERE = {401: ErrorOut, 403: ErrorOut}
+REFUSALS = {400: ErrorOut, 413: ErrorOut, 415: ErrorOut, 422: ErrorOut, **ANYWHERE}
+MISSING = {404: ErrorOut, **ANYWHERE}
 MEDIA_TYPES = {
     "mp3": "audio/mpeg",
     "wav": "audio/wav",
@@ -66,10 +67,10 @@ class ApiError(Exception):
 @router.post("/transcribe", response={200: TranscriptOut, **REFUSALS})
 def transcribe(request: HttpRequest, file: Recording, language: Language = "") -> TranscriptOut:
     """Upload a recording, wait, and get the whole transcript."""
-    row = accept(_user(request), file, language)
+    row = accept(person(request), file, language)
     connections.close_all()  # waiting needs no database connection
     async_to_sync(_ended)(row.id)
-    row = access.transcription_for(_user(request), row.id)
+    row = access.transcription_for(person(request), row.id)
     if row.state == State.FAILED:
         raise ApiError(422, row.error_code, row.error_message)
     return TranscriptOut.of(row)
@@ -80,7 +81,7 @@ def transcribe_stream(
     request: HttpRequest, file: Recording, language: Language = ""
 ) -> HttpResponseBase:
     """Upload a recording and read its segments as Server-Sent Events while they are recognised."""
-    return event_stream(accept(_user(request), file, language))
+    return event_stream(accept(person(request), file, language))
 
 
 @router.post("/transcriptions", response={202: TranscriptionOut, **REFUSALS})
@@ -88,12 +89,15 @@ def create(
     request: HttpRequest, response: HttpResponse, file: Recording, language: Language = ""
 ) -> Status[TranscriptionOut]:
     """Upload a recording and return at once; `Location` says where to look for it."""
-    row = accept(_user(request), file, language)
+    row = accept(person(request), file, language)
     response["Location"] = f"/api/transcriptions/{row.id}"
     return Status(202, TranscriptionOut.of(row))
 
 
-@router.get("/transcriptions", response={200: TranscriptionList, 401: ErrorOut, 422: ErrorOut})
+@router.get(
+    "/transcriptions",
+    response={200: TranscriptionList, 422: ErrorOut, **ANYWHERE},
+)
 def library(
     request: HttpRequest,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -161,12 +165,6 @@ async def _ended(id: uuid.UUID) -> None:
     async with aclosing(events.subscribe(id)) as stream:
         async for _ in stream:
             pass
-
-
-def _user(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):  # authentication stands before every view
-        raise TypeError("a view without authentication")
-    return request.user
 
 
 def _transcript(row: Transcription) -> Transcript:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import Field
 
+from accounts.schemas import ErrorOut
 from transcriptions.models import Segment, Transcription
 
 
@@ -34,13 +35,6 @@ class SegmentOut(Schema):
         """From a row."""
         words = [WordOut(**{k: w[k] for k in ("start", "end", "text")}) for w in row.words]
         return cls(id=row.number, start=row.start, end=row.end, text=row.text, words=words)
-
-
-class ErrorOut(Schema):
-    """Every error answer: a sentence for people, a code for programs."""
-
-    detail: str
-    code: str
 
 
 class TranscriptionOut(Schema):

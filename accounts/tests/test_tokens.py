@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from accounts.authentication import user_of_token
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.authentication import token_of
 from accounts.models import ApiToken, User
 
 
@@ -13,30 +17,63 @@ def test_only_the_hash_is_stored(alice: User) -> None:
     assert secret.startswith("tk_")
     stored = ApiToken.objects.values().get(id=row.id)
     assert secret not in map(str, stored.values())
-    assert user_of_token(secret) == alice
+    assert token_of(secret) == row
 
 
 def test_a_wrong_token_is_nobody(alice: User) -> None:
     _, secret = ApiToken.issue(alice)
-    assert user_of_token(secret[:-1]) is None
-    assert user_of_token("") is None
+    assert token_of(secret[:-1]) is None
+    assert token_of("") is None
 
 
 def test_the_token_of_a_deactivated_user_is_nobody(alice: User) -> None:
     _, secret = ApiToken.issue(alice)
     User.objects.filter(pk=alice.pk).update(is_active=False)
-    assert user_of_token(secret) is None
+    assert token_of(secret) is None
+
+
+def test_an_expired_token_is_nobody(alice: User) -> None:
+    row, secret = ApiToken.issue(alice, days=1)
+    assert token_of(secret) == row
+    ApiToken.objects.update(expires_at=timezone.now())
+    assert token_of(secret) is None
 
 
 def test_last_use_is_noted_but_not_on_every_call(
-    alice: User, django_assert_num_queries: pytest.FixtureRequest
+    alice: User, client: Client, django_assert_num_queries: Any
 ) -> None:
     row, secret = ApiToken.issue(alice)
-    user_of_token(secret)
+    header = {"Authorization": f"Bearer {secret}"}
+    assert client.get("/api/transcriptions", headers=header).status_code == 200
     row.refresh_from_db()
     assert row.last_used_at is not None
-    with django_assert_num_queries(1):  # type: ignore[operator]
-        user_of_token(secret)
+    assert row.last_used_address == "127.0.0.1"
+    with django_assert_num_queries(3):  # the token and the list, but no writing
+        client.get("/api/transcriptions", headers=header)
+    client.get("/api/transcriptions", headers=header, REMOTE_ADDR="192.0.2.7")
+    row.refresh_from_db()
+    assert row.last_used_address == "192.0.2.7"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "reading", "writing"),
+    [
+        (["transcriptions:read"], 200, 403),
+        (["transcriptions:write"], 403, 422),
+        (["transcriptions:read", "transcriptions:write"], 200, 422),
+        (["usage:read"], 403, 403),
+    ],
+)
+def test_a_token_may_do_what_its_scopes_say(
+    alice: User, client: Client, scopes: list[str], reading: int, writing: int
+) -> None:
+    header = {"Authorization": f"Bearer {ApiToken.issue(alice, scopes=scopes)[1]}"}
+    assert client.get("/api/transcriptions", headers=header).status_code == reading
+    answer = client.post("/api/transcriptions", headers=header)  # without a file
+    assert answer.status_code == writing
+    if writing == 403:
+        assert answer.json()["code"] == "insufficient_scope"
+        assert "transcriptions:write" in answer.json()["detail"]
 
 
 def test_addresses_are_one_whatever_their_case(db: None) -> None:

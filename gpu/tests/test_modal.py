@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -444,6 +445,29 @@ def test_the_engine_is_checked_from_the_command_line(
     assert answer.returncode == 1
     assert "deploy it with `modal deploy gpu/app.py`" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_a_stream_that_stalls_is_given_up(
+    deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = ModalEngine().stream(audio, never)
+    next(stream)
+    monkeypatch.setattr(config, "MODAL_SILENCE", 1.0)
+    for container in deployed.containers.values():
+        container.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(DeadlineExceeded, match="said nothing for 1 s"):
+        list(stream)
+    assert time.monotonic() - began < 15
+    deployed.kill_containers()
+
+
+def test_a_recording_that_takes_too_long_is_given_up(
+    deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "MODAL_COLD_START", 2.0 - audio.duration)
+    with pytest.raises(DeadlineExceeded, match="deadline"):
+        list(ModalEngine().stream(audio, never))
 
 
 def test_bad_audio_is_told_by_its_kind() -> None:

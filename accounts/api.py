@@ -1,0 +1,69 @@
+"""Tokens over REST. With the session only: a token cannot make, see or revoke others."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.http import Http404, HttpRequest
+from ninja import Field, Router, Schema, Status
+
+from accounts.authentication import PageAuth, person
+from accounts.models import ApiToken, Scope
+from accounts.schemas import ErrorOut
+
+router = Router(tags=["tokens"], auth=PageAuth())
+
+
+class TokenIn(Schema):
+    """A token to be made."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    scopes: Annotated[list[Scope], Field(min_length=1)] = list(Scope)
+    expires_in_days: Annotated[int | None, Field(ge=1, le=3650)] = None
+
+
+class TokenOut(Schema):
+    """A token, without its secret."""
+
+    id: int
+    name: str
+    hint: str = Field(description="The first characters of the secret")
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    last_used_address: str | None
+
+
+class TokenMade(TokenOut):
+    """A new token, with its secret."""
+
+    token: str = Field(description="Shown this once")
+
+
+REFUSALS: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut}
+
+
+@router.get("/tokens", response={200: list[TokenOut], **REFUSALS})
+def list_tokens(request: HttpRequest) -> Any:
+    """Your tokens, newest first."""
+    return person(request).api_tokens.all()
+
+
+@router.post("/tokens", response={201: TokenMade, 422: ErrorOut, **REFUSALS})
+def create_token(request: HttpRequest, given: TokenIn) -> Any:
+    """Make a token. Its secret is in this answer and nowhere else."""
+    row, secret = ApiToken.issue(
+        person(request), given.name, [str(s) for s in given.scopes], given.expires_in_days
+    )
+    made = TokenOut.from_orm(row).model_dump()
+    return Status(201, TokenMade(**made, token=secret))
+
+
+@router.delete("/tokens/{int:id}", response={204: None, 404: ErrorOut, **REFUSALS})
+def revoke_token(request: HttpRequest, id: int) -> Status[None]:
+    """The token stops working at once."""
+    if not person(request).api_tokens.filter(id=id).delete()[0]:
+        raise Http404("There is no such token.")
+    return Status(204, None)

@@ -1,0 +1,32 @@
+"""What people fill in on their settings pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from accounts.models import Scope
+
+EXPIRY = {"": "Never", "30": "After 30 days", "90": "After 90 days", "365": "After a year"}
+
+
+class TokenForm(forms.Form):
+    """A new API token."""
+
+    name = forms.CharField(
+        max_length=100, label="Name", help_text="What it is for, so that you can tell it apart."
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices,
+        initial=Scope.values,
+        widget=forms.CheckboxSelectMultiple,
+        label="It may",
+        error_messages={"required": "Choose at least one thing that it may do."},
+    )
+    expiry = forms.ChoiceField(choices=list(EXPIRY.items()), required=False, label="Expires")
+
+    def clean_expiry(self) -> int | None:
+        """Days, or None for never."""
+        value: Any = self.cleaned_data["expiry"]
+        return int(value) if value else None

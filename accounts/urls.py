@@ -1,0 +1,13 @@
+"""Settings pages."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from accounts import views
+
+app_name = "accounts"
+urlpatterns = [
+    path("tokens/", views.tokens, name="tokens"),
+    path("tokens/<int:id>/revoke/", views.revoke_token, name="revoke-token"),
+]

@@ -1,0 +1,45 @@
+"""The settings pages of a signed-in person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.authentication import person
+from accounts.forms import TokenForm
+from accounts.models import ApiToken
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def tokens(request: HttpRequest) -> HttpResponse:
+    """Lists tokens and makes new ones. A secret is on the answer to the form and nowhere else."""
+    form = TokenForm(request.POST or None)
+    made: dict[str, Any] = {}
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        row, secret = ApiToken.issue(person(request), data["name"], data["scopes"], data["expiry"])
+        form, made = TokenForm(), {"row": row, "secret": secret}
+    rows = person(request).api_tokens.all()
+    status = 400 if form.errors else 200
+    context = {"form": form, "made": made, "tokens": rows}
+    return render(request, "accounts/tokens.html", context, status=status)
+
+
+@login_required
+@require_POST
+def revoke_token(request: HttpRequest, id: int) -> HttpResponse:
+    """A stranger's token is as unknown as one that is gone."""
+    row = person(request).api_tokens.filter(id=id).first()
+    if row is None:
+        raise Http404("There is no such token.")
+    row.delete()
+    messages.success(request, f"The token “{row.name}” does not work any more.")
+    return redirect("accounts:tokens")
