@@ -91,7 +91,9 @@ def test_words_appear_while_the_rest_is_still_being_recognised(sign_up: OpenPage
     expect(page.locator("#note")).to_be_hidden()
 
 
-def test_early_words_stand_greyed_until_their_segment_replaces_them(sign_up: OpenPage) -> None:
+def test_early_words_stand_greyed_until_their_segment_replaces_them(
+    sign_up: OpenPage, media: Media
+) -> None:
     page = sign_up("early@example.com")
     sockets: list[WebSocketRoute] = []
     later: list[str | bytes] = []
@@ -114,7 +116,7 @@ def test_early_words_stand_greyed_until_their_segment_replaces_them(sign_up: Ope
         server.on_close(lambda code, reason: None)  # the page is not told before we are done
 
     page.route_web_socket("**/ws/**", with_early_words)
-    start(page, SAMPLE)
+    start(page, media.speech("early.mp3", 12))
     early = page.locator("#early")
     expect(early).to_have_text("it may be that")
     colors = [

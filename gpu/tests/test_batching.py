@@ -244,8 +244,20 @@ def test_the_meter_adds_up_to_the_time_that_was_spent(batcher: Make) -> None:
     assert sum(job.compute_seconds for job in jobs) <= spent
 
 
+class Hasty(Checkpoint):
+    """Encodes every fifth window; the others get the codes of the last one that was."""
+
+    calls = 0
+
+    def encode(self, samples: Any) -> torch.Tensor:
+        self.calls += 1
+        if self.calls % 5 == 1:
+            self.last = super().encode(samples)
+        return self.last.clone()
+
+
 def test_memory_stays_flat_over_a_thousand_short_streams(checkpoint: Checkpoint) -> None:
-    hasty = Checkpoint(checkpoint.model, tiny.processor(delay=0.16, prefix=0.0), "hasty")
+    hasty = Hasty(checkpoint.model, tiny.processor(delay=0.16, prefix=0.0), "hasty")
     shared = Batcher(hasty, LONGEST, 16)
     process = psutil.Process()
 

@@ -76,7 +76,7 @@ def test_the_printed_login_and_token_work(stack: Stack) -> None:
     assert httpx.get(f"{stack.url}/api/transcriptions", headers=headers).status_code == 200
 
 
-def test_ctrl_c_stops_everything_and_the_account_stays(own_stack: Stack) -> None:
+def test_ctrl_c_or_a_kill_stops_everything_and_the_account_stays(own_stack: Stack) -> None:
     own_stack.start()
     first = login(own_stack.output)
     assert own_stack.process
@@ -87,11 +87,6 @@ def test_ctrl_c_stops_everything_and_the_account_stays(own_stack: Stack) -> None
     own_stack.output.clear()
     own_stack.start()
     assert login(own_stack.output) == first
-
-
-def test_a_killed_supervisor_takes_its_children_along(own_stack: Stack) -> None:
-    own_stack.start()
-    assert own_stack.process
     children = psutil.Process(own_stack.process.pid).children()
     ours = [c for c in children if c.name().startswith("python")]
     assert len(ours) == 3  # web, worker, beat

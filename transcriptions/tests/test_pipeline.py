@@ -49,8 +49,8 @@ def raising(error: BaseException) -> Callable[[], None]:
     return fail
 
 
-def test_a_recording_becomes_a_transcript(upload: Upload) -> None:
-    row = upload(SAMPLE)
+def test_a_recording_becomes_a_transcript(upload: Upload, media: Media) -> None:
+    row = upload(media.speech("talk.ogg", 14))
     assert pipeline.preprocess(row.id)
     assert fresh(row).state == State.PREPARED
     assert pipeline.transcribe(row.id)
