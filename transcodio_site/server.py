@@ -77,7 +77,8 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         self.requestHeaders.removeHeader(b"expect")  # or Twisted answers "100 Continue" as well
         self.channel.persistent = False
         transport = self.channel.transport
-        transport.write(_refusal())
+        path = getattr(self.channel, "_path", b"")  # the request itself learns it with the body
+        transport.write(_refusal(path))
         if hasattr(transport, "loseWriteConnection"):
             transport.loseWriteConnection()
         reactor.callLater(PATIENCE, self._hang_up)  # type: ignore[arg-type]
@@ -93,11 +94,14 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         return int(settings.MAX_FILE_SIZE_MB) * 1024 * 1024 + FORM_OVERHEAD
 
 
-def _refusal() -> bytes:
+def _refusal(path: bytes) -> bytes:
+    from transcriptions.openai import error_body
     from transcriptions.uploads import too_large
 
     refused = too_large()
-    body = json.dumps({"detail": str(refused), "code": refused.code}).encode()
+    ours = {"detail": str(refused), "code": refused.code}
+    theirs = error_body(refused.code, str(refused))
+    body = json.dumps(theirs if path.startswith(b"/v1/") else ours).encode()
     return (
         b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\n"
         b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

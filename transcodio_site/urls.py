@@ -7,10 +7,12 @@ from django.urls import include, path
 
 from transcodio_site.api import api
 from transcodio_site.health import health
+from transcodio_site.openai_api import openai_api
 
 urlpatterns = [
     path("health", health),
     path("api/", api.urls),
+    path("v1/", openai_api.urls),
     path("accounts/", include("allauth.urls")),
     path("settings/", include("accounts.urls")),
     path("admin/", admin.site.urls),

@@ -69,7 +69,7 @@ def transcribe(request: HttpRequest, file: Recording, language: Language = "") -
     """Upload a recording, wait, and get the whole transcript."""
     row = accept(person(request), file, language)
     connections.close_all()  # waiting needs no database connection
-    async_to_sync(_ended)(row.id)
+    async_to_sync(wait_for_end)(row.id)
     row = access.transcription_for(person(request), row.id)
     if row.state == State.FAILED:
         raise ApiError(422, row.error_code, row.error_message)
@@ -140,7 +140,7 @@ def export(
         raise ApiError(409, "not_completed", "There is no finished transcript to export yet.")
     exporter = EXPORTERS[format]
     return HttpResponse(
-        exporter.write(_transcript(row)),
+        exporter.write(transcript_of(row)),
         content_type=exporter.media_type,
         headers={"Content-Disposition": _attachment(f"{row.title}.{format}")},
     )
@@ -161,13 +161,15 @@ def listen(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
         raise ApiError(404, "audio_gone", "The recording itself is not stored any more.") from None
 
 
-async def _ended(id: uuid.UUID) -> None:
+async def wait_for_end(id: uuid.UUID) -> None:
+    """Returns when the recording is completed, failed or deleted."""
     async with aclosing(events.subscribe(id)) as stream:
         async for _ in stream:
             pass
 
 
-def _transcript(row: Transcription) -> Transcript:
+def transcript_of(row: Transcription) -> Transcript:
+    """What exporters write."""
     segments = [SegmentOut.of(segment).model_dump() for segment in row.segments.all()]
     return Transcript(row.title, row.language, row.duration or 0.0, segments)
 

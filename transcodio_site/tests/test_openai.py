@@ -1,0 +1,150 @@
+"""The official OpenAI client, unchanged but for its address, against the running product."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from transcodio_site.testing import Media, Stack
+
+
+@pytest.fixture(scope="module")
+def key(stack: Stack) -> str:
+    return stack.token("openai@example.com")
+
+
+@pytest.fixture
+def client(stack: Stack, key: str) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{stack.url}/v1", api_key=key) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def short(media: Media) -> Path:
+    return media.speech("short.mp3", 6)
+
+
+def transcribe(client: OpenAI, file: Path, **options: Any) -> Any:
+    return client.audio.transcriptions.create(file=file, model="whisper-1", **options)
+
+
+def test_json_is_the_text_and_its_usage(client: OpenAI, short: Path) -> None:
+    answer = transcribe(client, short)
+    assert "walking along the harbor" in answer.text
+    assert (answer.usage.type, answer.usage.seconds) == ("duration", 6)
+
+
+@pytest.mark.parametrize(
+    ("form", "begins"), [("text", "Good morning"), ("srt", "1\n00:00:0"), ("vtt", "WEBVTT")]
+)
+def test_raw_formats_are_not_json(client: OpenAI, short: Path, form: str, begins: str) -> None:
+    assert transcribe(client, short, response_format=form).startswith(begins)
+
+
+def test_verbose_json_has_segments_and_words(client: OpenAI, short: Path) -> None:
+    both = ["word", "segment"]
+    answer = transcribe(
+        client, short, response_format="verbose_json", timestamp_granularities=both, language="en"
+    )
+    assert (answer.language, answer.duration) == ("english", pytest.approx(6, abs=0.1))
+    assert [segment.id for segment in answer.segments] == [*range(len(answer.segments))]
+    assert "".join(segment.text for segment in answer.segments).strip() == answer.text
+    assert answer.segments[0].avg_logprob is not None
+    assert [word.word for word in answer.words] == answer.text.split()
+    assert all(word.start <= word.end <= 7 for word in answer.words)
+
+
+def test_without_granularities_there_are_segments_only(client: OpenAI, short: Path) -> None:
+    answer = transcribe(client, short, response_format="verbose_json")
+    assert answer.segments
+    assert answer.words is None
+
+
+def test_a_stream_joins_to_the_whole_text(client: OpenAI, media: Media) -> None:
+    events = list(transcribe(client, media.speech("longer.mp3", 20), stream=True))
+    assert {event.type for event in events[:-1]} == {"transcript.text.delta"}
+    assert len(events) > 2
+    assert events[-1].type == "transcript.text.done"
+    assert "".join(event.delta for event in events[:-1]) == events[-1].text
+    assert events[-1].usage.seconds == 20
+
+
+async def test_the_asynchronous_client_works_as_well(stack: Stack, key: str, short: Path) -> None:
+    async with AsyncOpenAI(base_url=f"{stack.url}/v1", api_key=key) as client:
+        whole, stream = await asyncio.gather(
+            client.audio.transcriptions.create(file=short, model="whisper-1"),
+            client.audio.transcriptions.create(file=short, model="whisper-1", stream=True),
+        )
+        deltas = [event.delta async for event in stream if event.type == "transcript.text.delta"]
+    assert "".join(deltas) == whole.text
+
+
+def test_models_are_listed(client: OpenAI) -> None:
+    names = [model.id for model in client.models.list()]
+    assert {"whisper-1", "transcodio"} <= set(names)
+    assert client.models.retrieve("whisper-1").object == "model"
+
+
+def test_a_wrong_key_is_refused(stack: Stack, short: Path) -> None:
+    with OpenAI(base_url=f"{stack.url}/v1", api_key="tk_wrong") as stranger:
+        with pytest.raises(openai.AuthenticationError, match="valid API token") as it:
+            transcribe(stranger, short)
+    assert it.value.code == "invalid_api_key"
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "param"),
+    [
+        ({"model": "whisper-9"}, openai.NotFoundError, "model"),
+        ({"temperature": 7}, openai.BadRequestError, "temperature"),
+        ({"response_format": "diarized_json"}, openai.BadRequestError, "response_format"),
+        ({"timestamp_granularities": ["word"]}, openai.BadRequestError, "timestamp_granularities"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    client: OpenAI, short: Path, options: dict[str, Any], kind: type[Exception], param: str
+) -> None:
+    create: Any = client.audio.transcriptions.create
+    with pytest.raises(kind) as it:
+        create(**{"file": short, "model": "whisper-1"} | options)
+    assert getattr(it.value, "param", None) == param
+
+
+def test_damaged_media_and_other_files_are_refused(client: OpenAI, media: Media) -> None:
+    with pytest.raises(openai.APIStatusError, match="not a recording"):
+        transcribe(client, media.bytes("diary.mp3", b"Dear diary"))
+    with pytest.raises(openai.BadRequestError, match="no sound in this file"):
+        transcribe(client, media.silent_film("film.mp4"))
+    with pytest.raises(openai.APIError, match="no sound in this file"):
+        list(transcribe(client, media.silent_film("film.mp4"), stream=True))
+
+
+def test_a_file_that_is_too_large_is_refused_in_their_shape(client: OpenAI, media: Media) -> None:
+    large = media.bytes("large.wav", b"RIFF" + bytes(12 << 20))
+    with pytest.raises(openai.APIStatusError, match="larger than 8 MB") as it:
+        transcribe(client, large)
+    assert (it.value.status_code, it.value.code) == (413, "file_too_large")
+
+
+def test_translation_is_honestly_not_offered(client: OpenAI, short: Path) -> None:
+    with pytest.raises(openai.BadRequestError, match="not offered"):
+        client.audio.translations.create(file=short, model="whisper-1")
+
+
+def test_every_error_has_all_four_keys(stack: Stack, key: str) -> None:
+    headers = {"Authorization": f"Bearer {key}"}
+    for answer in (
+        httpx.get(f"{stack.url}/v1/models"),
+        httpx.get(f"{stack.url}/v1/models/none", headers=headers),
+        httpx.post(f"{stack.url}/v1/audio/transcriptions", headers=headers),
+        httpx.post(f"{stack.url}/v1/audio/translations", headers=headers),
+    ):
+        assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+        assert answer.headers["x-should-retry"] == "false"
