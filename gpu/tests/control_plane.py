@@ -111,7 +111,8 @@ class ControlPlane(Registry):
         for container in self.containers.values():
             container.process.kill()
             container.process.wait()
-            container.server.close()
+            if self._loop and self._loop.is_running():  # it belongs to the loop's thread
+                self._loop.call_soon_threadsafe(container.server.close)
         self.containers.clear()
 
     def lose_machines(self) -> None:
