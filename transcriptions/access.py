@@ -19,7 +19,7 @@ def visible_to(user: Viewer) -> TranscriptionQuerySet:
     """All recordings that `user` may see."""
     if not user.is_authenticated:
         return Transcription.objects.none()
-    return Transcription.objects.filter(owner_id=user.pk)
+    return Transcription.objects.filter(owner_id=user.pk).defer("search")
 
 
 def transcription_for(user: Viewer, id: uuid.UUID) -> Transcription:

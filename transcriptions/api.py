@@ -5,55 +5,56 @@ from __future__ import annotations
 
 import uuid
 from contextlib import aclosing
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from asgiref.sync import async_to_sync
 from django.db import connections
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
-from ninja import File, Form, Query, Router, Status, UploadedFile
+from ninja import File, Form, Header, Query, Router, Status, UploadedFile
 
 from accounts.authentication import person
 from accounts.schemas import ErrorOut
-from transcriptions import access, events
+from transcriptions import access, actions, cursors, events, openapi
 from transcriptions.exporters import EXPORTERS, Transcript
-from transcriptions.models import State, Transcription
+from transcriptions.intake import receive
+from transcriptions.models import Segment, State, Transcription, WrongState
 from transcriptions.ranges import ranged_response
 from transcriptions.schemas import (
+    AboutUpload,
+    CorrectionIn,
+    LibraryFilter,
+    RenameIn,
     SegmentOut,
-    TranscriptionList,
     TranscriptionOut,
+    TranscriptionPage,
     TranscriptOut,
 )
 from transcriptions.sse import event_stream, last_event_id
-from transcriptions.uploads import accept
+from transcriptions.uploads import clean_title
 
 router = Router(tags=["transcriptions"])
 
-ANYWHERE = {401: ErrorOut, 403: ErrorOut}
-REFUSALS = {400: ErrorOut, 413: ErrorOut, 415: ErrorOut, 422: ErrorOut, **ANYWHERE}
-MISSING = {404: ErrorOut, **ANYWHERE}
-MEDIA_TYPES = {
-    "mp3": "audio/mpeg",
-    "wav": "audio/wav",
-    "w64": "audio/wav",
-    "mov": "audio/mp4",
-    "flac": "audio/flac",
-    "ogg": "audio/ogg",
-    "matroska": "audio/webm",
-}
-STREAM = {
-    "responses": {
-        200: {
-            "description": "`metadata`, `progress` for each segment, then `complete` or `error`.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        }
-    }
-}
+ANYWHERE: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut, 429: ErrorOut}
+REFUSALS = ANYWHERE | dict.fromkeys((400, 410, 413, 415, 422, 507), ErrorOut)
+MISSING = ANYWHERE | {404: ErrorOut}
+CONFLICT = MISSING | {409: ErrorOut}
 
-Recording = Annotated[UploadedFile, File(description="MP3, WAV, M4A, FLAC, OGG, Opus, WebM, MP4")]
-Language = Annotated[str, Form(description="Code such as `en`; empty or `auto` to detect it")]
+# None: the body itself is the recording
+Recording = Annotated[
+    UploadedFile | None, File(description="MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4")
+]
+Key = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        max_length=255,
+        pattern="^[ -~]*$",
+        description="Sent again with the same key within 24 hours, the same request answers with "
+        "the recording that it made the first time.",
+    ),
+]
 
 
 class ApiError(Exception):
@@ -64,55 +65,105 @@ class ApiError(Exception):
         self.status, self.code = status, code
 
 
-@router.post("/transcribe", response={200: TranscriptOut, **REFUSALS})
-def transcribe(request: HttpRequest, file: Recording, language: Language = "") -> TranscriptOut:
+@router.post(
+    "/transcribe",
+    response={200: TranscriptOut, **REFUSALS, **CONFLICT},
+    openapi_extra=openapi.CREATES_TRANSCRIPT,
+)
+def transcribe(
+    request: HttpRequest,
+    form: Form[AboutUpload],
+    query: Query[AboutUpload],
+    file: Recording = None,
+    key: Key = "",
+) -> TranscriptOut:
     """Upload a recording, wait, and get the whole transcript."""
-    row = accept(person(request), file, language)
+    row = receive(request, file, form | query, key)
     connections.close_all()  # waiting needs no database connection
     async_to_sync(wait_for_end)(row.id)
     row = access.transcription_for(person(request), row.id)
     if row.state == State.FAILED:
         raise ApiError(422, row.error_code, row.error_message)
+    if row.state == State.CANCELLED:
+        raise ApiError(409, row.error_code, row.error_message)
     return TranscriptOut.of(row)
 
 
-@router.post("/transcribe/stream", openapi_extra=STREAM, response={200: None, **REFUSALS})
+@router.post(
+    "/transcribe/stream", response={200: None, **REFUSALS}, openapi_extra=openapi.CREATES_STREAM
+)
 def transcribe_stream(
-    request: HttpRequest, file: Recording, language: Language = ""
+    request: HttpRequest,
+    form: Form[AboutUpload],
+    query: Query[AboutUpload],
+    file: Recording = None,
+    key: Key = "",
 ) -> HttpResponseBase:
     """Upload a recording and read its segments as Server-Sent Events while they are recognised."""
-    return event_stream(accept(person(request), file, language))
+    return event_stream(receive(request, file, form | query, key))
 
 
-@router.post("/transcriptions", response={202: TranscriptionOut, **REFUSALS})
+@router.post(
+    "/transcriptions",
+    response={202: TranscriptionOut, **REFUSALS},
+    openapi_extra=openapi.CREATES_RECORDING,
+)
 def create(
-    request: HttpRequest, response: HttpResponse, file: Recording, language: Language = ""
+    request: HttpRequest,
+    response: HttpResponse,
+    form: Form[AboutUpload],
+    query: Query[AboutUpload],
+    file: Recording = None,
+    key: Key = "",
 ) -> Status[TranscriptionOut]:
     """Upload a recording and return at once; `Location` says where to look for it."""
-    row = accept(person(request), file, language)
+    row = receive(request, file, form | query, key)
     response["Location"] = f"/api/transcriptions/{row.id}"
     return Status(202, TranscriptionOut.of(row))
 
 
 @router.get(
     "/transcriptions",
-    response={200: TranscriptionList, 422: ErrorOut, **ANYWHERE},
+    response={200: TranscriptionPage, 422: ErrorOut, **ANYWHERE},
+    openapi_extra=openapi.LIST,
 )
 def library(
     request: HttpRequest,
+    wanted: Query[LibraryFilter],
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
-) -> TranscriptionList:
+    cursor: Annotated[str, Query(description="`next_cursor` of the page before")] = "",
+) -> TranscriptionPage:
     """Your recordings, newest first."""
-    rows = access.visible_to(request.user)
-    page = rows.defer("spans", "peaks")[offset : offset + limit]
-    return TranscriptionList(count=rows.count(), items=[TranscriptionOut.of(row) for row in page])
+    rows = wanted.among(access.visible_to(request.user)).defer("spans", "peaks")
+    try:
+        found, following = cursors.page(rows, cursor, limit)
+    except cursors.BadCursor as error:
+        raise ApiError(422, "invalid_cursor", str(error)) from None
+    return TranscriptionPage(
+        items=[TranscriptionOut.of(row) for row in found], next_cursor=following
+    )
 
 
-@router.get("/transcriptions/{uuid:id}", response={200: TranscriptOut, **MISSING})
+@router.get(
+    "/transcriptions/{uuid:id}",
+    response={200: TranscriptOut, **MISSING},
+    openapi_extra=openapi.TRANSCRIPT,
+)
 def detail(request: HttpRequest, id: uuid.UUID) -> TranscriptOut:
     """One recording, with the segments that are known by now."""
     return TranscriptOut.of(access.transcription_for(request.user, id))
+
+
+@router.patch(
+    "/transcriptions/{uuid:id}",
+    response={200: TranscriptionOut, 422: ErrorOut, **MISSING},
+    openapi_extra=openapi.RECORDING,
+)
+def rename(request: HttpRequest, id: uuid.UUID, change: RenameIn) -> TranscriptionOut:
+    """Give it another title."""
+    row = access.transcription_for(request.user, id)
+    row.rename(clean_title(change.title))
+    return TranscriptionOut.of(row)
 
 
 @router.delete("/transcriptions/{uuid:id}", response={204: None, **MISSING})
@@ -122,15 +173,66 @@ def delete(request: HttpRequest, id: uuid.UUID) -> Status[None]:
     return Status(204, None)
 
 
+@router.patch(
+    "/transcriptions/{uuid:id}/segments/{int:number}",
+    response={200: SegmentOut, 422: ErrorOut, **CONFLICT},
+    openapi_extra=openapi.SEGMENT,
+)
+def correct(request: HttpRequest, id: uuid.UUID, number: int, change: CorrectionIn) -> SegmentOut:
+    """Correct the text of one segment. Words that stay keep their times."""
+    row = access.transcription_for(request.user, id)
+    try:
+        return SegmentOut.of(row.correct(number, " ".join(change.text.split())))
+    except Segment.DoesNotExist:
+        raise Http404("There is no such segment.") from None
+    except WrongState as error:
+        raise ApiError(409, "not_completed", str(error)) from None
+
+
+@router.post(
+    "/transcriptions/{uuid:id}/cancel",
+    response={200: TranscriptionOut, **CONFLICT},
+    openapi_extra=openapi.RECORDING,
+)
+def cancel(request: HttpRequest, id: uuid.UUID) -> TranscriptionOut:
+    """Stop the work on it. What is known by now stays, and `retry` goes on from there."""
+    row = access.transcription_for(request.user, id)
+    try:
+        actions.cancel(row)
+    except WrongState as error:
+        raise ApiError(409, "already_ended", str(error)) from None
+    return TranscriptionOut.of(row)
+
+
+@router.post(
+    "/transcriptions/{uuid:id}/retry",
+    response={202: TranscriptionOut, **CONFLICT},
+)
+def retry(request: HttpRequest, id: uuid.UUID) -> Status[TranscriptionOut]:
+    """Try again what has failed or was cancelled. Segments that are there stay as they are."""
+    row = access.transcription_for(request.user, id)
+    try:
+        actions.retry(row)
+    except WrongState as error:
+        raise ApiError(409, "not_failed", str(error)) from None
+    return Status(202, TranscriptionOut.of(row))
+
+
 @router.get(
-    "/transcriptions/{uuid:id}/events", openapi_extra=STREAM, response={200: None, **MISSING}
+    "/transcriptions/{uuid:id}/events",
+    response={200: None, **MISSING},
+    openapi_extra=openapi.FOLLOW,
 )
 def follow(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
     """Its events: first those that have happened (after `Last-Event-ID`), then live."""
     return event_stream(access.transcription_for(request.user, id), last_event_id(request))
 
 
-@router.get("/transcriptions/{uuid:id}/export", response={200: None, 409: ErrorOut, **MISSING})
+@router.get(
+    "/transcriptions/{uuid:id}/export",
+    response={200: None, 422: ErrorOut, **CONFLICT},
+    openapi_extra=openapi.EXPORT,
+)
 def export(
     request: HttpRequest, id: uuid.UUID, format: Literal["txt", "srt", "vtt", "json"] = "txt"
 ) -> HttpResponse:
@@ -149,20 +251,21 @@ def export(
 @router.api_operation(
     ["GET", "HEAD"],
     "/transcriptions/{uuid:id}/audio",
-    response={200: None, 206: None, 416: None, **MISSING},
+    response={200: None, 206: None, 304: None, 416: None, **MISSING},
+    openapi_extra=openapi.AUDIO,
 )
 def listen(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
     """The recording as it was uploaded; HTTP ranges are understood."""
     row = access.transcription_for(request.user, id)
-    media_type = MEDIA_TYPES.get(row.format, "application/octet-stream")
+    media_type = openapi.MEDIA_TYPES.get(row.format, "application/octet-stream")
     try:
-        return ranged_response(request, row.source, media_type)
+        return ranged_response(request, row.source, media_type, etag=f'"{row.id}"')
     except FileNotFoundError:
         raise ApiError(404, "audio_gone", "The recording itself is not stored any more.") from None
 
 
 async def wait_for_end(id: uuid.UUID) -> None:
-    """Returns when the recording is completed, failed or deleted."""
+    """Returns when the recording is completed, failed, cancelled or deleted."""
     async with aclosing(events.subscribe(id)) as stream:
         async for _ in stream:
             pass

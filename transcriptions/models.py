@@ -13,18 +13,33 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.dispatch import Signal
 from django.utils import timezone
 
 from gpu.types import Audio, Complete, Metadata, Span
 from gpu.types import Segment as SpokenSegment
+from transcriptions import search
+from transcriptions.corrections import retimed
 
+KEY_LIFE = timedelta(hours=24)  # how long an idempotency key counts
 MAX_ATTEMPTS = 5  # claims of one state: more means that the recording itself kills the worker
 
 
+# Sent with `row` when it is completed or has failed, inside the transaction that says so: what a
+# receiver writes is there if and only if the end is.
+ended = Signal()
+
+
 class LeaseLost(Exception):
-    """The row was deleted, or its lease ran out and somebody else works on it now."""
+    """The row was deleted or cancelled, or its lease ran out and somebody else works on it now."""
+
+
+class WrongState(Exception):
+    """What was asked for cannot be done in the state that the row is in; `str()` says why."""
 
 
 class State(models.TextChoices):
@@ -36,9 +51,11 @@ class State(models.TextChoices):
     TRANSCRIBING = "transcribing", "Transcribing"
     COMPLETED = "completed", "Completed"
     FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
 
 
-FINISHED = (State.COMPLETED, State.FAILED)
+FINISHED = (State.COMPLETED, State.FAILED, State.CANCELLED)
+ENDED_WITHOUT = (State.FAILED, State.CANCELLED)
 WAITING_FOR = {State.PREPROCESSING: State.QUEUED, State.TRANSCRIBING: State.PREPARED}
 
 
@@ -110,6 +127,7 @@ class Transcription(models.Model):
     # For a row that waits: when the bell is rung again.
     lease_until = models.DateTimeField(default=lease_end, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    search = SearchVectorField(null=True, editable=False)  # title and text: see search.py
 
     objects = TranscriptionQuerySet.as_manager()
 
@@ -120,8 +138,9 @@ class Transcription(models.Model):
             models.Index(
                 fields=["lease_until"],
                 name="forgotten",
-                condition=~Q(state__in=[State.COMPLETED, State.FAILED]),
+                condition=~Q(state__in=[State.COMPLETED, State.FAILED, State.CANCELLED]),
             ),
+            GinIndex(fields=["search"], name="words"),
         ]
 
     def __str__(self) -> str:
@@ -131,6 +150,11 @@ class Transcription(models.Model):
     def is_finished(self) -> bool:
         """Whether nothing will change any more by itself."""
         return self.state in FINISHED
+
+    @property
+    def can_be_retried(self) -> bool:
+        """Whether it ended without a transcript."""
+        return self.state in ENDED_WITHOUT
 
     @property
     def text(self) -> str:
@@ -210,21 +234,88 @@ class Transcription(models.Model):
                 decode_seconds=F("decode_seconds") + meter.decode_seconds,
                 speech_seconds=F("speech_seconds") + meter.audio_seconds,
             )
+            self.index()
+            ended.send(type(self), row=self)
 
     def failed(self, code: str, message: str) -> None:
         """It cannot be done, and `message` says why to its owner. Raises LeaseLost."""
-        self._update(
-            state=State.FAILED,
+        with transaction.atomic():
+            self._update(
+                state=State.FAILED,
+                completed_at=timezone.now(),
+                error_code=code,
+                error_message=message,
+            )
+            ended.send(type(self), row=self)
+
+    def cancelled(self) -> None:
+        """Its owner does not want it any more; whoever works on it loses the lease. Raises
+        WrongState."""
+        self._turn(
+            Q(state__in=FINISHED),
+            "It has ended already: there is nothing to cancel.",
+            state=State.CANCELLED,
             completed_at=timezone.now(),
-            error_code=code,
-            error_message=message,
+            error_code="cancelled",
+            error_message="The transcription was cancelled.",
+            lease=None,
         )
+
+    def requeued(self) -> None:
+        """Once more, after a failure or a cancellation. What is done already is not done again.
+        Raises WrongState."""
+        self._turn(
+            ~Q(state__in=ENDED_WITHOUT),
+            "Only what has failed or was cancelled can be tried again.",
+            state=State.PREPARED if self.audio else State.QUEUED,
+            completed_at=None,
+            error_code="",
+            error_message="",
+            lease=None,
+            lease_until=lease_end(),
+            attempts=0,
+        )
+
+    def _turn(self, unless: Q, reason: str, **values: Any) -> None:
+        """A change of state that needs no lease."""
+        if not type(self).objects.filter(id=self.id).exclude(unless).update(**values):
+            raise WrongState(reason)
+        self.refresh_from_db()
 
     def _update(self, **values: Any) -> None:
         held = type(self).objects.filter(id=self.id, lease=self.lease)
         if not held.exclude(state__in=FINISHED).update(**values):
             raise LeaseLost(str(self.id))
         self.refresh_from_db()
+
+    # --- Changes by its owner ------------------------------------------------------------------
+
+    def rename(self, title: str) -> None:
+        """Gives it another title."""
+        with transaction.atomic():
+            type(self).objects.filter(id=self.id).update(title=title)
+            self.title = title
+            self.index()
+
+    def correct(self, number: int, text: str) -> Segment:
+        """Replaces the text of a segment; its words keep their times where they are the same.
+
+        Raises WrongState before the transcript is completed, Segment.DoesNotExist.
+        """
+        with transaction.atomic():
+            row = type(self).objects.select_for_update().get(id=self.id)
+            if row.state != State.COMPLETED:
+                raise WrongState("Segments can be corrected when the transcript is completed.")
+            segment = row.segments.get(number=number)
+            segment.words = retimed(segment.words, text, segment.start, segment.end)
+            segment.text = text
+            segment.save(update_fields=["text", "words"])
+            row.index()
+            return segment
+
+    def index(self) -> None:
+        """Makes title and text searchable as they are now."""
+        search.index(type(self).objects.filter(id=self.id), self.title, self.text, self.language)
 
     def remove(self) -> None:
         """Deletes the row, then its files. Whoever works on it notices at its next step."""
@@ -254,3 +345,22 @@ class Segment(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+
+class IdempotencyKey(models.Model):
+    """A create that must happen once, however often it is sent."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)  # SHA-256 of the request
+    # Empty once the recording has been deleted: the key must not bring it back.
+    transcription = models.ForeignKey(Transcription, null=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["owner", "key"], name="idempotency_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

@@ -15,16 +15,22 @@ from asgiref.sync import async_to_sync
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from ninja import Form, Router
+from ninja import File, Form, Router, UploadedFile
 
 from accounts.authentication import person
 from gpu.languages import LANGUAGES
 from transcriptions import access, events
-from transcriptions.api import ApiError, Recording, transcript_of, wait_for_end
+from transcriptions.api import ApiError, Key, transcript_of, wait_for_end
 from transcriptions.exporters import EXPORTERS
+from transcriptions.intake import receive
 from transcriptions.models import State, Transcription
-from transcriptions.schemas import CompleteEvent, ErrorEvent, ProgressEvent, TranscriptOut
-from transcriptions.uploads import accept
+from transcriptions.schemas import (
+    AboutUpload,
+    CompleteEvent,
+    ErrorEvent,
+    ProgressEvent,
+    TranscriptOut,
+)
 
 router = Router()
 
@@ -80,12 +86,13 @@ def translate(request: HttpRequest) -> None:
 @router.post("/audio/transcriptions")
 def transcribe(
     request: HttpRequest,
-    file: Recording,
+    file: Annotated[UploadedFile, File()],
     model: Annotated[str, Form()],
     language: Annotated[str, Form()] = "",
     response_format: Annotated[Format, Form()] = "json",
     temperature: Annotated[float, Form(ge=0, le=1)] = 0.0,
     stream: Annotated[bool, Form()] = False,
+    key: Key = "",
 ) -> HttpResponseBase:
     """A whole transcript, or with `stream=true` its text as it is recognised.
 
@@ -93,17 +100,17 @@ def transcribe(
     """
     _check_model(model)
     granularities = _granularities(request, response_format)
-    row = accept(person(request), file, language)
+    row = receive(request, file, AboutUpload(language=language), key)
     if stream:
         return StreamingHttpResponse(
             _lines(row),
             content_type="text/event-stream; charset=utf-8",
-            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+            headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
         )
     connections.close_all()  # waiting needs no database connection
     async_to_sync(wait_for_end)(row.id)
     row = access.transcription_for(person(request), row.id)
-    if row.state == State.FAILED:
+    if row.state != State.COMPLETED:
         raise ApiError(400, row.error_code, row.error_message)
     return _answer(row, response_format, granularities)
 

@@ -13,15 +13,25 @@ from django.http.response import HttpResponseBase
 CHUNK = 256 * 1024
 
 
-def ranged_response(request: HttpRequest, file: FieldFile, content_type: str) -> HttpResponseBase:
-    """200 with the whole file, 206 with the part asked for, or 416 if there is no such part."""
+def ranged_response(
+    request: HttpRequest, file: FieldFile, content_type: str, etag: str
+) -> HttpResponseBase:
+    """200 with the whole file, 206 with the part asked for, or 416 if there is no such part.
+
+    `etag` names this content. A part is wanted of that alone, if the client says so by `If-Range`.
+    """
     size = file.size
-    asked = re.fullmatch(r"bytes=(\d+-\d*|-\d+)", request.headers.get("Range", "").strip())
+    whole = request.headers.get("If-Range", etag) != etag
+    asked = (
+        None
+        if whole
+        else re.fullmatch(r"bytes=(\d+-\d*|-\d+)", request.headers.get("Range", "").strip())
+    )
     part = _part(asked[1], size) if asked else (0, size - 1)  # what is not understood: all of it
     if part is None:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
     first, last = part
-    headers = {"Accept-Ranges": "bytes", "Content-Length": str(last - first + 1)}
+    headers = {"Accept-Ranges": "bytes", "Content-Length": str(last - first + 1), "ETag": etag}
     if asked:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     status = 206 if asked else 200

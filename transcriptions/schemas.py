@@ -6,11 +6,17 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from django.db.models import Q, QuerySet
 from ninja import Schema
 from pydantic import Field
 
 from accounts.schemas import ErrorOut
-from transcriptions.models import Segment, Transcription
+from transcriptions import search
+from transcriptions.models import Segment, State, Transcription
+
+PLAIN = r"^[^\x00-\x1f]*$"  # no control characters
+VISIBLE = r"^[^\x00-\x1f]*[^\s\x00-\x1f][^\x00-\x1f]*$"  # and something to be seen
+LINES = VISIBLE.replace(r"[^\x00-\x1f]", r"[^\x00-\x08\x0e-\x1f]")  # in several lines, perhaps
 
 
 class WordOut(Schema):
@@ -71,11 +77,65 @@ class TranscriptOut(TranscriptionOut):
         return cls(**_fields(row), text=" ".join(s.text for s in segments), segments=segments)
 
 
-class TranscriptionList(Schema):
+class TranscriptionPage(Schema):
     """One page of the library, newest first."""
 
-    count: int
     items: list[TranscriptionOut]
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last one")
+
+
+class LibraryFilter(Schema):
+    """Which part of the library is wanted. All conditions hold together."""
+
+    q: Annotated[str, Field(max_length=200, pattern=PLAIN)] = Field(
+        default="",
+        description='Words to be found in title or text, in any form: `"in quotes"` as they '
+        "stand, `or` between two, `-` before what must not be there",
+    )
+    state: list[State] = Field(default=[], description="One state or several")
+    language: str = Field(default="", pattern="^([A-Za-z]{2,3})?$", description="Code such as `en`")
+    created_after: datetime | None = Field(default=None, description="From this moment on")
+    created_before: datetime | None = Field(default=None, description="Before this moment")
+
+    def among(self, rows: QuerySet[Transcription]) -> QuerySet[Transcription]:
+        """Those of `rows` that are wanted."""
+        if self.state:
+            rows = rows.filter(state__in=self.state)
+        if self.language:
+            code = self.language.lower()
+            rows = rows.filter(Q(language=code) | Q(language="", requested_language=code))
+        if self.created_after:
+            rows = rows.filter(created_at__gte=self.created_after)
+        if self.created_before:
+            rows = rows.filter(created_at__lt=self.created_before)
+        return search.matching(rows, self.q) if self.q.strip() else rows
+
+
+class AboutUpload(Schema):
+    """What goes with a recording: fields of its form, or of the address before a raw body."""
+
+    language: str = Field(default="", description="Code such as `en`; empty or `auto` to detect it")
+    title: str = Field(
+        default="", max_length=255, description="Else it is taken from the file's name"
+    )
+
+    def __or__(self, other: AboutUpload) -> AboutUpload:
+        """Each field from whoever has it."""
+        return AboutUpload(
+            language=self.language or other.language, title=self.title or other.title
+        )
+
+
+class RenameIn(Schema):
+    """What can be changed of a recording."""
+
+    title: Annotated[str, Field(min_length=1, max_length=255, pattern=VISIBLE)]
+
+
+class CorrectionIn(Schema):
+    """The right text of a segment."""
+
+    text: Annotated[str, Field(min_length=1, max_length=5000, pattern=LINES)]
 
 
 class HealthOut(Schema):

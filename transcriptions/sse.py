@@ -27,7 +27,7 @@ def event_stream(row: Transcription, after: int = events.NOTHING_SEEN) -> HttpRe
         _lines(row.id, after),
         content_type="text/event-stream; charset=utf-8",
         headers={
-            "Cache-Control": "no-cache",
+            "Cache-Control": "no-cache, no-transform",  # nobody may compress or hold it
             "X-Accel-Buffering": "no",  # nginx would hold events back
             "X-Transcription-Id": str(row.id),
             "Location": f"/api/transcriptions/{row.id}",

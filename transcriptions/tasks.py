@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 from transcriptions import pipeline
 from transcriptions.claims import shutting_down
-from transcriptions.models import State, Transcription, lease_end
+from transcriptions.models import KEY_LIFE, IdempotencyKey, State, Transcription, lease_end
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,12 @@ def sweep() -> None:
     Transcription.objects.filter(state__in=waiting, lease_until__lt=timezone.now()).update(
         lease_until=lease_end()
     )
+
+
+@shared_task
+def forget_old_keys() -> None:
+    """Idempotency keys count for a day."""
+    IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEY_LIFE).delete()
 
 
 def ring(task: Task[Any, None], id: uuid.UUID) -> None:

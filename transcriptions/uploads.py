@@ -18,6 +18,7 @@ from transcriptions import tasks
 from transcriptions.models import Transcription, source_path
 
 FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"
+UNTITLED = "Untitled recording"
 HEAD = 4096  # bytes looked at: some MP3 files begin with padding
 MP3_KILOBITS = (  # MPEG 2 and 2.5, then MPEG 1
     (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -43,12 +44,14 @@ def too_large() -> UploadRefused:
     )
 
 
-def accept(owner: User, upload: UploadedFile[Any], language: str = "") -> Transcription:
+def accept(
+    owner: User, upload: UploadedFile[Any], language: str = "", title: str = ""
+) -> Transcription:
     """Stores the recording and queues it. Raises UploadRefused; then nothing is left behind."""
     check(upload)
     row = Transcription(
         owner=owner,
-        title=title_of(upload.name or ""),
+        title=clean_title(title) or title_of(upload.name or ""),
         source=upload,  # Django moves the temporary file to its place: no second copy
         source_bytes=upload.size or 0,
         requested_language=check_language(language),
@@ -56,6 +59,7 @@ def accept(owner: User, upload: UploadedFile[Any], language: str = "") -> Transc
     try:
         with transaction.atomic():
             row.save(force_insert=True)
+            row.index()
             transaction.on_commit(lambda: tasks.ring(tasks.preprocess, row.id))
     except BaseException:
         # The row names the file once storage has it; an upload that never got there names itself.
@@ -137,5 +141,9 @@ def title_of(filename: str) -> str:
     """A readable title from a file name, without its folder, extension and control characters."""
     name = PurePath(filename.replace("\\", "/")).name
     stem = name.rsplit(".", 1)[0] if "." in name.lstrip(".") else name
-    clean = "".join(c for c in stem if c.isprintable()).strip()
-    return clean[:255] or "Untitled recording"
+    return clean_title(stem) or UNTITLED
+
+
+def clean_title(title: str) -> str:
+    """Without control characters and surrounding space, and not too long."""
+    return "".join(c for c in title if c.isprintable()).strip()[:255]

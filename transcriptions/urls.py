@@ -11,5 +11,7 @@ urlpatterns = [
     path("", views.library, name="library"),
     path("transcriptions/<uuid:id>/", views.detail, name="detail"),
     path("transcriptions/<uuid:id>/row/", views.row, name="row"),
+    path("transcriptions/<uuid:id>/cancel/", views.cancel, name="cancel"),
+    path("transcriptions/<uuid:id>/retry/", views.retry, name="retry"),
     path("transcriptions/<uuid:id>/delete/", views.delete, name="delete"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -14,8 +15,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from gpu.languages import LANGUAGES
-from transcriptions import access
+from transcriptions import access, actions, search
 from transcriptions.exporters import EXPORTERS
+from transcriptions.models import WrongState
 from transcriptions.uploads import FORMATS
 
 PER_PAGE = 20
@@ -26,9 +28,12 @@ def library(request: HttpRequest) -> HttpResponse:
     """Everything the person has; a visitor reads what this is."""
     if not request.user.is_authenticated:
         return render(request, "welcome.html")
-    rows = access.visible_to(request.user).defer("spans", "peaks")
-    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "transcriptions/library.html", {"page": page, **_upload_box()})
+    words = request.GET.get("q", "").replace("\0", "").strip()[:200]
+    everything = access.visible_to(request.user)
+    rows = search.matching(everything, words) if words else everything
+    page = Paginator(rows.defer("spans", "peaks"), PER_PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "words": words, **_upload_box()}
+    return render(request, "transcriptions/library.html", context)
 
 
 @login_required
@@ -51,6 +56,24 @@ def row(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """One line of the library, as htmx asks for it while its recording is worked on."""
     context = {"transcription": access.transcription_for(request.user, id)}
     return render(request, "transcriptions/_row.html", context)
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
+    """Stops the work on it. That it has ended meanwhile is what was wanted too."""
+    with suppress(WrongState):
+        actions.cancel(access.transcription_for(request.user, id))
+    return redirect("transcriptions:detail", id)
+
+
+@login_required
+@require_POST
+def retry(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
+    """Goes on with what has failed or was cancelled."""
+    with suppress(WrongState):
+        actions.retry(access.transcription_for(request.user, id))
+    return redirect("transcriptions:detail", id)
 
 
 @login_required

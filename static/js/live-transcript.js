@@ -13,6 +13,7 @@ const LABELS = {
   transcribing: "Transcribing",
   completed: "Completed",
   failed: "Failed",
+  cancelled: "Cancelled",
 };
 const FIRST_WAIT = 500, LONGEST_WAIT = 10_000; // milliseconds between attempts to connect
 const STATE_POLL = 1500; // until the first event: before it, nothing is sent that could be followed
@@ -122,6 +123,7 @@ customElements.define("live-transcript", class extends HTMLElement {
   complete(event) {
     this.stop();
     this.showState("completed");
+    this.querySelector("#cancel")?.remove();
     this.querySelector("#progress")?.remove();
     this.say("");
     this.querySelector("#duration").textContent = clock(event.duration);
@@ -133,12 +135,14 @@ customElements.define("live-transcript", class extends HTMLElement {
   }
 
   error(event) {
-    this.fail(event.detail);
+    this.fail(event.detail, event.code === "cancelled" ? "cancelled" : "failed");
   }
 
-  fail(sentence) {
+  fail(sentence, state = "failed") {
     this.stop();
-    this.showState("failed");
+    this.showState(state);
+    this.querySelector("#cancel")?.remove();
+    this.querySelector("#retry").hidden = false;
     this.querySelector("#progress")?.remove();
     this.say("");
     const alert = document.createElement("p");

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
 from accounts.models import User
 from gpu.types import Audio, Complete, EngineEvent, Metadata, Partial, Segment, Span, Word
@@ -17,6 +18,7 @@ from transcriptions.models import State, Transcription
 from transcriptions.uploads import accept
 
 Upload = Callable[..., Transcription]
+Headers = Callable[[User], dict[str, str]]
 
 
 @pytest.fixture
@@ -103,3 +105,27 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
 def texts(row: Transcription) -> list[str]:
     """What is stored of a transcript."""
     return [segment.text for segment in row.segments.all()]
+
+
+@pytest.fixture
+def api(alice: User, token_of: Headers, upload: Upload) -> Client:
+    """A program with a token of Alice's."""
+    return Client(headers=token_of(alice))
+
+
+@pytest.fixture
+def finished(prepared: Transcription, engine: ScriptedEngine) -> Transcription:
+    """Her recording with five sentences."""
+    assert pipeline.transcribe(prepared.id)
+    return Transcription.objects.get()
+
+
+def send(client: Client, path: str, content: bytes, name: str = "a.wav", **fields: str) -> Any:
+    """Uploads by form."""
+    return client.post(path, {"file": SimpleUploadedFile(name, content)} | fields)
+
+
+def stored_files(settings: Any) -> list[Path]:
+    """All files of recordings, and all temporary ones."""
+    roots = (Path(settings.MEDIA_ROOT), Path(settings.FILE_UPLOAD_TEMP_DIR))
+    return [path for root in roots for path in root.rglob("*") if path.is_file()]

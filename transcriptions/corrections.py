@@ -1,0 +1,69 @@
+"""Words and their times after a person has corrected the text. Pure: knows nothing of Django."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import SequenceMatcher
+from typing import Any
+
+StoredWord = dict[str, Any]  # {"start", "end", "text"} and "glued" where no space comes before
+
+# Scripts that put no space between words: there every letter is a word of its own.
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_WORD = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)")
+
+
+def retimed(words: list[StoredWord], text: str, start: float, end: float) -> list[StoredWord]:
+    """The words of `text`. Those that were there before keep their times; others share the time of
+    what they replace, or that between their neighbours. `start` and `end`: the segment's, seconds.
+    """
+    new = list(_words(text))
+    same = SequenceMatcher(None, _keys(w["text"] for w in words), _keys(w for w, _ in new), False)
+    timed: list[StoredWord] = []
+    for _, a1, a2, b1, b2 in same.get_opcodes():
+        added = new[b1:b2]
+        if a2 - a1 == len(added):  # one for one
+            times = [(word["start"], word["end"]) for word in words[a1:a2]]
+        else:
+            first, last = _room(words, a1, a2, start, end)
+            times = _shared(first, last, [len(word) for word, _ in added])
+        timed += [_stored(word, glued, at) for (word, glued), at in zip(added, times, strict=True)]
+    return timed
+
+
+def _room(
+    words: list[StoredWord], a1: int, a2: int, start: float, end: float
+) -> tuple[float, float]:
+    """From when to when words can have been said that stand in place of `words[a1:a2]`."""
+    if a1 < a2:
+        return words[a1]["start"], words[a2 - 1]["end"]
+    first = words[a1 - 1]["end"] if a1 else start
+    last = words[a1]["start"] if a1 < len(words) else end
+    return first, max(first, last)
+
+
+def _shared(start: float, end: float, lengths: list[int]) -> list[tuple[float, float]]:
+    """`start` to `end` divided by `lengths`."""
+    whole, passed, times = sum(lengths) or 1, 0, []
+    for length in lengths:
+        first = start + (end - start) * passed / whole
+        passed += length
+        times.append((round(first, 3), round(start + (end - start) * passed / whole, 3)))
+    return times
+
+
+def _words(text: str) -> Iterator[tuple[str, bool]]:
+    for match in _WORD.finditer(text):
+        word = match[0].strip()
+        yield word, match.start() > 0 and match[0] == word
+
+
+def _stored(text: str, glued: bool, at: tuple[float, float]) -> StoredWord:
+    word = {"start": at[0], "end": at[1], "text": text}
+    return word | {"glued": True} if glued else word
+
+
+def _keys(words: Iterable[str]) -> list[str]:
+    """Words are the same whatever their case and the punctuation around them."""
+    return [re.sub(r"^\W+|\W+$", "", word.casefold()) or word for word in words]

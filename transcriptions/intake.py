@@ -1,0 +1,88 @@
+"""How a request becomes a recording: by form or raw body, and once for each idempotency key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts.authentication import person
+from accounts.models import User
+from transcriptions.models import KEY_LIFE, IdempotencyKey, Transcription
+from transcriptions.schemas import AboutUpload
+from transcriptions.uploads import UNTITLED, UploadRefused, accept, check
+
+PIECE = 256 * 1024  # bytes of a body that are in memory at a time
+RAW = ("audio/", "video/", "application/ogg", "application/octet-stream")
+
+
+def receive(
+    request: HttpRequest, file: UploadedFile[Any] | None, about: AboutUpload, key: str
+) -> Transcription:
+    """The recording that this request brings, or that it has brought before under the same
+    idempotency key. Raises UploadRefused; then nothing is left behind.
+    """
+    owner, upload = person(request), file or _raw_body(request)
+    if not key:
+        return accept(owner, upload, about.language, about.title)
+    check(upload)
+    fingerprint = _fingerprint(request, upload)
+    return _once(
+        owner, key, fingerprint, lambda: accept(owner, upload, about.language, about.title)
+    )
+
+
+def _once(
+    owner: User, key: str, fingerprint: str, make: Callable[[], Transcription]
+) -> Transcription:
+    """What `make` makes, or has made. Who comes second waits here until the first is done."""
+    with transaction.atomic():
+        mine = IdempotencyKey.objects.filter(owner=owner, key=key)
+        mine.filter(created_at__lt=timezone.now() - KEY_LIFE).delete()
+        row, is_new = mine.get_or_create(
+            defaults={"owner": owner, "key": key, "fingerprint": fingerprint}
+        )
+        if is_new:
+            row.transcription = make()
+            row.save(update_fields=["transcription"])
+    if row.fingerprint != fingerprint:
+        message = "This Idempotency-Key was used for another request: send a new one."
+        raise UploadRefused(422, "idempotency_key_reused", message)
+    if row.transcription is None:
+        message = "The recording that this Idempotency-Key made has been deleted: send a new one."
+        raise UploadRefused(410, "idempotency_result_gone", message)
+    return row.transcription
+
+
+def _fingerprint(request: HttpRequest, upload: UploadedFile[Any]) -> str:
+    """SHA-256 of all that makes a request this one. A form's boundary does not."""
+    upload.seek(0)
+    content = hashlib.file_digest(upload, "sha256").hexdigest()
+    upload.seek(0)
+    fields = sorted((*request.GET.lists(), *request.POST.lists()))
+    return hashlib.sha256(repr((request.path, fields, upload.name, content)).encode()).hexdigest()
+
+
+def _raw_body(request: HttpRequest) -> UploadedFile[Any]:
+    """The body as a file on disk, never whole in memory. Raises UploadRefused."""
+    media_type = (request.content_type or "").lower()
+    if media_type in ("", "multipart/form-data", "application/x-www-form-urlencoded"):
+        raise UploadRefused(422, "missing_field", "The field 'file' is missing.")
+    if not media_type.startswith(RAW):
+        raise UploadRefused(
+            415,
+            "unsupported_media_type",
+            "Send the recording as the field 'file' of a form, "
+            "or as the body with a Content-Type such as audio/mpeg.",
+        )
+    upload = TemporaryUploadedFile(UNTITLED, media_type, 0, None)
+    request.FILES["file"] = upload  # closed with the request, as the files of a form are
+    while piece := request.read(PIECE):
+        upload.write(piece)
+    upload.size = upload.tell()
+    return upload

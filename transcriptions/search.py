@@ -1,0 +1,60 @@
+"""Full-text search by PostgreSQL: words are found in every form that their language gives them.
+
+A row is indexed in its own language, so a question is asked once in each language of the library.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import TypeVar
+
+from django.contrib.postgres.search import SearchQuery, SearchVector
+from django.db.models import Model, Q, QuerySet, TextField, Value
+
+Row = TypeVar("Row", bound=Model)
+
+# PostgreSQL's dictionaries by language code; for all others words are taken as they stand.
+DICTIONARIES = {
+    "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek",
+    "en": "english", "es": "spanish", "eu": "basque", "fi": "finnish", "fr": "french",
+    "hi": "hindi", "hu": "hungarian", "hy": "armenian", "id": "indonesian", "it": "italian",
+    "lt": "lithuanian", "ne": "nepali", "nl": "dutch", "no": "norwegian", "pt": "portuguese",
+    "ro": "romanian", "ru": "russian", "sr": "serbian", "sv": "swedish", "ta": "tamil",
+    "tr": "turkish", "yi": "yiddish",
+}  # fmt: skip
+# Written without spaces: PostgreSQL sees no words there, so the letters themselves are looked for.
+UNSPACED = ("bo", "ja", "km", "lo", "my", "th", "yue", "zh")
+
+
+def index(row: QuerySet[Row], title: str, text: str, language: str) -> None:
+    """Writes the column `search` of that one row: its title weighs more than its text."""
+    dictionary = _dictionary(language)
+    row.update(
+        search=_vector(title, dictionary, "A") + _vector(text, dictionary, "B"),
+    )
+
+
+def matching(rows: QuerySet[Row], words: str) -> QuerySet[Row]:
+    """Those of `rows` that hold all `words`; "in quotes" together, `or` between, `-` without."""
+    languages = rows.order_by().values_list("language", flat=True).distinct()
+    spoken: dict[str, list[str]] = {}
+    for language in languages:
+        spoken.setdefault(_dictionary(language), []).append(language)
+    asked = [
+        Q(language__in=codes, search=SearchQuery(words, config=name, search_type="websearch"))
+        for name, codes in spoken.items()
+    ]
+    letters = Q(language__in=UNSPACED) & (
+        Q(title__icontains=words)
+        | Q(id__in=rows.filter(segments__text__icontains=words).order_by().values("id"))
+    )
+    return rows.filter(reduce(or_, asked, letters))
+
+
+def _dictionary(language: str) -> str:
+    return DICTIONARIES.get(language, "simple")
+
+
+def _vector(text: str, dictionary: str, weight: str) -> SearchVector:
+    return SearchVector(Value(text, output_field=TextField()), config=dictionary, weight=weight)
