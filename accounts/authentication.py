@@ -6,6 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from ninja.security import HttpBearer, SessionAuth
 
+from accounts import limits
 from accounts.models import ApiToken, Scope, User, digest_of
 
 READING = ("GET", "HEAD", "OPTIONS")
@@ -40,11 +41,12 @@ class TokenAuth(HttpBearer):
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
         """Puts the owner on the request, so that views read `request.user` in both cases.
 
-        Raises ScopeMissing.
+        Raises ScopeMissing, TooMany.
         """
         row = token_of(token)
         if row is None:
             return None
+        limits.count(request, row.user, row)
         row.touch(request.META.get("REMOTE_ADDR") or None)
         needed = Scope.READ if request.method in READING else Scope.WRITE
         if needed not in row.scopes:
@@ -58,10 +60,13 @@ class PageAuth(SessionAuth):
 
     def __call__(self, request: HttpRequest) -> User | AnonymousUser | None:
         """A request that carries a token is judged by the token alone; and who is not signed in
-        is told so, rather than that a CSRF token is missing."""
+        is told so, rather than that a CSRF token is missing. Raises TooMany."""
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
-        return super().__call__(request)
+        user = super().__call__(request)
+        if isinstance(user, User):
+            limits.count(request, user)
+        return user
 
 
 api_auth = [TokenAuth(), PageAuth()]

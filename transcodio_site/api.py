@@ -12,6 +12,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from accounts.api import router as tokens
 from accounts.authentication import ScopeMissing, api_auth
+from accounts.limits import TooMany
 from transcodio_site import __version__
 from transcriptions.api import ApiError
 from transcriptions.api import router as transcriptions
@@ -48,6 +49,13 @@ def _not_authenticated(request: HttpRequest, error: Any) -> HttpResponse:
 @api.exception_handler(ScopeMissing)
 def _scope_missing(request: HttpRequest, error: Any) -> HttpResponse:
     return _error(request, 403, "insufficient_scope", str(error))
+
+
+@api.exception_handler(TooMany)
+def _too_many(request: HttpRequest, error: Any) -> HttpResponse:
+    response = _error(request, 429, error.code, str(error))
+    response["Retry-After"] = str(error.wait)
+    return response
 
 
 @api.exception_handler(UploadRefused)

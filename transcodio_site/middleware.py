@@ -50,6 +50,21 @@ def name_request(
     return middleware
 
 
+def tell_rate_limit(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """`RateLimit-*` on answers to requests that were counted."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if standing := getattr(request, "rate_limit", None):
+            for name, value in standing.headers.items():
+                response.headers[name] = value
+        return response
+
+    return middleware
+
+
 class RequestIdFilter(logging.Filter):
     """Puts it on log records."""
 

@@ -9,6 +9,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from accounts.authentication import ScopeMissing, TokenAuth
+from accounts.limits import TooMany
 from transcodio_site import __version__
 from transcriptions.api import ApiError
 from transcriptions.openai import error_body, router
@@ -45,6 +46,13 @@ def _not_authenticated(request: HttpRequest, error: Any) -> HttpResponse:
 @openai_api.exception_handler(ScopeMissing)
 def _scope_missing(request: HttpRequest, error: Any) -> HttpResponse:
     return _error(request, 403, "insufficient_scope", str(error))
+
+
+@openai_api.exception_handler(TooMany)
+def _too_many(request: HttpRequest, error: Any) -> HttpResponse:
+    response = _error(request, 429, error.code, str(error))
+    response["Retry-After"] = str(error.wait)
+    return response
 
 
 @openai_api.exception_handler(UploadRefused)

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "transcodio_site.middleware.close_uploads",
     "transcodio_site.middleware.name_request",
+    "transcodio_site.middleware.tell_rate_limit",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "transcodio_site.middleware.ContentSecurityPolicyMiddleware",
@@ -142,6 +143,10 @@ CELERY_BEAT_SCHEDULE = {
     "forget-keys": {"task": "transcriptions.tasks.forget_old_keys", "schedule": 3600.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+
+# --- Limits of the API: a number for a time, such as 10/second, 300/minute, 5000/hour -----------
+RATE_LIMIT_PER_TOKEN = env.str("RATE_LIMIT_PER_TOKEN", default="300/minute")
+RATE_LIMIT_PER_USER = env.str("RATE_LIMIT_PER_USER", default="600/minute")
 
 # --- Recordings -------------------------------------------------------------------------------
 MAX_FILE_SIZE_MB = env.int("MAX_FILE_SIZE_MB", default=2048)
