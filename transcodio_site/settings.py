@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "transcodio_site",
     "accounts",
     "transcriptions",
+    "transcriptions.webhooks",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -140,6 +141,11 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_BEAT_SCHEDULE = {
     "ring-again": {"task": "transcriptions.tasks.sweep", "schedule": 15.0},
+    "ring-webhooks": {"task": "transcriptions.webhooks.tasks.ring_due", "schedule": 15.0},
+    "forget-deliveries": {
+        "task": "transcriptions.webhooks.tasks.forget_old_deliveries",
+        "schedule": 24 * 3600.0,
+    },
     "forget-keys": {"task": "transcriptions.tasks.forget_old_keys", "schedule": 3600.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
@@ -153,6 +159,8 @@ MAX_FILE_SIZE_MB = env.int("MAX_FILE_SIZE_MB", default=2048)
 MAX_DURATION_SECONDS = env.int("MAX_DURATION_SECONDS", default=4 * 3600)
 LEASE_SECONDS = env.int("LEASE_SECONDS", default=60)
 STT_ENGINE = env.str("STT_ENGINE", default="whisper")
+# Webhooks to loopback and private addresses; for development, or where all users are trusted.
+WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
 # The engines read their own variables (WHISPER_MODEL, ...): gpu/config.py knows nothing of Django.
 
 # --- Files ------------------------------------------------------------------------------------

@@ -1,0 +1,35 @@
+"""One attempt to deliver a message."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import uuid
+
+from transcriptions.webhooks import sending
+from transcriptions.webhooks.models import Delivery
+from transcriptions.webhooks.signing import signature
+
+
+def attempt(id: uuid.UUID) -> None:
+    """Posts it once, if it is due."""
+    delivery = Delivery.objects.claim(id)
+    if delivery is None:
+        return
+    status, answer = sending.post(delivery.endpoint.url, *_signed(delivery))
+    delivery.attempted(status, answer, jitter=random.uniform(0.9, 1.1))  # noqa: S311
+
+
+def _signed(delivery: Delivery) -> tuple[dict[str, str], bytes]:
+    """Headers and body: each attempt is signed for its own moment."""
+    body = json.dumps(delivery.payload, ensure_ascii=False, separators=(",", ":")).encode()
+    now = int(time.time())
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Transcodio-Webhooks",
+        "webhook-id": delivery.message,
+        "webhook-timestamp": str(now),
+        "webhook-signature": signature(delivery.endpoint.secret, delivery.message, now, body),
+    }
+    return headers, body

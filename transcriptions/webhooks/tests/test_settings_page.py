@@ -1,0 +1,108 @@
+"""Endpoints and their log on the settings page, which are their owner's alone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from transcriptions.webhooks.models import Delivery, Endpoint
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PAGE = "/settings/webhooks/"
+NEW = {"url": "https://example.com/hooks", "events": ["transcription.completed"]}
+
+
+@pytest.fixture
+def browser(alice: User) -> Client:
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+@pytest.fixture
+def endpoint(alice: User) -> Endpoint:
+    return Endpoint.objects.create(owner=alice, url="https://example.com/hooks")
+
+
+def test_an_endpoint_is_added_with_a_secret_of_its_own(alice: User, browser: Client) -> None:
+    assert browser.post(PAGE, NEW)["Location"] == PAGE
+    row = Endpoint.objects.get()
+    assert (row.owner, row.url, row.events) == (alice, NEW["url"], NEW["events"])
+    answer = browser.get(PAGE)
+    assert re.findall(r"whsec_[\w+/]{43}=", answer.content.decode()) == [row.secret]
+    assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"url": ""}, "This field is required."),
+        ({"url": "ftp://example.com/"}, "Enter a valid URL."),
+        ({"url": "javascript:alert(1)"}, "Enter a valid URL."),
+        ({"events": []}, "Choose at least one event."),
+        ({"events": ["x"]}, "not one of the available choices"),
+    ],
+)
+def test_a_wrong_one_is_refused_with_a_sentence(
+    browser: Client, fields: dict[str, object], words: str
+) -> None:
+    answer = browser.post(PAGE, NEW | fields)
+    assert answer.status_code == 400
+    assert words in answer.content.decode()
+    assert not Endpoint.objects.exists()
+
+
+def test_there_are_ten_at_the_most(browser: Client) -> None:
+    for _ in range(10):
+        assert browser.post(PAGE, NEW).status_code == 302
+    assert "delete one of them" in browser.post(PAGE, NEW).content.decode()
+    assert Endpoint.objects.count() == 10
+
+
+def test_a_test_is_sent_and_seen_in_the_log_and_sent_again(
+    browser: Client, endpoint: Endpoint
+) -> None:
+    assert browser.post(f"{PAGE}{endpoint.id}/test/")["Location"] == f"{PAGE}{endpoint.id}/"
+    row = Delivery.objects.get()
+    page = browser.get(f"{PAGE}{endpoint.id}/").content.decode()
+    assert "webhook.test" in page
+    assert "Waiting" in page
+    Delivery.objects.update(
+        state="failed", attempts=8, status=500, answer="<b>no", last_attempt_at=row.created_at
+    )
+    page = browser.get(f"{PAGE}{endpoint.id}/").content.decode()
+    assert "Answered 500: &lt;b&gt;no" in page
+    browser.post(f"{PAGE}{endpoint.id}/deliveries/{row.id}/replay/")
+    row.refresh_from_db()
+    assert (row.state, row.attempts) == ("pending", 0)
+
+
+def test_one_that_was_switched_off_is_switched_on(browser: Client, endpoint: Endpoint) -> None:
+    Endpoint.objects.update(disabled_at=endpoint.created_at)
+    assert "410 Gone" in browser.get(PAGE).content.decode()
+    browser.post(f"{PAGE}{endpoint.id}/enable/")
+    assert "410 Gone" not in browser.get(PAGE).content.decode()
+
+
+def test_strangers_and_visitors_find_nothing(
+    browser: Client, bob: User, endpoint: Endpoint
+) -> None:
+    browser.post(f"{PAGE}{endpoint.id}/test/")
+    delivery = Delivery.objects.get()
+    urls = [f"{PAGE}{endpoint.id}/{name}" for name in ("test/", "enable/", "delete/")]
+    urls.append(f"{PAGE}{endpoint.id}/deliveries/{delivery.id}/replay/")
+    stranger, visitor = Client(), Client()
+    stranger.force_login(bob)
+    for url in urls:
+        assert stranger.post(url).status_code == 404
+        assert "/accounts/login/" in visitor.post(url)["Location"]
+        assert browser.get(url).status_code == 405
+    assert stranger.get(f"{PAGE}{endpoint.id}/").status_code == 404
+    assert "example.com/hooks" not in stranger.get(PAGE).content.decode().split("placeholder")[0]
+    assert (Endpoint.objects.count(), Delivery.objects.count()) == (1, 1)
+    browser.post(f"{PAGE}{endpoint.id}/delete/")
+    assert not Endpoint.objects.exists()

@@ -1,0 +1,81 @@
+"""The settings page of webhooks: endpoints, and the log of what was sent to them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.authentication import person
+from transcriptions import access
+from transcriptions.webhooks import outbox
+from transcriptions.webhooks.forms import EndpointForm
+
+MOST = 10  # endpoints of one user
+PER_PAGE = 25
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def endpoints(request: HttpRequest) -> HttpResponse:
+    """Lists endpoints with their secrets, and makes new ones."""
+    mine = access.webhooks_of(request.user)
+    form = EndpointForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        if mine.count() < MOST:
+            mine.create(owner=person(request), **form.cleaned_data)
+            messages.success(request, "From now on we will post to that address.")
+            return redirect("webhooks:endpoints")
+        form.add_error("url", f"There are {MOST} addresses already: delete one of them.")
+    status = 400 if form.errors else 200
+    context = {"form": form, "endpoints": mine.all()}
+    return render(request, "webhooks/endpoints.html", context, status=status)
+
+
+@login_required
+@require_GET
+def deliveries(request: HttpRequest, id: int) -> HttpResponse:
+    """What was sent to one endpoint, newest first."""
+    endpoint = access.webhook_for(request.user, id)
+    page = Paginator(endpoint.deliveries.all(), PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "webhooks/deliveries.html", {"endpoint": endpoint, "page": page})
+
+
+@login_required
+@require_POST
+def test(request: HttpRequest, id: int) -> HttpResponse:
+    """Sends something that means nothing."""
+    outbox.send_test(access.webhook_for(request.user, id))
+    return redirect("webhooks:deliveries", id)
+
+
+@login_required
+@require_POST
+def replay(request: HttpRequest, id: int, delivery: uuid.UUID) -> HttpResponse:
+    """Sends a message once more."""
+    outbox.replay(access.delivery_for(request.user, id, delivery))
+    return redirect("webhooks:deliveries", id)
+
+
+@login_required
+@require_POST
+def enable(request: HttpRequest, id: int) -> HttpResponse:
+    """Posts again to an endpoint that had answered that it is gone."""
+    access.webhook_for(request.user, id).enable()
+    return redirect("webhooks:endpoints")
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, id: int) -> HttpResponse:
+    """With its log."""
+    access.webhook_for(request.user, id).delete()
+    messages.success(request, "We will not post to that address any more.")
+    return redirect("webhooks:endpoints")
