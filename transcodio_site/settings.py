@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "transcodio_site.middleware.close_uploads",
     "transcodio_site.middleware.name_request",
     "transcodio_site.middleware.tell_rate_limit",
+    "transcodio_site.middleware.errors_as_json",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "transcodio_site.middleware.ContentSecurityPolicyMiddleware",
@@ -224,7 +225,7 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request": {"()": "transcodio_site.middleware.RequestIdFilter"}},
+    "filters": {"request": {"()": "transcodio_site.logs.RequestIdFilter"}},
     "formatters": {
         "line": {
             "format": "{asctime} {levelname:<7} {name}:{request_id} {message}",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from transcodio_site.middleware import RequestIdFilter
+from accounts.models import User
+from transcodio_site.logs import RequestIdFilter
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/transcriptions", "/nowhere", "/v1/models"])
@@ -29,3 +30,46 @@ def test_the_log_knows_it(db: None, client: Client, caplog: pytest.LogCaptureFix
         client.get("/nowhere", headers={"X-Request-ID": name})
     names = [getattr(record, "request_id", None) for record in caplog.records]
     assert names == [" [job-7]", " [job-8]"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/api/nothing", 404, "not_found"),
+        ("PUT", "/api/transcriptions", 405, "method_not_allowed"),
+        ("GET", "/v1/nothing", 404, "not_found"),
+        ("DELETE", "/v1/models", 405, "method_not_allowed"),
+    ],
+)
+def test_programs_get_every_error_in_their_shape(
+    db: None, client: Client, method: str, path: str, status: int, code: str
+) -> None:
+    answer = client.generic(method, path)
+    assert answer.status_code == status
+    body = answer.json()
+    if path.startswith("/v1/"):
+        assert set(body["error"]) == {"message", "type", "param", "code"}
+        assert body["error"]["code"] == code
+    else:
+        assert set(body) == {"detail", "code"}
+        assert body["code"] == code
+
+
+def test_a_failure_of_our_own_is_told_in_that_shape_too(
+    db: None, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transcriptions import access
+
+    def broken(user: object) -> None:
+        raise RuntimeError("a secret of the code")
+
+    monkeypatch.setattr(access, "visible_to", broken)
+    client.raise_request_exception = False
+    client.force_login(User.objects.create_user("x@example.com", "x"))
+    answer = client.get("/api/transcriptions")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert b"secret" not in answer.content
+
+
+def test_pages_keep_their_own(db: None, client: Client) -> None:
+    assert client.get("/nowhere")["Content-Type"].startswith("text/html")
