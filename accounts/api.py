@@ -10,13 +10,15 @@ from ninja import Field, Router, Schema, Status
 
 from accounts.authentication import PageAuth, person
 from accounts.models import ApiToken, Scope
-from accounts.schemas import ErrorOut
+from accounts.schemas import Body, ErrorOut
 
 router = Router(tags=["tokens"], auth=PageAuth())
 
 
-class TokenIn(Schema):
+class TokenIn(Body):
     """A token to be made."""
+
+    model_config = Body.example(name="Laptop", scopes=["transcriptions:read"], expires_in_days=90)
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Field(min_length=1)] = list(Scope)
@@ -42,7 +44,7 @@ class TokenMade(TokenOut):
     token: str = Field(description="Shown this once")
 
 
-REFUSALS: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut}
+REFUSALS: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut, 429: ErrorOut}
 
 
 @router.get("/tokens", response={200: list[TokenOut], **REFUSALS})
@@ -51,7 +53,7 @@ def list_tokens(request: HttpRequest) -> Any:
     return person(request).api_tokens.all()
 
 
-@router.post("/tokens", response={201: TokenMade, 422: ErrorOut, **REFUSALS})
+@router.post("/tokens", response={201: TokenMade, 400: ErrorOut, 422: ErrorOut, **REFUSALS})
 def create_token(request: HttpRequest, given: TokenIn) -> Any:
     """Make a token. Its secret is in this answer and nowhere else."""
     row, secret = ApiToken.issue(

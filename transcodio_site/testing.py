@@ -183,6 +183,9 @@ class Stack:
             "MAX_FILE_SIZE_MB": "8",
             "MAX_DURATION_SECONDS": "300",
             "LEASE_SECONDS": "4",
+            "RATE_LIMIT_PER_TOKEN": "100000/minute",
+            "RATE_LIMIT_PER_USER": "100000/minute",
+            "WEBHOOK_ALLOW_PRIVATE": "true",
         }
 
     def start(self) -> None:

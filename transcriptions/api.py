@@ -156,7 +156,7 @@ def detail(request: HttpRequest, id: uuid.UUID) -> TranscriptOut:
 
 @router.patch(
     "/transcriptions/{uuid:id}",
-    response={200: TranscriptionOut, 422: ErrorOut, **MISSING},
+    response={200: TranscriptionOut, 400: ErrorOut, 422: ErrorOut, **MISSING},
     openapi_extra=openapi.RECORDING,
 )
 def rename(request: HttpRequest, id: uuid.UUID, change: RenameIn) -> TranscriptionOut:
@@ -175,7 +175,7 @@ def delete(request: HttpRequest, id: uuid.UUID) -> Status[None]:
 
 @router.patch(
     "/transcriptions/{uuid:id}/segments/{int:number}",
-    response={200: SegmentOut, 422: ErrorOut, **CONFLICT},
+    response={200: SegmentOut, 400: ErrorOut, 422: ErrorOut, **CONFLICT},
     openapi_extra=openapi.SEGMENT,
 )
 def correct(request: HttpRequest, id: uuid.UUID, number: int, change: CorrectionIn) -> SegmentOut:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db.models import Q, QuerySet
 
@@ -44,6 +44,6 @@ def _position(cursor: str) -> tuple[datetime, uuid.UUID]:
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None:
             raise ValueError("no time zone")
-        return moment, uuid.UUID(id)
-    except (ValueError, binascii.Error, UnicodeError):
+        return moment.astimezone(UTC), uuid.UUID(id)
+    except (ValueError, OverflowError, binascii.Error, UnicodeError):
         raise BadCursor from None

@@ -58,8 +58,8 @@ def _json(status: int, example: Any, **more: Any) -> dict[int, Any]:
     return {status: {"content": {"application/json": {"example": example}}, **more}}
 
 
-def _content(description: str, *media_types: str, **more: Any) -> dict[str, Any]:
-    content = {media_type: {"schema": _BINARY | more} for media_type in media_types}
+def _content(description: str, *media_types: str) -> dict[str, Any]:
+    content: dict[str, Any] = {media_type: {"schema": _BINARY} for media_type in media_types}
     return {"description": description, "content": content}
 
 
@@ -74,12 +74,15 @@ def _creates(responses: dict[int, Any]) -> dict[str, Any]:
     return {"requestBody": body, "responses": responses}
 
 
+_EVENT = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+}
 EVENTS = {
-    200: _content(
-        "`metadata`, `progress` for each segment, then `complete` or `error`.",
-        "text/event-stream",
-        example=_STREAM,
-    )
+    200: {
+        "description": "`metadata`, `progress` for each segment, then `complete` or `error`.",
+        "content": {"text/event-stream": {"schema": _EVENT, "example": _STREAM}},
+    }
 }
 CREATES_TRANSCRIPT = _creates(_json(200, _TRANSCRIPT))
 CREATES_STREAM = _creates(EVENTS)
@@ -91,13 +94,9 @@ RECORDING = {"responses": _json(200, _RECORDING)}
 TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
 SEGMENT = {"responses": _json(200, _SEGMENT)}
 FOLLOW = {"responses": EVENTS | {204: {"description": "It has ended, and you have seen it all."}}}
-EXPORT = {
-    "responses": {
-        200: _content(
-            "The file.", "text/plain", "application/x-subrip", "text/vtt", "application/json"
-        )
-    }
-}
+_TEXT = _content("The file.", "text/plain", "application/x-subrip", "text/vtt")
+_TEXT["content"]["application/json"] = {"schema": {"type": "object"}}
+EXPORT = {"responses": {200: _TEXT}}
 AUDIO = {
     "responses": {
         200: _content("All of it.", *{*MEDIA_TYPES.values(), "application/octet-stream"}),

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from django.db.models import Q, QuerySet
 from ninja import Schema
-from pydantic import Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
-from accounts.schemas import ErrorOut
+from accounts.schemas import Body, ErrorOut
 from transcriptions import search
 from transcriptions.models import Segment, State, Transcription
 
 PLAIN = r"^[^\x00-\x1f]*$"  # no control characters
 VISIBLE = r"^[^\x00-\x1f]*[^\s\x00-\x1f][^\x00-\x1f]*$"  # and something to be seen
 LINES = VISIBLE.replace(r"[^\x00-\x1f]", r"[^\x00-\x08\x0e-\x1f]")  # in several lines, perhaps
+
+
+def _iso(value: object) -> object:
+    """Pydantic takes bare numbers for seconds since 1970; nobody means that in an address."""
+    if (isinstance(value, str) and not value[:4].isdigit()) or "-" not in str(value):
+        raise ValueError("a moment such as 2026-05-04T09:30:00Z is wanted")
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    """PostgreSQL knows fewer offsets than Python."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this moment is beyond all calendars") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso), AfterValidator(_in_utc)]
 
 
 class WordOut(Schema):
@@ -94,8 +112,8 @@ class LibraryFilter(Schema):
     )
     state: list[State] = Field(default=[], description="One state or several")
     language: str = Field(default="", pattern="^([A-Za-z]{2,3})?$", description="Code such as `en`")
-    created_after: datetime | None = Field(default=None, description="From this moment on")
-    created_before: datetime | None = Field(default=None, description="Before this moment")
+    created_after: Moment | None = Field(default=None, description="From this moment on")
+    created_before: Moment | None = Field(default=None, description="Before this moment")
 
     def among(self, rows: QuerySet[Transcription]) -> QuerySet[Transcription]:
         """Those of `rows` that are wanted."""
@@ -126,14 +144,18 @@ class AboutUpload(Schema):
         )
 
 
-class RenameIn(Schema):
+class RenameIn(Body):
     """What can be changed of a recording."""
+
+    model_config = Body.example(title="Team meeting")
 
     title: Annotated[str, Field(min_length=1, max_length=255, pattern=VISIBLE)]
 
 
-class CorrectionIn(Schema):
+class CorrectionIn(Body):
     """The right text of a segment."""
+
+    model_config = Body.example(text="Good morning, everybody.")
 
     text: Annotated[str, Field(min_length=1, max_length=5000, pattern=LINES)]
 

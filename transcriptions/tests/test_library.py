@@ -76,6 +76,9 @@ def test_a_last_page_that_is_full_has_no_successor(alice: User, api: Client) -> 
         ("limit=x", "invalid_field"),
         ("state=lost", "invalid_field"),
         ("created_after=yesterday", "invalid_field"),
+        ("created_after=0.5", "invalid_field"),
+        ("created_after=2026-05-04T12:00:00", "invalid_field"),  # where?
+        ("created_after=0001-01-01T00:00:00%2B10:00", "invalid_field"),
         ("q=%00", "invalid_field"),
         ("language=%00", "invalid_field"),
         ("cursor=abc", "invalid_cursor"),
@@ -101,6 +104,7 @@ def test_filters_hold_together(alice: User, api: Client) -> None:
     assert set(titles(api, "?state=completed&state=failed")) == {"English", "German", "Failed"}
     assert set(titles(api, "?language=DE")) == {"German", "Asked for German"}
     assert titles(api, "?created_before=2026-05-04T00:00:00Z") == ["Failed"]
+    assert titles(api, "?created_before=0693-03-06T23:34:17%2B19:15") == []  # an odd offset
     after = "created_after=2026-05-04T12:00:00Z&created_before=2026-05-04T12:00:01Z"
     assert set(titles(api, f"?{after}")) == {"English", "German"}
 
@@ -167,6 +171,9 @@ def test_a_corrected_segment_is_exported_and_found(api: Client, finished: Transc
     assert b"\nSecond sentence.\n" in api.get(f"{url}/export?format=srt").content
     assert titles(api, "?q=second") == ["Ten seconds"]
     assert change(api, f"{url}/segments/9", text="Nothing").status_code == 404
+    for body in ('"Text"', "[]", '{"text": "a", "start": 1}', "{"):
+        bad = api.patch(f"{url}/segments/1", body, content_type="application/json")
+        assert bad.status_code in (400, 422), body
     for text in ("", " \n", "a\x00b"):
         assert change(api, f"{url}/segments/1", text=text).status_code == 422
 
