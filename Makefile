@@ -36,8 +36,8 @@ LOCK := $(VENV)/bin/pip-compile --quiet --upgrade --strip-extras --no-header --n
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 lock: $(VENV)/test
 	$(PIP) pip-tools
-	$(LOCK) -o requirements/base.txt pyproject.toml
-	$(LOCK) --extra test -c requirements/base.txt -o requirements/test.txt pyproject.toml
+	$(LOCK) --extra server -o requirements/base.txt pyproject.toml
+	$(LOCK) --extra server --extra test -c requirements/base.txt -o requirements/test.txt pyproject.toml
 	sed -i.bak 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/test.txt && rm requirements/test.txt.bak
 
 $(VENV)/base: requirements/base.txt
@@ -50,6 +50,7 @@ $(VENV)/base: requirements/base.txt
 	[ -x $(PY) ] || { echo "Installing Transcodio into $(VENV) (a minute or two, the first time only) ..."; \
 		$$python -m venv $(VENV); }
 	@$(PIP) -r requirements/base.txt
+	@$(PIP) --no-deps -e .
 	@touch $@
 
 $(VENV)/test: $(VENV)/base requirements/test.txt

@@ -1,0 +1,1 @@
+"""`transcodio`: the service from the command line. Needs httpx and rich, and nothing else."""

@@ -1,0 +1,3 @@
+from transcodio_site.cli.main import main
+
+main()

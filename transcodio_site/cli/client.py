@@ -1,0 +1,182 @@
+"""The REST API as the command line uses it: uploads that may be repeated, events that resume."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import httpx
+
+PIECE = 256 * 1024
+PATIENCE = 30.0  # seconds without a sign of life; the server gives one every 15
+UPLOADED = 300.0  # seconds that the server may need to put a large file away
+ATTEMPTS = 5
+LONGEST_WAIT = 60.0
+
+Answer = dict[str, Any]
+Sent = Callable[[int], None]  # is told how many bytes have gone out
+
+
+class ApiError(Exception):
+    """The server said no; `str()` is its own sentence."""
+
+    exit_status = 1
+
+
+class NotAllowed(ApiError):
+    """The token is missing, wrong, or not good for this."""
+
+    exit_status = 3
+
+
+class Unreachable(ApiError):
+    """There is no server, or it does not answer."""
+
+    exit_status = 4
+
+
+class Client:
+    """One server, one token. Safe to be used by several threads."""
+
+    def __init__(self, server: str, token: str) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._server = server
+        self._http = httpx.Client(base_url=server, headers=headers, timeout=PATIENCE)
+
+    def upload(self, path: Path, language: str, sent: Sent) -> Answer:
+        """Sends the file and returns the new recording. Raises ApiError, OSError."""
+        key = str(uuid.uuid4())  # however often it has to be sent, there will be one recording
+
+        def once() -> Answer:
+            with path.open("rb") as file:
+                return self._ask(
+                    "POST",
+                    "/api/transcriptions",
+                    params={"language": language, "title": path.stem},
+                    headers={
+                        "Content-Type": _media_type(path),
+                        "Content-Length": str(path.stat().st_size),
+                        "Idempotency-Key": key,
+                    },
+                    content=_pieces(file, sent),
+                    timeout=httpx.Timeout(PATIENCE, read=UPLOADED),
+                )
+
+        return _patiently(once)
+
+    def events(self, id: str) -> Iterator[Answer]:
+        """All events until `complete` or `error`, over as many connections as it takes."""
+        seen, failures = -1, 0
+        while True:
+            try:
+                for event in self._stream(id, seen):
+                    failures = 0
+                    seen = max(seen, event["id"])
+                    yield event
+                    if event["type"] in ("complete", "error"):
+                        return
+            except Unreachable:
+                pass
+            failures += 1
+            if failures == ATTEMPTS:
+                raise Unreachable(f"The connection to {self._server} was lost, again and again.")
+            time.sleep(min(2.0**failures, LONGEST_WAIT))
+
+    def library(self, limit: int, **filters: str) -> Iterator[Answer]:
+        """Recordings, newest first, at most `limit`. Raises ApiError."""
+        cursor: str | None = ""
+        while cursor is not None and limit > 0:
+            wanted = {name: value for name, value in filters.items() if value}
+            page = {"limit": str(min(limit, 100)), "cursor": cursor}
+            answer = self._ask("GET", "/api/transcriptions", params=wanted | page)
+            yield from answer["items"]
+            limit -= len(answer["items"])
+            cursor = answer["next_cursor"]
+
+    def export(self, id: str, form: str) -> bytes:
+        """The transcript as a file. Raises ApiError."""
+        path = f"/api/transcriptions/{id}/export"
+        return self._send("GET", path, params={"format": form}).content
+
+    def _ask(self, method: str, path: str, **options: Any) -> Answer:
+        answer: Answer = self._send(method, path, **options).json()
+        return answer
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from None
+        self._check(response)
+        return response
+
+    def _stream(self, id: str, seen: int) -> Iterator[Answer]:
+        headers = {} if seen < 0 else {"Last-Event-ID": str(seen)}
+        try:
+            with self._http.stream(
+                "GET", f"/api/transcriptions/{id}/events", headers=headers
+            ) as response:
+                if response.status_code != 200:
+                    response.read()
+                self._check(response)
+                for line in response.iter_lines():
+                    if line.startswith("data: "):
+                        yield json.loads(line.removeprefix("data: "))
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+
+    def _check(self, response: httpx.Response) -> None:
+        if response.is_success:
+            return
+        if response.status_code in (401, 403):
+            raise NotAllowed(_sentence(response))
+        if response.status_code in (429, 502, 503, 504):
+            raise Busy(_sentence(response), float(response.headers.get("Retry-After", 2)))
+        raise ApiError(_sentence(response))
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        return Unreachable(f"{self._server} does not answer: {error or type(error).__name__}")
+
+
+class Busy(Unreachable):
+    """Not now: there will be room in `wait` seconds."""
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+def _patiently(once: Callable[[], Answer]) -> Answer:
+    """Tries again when nobody answers, or when it is too much at once."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return once()
+        except Busy as error:
+            time.sleep(min(error.wait, LONGEST_WAIT))
+        except Unreachable:
+            time.sleep(attempt)
+    return once()
+
+
+def _pieces(file: BinaryIO, sent: Sent) -> Iterator[bytes]:
+    sent(0)
+    while piece := file.read(PIECE):
+        yield piece
+        sent(file.tell())
+
+
+def _media_type(path: Path) -> str:
+    guess = mimetypes.guess_type(path.name)[0] or ""
+    return guess if guess.startswith(("audio/", "video/")) else "application/octet-stream"
+
+
+def _sentence(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"The server answered {response.status_code} {response.reason_phrase}."
