@@ -7,8 +7,10 @@ from typing import ClassVar
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, Plan, UsageRecord, User
 
 
 class UserCreation(AdminUserCreationForm):  # type: ignore[type-arg]
@@ -28,11 +30,14 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     form = UserChange
     add_form = UserCreation
     ordering = ("email",)
-    list_display = ("email", "is_active", "is_staff", "date_joined", "last_login")
+    list_display = ("email", "plan", "is_active", "is_staff", "date_joined", "last_login")
+    list_select_related = ("plan",)
+    list_filter = ("plan", "is_active", "is_staff")
     search_fields = ("email", "first_name", "last_name")
     fieldsets = (
         (None, {"fields": ("email", "password")}),
         ("Person", {"fields": ("first_name", "last_name")}),
+        ("Plan", {"fields": ("plan",)}),
         ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
@@ -45,6 +50,63 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
             },
         ),
     )
+
+
+@admin.register(Plan)
+class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = (
+        "name",
+        "monthly_minutes",
+        "max_file_mb",
+        "max_minutes",
+        "max_jobs",
+        "price_cents",
+        "is_default",
+    )
+
+
+@admin.register(UsageRecord)
+class UsageRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The ledger, to be read. What was wrong is taken back by another row."""
+
+    list_display = (
+        "created_at",
+        "user_id",
+        "transcription",
+        "outcome",
+        "engine",
+        "gpu_type",
+        "audio_ms",
+        "decode_ms",
+        "cost_micro_usd",
+        "billed",
+        "reason",
+    )
+    list_filter = ("outcome", "billed", "engine", "gpu_type", "created_at")
+    search_fields = ("=transcription", "=user_id")
+    list_select_related = False
+    show_full_result_count = False
+    actions = ("refund",)
+
+    @admin.action(description="Refund: take back what was charged")
+    def refund(self, request: HttpRequest, rows: QuerySet[UsageRecord]) -> None:
+        """Once for each row that was charged."""
+        charged = rows.filter(billed=True, audio_ms__gt=0, corrections=None)
+        for row in charged:
+            row.correct(f"Refunded by {request.user}.")
+        self.message_user(request, f"{len(charged)} charges were taken back.")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Rows are written by the work itself."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """The ledger only grows."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """The ledger only grows."""
+        return False
 
 
 @admin.register(ApiToken)

@@ -22,6 +22,9 @@ class TokenIn(Body):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Field(min_length=1)] = list(Scope)
+    monthly_minutes: Annotated[
+        int | None, Field(ge=1, le=1_000_000, description="Of audio; else as much as you have")
+    ] = None
     expires_in_days: Annotated[int | None, Field(ge=1, le=3650)] = None
 
 
@@ -32,6 +35,7 @@ class TokenOut(Schema):
     name: str
     hint: str = Field(description="The first characters of the secret")
     scopes: list[Scope]
+    monthly_minutes: int | None
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
@@ -57,7 +61,11 @@ def list_tokens(request: HttpRequest) -> Any:
 def create_token(request: HttpRequest, given: TokenIn) -> Any:
     """Make a token. Its secret is in this answer and nowhere else."""
     row, secret = ApiToken.issue(
-        person(request), given.name, [str(s) for s in given.scopes], given.expires_in_days
+        person(request),
+        given.name,
+        [str(s) for s in given.scopes],
+        given.expires_in_days,
+        given.monthly_minutes,
     )
     made = TokenOut.from_orm(row).model_dump()
     return Status(201, TokenMade(**made, token=secret))

@@ -35,8 +35,17 @@ def person(request: HttpRequest) -> User:
     return request.user
 
 
+def token_used(request: HttpRequest) -> ApiToken | None:
+    """The token by which the request came; None if it came with a session."""
+    return getattr(request, "api_token", None)
+
+
 class TokenAuth(HttpBearer):
-    """`Authorization: Bearer tk_...`"""
+    """`Authorization: Bearer tk_...`, with the scope that is given, or that the method needs."""
+
+    def __init__(self, scope: Scope | None = None) -> None:
+        super().__init__()
+        self.scope = scope
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
         """Puts the owner on the request, so that views read `request.user` in both cases.
@@ -48,10 +57,11 @@ class TokenAuth(HttpBearer):
             return None
         limits.count(request, row.user, row)
         row.touch(request.META.get("REMOTE_ADDR") or None)
-        needed = Scope.READ if request.method in READING else Scope.WRITE
+        needed = self.scope or (Scope.READ if request.method in READING else Scope.WRITE)
         if needed not in row.scopes:
             raise ScopeMissing(needed)
         request.user = row.user
+        request.api_token = row  # type: ignore[attr-defined]
         return row.user
 
 

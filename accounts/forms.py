@@ -26,6 +26,14 @@ class TokenForm(forms.Form):
     )
     expiry = forms.ChoiceField(choices=list(EXPIRY.items()), required=False, label="Expires")
 
+    monthly_minutes = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=1_000_000,
+        label="Minutes of audio a month",
+        help_text="At the most; leave it empty, and it may use all that you have.",
+    )
+
     def clean_expiry(self) -> int | None:
         """Days, or None for never."""
         value: Any = self.cleaned_data["expiry"]

@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 TOKEN_PREFIX = "tk_"  # noqa: S105 - so that secret scanners and people recognise one
@@ -39,11 +40,43 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=(username or "").lower())
 
 
+class Plan(models.Model):
+    """What an account may use, and what that costs. An empty limit is none of the plan's own:
+    those of the installation (MAX_FILE_SIZE_MB, MAX_DURATION_SECONDS) hold in any case."""
+
+    name = models.CharField(max_length=60, unique=True)
+    monthly_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Minutes of audio in a calendar month (UTC)"
+    )
+    max_file_mb = models.PositiveIntegerField("largest file (MB)", null=True, blank=True)
+    max_minutes = models.PositiveIntegerField("longest recording (minutes)", null=True, blank=True)
+    max_jobs = models.PositiveIntegerField("jobs at once", null=True, blank=True)
+    price_cents = models.PositiveIntegerField("price a month (US cents)", default=0)
+    is_default = models.BooleanField(
+        default=False, help_text="For all accounts that have no plan of their own"
+    )
+
+    class Meta:
+        ordering: ClassVar = ["price_cents", "name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="one_default_plan"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class User(AbstractUser):
     """A person, known by e-mail address alone."""
 
     username = None  # type: ignore[assignment]
     email = models.EmailField("e-mail address", unique=True)
+    # Empty: the default plan.
+    plan = models.ForeignKey(
+        Plan, null=True, blank=True, on_delete=models.SET_NULL, related_name="users"
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -52,6 +85,11 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def terms(self) -> Plan:
+        """The plan that holds for this account; one without limits if the operator has none."""
+        return self.plan or Plan.objects.filter(is_default=True).first() or Plan(name="Unlimited")
 
 
 class Scope(models.TextChoices):
@@ -71,6 +109,8 @@ class ApiToken(models.Model):
     hint = models.CharField(max_length=12)
     digest = models.CharField(max_length=64, unique=True)
     scopes = ArrayField(models.CharField(max_length=40, choices=Scope), default=list)
+    # Minutes of audio in a calendar month; empty: as many as its user has.
+    monthly_minutes = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
@@ -89,10 +129,11 @@ class ApiToken(models.Model):
         name: str = "API token",
         scopes: Iterable[str] = tuple(Scope.values),
         days: int | None = None,
+        monthly_minutes: int | None = None,
     ) -> tuple[Self, str]:
         """A new token of `user`: the row, and the secret that can never be read again.
 
-        It ends after `days`, if given.
+        It ends after `days`, and has `monthly_minutes` of audio, if given.
         """
         secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
         row = cls.objects.create(
@@ -102,6 +143,7 @@ class ApiToken(models.Model):
             digest=digest_of(secret),
             scopes=sorted(scopes),
             expires_at=None if days is None else timezone.now() + timedelta(days=days),
+            monthly_minutes=monthly_minutes,
         )
         return row, secret
 
@@ -123,3 +165,9 @@ class ApiToken(models.Model):
 def digest_of(secret: str) -> str:
     """SHA-256 in hex. The secret has 256 random bits, so a slow password hash would add nothing."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+# The ledger is a module of its own; Django looks for models here.
+from accounts.ledger import UsageDay, UsageRecord  # noqa: E402
+
+__all__ = ["ApiToken", "Plan", "Scope", "UsageDay", "UsageRecord", "User", "digest_of"]

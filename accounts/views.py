@@ -9,11 +9,12 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.authentication import person
 from accounts.forms import TokenForm
 from accounts.models import ApiToken
+from accounts.usage import month_of
 
 
 @login_required
@@ -25,7 +26,9 @@ def tokens(request: HttpRequest) -> HttpResponse:
     made: dict[str, Any] = {}
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        row, secret = ApiToken.issue(person(request), data["name"], data["scopes"], data["expiry"])
+        row, secret = ApiToken.issue(
+            person(request), data["name"], data["scopes"], data["expiry"], data["monthly_minutes"]
+        )
         form, made = TokenForm(), {"row": row, "secret": secret}
     rows = person(request).api_tokens.all()
     status = 400 if form.errors else 200
@@ -43,3 +46,10 @@ def revoke_token(request: HttpRequest, id: int) -> HttpResponse:
     row.delete()
     messages.success(request, f"The token “{row.name}” does not work any more.")
     return redirect("accounts:tokens")
+
+
+@login_required
+@require_GET
+def usage(request: HttpRequest) -> HttpResponse:
+    """This month: what was used, what is left, and when it renews."""
+    return render(request, "accounts/usage.html", {"usage": month_of(person(request))})

@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from accounts.api import router as tokens
 from accounts.authentication import ScopeMissing, api_auth
 from accounts.limits import TooMany
+from accounts.usage import router as usage
 from transcodio_site import __version__
 from transcriptions.api import ApiError
 from transcriptions.api import router as transcriptions
@@ -28,6 +29,7 @@ api = NinjaAPI(
 )
 api.add_router("", transcriptions)
 api.add_router("", tokens)
+api.add_router("", usage)
 
 
 def _error(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:

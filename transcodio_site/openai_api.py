@@ -15,6 +15,8 @@ from transcriptions.api import ApiError
 from transcriptions.openai import error_body, router
 from transcriptions.uploads import UploadRefused
 
+LONGEST_WAIT = 60  # seconds that a client may reasonably sleep before it tries again
+
 openai_api = NinjaAPI(
     title="Transcodio, as OpenAI's audio API",
     version=__version__,
@@ -52,6 +54,8 @@ def _scope_missing(request: HttpRequest, error: Any) -> HttpResponse:
 def _too_many(request: HttpRequest, error: Any) -> HttpResponse:
     response = _error(request, 429, error.code, str(error))
     response["Retry-After"] = str(error.wait)
+    if error.wait > LONGEST_WAIT:
+        response["x-should-retry"] = "false"
     return response
 
 

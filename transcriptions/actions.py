@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from transcriptions import events, tasks
+from transcriptions import events, quotas, tasks
 from transcriptions.models import State, Transcription
 from transcriptions.schemas import ending
 
@@ -16,8 +16,11 @@ def cancel(row: Transcription) -> None:
 
 
 def retry(row: Transcription) -> None:
-    """Goes on where it failed or was cancelled. Raises WrongState."""
+    """Goes on where it failed or was cancelled. Raises WrongState, TooMany, AudioError."""
     with transaction.atomic():
         row.requeued()
+        quotas.admit(row)
+        if row.state == State.PREPARED:
+            quotas.reserve(row, row.duration or 0.0)
         task = tasks.transcribe if row.state == State.PREPARED else tasks.preprocess
         transaction.on_commit(lambda: tasks.ring(task, row.id))

@@ -17,6 +17,7 @@ from ninja import File, Form, Header, Query, Router, Status, UploadedFile
 from accounts.authentication import person
 from accounts.schemas import ErrorOut
 from transcriptions import access, actions, cursors, events, openapi
+from transcriptions.audio import AudioError
 from transcriptions.exporters import EXPORTERS, Transcript
 from transcriptions.intake import receive
 from transcriptions.models import Segment, State, Transcription, WrongState
@@ -206,7 +207,8 @@ def cancel(request: HttpRequest, id: uuid.UUID) -> TranscriptionOut:
 
 @router.post(
     "/transcriptions/{uuid:id}/retry",
-    response={202: TranscriptionOut, **CONFLICT},
+    response={202: TranscriptionOut, 422: ErrorOut, **CONFLICT},
+    openapi_extra=openapi.RETRIED,
 )
 def retry(request: HttpRequest, id: uuid.UUID) -> Status[TranscriptionOut]:
     """Try again what has failed or was cancelled. Segments that are there stay as they are."""
@@ -215,6 +217,8 @@ def retry(request: HttpRequest, id: uuid.UUID) -> Status[TranscriptionOut]:
         actions.retry(row)
     except WrongState as error:
         raise ApiError(409, "not_failed", str(error)) from None
+    except AudioError as error:  # more than is left by now
+        raise ApiError(422, error.code, str(error)) from None
     return Status(202, TranscriptionOut.of(row))
 
 

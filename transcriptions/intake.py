@@ -11,7 +11,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.authentication import person
+from accounts.authentication import person, token_used
 from accounts.models import User
 from transcriptions.models import KEY_LIFE, IdempotencyKey, Transcription
 from transcriptions.schemas import AboutUpload
@@ -25,16 +25,17 @@ def receive(
     request: HttpRequest, file: UploadedFile[Any] | None, about: AboutUpload, key: str
 ) -> Transcription:
     """The recording that this request brings, or that it has brought before under the same
-    idempotency key. Raises UploadRefused; then nothing is left behind.
+    idempotency key. Raises UploadRefused, TooMany; then nothing is left behind.
     """
     owner, upload = person(request), file or _raw_body(request)
+
+    def make() -> Transcription:
+        return accept(owner, upload, about.language, about.title, token_used(request))
+
     if not key:
-        return accept(owner, upload, about.language, about.title)
-    check(upload)
-    fingerprint = _fingerprint(request, upload)
-    return _once(
-        owner, key, fingerprint, lambda: accept(owner, upload, about.language, about.title)
-    )
+        return make()
+    check(upload, owner)
+    return _once(owner, key, _fingerprint(request, upload), make)
 
 
 def _once(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from django.utils import timezone
 
 from gpu.types import Audio, Complete, Metadata, Span
 from gpu.types import Segment as SpokenSegment
-from transcriptions import search
+from transcriptions import metering, search
 from transcriptions.corrections import retimed
 
 KEY_LIFE = timedelta(hours=24)  # how long an idempotency key counts
@@ -98,6 +99,10 @@ class Transcription(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="transcriptions"
+    )
+    # By which it was sent; empty: by the pages, or the token is gone.
+    token = models.ForeignKey(
+        "accounts.ApiToken", null=True, on_delete=models.SET_NULL, related_name="transcriptions"
     )
     title = models.CharField(max_length=255)
     state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
@@ -235,6 +240,7 @@ class Transcription(models.Model):
                 speech_seconds=F("speech_seconds") + meter.audio_seconds,
             )
             self.index()
+            metering.completed(self, meter)
             ended.send(type(self), row=self)
 
     def failed(self, code: str, message: str) -> None:
@@ -246,20 +252,23 @@ class Transcription(models.Model):
                 error_code=code,
                 error_message=message,
             )
+            metering.failed(self)
             ended.send(type(self), row=self)
 
     def cancelled(self) -> None:
         """Its owner does not want it any more; whoever works on it loses the lease. Raises
         WrongState."""
-        self._turn(
-            Q(state__in=FINISHED),
-            "It has ended already: there is nothing to cancel.",
-            state=State.CANCELLED,
-            completed_at=timezone.now(),
-            error_code="cancelled",
-            error_message="The transcription was cancelled.",
-            lease=None,
-        )
+        with transaction.atomic():
+            self._turn(
+                Q(state__in=FINISHED),
+                "It has ended already: there is nothing to cancel.",
+                state=State.CANCELLED,
+                completed_at=timezone.now(),
+                error_code="cancelled",
+                error_message="The transcription was cancelled.",
+                lease=None,
+            )
+            metering.cancelled(self)
 
     def requeued(self) -> None:
         """Once more, after a failure or a cancellation. What is done already is not done again.
@@ -319,8 +328,11 @@ class Transcription(models.Model):
 
     def remove(self) -> None:
         """Deletes the row, then its files. Whoever works on it notices at its next step."""
-        files = [(f.storage, f.name) for f in (self.source, self.audio) if f.name]
-        self.delete()
+        with transaction.atomic():
+            with suppress(WrongState):  # so that what was read of it by now is charged
+                self.cancelled()
+            files = [(f.storage, f.name) for f in (self.source, self.audio) if f.name]
+            self.delete()
         for storage, name in files:
             storage.delete(name)
 

@@ -91,6 +91,7 @@ CREATES_RECORDING = _creates(
 )
 LIST = {"responses": _json(200, {"items": [_RECORDING], "next_cursor": None})}
 RECORDING = {"responses": _json(200, _RECORDING)}
+RETRIED = {"responses": _json(202, _RECORDING | {"state": "prepared", "completed_at": None})}
 TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
 SEGMENT = {"responses": _json(200, _SEGMENT)}
 FOLLOW = {"responses": EVENTS | {204: {"description": "It has ended, and you have seen it all."}}}

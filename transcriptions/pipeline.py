@@ -16,10 +16,11 @@ from pathlib import Path
 from django.conf import settings
 from django.core.files.base import File
 from django.db import Error as DatabaseError
+from django.db import transaction
 
 from gpu.engine import get_engine
 from gpu.types import Cancelled, Complete, EngineError, EngineEvent, Metadata, Partial, Segment
-from transcriptions import audio, events, speech
+from transcriptions import audio, events, quotas, speech
 from transcriptions.claims import Claim, kept
 from transcriptions.early import EarlyWords
 from transcriptions.models import MAX_ATTEMPTS, LeaseLost, State, Transcription
@@ -45,7 +46,8 @@ def _prepare(claim: Claim, folder: Path) -> None:
         ready = audio.prepare(source, folder)
     spans = speech.find_speech(ready.path, ready.duration, claim.check)
     peaks = speech.find_peaks(ready.path, ready.duration)
-    with _stored(row, ready.path) as name:
+    with _stored(row, ready.path) as name, transaction.atomic():
+        quotas.reserve(row, ready.duration)
         row.prepared(
             audio=name,
             format=ready.format,

@@ -12,9 +12,9 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
-from accounts.models import User
+from accounts.models import ApiToken, User
 from gpu.languages import LANGUAGES
-from transcriptions import tasks
+from transcriptions import quotas, tasks
 from transcriptions.models import Transcription, source_path
 
 FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"
@@ -34,23 +34,29 @@ class UploadRefused(Exception):
         self.status, self.code = status, code
 
 
-def too_large() -> UploadRefused:
-    """The refusal of a file over MAX_FILE_SIZE_MB."""
+def too_large(megabytes: int | None = None) -> UploadRefused:
+    """The refusal of a file over that, or over MAX_FILE_SIZE_MB."""
     return UploadRefused(
         413,
         "file_too_large",
-        f"The file is larger than {settings.MAX_FILE_SIZE_MB} MB. "
+        f"The file is larger than {megabytes or settings.MAX_FILE_SIZE_MB} MB. "
         "Compress it (MP3 or Opus at 64 kbit/s is plenty for speech) or split it.",
     )
 
 
 def accept(
-    owner: User, upload: UploadedFile[Any], language: str = "", title: str = ""
+    owner: User,
+    upload: UploadedFile[Any],
+    language: str = "",
+    title: str = "",
+    token: ApiToken | None = None,
 ) -> Transcription:
-    """Stores the recording and queues it. Raises UploadRefused; then nothing is left behind."""
-    check(upload)
+    """Stores the recording and queues it. Raises UploadRefused, or TooMany when the account's or
+    the token's quota is reached; then nothing is left behind."""
+    check(upload, owner)
     row = Transcription(
         owner=owner,
+        token=token,
         title=clean_title(title) or title_of(upload.name or ""),
         source=upload,  # Django moves the temporary file to its place: no second copy
         source_bytes=upload.size or 0,
@@ -60,6 +66,7 @@ def accept(
         with transaction.atomic():
             row.save(force_insert=True)
             row.index()
+            quotas.admit(row)  # after the file was put away: it holds the account
             transaction.on_commit(lambda: tasks.ring(tasks.preprocess, row.id))
     except BaseException:
         # The row names the file once storage has it; an upload that never got there names itself.
@@ -69,12 +76,13 @@ def accept(
     return row
 
 
-def check(upload: UploadedFile[Any]) -> None:
+def check(upload: UploadedFile[Any], owner: User) -> None:
     """Size, then format. Raises UploadRefused."""
     if not upload.size:
         raise UploadRefused(400, "empty_file", "The file is empty. Choose a recording with sound.")
-    if upload.size > settings.MAX_FILE_SIZE_MB * 1024 * 1024:
-        raise too_large()
+    megabytes = quotas.largest_file(owner.terms, settings.MAX_FILE_SIZE_MB)
+    if upload.size > megabytes * 1024 * 1024:
+        raise too_large(megabytes)
     upload.seek(0)
     head = upload.read(HEAD)
     upload.seek(0)

@@ -14,8 +14,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.limits import TooMany
 from gpu.languages import LANGUAGES
 from transcriptions import access, actions, search
+from transcriptions.audio import AudioError
 from transcriptions.exporters import EXPORTERS
 from transcriptions.models import WrongState
 from transcriptions.uploads import FORMATS
@@ -71,8 +73,12 @@ def cancel(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
 @require_POST
 def retry(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """Goes on with what has failed or was cancelled."""
-    with suppress(WrongState):
+    try:
         actions.retry(access.transcription_for(request.user, id))
+    except (TooMany, AudioError) as error:
+        messages.error(request, str(error))
+    except WrongState:
+        pass  # somebody was quicker: it is under way already
     return redirect("transcriptions:detail", id)
 
 

@@ -135,8 +135,9 @@ class Client:
             return
         if response.status_code in (401, 403):
             raise NotAllowed(_sentence(response))
-        if response.status_code in (429, 502, 503, 504):
-            raise Busy(_sentence(response), float(response.headers.get("Retry-After", 2)))
+        wait = float(response.headers.get("Retry-After", 2))
+        if response.status_code in (429, 502, 503, 504) and wait <= LONGEST_WAIT:
+            raise Busy(_sentence(response), wait)
         raise ApiError(_sentence(response))
 
     def _unreachable(self, error: Exception) -> Unreachable:
@@ -157,7 +158,7 @@ def _patiently(once: Callable[[], Answer]) -> Answer:
         try:
             return once()
         except Busy as error:
-            time.sleep(min(error.wait, LONGEST_WAIT))
+            time.sleep(error.wait)
         except Unreachable:
             time.sleep(attempt)
     return once()

@@ -94,7 +94,7 @@ def test_a_row_that_waits_is_not_rung_for_at_every_sweep(
 
 
 def test_an_upload_is_taken_even_when_the_queue_is_away() -> None:
-    away = Celery(broker="redis+socket:///nonexistent/valkey.sock")
+    away = Celery(broker="redis+socket:///nonexistent/valkey.sock", set_as_current=False)
 
     @away.task
     def bell(id: str) -> None:

@@ -1,0 +1,68 @@
+"""What an attempt is worth, as a row of the ledger. Called in the transaction that ends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import Sum
+
+from accounts.ledger import Outcome, UsageRecord
+from gpu import pricing
+from gpu.types import Complete
+
+if TYPE_CHECKING:
+    from transcriptions.models import Transcription
+
+
+def completed(row: Transcription, meter: Complete) -> None:
+    """All of the recording is charged, but for what was charged of it before; and nothing if
+    there is not a word in it."""
+    empty = not row.segments.exists()
+    price = pricing.usd_per_second(meter.gpu) if meter.gpu else 0.0
+    reason = "No speech in it: not charged." if empty else "The transcript is complete."
+    record = _record(row, Outcome.COMPLETED, reason)
+    record.gpu_type = meter.gpu
+    record.audio_ms = 0 if empty else max(0, _ms(row.duration or 0.0) - _charged(row))
+    record.billed = not empty
+    record.decode_ms = _ms(meter.decode_seconds)
+    record.queue_ms = _ms(meter.queue_seconds)
+    record.load_ms = _ms(meter.load_seconds)
+    record.nano_usd_per_second = round((price or 0.0) * 1e9)
+    record.write()
+
+
+def failed(row: Transcription) -> None:
+    """A failure is never charged."""
+    _record(row, Outcome.FAILED, f"It failed ({row.error_code}): not charged.").write()
+
+
+def cancelled(row: Transcription) -> None:
+    """Charged as far as there are words to be read: nothing, if it had not begun."""
+    last = row.segments.last()
+    heard = max(0, (_ms(last.end) if last else 0) - _charged(row))
+    reason = "Cancelled: charged as far as it came." if heard else "Cancelled: not charged."
+    record = _record(row, Outcome.CANCELLED, reason)
+    record.audio_ms, record.billed = heard, heard > 0
+    record.write()
+
+
+def _record(row: Transcription, outcome: Outcome, reason: str) -> UsageRecord:
+    return UsageRecord(
+        user_id=row.owner_id,
+        token_id=row.token_id,
+        transcription=row.id,
+        outcome=outcome,
+        engine=row.engine,
+        model=row.model,
+        reason=reason,
+    )
+
+
+def _charged(row: Transcription) -> int:
+    """What attempts before this one were charged for."""
+    rows = UsageRecord.objects.filter(transcription=row.id, billed=True)
+    return int(rows.aggregate(sum=Sum("audio_ms"))["sum"] or 0)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,133 @@
+"""Whether an account may have one more, asked before anything is spent on it.
+
+Who asks holds the account's row, so two uploads at the limit come one after the other: what is on
+its way counts as used already, and what fails gives it back.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+
+from django.db.models import Sum
+from django.utils import timezone
+
+from accounts import ledger
+from accounts.limits import TooMany
+from accounts.models import ApiToken, Plan, User
+from transcriptions.audio import AudioError, TooLong
+from transcriptions.models import FINISHED, State, Transcription
+
+MEGABYTE = 1024 * 1024
+UNDER_WAY = (State.PREPARED, State.TRANSCRIBING)  # their length is known, and reserved
+
+
+class QuotaExceeded(TooMany):
+    """The month's minutes are used up."""
+
+    code = "quota_exceeded"
+
+
+class NotEnoughLeft(AudioError):
+    """This recording is longer than what is left of the month's minutes."""
+
+    code = "quota_exceeded"
+
+
+class TooManyJobs(TooMany):
+    """As many recordings as the plan allows are being worked on."""
+
+    code = "too_many_jobs"
+
+
+def largest_file(plan: Plan, installation_mb: int) -> int:
+    """In MB: the plan's own limit, or that of the installation."""
+    return min(installation_mb, plan.max_file_mb or installation_mb)
+
+
+def admit(row: Transcription) -> None:
+    """Whether this new recording may stay. Call it in the transaction that adds the row: it holds
+    the account until that ends.
+
+    Raises QuotaExceeded, TooManyJobs.
+    """
+    plan = _hold(row.owner).terms
+    if plan.max_jobs is not None:
+        under_way = Transcription.objects.filter(owner=row.owner).exclude(state__in=FINISHED)
+        if under_way.exclude(id=row.id).count() >= plan.max_jobs:
+            raise TooManyJobs(
+                f"Your plan ({plan.name}) works on {plan.max_jobs} at once, and there are as many "
+                "already. Send this one when one of them is done.",
+                wait=30,
+            )
+    for minutes, left, whose in _budgets(row):
+        if left <= 0:
+            raise QuotaExceeded(
+                f"The {_minutes(minutes)} that {whose} has this month are used up. "
+                f"They renew on {_renewal():%-d %B}.",
+                wait=_seconds_to_renewal(),
+            )
+
+
+def reserve(row: Transcription, duration: float) -> None:
+    """Whether there is room for these seconds. Call it in the transaction that makes the row
+    `prepared`: from then on its length counts.
+
+    Raises TooLong, NotEnoughLeft.
+    """
+    plan = _hold(row.owner).terms
+    if plan.max_minutes is not None and duration > plan.max_minutes * 60:
+        raise TooLong(
+            f"The recording is {spoken(duration)} long, and your plan ({plan.name}) takes "
+            f"{_minutes(plan.max_minutes)}. Split it and send the parts."
+        )
+    for minutes, left, whose in _budgets(row):
+        if duration * 1000 > left:
+            raise NotEnoughLeft(
+                f"The recording is {spoken(duration)} long, and {spoken(max(0, left) / 1000)} of "
+                f"the {_minutes(minutes)} that {whose} has this month are left. "
+                f"They renew on {_renewal():%-d %B}."
+            )
+
+
+def spoken(seconds: float) -> str:
+    """m:ss or h:mm:ss, cut off."""
+    whole = int(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def _minutes(count: int) -> str:
+    return "1 minute" if count == 1 else f"{count} minutes"
+
+
+def _hold(owner: User) -> User:
+    """The account, held until the transaction ends. Others may still refer to it meanwhile."""
+    held = User.objects.select_for_update(of=("self",), no_key=True)
+    return held.select_related("plan").get(pk=owner.pk)
+
+
+def _budgets(row: Transcription) -> list[tuple[int, int, str]]:
+    """Minutes a month, milliseconds that are left of them for this row, and whose they are."""
+    found = []
+    if (minutes := row.owner.terms.monthly_minutes) is not None:
+        found.append((minutes, _left(row, minutes), "your plan"))
+    if row.token and (minutes := row.token.monthly_minutes) is not None:
+        found.append((minutes, _left(row, minutes, row.token), "this token"))
+    return found
+
+
+def _left(row: Transcription, minutes: int, token: ApiToken | None = None) -> int:
+    others = Transcription.objects.filter(owner=row.owner, state__in=UNDER_WAY).exclude(id=row.id)
+    if token:
+        others = others.filter(token=token)
+    used = ledger.billed_ms(row.owner_id, timezone.now(), token.pk if token else None)
+    reserved = others.aggregate(sum=Sum("duration"))["sum"] or 0.0
+    return minutes * 60_000 - used - round(reserved * 1000)
+
+
+def _renewal() -> datetime:
+    return datetime.combine(ledger.month_of(timezone.now())[1], time(), UTC)
+
+
+def _seconds_to_renewal() -> int:
+    return int((_renewal() - timezone.now()).total_seconds()) + 1

@@ -1,0 +1,277 @@
+"""What a plan allows, asked before anything is spent, by as many at once as there are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test import Client
+from django.utils import timezone
+
+from accounts import ledger
+from accounts.ledger import Outcome, UsageRecord
+from accounts.models import ApiToken, Plan, User
+from gpu.types import Complete
+from transcodio_site.testing import Media
+from transcriptions import actions, pipeline
+from transcriptions.models import State, Transcription
+from transcriptions.tests.conftest import (
+    Headers,
+    ScriptedEngine,
+    Upload,
+    send,
+    spoken,
+    stored_files,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MP3 = b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(100)
+URL = "/api/transcriptions"
+
+
+def give(user: User, **terms: Any) -> None:
+    user.plan = Plan.objects.create(name="Small", **terms)
+    user.save()
+
+
+def use(user: User, minutes: float, token: ApiToken | None = None) -> None:
+    UsageRecord(
+        user=user,
+        token=token,
+        transcription="00000000-0000-4000-8000-000000000000",
+        outcome=Outcome.COMPLETED,
+        audio_ms=round(minutes * 60_000),
+        billed=True,
+        reason="A test.",
+    ).write()
+
+
+def together(*work: Callable[[], Any]) -> list[Any]:
+    """Runs all at the same moment; returns what they returned."""
+    barrier, results = threading.Barrier(len(work)), list[Any]()
+
+    def run(one: Callable[[], Any]) -> None:
+        barrier.wait()
+        try:
+            results.append(one())
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(one,)) for one in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+# --- When it is sent ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [URL, "/api/transcribe", "/v1/audio/transcriptions"])
+def test_without_minutes_nothing_is_taken(
+    alice: User, api: Client, settings: Any, path: str
+) -> None:
+    give(alice, monthly_minutes=10)
+    use(alice, 10)
+    answer = send(api, path, MP3, "a.mp3", model="whisper-1")
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) > 0
+    body = answer.json() if path.startswith("/api") else answer.json()["error"]
+    assert body["code"] == "quota_exceeded"
+    sentence = body.get("detail") or body["message"]
+    assert sentence.startswith("The 10 minutes that your plan has this month are used up.")
+    first = ledger.month_of(timezone.now())[1]
+    assert f"They renew on 1 {first:%B}." in sentence
+    assert not Transcription.objects.exists()
+    assert stored_files(settings) == []
+
+
+def test_a_token_may_have_less_than_its_user(alice: User, folders: None) -> None:
+    token, secret = ApiToken.issue(alice, monthly_minutes=5)
+    use(alice, 5, token)
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+    answer = send(client, URL, MP3, "a.mp3")
+    assert answer.status_code == 429
+    assert "The 5 minutes that this token has" in answer.json()["detail"]
+    other = Client(headers={"Authorization": f"Bearer {ApiToken.issue(alice)[1]}"})
+    assert send(other, URL, MP3, "a.mp3").status_code == 202
+
+
+def test_a_plan_has_its_own_largest_file(alice: User, api: Client, settings: Any) -> None:
+    give(alice, max_file_mb=1)
+    answer = send(api, URL, MP3 * 12_000, "a.mp3")
+    assert (answer.status_code, answer.json()["code"]) == (413, "file_too_large")
+    assert "larger than 1 MB" in answer.json()["detail"]
+    assert stored_files(settings) == []
+
+
+def test_two_at_once_take_the_last_place_once(
+    alice: User, token_of: Headers, folders: None, settings: Any
+) -> None:
+    give(alice, max_jobs=3)
+    headers = token_of(alice)
+    for _ in range(2):
+        assert send(Client(headers=headers), URL, MP3, "a.mp3").status_code == 202
+    answers = together(
+        *[lambda: send(Client(headers=headers), URL, MP3, "a.mp3") for _ in range(4)]
+    )
+    assert sorted(answer.status_code for answer in answers) == [202, 429, 429, 429]
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.json()["code"] == "too_many_jobs"
+    assert "(Small) works on 3 at once" in refused.json()["detail"]
+    assert Transcription.objects.count() == len(stored_files(settings)) == 3
+
+
+def test_a_place_is_free_again_when_one_is_done(
+    alice: User, api: Client, prepared: Transcription
+) -> None:
+    give(alice, max_jobs=1)
+    assert send(api, URL, MP3, "a.mp3").status_code == 429
+    actions.cancel(prepared)
+    assert send(api, URL, MP3, "a.mp3").status_code == 202
+
+
+# --- When its length is known -------------------------------------------------------------------
+
+
+def test_what_is_longer_than_what_is_left_never_reaches_the_engine(
+    alice: User, upload: Upload, media: Media, engine: ScriptedEngine, settings: Any
+) -> None:
+    give(alice, monthly_minutes=10)
+    use(alice, 9.95)
+    row = upload(media.speech("speech.mp3", 6))
+    assert not pipeline.preprocess(row.id)
+    row.refresh_from_db()
+    assert (row.state, row.error_code) == (State.FAILED, "quota_exceeded")
+    assert "0:06 long, and 0:03 of the 10 minutes that your plan has" in row.error_message
+    assert engine.asked == []
+    assert [path.suffix for path in stored_files(settings)] == [".source"]
+
+
+def test_what_is_longer_than_the_plan_takes_is_refused(
+    alice: User, upload: Upload, media: Media
+) -> None:
+    give(alice, max_minutes=1)
+    row = upload(media.silence("long.wav", 61))
+    assert not pipeline.preprocess(row.id)
+    row.refresh_from_db()
+    assert (row.state, row.error_code) == (State.FAILED, "too_long")
+    assert "1:01 long, and your plan (Small) takes 1 minute." in row.error_message
+
+
+def test_two_recordings_do_not_share_the_last_minutes(
+    alice: User, upload: Upload, media: Media
+) -> None:
+    give(alice, monthly_minutes=10)
+    use(alice, 9.85)  # 9 seconds are left: enough for one of them
+    rows = [upload(media.speech("speech.mp3", 6)) for _ in range(2)]
+    done = together(*[lambda id=row.id: pipeline.preprocess(id) for row in rows])
+    assert sorted(done) == [False, True]
+    states = Transcription.objects.order_by("state").values_list("state", flat=True)
+    assert list(states) == [State.FAILED, State.PREPARED]
+
+
+def test_a_retry_asks_again(alice: User, api: Client, prepared: Transcription) -> None:
+    Transcription.objects.update(state=State.FAILED)
+    give(alice, monthly_minutes=10)
+    use(alice, 9.9)
+    answer = api.post(f"{URL}/{prepared.id}/retry")
+    assert (answer.status_code, answer.json()["code"]) == (422, "quota_exceeded")
+    prepared.refresh_from_db()
+    assert prepared.state == State.FAILED
+    use(alice, 0.1)
+    assert api.post(f"{URL}/{prepared.id}/retry").status_code == 429
+
+
+# --- What is charged ----------------------------------------------------------------------------
+
+
+def charged(user: User) -> int:
+    return ledger.billed_ms(user.pk, timezone.now())
+
+
+def test_a_transcript_is_charged_by_its_length_with_all_that_it_took(
+    alice: User, prepared: Transcription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = Transcription.objects.claim(prepared.id, State.TRANSCRIBING)
+    assert row is not None
+    row.add_segment(spoken(1))
+    row.completed(Complete(10.0, 0.5, queue_seconds=0.25, load_seconds=4.0, gpu="L4"))
+    entry = UsageRecord.objects.get()
+    assert (entry.user_id, entry.transcription) == (alice.pk, prepared.id)
+    assert (entry.outcome, entry.billed, entry.audio_ms) == (Outcome.COMPLETED, True, 10_000)
+    assert (entry.decode_ms, entry.queue_ms, entry.load_ms) == (500, 250, 4000)
+    assert entry.gpu_type == "L4"
+    assert entry.cost_micro_usd == round(500 * entry.nano_usd_per_second / 1_000_000) > 100
+    assert charged(alice) == 10_000
+
+
+def test_the_ledger_knows_the_token(
+    alice: User, api: Client, media: Media, engine: ScriptedEngine
+) -> None:
+    send(api, URL, media.speech("speech.mp3", 6).read_bytes(), "a.mp3")
+    row = Transcription.objects.get()
+    assert pipeline.preprocess(row.id)
+    assert pipeline.transcribe(row.id)
+    assert UsageRecord.objects.get().token == ApiToken.objects.get()
+
+
+def test_what_fails_is_not_charged_and_gives_its_minutes_back(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    engine.before[3] = lambda: 1 / 0
+    pipeline.transcribe(prepared.id)
+    entry = UsageRecord.objects.get()
+    assert (entry.outcome, entry.billed) == (Outcome.FAILED, False)
+    assert "internal_error" in entry.reason
+    assert charged(alice) == 0
+
+
+def test_a_retry_that_succeeds_is_charged_once(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    engine.before[3] = lambda: 1 / 0
+    pipeline.transcribe(prepared.id)
+    engine.before[3] = lambda: actions.cancel(prepared)
+    prepared.refresh_from_db()
+    actions.retry(prepared)
+    pipeline.transcribe(prepared.id)
+    assert charged(alice) == 1900  # to the end of the second sentence
+    engine.before.clear()
+    actions.retry(prepared)
+    assert pipeline.transcribe(prepared.id)
+    assert charged(alice) == 10_000
+    outcomes = UsageRecord.objects.order_by("id").values_list("outcome", flat=True)
+    assert list(outcomes) == ["failed", "cancelled", "completed"]
+
+
+def test_what_is_cancelled_before_it_began_costs_nothing(
+    alice: User, prepared: Transcription
+) -> None:
+    actions.cancel(prepared)
+    entry = UsageRecord.objects.get()
+    assert (entry.outcome, entry.billed, entry.audio_ms) == (Outcome.CANCELLED, False, 0)
+
+
+def test_what_was_read_is_charged_although_it_was_deleted(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    engine.before[3] = lambda: Transcription.objects.get().remove()
+    assert not pipeline.transcribe(prepared.id)
+    assert not Transcription.objects.exists()
+    assert charged(alice) == 1900
+    assert UsageRecord.objects.get().transcription == prepared.id
+
+
+def test_a_finished_recording_that_is_deleted_stays_in_the_ledger(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    assert pipeline.transcribe(prepared.id)
+    prepared.remove()
+    assert charged(alice) == 10_000
+    assert UsageRecord.objects.count() == 1
