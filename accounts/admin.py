@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
-from accounts.models import ApiToken, Plan, UsageRecord, User
+from accounts.models import ApiToken, Plan, UsageDay, UsageRecord, User
+from accounts.review import COLUMNS, Review, ReviewForm
 
 
 class UserCreation(AdminUserCreationForm):  # type: ignore[type-arg]
@@ -88,13 +90,25 @@ class UsageRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_full_result_count = False
     actions = ("refund",)
 
-    @admin.action(description="Refund: take back what was charged")
+    @admin.action(description="Refund: take back what was charged", permissions=["refund"])
     def refund(self, request: HttpRequest, rows: QuerySet[UsageRecord]) -> None:
         """Once for each row that was charged."""
         charged = rows.filter(billed=True, audio_ms__gt=0, corrections=None)
         for row in charged:
             row.correct(f"Refunded by {request.user}.")
         self.message_user(request, f"{len(charged)} charges were taken back.")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """All staff."""
+        return bool(request.user.is_active and getattr(request.user, "is_staff", False))
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """All staff."""
+        return self.has_module_permission(request)
+
+    def has_refund_permission(self, request: HttpRequest) -> bool:
+        """Who may change plans may give back what they charged."""
+        return bool(request.user.has_perm("accounts.change_plan"))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Rows are written by the work itself."""
@@ -106,6 +120,50 @@ class UsageRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """The ledger only grows."""
+        return False
+
+
+@admin.register(UsageDay)
+class ReviewAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Usage and cost review: its list is the page itself."""
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """For all staff: to look is their work."""
+        form = ReviewForm(request.GET)
+        review = Review(form)
+        if request.GET.get("format") == "csv":
+            return review.as_csv()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Usage and cost review",
+            "opts": self.opts,
+            "form": form,
+            "review": review,
+            "columns": [name.replace("_", " ").replace("usd", "USD") for name in COLUMNS],
+            "query": request.GET.urlencode(),
+        }
+        return TemplateResponse(request, "admin/review.html", context)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """All staff."""
+        return bool(request.user.is_active and getattr(request.user, "is_staff", False))
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """All staff."""
+        return self.has_module_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Days are sums of the ledger."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Days are sums of the ledger."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Days are sums of the ledger."""
         return False
 
 

@@ -104,6 +104,8 @@ class UsageDay(models.Model):
     cost_micro_usd = models.BigIntegerField(default=0)
 
     class Meta:
+        verbose_name = "usage and cost review"
+        verbose_name_plural = "usage and cost review"
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["user", "day", "token_key", "engine"], name="usage_of_a_day"

@@ -43,8 +43,19 @@ def pytest_configure(config: pytest.Config) -> None:
     from transcodio_site import embedded
 
     _servers.enter_context(embedded.servers(_var))
+    _hurry_postgres(settings.DATABASE_URL)
     # Slow hashes are for attackers; tests make hundreds of users.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def _hurry_postgres(url: str) -> None:
+    """These data may be lost: nothing has to wait for the disk, above all no TRUNCATE."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {name} = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -113,6 +113,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "usage and cost review",
+                "verbose_name_plural": "usage and cost review",
                 "indexes": [models.Index(fields=["day"], name="usage_day")],
                 "constraints": [
                     models.UniqueConstraint(

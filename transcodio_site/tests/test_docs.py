@@ -56,7 +56,7 @@ def talk(media: Media) -> Path:
 
 @pytest.fixture(scope="module")
 def token(stack: Stack) -> str:
-    return stack.token("reader@example.com")
+    return stack.token("guide@example.com")
 
 
 @pytest.fixture

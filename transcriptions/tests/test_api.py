@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from django.test import Client
 from accounts.models import User
 from transcodio_site.testing import Media
 from transcriptions.models import State, Transcription
-from transcriptions.tests.conftest import Headers, send, stored_files
+from transcriptions.tests.conftest import send, stored_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,43 +73,6 @@ def test_a_missing_file_is_named(api: Client, path: str) -> None:
 
 def test_a_text_in_place_of_the_file_is_refused(api: Client) -> None:
     assert api.post("/api/transcriptions", {"file": "speech.mp3"}).status_code == 422
-
-
-def operations() -> list[tuple[str, str]]:
-    """Every operation of the API, out of its own documentation."""
-    document = json.loads(Client().get("/api/openapi.json").content)
-    return [(m, path) for path, methods in document["paths"].items() for m in methods]
-
-
-def test_every_operation_wants_to_know_who_calls(finished: Transcription) -> None:
-    found = operations()
-    assert len(found) >= 9
-    for method, path in found:
-        id = "1" if path.startswith("/api/tokens") else str(finished.id)
-        url = path.replace("{id}", id).replace("{number}", "1")
-        for headers in ({}, {"Authorization": "Bearer tk_wrong"}, {"Authorization": "Basic eA=="}):
-            answer = Client(headers=headers).generic(method.upper(), url)
-            assert answer.status_code == 401, (method, path)
-            assert answer["WWW-Authenticate"] == "Bearer"
-            if method != "head":
-                assert answer.json()["code"] == "not_authenticated"
-    assert Transcription.objects.get() == finished
-
-
-def test_a_stranger_finds_nothing(
-    finished: Transcription, bob: User, carol: User, token_of: Headers
-) -> None:
-    ours = [(m, p) for m, p in operations() if "/transcriptions/{id}" in p]
-    with_id = [(m, p.format(id=finished.id, number=1)) for m, p in ours]
-    assert len(with_id) >= 9
-    for user in (bob, carol):
-        client = Client(headers=token_of(user))
-        for method, path in with_id:
-            change = json.dumps({"text" if "segments" in path else "title": "Mine"})
-            answer = client.generic(method.upper(), path, change, content_type="application/json")
-            assert answer.status_code == 404, (method, path)
-        assert client.get("/api/transcriptions").json() == {"items": [], "next_cursor": None}
-    assert Transcription.objects.get() == finished
 
 
 def test_pages_use_the_session_and_its_csrf_token(alice: User, finished: Transcription) -> None:

@@ -1,0 +1,244 @@
+"""Who may do what: every address there is, times everybody there is.
+
+The tables name every page and every operation. A new one fails here until somebody has said who may
+use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts.models import ApiToken, Scope, User
+from transcodio_site.api import api
+from transcodio_site.openai_api import openai_api
+from transcriptions.models import Segment, State, Transcription
+from transcriptions.webhooks.models import Delivery, Endpoint
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+READ, WRITE, USAGE = Scope.READ, Scope.WRITE, Scope.USAGE
+SESSION = None  # no token is good enough
+
+# Operation: the scope that it takes. What has an {id} is its owner's alone.
+OPERATIONS = {
+    "GET /api/transcriptions": READ,
+    "POST /api/transcriptions": WRITE,
+    "POST /api/transcribe": WRITE,
+    "POST /api/transcribe/stream": WRITE,
+    "GET /api/transcriptions/{id}": READ,
+    "PATCH /api/transcriptions/{id}": WRITE,
+    "DELETE /api/transcriptions/{id}": WRITE,
+    "PATCH /api/transcriptions/{id}/segments/{number}": WRITE,
+    "POST /api/transcriptions/{id}/cancel": WRITE,
+    "POST /api/transcriptions/{id}/retry": WRITE,
+    "GET /api/transcriptions/{id}/events": READ,
+    "GET /api/transcriptions/{id}/export": READ,
+    "GET /api/transcriptions/{id}/audio": READ,
+    "HEAD /api/transcriptions/{id}/audio": READ,
+    "GET /api/usage": USAGE,
+    "GET /api/tokens": SESSION,
+    "POST /api/tokens": SESSION,
+    "DELETE /api/tokens/{id}": SESSION,
+    "GET /v1/models": READ,
+    "GET /v1/models/{name}": READ,
+    "POST /v1/audio/transcriptions": WRITE,
+    "POST /v1/audio/translations": WRITE,
+}
+
+EVERYBODY, SIGNED_IN, OWNER = "everybody", "signed in", "its owner"
+PAGES = {
+    "health": EVERYBODY,
+    "": EVERYBODY,  # the library; a visitor reads what this is
+    "transcriptions/<uuid:id>/": OWNER,
+    "transcriptions/<uuid:id>/row/": OWNER,
+    "transcriptions/<uuid:id>/cancel/": OWNER,
+    "transcriptions/<uuid:id>/retry/": OWNER,
+    "transcriptions/<uuid:id>/delete/": OWNER,
+    "settings/usage/": SIGNED_IN,
+    "settings/tokens/": SIGNED_IN,
+    "settings/tokens/<int:id>/revoke/": OWNER,
+    "settings/webhooks/": SIGNED_IN,
+    "settings/webhooks/<int:id>/": OWNER,
+    "settings/webhooks/<int:id>/test/": OWNER,
+    "settings/webhooks/<int:id>/enable/": OWNER,
+    "settings/webhooks/<int:id>/delete/": OWNER,
+    "settings/webhooks/<int:id>/deliveries/<uuid:delivery>/replay/": OWNER,
+}
+POSTED = ("cancel/", "retry/", "delete/", "revoke/", "test/", "enable/", "replay/")
+# Rooms with doors of their own: the API (above), the admin site (below), allauth's pages.
+ELSEWHERE = ("api/", "v1/", "admin/", "accounts/")
+
+
+class Things:
+    """What Alice has, by the names that addresses have for it."""
+
+    def __init__(self, alice: User) -> None:
+        self.row = Transcription.objects.create(
+            owner=alice, title="Hers", source="none", source_bytes=1, state=State.COMPLETED
+        )
+        Segment.objects.create(transcription=self.row, number=1, start=0, end=1, text="Hers.")
+        self.token = ApiToken.issue(alice)[0]
+        self.endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
+        self.delivery = self.endpoint.send("webhook.test", "msg_1", {})
+
+    def fill(self, path: str) -> str:
+        """An address with her ids in it."""
+        id: Any = self.row.id
+        if "tokens" in path:
+            id = self.token.id
+        elif "webhooks" in path:
+            id = self.endpoint.id
+        for name in ("{id}", "<uuid:id>", "<int:id>"):
+            path = path.replace(name, str(id))
+        path = path.replace("{number}", "1").replace("{name}", "whisper-1")
+        return path.replace("<uuid:delivery>", str(self.delivery.id))
+
+    def untouched(self) -> bool:
+        """Whether all of it is as it was."""
+        self.row.refresh_from_db()
+        return (
+            (self.row.title, self.row.text, self.row.state) == ("Hers", "Hers.", "completed")
+            and ApiToken.objects.filter(pk=self.token.pk).exists()
+            and Endpoint.objects.count() == Delivery.objects.count() == 1
+        )
+
+
+@pytest.fixture
+def things(alice: User) -> Things:
+    return Things(alice)
+
+
+def call(client: Client, operation: str, things: Things) -> Any:
+    method, path = operation.split(" ")
+    body = '{"text": "Mine"}' if "segments" in path else '{"title": "Mine"}'
+    media_type = "multipart/form-data; boundary=x" if method == "POST" else "application/json"
+    return client.generic(method, things.fill(path), body, content_type=media_type)
+
+
+def with_token(user: User, *scopes: Scope) -> Client:
+    return Client(headers={"Authorization": f"Bearer {ApiToken.issue(user, scopes=scopes)[1]}"})
+
+
+def with_session(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+# --- The API ------------------------------------------------------------------------------------
+
+
+def test_every_operation_is_in_the_table() -> None:
+    found = {
+        f"{method.upper()} {path}"
+        for root in (api, openai_api)
+        for path, methods in root.get_openapi_schema()["paths"].items()
+        for method in methods
+    }
+    assert found == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_visitors_are_asked_who_they_are(operation: str, things: Things) -> None:
+    for headers in ({}, {"Authorization": "Bearer tk_wrong"}, {"Authorization": "Basic eA=="}):
+        answer = call(Client(headers=headers), operation, things)
+        assert answer.status_code == 401
+        assert answer["WWW-Authenticate"] == "Bearer"
+    assert things.untouched()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_token_needs_the_scope(operation: str, things: Things, alice: User) -> None:
+    needed = OPERATIONS[operation]
+    others = [scope for scope in Scope if scope != needed]
+    answer = call(with_token(alice, *others), operation, things)
+    assert answer.status_code == (401 if needed is SESSION else 403)
+    assert things.untouched()
+    if needed is not SESSION:
+        assert call(with_token(alice, needed), operation, things).status_code not in (401, 403)
+
+
+@pytest.mark.parametrize("operation", [name for name in OPERATIONS if "{id}" in name])
+def test_what_is_hers_is_not_there_for_anybody_else(
+    operation: str, things: Things, bob: User, carol: User
+) -> None:
+    for user in (bob, carol):  # a stranger, and staff
+        assert call(with_session(user), operation, things).status_code == 404
+        if OPERATIONS[operation] is not SESSION:
+            assert call(with_token(user, *Scope), operation, things).status_code == 404
+    assert things.untouched()
+
+
+LISTS = ["GET /api/transcriptions", "GET /api/tokens", "GET /api/usage"]
+
+
+@pytest.mark.parametrize("operation", LISTS)
+def test_lists_hold_nothing_of_others(operation: str, things: Things, bob: User) -> None:
+    answer = call(with_session(bob), operation, things)
+    assert answer.status_code == 200
+    assert str(things.row.id) not in answer.content.decode()
+    assert things.token.hint not in answer.content.decode()
+
+
+# --- The pages ----------------------------------------------------------------------------------
+
+
+def routes(resolver: URLResolver, before: str = "") -> Iterator[str]:
+    for entry in resolver.url_patterns:
+        path = before + str(entry.pattern)
+        if path.startswith(ELSEWHERE):
+            continue
+        if isinstance(entry, URLPattern):
+            yield path
+        else:
+            yield from routes(entry, path)
+
+
+def test_every_page_is_in_the_table() -> None:
+    assert set(routes(get_resolver())) == set(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_are_for_whom_the_table_says(
+    page: str, things: Things, alice: User, bob: User, carol: User
+) -> None:
+    url = "/" + things.fill(page)
+    method = "POST" if page.endswith(POSTED) else "GET"
+    visitor = Client().generic(method, url)
+    if PAGES[page] == EVERYBODY:
+        assert visitor.status_code == 200
+        assert b"Hers" not in with_session(bob).get(url).content
+        return
+    assert visitor.status_code == 302
+    assert visitor["Location"].startswith("/accounts/login/")
+    for stranger in (bob, carol):
+        answer = with_session(stranger).generic(method, url)
+        assert answer.status_code == (404 if PAGES[page] == OWNER else 200)
+        assert b"Hers" not in answer.content
+        assert things.token.hint.encode() not in answer.content
+    assert things.untouched()
+    assert with_session(alice).generic(method, url).status_code in (200, 302)
+
+
+# --- The admin site -----------------------------------------------------------------------------
+
+
+def test_the_admin_site_is_for_staff() -> None:
+    pages = ["/admin/", "/admin/accounts/user/", "/admin/transcriptions/transcription/"]
+    somebody = User.objects.create_user("dora@example.com", "x")
+    for client in (Client(), with_session(somebody)):
+        for page in pages:
+            assert client.get(page).status_code == 302
+
+
+def test_staff_see_the_review_alone() -> None:
+    clerk = with_session(User.objects.create_user("clerk@example.com", "x", is_staff=True))
+    assert clerk.get("/admin/accounts/usageday/").status_code == 200
+    assert clerk.get("/admin/accounts/usagerecord/").status_code == 200
+    for page in ("accounts/user/", "accounts/apitoken/", "transcriptions/transcription/"):
+        assert clerk.get(f"/admin/{page}").status_code == 403
