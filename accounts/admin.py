@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from accounts.audit import Action, AuditEvent, note
 from accounts.models import ApiToken, Plan, UsageDay, UsageRecord, User
 from accounts.review import COLUMNS, Review, ReviewForm
 
@@ -62,6 +63,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "max_file_mb",
         "max_minutes",
         "max_jobs",
+        "max_keep_days",
         "price_cents",
         "is_default",
     )
@@ -96,6 +98,8 @@ class UsageRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         charged = rows.filter(billed=True, audio_ms__gt=0, corrections=None)
         for row in charged:
             row.correct(f"Refunded by {request.user}.")
+            said = f"{request.user} refunded {row.audio_ms / 60_000:.1f} minutes."
+            note(request, Action.ADMIN, said, user_id=row.user_id)
         self.message_user(request, f"{len(charged)} charges were taken back.")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -120,6 +124,29 @@ class UsageRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """The ledger only grows."""
+        return False
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The audit log, to be read."""
+
+    list_display = ("created_at", "user_id", "action", "detail", "address")
+    list_filter = ("action", "created_at")
+    search_fields = ("=user_id", "detail", "address")
+    list_select_related = False
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """It is written by what is done."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """It only grows."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """It only grows."""
         return False
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from django.http import Http404, HttpRequest
 from ninja import Field, Router, Schema, Status
 
+from accounts.audit import Action, note
 from accounts.authentication import PageAuth, person
 from accounts.models import ApiToken, Scope
 from accounts.schemas import Body, ErrorOut
@@ -67,6 +68,7 @@ def create_token(request: HttpRequest, given: TokenIn) -> Any:
         given.expires_in_days,
         given.monthly_minutes,
     )
+    note(request, Action.TOKEN_MADE, str(row))
     made = TokenOut.from_orm(row).model_dump()
     return Status(201, TokenMade(**made, token=secret))
 
@@ -74,6 +76,9 @@ def create_token(request: HttpRequest, given: TokenIn) -> Any:
 @router.delete("/tokens/{int:id}", response={204: None, 404: ErrorOut, **REFUSALS})
 def revoke_token(request: HttpRequest, id: int) -> Status[None]:
     """The token stops working at once."""
-    if not person(request).api_tokens.filter(id=id).delete()[0]:
+    row = person(request).api_tokens.filter(id=id).first()
+    if row is None:
         raise Http404("There is no such token.")
+    row.delete()
+    note(request, Action.TOKEN_REVOKED, str(row))
     return Status(204, None)

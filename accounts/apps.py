@@ -4,3 +4,15 @@ from django.apps import AppConfig
 class AccountsConfig(AppConfig):
     name = "accounts"
     verbose_name = "Accounts"
+
+    def ready(self) -> None:
+        """The audit log hears of what Django does."""
+        from django.contrib.admin.models import LogEntry
+        from django.contrib.auth.signals import user_logged_in, user_login_failed
+        from django.db.models.signals import post_save
+
+        from accounts import audit
+
+        user_logged_in.connect(audit.signed_in)
+        user_login_failed.connect(audit.sign_in_failed)
+        post_save.connect(audit.changed_by_admin, sender=LogEntry)

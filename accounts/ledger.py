@@ -7,6 +7,8 @@ transaction, answers all questions about many rows.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import ClassVar
 
@@ -61,12 +63,9 @@ class UsageRecord(models.Model):
     def __str__(self) -> str:
         return f"{self.outcome} {self.audio_ms} ms, {self.cost_micro_usd} µUSD"
 
-    @transaction.atomic
     def write(self) -> UsageRecord:
         """Adds it to the ledger and to its day, both or neither."""
-        self.cost_micro_usd = cost_micro_usd(self.decode_ms, self.nano_usd_per_second)
-        self.save(force_insert=True)
-        UsageDay.add(self)
+        write([self])
         return self
 
     def correct(self, reason: str) -> UsageRecord:
@@ -116,25 +115,36 @@ class UsageDay(models.Model):
     def __str__(self) -> str:
         return f"{self.day}: {self.jobs} jobs, {self.billed_ms} ms"
 
-    @classmethod
-    def add(cls, record: UsageRecord) -> None:
-        """Adds one row of the ledger to its day."""
-        amounts = {
-            "jobs": int(record.outcome != Outcome.CORRECTION),
-            "failures": int(record.outcome == Outcome.FAILED),
-            "billed_ms": record.audio_ms if record.billed else 0,
-            "decode_ms": record.decode_ms,
-            "cold_starts": int(record.load_ms > 0),
-            "cost_micro_usd": record.cost_micro_usd,
-        }
-        row, _ = cls.objects.get_or_create(
-            day=record.created_at.astimezone(UTC).date(),
-            user_id=record.user_id,
-            token_key=record.token_id or 0,
-            engine=record.engine,
+
+@transaction.atomic
+def write(records: Sequence[UsageRecord]) -> None:
+    """Adds them to the ledger and to their days, all or none."""
+    for record in records:
+        record.cost_micro_usd = cost_micro_usd(record.decode_ms, record.nano_usd_per_second)
+    UsageRecord.objects.bulk_create(records, batch_size=1000)
+    sums: dict[tuple[date, int, int, str], Counter[str]] = defaultdict(Counter)
+    for record in records:
+        day = record.created_at.astimezone(UTC).date()
+        sums[day, record.user_id, record.token_id or 0, record.engine].update(_amounts(record))
+    # In one order, so that two who write at the same time never wait for each other.
+    for (day, user_id, token_key, engine), amounts in sorted(sums.items(), key=lambda s: s[0]):
+        row, _ = UsageDay.objects.get_or_create(
+            day=day, user_id=user_id, token_key=token_key, engine=engine
         )
-        sums = {name: F(name) + amount for name, amount in amounts.items()}
-        cls.objects.filter(pk=row.pk).update(**sums)
+        more = {name: F(name) + amount for name, amount in amounts.items()}
+        UsageDay.objects.filter(pk=row.pk).update(**more)
+
+
+def _amounts(record: UsageRecord) -> dict[str, int]:
+    """What it adds to its day."""
+    return {
+        "jobs": int(record.outcome != Outcome.CORRECTION),
+        "failures": int(record.outcome == Outcome.FAILED),
+        "billed_ms": record.audio_ms if record.billed else 0,
+        "decode_ms": record.decode_ms,
+        "cold_starts": int(record.load_ms > 0),
+        "cost_micro_usd": record.cost_micro_usd,
+    }
 
 
 def cost_micro_usd(decode_ms: int, nano_usd_per_second: int) -> int:

@@ -51,6 +51,9 @@ class Plan(models.Model):
     max_file_mb = models.PositiveIntegerField("largest file (MB)", null=True, blank=True)
     max_minutes = models.PositiveIntegerField("longest recording (minutes)", null=True, blank=True)
     max_jobs = models.PositiveIntegerField("jobs at once", null=True, blank=True)
+    max_keep_days = models.PositiveIntegerField(
+        "recordings are kept (days)", null=True, blank=True, help_text="Deleted after that"
+    )
     price_cents = models.PositiveIntegerField("price a month (US cents)", default=0)
     is_default = models.BooleanField(
         default=False, help_text="For all accounts that have no plan of their own"
@@ -77,6 +80,10 @@ class User(AbstractUser):
     plan = models.ForeignKey(
         Plan, null=True, blank=True, on_delete=models.SET_NULL, related_name="users"
     )
+    # Days after which audio, or the whole recording with its transcript, is deleted; empty: never.
+    keep_audio_days = models.PositiveIntegerField(null=True, blank=True)
+    keep_days = models.PositiveIntegerField(null=True, blank=True)
+    mail_when_ready = models.BooleanField(default=True)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -153,12 +160,24 @@ class ApiToken(models.Model):
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
     def touch(self, address: str | None = None) -> None:
-        """Notes the use, at most once a minute: a busy program should not write on every call."""
+        """Notes the use, at most once a minute: a busy program should not write on every call.
+        An address that it was never used from goes into the audit log."""
         now = timezone.now()
+        if self.last_used_address != address:
+            self._moved(address)
         fresh = self.last_used_at and (now - self.last_used_at).total_seconds() <= 60
         if not fresh or self.last_used_address != address:
             type(self).objects.filter(pk=self.pk).update(
                 last_used_at=now, last_used_address=address
+            )
+
+    def _moved(self, address: str | None) -> None:
+        known = AuditEvent.objects.filter(
+            user_id=self.user_id, action=Action.TOKEN_MOVED, address=address, detail=str(self)
+        )
+        if not known.exists():
+            AuditEvent.objects.create(
+                user_id=self.user_id, action=Action.TOKEN_MOVED, address=address, detail=str(self)
             )
 
 
@@ -167,7 +186,18 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-# The ledger is a module of its own; Django looks for models here.
+# The ledger and the log are modules of their own; Django looks for models here.
+from accounts.audit import Action, AuditEvent  # noqa: E402
 from accounts.ledger import UsageDay, UsageRecord  # noqa: E402
 
-__all__ = ["ApiToken", "Plan", "Scope", "UsageDay", "UsageRecord", "User", "digest_of"]
+__all__ = [
+    "Action",
+    "ApiToken",
+    "AuditEvent",
+    "Plan",
+    "Scope",
+    "UsageDay",
+    "UsageRecord",
+    "User",
+    "digest_of",
+]

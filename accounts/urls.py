@@ -8,6 +8,7 @@ from accounts import views
 
 app_name = "accounts"
 urlpatterns = [
+    path("activity/", views.activity, name="activity"),
     path("usage/", views.usage, name="usage"),
     path("tokens/", views.tokens, name="tokens"),
     path("tokens/<int:id>/revoke/", views.revoke_token, name="revoke-token"),

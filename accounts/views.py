@@ -6,11 +6,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.audit import Action, AuditEvent, note
 from accounts.authentication import person
 from accounts.forms import TokenForm
 from accounts.models import ApiToken
@@ -29,6 +31,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
         row, secret = ApiToken.issue(
             person(request), data["name"], data["scopes"], data["expiry"], data["monthly_minutes"]
         )
+        note(request, Action.TOKEN_MADE, str(row))
         form, made = TokenForm(), {"row": row, "secret": secret}
     rows = person(request).api_tokens.all()
     status = 400 if form.errors else 200
@@ -44,8 +47,18 @@ def revoke_token(request: HttpRequest, id: int) -> HttpResponse:
     if row is None:
         raise Http404("There is no such token.")
     row.delete()
+    note(request, Action.TOKEN_REVOKED, str(row))
     messages.success(request, f"The token “{row.name}” does not work any more.")
     return redirect("accounts:tokens")
+
+
+@login_required
+@require_GET
+def activity(request: HttpRequest) -> HttpResponse:
+    """The audit log of one's own account."""
+    events = AuditEvent.objects.filter(user=person(request))
+    page = Paginator(events, 50).get_page(request.GET.get("page"))
+    return render(request, "accounts/activity.html", {"page": page})
 
 
 @login_required

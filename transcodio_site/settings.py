@@ -147,6 +147,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "transcriptions.webhooks.tasks.forget_old_deliveries",
         "schedule": 24 * 3600.0,
     },
+    "retention": {
+        "task": "transcriptions.tasks.delete_what_was_kept_long_enough",
+        "schedule": 3600.0,
+    },
     "forget-keys": {"task": "transcriptions.tasks.forget_old_keys", "schedule": 3600.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")

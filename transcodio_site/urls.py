@@ -15,6 +15,7 @@ urlpatterns = [
     path("v1/", openai_api.urls),
     path("accounts/", include("allauth.urls")),
     path("settings/", include("accounts.urls")),
+    path("settings/data/", include("transcriptions.data_urls")),
     path("settings/webhooks/", include("transcriptions.webhooks.urls")),
     path("admin/", admin.site.urls),
     path("", include("transcriptions.urls")),

@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from ninja import File, Form, Header, Query, Router, Status, UploadedFile
 
+from accounts.audit import Action, note
 from accounts.authentication import person
 from accounts.schemas import ErrorOut
 from transcriptions import access, actions, cursors, events, openapi
@@ -41,6 +42,8 @@ ANYWHERE: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut, 429: ErrorOut}
 REFUSALS = ANYWHERE | dict.fromkeys((400, 410, 413, 415, 422, 507), ErrorOut)
 MISSING = ANYWHERE | {404: ErrorOut}
 CONFLICT = MISSING | {409: ErrorOut}
+
+AUDIO_GONE = "The recording itself is not stored any more."
 
 # None: the body itself is the recording
 Recording = Annotated[
@@ -170,7 +173,9 @@ def rename(request: HttpRequest, id: uuid.UUID, change: RenameIn) -> Transcripti
 @router.delete("/transcriptions/{uuid:id}", response={204: None, **MISSING})
 def delete(request: HttpRequest, id: uuid.UUID) -> Status[None]:
     """Delete the recording, its transcript and its files. Work on it stops."""
-    access.transcription_for(request.user, id).remove()
+    row = access.transcription_for(request.user, id)
+    row.remove()
+    note(request, Action.DELETED, row.title)
     return Status(204, None)
 
 
@@ -245,6 +250,7 @@ def export(
     if row.state != State.COMPLETED:
         raise ApiError(409, "not_completed", "There is no finished transcript to export yet.")
     exporter = EXPORTERS[format]
+    note(request, Action.EXPORTED, f"{row.title} ({format})")
     return HttpResponse(
         exporter.write(transcript_of(row)),
         content_type=exporter.media_type,
@@ -261,11 +267,13 @@ def export(
 def listen(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
     """The recording as it was uploaded; HTTP ranges are understood."""
     row = access.transcription_for(request.user, id)
+    if not row.source:
+        raise ApiError(404, "audio_gone", AUDIO_GONE)
     media_type = openapi.MEDIA_TYPES.get(row.format, "application/octet-stream")
     try:
         return ranged_response(request, row.source, media_type, etag=f'"{row.id}"')
     except FileNotFoundError:
-        raise ApiError(404, "audio_gone", "The recording itself is not stored any more.") from None
+        raise ApiError(404, "audio_gone", AUDIO_GONE) from None
 
 
 async def wait_for_end(id: uuid.UUID) -> None:

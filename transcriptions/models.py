@@ -18,6 +18,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.db.models.fields.files import FieldFile
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -326,15 +327,29 @@ class Transcription(models.Model):
         """Makes title and text searchable as they are now."""
         search.index(type(self).objects.filter(id=self.id), self.title, self.text, self.language)
 
+    def forget_audio(self) -> None:
+        """Deletes the recording itself, as it was sent and as it was prepared; its words stay."""
+        files = self._files()
+        type(self).objects.filter(id=self.id).update(source="", audio="")
+        _delete(files)
+
     def remove(self) -> None:
         """Deletes the row, then its files. Whoever works on it notices at its next step."""
         with transaction.atomic():
             with suppress(WrongState):  # so that what was read of it by now is charged
                 self.cancelled()
-            files = [(f.storage, f.name) for f in (self.source, self.audio) if f.name]
+            files = self._files()
             self.delete()
-        for storage, name in files:
-            storage.delete(name)
+        _delete(files)
+
+    def _files(self) -> list[FieldFile]:
+        return [file for file in (self.source, self.audio) if file.name]
+
+
+def _delete(files: list[FieldFile]) -> None:
+    """From their storage, after the rows do not name them any more."""
+    for file in files:
+        file.storage.delete(file.name or "")
 
 
 class Segment(models.Model):

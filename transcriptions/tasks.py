@@ -11,7 +11,7 @@ from celery.signals import worker_shutting_down
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from transcriptions import pipeline
+from transcriptions import pipeline, retention
 from transcriptions.claims import shutting_down
 from transcriptions.models import KEY_LIFE, IdempotencyKey, State, Transcription, lease_end
 
@@ -50,12 +50,34 @@ def forget_old_keys() -> None:
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEY_LIFE).delete()
 
 
-def ring(task: Task[Any, None], id: uuid.UUID) -> None:
-    """Asks the workers to look at a row. If the queue is away the sweeper will ring instead."""
+@shared_task
+def delete_what_was_kept_long_enough() -> None:
+    """See retention.py."""
+    retention.sweep()
+
+
+@shared_task
+def mail_ready(id: str) -> None:
+    """The letter about a transcript."""
+    from transcriptions import mails
+
+    mails.ready(uuid.UUID(id))
+
+
+@shared_task
+def mail_quota(user_id: str, mark: str) -> None:
+    """The letter about a quota."""
+    from transcriptions import mails
+
+    mails.quota(int(user_id), int(mark))
+
+
+def ring(task: Task[Any, None], *arguments: object) -> None:
+    """Asks the workers for something. If the queue is away the sweeper will ring for rows."""
     try:
-        task.apply_async((str(id),), retry=False)
+        task.apply_async(tuple(str(argument) for argument in arguments), retry=False)
     except OperationalError as error:
-        log.warning("%s: the queue is away: %s", id, error)
+        log.warning("%s%s: the queue is away: %s", task.name, arguments, error)
 
 
 @worker_shutting_down.connect

@@ -14,12 +14,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.audit import Action, note
+from accounts.authentication import person
 from accounts.limits import TooMany
 from gpu.languages import LANGUAGES
 from transcriptions import access, actions, search
 from transcriptions.audio import AudioError
 from transcriptions.exporters import EXPORTERS
 from transcriptions.models import WrongState
+from transcriptions.retention import Terms
 from transcriptions.uploads import FORMATS
 
 PER_PAGE = 20
@@ -43,8 +46,11 @@ def library(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """One recording: what is known of its transcript, then live."""
     found = access.transcription_for(request.user, id)
+    terms = Terms.of(person(request))
     context = {
         "transcription": found,
+        "audio_until": terms.audio_until(found) if found.source else None,
+        "until": terms.until(found),
         "segments": found.segments.all(),
         "language": LANGUAGES.get(found.language, ""),
         "formats": EXPORTERS,
@@ -88,6 +94,7 @@ def delete(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """Deletes for good and goes back to the library."""
     found = access.transcription_for(request.user, id)
     found.remove()
+    note(request, Action.DELETED, found.title)
     messages.success(request, f"“{found.title}” has been deleted.")
     return redirect("transcriptions:library")
 

@@ -1,16 +1,16 @@
 from django.db import migrations
 
 FORBID = """
-CREATE FUNCTION accounts_ledger_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION accounts_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'the ledger only grows: add a correction instead';
+    RAISE EXCEPTION 'rows of % are never changed or deleted', TG_TABLE_NAME;
 END $$;
 CREATE TRIGGER only_grows BEFORE UPDATE OR DELETE ON accounts_usagerecord
-    FOR EACH ROW EXECUTE FUNCTION accounts_ledger_only_grows();
+    FOR EACH ROW EXECUTE FUNCTION accounts_only_grows();
 """
 ALLOW = """
 DROP TRIGGER only_grows ON accounts_usagerecord;
-DROP FUNCTION accounts_ledger_only_grows();
+DROP FUNCTION accounts_only_grows();
 """
 
 

@@ -211,11 +211,10 @@ def proxied(stack: Stack) -> Iterator[Callable[[bytes, int], BreakingProxy]]:
 
 
 def test_a_lost_connection_loses_no_words(
-    run: Run, media: Media, proxied: Callable[[bytes, int], BreakingProxy]
+    run: Run, short: Path, proxied: Callable[[bytes, int], BreakingProxy]
 ) -> None:
     proxy = proxied(b"event: complete", 1)
-    file = media.speech("longer.mp3", 20)
-    done = run("transcribe", file, TRANSCODIO_SERVER=proxy.url)
+    done = run("transcribe", short, TRANSCODIO_SERVER=proxy.url)
     assert done.returncode == 0, done.stderr
     assert proxy.cuts == 0
     assert any(b"last-event-id" in data.lower() for data in proxy.seen)

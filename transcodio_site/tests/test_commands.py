@@ -10,12 +10,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from django.core.management import CommandError, call_command
+from django.db.models import Sum
+from django.utils import timezone
 
+from accounts.ledger import UsageDay, UsageRecord
+from accounts.models import User
 from gpu.tests import tiny
 from gpu.tests.wer import word_error_rate
 from transcodio_site.testing import ROOT, SAMPLE_TEXT, Media, Stack, wait_until
@@ -234,3 +240,15 @@ def test_the_running_web_process_has_none_mapped(stack: Stack) -> None:
     assert "site-packages" in maps
     for library in ("libtorch", "ctranslate2", "onnxruntime", "libavcodec"):
         assert library not in maps
+
+
+def test_seeding_fills_the_review(db: None) -> None:
+    call_command("seed_demo", users=12, days=30, stdout=StringIO())
+    assert User.objects.filter(email__endswith="@seeded.example").count() == 12
+    assert UsageRecord.objects.count() > 20
+    sums = UsageRecord.objects.filter(billed=True).aggregate(ms=Sum("audio_ms"))
+    days = UsageDay.objects.aggregate(ms=Sum("billed_ms"), jobs=Sum("jobs"))
+    assert days == {"ms": sums["ms"], "jobs": UsageRecord.objects.count()}
+    assert not UsageRecord.objects.filter(created_at__gt=timezone.now()).exists()
+    with pytest.raises(CommandError, match="seeded already"):
+        call_command("seed_demo")

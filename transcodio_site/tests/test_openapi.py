@@ -52,7 +52,7 @@ def raw_body(context: Any, value: Any) -> Any:
 
 @schema.parametrize()
 @settings(
-    max_examples=10,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -1,0 +1,90 @@
+"""The audit log: what was done in the name of an account, by whom and from where. It only grows."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.http import HttpRequest
+from django.utils import timezone
+
+
+class Action(models.TextChoices):
+    """What is written down."""
+
+    SIGNED_IN = "signed_in", "Signed in"
+    SIGN_IN_FAILED = "sign_in_failed", "Sign-in failed"
+    TOKEN_MADE = "token_made", "API token made"
+    TOKEN_REVOKED = "token_revoked", "API token revoked"
+    TOKEN_MOVED = "token_moved", "API token used from a new address"
+    EXPORTED = "exported", "Transcript exported"
+    TAKEN_OUT = "taken_out", "All data downloaded"
+    DELETED = "deleted", "Recording deleted"
+    GOODBYE = "goodbye", "Account deleted"
+    ADMIN = "admin", "Changed by the administration"
+
+
+class AuditEvent(models.Model):
+    """One thing that was done."""
+
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    # Whose account it concerns. No constraint in the database: the log outlives the account.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.DO_NOTHING, db_constraint=False, related_name="audit"
+    )
+    action = models.CharField(max_length=20, choices=Action)
+    detail = models.CharField(max_length=300, blank=True)
+    address = models.GenericIPAddressField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+        indexes: ClassVar = [models.Index(fields=["user", "-created_at"], name="audit_of_user")]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {self.detail}"
+
+
+def note(
+    request: HttpRequest | None, action: Action, detail: str = "", user_id: int | None = None
+) -> None:
+    """Writes it down: for the user of the request, or for another whom it concerns."""
+    concerned = user_id or getattr(getattr(request, "user", None), "pk", None)
+    if concerned is None:
+        return
+    AuditEvent.objects.create(
+        user_id=concerned,
+        action=action,
+        detail=detail[:300],
+        address=(request.META.get("REMOTE_ADDR") or None) if request else None,
+    )
+
+
+# --- What Django itself tells of ----------------------------------------------------------------
+
+
+def signed_in(sender: Any, request: HttpRequest, user: Any, **_: Any) -> None:
+    """Heard from `user_logged_in`."""
+    note(request, Action.SIGNED_IN, user_id=user.pk)
+
+
+def sign_in_failed(
+    sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any
+) -> None:
+    """Heard from `user_login_failed`; of addresses that nobody has there is nothing to be told."""
+    from accounts.models import User
+
+    email = str(credentials.get("email") or credentials.get("username") or "").lower()
+    user = User.objects.filter(email=email).first()
+    if user:
+        note(request, Action.SIGN_IN_FAILED, user_id=user.pk)
+
+
+def changed_by_admin(sender: Any, instance: Any, created: bool, **_: Any) -> None:
+    """Heard when the admin site writes its own log: told to whom it concerns, or to who did it."""
+    from accounts.models import User
+
+    changed = instance.get_edited_object() if not instance.is_deletion() else None
+    concerned = changed.pk if isinstance(changed, User) else instance.user_id
+    detail = f"{instance.user}: {instance}"
+    note(None, Action.ADMIN, detail, user_id=concerned)

@@ -1,0 +1,79 @@
+"""What was done in the name of an account is written down, and stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.test import Client
+
+from accounts.audit import Action, AuditEvent
+from accounts.models import ApiToken, Plan, User
+
+
+def told(user: User) -> list[tuple[str, str]]:
+    """Oldest first."""
+    events = AuditEvent.objects.filter(user_id=user.pk).order_by("id")
+    return [(event.action, event.detail) for event in events]
+
+
+def test_sign_ins_are_told_with_their_address(alice: User, client: Client) -> None:
+    page = "/accounts/login/"
+    client.post(page, {"login": alice.email, "password": "wrong"}, REMOTE_ADDR="192.0.2.7")
+    client.post(page, {"login": alice.email, "password": "correct horse battery"})
+    assert told(alice) == [(Action.SIGN_IN_FAILED, ""), (Action.SIGNED_IN, "")]
+    first, second = AuditEvent.objects.order_by("id")
+    assert (first.address, second.address) == ("192.0.2.7", "127.0.0.1")
+    client.post(page, {"login": "nobody@example.com", "password": "wrong"})
+    assert AuditEvent.objects.count() == 2
+
+
+def test_tokens_are_told_when_they_are_made_moved_and_revoked(alice: User) -> None:
+    browser = Client()
+    browser.force_login(alice)
+    browser.post("/settings/tokens/", {"name": "Laptop", "scopes": ["transcriptions:read"]})
+    row, secret = ApiToken.issue(alice, "Server")
+    program = Client(headers={"Authorization": f"Bearer {secret}"})
+    for address in ("192.0.2.7", "192.0.2.8", "192.0.2.7", "192.0.2.8"):
+        program.get("/api/transcriptions", REMOTE_ADDR=address)
+    browser.post(f"/settings/tokens/{row.pk}/revoke/")
+    actions = [action for action, _ in told(alice)]
+    assert actions == ["signed_in", "token_made", "token_moved", "token_moved", "token_revoked"]
+    moved = AuditEvent.objects.filter(action=Action.TOKEN_MOVED).order_by("id")
+    assert [event.address for event in moved] == ["192.0.2.7", "192.0.2.8"]
+
+
+def test_what_the_administration_changes_is_told_to_whom_it_concerns(
+    alice: User, carol: User, client: Client
+) -> None:
+    plan = Plan.objects.create(name="Studio")
+    client.force_login(carol)
+    url = f"/admin/accounts/user/{alice.pk}/change/"
+    form: dict[str, Any] = client.get(url).context["adminform"].form.initial
+    fields = {"email": alice.email, "plan": plan.pk, "is_active": "on", "password": "x"}
+    joined = form["date_joined"]
+    fields |= {"date_joined_0": f"{joined:%Y-%m-%d}", "date_joined_1": f"{joined:%H:%M:%S}"}
+    assert client.post(url, fields).status_code == 302
+    ((action, detail),) = told(alice)
+    assert action == Action.ADMIN
+    assert detail.startswith("carol@example.com: Changed")
+
+
+def test_the_log_only_grows_and_outlives_the_account(alice: User) -> None:
+    AuditEvent.objects.create(user=alice, action=Action.DELETED, detail="Secret plans")
+    for change in (AuditEvent.objects.all().delete, lambda: AuditEvent.objects.update(detail="")):
+        with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
+            change()
+    alice.delete()
+    assert AuditEvent.objects.get().detail == "Secret plans"
+
+
+def test_its_owner_reads_it(alice: User, bob: User, client: Client) -> None:
+    AuditEvent.objects.create(user=alice, action=Action.DELETED, detail="<b>Plans")
+    AuditEvent.objects.create(user=bob, action=Action.DELETED, detail="Of Bob")
+    client.force_login(alice)
+    page = client.get("/settings/activity/").content.decode()
+    assert "Recording deleted" in page
+    assert "&lt;b&gt;Plans" in page
+    assert "Of Bob" not in page

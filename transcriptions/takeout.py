@@ -1,0 +1,92 @@
+"""All that somebody has, as one ZIP file that is written while it is read."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from typing import IO, Any
+
+from accounts.models import User
+from accounts.usage import month_of
+from transcriptions import access
+from transcriptions.api import transcript_of
+from transcriptions.exporters import EXPORTERS
+from transcriptions.models import State, Transcription
+from transcriptions.schemas import TranscriptOut
+from transcriptions.uploads import clean_title
+
+PIECE = 256 * 1024
+EXTENSIONS = {"mp3": "mp3", "wav": "wav", "w64": "wav", "mov": "m4a", "flac": "flac", "ogg": "ogg"}
+
+
+class _Outlet(io.RawIOBase):
+    """What a ZIP file is written to: it holds no more than what has not been taken yet."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Keeps a piece."""
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        """All pieces since the last time."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+
+def everything_of(user: User) -> Iterator[bytes]:
+    """The pieces of the ZIP: account.json, and a folder for each recording."""
+    outlet = _Outlet()
+    with zipfile.ZipFile(outlet, "w") as archive:
+        archive.writestr("account.json", json.dumps(_account(user), indent=2, default=str))
+        yield outlet.take()
+        for row in access.visible_to(user).order_by("created_at").iterator():
+            yield from _recording(archive, outlet, row)
+    yield outlet.take()
+
+
+def _recording(archive: zipfile.ZipFile, outlet: _Outlet, row: Transcription) -> Iterator[bytes]:
+    title = clean_title(row.title).replace("/", "-").replace("\\", "-")[:80]
+    folder = f"{row.created_at:%Y-%m-%d} {title} {str(row.id)[:8]}"
+    archive.writestr(f"{folder}/recording.json", TranscriptOut.of(row).model_dump_json(indent=2))
+    if row.state == State.COMPLETED:
+        transcript = transcript_of(row)
+        for form in ("txt", "srt", "vtt"):
+            archive.writestr(f"{folder}/transcript.{form}", EXPORTERS[form].write(transcript))
+    yield outlet.take()
+    try:
+        source = row.source.open("rb") if row.source else None
+    except FileNotFoundError:
+        source = None
+    if source:
+        name = f"{folder}/recording.{EXTENSIONS.get(row.format, 'media')}"
+        with source, archive.open(name, "w", force_zip64=True) as entry:
+            yield from _copied(source, entry, outlet)
+
+
+def _copied(source: Any, entry: IO[bytes], outlet: _Outlet) -> Iterator[bytes]:
+    while piece := source.read(PIECE):
+        entry.write(piece)
+        yield outlet.take()
+
+
+def _account(user: User) -> dict[str, Any]:
+    return {
+        "email": user.email,
+        "joined": user.date_joined,
+        "plan": user.terms.name,
+        "tokens": [
+            {"name": token.name, "hint": token.hint, "created_at": token.created_at}
+            for token in user.api_tokens.all()
+        ],
+        "webhooks": list(access.webhooks_of(user).values_list("url", flat=True)),
+        "usage_this_month": month_of(user).model_dump(mode="json"),
+    }

@@ -1,0 +1,165 @@
+"""How long data are kept, all of them as a ZIP, and the end of an account."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.ledger import UsageRecord
+from accounts.models import ApiToken, Plan, User
+from transcriptions import pipeline
+from transcriptions.models import State, Transcription
+from transcriptions.retention import Terms
+from transcriptions.tasks import delete_what_was_kept_long_enough
+from transcriptions.tests.conftest import ScriptedEngine, stored_files
+from transcriptions.webhooks.models import Endpoint
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGE = "/settings/data/"
+
+
+@pytest.fixture
+def page(alice: User) -> Client:
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+def age(days: float) -> None:
+    Transcription.objects.update(created_at=timezone.now() - timedelta(days=days))
+
+
+# --- How long they are kept ---------------------------------------------------------------------
+
+
+def test_by_default_they_are_kept_for_good(finished: Transcription) -> None:
+    age(10_000)
+    delete_what_was_kept_long_enough()
+    assert Transcription.objects.exists()
+
+
+def test_the_audio_may_go_before_the_words(
+    page: Client, alice: User, finished: Transcription, settings: Any
+) -> None:
+    assert page.post(PAGE, {"keep_audio_days": "7", "keep_days": "30"}).status_code == 302
+    age(6.9)
+    delete_what_was_kept_long_enough()
+    assert len(stored_files(settings)) == 2
+    age(7.1)
+    delete_what_was_kept_long_enough()
+    assert stored_files(settings) == []
+    url = f"/api/transcriptions/{finished.id}"
+    answer = page.get(f"{url}/audio")
+    assert (answer.status_code, answer.json()["code"]) == (404, "audio_gone")
+    assert "Sentence 1." in page.get(url).json()["text"]
+    shown = page.get(f"/transcriptions/{finished.id}/").content.decode()
+    assert "Everything is deleted on" in shown
+    assert "<transcript-player" not in shown
+    age(30.1)
+    delete_what_was_kept_long_enough()
+    assert not Transcription.objects.exists()
+    assert UsageRecord.objects.exists()  # the ledger stays
+
+
+def test_the_plan_has_the_last_word(alice: User, finished: Transcription) -> None:
+    alice.plan = Plan.objects.create(name="Free", max_keep_days=14)
+    alice.keep_days = 365
+    alice.save()
+    assert Terms.of(alice) == Terms(audio=14, everything=14)
+    age(14.1)
+    delete_what_was_kept_long_enough()
+    assert not Transcription.objects.exists()
+
+
+def test_a_default_plan_holds_for_those_without_one(alice: User, finished: Transcription) -> None:
+    Plan.objects.create(name="Free", max_keep_days=14, is_default=True)
+    age(14.1)
+    delete_what_was_kept_long_enough()
+    assert not Transcription.objects.exists()
+
+
+def test_what_is_worked_on_is_left_alone(alice: User, prepared: Transcription) -> None:
+    User.objects.update(keep_days=1)
+    age(2)
+    delete_what_was_kept_long_enough()
+    assert Transcription.objects.get().state == State.PREPARED
+
+
+def test_others_keep_theirs(bob: User, finished: Transcription) -> None:
+    User.objects.filter(pk=bob.pk).update(keep_days=1)
+    age(2)
+    delete_what_was_kept_long_enough()
+    assert Transcription.objects.exists()
+
+
+# --- Everything as a ZIP ------------------------------------------------------------------------
+
+
+def test_everything_is_in_the_zip(page: Client, finished: Transcription, bob: User) -> None:
+    finished.rename("Q1/Q2: ../plans")
+    Transcription.objects.create(owner=bob, title="Of Bob", source="x", source_bytes=1)
+    gone = Transcription.objects.create(
+        owner=finished.owner, title="Gone", source="recordings/none", source_bytes=1
+    )
+    answer = page.post(f"{PAGE}takeout/")
+    assert answer["Content-Type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer))) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        folders = {name.split("/")[0] for name in names if "/" in name}
+        assert len(folders) == 2
+        assert not any("Bob" in name or ".." in name.split("/") for name in names)
+        (folder,) = [name for name in folders if "Q1-Q2" in name]
+        assert {name.split("/")[1] for name in names if name.startswith(folder)} == {
+            "recording.json",
+            "recording.media",
+            "transcript.srt",
+            "transcript.txt",
+            "transcript.vtt",
+        }
+        assert archive.read(f"{folder}/recording.media") == Path(finished.source.path).read_bytes()
+        assert json.loads(archive.read(f"{folder}/recording.json"))["segments"]
+        assert json.loads(archive.read("account.json"))["email"] == "alice@example.com"
+        assert any(str(gone.id)[:8] in name for name in names)
+
+
+# --- The end ------------------------------------------------------------------------------------
+
+
+def test_an_account_ends_with_everything_in_it(
+    page: Client,
+    alice: User,
+    prepared: Transcription,
+    engine: ScriptedEngine,
+    settings: Any,
+) -> None:
+    assert pipeline.transcribe(prepared.id)
+    ApiToken.issue(alice)
+    Endpoint.objects.create(owner=alice, url="https://example.com/")
+    answer = page.post(f"{PAGE}goodbye/", {"proof": "wrong"})
+    assert answer.status_code == 400
+    assert "Nothing was deleted." in answer.content.decode()
+    assert page.post(f"{PAGE}goodbye/", {"proof": "correct horse battery"}).status_code == 302
+    assert not User.objects.filter(pk=alice.pk).exists()
+    for model in (Transcription, ApiToken, Endpoint):
+        assert not model.objects.exists()
+    assert stored_files(settings) == []
+    assert page.get(PAGE).status_code == 302  # nobody is signed in any more
+    assert UsageRecord.objects.get().user_id == alice.pk
+
+
+def test_without_a_password_the_address_is_asked_for(page: Client, alice: User) -> None:
+    alice.set_unusable_password()
+    alice.save()
+    page.force_login(alice)
+    assert page.post(f"{PAGE}goodbye/", {"proof": "bob@example.com"}).status_code == 400
+    assert page.post(f"{PAGE}goodbye/", {"proof": "Alice@example.com"}).status_code == 302
+    assert not User.objects.exists()
