@@ -1,0 +1,90 @@
+"""Signing up and in: doors that are closed, codes from an app, sessions that are ended."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from typing import Any
+
+import pytest
+from allauth.mfa.totp.internal import auth as totp
+from django.test import Client
+
+from accounts.models import User
+
+PASSWORD = "correct horse battery"
+
+
+def sign_in(client: Client, email: str, password: str = PASSWORD) -> Any:
+    return client.post("/accounts/login/", {"login": email, "password": password})
+
+
+def confirm(client: Client) -> None:
+    """What is asked before anything about the account's safety is changed."""
+    assert client.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code == 302
+
+
+def code(secret: str) -> str:
+    """What the app shows at this moment."""
+    return str(totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30)))
+
+
+def test_a_closed_door_is_neither_open_nor_shown(db: None, client: Client, settings: Any) -> None:
+    assert "/accounts/signup/" in client.get("/").content.decode()
+    settings.SIGNUP = "closed"
+    assert "/accounts/signup/" not in client.get("/").content.decode()
+    form = {"email": "new@example.com", "password1": PASSWORD, "password2": PASSWORD}
+    answer = client.post("/accounts/signup/", form)
+    assert "closed" in answer.content.decode().lower()
+    assert not User.objects.exists()
+
+
+def test_a_code_from_an_app_is_asked_for_after_the_password(alice: User, client: Client) -> None:
+    sign_in(client, alice.email)
+    assert client.get("/accounts/2fa/totp/activate/").status_code == 302
+    confirm(client)
+    page = client.get("/accounts/2fa/totp/activate/")
+    (secret,) = re.findall(r'value="([A-Z2-7]{32})"', page.content.decode())
+    assert client.post("/accounts/2fa/totp/activate/", {"code": "000000"}).status_code == 200
+    assert client.post("/accounts/2fa/totp/activate/", {"code": code(secret)}).status_code == 302
+    other = Client()
+    assert "2fa" in sign_in(other, alice.email)["Location"]
+    assert other.get("/settings/tokens/").status_code == 302
+    other.post("/accounts/2fa/authenticate/", {"code": "000000"})
+    assert other.get("/settings/tokens/").status_code == 302
+
+
+def test_a_session_is_seen_and_ended_from_another(alice: User) -> None:
+    here, there = Client(), Client(headers={"User-Agent": "A lost telephone"})
+    for client in (here, there):
+        sign_in(client, alice.email)
+    assert "A lost telephone" in here.get("/accounts/sessions/").content.decode()
+    here.post("/accounts/sessions/")
+    assert there.get("/settings/tokens/").status_code == 302
+    assert here.get("/settings/tokens/").status_code == 200
+
+
+def test_passwords_are_not_guessed_for_long(db: None) -> None:
+    email = f"{uuid.uuid4()}@example.com"  # the counters outlive the test
+    User.objects.create_user(email, PASSWORD)
+    address = f"198.51.100.{uuid.uuid4().int % 254 + 1}"
+    for _ in range(5):
+        Client(REMOTE_ADDR=address).post("/accounts/login/", {"login": email, "password": "x"})
+    right = {"login": email, "password": PASSWORD}
+    answer = Client(REMOTE_ADDR=address).post("/accounts/login/", right)
+    assert answer.status_code in (200, 429)
+    assert "Too many failed" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "page", ["2fa/", "2fa/totp/activate/", "2fa/webauthn/add/", "sessions/", "email/"]
+)
+def test_the_account_s_pages_wear_the_house_s_clothes(
+    alice: User, client: Client, page: str
+) -> None:
+    sign_in(client, alice.email)
+    confirm(client)
+    content = client.get(f"/accounts/{page}", follow=True).content.decode()
+    assert "account-menu" in content
+    assert "<script>" not in content  # our policy would not run it
