@@ -29,7 +29,7 @@ test: $(VENV)/test
 	$(PY) manage.py makemigrations --check --dry-run
 	SITE_URL=https://transcodio.example SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_hex(40))') \
 		$(PY) manage.py check --deploy --fail-level WARNING
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 # Writes the locked versions anew from pyproject.toml. The build of torch is the machine's choice.
 LOCK := $(VENV)/bin/pip-compile --quiet --upgrade --strip-extras --no-header --no-annotate --allow-unsafe \

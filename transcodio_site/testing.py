@@ -37,7 +37,9 @@ os.environ["VAR_DIR"] = str(_var)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Starts Postgres and Valkey for the whole run."""
+    """Starts Postgres and Valkey for the whole run, or for one of several workers."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return  # the process that only hands out the tests
     from django.conf import settings
 
     from transcodio_site import embedded
