@@ -6,13 +6,15 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        """The audit log hears of what Django does."""
+        """The audit log hears of what Django does, and invitations of who has come."""
+        from allauth.account.signals import user_signed_up
         from django.contrib.admin.models import LogEntry
         from django.contrib.auth.signals import user_logged_in, user_login_failed
         from django.db.models.signals import post_save
 
-        from accounts import audit
+        from accounts import audit, invitations
 
         user_logged_in.connect(audit.signed_in)
         user_login_failed.connect(audit.sign_in_failed)
+        user_signed_up.connect(invitations.accept)
         post_save.connect(audit.changed_by_admin, sender=LogEntry)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.core import context
 from django import forms
+from django.core.exceptions import ValidationError
 
-from accounts.models import Scope
+from accounts.models import Invitation, Scope
 
 EXPIRY = {"": "Never", "30": "After 30 days", "90": "After 90 days", "365": "After a year"}
 
@@ -38,3 +41,15 @@ class TokenForm(forms.Form):
         """Days, or None for never."""
         value: Any = self.cleaned_data["expiry"]
         return int(value) if value else None
+
+
+class SignupForm(AllauthSignupForm):  # type: ignore[misc]
+    """Who follows an invitation comes with the address that was invited."""
+
+    def clean_email(self) -> str:
+        """Raises ValidationError."""
+        email: str = super().clean_email()
+        invitation = Invitation.of(context.request)
+        if invitation and email.lower() != invitation.email:
+            raise ValidationError(f"This invitation is for {invitation.email} alone.")
+        return email

@@ -186,14 +186,16 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-# The ledger and the log are modules of their own; Django looks for models here.
+# These are modules of their own; Django looks for models here.
 from accounts.audit import Action, AuditEvent  # noqa: E402
+from accounts.invitations import Invitation  # noqa: E402
 from accounts.ledger import UsageDay, UsageRecord  # noqa: E402
 
 __all__ = [
     "Action",
     "ApiToken",
     "AuditEvent",
+    "Invitation",
     "Plan",
     "Scope",
     "UsageDay",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -15,8 +16,22 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.audit import Action, AuditEvent, note
 from accounts.authentication import person
 from accounts.forms import TokenForm
-from accounts.models import ApiToken
+from accounts.models import ApiToken, Invitation
 from accounts.usage import month_of
+
+
+@never_cache
+@require_GET
+def invited(request: HttpRequest, code: str) -> HttpResponse:
+    """The link of an invitation: on to the form, which knows the address already."""
+    invitation = Invitation.of_code(code)
+    if request.user.is_authenticated:
+        messages.info(request, "You are signed in: sign out first to make another account.")
+        return redirect("/")
+    if invitation is None or settings.SIGNUP == "closed":
+        return render(request, "accounts/invitation_over.html", status=410)
+    invitation.show(request)
+    return redirect("account_signup")
 
 
 @login_required

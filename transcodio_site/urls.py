@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts.views import invited
 from transcodio_site.api import api
 from transcodio_site.health import health
 from transcodio_site.openai_api import openai_api
@@ -14,6 +15,7 @@ urlpatterns = [
     path("api/", api.urls),
     path("v1/", openai_api.urls),
     path("accounts/", include("allauth.urls")),
+    path("invited/<str:code>/", invited, name="invited"),
     path("settings/", include("accounts.urls")),
     path("settings/data/", include("transcriptions.data_urls")),
     path("settings/webhooks/", include("transcriptions.webhooks.urls")),

@@ -8,11 +8,9 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
-from django.template.loader import render_to_string
 
-from accounts import ledger
+from accounts import ledger, letters
 from accounts.models import User
 from accounts.usage import month_of
 from transcriptions import tasks
@@ -49,7 +47,8 @@ def ready(id: uuid.UUID) -> None:
     row = Transcription.objects.filter(id=id, state=State.COMPLETED).select_related("owner").first()
     if row:
         link = f"{settings.SITE_URL}/transcriptions/{row.id}/"
-        _send(row.owner, "ready", f"Your transcript is ready: {row.title}", row=row, link=link)
+        subject = f"Your transcript is ready: {row.title}"
+        letters.send(row.owner.email, subject, "ready", row=row, link=link)
 
 
 def quota(user_id: int, mark: int) -> None:
@@ -61,14 +60,4 @@ def quota(user_id: int, mark: int) -> None:
             if mark >= 100
             else f"{mark} % of your minutes for this month are used"
         )
-        _send(user, "quota", subject, usage=month_of(user), mark=mark)
-
-
-def _send(user: User, template: str, subject: str, **context: Any) -> None:
-    context |= {"site": settings.SITE_URL, "subject": subject}
-    line = " ".join(subject.split())  # a title can hold no header of its own
-    letter = EmailMultiAlternatives(
-        line, render_to_string(f"mail/{template}.txt", context), to=[user.email]
-    )
-    letter.attach_alternative(render_to_string(f"mail/{template}.html", context), "text/html")
-    letter.send()
+        letters.send(user.email, subject, "quota", usage=month_of(user), mark=mark)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -252,3 +253,13 @@ def test_seeding_fills_the_review(db: None) -> None:
     assert not UsageRecord.objects.filter(created_at__gt=timezone.now()).exists()
     with pytest.raises(CommandError, match="seeded already"):
         call_command("seed_demo")
+
+
+def test_an_unknown_door_is_said_at_once() -> None:
+    environment = os.environ | {"SIGNUP": "maybe"}
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode
+    assert "set it to open, invited or closed" in done.stderr
