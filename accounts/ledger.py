@@ -26,6 +26,7 @@ class Outcome(models.TextChoices):
     COMPLETED = "completed", "Completed"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
+    INTERRUPTED = "interrupted", "Interrupted"  # no job of its own: another row ends it
     CORRECTION = "correction", "Correction"
 
 
@@ -62,6 +63,31 @@ class UsageRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.outcome} {self.audio_ms} ms, {self.cost_micro_usd} µUSD"
+
+    @property
+    def audio_seconds(self) -> float:
+        """Of the recording, as far as it is charged."""
+        return self.audio_ms / MS_PER_SECOND
+
+    @property
+    def decode_seconds(self) -> float:
+        """Its share of the engine's time."""
+        return self.decode_ms / MS_PER_SECOND
+
+    @property
+    def queue_seconds(self) -> float:
+        """Waiting for a place."""
+        return self.queue_ms / MS_PER_SECOND
+
+    @property
+    def load_seconds(self) -> float:
+        """Waiting for a machine to start."""
+        return self.load_ms / MS_PER_SECOND
+
+    @property
+    def cost_usd(self) -> float:
+        """Dollars, exact to the micro-dollar."""
+        return self.cost_micro_usd / 1e6
 
     def write(self) -> UsageRecord:
         """Adds it to the ledger and to its day, both or neither."""
@@ -138,7 +164,7 @@ def write(records: Sequence[UsageRecord]) -> None:
 def _amounts(record: UsageRecord) -> dict[str, int]:
     """What it adds to its day."""
     return {
-        "jobs": int(record.outcome != Outcome.CORRECTION),
+        "jobs": int(record.outcome not in (Outcome.CORRECTION, Outcome.INTERRUPTED)),
         "failures": int(record.outcome == Outcome.FAILED),
         "billed_ms": record.audio_ms if record.billed else 0,
         "decode_ms": record.decode_ms,

@@ -112,9 +112,9 @@ class KyutaiSTTModel:
     ) -> AsyncIterator[str]:
         """The same as JSON strings, as they become known.
 
-        Their `type` is `metadata` (at once), `segment`, and at the end `complete` (with the meter)
-        or `error`. With `sent_at` (seconds since 1970) the meter tells how long the call waited for
-        this container to start.
+        Their `type` is `metadata` (at once), `segment` with `spent` (what was used since the last
+        one) before it, and at the end `complete` (with the whole meter) or `error`. With `sent_at`
+        (seconds since 1970) the meter tells how long the call waited for this container to start.
         """
         async for line in self._events(audio, spans, language, sent_at):
             yield line
@@ -134,7 +134,9 @@ class KyutaiSTTModel:
         async for line in relay(lambda stopped: make(stopped, **facts)):
             event = json.loads(line)
             if event["type"] == "complete":
-                event |= {"load_seconds": load_seconds, "gpu": config.MODAL_GPU_TYPE}
+                event["load_seconds"] = load_seconds
+            if "gpu" in event:
+                event["gpu"] = config.MODAL_GPU_TYPE
             yield json.dumps(event)
 
 

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -48,6 +48,7 @@ from gpu.types import (
     Partial,
     Segment,
     Span,
+    Spent,
     Unreachable,
     UnsupportedLanguage,
     Word,
@@ -103,11 +104,24 @@ class ModalEngine:
                 while waiting and len(running) < IN_FLIGHT:
                     running.append(waiting.popleft())
                     running[-1].start()
-                yield from running[0].events(stopped, deadline)
+                try:
+                    for event in running[0].events(stopped, deadline):
+                        yield from _spent(running)
+                        yield event
+                except EngineError:
+                    yield from _spent(running)
+                    raise
                 running.popleft()
         finally:
             for part in running:
                 part.cancel()
+
+
+def _spent(parts: Iterable[Part]) -> Iterator[Spent]:
+    """What they have told since they were asked last, also those that nobody listens to yet."""
+    for part in parts:
+        while part.spent:
+            yield part.spent.popleft()
 
 
 def _cut(audio: Audio, window: Span) -> Audio:
@@ -142,6 +156,7 @@ class Part:
 
     def __init__(self, audio: Audio) -> None:
         self.todo = audio
+        self.spent: deque[Spent] = deque()
         self._events: queue.Queue[EngineEvent | EngineError | None] = queue.Queue()
         self._cancelled = threading.Event()
         self._call = ""
@@ -200,7 +215,10 @@ class Part:
         for attempt in range(1, TRIES + 1):
             try:
                 for event in self._heard_events():
-                    self._events.put(event)
+                    if isinstance(event, Spent):
+                        self.spent.append(event)
+                    else:
+                        self._events.put(event)
             except Exception as error:
                 problem = _translated(error)
                 again = isinstance(problem, TRANSIENT) and attempt < TRIES
@@ -250,6 +268,8 @@ def event_of(message: dict[str, Any], start: float) -> EngineEvent:
             return Partial(_words(message, start))
         case "segment":
             return Segment(_words(message, start))
+        case "spent":
+            return Spent(message["gpu_seconds"], message["gpu"])
         case "complete":
             return Complete(
                 message["audio_seconds"],

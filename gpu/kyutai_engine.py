@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpu import config, pcm
+from gpu.metering import metered
 from gpu.segments import growing_segments, segments_of
 from gpu.types import (
     Audio,
@@ -56,7 +57,8 @@ class KyutaiEngine:
         yield Metadata(LANGUAGE, self.source.rstrip("/").rsplit("/", 1)[-1])
         job = batcher.submit(windows, PATIENCE + PATIENCE_PER_SECOND * audio.duration)
         words = within_speech(job.words(stopped), audio.spans)
-        yield from (growing_segments if config.STT_PARTIALS else segments_of)(words)
+        segments = (growing_segments if config.STT_PARTIALS else segments_of)(words)
+        yield from metered(segments, lambda: job.compute_seconds + job.encode_seconds)
         yield Complete(
             audio_seconds=sum(span.end - span.start for span in audio.spans),
             decode_seconds=job.compute_seconds + job.encode_seconds,

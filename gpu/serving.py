@@ -26,6 +26,7 @@ from gpu.types import (
     Partial,
     Segment,
     Span,
+    Spent,
     Word,
 )
 
@@ -113,6 +114,8 @@ def message_of(event: EngineEvent) -> dict[str, Any]:
         case Segment():
             times = {"start": event.start, "end": event.end}
             return {"type": "segment", **times, "text": event.text, "words": _words(event.words)}
+        case Spent():
+            return {"type": "spent", "gpu_seconds": event.decode_seconds, "gpu": event.gpu}
         case Complete():
             return {
                 "type": "complete",
@@ -137,7 +140,7 @@ def whole(events: Iterator[dict[str, Any]]) -> dict[str, Any]:
             raise EngineError(f"{event['code']}: {event['reason']}")
         if kind == "segment":
             answer["segments"].append({"id": len(answer["segments"]) + 1, **event})
-        elif kind != "partial":
+        elif kind in ("metadata", "complete"):
             answer |= event
     answer["text"] = " ".join(segment["text"] for segment in answer["segments"])
     return answer

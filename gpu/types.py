@@ -181,7 +181,19 @@ class Complete:
         return self.decode_seconds / self.audio_seconds if self.audio_seconds else 0.0
 
 
-EngineEvent = Metadata | Partial | Segment | Complete
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Decoding seconds since the last one, said before what they have brought forth: who stops
+    listening before Complete knows what was used until then."""
+
+    decode_seconds: float
+    gpu: str = ""  # its type, if it is paid by the second
+
+    def __add__(self, more: Spent) -> Spent:
+        return Spent(self.decode_seconds + more.decode_seconds, more.gpu or self.gpu)
+
+
+EngineEvent = Metadata | Partial | Segment | Spent | Complete
 
 
 class Engine(Protocol):
@@ -192,7 +204,8 @@ class Engine(Protocol):
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """Yields Metadata, then Segments in order of time, then Complete.
 
-        Where early words are wanted (STT_PARTIALS), Partials come between Segments.
+        Before each Segment a Spent may come; where early words are wanted (STT_PARTIALS), Partials
+        come between them.
 
         `stopped` is asked often; once true the engine raises Cancelled. Raises EngineError.
         """

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from gpu import config, pcm
+from gpu.metering import metered
 from gpu.segments import growing_segments, segments_of
 from gpu.types import (
     Audio,
@@ -60,7 +61,8 @@ class WhisperEngine:
         decoder = _Decoder(self._load(), audio)
         yield Metadata(decoder.language, f"whisper-{Path(self.model_name).name}")
         words = _monotonic(chain.from_iterable(decoder.words(stopped)))
-        yield from (growing_segments if config.STT_PARTIALS else segments_of)(words)
+        segments = (growing_segments if config.STT_PARTIALS else segments_of)(words)
+        yield from metered(segments, lambda: time.monotonic() - began)
         yield Complete(sum(s.end - s.start for s in audio.spans), time.monotonic() - began)
 
     def _load(self) -> Any:

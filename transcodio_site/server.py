@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from io import BytesIO
 from typing import Any
@@ -26,6 +27,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
 PIECE = 256 * 1024
 FORM_OVERHEAD = 1 << 20  # bytes that multipart may add around the file
 PATIENCE = 30.0  # seconds in which a refused client may read why before it is cut off
+BEGAN = "transcodio.began"  # when its headers were there, in seconds since 1970
 BODY = "transcodio.body"  # the key of the body's file in the ASGI scope
 
 
@@ -43,6 +45,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
         """The headers are there: an honest client is refused before it sends the file."""
         super().gotLength(length)
+        self.began = time.time()
         if length is not None and length > self._limit():
             self._refuse()
 
@@ -134,6 +137,7 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
         """Hands the body over as a file; `BodyFromDisk` reads it."""
         if scope["type"] == "http":
             scope[BODY] = protocol.take_body()
+            scope[BEGAN] = protocol.began
         return super().create_application(protocol, scope)
 
 

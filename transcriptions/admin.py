@@ -1,28 +1,151 @@
-"""Recordings in the admin site: to be looked at, not to be edited by hand."""
+"""Recordings in the admin site: where the time went, and what can be done about it.
+
+States change by methods of the model, under a lease; nothing is edited by hand. All staff may see
+how the work went; what a recording is called and why it failed is for those who may view it.
+"""
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.http import HttpRequest
+from collections.abc import Callable
+from typing import Any
 
-from transcriptions.models import Transcription
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from accounts.audit import Action, note
+from accounts.limits import TooMany
+from accounts.models import UsageRecord
+from transcriptions import actions, history
+from transcriptions.audio import AudioError
+from transcriptions.models import Transcription, WrongState
+
+WORK = (
+    "id",
+    "owner",
+    "token",
+    "state",
+    "error_code",
+    "engine",
+    "model",
+    "language",
+    "format",
+    "source_bytes",
+    "duration",
+    "speech_seconds",
+    "decode_seconds",
+    "created_at",
+    "completed_at",
+)
+WORDS = ("title", "note", "error_message")
 
 
 @admin.register(Transcription)
 class TranscriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("title", "owner", "state", "duration", "language", "engine", "created_at")
+    change_form_template = "admin/job.html"
     list_filter = ("state", "engine", "created_at")
     list_select_related = ("owner",)
-    search_fields = ("title", "owner__email", "id")
-    exclude = ("spans", "peaks", "source", "audio")
+    actions = ("requeue", "cancel")
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Titles are for whom they concern."""
+        shown = ("owner", "state", "duration", "language", "engine", "created_at")
+        return ("title" if self._may_read(request) else "id", *shown)
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """What cannot be seen cannot be searched either."""
+        return ("=id", "owner__email", *(["title"] if self._may_read(request) else []))
+
+    def get_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
+        """See above."""
+        return (*(WORDS if self._may_read(request) else ()), *WORK)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A job: its timeline, and every attempt with what it cost."""
+        context = dict(extra_context or {})
+        row = self.get_object(request, object_id)
+        if row is not None:
+            attempts = UsageRecord.objects.filter(transcription=row.id).order_by("id")
+            context |= {
+                "title": "Recording",
+                "subtitle": row.title if self._may_read(request) else str(row.id),
+                "timeline": history.timeline(row),
+                "attempts": attempts,
+                "may_operate": self.has_operate_permission(request),
+            }
+        return super().change_view(request, object_id, form_url, context)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Its heading is the title."""
+        if not self._may_read(request):
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)
+
+    # --- What an operator may do ----------------------------------------------------------------
+
+    @admin.action(description="Try again where it ended", permissions=["operate"])
+    def requeue(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
+        """What is done already is not done again; the owner's quota holds."""
+        self._each(request, rows, actions.retry, "queued again")
+
+    @admin.action(description="Cancel: stop the work on it", permissions=["operate"])
+    def cancel(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
+        """What is known by then stays."""
+        self._each(request, rows, actions.cancel, "cancelled")
+
+    def _each(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Transcription],
+        act: Callable[[Transcription], None],
+        done: str,
+    ) -> None:
+        count = 0
+        for row in rows.select_related("owner"):
+            try:
+                act(row)
+            except (WrongState, TooMany, AudioError) as error:
+                self.message_user(request, f"{row.id}: {error}", messages.WARNING)
+            else:
+                count += 1
+                said = f"{request.user}: the recording “{row}” was {done}."
+                note(request, Action.ADMIN, said, user_id=row.owner_id)
+        if count:
+            self.message_user(request, f"{count} recordings: {done}.")
+
+    # --- Who may --------------------------------------------------------------------------------
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """All staff."""
+        return bool(request.user.is_active and getattr(request.user, "is_staff", False))
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """All staff: to look at the work is theirs."""
+        return self.has_module_permission(request)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Who may change recordings."""
+        return bool(request.user.has_perm("transcriptions.change_transcription"))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Recordings come in by upload alone."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """States change by methods of the model, under a lease."""
+        """Nothing is edited by hand."""
         return False
+
+    def _may_read(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("transcriptions.view_transcription"))
 
     def delete_model(self, request: HttpRequest, obj: Transcription) -> None:
         """With its files."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
@@ -30,12 +31,20 @@ def receive(
     owner, upload = person(request), file or _raw_body(request)
 
     def make() -> Transcription:
-        return accept(owner, upload, about.language, about.title, token_used(request))
+        return accept(
+            owner, upload, about.language, about.title, token_used(request), sent_at(request)
+        )
 
     if not key:
         return make()
     check(upload, owner)
     return _once(owner, key, _fingerprint(request, upload), make)
+
+
+def sent_at(request: HttpRequest) -> datetime | None:
+    """When its first bytes came, if the server tells (see transcodio_site/server.py)."""
+    began = getattr(request, "scope", {}).get("transcodio.began")
+    return None if began is None else datetime.fromtimestamp(began, UTC)
 
 
 def _once(

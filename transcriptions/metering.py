@@ -8,7 +8,7 @@ from django.db.models import Sum
 
 from accounts.ledger import Outcome, UsageRecord
 from gpu import pricing
-from gpu.types import Complete
+from gpu.types import Complete, Spent
 
 if TYPE_CHECKING:
     from transcriptions.models import Transcription
@@ -18,22 +18,27 @@ def completed(row: Transcription, meter: Complete) -> None:
     """All of the recording is charged, but for what was charged of it before; and nothing if
     there is not a word in it."""
     empty = not row.segments.exists()
-    price = pricing.usd_per_second(meter.gpu) if meter.gpu else 0.0
     reason = "No speech in it: not charged." if empty else "The transcript is complete."
     record = _record(row, Outcome.COMPLETED, reason)
-    record.gpu_type = meter.gpu
     record.audio_ms = 0 if empty else max(0, _ms(row.duration or 0.0) - _charged(row))
     record.billed = not empty
-    record.decode_ms = _ms(meter.decode_seconds)
     record.queue_ms = _ms(meter.queue_seconds)
     record.load_ms = _ms(meter.load_seconds)
-    record.nano_usd_per_second = round((price or 0.0) * 1e9)
-    record.write()
+    _price(record, meter).write()
 
 
 def failed(row: Transcription) -> None:
-    """A failure is never charged."""
-    _record(row, Outcome.FAILED, f"It failed ({row.error_code}): not charged.").write()
+    """A failure is never charged, but what it used is known."""
+    record = _record(row, Outcome.FAILED, f"It failed ({row.error_code}): not charged.")
+    _price(record, row.spent).write()
+
+
+def interrupted(row: Transcription) -> None:
+    """Somebody else ended it, or will go on with it: what was used until then, to nobody's
+    charge."""
+    if row.spent.decode_seconds:
+        record = _record(row, Outcome.INTERRUPTED, "Broken off: what it had used until then.")
+        _price(record, row.spent).write()
 
 
 def cancelled(row: Transcription) -> None:
@@ -56,6 +61,15 @@ def _record(row: Transcription, outcome: Outcome, reason: str) -> UsageRecord:
         model=row.model,
         reason=reason,
     )
+
+
+def _price(record: UsageRecord, used: Complete | Spent) -> UsageRecord:
+    """With the engine's time, and what a second of it costs just now."""
+    price = pricing.usd_per_second(used.gpu) if used.gpu else 0.0
+    record.gpu_type = used.gpu
+    record.decode_ms = _ms(used.decode_seconds)
+    record.nano_usd_per_second = round((price or 0.0) * 1e9)
+    return record
 
 
 def _charged(row: Transcription) -> int:

@@ -22,10 +22,11 @@ from django.db.models.fields.files import FieldFile
 from django.dispatch import Signal
 from django.utils import timezone
 
-from gpu.types import Audio, Complete, Metadata, Span
+from gpu.types import Audio, Complete, Metadata, Span, Spent
 from gpu.types import Segment as SpokenSegment
-from transcriptions import metering, search
+from transcriptions import history, metering, search
 from transcriptions.corrections import retimed
+from transcriptions.history import Phase
 
 KEY_LIFE = timedelta(hours=24)  # how long an idempotency key counts
 MAX_ATTEMPTS = 5  # claims of one state: more means that the recording itself kills the worker
@@ -59,6 +60,8 @@ class State(models.TextChoices):
 FINISHED = (State.COMPLETED, State.FAILED, State.CANCELLED)
 ENDED_WITHOUT = (State.FAILED, State.CANCELLED)
 WAITING_FOR = {State.PREPROCESSING: State.QUEUED, State.TRANSCRIBING: State.PREPARED}
+CLAIMED = {State.PREPROCESSING: Phase.PREPROCESS, State.TRANSCRIBING: Phase.ENGINE}
+WAITING = {State.PREPROCESSING: Phase.QUEUE, State.TRANSCRIBING: Phase.READY}
 
 
 def source_path(transcription: Transcription, filename: str) -> str:
@@ -84,10 +87,15 @@ class TranscriptionQuerySet(models.QuerySet["Transcription"]):
         done already, deleted, or in the hands of somebody whose lease still runs."""
         lease = uuid.uuid4()
         free = Q(state=WAITING_FOR[state]) | Q(state=state, lease_until__lt=timezone.now())
-        took = self.filter(free, id=id).update(
-            state=state, lease=lease, lease_until=lease_end(), attempts=F("attempts") + 1
-        )
-        return self.get(id=id) if took else None
+        with transaction.atomic():
+            took = self.filter(free, id=id).update(
+                state=state, lease=lease, lease_until=lease_end(), attempts=F("attempts") + 1
+            )
+            if not took:
+                return None
+            row = self.get(id=id)
+            history.began(row, CLAIMED[state], "" if row.attempts == 1 else f"Try {row.attempts}")
+            return row
 
     def forgotten(self) -> models.QuerySet[Transcription]:
         """Unfinished rows that nobody works on: their bell was lost, or their worker has died."""
@@ -137,6 +145,9 @@ class Transcription(models.Model):
 
     objects = TranscriptionQuerySet.as_manager()
 
+    # What the engine has used since this row was claimed: only whoever works on it knows.
+    spent = Spent(0.0)
+
     class Meta:
         ordering: ClassVar = ["-created_at", "-id"]
         indexes: ClassVar = [
@@ -181,7 +192,9 @@ class Transcription(models.Model):
 
     def release(self) -> None:
         """Gives the claim back unfinished, to be taken up again by whoever hears the bell next."""
-        self._update(lease_until=timezone.now(), attempts=F("attempts") - 1)
+        with transaction.atomic():
+            self._update(lease_until=timezone.now(), attempts=F("attempts") - 1)
+            history.began(self, WAITING[State(self.state)], "Handed back: its worker stopped")
 
     def prepared(
         self,
@@ -194,20 +207,24 @@ class Transcription(models.Model):
         note: str,
     ) -> None:
         """The audio is ready for an engine. Raises LeaseLost."""
-        self._update(
-            state=State.PREPARED,
-            audio=audio,
-            format=format,
-            duration=duration,
-            spans=[[s.start, s.end] for s in spans],
-            peaks=peaks,
-            note=note,
-            attempts=0,
-        )
+        with transaction.atomic():
+            self._update(
+                state=State.PREPARED,
+                audio=audio,
+                format=format,
+                duration=duration,
+                spans=[[s.start, s.end] for s in spans],
+                peaks=peaks,
+                note=note,
+                attempts=0,
+            )
+            history.began(self, Phase.READY)
 
     def started(self, engine: str, metadata: Metadata) -> None:
         """The engine has looked at the audio. Raises LeaseLost."""
-        self._update(engine=engine, model=metadata.model, language=metadata.language)
+        with transaction.atomic():
+            self._update(engine=engine, model=metadata.model, language=metadata.language)
+            history.began(self, Phase.DECODE, f"{engine}: {metadata.model}")
 
     def add_segment(self, spoken: SpokenSegment) -> Segment:
         """Stores the next segment and renews the lease with it. Raises LeaseLost."""
@@ -241,6 +258,7 @@ class Transcription(models.Model):
                 speech_seconds=F("speech_seconds") + meter.audio_seconds,
             )
             self.index()
+            history.began(self, Phase.COMPLETED, at=self.completed_at)
             metering.completed(self, meter)
             ended.send(type(self), row=self)
 
@@ -253,6 +271,7 @@ class Transcription(models.Model):
                 error_code=code,
                 error_message=message,
             )
+            history.began(self, Phase.FAILED, code, at=self.completed_at)
             metering.failed(self)
             ended.send(type(self), row=self)
 
@@ -269,22 +288,25 @@ class Transcription(models.Model):
                 error_message="The transcription was cancelled.",
                 lease=None,
             )
+            history.began(self, Phase.CANCELLED, at=self.completed_at)
             metering.cancelled(self)
 
     def requeued(self) -> None:
         """Once more, after a failure or a cancellation. What is done already is not done again.
         Raises WrongState."""
-        self._turn(
-            ~Q(state__in=ENDED_WITHOUT),
-            "Only what has failed or was cancelled can be tried again.",
-            state=State.PREPARED if self.audio else State.QUEUED,
-            completed_at=None,
-            error_code="",
-            error_message="",
-            lease=None,
-            lease_until=lease_end(),
-            attempts=0,
-        )
+        with transaction.atomic():
+            self._turn(
+                ~Q(state__in=ENDED_WITHOUT),
+                "Only what has failed or was cancelled can be tried again.",
+                state=State.PREPARED if self.audio else State.QUEUED,
+                completed_at=None,
+                error_code="",
+                error_message="",
+                lease=None,
+                lease_until=lease_end(),
+                attempts=0,
+            )
+            history.began(self, Phase.READY if self.audio else Phase.QUEUE, "Tried again")
 
     def _turn(self, unless: Q, reason: str, **values: Any) -> None:
         """A change of state that needs no lease."""

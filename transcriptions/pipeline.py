@@ -19,8 +19,17 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 
 from gpu.engine import get_engine
-from gpu.types import Cancelled, Complete, EngineError, EngineEvent, Metadata, Partial, Segment
-from transcriptions import audio, events, quotas, speech
+from gpu.types import (
+    Cancelled,
+    Complete,
+    EngineError,
+    EngineEvent,
+    Metadata,
+    Partial,
+    Segment,
+    Spent,
+)
+from transcriptions import audio, events, metering, quotas, speech
 from transcriptions.claims import Claim, kept
 from transcriptions.early import EarlyWords
 from transcriptions.models import MAX_ATTEMPTS, LeaseLost, State, Transcription
@@ -63,6 +72,9 @@ def _recognise(claim: Claim, folder: Path) -> None:
     early = EarlyWords(claim.row.id, last.number if last else 0)
     with audio.local_copy(claim.row.audio, folder) as path:
         for event in _recognised(claim, path, last):
+            if isinstance(event, Spent):
+                claim.row.spent += event
+                continue
             claim.check()
             _keep(claim.row, event, early)
 
@@ -108,7 +120,8 @@ def _claim_and(work: Callable[[Claim, Path], None], id: uuid.UUID, state: State)
     try:
         return _attempt(work, row)
     except LeaseLost:
-        log.info("%s: deleted, or taken over by another worker", id)
+        log.info("%s: deleted, cancelled, or taken over by another worker", id)
+        metering.interrupted(row)
     except DatabaseError:
         log.exception("%s: the database is away, to be tried again", id)
     return False
@@ -124,6 +137,7 @@ def _attempt(work: Callable[[Claim, Path], None], row: Transcription) -> bool:
         return True
     except Cancelled:
         row.release()
+        metering.interrupted(row)
     except audio.AudioError as error:
         _fail(row, error.code, str(error))
     except EngineError as error:

@@ -5,6 +5,7 @@ Nothing is decoded here. Size and the first bytes decide; the rest is the worker
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -14,7 +15,8 @@ from django.db import transaction
 
 from accounts.models import ApiToken, User
 from gpu.languages import LANGUAGES
-from transcriptions import quotas, tasks
+from transcriptions import history, quotas, tasks
+from transcriptions.history import Phase
 from transcriptions.models import Transcription, source_path
 
 FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"
@@ -50,9 +52,10 @@ def accept(
     language: str = "",
     title: str = "",
     token: ApiToken | None = None,
+    began: datetime | None = None,
 ) -> Transcription:
     """Stores the recording and queues it. Raises UploadRefused, or TooMany when the account's or
-    the token's quota is reached; then nothing is left behind."""
+    the token's quota is reached; then nothing is left behind. `began` is when it was sent."""
     check(upload, owner)
     row = Transcription(
         owner=owner,
@@ -66,6 +69,9 @@ def accept(
         with transaction.atomic():
             row.save(force_insert=True)
             row.index()
+            if began:
+                history.began(row, Phase.UPLOAD, at=began)
+            history.began(row, Phase.QUEUE)
             quotas.admit(row)  # after the file was put away: it holds the account
             transaction.on_commit(lambda: tasks.ring(tasks.preprocess, row.id))
     except BaseException:

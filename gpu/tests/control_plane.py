@@ -70,6 +70,7 @@ class ControlPlane(Registry):
         self.calls: dict[str, Call] = {}
         self.containers: dict[str, Container] = {}
         self.environment: dict[str, str] = {}  # for containers, as a secret would give it
+        self.lose_after = 0  # machines go once a call has said so much; 0: never
         self._ended: set[str] = set()  # apps of `modal run` that are over
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -115,15 +116,13 @@ class ControlPlane(Registry):
                 self._loop.call_soon_threadsafe(container.server.close)
         self.containers.clear()
 
-    def lose_machines(self) -> None:
-        """They go, and whoever waits for an answer of theirs is told so."""
+    def _lose_machines(self) -> None:
+        """They go, and whoever waits for an answer of theirs will be told so."""
         self.kill_containers()
         failure = api.GenericResult(status=api.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE)
         for call in self.calls.values():
             if call.started and call.output is None:
                 call.output = api.FunctionPutOutputsItem(input_id=call.input_id, result=failure)
-        if self._loop:
-            asyncio.run_coroutine_threadsafe(self._tell(), self._loop).result()
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
@@ -349,13 +348,20 @@ class ControlPlane(Registry):
         return answer
 
     async def FunctionCallPutDataOut(self, request: Any) -> Any:
-        self.calls[request.function_call_id].chunks.extend(request.data_chunks)
+        call = self.calls[request.function_call_id]
+        call.chunks.extend(request.data_chunks)
+        if 0 < self.lose_after <= len(call.chunks):
+            del call.chunks[self.lose_after :]
+            self.lose_after = 0
+            self._lose_machines()
         await self._tell()
         return Empty()
 
     async def FunctionPutOutputs(self, request: Any) -> Any:
         for output in request.outputs:
             call = self.calls[output.input_id.replace("in-", "fc-")]
+            if call.output is not None:  # its machine was lost before
+                continue
             call.output = output
             if output.data_format == api.DATA_FORMAT_GENERATOR_DONE:
                 call.chunks.append(

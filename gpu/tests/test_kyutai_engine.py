@@ -21,6 +21,7 @@ from gpu.types import (
     Metadata,
     Segment,
     Span,
+    Spent,
     UnsupportedLanguage,
 )
 
@@ -59,7 +60,10 @@ def test_a_recording_becomes_segments_in_order(engine: KyutaiEngine, audio: Audi
     assert isinstance(last, Complete)
     assert last.audio_seconds == 97.0
     assert last.decode_seconds > 0
+    spent = [event.decode_seconds for event in segments if isinstance(event, Spent)]
     words = [word for s in segments if isinstance(s, Segment) for word in s.words]
+    assert min(spent) >= 0
+    assert 0.5 * last.decode_seconds < sum(spent) <= last.decode_seconds
     assert len(words) > 50
     times = [t for word in words for t in (word.start, word.end)]
     assert times == sorted(times)

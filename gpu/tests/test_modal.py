@@ -41,6 +41,7 @@ from gpu.types import (
     NotDeployed,
     Segment,
     Span,
+    Spent,
     Unreachable,
     UnsupportedLanguage,
     Word,
@@ -215,9 +216,9 @@ def test_a_stream_is_json_item_by_item(remote: Any, noise: bytes) -> None:
     sent = time.time()
     items = [json.loads(item) for item in remote.transcribe_stream.remote_gen(noise, sent_at=sent)]
     assert (items[0]["type"], items[-1]["type"]) == ("metadata", "complete")
-    assert {item["type"] for item in items[1:-1]} == {"segment"}
+    assert {item["type"] for item in items[1:-1]} == {"spent", "segment"}
     assert items[0]["call"].startswith("fc-")
-    for segment in items[1:-1]:
+    for segment in items[2:-1:2]:
         assert segment["text"].split() == [word["text"] for word in segment["words"]]
         assert segment["start"] == segment["words"][0]["start"]
     meter = items[-1]
@@ -225,6 +226,9 @@ def test_a_stream_is_json_item_by_item(remote: Any, noise: bytes) -> None:
     assert 0 < meter["gpu_seconds"] < 60
     assert meter["queue_seconds"] >= 0
     assert meter["gpu"] == "L4"
+    spent = [item for item in items if item["type"] == "spent"]
+    assert {item["gpu"] for item in spent} == {"L4"}
+    assert 0 < sum(item["gpu_seconds"] for item in spent) <= meter["gpu_seconds"]
 
 
 def test_a_cold_start_is_on_the_meter_of_those_who_waited_for_it(
@@ -304,6 +308,20 @@ def test_a_long_recording_goes_up_in_parts_and_comes_back_in_order(
     last = events[-1]
     assert isinstance(last, Complete)
     assert last.audio_seconds == pytest.approx(80, abs=0.1)
+    spent = sum((e for e in events if isinstance(e, Spent)), Spent(0.0))
+    assert spent.gpu == "L4"
+    assert 0 < spent.decode_seconds <= last.decode_seconds + 1e-9
+
+
+def test_what_was_used_is_known_when_it_is_cancelled(deployed: ControlPlane, audio: Audio) -> None:
+    stop = threading.Event()
+    stream = ModalEngine().stream(audio, stop.is_set)
+    spent = next(event for event in stream if isinstance(event, Spent))
+    stop.set()
+    with pytest.raises(Cancelled):
+        list(stream)
+    assert spent.gpu == "L4"
+    assert spent.decode_seconds > 0
 
 
 def test_another_language_is_refused_here(audio: Audio) -> None:
@@ -388,18 +406,17 @@ def test_what_breaks_off_goes_on_after_the_last_segment_that_came(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "BACKOFF", 0.01)
-    stream = ModalEngine().stream(audio, never)
-    events: list[Any] = []
-    while not any(isinstance(event, Segment) for event in events):
-        events.append(next(stream))
     before = len(deployed.calls)
-    deployed.lose_machines()
-    events += list(stream)
-    again = list(deployed.calls.values())[before:]
-    assert len(again) == 1
-    first = next(event for event in events if isinstance(event, Segment))
-    args, _ = pickle.loads(arguments(deployed, again[0]))  # noqa: S301 - our own
-    assert sum(b - a for a, b in args[1]) < 80 - (first.end - audio.spans[0].start) + 1
+    deployed.lose_after = 5  # metadata, and two segments with what they have used
+    events = list(ModalEngine().stream(audio, never))
+    first, again = list(deployed.calls.values())[before:]
+    assert len(first.chunks) == 5
+    # The loss may be heard of before the second segment is.
+    heard = [event for event in events if isinstance(event, Segment)][:2]
+    args, _ = pickle.loads(arguments(deployed, again))  # noqa: S301 - our own
+    assert args[1][0][0] == 0
+    left = [sum(s.end - s.start for s in audio.after(segment.end).spans) for segment in heard]
+    assert sum(b - a for a, b in args[1]) in [pytest.approx(seconds) for seconds in left]
     times = [t for word in words_of(events) for t in (word.start, word.end)]
     assert times == sorted(times)
     assert len({(w.start, w.end, w.text) for w in words_of(events)}) == len(words_of(events))

@@ -23,6 +23,7 @@ from gpu.types import (
     Metadata,
     Segment,
     Span,
+    Spent,
     UnsupportedLanguage,
     Word,
 )
@@ -73,10 +74,12 @@ def test_metadata_comes_first_and_the_meter_last(engine: Engine, sample: Path) -
     first, *segments, last = engine.stream(Audio(sample, 43, (Span(1, 5),)), never)
     assert first == Metadata("en", "whisper-base")  # nobody told it the language
     assert segments
-    assert all(isinstance(segment, Segment) for segment in segments)
+    assert all(isinstance(segment, Segment) for segment in segments[1::2])
+    spent = [event.decode_seconds for event in segments[::2] if isinstance(event, Spent)]
+    assert len(spent) == len(segments) / 2
     assert isinstance(last, Complete)
     assert last.audio_seconds == 4
-    assert last.decode_seconds > 0
+    assert 0 < sum(spent) <= last.decode_seconds
 
 
 def test_words_lie_in_order_within_their_speech(alone: list[Word]) -> None:

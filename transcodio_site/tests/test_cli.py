@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from transcodio_site.testing import ROOT, Media, Stack
+from transcodio_site.testing import ROOT, SAMPLE, Media, Stack
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PROGRAM = [sys.executable, "-m", "transcodio_site.cli"]
@@ -139,8 +139,10 @@ def test_the_library_is_listed_and_exported(run: Run, short: Path) -> None:
 def test_it_stops_when_it_is_interrupted(
     stack: Stack, token: str, media: Media, tmp_path: Path
 ) -> None:
+    # Long enough to be far from its end when we have read the first line, on a busy machine too.
+    long = media.make("long.mp3", "-stream_loop", "2", "-i", str(SAMPLE))
     process = subprocess.Popen(
-        [*PROGRAM, "transcribe", str(media.speech("long.mp3", 40))],
+        [*PROGRAM, "transcribe", str(long)],
         cwd=tmp_path,
         env=environment(stack, token),
         stdout=subprocess.PIPE,

@@ -257,9 +257,12 @@ def test_the_admin_site_is_for_staff() -> None:
             assert client.get(page).status_code == 302
 
 
-def test_staff_see_the_review_alone() -> None:
+def test_staff_see_usage_and_no_words(things: Things) -> None:
     clerk = with_session(User.objects.create_user("clerk@example.com", "x", is_staff=True))
     assert clerk.get("/admin/accounts/usageday/").status_code == 200
     assert clerk.get("/admin/accounts/usagerecord/").status_code == 200
-    for page in ("accounts/user/", "accounts/apitoken/", "transcriptions/transcription/"):
+    jobs = "/admin/transcriptions/transcription/"
+    for page in (jobs, f"{jobs}{things.row.id}/change/"):
+        assert b"Hers" not in clerk.get(page).content
+    for page in ("accounts/user/", "accounts/apitoken/", "accounts/invitation/"):
         assert clerk.get(f"/admin/{page}").status_code == 403

@@ -177,3 +177,19 @@ def peak(pid: int) -> int:
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found
     return int(found[1]) * 1024
+
+
+def test_the_time_of_the_upload_is_part_of_the_history(
+    stack: Stack, token: str, media: Media
+) -> None:
+    answer = httpx.post(
+        f"{stack.url}/api/transcriptions",
+        content=media.silence("history.mp3", 1).read_bytes(),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "audio/mpeg"},
+    )
+    question = (
+        "from transcriptions.history import Step\n"
+        f"first, second = Step.objects.filter(transcription='{answer.json()['id']}')[:2]\n"
+        "print(first.phase, second.phase, 0 < (second.began_at - first.began_at).total_seconds())"
+    )
+    assert stack.manage("shell", "--command", question).stdout.endswith("upload queue True\n")

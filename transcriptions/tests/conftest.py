@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from accounts.models import User
-from gpu.types import Audio, Complete, EngineEvent, Metadata, Partial, Segment, Span, Word
+from gpu.types import Audio, Complete, EngineEvent, Metadata, Partial, Segment, Span, Spent, Word
 from transcriptions import pipeline
 from transcriptions.models import State, Transcription
 from transcriptions.uploads import accept
@@ -76,6 +76,7 @@ class ScriptedEngine:
     before: dict[int, Callable[[], Any]] = field(default_factory=dict)
     asked: list[Audio] = field(default_factory=list)
     name: str = "scripted"
+    gpu: str = ""
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
@@ -86,6 +87,7 @@ class ScriptedEngine:
                 yield Partial(spoken(number).words)
             self.before.get(number, lambda: None)()
             if self._within(audio.spans, number):
+                yield Spent(0.1, self.gpu)
                 yield spoken(number)
         yield Complete(audio_seconds=float(self.sentences), decode_seconds=0.5)
 

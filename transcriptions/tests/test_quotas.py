@@ -16,7 +16,7 @@ from accounts.ledger import Outcome, UsageRecord
 from accounts.models import ApiToken, Plan, User
 from gpu.types import Complete
 from transcodio_site.testing import Media
-from transcriptions import actions, pipeline
+from transcriptions import actions, claims, pipeline
 from transcriptions.models import State, Transcription
 from transcriptions.tests.conftest import (
     Headers,
@@ -247,7 +247,7 @@ def test_a_retry_that_succeeds_is_charged_once(
     assert pipeline.transcribe(prepared.id)
     assert charged(alice) == 10_000
     outcomes = UsageRecord.objects.order_by("id").values_list("outcome", flat=True)
-    assert list(outcomes) == ["failed", "cancelled", "completed"]
+    assert list(outcomes) == ["failed", "cancelled", "interrupted", "completed"]
 
 
 def test_what_is_cancelled_before_it_began_costs_nothing(
@@ -265,7 +265,7 @@ def test_what_was_read_is_charged_although_it_was_deleted(
     assert not pipeline.transcribe(prepared.id)
     assert not Transcription.objects.exists()
     assert charged(alice) == 1900
-    assert UsageRecord.objects.get().transcription == prepared.id
+    assert UsageRecord.objects.get(billed=True).transcription == prepared.id
 
 
 def test_a_finished_recording_that_is_deleted_stays_in_the_ledger(
@@ -275,3 +275,54 @@ def test_a_finished_recording_that_is_deleted_stays_in_the_ledger(
     prepared.remove()
     assert charged(alice) == 10_000
     assert UsageRecord.objects.count() == 1
+
+
+# --- What an attempt has used that nobody is charged for ----------------------------------------
+
+
+def used(row: UsageRecord) -> tuple[str, int, int, bool]:
+    return row.outcome, row.decode_ms, row.cost_micro_usd, row.billed
+
+
+def test_what_a_failure_used_is_known(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    engine.gpu = "L4"
+    engine.before[3] = lambda: 1 / 0
+    pipeline.transcribe(prepared.id)
+    entry = UsageRecord.objects.get()
+    assert used(entry) == ("failed", 200, entry.cost_micro_usd, False)  # two sentences
+    assert entry.gpu_type == "L4"
+    assert entry.cost_micro_usd == round(200 * entry.nano_usd_per_second / 1_000_000) > 40
+    assert ledger.UsageDay.objects.get().decode_ms == 200
+
+
+@pytest.mark.parametrize("how", ["cancelled", "deleted"])
+def test_what_was_used_before_it_was_cancelled_is_known(
+    alice: User, prepared: Transcription, engine: ScriptedEngine, how: str
+) -> None:
+    act = {"cancelled": actions.cancel, "deleted": Transcription.remove}[how]
+    engine.before[3] = lambda: act(Transcription.objects.get())
+    pipeline.transcribe(prepared.id)
+    owner_s, worker_s = UsageRecord.objects.order_by("id")
+    assert used(owner_s) == ("cancelled", 0, 0, True)
+    assert used(worker_s) == ("interrupted", 300, 0, False)  # the third was decoded in vain
+    day = ledger.UsageDay.objects.get()
+    assert (day.jobs, day.decode_ms) == (1, 300)
+
+
+def test_what_was_used_before_a_worker_stopped_is_known(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    engine.before[3] = claims.shutting_down.set
+    try:
+        pipeline.transcribe(prepared.id)
+    finally:
+        claims.shutting_down.clear()
+    engine.before.clear()
+    assert pipeline.transcribe(prepared.id)
+    first, second = UsageRecord.objects.order_by("id")
+    assert used(first) == ("interrupted", 300, 0, False)
+    assert used(second) == ("completed", 500, 0, True)
+    assert charged(alice) == 10_000
+    assert ledger.UsageDay.objects.get().jobs == 1
