@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from accounts import reconciliation
 from accounts.audit import Action, AuditEvent, note
 from accounts.authentication import person
 from accounts.models import ApiToken, Invitation, Plan, UsageDay, UsageRecord, User
@@ -215,16 +216,29 @@ class ReviewAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         review = Review(form)
         if request.GET.get("format") == "csv":
             return review.as_csv()
+        query = request.GET.copy()
+        query.pop("compare", None)
         context = {
             **self.admin_site.each_context(request),
+            **self._compared(review, "compare" in request.GET),
             "title": "Usage and cost review",
             "opts": self.opts,
             "form": form,
             "review": review,
             "columns": [name.replace("_", " ").replace("usd", "USD") for name in COLUMNS],
-            "query": request.GET.urlencode(),
+            "query": query.urlencode(),
         }
         return TemplateResponse(request, "admin/review.html", context)
+
+    @staticmethod
+    def _compared(review: Review, asked: bool) -> dict[str, Any]:
+        """The bill is far away: it is fetched when somebody asks for it."""
+        if not asked:
+            return {"can_compare": reconciliation.is_needed(review.since, review.until)}
+        try:
+            return {"compared": reconciliation.compare(review.since, review.until)}
+        except OSError as error:
+            return {"can_compare": True, "compare_error": str(error)}
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """All staff."""

@@ -220,7 +220,7 @@ class Part:
                     else:
                         self._events.put(event)
             except Exception as error:
-                problem = _translated(error)
+                problem = translated(error)
                 again = isinstance(problem, TRANSIENT) and attempt < TRIES
                 log.warning("attempt %d of a part: %s", attempt, problem)
                 if again and not self._cancelled.wait(BACKOFF * 2 ** (attempt - 1)):
@@ -289,7 +289,7 @@ def _words(message: dict[str, Any], start: float) -> tuple[Word, ...]:
     )
 
 
-def _translated(error: Exception) -> EngineError:
+def translated(error: Exception) -> EngineError:
     """What Modal's client raises, as one of ours: with what the operator can do about it."""
     match error:
         case EngineError():

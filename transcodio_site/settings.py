@@ -172,6 +172,8 @@ LEASE_SECONDS = env.int("LEASE_SECONDS", default=60)
 STT_ENGINE = env.str("STT_ENGINE", default="whisper")
 # Webhooks to loopback and private addresses; for development, or where all users are trusted.
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
+# What is paid for GPUs, by day: a function of the first and the last day that gives USD.
+BILL_BY_DAY = "gpu.billing.cost_by_day"
 # The engines read their own variables (WHISPER_MODEL, ...): gpu/config.py knows nothing of Django.
 
 # --- Files ------------------------------------------------------------------------------------

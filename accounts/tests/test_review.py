@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import uuid
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.ledger import Outcome, UsageRecord
 from accounts.models import ApiToken, Plan, User
@@ -120,6 +123,64 @@ def test_without_any_usage_it_says_so(clerk: Client) -> None:
 def test_it_reads_days_and_never_the_ledger(
     used: None, clerk: Client, django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(16) as queries:  # the session's own included
+    with django_assert_max_num_queries(17) as queries:  # the session's own included
         clerk.get(f"{PAGE}?by=user&since=2026-05-01&until=2026-05-31")
     assert not any("accounts_usagerecord" in query["sql"] for query in queries)
+
+
+# --- The bill -----------------------------------------------------------------------------------
+
+BILL: dict[date, Decimal] = {}
+
+
+def bill(since: date, until: date) -> dict[date, Decimal]:
+    """Stands in for Modal's, which the tests of the GPU room read from a control plane."""
+    if not BILL:
+        raise ConnectionError("Modal does not accept the token: run `modal token new`")
+    return {day: usd for day, usd in BILL.items() if since <= day <= until}
+
+
+@pytest.fixture
+def billed(settings: Any) -> Iterator[dict[date, Decimal]]:
+    settings.BILL_BY_DAY = f"{__name__}.bill"
+    yield BILL
+    BILL.clear()
+
+
+MAY = "since=2026-05-01&until=2026-05-31"
+
+
+def test_the_ledger_is_held_against_the_bill(
+    clerk: Client, used: None, billed: dict[date, Decimal]
+) -> None:
+    page = clerk.get(f"{PAGE}?{MAY}").content.decode()
+    assert "Fetch the bill" in page
+    billed |= {date(2026, 5, 4): Decimal("0.001"), date(2026, 5, 9): Decimal("0.03")}
+    lines = clerk.get(f"{PAGE}?{MAY}&compare=1").context["compared"]
+    # Two recordings of 1.2 s at 0.000275 USD a second; and a day on which a container only idled.
+    assert [(line.name, str(line.ledger), str(line.billed), line.percent) for line in lines] == [
+        ("2026-05-04", "0.00066", "0.001", 66.0),
+        ("2026-05-09", "0", "0.03", 0.0),
+        ("Total", "0.00066", "0.031", 2.1),
+    ]
+    assert lines[0].difference == Decimal("0.00034")
+
+
+def test_today_is_not_asked_for(alice: User, clerk: Client, billed: dict[date, Decimal]) -> None:
+    today = timezone.now()
+    record(alice, created_at=today)
+    billed[today.date()] = Decimal(1)
+    lines = clerk.get(f"{PAGE}?compare=1").context["compared"]
+    assert [(line.name, line.billed) for line in lines] == [("Total", 0)]
+
+
+def test_a_bill_that_cannot_be_read_is_said(
+    clerk: Client, used: None, billed: dict[date, Decimal]
+) -> None:
+    page = clerk.get(f"{PAGE}?{MAY}&compare=1").content.decode()
+    assert "The bill could not be read: Modal does not accept the token" in page
+
+
+def test_without_paid_gpus_there_is_no_bill(alice: User, clerk: Client) -> None:
+    record(alice, engine="whisper")
+    assert "bill" not in clerk.get(f"{PAGE}?{MAY}").content.decode()

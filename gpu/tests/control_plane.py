@@ -412,7 +412,7 @@ class _Service:
             token = (said.get("x-modal-token-id"), said.get("x-modal-token-secret"))
             if not self.task_id and token != TOKEN:
                 raise GRPCError(Status.UNAUTHENTICATED, "Token ID not found")
-            if name in ("FunctionCallGetDataOut", "AppGetLogs"):
+            if name in ("FunctionCallGetDataOut", "AppGetLogs", "WorkspaceBillingReport"):
                 await method(stream)
                 return
             request = await stream.recv_message()

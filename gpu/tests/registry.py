@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from datetime import datetime
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -31,6 +32,7 @@ class Registry:
         self.files: dict[str, bytes] = {}
         self.blobs: dict[str, bytes] = {}
         self.volumes: list[str] = []
+        self.bill: list[tuple[str, datetime, str]] = []  # app, day, USD
         self._numbers = 0
 
     def _new(self, prefix: str) -> str:
@@ -43,6 +45,20 @@ class Registry:
 
     async def ClientHello(self, request: Any) -> Any:
         return api.ClientHelloResponse(image_builder_version=BUILDER)
+
+    async def WorkspaceNameLookup(self, request: Any) -> Any:
+        return api.WorkspaceNameLookupResponse(workspace_name="test", username="test")
+
+    async def WorkspaceBillingReport(self, stream: Any) -> None:
+        request = await stream.recv_message()
+        begin, end = request.start_timestamp.ToDatetime(), request.end_timestamp.ToDatetime()
+        for name, day, cost in self.bill:
+            if begin <= day < end:
+                item = api.WorkspaceBillingReportItem(
+                    object_id=f"ap-{name}", description=name, environment_name="main", cost=cost
+                )
+                item.interval.FromDatetime(day)
+                await stream.send_message(item)
 
     async def EnvironmentGetOrCreate(self, request: Any) -> Any:
         settings = api.EnvironmentSettings(image_builder_version=BUILDER)

@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ import numpy as np
 import pytest
 from modal_proto import api_pb2 as api
 
-from gpu import client, codec, config, pcm
+from gpu import billing, client, codec, config, pcm
 from gpu.app import PACKAGES
 from gpu.client import Breaker, ModalEngine
 from gpu.kyutai_engine import KyutaiEngine
@@ -545,3 +547,24 @@ def test_after_a_pause_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(client, "PAUSE", 30.0)
     breaker.failed(Unreachable("gone"))
     breaker.check()  # one failure is none in a row
+
+
+# --- The bill -------------------------------------------------------------------------------------
+
+
+def test_the_bill_is_read_by_day(plane: ControlPlane) -> None:
+    days = [datetime(2026, 5, day) for day in (3, 4, 5, 6)]
+    plane.bill = [("transcodio-app", day, f"0.{day.day:02}0001") for day in days]
+    plane.bill += [("transcodio-app", days[1], "1"), ("another-app", days[1], "50")]
+    assert billing.cost_by_day(date(2026, 5, 4), date(2026, 5, 5)) == {
+        date(2026, 5, 4): Decimal("1.040001"),
+        date(2026, 5, 5): Decimal("0.050001"),
+    }
+
+
+def test_a_bill_that_cannot_be_read_says_what_to_do(
+    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODAL_SERVER_URL", "http://127.0.0.1:9")
+    with pytest.raises(ConnectionError, match="check the network"):
+        billing.cost_by_day(date(2026, 5, 4), date(2026, 5, 5))
