@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+import requests
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
+from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialLogin
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.http import HttpRequest
+from django.shortcuts import render
 
 from accounts import letters
 from accounts.invitations import Invitation
+
+log = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -25,6 +35,40 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def render_mail(self, *given: Any, **named: Any) -> EmailMessage:
         """Its letters, in our clothes."""
         return letters.dress(super().render_mail(*given, **named))
+
+
+class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    """Who comes with the word of somebody else."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
+        """An invitation is for an address, and who vouches for that opens the door as well as the
+        letter does."""
+        if settings.SIGNUP != "invited":
+            return bool(settings.SIGNUP == "open")
+        proven = [a.email.lower() for a in sociallogin.email_addresses if a.verified]
+        return Invitation.objects.filter(email__in=proven, accepted_at=None).exists()
+
+    def can_authenticate_by_email(self, sociallogin: SocialLogin, email: str) -> bool:
+        """Only where we know as well whose address it is: an account that somebody made with the
+        address of another must not become a trap for them."""
+        allowed = super().can_authenticate_by_email(sociallogin, email)
+        return bool(allowed and EmailAddress.objects.is_verified(email))
+
+    def get_requests_session(self) -> requests.Session:
+        """One whose questions, if nobody answers, end on a page that says so."""
+        session: requests.Session = super().get_requests_session()
+        ask = session.request
+
+        def request(*given: Any, **named: Any) -> requests.Response:
+            try:
+                return ask(*given, **named)
+            except requests.RequestException as error:
+                log.warning("the sign-in provider does not answer: %s", error)
+                page = render(context.request, "socialaccount/authentication_error.html")
+                raise ImmediateHttpResponse(page) from error
+
+        session.request = request  # type: ignore[method-assign]
+        return session
 
 
 def signup_door(request: HttpRequest) -> dict[str, str]:

@@ -69,6 +69,8 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
 ]
 MIDDLEWARE = [
     "transcodio_site.middleware.close_uploads",
@@ -223,6 +225,44 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Transcodio"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 USERSESSIONS_TRACK_ACTIVITY = True
+
+
+def _known(client_id: str, secret: str, **more: object) -> dict[str, object]:
+    """The app as which a provider knows us; none unless it does."""
+    return {"APPS": [{"client_id": client_id, "secret": secret, **more}] if client_id else []}
+
+
+# Who else may say who somebody is.
+SOCIALACCOUNT_PROVIDERS = {
+    "google": _known(
+        env.str("GOOGLE_CLIENT_ID", default=""), env.str("GOOGLE_CLIENT_SECRET", default="")
+    )
+    | {"SCOPE": ["profile", "email"]},
+    "github": _known(
+        env.str("GITHUB_CLIENT_ID", default=""), env.str("GITHUB_CLIENT_SECRET", default="")
+    ),
+    "microsoft": _known(
+        env.str("MICROSOFT_CLIENT_ID", default=""), env.str("MICROSOFT_CLIENT_SECRET", default="")
+    ),
+    "openid_connect": _known(
+        env.str("OIDC_CLIENT_ID", default=""),
+        env.str("OIDC_CLIENT_SECRET", default=""),
+        provider_id="oidc",
+        name=env.str("OIDC_NAME", default="Single sign-on"),
+        settings={"server_url": env.str("OIDC_SERVER_URL", default="")},
+    ),
+}
+INSTALLED_APPS += [
+    f"allauth.socialaccount.providers.{name}"
+    for name in ("google", "github", "microsoft")
+    if SOCIALACCOUNT_PROVIDERS[name]["APPS"]
+]
+SOCIALACCOUNT_ADAPTER = "accounts.adapter.SocialAdapter"
+SOCIALACCOUNT_QUERY_EMAIL = True
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+# By a link: the policy of our pages would not let a form be sent on to a place that we do not know,
+# and companies' sign-in pages send people on. What comes back is bound to the session in any case.
+SOCIALACCOUNT_LOGIN_ON_GET = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")

@@ -263,3 +263,25 @@ def test_an_unknown_door_is_said_at_once() -> None:
     )
     assert done.returncode
     assert "set it to open, invited or closed" in done.stderr
+
+
+def test_other_services_are_offered_once_we_are_known_to_them(stack: Stack) -> None:
+    names = ("GOOGLE", "GITHUB", "MICROSOFT")
+    environment = stack.environment | {f"{name}_CLIENT_ID": f"id-of-{name}" for name in names}
+    question = """
+from django.test import Client
+page = Client(HTTP_HOST="127.0.0.1").get("/accounts/login/").content.decode()
+for name in ("google", "github", "microsoft"):
+    path = f"/accounts/{name}/login/?process=login"
+    print(path in page, Client(HTTP_HOST="127.0.0.1").get(path)["Location"])
+"""
+    command = [sys.executable, "manage.py", "shell", "--command", question]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()[-3:]
+    places = ("accounts.google.com/", "github.com/login/", "login.microsoftonline.com/")
+    for line, name, place in zip(lines, names, places, strict=True):
+        assert line.startswith(f"True https://{place}")
+        assert f"client_id=id-of-{name}" in line
+        assert "email" in line.lower() or name == "MICROSOFT"
