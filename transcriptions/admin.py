@@ -20,6 +20,7 @@ from accounts.models import UsageRecord
 from transcriptions import actions, history
 from transcriptions.audio import AudioError
 from transcriptions.models import Transcription, WrongState
+from transcriptions.quotas import spoken
 
 WORK = (
     "id",
@@ -32,9 +33,8 @@ WORK = (
     "language",
     "format",
     "source_bytes",
-    "duration",
-    "speech_seconds",
-    "decode_seconds",
+    "length",
+    "speech",
     "created_at",
     "completed_at",
 )
@@ -50,7 +50,7 @@ class TranscriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Titles are for whom they concern."""
-        shown = ("owner", "state", "duration", "language", "engine", "created_at")
+        shown = ("owner", "state", "length", "language", "engine", "created_at")
         return ("title" if self._may_read(request) else "id", *shown)
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
@@ -60,6 +60,16 @@ class TranscriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
         """See above."""
         return (*(WORDS if self._may_read(request) else ()), *WORK)
+
+    @admin.display(description="Length", ordering="duration")
+    def length(self, row: Transcription) -> str:
+        """Of the recording, as players write it."""
+        return "" if row.duration is None else spoken(row.duration)
+
+    @admin.display(description="Of it speech")
+    def speech(self, row: Transcription) -> str:
+        """What an engine had to listen to."""
+        return spoken(row.speech_seconds)
 
     def change_view(
         self,

@@ -27,28 +27,28 @@ def completed(row: Transcription, meter: Complete) -> None:
     _price(record, meter).write()
 
 
-def failed(row: Transcription) -> None:
+def failed(row: Transcription, used: Spent) -> None:
     """A failure is never charged, but what it used is known."""
     record = _record(row, Outcome.FAILED, f"It failed ({row.error_code}): not charged.")
-    _price(record, row.spent).write()
+    _price(record, used).write()
 
 
-def interrupted(row: Transcription) -> None:
+def interrupted(row: Transcription, used: Spent) -> None:
     """Somebody else ended it, or will go on with it: what was used until then, to nobody's
     charge."""
-    if row.spent.decode_seconds:
+    if used.decode_seconds:
         record = _record(row, Outcome.INTERRUPTED, "Broken off: what it had used until then.")
-        _price(record, row.spent).write()
+        _price(record, used).write()
 
 
-def cancelled(row: Transcription) -> None:
+def cancelled(row: Transcription, used: Spent) -> None:
     """Charged as far as there are words to be read: nothing, if it had not begun."""
     last = row.segments.last()
     heard = max(0, (_ms(last.end) if last else 0) - _charged(row))
     reason = "Cancelled: charged as far as it came." if heard else "Cancelled: not charged."
     record = _record(row, Outcome.CANCELLED, reason)
     record.audio_ms, record.billed = heard, heard > 0
-    record.write()
+    _price(record, used).write()
 
 
 def _record(row: Transcription, outcome: Outcome, reason: str) -> UsageRecord:

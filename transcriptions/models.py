@@ -94,6 +94,7 @@ class TranscriptionQuerySet(models.QuerySet["Transcription"]):
             if not took:
                 return None
             row = self.get(id=id)
+            metering.interrupted(row, row.settled())  # whoever had it is dead or stuck
             history.began(row, CLAIMED[state], "" if row.attempts == 1 else f"Try {row.attempts}")
             return row
 
@@ -141,14 +142,18 @@ class Transcription(models.Model):
     # For a row that waits: when the bell is rung again.
     lease_until = models.DateTimeField(default=lease_end, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    # What engines have used that no row of the ledger says yet: see `settled`.
+    spent_seconds = models.FloatField(default=0, editable=False)
+    spent_gpu = models.CharField(max_length=20, blank=True, editable=False)
     search = SearchVectorField(null=True, editable=False)  # title and text: see search.py
 
     objects = TranscriptionQuerySet.as_manager()
 
-    # What the engine has used since this row was claimed: only whoever works on it knows.
+    # The same since the last segment was stored: only whoever works on it knows.
     spent = Spent(0.0)
 
     class Meta:
+        verbose_name = "recording"
         ordering: ClassVar = ["-created_at", "-id"]
         indexes: ClassVar = [
             models.Index(fields=["owner", "-created_at", "-id"], name="library"),
@@ -194,6 +199,7 @@ class Transcription(models.Model):
         """Gives the claim back unfinished, to be taken up again by whoever hears the bell next."""
         with transaction.atomic():
             self._update(lease_until=timezone.now(), attempts=F("attempts") - 1)
+            metering.interrupted(self, self.settled())
             history.began(self, WAITING[State(self.state)], "Handed back: its worker stopped")
 
     def prepared(
@@ -227,11 +233,16 @@ class Transcription(models.Model):
             history.began(self, Phase.DECODE, f"{engine}: {metadata.model}")
 
     def add_segment(self, spoken: SpokenSegment) -> Segment:
-        """Stores the next segment and renews the lease with it. Raises LeaseLost."""
+        """Stores the next segment, renews the lease with it, and keeps what was used until now.
+        Raises LeaseLost."""
         with transaction.atomic():
-            self.renew()  # first: it locks the row, so numbers cannot collide
+            self._update(  # first: it locks the row, so numbers cannot collide
+                lease_until=lease_end(),
+                spent_seconds=F("spent_seconds") + self.spent.decode_seconds,
+                spent_gpu=self.spent.gpu,
+            )
             last = self.segments.order_by("-number").values_list("number", flat=True).first()
-            return self.segments.create(
+            segment = self.segments.create(
                 number=(last or 0) + 1,
                 start=spoken.start,
                 end=spoken.end,
@@ -242,6 +253,8 @@ class Transcription(models.Model):
                     for w in spoken.words
                 ],
             )
+        self.spent = Spent(0.0)
+        return segment
 
     def completed(self, meter: Complete) -> None:
         """All words are there. Raises LeaseLost."""
@@ -259,6 +272,7 @@ class Transcription(models.Model):
             )
             self.index()
             history.began(self, Phase.COMPLETED, at=self.completed_at)
+            self.settled()  # the meter says it all
             metering.completed(self, meter)
             ended.send(type(self), row=self)
 
@@ -272,7 +286,7 @@ class Transcription(models.Model):
                 error_message=message,
             )
             history.began(self, Phase.FAILED, code, at=self.completed_at)
-            metering.failed(self)
+            metering.failed(self, self.settled())
             ended.send(type(self), row=self)
 
     def cancelled(self) -> None:
@@ -289,7 +303,7 @@ class Transcription(models.Model):
                 lease=None,
             )
             history.began(self, Phase.CANCELLED, at=self.completed_at)
-            metering.cancelled(self)
+            metering.cancelled(self, self.settled())
 
     def requeued(self) -> None:
         """Once more, after a failure or a cancellation. What is done already is not done again.
@@ -307,6 +321,15 @@ class Transcription(models.Model):
                 attempts=0,
             )
             history.began(self, Phase.READY if self.audio else Phase.QUEUE, "Tried again")
+
+    def settled(self) -> Spent:
+        """What was used and is in no row of the ledger yet. From now on it is the caller's, to be
+        written down in the same transaction."""
+        used = Spent(self.spent_seconds, self.spent_gpu) + self.spent
+        self.spent = Spent(0.0)
+        if used.decode_seconds:
+            type(self).objects.filter(id=self.id).update(spent_seconds=0, spent_gpu="")
+        return used
 
     def _turn(self, unless: Q, reason: str, **values: Any) -> None:
         """A change of state that needs no lease."""

@@ -121,7 +121,7 @@ def _claim_and(work: Callable[[Claim, Path], None], id: uuid.UUID, state: State)
         return _attempt(work, row)
     except LeaseLost:
         log.info("%s: deleted, cancelled, or taken over by another worker", id)
-        metering.interrupted(row)
+        metering.interrupted(row, row.spent)  # the rest is whoever's took it
     except DatabaseError:
         log.exception("%s: the database is away, to be tried again", id)
     return False
@@ -137,7 +137,6 @@ def _attempt(work: Callable[[Claim, Path], None], row: Transcription) -> bool:
         return True
     except Cancelled:
         row.release()
-        metering.interrupted(row)
     except audio.AudioError as error:
         _fail(row, error.code, str(error))
     except EngineError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -305,8 +306,8 @@ def test_what_was_used_before_it_was_cancelled_is_known(
     engine.before[3] = lambda: act(Transcription.objects.get())
     pipeline.transcribe(prepared.id)
     owner_s, worker_s = UsageRecord.objects.order_by("id")
-    assert used(owner_s) == ("cancelled", 0, 0, True)
-    assert used(worker_s) == ("interrupted", 300, 0, False)  # the third was decoded in vain
+    assert used(owner_s) == ("cancelled", 200, 0, True)
+    assert used(worker_s) == ("interrupted", 100, 0, False)  # the third was decoded in vain
     day = ledger.UsageDay.objects.get()
     assert (day.jobs, day.decode_ms) == (1, 300)
 
@@ -324,5 +325,49 @@ def test_what_was_used_before_a_worker_stopped_is_known(
     first, second = UsageRecord.objects.order_by("id")
     assert used(first) == ("interrupted", 300, 0, False)
     assert used(second) == ("completed", 500, 0, True)
+    assert charged(alice) == 10_000
+    assert ledger.UsageDay.objects.get().jobs == 1
+
+
+def expire() -> None:
+    """What time does to the lease of a worker that is gone."""
+    Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_what_a_worker_used_that_was_killed_is_known(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    def die() -> None:
+        raise KeyboardInterrupt  # which nothing in the pipeline catches, to write something down
+
+    engine.before[3] = die
+    engine.gpu = "L4"
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.transcribe(prepared.id)
+    assert not UsageRecord.objects.exists()
+    engine.before.clear()
+    expire()
+    assert pipeline.transcribe(prepared.id)
+    first, second = UsageRecord.objects.order_by("id")
+    assert used(first)[:2] == ("interrupted", 200)  # two sentences, which are kept
+    assert first.cost_micro_usd > 40
+    assert used(second)[:2] == ("completed", 500)
+    assert charged(alice) == 10_000
+
+
+def test_nothing_is_counted_twice_when_a_stuck_worker_comes_back(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    def stuck() -> None:
+        engine.before.clear()
+        expire()
+        assert pipeline.transcribe(prepared.id)  # by another one
+
+    engine.before[3] = stuck
+    assert not pipeline.transcribe(prepared.id)
+    taken_over, done, came_back = UsageRecord.objects.order_by("id")
+    assert used(taken_over)[:2] == ("interrupted", 200)
+    assert used(done)[:2] == ("completed", 500)
+    assert used(came_back)[:2] == ("interrupted", 100)
     assert charged(alice) == 10_000
     assert ledger.UsageDay.objects.get().jobs == 1
