@@ -131,6 +131,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     note.textContent = event.note;
     note.hidden = !event.note;
     this.querySelector("#exports").hidden = false;
+    this.querySelector("transcript-editor").hidden = false;
     this.tell("transcript-started");
   }
 
