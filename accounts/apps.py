@@ -3,7 +3,7 @@ from django.apps import AppConfig
 
 class AccountsConfig(AppConfig):
     name = "accounts"
-    verbose_name = "Accounts"
+    verbose_name = "People and usage"
 
     def ready(self) -> None:
         """The audit log hears of what Django does, and invitations of who has come."""

@@ -124,6 +124,7 @@ class ApiToken(models.Model):
     last_used_address = models.GenericIPAddressField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "API token"
         ordering = ("-created_at",)
 
     def __str__(self) -> str:

@@ -19,16 +19,16 @@ from accounts.models import ApiToken, Plan, User
 DAYS = 30  # shown unless something else is asked for
 SUMS = ("jobs", "failures", "billed_ms", "decode_ms", "cold_starts", "cost_micro_usd")
 BY = {"day": "Day", "user": "User", "token": "Token", "engine": "Engine"}
-COLUMNS = (
-    "jobs",
-    "failures",
-    "audio_minutes",
-    "gpu_seconds",
-    "real_time_factor",
-    "cold_starts",
-    "cost_usd",
-    "usd_per_audio_minute",
-)
+COLUMNS = {  # with their decimal places
+    "jobs": 0,
+    "failures": 0,
+    "audio_minutes": 2,
+    "gpu_seconds": 2,
+    "real_time_factor": 4,
+    "cold_starts": 0,
+    "cost_usd": 6,
+    "usd_per_audio_minute": 6,
+}
 
 
 class ReviewForm(forms.Form):
@@ -56,17 +56,17 @@ class Line:
     @property
     def audio_minutes(self) -> float:
         """Minutes of audio that were charged."""
-        return round(self.billed_ms / 60_000, 2)
+        return self.billed_ms / 60_000
 
     @property
     def gpu_seconds(self) -> float:
         """The engine's time."""
-        return round(self.decode_ms / 1000, 2)
+        return self.decode_ms / 1000
 
     @property
     def real_time_factor(self) -> float | None:
         """The engine's time / audio time: lower is better."""
-        return round(self.decode_ms / self.billed_ms, 4) if self.billed_ms > 0 else None
+        return self.decode_ms / self.billed_ms if self.billed_ms > 0 else None
 
     @property
     def cost_usd(self) -> float:
@@ -78,12 +78,13 @@ class Line:
         """What a minute of audio cost."""
         if self.billed_ms <= 0:
             return None
-        return round(self.cost_micro_usd / 1e6 / (self.billed_ms / 60_000), 6)
+        return self.cost_usd / self.audio_minutes
 
     @property
-    def cells(self) -> list[Any]:
-        """In the order of COLUMNS."""
-        return [getattr(self, name) for name in COLUMNS]
+    def cells(self) -> list[str]:
+        """In the order of COLUMNS; empty where there is nothing to divide by."""
+        values = [(getattr(self, name), digits) for name, digits in COLUMNS.items()]
+        return ["" if value is None else f"{value:.{digits}f}" for value, digits in values]
 
 
 class Review:
@@ -133,21 +134,30 @@ class Review:
         return {"": "None: never began"} if self.by == "engine" else {}
 
     @property
-    def bars(self) -> list[dict[str, Any]]:
-        """Every day of the range, for the chart: heights are shares of the highest, to 100."""
+    def charts(self) -> list[dict[str, Any]]:
+        """What was used and what it cost, a bar for every day of the range."""
         by_day = {group["day"]: group for group in self._grouped("day")}
-        highest = max((group["billed_ms"] for group in by_day.values()), default=0) or 1
+        minutes = {day: group["billed_ms"] / 60_000 for day, group in by_day.items()}
+        usd = {day: group["cost_micro_usd"] / 1e6 for day, group in by_day.items()}
+        return [
+            {"title": "Minutes of audio", "unit": "min", "bars": self._bars(minutes, 1)},
+            {"title": "Cost", "unit": "USD", "bars": self._bars(usd, 4)},
+        ]
+
+    def _bars(self, values: dict[date, float], digits: int) -> list[dict[str, Any]]:
+        """Heights are shares of the highest, to 100."""
+        highest = max(values.values(), default=0.0) or 1.0
         length = (self.until - self.since).days + 1
         width = 100 / max(1, length)
         bars = []
         for number in range(length):
             day = self.since + timedelta(days=number)
-            ms = by_day.get(day, {}).get("billed_ms", 0)
-            height = max(0.0, 100 * ms / highest)
+            value = values.get(day, 0.0)
+            height = max(0.0, 100 * value / highest)
             bars.append(
                 {
                     "day": day,
-                    "minutes": round(ms / 60_000, 1),
+                    "value": round(value, digits),
                     "x": round(number * width, 4),
                     "y": round(100 - height, 3),
                     "width": round(width * 0.8, 4),

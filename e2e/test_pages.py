@@ -9,10 +9,10 @@ from typing import Any
 
 import psutil
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from e2e.conftest import DESKTOP, PHONE, OpenPage
-from transcodio_site.testing import SAMPLE, Media, Stack
+from e2e.conftest import DESKTOP, PASSWORD, PHONE, OpenPage
+from transcodio_site.testing import SAMPLE, Media, Stack, wait_until
 
 # Writes down, for each segment that appears, what the page said of the state at that moment.
 WATCH = """
@@ -257,6 +257,104 @@ def test_subtitles_are_downloaded_and_the_recording_is_played_and_deleted(
     expect(page.locator("[data-transcription]")).to_have_count(0)
     page.goto(url)
     expect(page.locator("h1")).to_have_text("There is nothing at this address")
+
+
+def test_title_and_words_are_corrected_where_they_stand(sign_up: OpenPage, media: Media) -> None:
+    page = sign_up("editor@example.com")
+    start(page, media.speech("harbour.mp3", 12))
+    said = page.locator("transcript-editor [role=status]")
+    wait_for_state(page, "completed")
+    first, second = (page.locator(f"[data-segment='{n}'] .segment-text") for n in (1, 2))
+    was = second.inner_text()
+    page.click("transcript-editor button")
+    page.fill("h1", "By  the harbour")
+    page.press("h1", "Enter")
+    expect(first).to_be_focused()
+    first.fill("I walk along the harbour.")
+    first.press("Enter")
+    second.fill("Nothing of that.")
+    second.press("Escape")
+    expect(said).to_have_text("Saved.")
+    expect(page).to_have_title("By the harbour · Transcodio")
+    page.click("transcript-editor button")
+    page.reload()
+    expect(page.locator("h1")).to_have_text("By the harbour")
+    expect(first).to_have_text("I walk along the harbour.")
+    expect(second).to_have_text(was)
+    assert not first.evaluate("field => field.isContentEditable")
+    words = stored(page)["segments"][0]["words"]
+    assert [word["text"] for word in words] == ["I", "walk", "along", "the", "harbour."]
+
+
+def test_a_correction_that_cannot_be_sent_is_not_lost(sign_up: OpenPage, media: Media) -> None:
+    page = sign_up("careful@example.com")
+    start(page, media.speech("harbour.mp3", 12))
+    wait_for_state(page, "completed")
+    first = page.locator("[data-segment='1'] .segment-text")
+    said = page.locator("transcript-editor [role=status]")
+    page.click("transcript-editor button")
+    page.route("**/segments/1", lambda route: route.abort("connectionrefused"))
+    first.fill("I walk along the harbour.")
+    first.blur()
+    expect(said).to_contain_text("Not saved: The server cannot be reached.")
+    expect(first).to_have_text("I walk along the harbour.")
+    page.unroute("**/segments/1")
+    first.focus()
+    first.blur()
+    expect(said).to_have_text("Saved.")
+    first.fill(" ")
+    first.blur()
+    expect(said).to_contain_text("It cannot be empty")
+    expect(first).to_have_text("I walk along the harbour.")
+    assert stored(page)["segments"][0]["text"] == "I walk along the harbour."
+
+
+def letter_link(stack: Stack, path: str) -> str:
+    """The link to `path` in the newest letter, which the console back end prints."""
+    links: list[str] = []
+
+    def printed() -> bool:
+        links[:] = re.findall(rf"http://\S+?{path}[\w:/-]+", "".join(stack.output))
+        return bool(links)
+
+    wait_until(printed)
+    return links[-1]
+
+
+def test_a_passkey_stands_in_for_the_password(chromium: Browser, stack: Stack) -> None:
+    # A passkey belongs to a name, which an address is not.
+    context = chromium.new_context(base_url=stack.url.replace("127.0.0.1", "localhost"))
+    page = context.new_page()
+    device = context.new_cdp_session(page)
+    device.send("WebAuthn.enable")
+    features = ("hasResidentKey", "hasUserVerification", "isUserVerified")
+    options = {"protocol": "ctap2", "transport": "internal"} | dict.fromkeys(features, True)
+    device.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    page.goto("/accounts/signup/")
+    page.fill("[name=email]", "passkey@example.com")
+    page.fill("[name=password1]", PASSWORD)
+    page.fill("[name=password2]", PASSWORD)
+    page.click("main button[type=submit]")
+    page.wait_for_selector("upload-box")
+    page.goto(letter_link(stack, "/accounts/confirm-email/"))
+    page.click("main button[type=submit]")
+    page.wait_for_selector("upload-box")
+    page.goto("/accounts/2fa/webauthn/add/")
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button[type=submit]")
+    page.fill("[name=name]", "My laptop")
+    page.check("[name=passwordless]")
+    page.click("#mfa_webauthn_add")
+    page.wait_for_url("**/recovery-codes/")
+    page.goto("/accounts/2fa/webauthn/")
+    expect(page.locator("main")).to_contain_text("My laptop")
+    page.click("header button[type=submit]")
+    expect(page.locator("h1")).to_have_text("Recordings into text, live.")
+    page.goto("/accounts/login/")
+    page.click("#passkey_login")
+    page.wait_for_selector("upload-box")
+    expect(page.locator(".who")).to_contain_text("passkey@example.com")
+    context.close()
 
 
 def test_a_stranger_does_not_find_it(sign_up: OpenPage, media: Media) -> None:

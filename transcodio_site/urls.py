@@ -10,6 +10,9 @@ from transcodio_site.api import api
 from transcodio_site.health import health
 from transcodio_site.openai_api import openai_api
 
+admin.site.site_header = admin.site.site_title = "Transcodio"
+admin.site.index_title = "Operation"
+
 urlpatterns = [
     path("health", health),
     path("api/", api.urls),

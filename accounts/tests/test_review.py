@@ -82,11 +82,11 @@ def test_the_figures_are_those_of_the_ledger(used: None, clerk: Client) -> None:
         "user": "alice@example.com",
         "jobs": "2",
         "failures": "0",
-        "audio_minutes": "2.0",
-        "gpu_seconds": "2.4",
-        "real_time_factor": "0.02",
+        "audio_minutes": "2.00",
+        "gpu_seconds": "2.40",
+        "real_time_factor": "0.0200",
         "cold_starts": "1",
-        "cost_usd": "0.00033",
+        "cost_usd": "0.000330",
         "usd_per_audio_minute": "0.000165",
     }
 
@@ -109,8 +109,9 @@ def test_the_page_shows_a_bar_for_each_day_and_what_plans_bring_in(
     alice.plan = Plan.objects.create(name="Studio", price_cents=1900)
     alice.save()
     page = clerk.get(f"{PAGE}?since=2026-05-01&until=2026-05-31").content.decode()
-    assert page.count("<rect ") == 31
+    assert page.count("<rect ") == 2 * 31
     assert "4 May 2026: 3.0 min" in page
+    assert "4 May 2026: 0.0007 USD" in page
     assert "Studio" in page
     assert "19.00" in page
 
