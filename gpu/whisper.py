@@ -97,7 +97,7 @@ class _Decoder:
     """One recording on its way through the model."""
 
     def __init__(self, model: Any, audio: Audio) -> None:
-        self.model, self.audio = model, audio
+        self.model, self.audio = _Remembering(model), audio
         self.windows = list(pack(audio.spans, WINDOW, FIRST_WINDOW))
         self.language = audio.language or self._detect()
         if self.language not in model.supported_languages:
@@ -113,8 +113,13 @@ class _Decoder:
     def _detect(self) -> str:
         if not self.windows or not self.model.model.is_multilingual:
             return "en"
-        language, _, _ = self.model.detect_language(self._samples(self.windows[0]))
-        return str(language)
+        from faster_whisper.audio import pad_or_trim
+
+        # As the pipeline will ask for it again, with the first batch.
+        features = self.model.feature_extractor(self._samples(self.windows[0]))[..., :-1]
+        encoded = self.model.encode(np.stack([pad_or_trim(features)]))
+        ((best, _), *_), *_ = self.model.model.detect_language(encoded)
+        return str(best).strip("<|>")
 
     def _samples(self, window: Span) -> Any:
         return pcm.read_at(self.audio.path, window.start, window.end, RATE)
@@ -170,6 +175,24 @@ class _Decoder:
             for word in _words(text.words, window, window.start)
             if text.compression_ratio <= REPETITION or word.end - word.start >= LASTING
         ]
+
+
+class _Remembering:
+    """A model that does not encode the same window twice in a row: to find out the language takes
+    half of what it takes to decode the first words."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._last: tuple[Any, Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def encode(self, features: Any) -> Any:
+        """See `faster_whisper.WhisperModel.encode`."""
+        if self._last is None or not np.array_equal(features, self._last[0]):
+            self._last = features, self._model.encode(features)
+        return self._last[1]
 
 
 def _words(words: Iterable[Any], window: Span, offset: float) -> Iterator[Word]:

@@ -82,6 +82,21 @@ def test_metadata_comes_first_and_the_meter_last(engine: Engine, sample: Path) -
     assert 0 < sum(spent) <= last.decode_seconds
 
 
+def test_what_tells_the_language_is_not_encoded_again(
+    engine: WhisperEngine, sample: Path, alone: list[Word], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[tuple[int, ...]] = []
+    encode = engine._model.encode
+
+    def counted(features: Any) -> Any:
+        encoded.append(features.shape)
+        return encode(features)
+
+    monkeypatch.setattr(engine._model, "encode", counted)
+    assert words_of(engine, Audio(sample, 10, (TEN,))) == alone
+    assert len(encoded) == 1
+
+
 def test_words_lie_in_order_within_their_speech(alone: list[Word]) -> None:
     times = [time for word in alone for time in (word.start, word.end)]
     assert len(alone) > 20
