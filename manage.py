@@ -9,7 +9,15 @@ import sys
 from typing import Any
 
 # These need no database, so they do not wait for one.
-WITHOUT_SERVERS = {"help", "version", "collectstatic", "check", "--help", "--version"}
+WITHOUT_SERVERS = {
+    "help",
+    "version",
+    "collectstatic",
+    "check",
+    "engine_check",
+    "--help",
+    "--version",
+}
 
 
 def main() -> None:

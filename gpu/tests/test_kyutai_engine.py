@@ -100,7 +100,7 @@ def test_three_hours_need_no_more_memory_than_a_minute(
         file.seek(40)
         file.write(size.to_bytes(4, "little"))
     list(engine.stream(audio, never))  # whatever is allocated once is there now
-    spans = tuple(Span(start, start + 2.0) for start in range(0, 3 * 3600, 100))
+    spans = tuple(Span(start, start + 2.0) for start in range(0, 3 * 3600, 300))
     process, sizes, ends = psutil.Process(), [], [0.0]
     before = process.memory_info().rss
     for event in engine.stream(Audio(path, 3 * 3600.0, spans), never):
@@ -109,7 +109,7 @@ def test_three_hours_need_no_more_memory_than_a_minute(
             ends.append(event.end)
     assert max(sizes) < 64 << 20
     assert ends == sorted(ends)
-    assert ends[-1] > 3 * 3600 - 200
+    assert ends[-1] > 3 * 3600 - 600
 
 
 def test_another_language_is_refused_before_anything_is_loaded(audio: Audio) -> None:

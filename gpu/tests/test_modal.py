@@ -233,6 +233,15 @@ def test_a_stream_is_json_item_by_item(remote: Any, noise: bytes) -> None:
     assert 0 < sum(item["gpu_seconds"] for item in spent) <= meter["gpu_seconds"]
 
 
+def test_a_machine_that_says_nothing_is_given_up(
+    deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "MODAL_COLD_START", 0.5)
+    deployed.kill_containers()
+    with pytest.raises(DeadlineExceeded, match="said nothing"):  # a process cannot start so soon
+        list(ModalEngine().stream(audio, never))
+
+
 def test_a_cold_start_is_on_the_meter_of_those_who_waited_for_it(
     deployed: ControlPlane, remote: Any, noise: bytes
 ) -> None:
@@ -395,15 +404,6 @@ def test_a_wrong_token_is_named_with_the_remedy(plane: ControlPlane, audio: Audi
     assert NotAuthenticated.code == "engine_not_authenticated"
 
 
-def test_a_machine_that_says_nothing_is_given_up(
-    deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(config, "MODAL_COLD_START", 0.5)
-    deployed.kill_containers()
-    with pytest.raises(DeadlineExceeded, match="said nothing"):  # a process cannot start so soon
-        list(ModalEngine().stream(audio, never))
-
-
 def test_what_breaks_off_goes_on_after_the_last_segment_that_came(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -494,6 +494,27 @@ def test_bad_audio_is_told_by_its_kind() -> None:
         client.event_of(message, 0.0)
 
 
+# --- The bill -------------------------------------------------------------------------------------
+
+
+def test_the_bill_is_read_by_day(plane: ControlPlane) -> None:
+    days = [datetime(2026, 5, day) for day in (3, 4, 5, 6)]
+    plane.bill = [("transcodio-app", day, f"0.{day.day:02}0001") for day in days]
+    plane.bill += [("transcodio-app", days[1], "1"), ("another-app", days[1], "50")]
+    assert billing.cost_by_day(date(2026, 5, 4), date(2026, 5, 5)) == {
+        date(2026, 5, 4): Decimal("1.040001"),
+        date(2026, 5, 5): Decimal("0.050001"),
+    }
+
+
+def test_a_bill_that_cannot_be_read_says_what_to_do(
+    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODAL_SERVER_URL", "http://127.0.0.1:9")
+    with pytest.raises(ConnectionError, match="check the network"):
+        billing.cost_by_day(date(2026, 5, 4), date(2026, 5, 5))
+
+
 # --- At the end, as the client takes its time to come back to a server that was away --------------
 
 
@@ -547,24 +568,3 @@ def test_after_a_pause_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(client, "PAUSE", 30.0)
     breaker.failed(Unreachable("gone"))
     breaker.check()  # one failure is none in a row
-
-
-# --- The bill -------------------------------------------------------------------------------------
-
-
-def test_the_bill_is_read_by_day(plane: ControlPlane) -> None:
-    days = [datetime(2026, 5, day) for day in (3, 4, 5, 6)]
-    plane.bill = [("transcodio-app", day, f"0.{day.day:02}0001") for day in days]
-    plane.bill += [("transcodio-app", days[1], "1"), ("another-app", days[1], "50")]
-    assert billing.cost_by_day(date(2026, 5, 4), date(2026, 5, 5)) == {
-        date(2026, 5, 4): Decimal("1.040001"),
-        date(2026, 5, 5): Decimal("0.050001"),
-    }
-
-
-def test_a_bill_that_cannot_be_read_says_what_to_do(
-    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MODAL_SERVER_URL", "http://127.0.0.1:9")
-    with pytest.raises(ConnectionError, match="check the network"):
-        billing.cost_by_day(date(2026, 5, 4), date(2026, 5, 5))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from transcodio_site.testing import ROOT, SAMPLE, Media, Stack
@@ -158,6 +159,9 @@ def test_it_stops_when_it_is_interrupted(
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "goes on at the server" in errors
+    auth = {"Authorization": f"Bearer {token}"}
+    newest = httpx.get(f"{stack.url}/api/transcriptions?limit=1", headers=auth).json()
+    httpx.delete(f"{stack.url}/api/transcriptions/{newest['items'][0]['id']}", headers=auth)
 
 
 # --- A network that breaks ----------------------------------------------------------------------
