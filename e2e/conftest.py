@@ -98,7 +98,7 @@ def sign_up(open_page: OpenPage) -> OpenPage:
         page.fill("[name=password1]", PASSWORD)
         page.fill("[name=password2]", PASSWORD)
         page.click("main button[type=submit]")
-        page.wait_for_selector("upload-box")
+        page.wait_for_selector("upload-box:defined")
         return page
 
     return new_person

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
 from e2e.conftest import DESKTOP, PASSWORD, PHONE, OpenPage
 from transcodio_site.testing import SAMPLE, Media, Stack, wait_until
@@ -162,6 +162,21 @@ def test_a_page_catches_up_by_itself_when_the_web_server_dies(
     wait_for_state(page, "completed")
     assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
     assert_complete(page)
+
+
+def test_a_file_that_is_chosen_before_the_script_has_come_is_taken(
+    sign_up: OpenPage, media: Media
+) -> None:
+    page = sign_up("quick@example.com")
+    scripts: list[Route] = []
+    page.route("**/upload-box.js", lambda route: scripts.append(route))
+    page.goto("/", wait_until="commit")
+    page.wait_for_selector("upload-box:not(:defined)")
+    upload(page, media.silence("quick.mp3", 1))
+    while not scripts:
+        page.wait_for_timeout(50)  # lets the request for the script be seen
+    scripts[0].continue_()
+    page.wait_for_url("**/transcriptions/*/")
 
 
 def test_several_files_stay_in_the_library_and_their_rows_follow(

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
@@ -196,6 +196,18 @@ def stack() -> Iterator[Stack]:
             running.stop()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Beside a failure of a test that stands on the stack: what its processes had to say."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("stack")
+    if report.when == "call" and report.failed and running:
+        report.sections.append(("the stack's log", running.log()[-20_000:]))
+    return report
+
+
 class Stack:
     """A running product, seen from outside."""
 
@@ -235,8 +247,12 @@ class Stack:
         ready = threading.Event()
         threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
         if not ready.wait(120) or self.process.poll() is not None:
-            log_text = (self.var / "up.log").read_text()
-            raise AssertionError(f"the stack did not start: {''.join(self.output)}\n{log_text}")
+            printed = "".join(self.output)
+            raise AssertionError(f"the stack did not start: {printed}\n{self.log()}")
+
+    def log(self) -> str:
+        """What its processes have written beside their output."""
+        return (self.var / "up.log").read_text(errors="replace")
 
     def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
         # To its end, or the stack would block one day on a pipe that nobody empties.

@@ -89,6 +89,8 @@ def _read(id: uuid.UUID, after: int) -> list[Event]:
     if row is None:
         gone = "The transcription has been deleted."
         return [ErrorEvent(id=after + 1, transcription=id, code="deleted", detail=gone)]
+    if not row.model and not row.is_finished:
+        return []  # what its engine says after this look is announced to whoever listens already
     events: list[Event] = []
     if after < 0 and row.model:
         events.append(MetadataEvent.of(row))

@@ -6,6 +6,71 @@ const AT_ONCE = 2;
 const MEGABYTE = 1024 * 1024;
 const LOST = "The connection was lost. Check your network and try again.";
 
+class Upload {
+  constructor(file, row, changed) {
+    Object.assign(this, { file, row, changed, isOver: false, id: null });
+    this.button = row.querySelector("button");
+    this.button.addEventListener("click", () => this.dismiss());
+    this.show("waiting", "Waiting", "Cancel");
+  }
+
+  send(csrf, language) {
+    const form = new FormData();
+    form.append("language", language);
+    form.append("file", this.file);
+    this.request = new XMLHttpRequest();
+    this.request.open("POST", "/api/transcriptions");
+    this.request.setRequestHeader("X-CSRFToken", csrf);
+    this.request.responseType = "json";
+    this.request.upload.addEventListener("progress", (event) => this.progress(event));
+    this.request.addEventListener("load", () => this.answered());
+    this.request.addEventListener("error", () => this.fail(LOST));
+    this.request.send(form);
+    this.show("sending", "Uploading", "Cancel");
+  }
+
+  progress({ loaded, total }) {
+    this.row.querySelector("progress").value = loaded / total;
+    const whole = (this.file.size / MEGABYTE).toFixed(1);
+    const sent = Math.min(loaded / MEGABYTE, whole).toFixed(1);
+    this.show("sending", loaded < total ? `${sent} of ${whole} MB` : "Almost there", "Cancel");
+  }
+
+  answered() {
+    const { status, response } = this.request;
+    if (status !== 202) {
+      this.fail(response?.detail ?? `The server answered with an error (${status}). Please try again.`);
+      return;
+    }
+    this.id = response.id;
+    this.show("done", "Uploaded", "Dismiss");
+    this.end();
+  }
+
+  fail(sentence) {
+    this.show("failed", sentence, "Dismiss");
+    this.row.querySelector(".upload-text").setAttribute("role", "alert");
+    this.end();
+  }
+
+  dismiss() {
+    this.request?.abort();
+    this.row.remove();
+    this.end();
+  }
+
+  end() {
+    this.isOver = true;
+    this.changed();
+  }
+
+  show(phase, text, action) {
+    this.row.dataset.phase = phase;
+    this.row.querySelector(".upload-text").textContent = text;
+    this.button.textContent = action;
+  }
+}
+
 customElements.define("upload-box", class extends HTMLElement {
   connectedCallback() {
     this.waiting = [];
@@ -13,10 +78,12 @@ customElements.define("upload-box", class extends HTMLElement {
     this.taken = [];
     this.list = this.querySelector(".uploads");
     const input = this.querySelector("input[type=file]");
-    input.addEventListener("change", () => {
+    const chosen = () => {
       this.add(input.files);
       input.value = ""; // so that the same file can be chosen again
-    });
+    };
+    input.addEventListener("change", chosen);
+    if (input.files.length) chosen(); // somebody was quicker than this script
     // The whole page is a target: a file dropped beside the box would replace the page otherwise.
     window.addEventListener("dragover", (event) => this.dragged(event, true));
     window.addEventListener("dragleave", (event) => {
@@ -91,71 +158,6 @@ customElements.define("upload-box", class extends HTMLElement {
     else if (!refused) location.reload();
   }
 });
-
-class Upload {
-  constructor(file, row, changed) {
-    Object.assign(this, { file, row, changed, isOver: false, id: null });
-    this.button = row.querySelector("button");
-    this.button.addEventListener("click", () => this.dismiss());
-    this.show("waiting", "Waiting", "Cancel");
-  }
-
-  send(csrf, language) {
-    const form = new FormData();
-    form.append("language", language);
-    form.append("file", this.file);
-    this.request = new XMLHttpRequest();
-    this.request.open("POST", "/api/transcriptions");
-    this.request.setRequestHeader("X-CSRFToken", csrf);
-    this.request.responseType = "json";
-    this.request.upload.addEventListener("progress", (event) => this.progress(event));
-    this.request.addEventListener("load", () => this.answered());
-    this.request.addEventListener("error", () => this.fail(LOST));
-    this.request.send(form);
-    this.show("sending", "Uploading", "Cancel");
-  }
-
-  progress({ loaded, total }) {
-    this.row.querySelector("progress").value = loaded / total;
-    const whole = (this.file.size / MEGABYTE).toFixed(1);
-    const sent = Math.min(loaded / MEGABYTE, whole).toFixed(1);
-    this.show("sending", loaded < total ? `${sent} of ${whole} MB` : "Almost there", "Cancel");
-  }
-
-  answered() {
-    const { status, response } = this.request;
-    if (status !== 202) {
-      this.fail(response?.detail ?? `The server answered with an error (${status}). Please try again.`);
-      return;
-    }
-    this.id = response.id;
-    this.show("done", "Uploaded", "Dismiss");
-    this.end();
-  }
-
-  fail(sentence) {
-    this.show("failed", sentence, "Dismiss");
-    this.row.querySelector(".upload-text").setAttribute("role", "alert");
-    this.end();
-  }
-
-  dismiss() {
-    this.request?.abort();
-    this.row.remove();
-    this.end();
-  }
-
-  end() {
-    this.isOver = true;
-    this.changed();
-  }
-
-  show(phase, text, action) {
-    this.row.dataset.phase = phase;
-    this.row.querySelector(".upload-text").textContent = text;
-    this.button.textContent = action;
-  }
-}
 
 function holdsFiles(event) {
   return event.dataTransfer?.types.includes("Files");

@@ -13,6 +13,7 @@ import redis.asyncio
 from asgiref.sync import async_to_sync
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.db import connection
 
 from gpu.types import Complete, Metadata
 from transcriptions import events
@@ -68,6 +69,7 @@ class Listener:
         self.silences = 0
         self._news = asyncio.Event()
         self._task = asyncio.create_task(self._listen(recording, after))
+        self._task.add_done_callback(lambda task: self._news.set())
 
     async def _listen(self, recording: Recording, after: int) -> None:
         async with aclosing(events.subscribe(recording.row.id, after)) as stream:
@@ -81,6 +83,9 @@ class Listener:
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
             while not condition():
+                if self._task.done():
+                    self._task.result()  # what broke it off is what is wrong
+                    pytest.fail(f"the stream ended after {self.heard}")
                 await self._news.wait()
                 self._news.clear()
 
@@ -137,6 +142,33 @@ async def test_messages_twice_and_in_disorder_are_heard_once_and_in_order(
     await listener.until(lambda: len(listener.heard) == 9)
     await recording.tell(recording.end)
     assert await listener.end() == list(range(10))
+
+
+async def test_an_engine_that_begins_between_two_looks_is_heard_from_its_beginning(
+    recording: Recording,
+) -> None:
+    def read() -> list[Event]:
+        """The engine says its first words just after the row was read."""
+        begun = False
+
+        def begin(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            nonlocal begun
+            result = execute(sql, params, many, context)
+            if not begun:
+                begun = True
+                recording.start()
+                recording.say(1)
+            return result
+
+        with connection.execute_wrapper(begin):
+            found = events._read(recording.row.id, events.NOTHING_SEEN)
+        assert begun
+        return found
+
+    before = await database_sync_to_async(read)()
+    after = max((event.id for event in before), default=events.NOTHING_SEEN)
+    await recording.tell(recording.end)
+    assert [event.id for event in before] + await Listener(recording, after).end() == [0, 1, 2]
 
 
 async def test_silence_is_a_reason_to_ask_the_database(
