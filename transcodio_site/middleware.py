@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Callable
 
+from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
@@ -105,13 +106,15 @@ class ContentSecurityPolicyMiddleware(MiddlewareMixin):
 
 
 @sync_only_middleware
-def close_uploads(
+def let_go(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """Temporary files of uploads are gone when the answer is made.
+    """Nothing is held while an answer is on its way: that can take as long as the client likes.
 
-    Django closes them after it has sent the answer, unless the client hangs up just then.
-    Being synchronous, this also keeps all that it surrounds in one thread, which nobody cancels.
+    Temporary files of uploads are gone when the answer is made, and the database connection is back
+    in its pool: Django would keep both until the last byte is sent, or for good if the client hangs
+    up just then. Being synchronous, this also keeps all that it surrounds in one thread, which
+    nobody cancels.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -119,5 +122,6 @@ def close_uploads(
             return get_response(request)
         finally:
             request.close()
+            close_old_connections()
 
     return middleware

@@ -8,6 +8,7 @@ pieces that it asks for.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -21,6 +22,8 @@ from asgiref.sync import sync_to_async
 from daphne.cli import CommandLineInterface
 from daphne.http_protocol import HTTPFactory, WebRequest
 from twisted.internet import reactor
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
 
@@ -29,6 +32,29 @@ FORM_OVERHEAD = 1 << 20  # bytes that multipart may add around the file
 PATIENCE = 30.0  # seconds in which a refused client may read why before it is cut off
 BEGAN = "transcodio.began"  # when its headers were there, in seconds since 1970
 BODY = "transcodio.body"  # the key of the body's file in the ASGI scope
+
+
+@implementer(IPushProducer)
+class Valve:
+    """Shut while the client is slow to take what was sent; Twisted turns it."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self.resumeProducing()
+
+    async def passed(self) -> None:
+        """Returns when there is room for more, or nobody who could take it."""
+        await self._open.wait()
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """More than some 64 kB wait to be sent."""
+        self._open.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """There is room again."""
+        self._open.set()
+
+    stopProducing = resumeProducing  # noqa: N815 - the client has gone away
 
 
 class UploadRequest(WebRequest):  # type: ignore[misc]
@@ -65,6 +91,26 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         if self.requestHeaders.hasHeader(b"Upgrade"):
             self.content = BytesIO()  # a handshake has no body; Daphne would read it into memory
         return super().process()
+
+    def finish(self) -> None:
+        """All of the answer is on its way."""
+        if self.producer:
+            self.unregisterProducer()
+        super().finish()
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
+        """The client has gone away: nothing has to wait for it any more."""
+        if self.producer:
+            self.producer.stopProducing()
+        super().connectionLost(reason)
+
+    async def passed(self) -> None:
+        """Returns when the client has room for more of the answer."""
+        if self.finished or self.channel is None:
+            return
+        if not self.producer:
+            self.registerProducer(Valve(), True)
+        await self.producer.passed()
 
     def take_body(self) -> Any:
         """The file with the body; Daphne, which would queue all of it, is left an empty one."""
@@ -139,6 +185,12 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
             scope[BODY] = protocol.take_body()
             scope[BEGAN] = protocol.began
         return super().create_application(protocol, scope)
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Sends a part of an answer, and waits until there is room for the next one."""
+        await super().handle_reply(protocol, message)
+        if message.get("more_body"):
+            await protocol.passed()
 
 
 class BodyFromDisk:

@@ -75,7 +75,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.openid_connect",
 ]
 MIDDLEWARE = [
-    "transcodio_site.middleware.close_uploads",
+    "transcodio_site.middleware.let_go",
     "transcodio_site.middleware.name_request",
     "transcodio_site.middleware.tell_rate_limit",
     "transcodio_site.middleware.errors_as_json",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -127,7 +127,9 @@ def _page(
 
 
 async def _in_pieces(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The server would otherwise collect a synchronous iterator in memory."""
-    while (piece := await sync_to_async(lambda: next(pieces, None))()) is not None:
+    """The server would otherwise collect a synchronous iterator in memory. Between two pieces no
+    database connection is held: a slow reader may take hours."""
+    take = database_sync_to_async(lambda: next(pieces, None), thread_sensitive=False)
+    while (piece := await take()) is not None:
         if piece:
             yield piece

@@ -48,8 +48,9 @@ def everything_of(user: User) -> Iterator[bytes]:
     with zipfile.ZipFile(outlet, "w") as archive:
         archive.writestr("account.json", json.dumps(_account(user), indent=2, default=str))
         yield outlet.take()
-        for row in access.visible_to(user).order_by("created_at").iterator():
-            yield from _recording(archive, outlet, row)
+        for id in list(access.visible_to(user).order_by("created_at").values_list("id", flat=True)):
+            if row := access.visible_to(user).filter(id=id).first():  # else it is deleted by now
+                yield from _recording(archive, outlet, row)
     yield outlet.take()
 
 

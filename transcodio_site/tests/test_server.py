@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -142,34 +142,49 @@ def test_small_forms_and_kept_connections_work(stack: Stack) -> None:
             assert "not correct" in answer.text
 
 
-def test_a_large_upload_is_not_held_in_memory(stack: Stack, token: str, tmp_path: Path) -> None:
+@pytest.fixture
+def roomy(stack: Stack) -> Iterator[tuple[str, int]]:
+    """A web process that takes larger files, and nothing was asked of yet: address and pid."""
     port = free_port()
     environment = stack.environment | {
         "MAX_FILE_SIZE_MB": "500",
+        "DATABASE_POOL_SIZE": "2",
         "TMPDIR": str(stack.var / "tmp"),
         "LOG_LEVEL": "ERROR",
     }
     command = [sys.executable, "-m", "transcodio_site.server", "--port", str(port)]
-    big = tmp_path / "big.mp3"
-    with big.open("wb") as file:
-        for _ in range(200):
-            file.write(os.urandom(1024) * 1024)
     with subprocess.Popen(command, cwd=ROOT, env=environment) as web:
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: is_healthy(url))
-            before = peak(web.pid)
-            with big.open("rb") as file:
-                answer = httpx.post(
-                    f"{url}/api/transcriptions",
-                    files={"file": file},
-                    headers={"Authorization": f"Bearer {token}"},
-                    timeout=120,
-                )
-            assert answer.status_code in (202, 415)  # noise may look like an MP3 or not
-            assert peak(web.pid) - before < 40 * MEGABYTE
+            yield url, web.pid
         finally:
             web.terminate()
+
+
+def test_neither_memory_nor_connections_are_held_while_large_files_are_on_their_way(
+    roomy: tuple[str, int], token: str, tmp_path: Path
+) -> None:
+    url, pid = roomy
+    big = tmp_path / "big.wav"
+    with big.open("wb") as file:
+        file.write(b"RIFF\xff\xff\xff\x7fWAVE")
+        file.truncate(200 * MEGABYTE)
+    before = peak(pid)
+    bearer = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=url, headers=bearer, timeout=120) as client, ExitStack() as slow:
+        with big.open("rb") as file:
+            answer = client.post("/api/transcriptions", files={"file": file})
+        assert answer.status_code == 202
+        audio = f"{answer.headers['Location']}/audio"
+        for _ in range(3):  # more than there are connections; and they take their time
+            body = slow.enter_context(httpx.stream("GET", url + audio, headers=bearer)).iter_raw()
+            assert next(body)
+        with client.stream("GET", audio) as response:
+            read = sum(len(piece) for piece in response.iter_raw())
+    assert read == big.stat().st_size
+    assert peak(pid) - before < 40 * MEGABYTE
+    assert httpx.get(f"{url}/health").status_code == 200
 
 
 def peak(pid: int) -> int:
