@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from typing import Any
 
@@ -17,6 +16,7 @@ from accounts.usage import router as usage
 from transcodio_site import __version__
 from transcriptions.api import ApiError
 from transcriptions.api import router as transcriptions
+from transcriptions.audio import NO_ROOM, is_full
 from transcriptions.uploads import UploadRefused
 
 log = logging.getLogger(__name__)
@@ -79,11 +79,10 @@ def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
 
 @api.exception_handler(OSError)
 def _disk_full(request: HttpRequest, error: Any) -> HttpResponse:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if not is_full(error):
         raise error
     log.error("the disk is full: %s", error)
-    detail = "There is no room for this recording just now. Please try again later."
-    return _error(request, 507, "disk_full", detail)
+    return _error(request, 507, "disk_full", NO_ROOM)
 
 
 @api.exception_handler(ValidationError)

@@ -7,6 +7,7 @@ the longest recording allowed, and a limit on memory.
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import resource
 import shutil
@@ -24,7 +25,7 @@ from django.db.models.fields.files import FieldFile
 
 from gpu import pcm
 
-DEMUXERS = "mp3,wav,w64,mov,mp4,m4a,flac,ogg,matroska,webm"
+DEMUXERS = "mp3,wav,mov,mp4,m4a,flac,ogg,matroska,webm"
 MEMORY = 2 << 30  # bytes of address space; decoding audio takes a tenth of it
 # Sound stays where the container puts it, or words would not agree with playback: gaps, and films
 # whose sound begins late, are filled with silence. Times that step back (some recorders begin anew
@@ -33,6 +34,8 @@ TIMES = r"asetpts=st(1\,max(PTS\,ld(0)))+0*st(0\,ld(1)+S/(SR*TB)),aresample=asyn
 SHORTEST = 0.05  # seconds: less than this holds no word
 MISSING = 0.9  # a recording of which less than this share could be read is worth a note
 UNKNOWN_SIZE = 0x7FFF0000  # and above: what a WAV claims that was written to a pipe
+LOUD = 64_000  # bytes of what FFmpeg says that are looked at, from the beginning and from the end
+NO_ROOM = "There is no room for this recording just now. Please try again later."
 
 
 class AudioError(Exception):
@@ -83,8 +86,17 @@ def prepare(source: Path, folder: Path) -> Prepared:
     return Prepared(wav, duration, _container(report), _note(duration, promised))
 
 
+def is_full(error: OSError) -> bool:
+    """Whether it says that a disk, or somebody's share of it, has no room left."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def _convert(source: Path, wav: Path, log: Path) -> str:
-    """Runs FFmpeg and returns the beginning of what it said; the WAV tells how far it came."""
+    """Runs FFmpeg and returns the beginning of what it said; the WAV tells how far it came.
+
+    Raises AudioError if that takes too long, and OSError if it is not the recording's fault that
+    it came no further.
+    """
     longest = settings.MAX_DURATION_SECONDS + 1
     command = (
         ffmpeg.input(
@@ -120,8 +132,19 @@ def _convert(source: Path, wav: Path, log: Path) -> str:
         finally:
             process.kill()
             process.wait()
+    _check_end(process.returncode, log)
     with log.open(encoding="utf-8", errors="replace") as text:
-        return text.read(64_000)
+        return text.read(LOUD)
+
+
+def _check_end(status: int, log: Path) -> None:
+    """A WAV that FFmpeg could not go on writing must not pass for the whole recording."""
+    if status < 0:
+        raise OSError(f"FFmpeg was killed by signal {-status}")
+    with log.open("rb") as said:
+        said.seek(max(0, log.stat().st_size - LOUD))
+        if b"No space left on device" in said.read():
+            raise OSError(errno.ENOSPC, "FFmpeg found no room for the audio")
 
 
 def deadline() -> float:
@@ -153,7 +176,9 @@ def _container(report: str) -> str:
 
 
 def _declared(report: str) -> float:
-    """The length that the container claims, in seconds; 0 if it claims none."""
+    """The length that the container claims, in seconds; 0 if it claims none, or FFmpeg guesses."""
+    if "Estimating duration from bitrate" in report:
+        return 0.0
     found = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", report, re.MULTILINE)
     if not found:
         return 0.0

@@ -144,10 +144,17 @@ def _attempt(work: Callable[[Claim, Path], None], row: Transcription) -> bool:
         _fail(row, error.code, error.sentence)
     except (DatabaseError, LeaseLost):
         raise
-    except Exception:
+    except Exception as error:
         log.exception("%s: unexpected failure", row.id)
-        _fail(row, "internal_error", "Something went wrong on our side. Please try again.")
+        _fail(row, *_our_fault(error))
     return False
+
+
+def _our_fault(error: Exception) -> tuple[str, str]:
+    """Code and sentence of what the recording is not to blame for."""
+    if isinstance(error, OSError) and audio.is_full(error):
+        return "disk_full", audio.NO_ROOM
+    return "internal_error", "Something went wrong on our side. Please try again."
 
 
 def _fail(row: Transcription, code: str, message: str) -> None:

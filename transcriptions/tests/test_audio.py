@@ -172,6 +172,36 @@ def test_a_wav_from_a_pipe_does_not_know_its_size_and_is_whole(
     assert ready.note == ""
 
 
+def test_a_guess_of_the_length_is_no_reason_to_call_a_recording_damaged(
+    media: Media, prepare: Prepare
+) -> None:
+    quiet = ("-f", "lavfi", "-i", "anullsrc=r=24000:cl=mono:d=20")
+    loud = ("-f", "lavfi", "-i", "anoisesrc=d=20:r=24000:c=pink:seed=7")
+    joined = ("-filter_complex", "concat=n=2:v=0:a=1", "-q:a", "2", "-write_xing", "0")
+    ready = prepare(media.make("vbr.mp3", *quiet, *loud, *joined))
+    assert ready.duration == pytest.approx(40, abs=0.2)
+    assert ready.note == ""
+
+
+# --- What is not the recording's fault ----------------------------------------------------------
+
+
+def test_a_disk_that_is_full_does_not_cut_the_recording_short(media: Media, tmp_path: Path) -> None:
+    (tmp_path / "audio.wav").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="no room") as refused:
+        audio.prepare(media.speech("whole.mp3"), tmp_path)
+    assert audio.is_full(refused.value)
+
+
+def test_nor_does_whoever_kills_ffmpeg(
+    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = audio._limit
+    monkeypatch.setattr(audio, "_limit", lambda pid, file_size: limit(pid, file_size=50_000))
+    with pytest.raises(OSError, match="killed by signal"):
+        audio.prepare(media.speech("whole.mp3"), tmp_path)
+
+
 @pytest.mark.parametrize("name", ["plain.m4a", "plain.opus", "vorbis.ogg", "plain.webm"])
 def test_after_a_damaged_middle_the_times_are_still_right(
     media: Media, prepare: Prepare, name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -189,6 +190,7 @@ def test_long_work_keeps_its_lease(
         (EngineError("CUDA says no"), "engine_failed", "try again"),
         (UnsupportedLanguage("xx"), "unsupported_language", "another one"),
         (RuntimeError("a bug"), "internal_error", "on our side"),
+        (OSError(errno.ENOSPC, "no space"), "disk_full", "no room for this recording just now"),
     ],
 )
 def test_what_goes_wrong_becomes_a_sentence(
