@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from io import BytesIO
@@ -243,6 +244,14 @@ class Command(CommandLineInterface):  # type: ignore[misc]
     """Daphne's command line with our server."""
 
     server_class = UploadServer
+
+    def run(self, args: list[str]) -> None:
+        """Serves until it is told to stop."""
+        from django.conf import settings
+
+        # Large bodies become temporary files of Twisted's: they belong on the disk of the data.
+        tempfile.tempdir = str(settings.FILE_UPLOAD_TEMP_DIR)
+        super().run(args)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from transcriptions import history, metering, search
 from transcriptions.corrections import retimed
 from transcriptions.history import Phase
 
+FOLDER = "recordings"  # within the storage; names in it begin with the id of their row
 KEY_LIFE = timedelta(hours=24)  # how long an idempotency key counts
 MAX_ATTEMPTS = 5  # claims of one state: more means that the recording itself kills the worker
 
@@ -66,12 +67,12 @@ WAITING = {State.PREPROCESSING: Phase.QUEUE, State.TRANSCRIBING: Phase.READY}
 
 def source_path(transcription: Transcription, filename: str) -> str:
     """Where an upload is kept. Its own name and extension are never used: content decides."""
-    return f"recordings/{transcription.id}.source"
+    return f"{FOLDER}/{transcription.id}.source"
 
 
 def audio_path(transcription: Transcription, filename: str) -> str:
     """Where the prepared WAV is kept."""
-    return f"recordings/{transcription.id}.wav"
+    return f"{FOLDER}/{transcription.id}.wav"
 
 
 def lease_end() -> datetime:

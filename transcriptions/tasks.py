@@ -11,7 +11,7 @@ from celery.signals import worker_shutting_down
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from transcriptions import pipeline, retention
+from transcriptions import pipeline, retention, strays
 from transcriptions.claims import shutting_down
 from transcriptions.models import KEY_LIFE, IdempotencyKey, State, Transcription, lease_end
 
@@ -54,6 +54,12 @@ def forget_old_keys() -> None:
 def delete_what_was_kept_long_enough() -> None:
     """See retention.py."""
     retention.sweep()
+
+
+@shared_task
+def delete_strays() -> None:
+    """See strays.py."""
+    strays.sweep()
 
 
 @shared_task

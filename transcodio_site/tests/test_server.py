@@ -149,7 +149,6 @@ def roomy(stack: Stack) -> Iterator[tuple[str, int]]:
     environment = stack.environment | {
         "MAX_FILE_SIZE_MB": "500",
         "DATABASE_POOL_SIZE": "2",
-        "TMPDIR": str(stack.var / "tmp"),
         "LOG_LEVEL": "ERROR",
     }
     command = [sys.executable, "-m", "transcodio_site.server", "--port", str(port)]
