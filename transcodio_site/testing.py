@@ -85,6 +85,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_var, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def own_channel_layer() -> Iterator[None]:
+    """A lock of the layer's that was waited for in one event loop is of no use in the next one."""
+    yield
+    from channels.layers import channel_layers
+
+    channel_layers.backends.clear()
+
+
 # --- The cast -----------------------------------------------------------------------------------
 
 

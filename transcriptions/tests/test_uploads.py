@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.db import DatabaseError, connection, transaction
+from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from accounts.models import User
 from transcodio_site.testing import Media
 from transcriptions import tasks
 from transcriptions.models import State, Transcription
+from transcriptions.tests.conftest import Headers, send
 from transcriptions.uploads import (
     FORMATS,
     HEAD,
@@ -153,6 +155,17 @@ def test_every_file_name_gives_a_title_that_can_be_stored_and_shown(filename: st
     assert 0 < len(title) <= 255
     assert title.isprintable()
     assert title.encode("utf-8")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", [f"talk.{'x' * 300}", f"{'ä' * 200}.{'ö' * 130}", "a/../talk.mp3"])
+def test_a_recording_is_taken_whatever_its_name(
+    alice: User, token_of: Headers, folders: None, media: Media, name: str
+) -> None:
+    content = media.silence("silence.wav", 1).read_bytes()
+    answer = send(Client(headers=token_of(alice)), "/api/transcriptions", content, name)
+    assert answer.status_code == 202, answer.content
+    assert answer.json()["title"]
 
 
 @pytest.mark.parametrize(
