@@ -46,9 +46,12 @@ def main() -> None:
 def _wanted() -> dict[str, Any]:
     """Which servers the settings ask for, and where. The settings make the data folder."""
     from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
 
     try:
         return settings.EMBEDDED_SERVERS
+    except ImproperlyConfigured as error:
+        sys.exit(f"Transcodio cannot start: {error}")
     except OSError as error:
         where = error.filename or "the data folder"  # a full disk has no file name
         sys.exit(f"Transcodio cannot start: {where}: {error.strerror}")

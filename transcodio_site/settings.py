@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -17,7 +18,21 @@ from django.core.exceptions import ImproperlyConfigured
 from transcodio_site import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+
+
+class Env(environ.Env):  # type: ignore[misc]
+    """The environment; what cannot be read there is named."""
+
+    def get_value(self, var: str, *args: Any, **options: Any) -> Any:
+        """One variable. Raises ImproperlyConfigured."""
+        try:
+            return super().get_value(var, *args, **options)
+        except ValueError:
+            message = f"{var}={os.environ.get(var)!r} cannot be understood: see README.md."
+            raise ImproperlyConfigured(message) from None
+
+
+env = Env()
 if (BASE_DIR / ".env").is_file():
     env.read_env(BASE_DIR / ".env")
 
@@ -115,7 +130,7 @@ DATABASE_URL = env.str("DATABASE_URL", default="") or embedded.postgres_url(VAR_
 REDIS_URL = env.str("REDIS_URL", default="") or embedded.redis_url(VAR_DIR)
 # Whether the database is the one from the wheel, which is when a demo account is made.
 EMBEDDED = not env.str("DATABASE_URL", default="")
-EMBEDDED_SERVERS = {
+EMBEDDED_SERVERS: dict[str, Any] = {
     "var": VAR_DIR,
     "postgres": EMBEDDED,
     "valkey": not env.str("REDIS_URL", default=""),
@@ -161,6 +176,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "transcriptions.tasks.delete_what_was_kept_long_enough",
         "schedule": 3600.0,
     },
+    "strays": {"task": "transcriptions.tasks.delete_strays", "schedule": 24 * 3600.0},
     "forget-keys": {"task": "transcriptions.tasks.forget_old_keys", "schedule": 3600.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
@@ -182,7 +198,7 @@ BILL_BY_DAY = "gpu.billing.cost_by_day"
 
 # --- Files ------------------------------------------------------------------------------------
 MEDIA_ROOT = VAR_DIR / "media"
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["transcriptions.upload_handler.UploadHandler"]
 FILE_UPLOAD_PERMISSIONS = 0o600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 STATIC_URL = "/static/"

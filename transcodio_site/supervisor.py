@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,15 +14,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psutil
 from django.conf import settings
+
+from transcodio_site.embedded import revive
 
 BOOT = 60.0  # seconds until the page must answer
 GRACE = 10.0  # seconds for a process to stop by itself
+ROUND = 3.0  # seconds between two looks at the embedded servers
 STABLE = 30.0  # seconds after which an earlier crash of a process is forgiven
 MAX_CRASHES = 5
-LEFT_BEHIND = 24 * 3600.0  # seconds: nothing works on a temporary file for that long
 PR_SET_PDEATHSIG = 1
 
 
@@ -86,10 +89,15 @@ class Stack:
 
     def watch(self, until: Callable[[], bool]) -> None:
         """Restarts what dies, until told to stop. Raises StackError if it keeps dying."""
+        looked = time.monotonic()
         while not until():
             for child in self.children:
                 if child.has_died():
                     self._restart(child)
+            if time.monotonic() - looked > ROUND:
+                for name in revive(**dict[str, Any](settings.EMBEDDED_SERVERS)):
+                    _say(f"{name} had stopped and is started again.")
+                looked = time.monotonic()
             time.sleep(0.1)
 
     def _restart(self, child: Child) -> None:
@@ -98,12 +106,11 @@ class Stack:
         child.crashes += 1
         if child.crashes > MAX_CRASHES:
             raise StackError(f"The {child.name} process keeps stopping; its messages are above.")
-        print(f"The {child.name} process stopped and is started again.", flush=True)  # noqa: T201
+        _say(f"The {child.name} process stopped and is started again.")
         child.start(self._environment())
 
     def _environment(self) -> dict[str, str]:
-        # Twisted and Django put large bodies into temporary files: they belong to the data folder.
-        return os.environ | {"PORT": str(self.port), "TMPDIR": str(settings.FILE_UPLOAD_TEMP_DIR)}
+        return os.environ | {"PORT": str(self.port)}
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + BOOT
@@ -128,35 +135,25 @@ class Stack:
                 process.wait()
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
 @contextmanager
 def running(host: str, port: int) -> Iterator[Stack]:
     """The whole stack is up and healthy while the body runs. Raises StackError."""
     check_port(host, port)
-    _clear_away(settings.FILE_UPLOAD_TEMP_DIR)
     stack = Stack(host, port)
-    address = address_file()
     try:
         for child in stack.children:
             child.start(stack._environment())
         stack._wait_until_healthy()
-        address.write_text(json.dumps({"url": stack.url, "pid": os.getpid()}))
+        address_file().write_text(json.dumps({"url": stack.url, "pid": os.getpid()}))
         yield stack
     finally:
-        address.unlink(missing_ok=True)
+        if _address().get("pid") == os.getpid():  # not that of another stack on the same data
+            address_file().unlink(missing_ok=True)
         stack._stop()
-
-
-def _clear_away(temporary: Path) -> None:
-    """Removes what killed processes left there. Another stack may be at work: only the old goes."""
-    temporary.mkdir(parents=True, exist_ok=True)
-    for path in temporary.iterdir():
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime < LEFT_BEHIND:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink()
 
 
 def address_file() -> Path:
@@ -166,11 +163,17 @@ def address_file() -> Path:
 
 def running_url() -> str | None:
     """The address of the stack that runs on this data folder, if there is one."""
-    try:
-        url = str(json.loads(address_file().read_text())["url"])
-    except (OSError, ValueError, KeyError):
-        return None
-    return url if is_healthy(url) else None
+    address = _address()
+    # What was killed has left its address, and somebody else may answer there by now.
+    alive = address and psutil.pid_exists(address["pid"])
+    return address["url"] if alive and is_healthy(address["url"]) else None
+
+
+def _address() -> dict[str, Any]:
+    """`url` and `pid` of the stack that started last; nothing if it has ended."""
+    with suppress(OSError, ValueError):
+        return dict(json.loads(address_file().read_text()))
+    return {}
 
 
 def is_healthy(url: str) -> bool:

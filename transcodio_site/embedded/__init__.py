@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from transcodio_site.embedded.folders import EmbeddedError, prepare, socket_folder
+from transcodio_site.embedded.folders import EmbeddedError, check_room, prepare, socket_folder
 from transcodio_site.embedded.processes import NAME, Postgres, Server, Valkey
 
-__all__ = ["EmbeddedError", "postgres_url", "redis_url", "servers"]
+__all__ = ["EmbeddedError", "check_room", "postgres_url", "redis_url", "revive", "servers"]
 
 
 def postgres_url(var: Path) -> str:
@@ -33,8 +33,7 @@ def redis_url(var: Path) -> str:
 @contextmanager
 def servers(var: Path, *, postgres: bool = True, valkey: bool = True) -> Iterator[None]:
     """The servers are up while the body runs. Raises EmbeddedError."""
-    wanted: list[Server] = [Postgres(var)] if postgres else []
-    wanted += [Valkey(var)] if valkey else []
+    wanted = _wanted(var, postgres, valkey)
     if not wanted:
         yield
         return
@@ -45,6 +44,23 @@ def servers(var: Path, *, postgres: bool = True, valkey: bool = True) -> Iterato
             yield
         finally:
             _leave(run, users, wanted)
+
+
+def revive(var: Path, *, postgres: bool = True, valkey: bool = True) -> list[str]:
+    """Starts those again that have died while `servers` holds them; returns their names.
+
+    Raises EmbeddedError.
+    """
+    dead = [server for server in _wanted(var, postgres, valkey) if not server.running()]
+    if dead:
+        with _start_lock(var / "run"):
+            for server in dead:
+                server.start()
+    return [server.name for server in dead]
+
+
+def _wanted(var: Path, postgres: bool, valkey: bool) -> list[Server]:
+    return [*([Postgres(var)] if postgres else []), *([Valkey(var)] if valkey else [])]
 
 
 def _join(run: Path, users: IO[str], wanted: list[Server]) -> None:
@@ -68,6 +84,9 @@ def _leave(run: Path, users: IO[str], wanted: list[Server]) -> None:
             return
         for server in reversed(wanted):
             server.stop()
+        if (sockets := socket_folder(run.parent)) != run:
+            with suppress(OSError):  # something else lies there, or another command was quicker
+                sockets.rmdir()
 
 
 @contextmanager

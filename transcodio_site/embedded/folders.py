@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 from contextlib import suppress
@@ -29,20 +30,27 @@ def prepare(var: Path) -> Path:
             f"The data folder {var} cannot be written: {error.strerror}. "
             "Give it to the user who runs Transcodio, or set VAR_DIR to another folder."
         ) from error
+    check_room(var)
+    _make_private(socket_folder(var))
+    return var / "run"
+
+
+def check_room(var: Path) -> None:
+    """Raises EmbeddedError if the disk of the data folder is full."""
     free = shutil.disk_usage(var).free
     if free < ROOM:
         raise EmbeddedError(
             f"The disk is full: {free >> 20} MB are free in {var}, {ROOM >> 20} MB are needed. "
             "Make room, or set VAR_DIR to another disk."
         )
-    _make_private(socket_folder(var))
-    return var / "run"
 
 
 def socket_folder(var: Path) -> Path:
-    """Where the sockets are: in the data folder, or in a short place if its path is too long."""
+    """Where the sockets are: in the data folder, or in a short and plain place if its path is too
+    long, or has characters that mean something in the address of a server."""
     near = var / "run"
-    if len(os.fsencode(near / ".s.PGSQL.5432")) <= SOCKET_PATH_MAX:
+    short = len(os.fsencode(near / ".s.PGSQL.5432")) <= SOCKET_PATH_MAX
+    if short and re.fullmatch(r"[\w/. -]+", str(near)):
         return near
     # Not the TMPDIR of one shell or another: every command must come to the same place.
     digest = hashlib.sha256(os.fsencode(var)).hexdigest()[:16]

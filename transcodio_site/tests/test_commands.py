@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -25,6 +26,8 @@ from accounts.ledger import UsageDay, UsageRecord
 from accounts.models import User
 from gpu.tests import tiny
 from gpu.tests.wer import word_error_rate
+from transcodio_site.demo_account import demo_account
+from transcodio_site.supervisor import free_port
 from transcodio_site.testing import ROOT, SAMPLE_TEXT, Media, Stack, wait_until
 
 
@@ -109,6 +112,34 @@ def test_what_dies_is_started_again(stack: Stack, word: str) -> None:
     victim.kill()
     wait_until(lambda: any(c.pid != victim.pid for c in [_child_or_none(stack, word)] if c))
     wait_until(lambda: healthy(stack))
+
+
+def test_a_server_that_dies_is_started_again(stack: Stack) -> None:
+    victim = psutil.Process(int((stack.var / "run" / "valkey.pid").read_text()))
+    victim.kill()
+    wait_until(lambda: any("Valkey had stopped" in line for line in stack.output))
+    wait_until(lambda: healthy(stack))
+
+
+def test_the_address_of_a_stack_that_was_killed_is_not_used(stack: Stack, tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    mine = {"url": stack.url, "pid": os.getpid()}
+    question = "from transcodio_site.supervisor import running_url; print(running_url())"
+    for pid, url in ((os.getpid(), stack.url), (gone.pid, None)):
+        (tmp_path / "address.json").write_text(json.dumps(mine | {"pid": pid}))
+        assert Stack(tmp_path).manage("shell", "-c", question).stdout.endswith(f"{url}\n")
+
+
+def test_a_changed_password_is_not_printed(db: None, settings: Any, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    account = demo_account()
+    assert demo_account() == account
+    user = User.objects.get(email=account.email)
+    user.set_password("correct horse battery")
+    user.save()
+    assert demo_account().password == "(the one that you chose)"
+    assert demo_account().token == account.token
 
 
 def _child_or_none(stack: Stack, word: str) -> psutil.Process | None:
@@ -255,14 +286,22 @@ def test_seeding_fills_the_review(db: None) -> None:
         call_command("seed_demo")
 
 
-def test_an_unknown_door_is_said_at_once() -> None:
-    environment = os.environ | {"SIGNUP": "maybe"}
-    command = [sys.executable, "manage.py", "check"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode
-    assert "set it to open, invited or closed" in done.stderr
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SIGNUP", "maybe", "set it to open, invited or closed"),
+        ("PORT", "abc", "PORT='abc' cannot be understood"),
+        ("DATABASE_URL", "postgresql://127.0.0.1:9/nobody", "check DATABASE_URL"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    answer = Stack(tmp_path).manage("up", "--port", str(free_port()))
+    assert answer.returncode == 1
+    assert words in answer.stderr
+    assert answer.stderr.count("\n") == 1
 
 
 def test_other_services_are_offered_once_we_are_known_to_them(stack: Stack) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -184,7 +183,30 @@ def test_deep_folders_work_by_a_short_private_one(tmp_path: Path) -> None:
         sockets = folders.socket_folder(var)
         assert sockets.parent == Path("/tmp")
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
-    shutil.rmtree(sockets)
+    assert not sockets.exists()
+
+
+def test_a_folder_with_an_odd_name_works(tmp_path: Path) -> None:
+    var = tmp_path / "c++ & c#?; 100%20" / "var"
+    command = [sys.executable, "manage.py", "showmigrations", "--plan"]
+    environment = os.environ | {"VAR_DIR": str(var)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert "accounts.0001" in done.stdout, done.stderr
+    assert not folders.socket_folder(var).exists()
+
+
+def test_what_dies_is_revived(var: Path) -> None:
+    with embedded.servers(var):
+        assert embedded.revive(var) == []
+        for process in running(var):
+            process.kill()
+            process.wait()
+        assert sorted(embedded.revive(var)) == ["Postgres", "Valkey"]
+        assert query(var, "SELECT 1") == [(1,)]
+        assert len(running(var)) == 2
+    assert running(var) == []
 
 
 @pytest.mark.parametrize("trap", ["open", "link", "file"])

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
+from django.db import connection, connections
 
 from transcodio_site.demo_account import demo_account
+from transcodio_site.embedded import check_room
 from transcodio_site.supervisor import StackError, check_port, running
-
-ROOM = 300 * 1024 * 1024  # bytes that a database and one recording need at the least
 
 
 class Command(BaseCommand):
@@ -52,13 +51,13 @@ class Command(BaseCommand):
 
 
 def prepare() -> None:
-    """The database in its newest shape, and room on the disk. Raises StackError."""
-    free = shutil.disk_usage(settings.VAR_DIR).free
-    if free < ROOM:
-        raise StackError(
-            f"The disk is full: {free >> 20} MB are free in {settings.VAR_DIR}, "
-            f"{ROOM >> 20} MB are needed. Make room, or set VAR_DIR to another disk."
-        )
+    """The database in its newest shape, and room on the disk. Raises StackError, EmbeddedError."""
+    check_room(settings.VAR_DIR)
+    try:  # once, without the pool: that would try for half a minute and keep the reason to itself
+        psycopg.connect(**connection.get_connection_params()).close()
+    except psycopg.OperationalError as error:
+        reason = " ".join(str(error).split())
+        raise StackError(f"The database does not answer: check DATABASE_URL ({reason}).") from None
     call_command("migrate", verbosity=0, interactive=False)
     if settings.EMBEDDED:
         demo_account()
