@@ -195,6 +195,10 @@ class RingDecoder:
 
     def join(self, row: int, codes: torch.Tensor) -> None:
         """A new stream begins in `row`; `codes` are [frames, codebooks]."""
+        if codes.is_cuda:
+            # They come from another stream, which would take their memory for its next window while
+            # this copy still waits for the steps before it.
+            codes.record_stream(torch.cuda.current_stream(codes.device))
         self.codes[row, : len(codes)] = codes.to(self.codes.device, torch.int32, non_blocking=True)
         self.position[row] = 0
         self.token[row] = self.config.bos_token_id
