@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Callable
 
-from django.db import close_old_connections
+from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
@@ -122,6 +122,8 @@ def let_go(
             return get_response(request)
         finally:
             request.close()
-            close_old_connections()
+            for connection in connections.all(initialized_only=True):
+                if not connection.in_atomic_block:  # somebody else's, such as a test's
+                    connection.close_if_unusable_or_obsolete()
 
     return middleware
