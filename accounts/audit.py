@@ -9,6 +9,8 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts.addresses import client_address
+
 
 class Action(models.TextChoices):
     """What is written down."""
@@ -56,7 +58,7 @@ def note(
         user_id=concerned,
         action=action,
         detail=detail[:300],
-        address=(request.META.get("REMOTE_ADDR") or None) if request else None,
+        address=client_address(request) if request else None,
     )
 
 

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from ninja.security import HttpBearer, SessionAuth
 
 from accounts import limits
+from accounts.addresses import client_address
 from accounts.models import ApiToken, Scope, User, digest_of
 
 READING = ("GET", "HEAD", "OPTIONS")
@@ -56,7 +57,7 @@ class TokenAuth(HttpBearer):
         if row is None:
             return None
         limits.count(request, row.user, row)
-        row.touch(request.META.get("REMOTE_ADDR") or None)
+        row.touch(client_address(request))
         needed = self.scope or (Scope.READ if request.method in READING else Scope.WRITE)
         if needed not in row.scopes:
             raise ScopeMissing(needed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
@@ -12,6 +13,8 @@ from transcodio_site.openai_api import openai_api
 
 admin.site.site_header = admin.site.site_title = "Transcodio"
 admin.site.index_title = "Operation"
+# Its own door knows neither second factors nor limits.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("health", health),

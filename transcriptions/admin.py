@@ -132,6 +132,11 @@ class TranscriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if count:
             self.message_user(request, f"{count} recordings: {done}.")
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """What cannot be seen cannot be asked for in the address either."""
+        seen = (*self.list_filter, "owner", "language", "id")
+        return self._may_read(request) or lookup.split("__")[0] in seen
+
     # --- Who may --------------------------------------------------------------------------------
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -8,7 +8,9 @@ import uuid
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
+from allauth.mfa.utils import encrypt
 from django.test import Client
 
 from accounts.models import User
@@ -53,6 +55,31 @@ def test_a_code_from_an_app_is_asked_for_after_the_password(alice: User, client:
     assert other.get("/settings/tokens/").status_code == 302
     other.post("/accounts/2fa/authenticate/", {"code": "000000"})
     assert other.get("/settings/tokens/").status_code == 302
+
+
+def test_the_admin_site_has_no_door_of_its_own(carol: User) -> None:
+    secret = "J" * 32
+    Authenticator.objects.create(
+        user=carol, type=Authenticator.Type.TOTP, data={"secret": encrypt(secret)}
+    )
+    client = Client()
+    form = {"username": carol.email, "password": PASSWORD, "next": "/admin/"}
+    for door in (client.get("/admin/accounts/user/"), client.post("/admin/login/", form)):
+        assert door.status_code == 302
+    assert client.get("/admin/").status_code == 302
+    entry = client.get("/admin/accounts/user/", follow=True).redirect_chain[-1][0]
+    assert entry == "/accounts/login/?next=%2Fadmin%2Faccounts%2Fuser%2F"
+    right = {"login": carol.email, "password": PASSWORD}
+    assert "2fa" in client.post(entry, right)["Location"]
+    assert client.get("/admin/").status_code == 302
+    answer = client.post("/accounts/2fa/authenticate/", {"code": code(secret)})
+    assert answer["Location"] == "/admin/accounts/user/"
+    assert client.get("/admin/").status_code == 200
+
+
+def test_who_is_not_staff_is_told_so_by_the_admin_site(alice: User, client: Client) -> None:
+    sign_in(client, alice.email)
+    assert client.get("/admin/", follow=True).status_code == 403
 
 
 def test_a_session_is_seen_and_ended_from_another(alice: User) -> None:

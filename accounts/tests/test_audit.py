@@ -29,6 +29,31 @@ def test_sign_ins_are_told_with_their_address(alice: User, client: Client) -> No
     assert AuditEvent.objects.count() == 2
 
 
+@pytest.mark.parametrize(
+    ("proxies", "told_by_proxies", "address"),
+    [
+        (0, "203.0.113.9", "192.0.2.7"),  # anybody can write that
+        (1, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (2, "198.51.100.1, 203.0.113.9, 10.0.0.1", "203.0.113.9"),
+        (1, "[2001:db8::1]:443", "2001:db8::1"),
+        (1, "", "192.0.2.7"),
+        (1, "not an address", None),
+        (2, "203.0.113.9", None),
+    ],
+)
+def test_the_client_is_who_the_trusted_proxies_saw(
+    alice: User, settings: Any, proxies: int, told_by_proxies: str, address: str | None
+) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+    row, secret = ApiToken.issue(alice, "Server")
+    headers = {"Authorization": f"Bearer {secret}"}
+    if told_by_proxies:
+        headers["X-Forwarded-For"] = told_by_proxies
+    Client(headers=headers, REMOTE_ADDR="192.0.2.7").get("/api/transcriptions")
+    row.refresh_from_db()
+    assert row.last_used_address == address
+
+
 def test_tokens_are_told_when_they_are_made_moved_and_revoked(alice: User) -> None:
     browser = Client()
     browser.force_login(alice)

@@ -113,6 +113,23 @@ def test_staff_see_where_the_time_went_and_what_it_cost(
         assert client.get(f"{LIST}{prepared.id}/history/").status_code == (200 if sees else 403)
 
 
+def test_what_staff_cannot_see_they_cannot_ask_for(
+    clerk: Client, carol: User, prepared: Transcription
+) -> None:
+    Transcription.objects.update(title="Her secret plans")
+    for question in (
+        "title__startswith=Her",
+        "title__regex=s.cret",
+        "title=Her+secret+plans",
+        "search=secret",
+        "note__contains=x",
+        "segments__text__contains=x",
+    ):
+        assert clerk.get(f"{LIST}?{question}").status_code == 400, question
+    assert clerk.get(f"{LIST}?state__exact=prepared").status_code == 200
+    assert signed_in(carol).get(f"{LIST}?title__startswith=Her").status_code == 200
+
+
 def test_what_is_older_than_the_history_says_so(clerk: Client, prepared: Transcription) -> None:
     assert "older than the history" in page(clerk, prepared)
 
