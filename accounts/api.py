@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 from django.http import Http404, HttpRequest
 from ninja import Field, Router, Schema, Status
+from pydantic import AfterValidator
 
 from accounts.audit import Action, note
 from accounts.authentication import PageAuth, person
 from accounts.models import ApiToken, Scope
+from accounts.names import visible_name
 from accounts.schemas import Body, ErrorOut
 
 router = Router(tags=["tokens"], auth=PageAuth())
@@ -21,7 +23,7 @@ class TokenIn(Body):
 
     model_config = Body.example(name="Laptop", scopes=["transcriptions:read"], expires_in_days=90)
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(visible_name)]
     scopes: Annotated[list[Scope], Field(min_length=1)] = list(Scope)
     monthly_minutes: Annotated[
         int | None, Field(ge=1, le=1_000_000, description="Of audio; else as much as you have")

@@ -58,8 +58,12 @@ def count(request: HttpRequest, user: User, token: ApiToken | None = None) -> No
     limits = [(parse(settings.RATE_LIMIT_PER_USER), "user", user.pk)]
     if token:
         limits.insert(0, (parse(settings.RATE_LIMIT_PER_TOKEN), "token", token.pk))
+    outcomes = []
     try:
-        outcomes = [(_hit(item, kind, key), kind) for item, kind, key in limits]
+        for item, kind, key in limits:
+            outcomes.append((_hit(item, kind, key), kind))
+            if not outcomes[-1][0][0]:
+                break  # what one token may not ask for takes nothing from the others
     except (RedisError, OSError) as error:
         log.warning("requests are not counted: %s", error)
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -16,8 +17,9 @@ from accounts.usage import router as usage
 from transcodio_site import __version__
 from transcriptions.api import ApiError
 from transcriptions.api import router as transcriptions
-from transcriptions.audio import NO_ROOM, is_full
-from transcriptions.uploads import UploadRefused
+from transcriptions.audio import is_full
+from transcriptions.intake import no_recording
+from transcriptions.uploads import UploadRefused, no_room
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,12 @@ def _too_many(request: HttpRequest, error: Any) -> HttpResponse:
     return response
 
 
+@api.exception_handler(RequestDataTooBig)
+def _no_form(request: HttpRequest, error: Any) -> HttpResponse:
+    """Django reads what is called a form into memory, and a recording is too large for that."""
+    return _refused(request, no_recording())
+
+
 @api.exception_handler(UploadRefused)
 @api.exception_handler(ApiError)
 def _refused(request: HttpRequest, error: Any) -> HttpResponse:
@@ -82,7 +90,7 @@ def _disk_full(request: HttpRequest, error: Any) -> HttpResponse:
     if not is_full(error):
         raise error
     log.error("the disk is full: %s", error)
-    return _error(request, 507, "disk_full", NO_ROOM)
+    return _refused(request, no_room())
 
 
 @api.exception_handler(ValidationError)

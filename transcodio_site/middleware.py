@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import uuid
 from collections.abc import Callable
 
 from django.db import connections
@@ -12,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
 
-from transcodio_site.logs import request_id
+from transcodio_site.logs import name_of_request, request_id
 from transcriptions.openai import error_body
 
 POLICY = "; ".join(
@@ -39,7 +37,6 @@ SENTENCES = {
     416: ("no_such_range", "The recording has no such part: see Content-Range."),
     500: ("internal_error", "Something went wrong on our side. Tell us the X-Request-ID."),
 }
-REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)  # nothing that could forge a log line
 
 
 def name_request(
@@ -51,8 +48,7 @@ def name_request(
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "")
-        name = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        name = name_of_request(request.headers.get("X-Request-ID", ""))
         request_id.set(name)
         response = get_response(request)
         response.headers["X-Request-ID"] = name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -12,6 +13,7 @@ from accounts.authentication import ScopeMissing, TokenAuth
 from accounts.limits import TooMany
 from transcodio_site import __version__
 from transcriptions.api import ApiError
+from transcriptions.intake import no_recording
 from transcriptions.openai import error_body, router
 from transcriptions.uploads import UploadRefused
 
@@ -32,8 +34,8 @@ def _error(
     request: HttpRequest, status: int, code: str, message: str, param: str | None = None
 ) -> HttpResponse:
     response = openai_api.create_response(request, error_body(code, message, param), status=status)
-    # What failed on its own merits fails again; the official client asks before it tries.
-    response["x-should-retry"] = "true" if status in (429, 503) else "false"
+    # What failed once fails again; the official client asks before it tries.
+    response["x-should-retry"] = "true" if status == 429 else "false"
     return response
 
 
@@ -57,6 +59,12 @@ def _too_many(request: HttpRequest, error: Any) -> HttpResponse:
     if error.wait > LONGEST_WAIT:
         response["x-should-retry"] = "false"
     return response
+
+
+@openai_api.exception_handler(RequestDataTooBig)
+def _no_form(request: HttpRequest, error: Any) -> HttpResponse:
+    """Django reads what is called a form into memory, and a recording is too large for that."""
+    return _refused(request, no_recording())
 
 
 @openai_api.exception_handler(UploadRefused)

@@ -3,18 +3,21 @@
 As it comes, Daphne reads a whole request body into memory (three times: Twisted parses forms, and
 all of it goes into a queue), and the application is asked only after the last byte. Here a body
 that is too large is refused as soon as that is known, and others go from disk to the application in
-pieces that it asks for.
+pieces that it asks for. Nor does Daphne ever wait for a client: here an application that sends a
+large answer goes on when the client has taken what was sent before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
@@ -25,6 +28,10 @@ from daphne.http_protocol import HTTPFactory, WebRequest
 from twisted.internet import reactor
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
+
+from transcodio_site.logs import name_of_request
+
+log = logging.getLogger(__name__)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
 
@@ -74,18 +81,28 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         super().gotLength(length)
         self.began = time.time()
         if length is not None and length > self._limit():
-            self._refuse()
+            self._refuse(413)
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         """A piece of the body. What comes after a refusal is thrown away."""
         self._received += len(data)
         if not self._refused and self._received > self._limit():
-            self._refuse()
+            self._refuse(413)
         if not self._refused:
-            super().handleContentChunk(data)
+            self._store(lambda: super(UploadRequest, self).handleContentChunk(data))
+
+    def _store(self, write: Callable[[], object]) -> None:
+        """Refuses the body that there is no room for."""
+        try:
+            write()
+        except OSError as error:
+            log.error("a body could not be stored: %s", error)
+            self._refuse(507)
 
     def process(self) -> Any:
         """The body is complete."""
+        if not self._refused:
+            self._store(self.content.flush)
         if self._refused:
             self.channel.loseConnection()
             return None
@@ -120,7 +137,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         body.seek(0)
         return body
 
-    def _refuse(self) -> None:
+    def _refuse(self, status: int) -> None:
         # Only our half of the connection is closed, and what still comes is read: a reset would
         # take the answer away from a client that is busy sending.
         self._refused = True
@@ -128,7 +145,8 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         self.channel.persistent = False
         transport = self.channel.transport
         path = getattr(self.channel, "_path", b"")  # the request itself learns it with the body
-        transport.write(_refusal(path))
+        given = self.requestHeaders.getRawHeaders(b"x-request-id", [b""])[0]
+        transport.write(_answer(status, path, name_of_request(given.decode("latin-1"))))
         if hasattr(transport, "loseWriteConnection"):
             transport.loseWriteConnection()
         reactor.callLater(PATIENCE, self._hang_up)  # type: ignore[arg-type]
@@ -144,17 +162,24 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         return int(settings.MAX_FILE_SIZE_MB) * 1024 * 1024 + FORM_OVERHEAD
 
 
-def _refusal(path: bytes) -> bytes:
+def _answer(status: int, path: bytes, request_id: str) -> bytes:
     from transcriptions.openai import error_body
-    from transcriptions.uploads import too_large
+    from transcriptions.uploads import no_room, too_large
 
-    refused = too_large()
+    refused = too_large() if status == 413 else no_room()
     ours = {"detail": str(refused), "code": refused.code}
     theirs = error_body(refused.code, str(refused))
     body = json.dumps(theirs if path.startswith(b"/v1/") else ours).encode()
     return (
-        b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\n"
-        b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Request-ID: %s\r\n"
+        b"Connection: close\r\nContent-Length: %d\r\n\r\n%s"
+        % (
+            refused.status,
+            HTTPStatus(refused.status).phrase.encode(),
+            request_id.encode(),
+            len(body),
+            body,
+        )
     )
 
 

@@ -11,6 +11,7 @@ from asgiref.sync import async_to_sync
 from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response, set_response_etag
 from django.utils.http import content_disposition_header
 from ninja import File, Form, Header, Query, Router, Status, UploadedFile
 
@@ -21,7 +22,7 @@ from transcriptions import access, actions, cursors, events, openapi
 from transcriptions.audio import AudioError
 from transcriptions.exporters import EXPORTERS, Transcript
 from transcriptions.intake import receive
-from transcriptions.models import Segment, State, Transcription, WrongState
+from transcriptions.models import AudioGone, Segment, State, Transcription, WrongState
 from transcriptions.ranges import ranged_response
 from transcriptions.schemas import (
     AboutUpload,
@@ -34,7 +35,6 @@ from transcriptions.schemas import (
     TranscriptOut,
 )
 from transcriptions.sse import event_stream, last_event_id
-from transcriptions.uploads import clean_title
 
 router = Router(tags=["transcriptions"])
 
@@ -71,7 +71,7 @@ class ApiError(Exception):
 
 @router.post(
     "/transcribe",
-    response={200: TranscriptOut, **REFUSALS, **CONFLICT},
+    response={200: TranscriptOut, 503: ErrorOut, **REFUSALS, **CONFLICT},
     openapi_extra=openapi.CREATES_TRANSCRIPT,
 )
 def transcribe(
@@ -87,7 +87,7 @@ def transcribe(
     async_to_sync(wait_for_end)(row.id)
     row = access.transcription_for(person(request), row.id)
     if row.state == State.FAILED:
-        raise ApiError(422, row.error_code, row.error_message)
+        raise ApiError(status_of(row.error_code, 422), row.error_code, row.error_message)
     if row.state == State.CANCELLED:
         raise ApiError(409, row.error_code, row.error_message)
     return TranscriptOut.of(row)
@@ -166,7 +166,7 @@ def detail(request: HttpRequest, id: uuid.UUID) -> TranscriptOut:
 def rename(request: HttpRequest, id: uuid.UUID, change: RenameIn) -> TranscriptionOut:
     """Give it another title."""
     row = access.transcription_for(request.user, id)
-    row.rename(clean_title(change.title))
+    row.rename(change.title)
     return TranscriptionOut.of(row)
 
 
@@ -220,6 +220,8 @@ def retry(request: HttpRequest, id: uuid.UUID) -> Status[TranscriptionOut]:
     row = access.transcription_for(request.user, id)
     try:
         actions.retry(row)
+    except AudioGone as error:
+        raise ApiError(409, "audio_gone", str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_failed", str(error)) from None
     except AudioError as error:  # more than is left by now
@@ -250,12 +252,16 @@ def export(
     if row.state != State.COMPLETED:
         raise ApiError(409, "not_completed", "There is no finished transcript to export yet.")
     exporter = EXPORTERS[format]
-    note(request, Action.EXPORTED, f"{row.title} ({format})")
-    return HttpResponse(
+    response = HttpResponse(
         exporter.write(transcript_of(row)),
         content_type=exporter.media_type,
         headers={"Content-Disposition": _attachment(f"{row.title}.{format}")},
     )
+    set_response_etag(response)
+    answer = get_conditional_response(request, response["ETag"], None, response)
+    if answer is response:  # and not the news that the caller has it already
+        note(request, Action.EXPORTED, f"{row.title} ({format})")
+    return response
 
 
 @router.api_operation(
@@ -274,6 +280,14 @@ def listen(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
         return ranged_response(request, row.source, media_type, etag=f'"{row.id}"')
     except FileNotFoundError:
         raise ApiError(404, "audio_gone", AUDIO_GONE) from None
+
+
+def status_of(code: str, refused: int) -> int:
+    """The HTTP status of a failed recording: `refused` if it is to blame for that itself."""
+    if code == "disk_full":
+        return 507
+    ours = code.startswith("engine_") or code in ("internal_error", "out_of_memory", "timed_out")
+    return 503 if ours else refused
 
 
 async def wait_for_end(id: uuid.UUID) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 StoredWord = dict[str, Any]  # {"start", "end", "text"} and "glued" where no space comes before
 
 # Scripts that put no space between words: there every letter is a word of its own.
-_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-_WORD = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)")
+UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_WORD = re.compile(rf"\s*(?:[{UNSPACED}]|[^\s{UNSPACED}]+)")
 
 
 def retimed(words: list[StoredWord], text: str, start: float, end: float) -> list[StoredWord]:

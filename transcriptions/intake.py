@@ -23,10 +23,15 @@ RAW = ("audio/", "video/", "application/ogg", "application/octet-stream")
 
 
 def receive(
-    request: HttpRequest, file: UploadedFile[Any] | None, about: AboutUpload, key: str
+    request: HttpRequest,
+    file: UploadedFile[Any] | None,
+    about: AboutUpload,
+    key: str,
+    attempt: int | None = None,
 ) -> Transcription:
-    """The recording that this request brings, or that it has brought before under the same
-    idempotency key. Raises UploadRefused, TooMany; then nothing is left behind.
+    """The recording that this request brings, or that it has brought before: under the same
+    idempotency key, or in an earlier `attempt` of a client that counts them (from 0) and sends no
+    key. Raises UploadRefused, TooMany; then nothing is left behind.
     """
     owner, upload = person(request), file or _raw_body(request)
 
@@ -35,10 +40,15 @@ def receive(
             owner, upload, about.language, about.title, token_used(request), sent_at(request)
         )
 
-    if not key:
+    if not key and attempt is None:
         return make()
     check(upload, owner)
-    return _once(owner, key, _fingerprint(request, upload), make)
+    fingerprint = _fingerprint(request, upload)
+    if not key:
+        key = f"attempts of {fingerprint}"
+        if not attempt:  # who sends the same recording anew means it
+            IdempotencyKey.objects.filter(owner=owner, key=key).delete()
+    return _once(owner, key, fingerprint, make)
 
 
 def sent_at(request: HttpRequest) -> datetime | None:
@@ -78,18 +88,23 @@ def _fingerprint(request: HttpRequest, upload: UploadedFile[Any]) -> str:
     return hashlib.sha256(repr((request.path, fields, upload.name, content)).encode()).hexdigest()
 
 
+def no_recording() -> UploadRefused:
+    """The refusal of a body that says that it is something else."""
+    return UploadRefused(
+        415,
+        "unsupported_media_type",
+        "Send the recording as the field 'file' of a form, "
+        "or as the body with a Content-Type such as audio/mpeg.",
+    )
+
+
 def _raw_body(request: HttpRequest) -> UploadedFile[Any]:
     """The body as a file on disk, never whole in memory. Raises UploadRefused."""
     media_type = (request.content_type or "").lower()
     if media_type in ("", "multipart/form-data", "application/x-www-form-urlencoded"):
         raise UploadRefused(422, "missing_field", "The field 'file' is missing.")
     if not media_type.startswith(RAW):
-        raise UploadRefused(
-            415,
-            "unsupported_media_type",
-            "Send the recording as the field 'file' of a form, "
-            "or as the body with a Content-Type such as audio/mpeg.",
-        )
+        raise no_recording()
     upload = TemporaryUploadedFile(UNTITLED, media_type, 0, None)
     request.FILES["file"] = upload  # closed with the request, as the files of a form are
     while piece := request.read(PIECE):

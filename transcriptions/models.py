@@ -46,6 +46,10 @@ class WrongState(Exception):
     """What was asked for cannot be done in the state that the row is in; `str()` says why."""
 
 
+class AudioGone(WrongState):
+    """What would be worked on is not stored any more."""
+
+
 class State(models.TextChoices):
     """Where a recording stands."""
 
@@ -176,8 +180,8 @@ class Transcription(models.Model):
 
     @property
     def can_be_retried(self) -> bool:
-        """Whether it ended without a transcript."""
-        return self.state in ENDED_WITHOUT
+        """Whether it ended without a transcript, and there is something left to work on."""
+        return self.state in ENDED_WITHOUT and bool(self.source or self.audio)
 
     @property
     def text(self) -> str:
@@ -231,6 +235,7 @@ class Transcription(models.Model):
         """The engine has looked at the audio. Raises LeaseLost."""
         with transaction.atomic():
             self._update(engine=engine, model=metadata.model, language=metadata.language)
+            self.index()  # its words are looked for in its language from now on
             history.began(self, Phase.DECODE, f"{engine}: {metadata.model}")
 
     def add_segment(self, spoken: SpokenSegment) -> Segment:
@@ -286,6 +291,7 @@ class Transcription(models.Model):
                 error_code=code,
                 error_message=message,
             )
+            self.index()
             history.began(self, Phase.FAILED, code, at=self.completed_at)
             metering.failed(self, self.settled())
             ended.send(type(self), row=self)
@@ -303,12 +309,15 @@ class Transcription(models.Model):
                 error_message="The transcription was cancelled.",
                 lease=None,
             )
+            self.index()
             history.began(self, Phase.CANCELLED, at=self.completed_at)
             metering.cancelled(self, self.settled())
 
     def requeued(self) -> None:
         """Once more, after a failure or a cancellation. What is done already is not done again.
-        Raises WrongState."""
+        Raises WrongState, AudioGone."""
+        if self.state in ENDED_WITHOUT and not self.can_be_retried:
+            raise AudioGone("The recording itself is not stored any more: upload it again.")
         with transaction.atomic():
             self._turn(
                 ~Q(state__in=ENDED_WITHOUT),

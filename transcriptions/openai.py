@@ -7,6 +7,7 @@ and expects. A recording that comes this way is in the library like any other.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -20,7 +21,7 @@ from ninja import File, Form, Router, UploadedFile
 from accounts.authentication import person
 from gpu.languages import LANGUAGES
 from transcriptions import access, events
-from transcriptions.api import ApiError, Key, transcript_of, wait_for_end
+from transcriptions.api import ApiError, Key, status_of, transcript_of, wait_for_end
 from transcriptions.exporters import EXPORTERS
 from transcriptions.intake import receive
 from transcriptions.models import State, Transcription
@@ -31,6 +32,7 @@ from transcriptions.schemas import (
     ProgressEvent,
     TranscriptOut,
 )
+from transcriptions.uploads import UploadRefused
 
 router = Router()
 
@@ -100,7 +102,7 @@ def transcribe(
     """
     _check_model(model)
     granularities = _granularities(request, response_format)
-    row = receive(request, file, AboutUpload(language=language), key)
+    row = _received(request, file, language, key)
     if stream:
         return StreamingHttpResponse(
             _lines(row),
@@ -111,8 +113,21 @@ def transcribe(
     async_to_sync(wait_for_end)(row.id)
     row = access.transcription_for(person(request), row.id)
     if row.state != State.COMPLETED:
-        raise ApiError(400, row.error_code, row.error_message)
+        raise ApiError(status_of(row.error_code, 400), row.error_code, row.error_message)
     return _answer(row, response_format, granularities)
+
+
+def _received(request: HttpRequest, file: UploadedFile, language: str, key: str) -> Transcription:
+    """The official client sends a request again by itself, without a key but counting: that must
+    not become another recording, and another bill."""
+    counted = request.headers.get("x-stainless-retry-count", "")
+    attempt = int(counted) if re.fullmatch(r"\d{1,3}", counted) else None
+    try:
+        return receive(request, file, AboutUpload(language=language), key, attempt)
+    except UploadRefused as error:
+        if error.code == "unknown_language":
+            raise Refused(400, error.code, str(error), "language") from None
+        raise
 
 
 def _check_model(name: str) -> None:
@@ -123,7 +138,8 @@ def _check_model(name: str) -> None:
 
 
 def _granularities(request: HttpRequest, response_format: str) -> set[str]:
-    given = set(request.POST.getlist("timestamp_granularities[]"))
+    names = ("timestamp_granularities[]", "timestamp_granularities")
+    given = {value for name in names for value in request.POST.getlist(name)}
     if given - GRANULARITIES:
         message = "The field 'timestamp_granularities[]' may hold 'word' and 'segment'."
         raise Refused(400, "invalid_parameter", message, "timestamp_granularities")

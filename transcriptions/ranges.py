@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 CHUNK = 256 * 1024
+RANGE = re.compile(r"bytes=(\d{1,18}-\d{0,18}|-\d{1,18})")
 
 
 def ranged_response(
@@ -22,11 +23,8 @@ def ranged_response(
     """
     size = file.size
     whole = request.headers.get("If-Range", etag) != etag
-    asked = (
-        None
-        if whole
-        else re.fullmatch(r"bytes=(\d+-\d*|-\d+)", request.headers.get("Range", "").strip())
-    )
+    given = "" if whole else request.headers.get("Range", "").strip()
+    asked = RANGE.fullmatch(given)
     part = _part(asked[1], size) if asked else (0, size - 1)  # what is not understood: all of it
     if part is None:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})

@@ -10,13 +10,13 @@ from django.db.models import Q, QuerySet
 from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
+from accounts.names import visible_name
 from accounts.schemas import Body, ErrorOut
 from transcriptions import search
 from transcriptions.models import Segment, State, Transcription
 
 PLAIN = r"^[^\x00-\x1f]*$"  # no control characters
-VISIBLE = r"^[^\x00-\x1f]*[^\s\x00-\x1f][^\x00-\x1f]*$"  # and something to be seen
-LINES = VISIBLE.replace(r"[^\x00-\x1f]", r"[^\x00-\x08\x0e-\x1f]")  # in several lines, perhaps
+LINES = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0e-\x1f]*$"  # not only space
 
 
 def _iso(value: object) -> object:
@@ -149,7 +149,7 @@ class RenameIn(Body):
 
     model_config = Body.example(title="Team meeting")
 
-    title: Annotated[str, Field(min_length=1, max_length=255, pattern=VISIBLE)]
+    title: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(visible_name)]
 
 
 class CorrectionIn(Body):

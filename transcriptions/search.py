@@ -5,12 +5,15 @@ A row is indexed in its own language, so a question is asked once in each langua
 
 from __future__ import annotations
 
+import re
 from functools import reduce
 from operator import or_
 from typing import TypeVar
 
 from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.db.models import Model, Q, QuerySet, TextField, Value
+
+from transcriptions.corrections import UNSPACED
 
 Row = TypeVar("Row", bound=Model)
 
@@ -23,8 +26,10 @@ DICTIONARIES = {
     "ro": "romanian", "ru": "russian", "sr": "serbian", "sv": "swedish", "ta": "tamil",
     "tr": "turkish", "yi": "yiddish",
 }  # fmt: skip
-# Written without spaces: PostgreSQL sees no words there, so the letters themselves are looked for.
-UNSPACED = ("bo", "ja", "km", "lo", "my", "th", "yue", "zh")
+# Tibetan, Khmer, Lao, Burmese, Thai, Chinese and Japanese: PostgreSQL sees no words there.
+LETTERS = re.compile(rf"[{UNSPACED}\u0f00-\u0fff]")
+TERM = re.compile(r'(-?)(?:"([^"]+)"|([^\s"]+))')
+NOTHING = Q(pk__in=[])
 
 
 def index(row: QuerySet[Row], title: str, text: str, language: str) -> None:
@@ -36,7 +41,12 @@ def index(row: QuerySet[Row], title: str, text: str, language: str) -> None:
 
 
 def matching(rows: QuerySet[Row], words: str) -> QuerySet[Row]:
-    """Those of `rows` that hold all `words`; "in quotes" together, `or` between, `-` without."""
+    """Those of `rows` that hold all `words`; "in quotes" together, `or` between, `-` without.
+
+    What is written without spaces is looked for letter by letter, wherever it stands.
+    """
+    if LETTERS.search(words):
+        return rows.filter(_letters(rows, words))
     languages = rows.order_by().values_list("language", flat=True).distinct()
     spoken: dict[str, list[str]] = {}
     for language in languages:
@@ -45,11 +55,24 @@ def matching(rows: QuerySet[Row], words: str) -> QuerySet[Row]:
         Q(language__in=codes, search=SearchQuery(words, config=name, search_type="websearch"))
         for name, codes in spoken.items()
     ]
-    letters = Q(language__in=UNSPACED) & (
-        Q(title__icontains=words)
-        | Q(id__in=rows.filter(segments__text__icontains=words).order_by().values("id"))
-    )
-    return rows.filter(reduce(or_, asked, letters))
+    return rows.filter(reduce(or_, asked, NOTHING))
+
+
+def _letters(rows: QuerySet[Row], words: str) -> Q:
+    """The same question, asked of the letters."""
+    either = NOTHING
+    for alternative in re.split(r"\s+or\s+", words, flags=re.IGNORECASE):
+        every = Q()
+        for sign, quoted, bare in TERM.findall(alternative):
+            held = _holding(rows, quoted or bare)
+            every &= ~held if sign else held
+        either |= every
+    return either
+
+
+def _holding(rows: QuerySet[Row], letters: str) -> Q:
+    spoken = rows.filter(segments__text__icontains=letters).order_by().values("id")
+    return Q(title__icontains=letters) | Q(id__in=spoken)
 
 
 def _dictionary(language: str) -> str:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from accounts.models import User
+from accounts.names import clean_name
 from accounts.usage import month_of
 from transcriptions import access
 from transcriptions.api import transcript_of
 from transcriptions.exporters import EXPORTERS
 from transcriptions.models import State, Transcription
 from transcriptions.schemas import TranscriptOut
-from transcriptions.uploads import clean_title
 
 PIECE = 256 * 1024
 EXTENSIONS = {"mp3": "mp3", "wav": "wav", "w64": "wav", "mov": "m4a", "flac": "flac", "ogg": "ogg"}
@@ -55,7 +55,7 @@ def everything_of(user: User) -> Iterator[bytes]:
 
 
 def _recording(archive: zipfile.ZipFile, outlet: _Outlet, row: Transcription) -> Iterator[bytes]:
-    title = clean_title(row.title).replace("/", "-").replace("\\", "-")[:80]
+    title = clean_name(row.title).replace("/", "-").replace("\\", "-")[:80]
     folder = f"{row.created_at:%Y-%m-%d} {title} {str(row.id)[:8]}"
     archive.writestr(f"{folder}/recording.json", TranscriptOut.of(row).model_dump_json(indent=2))
     if row.state == State.COMPLETED:

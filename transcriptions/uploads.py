@@ -5,6 +5,7 @@ Nothing is decoded here. Size and the first bytes decide; the rest is the worker
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any
@@ -14,10 +15,14 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 from accounts.models import ApiToken, User
+from accounts.names import clean_name
 from gpu.languages import LANGUAGES
 from transcriptions import history, quotas, tasks
+from transcriptions.audio import NO_ROOM
 from transcriptions.history import Phase
 from transcriptions.models import Transcription, source_path
+
+log = logging.getLogger(__name__)
 
 FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"
 UNTITLED = "Untitled recording"
@@ -46,6 +51,11 @@ def too_large(megabytes: int | None = None) -> UploadRefused:
     )
 
 
+def no_room() -> UploadRefused:
+    """The refusal of a file for which the disk has no room."""
+    return UploadRefused(507, "disk_full", NO_ROOM)
+
+
 def accept(
     owner: User,
     upload: UploadedFile[Any],
@@ -60,7 +70,7 @@ def accept(
     row = Transcription(
         owner=owner,
         token=token,
-        title=clean_title(title) or title_of(upload.name or ""),
+        title=clean_name(title) or title_of(upload.name or ""),
         source=upload,  # Django moves the temporary file to its place: no second copy
         source_bytes=upload.size or 0,
         requested_language=check_language(language),
@@ -73,13 +83,18 @@ def accept(
                 history.began(row, Phase.UPLOAD, at=began)
             history.began(row, Phase.QUEUE)
             quotas.admit(row)  # after the file was put away: it holds the account
-            transaction.on_commit(lambda: tasks.ring(tasks.preprocess, row.id))
+            transaction.on_commit(lambda: _taken(row))
     except BaseException:
         # The row names the file once storage has it; an upload that never got there names itself.
         if row.source.name == source_path(row, ""):
             row.source.storage.delete(row.source.name)
         raise
     return row
+
+
+def _taken(row: Transcription) -> None:
+    log.info("%s: taken in for user %s, %s bytes", row.id, row.owner_id, row.source_bytes)
+    tasks.ring(tasks.preprocess, row.id)
 
 
 def check(upload: UploadedFile[Any], owner: User) -> None:
@@ -155,9 +170,4 @@ def title_of(filename: str) -> str:
     """A readable title from a file name, without its folder, extension and control characters."""
     name = PurePath(filename.replace("\\", "/")).name
     stem = name.rsplit(".", 1)[0] if "." in name.lstrip(".") else name
-    return clean_title(stem) or UNTITLED
-
-
-def clean_title(title: str) -> str:
-    """Without control characters and surrounding space, and not too long."""
-    return "".join(c for c in title if c.isprintable()).strip()[:255]
+    return clean_name(stem) or UNTITLED

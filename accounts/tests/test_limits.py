@@ -69,6 +69,15 @@ def test_a_user_s_tokens_and_pages_are_counted_together(strict: None, user: User
         assert (answer.status_code, answer["RateLimit-Limit"]) == (429, "5")
 
 
+def test_a_token_that_is_refused_takes_nothing_from_the_others(strict: None, user: User) -> None:
+    runaway, patient, page = client_of(user), client_of(user), Client()
+    page.force_login(user)
+    for _ in range(9):
+        runaway.get("/api/transcriptions")
+    for client in (patient, page):
+        assert client.get("/api/transcriptions").status_code == 200
+
+
 def test_others_are_not_slowed_down(strict: None, user: User, bob: User) -> None:
     client = client_of(user)
     for _ in range(4):

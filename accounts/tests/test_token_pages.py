@@ -26,6 +26,16 @@ def post(client: Client, body: dict[str, Any]) -> Any:
     return client.post("/api/tokens", json.dumps(body), content_type="application/json")
 
 
+@pytest.mark.parametrize("name", ["", "  ", "a\x00\x00", "\u200b", "x" * 101])
+def test_a_name_can_be_seen_and_stored(alice: User, client: Client, name: str) -> None:
+    client.force_login(alice)
+    body = json.dumps({"name": name})
+    answer = client.post("/api/tokens", body, content_type="application/json")
+    seen = name.startswith("a")
+    assert answer.status_code == (201 if seen else 422)
+    assert [token.name for token in ApiToken.objects.all()] == (["a"] if seen else [])
+
+
 def test_a_token_is_made_on_the_page_and_shown_once(alice: User, browser: Client) -> None:
     answer = browser.post(PAGE, NEW)
     (secret,) = re.findall(r"tk_[\w-]{40,}", answer.content.decode())

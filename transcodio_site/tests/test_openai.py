@@ -12,7 +12,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from transcodio_site.testing import Media, Stack
+from transcodio_site.testing import Media, Stack, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,22 @@ async def test_the_asynchronous_client_works_as_well(stack: Stack, key: str, sho
     assert "".join(deltas) == whole.text
 
 
+def test_a_client_that_loses_patience_pays_once(
+    stack: Stack, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = stack.token("impatient@example.com")
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    with OpenAI(base_url=f"{stack.url}/v1", api_key=key, timeout=0.4) as hasty:
+        with pytest.raises(openai.APITimeoutError):
+            transcribe(hasty, media.speech("long.mp3", 30))
+    with httpx.Client(headers={"Authorization": f"Bearer {key}"}, base_url=stack.url) as api:
+        wait_until(lambda: _states(api) == ["completed"])
+
+
+def _states(api: httpx.Client) -> list[str]:
+    return [row["state"] for row in api.get("/api/transcriptions").json()["items"]]
+
+
 def test_models_are_listed(client: OpenAI) -> None:
     names = [model.id for model in client.models.list()]
     assert {"whisper-1", "transcodio"} <= set(names)
@@ -104,6 +120,7 @@ def test_a_wrong_key_is_refused(stack: Stack, short: Path) -> None:
     [
         ({"model": "whisper-9"}, openai.NotFoundError, "model"),
         ({"temperature": 7}, openai.BadRequestError, "temperature"),
+        ({"language": "klingon"}, openai.BadRequestError, "language"),
         ({"response_format": "diarized_json"}, openai.BadRequestError, "response_format"),
         ({"timestamp_granularities": ["word"]}, openai.BadRequestError, "timestamp_granularities"),
     ],

@@ -73,6 +73,25 @@ def test_an_honest_client_is_refused_before_it_sends(
     assert "larger than 8 MB" in body["detail"]
 
 
+def test_a_body_without_room_on_the_disk_is_refused_with_a_sentence(
+    stack: Stack, token: str, media: Media
+) -> None:
+    port = free_port()
+    small = f"ulimit -f 2048; exec {sys.executable} -m transcodio_site.server --port {port}"
+    with subprocess.Popen(["sh", "-c", small], cwd=ROOT, env=stack.environment) as web:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: is_healthy(url))
+            headers = {"Authorization": f"Bearer {token}", "X-Request-ID": "mine"}
+            file = media.bytes("big.mp3", bytes(4 * MEGABYTE)).open("rb")
+            with file:
+                answer = httpx.post(f"{url}/api/transcribe", files={"file": file}, headers=headers)
+        finally:
+            web.terminate()
+    assert (answer.status_code, answer.json()["code"]) == (507, "disk_full")
+    assert answer.headers["X-Request-ID"] == "mine"
+
+
 def test_a_client_that_does_not_say_its_length_is_cut_off_at_the_limit(
     stack: Stack, token: str, connection: socket.socket
 ) -> None:

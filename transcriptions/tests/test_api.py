@@ -10,6 +10,7 @@ from django.test import Client
 
 from accounts.models import User
 from transcodio_site.testing import Media
+from transcriptions import tasks
 from transcriptions.models import State, Transcription
 from transcriptions.tests.conftest import send, stored_files
 
@@ -158,6 +159,29 @@ AUDIO = b"not empty"
 
 
 @pytest.mark.parametrize(
+    ("code", "status", "theirs"),
+    [
+        ("no_audio", 422, 400),
+        ("internal_error", 503, 503),
+        ("engine_unreachable", 503, 503),
+        ("timed_out", 503, 503),
+        ("disk_full", 507, 507),
+    ],
+)
+def test_who_waits_learns_whose_fault_it_was(
+    api: Client, media: Media, monkeypatch: pytest.MonkeyPatch, code: str, status: int, theirs: int
+) -> None:
+    failed = {"state": State.FAILED, "error_code": code, "error_message": "It did not work."}
+    monkeypatch.setattr(tasks, "ring", lambda *_: Transcription.objects.update(**failed))
+    content = media.silence("silence.wav", 1).read_bytes()
+    answer = send(api, "/api/transcribe", content)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    answer = send(api, "/v1/audio/transcriptions", content, model="whisper-1")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (theirs, code)
+    assert answer["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(
     ("asked", "status", "content", "said"),
     [
         ("", 200, AUDIO, None),
@@ -169,6 +193,7 @@ AUDIO = b"not empty"
         ("bytes=9-", 416, None, "bytes */9"),
         ("bytes=5-2", 416, None, "bytes */9"),
         ("lines=1-2", 200, AUDIO, None),
+        (f"bytes=0-{'9' * 5000}", 200, AUDIO, None),  # not understood
     ],
 )
 def test_audio_is_served_in_ranges(

@@ -53,6 +53,7 @@ def test_without_a_title_it_is_untitled(api: Client) -> None:
         (MP3, "text/plain", 415, "unsupported_media_type"),
         (MP3 * 12_000, "audio/mpeg", 413, "file_too_large"),
         (b"", "", 422, "missing_field"),
+        (MP3 * 200_000, "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
     ],
 )
 def test_raw_bodies_are_refused_like_files(
@@ -134,6 +135,26 @@ def test_a_key_has_a_length_and_can_be_printed(api: Client) -> None:
     for key in ("x" * 256, "a\tb"):
         assert keyed(api, key).status_code == 422
     assert keyed(api, "x" * 255).status_code == 202
+
+
+def test_a_client_that_counts_its_attempts_needs_no_key(api: Client, settings: Any) -> None:
+    def attempt(number: str, content: bytes = MP3) -> int:
+        api.defaults["HTTP_X_STAINLESS_RETRY_COUNT"] = number
+        send(api, "/v1/audio/transcriptions", content, stream="true", model="whisper-1")
+        return Transcription.objects.count()
+
+    assert [attempt("0"), attempt("1"), attempt("2")] == [1, 1, 1]
+    assert attempt("1", MP3 + MP3) == 2  # another recording, whose first attempt never arrived
+    assert [attempt("0"), attempt("1")] == [3, 3]  # meant anew
+    assert attempt("many") == 4
+    assert len(stored_files(settings)) == 4
+
+
+def test_a_recording_and_its_request_stand_together_in_the_log(
+    api: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    id = raw(api, URL, MP3).json()["id"]
+    assert f"{id}: taken in for user" in caplog.text
 
 
 def test_two_at_once_make_one_recording(

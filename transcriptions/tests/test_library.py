@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import AuditEvent, User
 from transcriptions import actions, events, pipeline
 from transcriptions.models import Segment, State, Transcription
 from transcriptions.tests.conftest import ScriptedEngine, Upload, texts
@@ -129,6 +130,25 @@ def test_languages_without_spaces_are_searched_by_their_letters(alice: User, api
     assert titles(api, "?q=港まで") == ["会議"]
     assert titles(api, "?q=会") == ["会議"]
     assert titles(api, "?q=山") == []
+    recording(alice, "天気の話", text="We spoke of the rain.")
+    assert titles(api, "?q=天気") == ["天気の話"]
+    assert titles(api, "?q=今日+歩き") == ["会議"]
+    assert titles(api, "?q=%22港まで%22") == ["会議"]
+    assert titles(api, "?q=会議+-港まで") == []
+    assert titles(api, "?q=会議+-山") == ["会議"]
+    assert set(titles(api, "?q=会議+or+天気")) == {"会議", "天気の話"}
+
+
+def test_a_title_is_found_while_its_words_are_recognised_and_after_a_failure(
+    api: Client, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    prepared.rename("Quarterly meetings")
+    found: list[list[str]] = []
+    engine.before[2] = lambda: found.append(titles(api, "?q=meeting"))
+    engine.before[3] = lambda: 1 / 0
+    pipeline.transcribe(prepared.id)
+    assert found == [["Quarterly meetings"]]
+    assert titles(api, "?q=meeting+sentence") == ["Quarterly meetings"]
 
 
 def test_a_finished_recording_is_found_by_what_was_said(
@@ -156,9 +176,11 @@ def test_a_new_title_is_kept_and_found(api: Client, finished: Transcription) -> 
     assert (answer.status_code, answer.json()["title"]) == (200, "Walk at dawn")
     assert titles(api, "?q=dawn") == ["Walk at dawn"]
     assert titles(api, "?q=seconds") == []
-    for title in ("", "  ", "x" * 256, "a\x00b", None):
+    for title in ("", "  ", "\u200b", "\x00", "\u200d", "x" * 256, None):
         assert change(api, url, title=title).status_code == 422
     assert titles(api) == ["Walk at dawn"]
+    for title in ("می\u200cخواهم", "👩\u200d👩\u200d👧 at sea"):  # noqa: RUF001 - Persian
+        assert change(api, url, title=title).json()["title"] == title
 
 
 def test_a_corrected_segment_is_exported_and_found(api: Client, finished: Transcription) -> None:
@@ -245,6 +267,18 @@ def test_a_retry_rings_for_the_half_that_is_missing(
     assert rung == []
 
 
+def test_what_is_not_stored_any_more_is_not_tried_again(
+    api: Client, alice: User, page: Client, finished: Transcription
+) -> None:
+    finished.forget_audio()
+    Transcription.objects.update(state=State.FAILED)
+    answer = api.post(f"/api/transcriptions/{finished.id}/retry")
+    assert (answer.status_code, answer.json()["code"]) == (409, "audio_gone")
+    form = page.get(f"/transcriptions/{finished.id}/").content.decode()
+    assert re.search(r'<form id="retry"[^>]* hidden>', form)
+    assert Transcription.objects.get().state == State.FAILED
+
+
 # --- ETags --------------------------------------------------------------------------------------
 
 
@@ -252,8 +286,10 @@ def test_what_has_not_changed_is_not_sent_again(api: Client, finished: Transcrip
     url = f"/api/transcriptions/{finished.id}"
     for path in (url, "/api/transcriptions", f"{url}/export?format=vtt", f"{url}/audio"):
         tag = api.get(path)["ETag"]
+        told = AuditEvent.objects.count()
         same = api.get(path, headers={"If-None-Match": tag})
         assert (same.status_code, b"".join(same)) == (304, b""), path
+        assert AuditEvent.objects.count() == told  # nothing was exported
     tag = api.get(url)["ETag"]
     change(api, f"{url}/segments/2", text="Second sentence.")
     assert api.get(url, headers={"If-None-Match": tag}).status_code == 200
