@@ -13,9 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from accounts import reconciliation
-from accounts.audit import Action, AuditEvent, note
+from accounts.audit import AuditEvent
 from accounts.authentication import person
 from accounts.models import ApiToken, Invitation, Plan, UsageDay, UsageRecord, User
+from accounts.refunds import may_refund, refund, sentence
 from accounts.review import COLUMNS, Review, ReviewForm
 
 
@@ -149,12 +150,7 @@ class UsageRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(description="Refund: take back what was charged", permissions=["refund"])
     def refund(self, request: HttpRequest, rows: QuerySet[UsageRecord]) -> None:
         """Once for each row that was charged."""
-        charged = rows.filter(billed=True, audio_ms__gt=0, corrections=None)
-        for row in charged:
-            row.correct(f"Refunded by {request.user}.")
-            said = f"{request.user} refunded {row.audio_ms / 60_000:.1f} minutes."
-            note(request, Action.ADMIN, said, user_id=row.user_id)
-        self.message_user(request, f"{len(charged)} charges were taken back.")
+        self.message_user(request, sentence(refund(request, rows)))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """All staff."""
@@ -166,7 +162,7 @@ class UsageRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_refund_permission(self, request: HttpRequest) -> bool:
         """Who may change plans may give back what they charged."""
-        return bool(request.user.has_perm("accounts.change_plan"))
+        return may_refund(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Rows are written by the work itself."""

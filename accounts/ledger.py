@@ -60,6 +60,9 @@ class UsageRecord(models.Model):
     class Meta:
         ordering: ClassVar = ["-created_at", "-id"]
         indexes: ClassVar = [models.Index(fields=["user", "-created_at"], name="usage_of_user")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["corrects"], name="corrected_once"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.outcome} {self.audio_ms} ms, {self.cost_micro_usd} µUSD"
@@ -95,7 +98,11 @@ class UsageRecord(models.Model):
         return self
 
     def correct(self, reason: str) -> UsageRecord:
-        """Takes it back: a row with all of its amounts, negative. `reason` is for the owner."""
+        """Takes its charge back: a row with its audio, negative. What the engine used for it stays
+        used, and stays paid. `reason` is for the owner.
+
+        Raises IntegrityError if that was done already.
+        """
         return UsageRecord(
             user_id=self.user_id,
             token_id=self.token_id,

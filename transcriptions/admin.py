@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts.audit import Action, note
 from accounts.limits import TooMany
 from accounts.models import UsageRecord
+from accounts.refunds import may_refund, open_charges, refund, sentence
 from transcriptions import actions, history
 from transcriptions.audio import AudioError
 from transcriptions.models import Transcription, WrongState
@@ -46,7 +47,7 @@ class TranscriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     change_form_template = "admin/job.html"
     list_filter = ("state", "engine", "created_at")
     list_select_related = ("owner",)
-    actions = ("requeue", "cancel")
+    actions = ("requeue", "cancel", "refund")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Titles are for whom they concern."""
@@ -89,6 +90,7 @@ class TranscriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 "timeline": history.timeline(row),
                 "attempts": attempts,
                 "may_operate": self.has_operate_permission(request),
+                "may_refund": may_refund(request) and open_charges(attempts).exists(),
             }
         return super().change_view(request, object_id, form_url, context)
 
@@ -111,6 +113,12 @@ class TranscriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def cancel(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
         """What is known by then stays."""
         self._each(request, rows, actions.cancel, "cancelled")
+
+    @admin.action(description="Refund: give back what was charged", permissions=["refund"])
+    def refund(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
+        """All charges of these recordings that were not given back before."""
+        charges = UsageRecord.objects.filter(transcription__in=rows.values("id"))
+        self.message_user(request, sentence(refund(request, charges)))
 
     def _each(
         self,
@@ -150,6 +158,10 @@ class TranscriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may change recordings."""
         return bool(request.user.has_perm("transcriptions.change_transcription"))
+
+    def has_refund_permission(self, request: HttpRequest) -> bool:
+        """See there."""
+        return may_refund(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Recordings come in by upload alone."""

@@ -9,12 +9,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import AuditEvent, User
+from accounts import ledger
+from accounts.models import AuditEvent, UsageRecord, User
 from transcodio_site.testing import Media
 from transcriptions import actions, history, pipeline, tasks
 from transcriptions.history import Phase
 from transcriptions.models import State, Transcription
 from transcriptions.tests.conftest import ScriptedEngine, Upload
+from transcriptions.tests.test_quotas import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -180,3 +182,32 @@ def test_the_buttons_fit_the_state(
     actions.cancel(prepared)
     assert 'value="cancel"' not in page(operator, prepared)
     assert 'value="requeue"' in page(operator, prepared)
+
+
+def test_a_charge_is_given_back_once_however_many_ask_for_it(
+    carol: User, alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    assert pipeline.transcribe(prepared.id)
+    row, operators = UsageRecord.objects.get(), [signed_in(carol) for _ in range(4)]
+    form = {"action": "refund", "_selected_action": [row.pk]}
+    together(*[lambda o=o: o.post("/admin/accounts/usagerecord/", form) for o in operators])
+    assert ledger.billed_ms(alice.pk, timezone.now()) == 0
+    assert UsageRecord.objects.get(corrects=row).audio_ms == -10_000
+    assert AuditEvent.objects.filter(user=alice, action="admin").count() == 1
+
+
+def test_a_charge_is_given_back_from_the_page_of_its_recording(
+    carol: User, clerk: Client, alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    operator = signed_in(carol)
+    assert 'value="refund"' not in page(operator, prepared)  # nothing was charged
+    assert pipeline.transcribe(prepared.id)
+    assert 'value="refund"' not in page(clerk, prepared)
+    operate(clerk, "refund", prepared)
+    assert ledger.billed_ms(alice.pk, timezone.now()) == 10_000
+    assert 'value="refund"' in page(operator, prepared)
+    assert "1 charge was taken back" in operate(operator, "refund", prepared).content.decode()
+    assert ledger.billed_ms(alice.pk, timezone.now()) == 0
+    content = page(operator, prepared)
+    assert "Refunded by carol@example.com." in content
+    assert 'value="refund"' not in content
