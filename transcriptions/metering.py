@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from accounts.ledger import Outcome, UsageRecord
 from gpu import pricing
@@ -20,7 +22,7 @@ def completed(row: Transcription, meter: Complete) -> None:
     empty = not row.segments.exists()
     reason = "No speech in it: not charged." if empty else "The transcript is complete."
     record = _record(row, Outcome.COMPLETED, reason)
-    record.audio_ms = 0 if empty else max(0, _ms(row.duration or 0.0) - _charged(row))
+    record.audio_ms = 0 if empty else due_ms(row, row.duration or 0.0)
     record.billed = not empty
     record.queue_ms = _ms(meter.queue_seconds)
     record.load_ms = _ms(meter.load_seconds)
@@ -44,7 +46,7 @@ def interrupted(row: Transcription, used: Spent) -> None:
 def cancelled(row: Transcription, used: Spent) -> None:
     """Charged as far as there are words to be read: nothing, if it had not begun."""
     last = row.segments.last()
-    heard = max(0, (_ms(last.end) if last else 0) - _charged(row))
+    heard = due_ms(row, last.end if last else 0.0)
     reason = "Cancelled: charged as far as it came." if heard else "Cancelled: not charged."
     record = _record(row, Outcome.CANCELLED, reason)
     record.audio_ms, record.billed = heard, heard > 0
@@ -72,9 +74,14 @@ def _price(record: UsageRecord, used: Complete | Spent) -> UsageRecord:
     return record
 
 
-def _charged(row: Transcription) -> int:
-    """What attempts before this one were charged for."""
-    rows = UsageRecord.objects.filter(transcription=row.id, billed=True)
+def due_ms(row: Transcription, seconds: float) -> int:
+    """What its first `seconds` will be charged, in ms: less what was charged before."""
+    return max(0, _ms(seconds) - charged_ms([row.id]))
+
+
+def charged_ms(ids: Iterable[uuid.UUID] | QuerySet[Any]) -> int:
+    """What attempts at these recordings were charged until now, and not given back."""
+    rows = UsageRecord.objects.filter(transcription__in=ids, billed=True)
     return int(rows.aggregate(sum=Sum("audio_ms"))["sum"] or 0)
 
 

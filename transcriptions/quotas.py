@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts import ledger
 from accounts.limits import TooMany
 from accounts.models import ApiToken, Plan, User
+from transcriptions import metering
 from transcriptions.audio import AudioError, TooLong
 from transcriptions.models import FINISHED, State, Transcription
 
@@ -59,6 +60,8 @@ def admit(row: Transcription) -> None:
                 "already. Send this one when one of them is done.",
                 wait=30,
             )
+    if row.duration is not None and metering.due_ms(row, row.duration) == 0:
+        return  # tried again after all of it was paid for
     for minutes, left, whose in _budgets(row):
         if left <= 0:
             raise QuotaExceeded(
@@ -69,8 +72,8 @@ def admit(row: Transcription) -> None:
 
 
 def reserve(row: Transcription, duration: float) -> None:
-    """Whether there is room for these seconds. Call it in the transaction that makes the row
-    `prepared`: from then on its length counts.
+    """Whether there is room for those of these seconds that were not charged before. Call it in the
+    transaction that makes the row `prepared`: from then on its length counts.
 
     Raises TooLong, NotEnoughLeft.
     """
@@ -80,10 +83,11 @@ def reserve(row: Transcription, duration: float) -> None:
             f"The recording is {spoken(duration)} long, and your plan ({plan.name}) takes "
             f"{_minutes(plan.max_minutes)}. Split it and send the parts."
         )
+    due = metering.due_ms(row, duration)
     for minutes, left, whose in _budgets(row):
-        if duration * 1000 > left:
+        if due > left:
             raise NotEnoughLeft(
-                f"The recording is {spoken(duration)} long, and {spoken(max(0, left) / 1000)} of "
+                f"The recording {_length(duration, due)}, and {spoken(max(0, left) / 1000)} of "
                 f"the {_minutes(minutes)} that {whose} has this month are left. "
                 f"They renew on {_renewal():%-d %B}."
             )
@@ -94,6 +98,13 @@ def spoken(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def _length(duration: float, due: int) -> str:
+    """What there must be room for, in words."""
+    if due >= round(duration * 1000):
+        return f"is {spoken(duration)} long"
+    return f"still takes {spoken(due / 1000)} of its {spoken(duration)}"
 
 
 def _minutes(count: int) -> str:
@@ -121,8 +132,9 @@ def _left(row: Transcription, minutes: int, token: ApiToken | None = None) -> in
     if token:
         others = others.filter(token=token)
     used = ledger.billed_ms(row.owner_id, timezone.now(), token.pk if token else None)
-    reserved = others.aggregate(sum=Sum("duration"))["sum"] or 0.0
-    return minutes * 60_000 - used - round(reserved * 1000)
+    seconds = others.aggregate(sum=Sum("duration"))["sum"] or 0.0
+    reserved = round(seconds * 1000) - metering.charged_ms(others.values("id"))
+    return minutes * 60_000 - used - reserved
 
 
 def _renewal() -> datetime:

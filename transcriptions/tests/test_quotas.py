@@ -19,6 +19,7 @@ from gpu.types import Complete
 from transcodio_site.testing import Media
 from transcriptions import actions, claims, pipeline
 from transcriptions.models import State, Transcription
+from transcriptions.quotas import NotEnoughLeft
 from transcriptions.tests.conftest import (
     Headers,
     ScriptedEngine,
@@ -187,6 +188,54 @@ def test_a_retry_asks_again(alice: User, api: Client, prepared: Transcription) -
     assert prepared.state == State.FAILED
     use(alice, 0.1)
     assert api.post(f"{URL}/{prepared.id}/retry").status_code == 429
+
+
+def stopped(row: Transcription, engine: ScriptedEngine) -> None:
+    """Cancelled after two sentences, which are charged: 1.9 of its ten seconds."""
+    engine.before[3] = lambda: actions.cancel(Transcription.objects.get(id=row.id))
+    pipeline.transcribe(row.id)
+    engine.before.clear()
+    row.refresh_from_db()
+    assert (row.state, charged(row.owner)) == (State.CANCELLED, 1900)
+
+
+@pytest.mark.parametrize(("left", "fits"), [(8.1, True), (8.099, False)])
+def test_what_was_charged_of_a_recording_needs_no_room_again(
+    alice: User, prepared: Transcription, engine: ScriptedEngine, left: float, fits: bool
+) -> None:
+    stopped(prepared, engine)
+    give(alice, monthly_minutes=1)
+    use(alice, (60 - 1.9 - left) / 60)
+    if not fits:
+        with pytest.raises(NotEnoughLeft, match="still takes 0:08 of its 0:10, and 0:08 of"):
+            actions.retry(prepared)
+        return
+    actions.retry(prepared)
+    assert pipeline.transcribe(prepared.id)
+    assert charged(alice) == 60_000
+
+
+def test_nor_does_it_take_room_from_others_while_it_is_under_way(
+    alice: User, upload: Upload, media: Media, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    stopped(prepared, engine)
+    give(alice, monthly_minutes=1)
+    use(alice, 43 / 60)  # with the 1.9, and 8.1 that are to come, seven are left
+    actions.retry(prepared)
+    assert pipeline.preprocess(upload(media.speech("speech.mp3", 6)).id)
+
+
+def test_what_was_paid_for_as_a_whole_can_be_finished_without_any_minutes(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    stopped(prepared, engine)
+    Transcription.objects.update(duration=1.9)
+    give(alice, monthly_minutes=1)
+    use(alice, 58.1 / 60)
+    prepared.refresh_from_db()
+    actions.retry(prepared)
+    prepared.refresh_from_db()
+    assert prepared.state == State.PREPARED
 
 
 # --- What is charged ----------------------------------------------------------------------------
