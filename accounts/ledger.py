@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import ClassVar
 
 from django.conf import settings
@@ -128,7 +128,7 @@ class UsageDay(models.Model):
     token_key = models.BigIntegerField(default=0)  # the token's id; 0: by the pages
     engine = models.CharField(max_length=20, blank=True)
 
-    jobs = models.BigIntegerField(default=0)
+    attempts = models.BigIntegerField(default=0)  # at recordings: one may take several
     failures = models.BigIntegerField(default=0)
     billed_ms = models.BigIntegerField(default=0)
     decode_ms = models.BigIntegerField(default=0)
@@ -146,7 +146,7 @@ class UsageDay(models.Model):
         indexes: ClassVar = [models.Index(fields=["day"], name="usage_day")]
 
     def __str__(self) -> str:
-        return f"{self.day}: {self.jobs} jobs, {self.billed_ms} ms"
+        return f"{self.day}: {self.attempts} attempts, {self.billed_ms} ms"
 
 
 @transaction.atomic
@@ -171,7 +171,7 @@ def write(records: Sequence[UsageRecord]) -> None:
 def _amounts(record: UsageRecord) -> dict[str, int]:
     """What it adds to its day."""
     return {
-        "jobs": int(record.outcome not in (Outcome.CORRECTION, Outcome.INTERRUPTED)),
+        "attempts": int(record.outcome not in (Outcome.CORRECTION, Outcome.INTERRUPTED)),
         "failures": int(record.outcome == Outcome.FAILED),
         "billed_ms": record.audio_ms if record.billed else 0,
         "decode_ms": record.decode_ms,
@@ -199,8 +199,18 @@ def days_of_month(user_id: int, moment: datetime) -> QuerySet[UsageDay]:
     return UsageDay.objects.filter(user_id=user_id, day__gte=first, day__lt=following)
 
 
+def recordings_of_month(user_id: int, moment: datetime) -> QuerySet[UsageRecord]:
+    """What was written in that month about work on the user's recordings."""
+    first, following = (datetime.combine(day, time(), UTC) for day in month_of(moment))
+    rows = UsageRecord.objects.filter(user_id=user_id)
+    return rows.filter(created_at__gte=first, created_at__lt=following).exclude(
+        outcome=Outcome.CORRECTION
+    )
+
+
 def billed_ms(user_id: int, moment: datetime, token_id: int | None = None) -> int:
-    """What counts against the quota of that month: of the user, or of one token."""
+    """What counts against the quota of that month: of the user, or of one token. Below zero while
+    more was given back, for earlier months, than was used since."""
     days = days_of_month(user_id, moment)
     if token_id is not None:
         days = days.filter(token_key=token_id)

@@ -17,10 +17,10 @@ from accounts.ledger import UsageDay
 from accounts.models import ApiToken, Plan, User
 
 DAYS = 30  # shown unless something else is asked for
-SUMS = ("jobs", "failures", "billed_ms", "decode_ms", "cold_starts", "cost_micro_usd")
+SUMS = ("attempts", "failures", "billed_ms", "decode_ms", "cold_starts", "cost_micro_usd")
 BY = {"day": "Day", "user": "User", "token": "Token", "engine": "Engine"}
 COLUMNS = {  # with their decimal places
-    "jobs": 0,
+    "attempts": 0,
     "failures": 0,
     "audio_minutes": 2,
     "gpu_seconds": 2,
@@ -46,7 +46,7 @@ class Line:
     """One line of the review."""
 
     name: str
-    jobs: int = 0
+    attempts: int = 0
     failures: int = 0
     billed_ms: int = 0
     decode_ms: int = 0

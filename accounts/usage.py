@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
-from django.db.models import Sum
+from django.db.models import Count, Sum
+from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Field, Router, Schema
@@ -17,6 +18,7 @@ from accounts.schemas import ErrorOut
 
 router = Router(tags=["usage"], auth=[TokenAuth(Scope.USAGE), PageAuth()])
 
+RECORDINGS = Count("transcription", distinct=True)
 Seconds = Annotated[float, Field(description="Exact to the millisecond")]
 
 
@@ -25,7 +27,7 @@ class DayOut(Schema):
 
     date: date
     audio_seconds: Seconds
-    jobs: int
+    jobs: int = Field(description="Recordings that were worked on, however often")
 
 
 class UsageOut(Schema):
@@ -35,9 +37,9 @@ class UsageOut(Schema):
     period_start: date
     renews_on: date
     audio_seconds: Seconds
-    jobs: int
+    jobs: int = Field(description="Recordings that were worked on, however often")
     quota_seconds: float | None = Field(description="null: as much as you like")
-    remaining_seconds: float | None
+    remaining_seconds: Seconds | None
     days: list[DayOut]
 
     @property
@@ -60,27 +62,35 @@ class UsageOut(Schema):
 
 
 def month_of(user: User) -> UsageOut:
-    """What `user` has used, this month."""
+    """What `user` has used, this month.
+
+    Minutes that were given back for an earlier month are used up before this month's own: until
+    then nothing counts as used, and never less than nothing.
+    """
     now = timezone.now()
     first, following = ledger.month_of(now)
-    rows = ledger.days_of_month(user.pk, now).values("day").order_by("day")
-    days = [
-        DayOut(date=row["day"], audio_seconds=row["ms"] / 1000, jobs=row["count"])
-        for row in rows.annotate(ms=Sum("billed_ms"), count=Sum("jobs"))
-    ]
-    used = ledger.billed_ms(user.pk, now) / 1000
-    plan = user.terms
-    quota = None if plan.monthly_minutes is None else plan.monthly_minutes * 60.0
+    plan, used = user.terms, max(0, ledger.billed_ms(user.pk, now))
+    quota = None if plan.monthly_minutes is None else plan.monthly_minutes * 60_000
     return UsageOut(
         plan=plan.name,
         period_start=first,
         renews_on=following,
-        audio_seconds=used,
-        jobs=sum(day.jobs for day in days),
-        quota_seconds=quota,
-        remaining_seconds=None if quota is None else max(0.0, quota - used),
-        days=days,
+        audio_seconds=used / 1000,
+        jobs=ledger.recordings_of_month(user.pk, now).aggregate(n=RECORDINGS)["n"],
+        quota_seconds=None if quota is None else quota / 1000,
+        remaining_seconds=None if quota is None else max(0, quota - used) / 1000,
+        days=_days(user, now),
     )
+
+
+def _days(user: User, now: datetime) -> list[DayOut]:
+    sums = ledger.days_of_month(user.pk, now).order_by("day").values_list("day")
+    rows = ledger.recordings_of_month(user.pk, now).values_list(TruncDate("created_at", tzinfo=UTC))
+    recordings = dict(rows.order_by().annotate(RECORDINGS))
+    return [
+        DayOut(date=day, audio_seconds=max(0, ms) / 1000, jobs=recordings.get(day, 0))
+        for day, ms in sums.annotate(Sum("billed_ms"))
+    ]
 
 
 @router.get("/usage", response={200: UsageOut, 401: ErrorOut, 403: ErrorOut, 429: ErrorOut})

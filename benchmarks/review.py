@@ -36,8 +36,8 @@ SELECT now() - random() * %(days)s * interval '1 day', 1 + floor(%(users)s * ran
 FROM generate_series(1, %(rows)s)
 """
 BY_DAY = """
-INSERT INTO accounts_usageday (day, user_id, token_key, engine, jobs, failures, billed_ms,
-    decode_ms, cold_starts, cost_micro_usd)
+INSERT INTO accounts_usageday (day, user_id, token_key, engine, attempts, failures,
+    billed_ms, decode_ms, cold_starts, cost_micro_usd)
 SELECT (created_at AT TIME ZONE 'UTC')::date, user_id, coalesce(token_id, 0), engine, count(*),
     count(*) FILTER (WHERE outcome = 'failed'), sum(audio_ms), sum(decode_ms), 0,
     sum(cost_micro_usd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -25,7 +26,8 @@ BIG = 10**9
 
 def record(user: User, **fields: Any) -> UsageRecord:
     values: dict[str, Any] = {"outcome": Outcome.COMPLETED, "billed": True, "reason": "A test."}
-    return UsageRecord(user=user, transcription=uuid.uuid4(), **values | fields).write()
+    values |= {"transcription": uuid.uuid4()}
+    return UsageRecord(user=user, **values | fields).write()
 
 
 def test_a_price_is_rounded_once_and_halves_up() -> None:
@@ -72,11 +74,11 @@ def test_days_are_the_sum_of_their_rows(alice: User, rows: Sequence[Any]) -> Non
             if taken_back:
                 row.correct("A mistake.")
         days = UsageDay.objects.aggregate(
-            jobs=Sum("jobs"), ms=Sum("billed_ms"), cost=Sum("cost_micro_usd")
+            attempts=Sum("attempts"), ms=Sum("billed_ms"), cost=Sum("cost_micro_usd")
         )
         whole = UsageRecord.objects.filter(billed=True).aggregate(ms=Sum("audio_ms"))
         costs = UsageRecord.objects.aggregate(cost=Sum("cost_micro_usd"))
-        assert (days["jobs"] or 0) == len(rows)
+        assert (days["attempts"] or 0) == len(rows)
         assert (days["ms"] or 0) == (whole["ms"] or 0)
         assert (days["cost"] or 0) == (costs["cost"] or 0)
         kept = [row for row in rows if row[4] and not row[5]]
@@ -153,6 +155,36 @@ def test_usage_over_rest(used: User, bob: User, token_of: Any) -> None:
     assert body["days"] == [{"date": today.isoformat(), "audio_seconds": 120.5, "jobs": 3}]
     theirs = Client(headers=token_of(bob)).get("/api/usage").json()
     assert (theirs["audio_seconds"], theirs["quota_seconds"], theirs["days"]) == (0, None, [])
+
+
+def test_a_recording_counts_once_however_often_it_was_tried(alice: User, token_of: Any) -> None:
+    row = record(alice, outcome=Outcome.FAILED, billed=False)
+    for outcome in (Outcome.INTERRUPTED, Outcome.COMPLETED):
+        record(alice, transcription=row.transcription, outcome=outcome)
+    UsageRecord.objects.get(outcome=Outcome.COMPLETED).correct("A mistake.")
+    usage = Client(headers=token_of(alice)).get("/api/usage").json()
+    assert (usage["jobs"], usage["days"][0]["jobs"]) == (1, 1)
+
+
+def test_what_is_left_is_exact(alice: User, token_of: Any) -> None:
+    alice.plan = Plan.objects.create(name="Small", monthly_minutes=1)
+    alice.save()
+    record(alice, audio_ms=43_806)
+    usage = Client(headers=token_of(alice)).get("/api/usage").json()
+    assert (usage["audio_seconds"], usage["remaining_seconds"]) == (43.806, 16.194)
+
+
+def test_what_was_given_back_for_an_earlier_month_is_never_less_than_nothing_used(
+    used: User, client: Client, token_of: Any
+) -> None:
+    UsageRecord.objects.get(created_at__year=2020).correct("A mistake.")
+    usage = Client(headers=token_of(used)).get("/api/usage").json()
+    assert (usage["audio_seconds"], usage["remaining_seconds"]) == (0, 600)
+    assert [day["audio_seconds"] for day in usage["days"]] == [0]
+    client.force_login(used)
+    page = client.get("/settings/usage/").content.decode()
+    assert "10:00 left" in page
+    assert "-" not in "".join(re.findall(r'(?:value|max)="([^"]*)"', page))
 
 
 def test_usage_needs_its_own_scope(used: User) -> None:

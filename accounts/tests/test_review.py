@@ -71,7 +71,7 @@ def test_lines_by_whatever_is_asked_for(
 ) -> None:
     found = lines(clerk, f"by={by}")
     assert sorted(found) == sorted(names)
-    for column in ("jobs", "failures", "cold_starts"):
+    for column in ("attempts", "failures", "cold_starts"):
         parts = sum(int(row[column]) for name, row in found.items() if name != "Total")
         assert parts == int(found["Total"][column])
 
@@ -80,7 +80,7 @@ def test_the_figures_are_those_of_the_ledger(used: None, clerk: Client) -> None:
     alice = lines(clerk, "by=user")["alice@example.com"]
     assert alice == {
         "user": "alice@example.com",
-        "jobs": "2",
+        "attempts": "2",
         "failures": "0",
         "audio_minutes": "2.00",
         "gpu_seconds": "2.40",
@@ -92,9 +92,9 @@ def test_the_figures_are_those_of_the_ledger(used: None, clerk: Client) -> None:
 
 
 def test_filters_narrow_it_down(used: None, clerk: Client) -> None:
-    assert lines(clerk, "user=BOB@example.com")["Total"]["jobs"] == "2"
-    assert lines(clerk, "engine=whisper")["Total"]["jobs"] == "1"
-    assert lines(clerk, "since=2026-05-05")["Total"]["jobs"] == "1"
+    assert lines(clerk, "user=BOB@example.com")["Total"]["attempts"] == "2"
+    assert lines(clerk, "engine=whisper")["Total"]["attempts"] == "1"
+    assert lines(clerk, "since=2026-05-05")["Total"]["attempts"] == "1"
 
 
 def test_a_name_is_no_formula(alice: User, clerk: Client) -> None:

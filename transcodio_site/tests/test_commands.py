@@ -279,8 +279,8 @@ def test_seeding_fills_the_review(db: None) -> None:
     assert User.objects.filter(email__endswith="@seeded.example").count() == 12
     assert UsageRecord.objects.count() > 20
     sums = UsageRecord.objects.filter(billed=True).aggregate(ms=Sum("audio_ms"))
-    days = UsageDay.objects.aggregate(ms=Sum("billed_ms"), jobs=Sum("jobs"))
-    assert days == {"ms": sums["ms"], "jobs": UsageRecord.objects.count()}
+    days = UsageDay.objects.aggregate(ms=Sum("billed_ms"), attempts=Sum("attempts"))
+    assert days == {"ms": sums["ms"], "attempts": UsageRecord.objects.count()}
     assert not UsageRecord.objects.filter(created_at__gt=timezone.now()).exists()
     with pytest.raises(CommandError, match="seeded already"):
         call_command("seed_demo")

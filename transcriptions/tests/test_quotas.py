@@ -358,7 +358,7 @@ def test_what_was_used_before_it_was_cancelled_is_known(
     assert used(owner_s) == ("cancelled", 200, 0, True)
     assert used(worker_s) == ("interrupted", 100, 0, False)  # the third was decoded in vain
     day = ledger.UsageDay.objects.get()
-    assert (day.jobs, day.decode_ms) == (1, 300)
+    assert (day.attempts, day.decode_ms) == (1, 300)
 
 
 def test_what_was_used_before_a_worker_stopped_is_known(
@@ -375,7 +375,7 @@ def test_what_was_used_before_a_worker_stopped_is_known(
     assert used(first) == ("interrupted", 300, 0, False)
     assert used(second) == ("completed", 500, 0, True)
     assert charged(alice) == 10_000
-    assert ledger.UsageDay.objects.get().jobs == 1
+    assert ledger.UsageDay.objects.get().attempts == 1
 
 
 def expire() -> None:
@@ -419,4 +419,4 @@ def test_nothing_is_counted_twice_when_a_stuck_worker_comes_back(
     assert used(done)[:2] == ("completed", 500)
     assert used(came_back)[:2] == ("interrupted", 100)
     assert charged(alice) == 10_000
-    assert ledger.UsageDay.objects.get().jobs == 1
+    assert ledger.UsageDay.objects.get().attempts == 1
