@@ -191,6 +191,7 @@ def digest_of(secret: str) -> str:
 from accounts.audit import Action, AuditEvent  # noqa: E402
 from accounts.invitations import Invitation  # noqa: E402
 from accounts.ledger import UsageDay, UsageRecord  # noqa: E402
+from accounts.marks import QuotaNotice  # noqa: E402
 
 __all__ = [
     "Action",
@@ -198,6 +199,7 @@ __all__ = [
     "AuditEvent",
     "Invitation",
     "Plan",
+    "QuotaNotice",
     "Scope",
     "UsageDay",
     "UsageRecord",

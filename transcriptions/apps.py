@@ -6,8 +6,10 @@ class TranscriptionsConfig(AppConfig):
     verbose_name = "Transcriptions"
 
     def ready(self) -> None:
-        """Hears when recordings end."""
-        from transcriptions.mails import when_ended
+        """Hears when recordings end, and when something was charged."""
+        from transcriptions.mails import when_charged, when_ended
+        from transcriptions.metering import charged
         from transcriptions.models import ended
 
         ended.connect(when_ended)
+        charged.connect(when_charged)

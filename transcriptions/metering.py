@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet, Sum
+from django.dispatch import Signal
 
 from accounts.ledger import Outcome, UsageRecord
 from gpu import pricing
@@ -14,6 +15,9 @@ from gpu.types import Complete, Spent
 
 if TYPE_CHECKING:
     from transcriptions.models import Transcription
+
+# Sent with `owner` when something was charged, inside the transaction that does it.
+charged = Signal()
 
 
 def completed(row: Transcription, meter: Complete) -> None:
@@ -26,7 +30,7 @@ def completed(row: Transcription, meter: Complete) -> None:
     record.billed = not empty
     record.queue_ms = _ms(meter.queue_seconds)
     record.load_ms = _ms(meter.load_seconds)
-    _price(record, meter).write()
+    _charge(row, _price(record, meter))
 
 
 def failed(row: Transcription, used: Spent) -> None:
@@ -50,7 +54,13 @@ def cancelled(row: Transcription, used: Spent) -> None:
     reason = "Cancelled: charged as far as it came." if heard else "Cancelled: not charged."
     record = _record(row, Outcome.CANCELLED, reason)
     record.audio_ms, record.billed = heard, heard > 0
-    _price(record, used).write()
+    _charge(row, _price(record, used))
+
+
+def _charge(row: Transcription, record: UsageRecord) -> None:
+    record.write()
+    if record.billed:
+        charged.send(UsageRecord, owner=row.owner)
 
 
 def _record(row: Transcription, outcome: Outcome, reason: str) -> UsageRecord:

@@ -71,11 +71,11 @@ def mail_ready(id: str) -> None:
 
 
 @shared_task
-def mail_quota(user_id: str, mark: str) -> None:
+def mail_quota(user_id: str) -> None:
     """The letter about a quota."""
     from transcriptions import mails
 
-    mails.quota(int(user_id), int(mark))
+    mails.quota(int(user_id))
 
 
 def ring(task: Task[Any, None], *arguments: object) -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Plan, User
-from transcriptions import mails, pipeline, tasks
-from transcriptions.models import Transcription
-from transcriptions.tests.conftest import ScriptedEngine
-from transcriptions.tests.test_quotas import use
+from accounts.models import ApiToken, Plan, UsageRecord, User
+from gpu.types import Complete
+from transcriptions import actions, mails, pipeline, tasks
+from transcriptions.models import State, Transcription
+from transcriptions.tests.conftest import ScriptedEngine, spoken
+from transcriptions.tests.test_quotas import together, use
 
 pytestmark = pytest.mark.django_db(transaction=True)
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
+EIGHTY = "80 % of your minutes for this month are used"
+TEN: dict[str, Any] = {"state": State.PREPARED, "duration": 10.0, "source_bytes": 1}
 
 
 @pytest.fixture
@@ -27,6 +33,12 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def waited(minutes: float) -> None:
     Transcription.objects.update(created_at=timezone.now() - timedelta(minutes=minutes))
+
+
+def small(user: User, used: float) -> None:
+    user.plan = Plan.objects.create(name="Small", monthly_minutes=10)
+    user.save()
+    use(user, used)
 
 
 def html(letter: EmailMultiAlternatives) -> str:
@@ -71,12 +83,12 @@ def test_who_has_not_waited_or_does_not_want_it_is_left_alone(
     ("used", "subjects"),
     [
         (7.0, []),
-        (7.9, ["80 % of your minutes for this month are used"]),
-        (8.1, []),
+        (7.9, [EIGHTY]),
+        (8.1, [EIGHTY]),
         (9.84, ["Your minutes for this month are used up"]),
     ],
 )
-def test_a_quota_is_told_of_when_a_mark_is_passed(
+def test_a_quota_is_told_of_when_a_mark_is_reached(
     at_once: None,
     alice: User,
     prepared: Transcription,
@@ -85,9 +97,7 @@ def test_a_quota_is_told_of_when_a_mark_is_passed(
     used: float,
     subjects: list[str],
 ) -> None:
-    alice.plan = Plan.objects.create(name="Small", monthly_minutes=10)
-    alice.save()
-    use(alice, used)
+    small(alice, used)
     assert pipeline.transcribe(prepared.id)  # ten seconds
     assert [letter.subject for letter in mailoutbox] == subjects
     for letter in mailoutbox:
@@ -95,7 +105,68 @@ def test_a_quota_is_told_of_when_a_mark_is_passed(
         assert "/settings/usage/" in html(letter)
 
 
+def test_a_cancellation_that_reaches_a_mark_tells_of_it_too(
+    at_once: None, alice: User, prepared: Transcription, engine: ScriptedEngine, mailoutbox: Any
+) -> None:
+    small(alice, 7.99)
+    engine.before[3] = lambda: actions.cancel(Transcription.objects.get())
+    pipeline.transcribe(prepared.id)
+    assert [letter.subject for letter in mailoutbox] == [EIGHTY]
+
+
+def test_two_charges_at_the_same_moment_tell_of_it_once(
+    at_once: None, alice: User, mailoutbox: Any
+) -> None:
+    tokens = [ApiToken.issue(alice)[0] for _ in range(2)]
+    rows = [Transcription.objects.create(owner=alice, token=t, **TEN) for t in tokens]
+    small(alice, 7.7)  # neither of them reaches it alone
+    both = threading.Barrier(2)
+
+    def complete(row: Transcription) -> None:
+        with transaction.atomic():
+            row.completed(Complete(10.0, 0.1))
+            both.wait(10)
+
+    claimed = [Transcription.objects.claim(row.id, State.TRANSCRIBING) for row in rows]
+    for row in claimed:
+        assert row
+        row.add_segment(spoken(1))
+    together(*[lambda row=row: complete(row) for row in claimed])
+    assert [letter.subject for letter in mailoutbox] == [EIGHTY]
+
+
+def test_a_mark_is_told_of_once_a_month(
+    at_once: None, alice: User, prepared: Transcription, engine: ScriptedEngine, mailoutbox: Any
+) -> None:
+    small(alice, 7.9)
+    assert pipeline.transcribe(prepared.id)
+    UsageRecord.objects.latest("id").correct("A mistake.")
+    mails.quota(alice.pk)
+    use(alice, 0.2)
+    mails.quota(alice.pk)
+    assert [letter.subject for letter in mailoutbox] == [EIGHTY]
+    use(alice, 2)
+    for _ in range(2):
+        mails.quota(alice.pk)
+    assert [letter.subject for letter in mailoutbox[1:]] == [
+        "Your minutes for this month are used up"
+    ]
+
+
+def test_a_letter_that_cannot_be_sent_is_tried_again(
+    alice: User, mailoutbox: Any, settings: Any
+) -> None:
+    small(alice, 9)
+    backend, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, SMTP
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    with pytest.raises(OSError, match="refused"):
+        mails.quota(alice.pk)
+    settings.EMAIL_BACKEND = backend
+    mails.quota(alice.pk)
+    assert [letter.subject for letter in mailoutbox] == [EIGHTY]
+
+
 def test_what_is_gone_by_then_is_not_written_about(alice: User, mailoutbox: Any) -> None:
     mails.ready(Transcription(owner=alice).id)
-    mails.quota(0, 80)
+    mails.quota(0)
     assert mailoutbox == []
