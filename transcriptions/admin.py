@@ -173,12 +173,3 @@ class TranscriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _may_read(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("transcriptions.view_transcription"))
-
-    def delete_model(self, request: HttpRequest, obj: Transcription) -> None:
-        """With its files."""
-        obj.remove()
-
-    def delete_queryset(self, request: HttpRequest, queryset: object) -> None:
-        """With their files."""
-        for row in queryset:  # type: ignore[attr-defined]
-            row.remove()

@@ -174,7 +174,7 @@ def rename(request: HttpRequest, id: uuid.UUID, change: RenameIn) -> Transcripti
 def delete(request: HttpRequest, id: uuid.UUID) -> Status[None]:
     """Delete the recording, its transcript and its files. Work on it stops."""
     row = access.transcription_for(request.user, id)
-    row.remove()
+    row.delete()
     note(request, Action.DELETED, row.title)
     return Status(204, None)
 

@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -106,11 +107,13 @@ def goodbye(request: HttpRequest) -> HttpResponse:
     form = GoodbyeForm(user, request.POST)
     if not form.is_valid():
         return _page(request, SettingsForm(initial=_initial(user)), form, status=400)
-    for row in access.visible_to(user):
-        row.remove()
-    note(request, Action.GOODBYE)
-    logout(request)
-    user.delete()
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)  # no recording comes in any more
+        for row in access.visible_to(user).defer("spans", "peaks").iterator():
+            row.delete()  # one by one: all of them together would lie in memory
+        note(request, Action.GOODBYE)
+        logout(request)
+        user.delete()
     messages.success(request, "Your account and everything in it are gone.")
     return redirect("transcriptions:library")
 

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -18,8 +19,8 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.db.models.fields.files import FieldFile
-from django.dispatch import Signal
+from django.db.models.signals import post_delete, pre_delete
+from django.dispatch import Signal, receiver
 from django.utils import timezone
 
 from gpu.types import Audio, Complete, Metadata, Span, Spent
@@ -384,27 +385,25 @@ class Transcription(models.Model):
 
     def forget_audio(self) -> None:
         """Deletes the recording itself, as it was sent and as it was prepared; its words stay."""
-        files = self._files()
-        type(self).objects.filter(id=self.id).update(source="", audio="")
-        _delete(files)
-
-    def remove(self) -> None:
-        """Deletes the row, then its files. Whoever works on it notices at its next step."""
         with transaction.atomic():
-            with suppress(WrongState):  # so that what was read of it by now is charged
-                self.cancelled()
-            files = self._files()
-            self.delete()
-        _delete(files)
-
-    def _files(self) -> list[FieldFile]:
-        return [file for file in (self.source, self.audio) if file.name]
+            type(self).objects.filter(id=self.id).update(source="", audio="")
+            _delete_files(self)
 
 
-def _delete(files: list[FieldFile]) -> None:
-    """From their storage, after the rows do not name them any more."""
-    for file in files:
-        file.storage.delete(file.name or "")
+@receiver(pre_delete, sender=Transcription)
+def _stop(instance: Transcription, **_: Any) -> None:
+    """Whoever works on it notices at its next step; what was read of it by now is charged."""
+    with suppress(WrongState):
+        instance.cancelled()
+
+
+@receiver(post_delete, sender=Transcription)
+def _delete_files(instance: Transcription, **_: Any) -> None:
+    """Whatever deletes the row, be it the end of its owner's account, takes its files along, as
+    soon as no row names them. What cannot be deleted just then is found by strays.py."""
+    for file in (instance.source, instance.audio):
+        if file.name:
+            transaction.on_commit(partial(file.storage.delete, file.name), robust=True)
 
 
 class Segment(models.Model):

@@ -43,7 +43,7 @@ def sweep() -> None:
         rows = Transcription.objects.filter(owner=user, state__in=FINISHED).defer("search")
         if terms.everything is not None:
             for row in rows.filter(created_at__lt=now - timedelta(days=terms.everything)):
-                row.remove()
+                row.delete()
         if terms.audio is not None:
             old = rows.filter(created_at__lt=now - timedelta(days=terms.audio))
             for row in old.exclude(source="", audio=""):

@@ -93,7 +93,7 @@ def retry(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
 def delete(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """Deletes for good and goes back to the library."""
     found = access.transcription_for(request.user, id)
-    found.remove()
+    found.delete()
     note(request, Action.DELETED, found.title)
     messages.success(request, f"“{found.title}” has been deleted.")
     return redirect("transcriptions:library")

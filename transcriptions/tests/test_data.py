@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models.signals import post_save
 from django.test import Client
 from django.utils import timezone
 
 from accounts.ledger import UsageRecord
-from accounts.models import ApiToken, Plan, User
+from accounts.models import ApiToken, AuditEvent, Plan, User
 from transcriptions import pipeline
 from transcriptions.models import State, Transcription
 from transcriptions.retention import Terms
@@ -154,6 +155,38 @@ def test_an_account_ends_with_everything_in_it(
     assert stored_files(settings) == []
     assert page.get(PAGE).status_code == 302  # nobody is signed in any more
     assert UsageRecord.objects.get().user_id == alice.pk
+
+
+@pytest.mark.parametrize("how", ["one", "several"])
+def test_an_account_that_the_administration_deletes_leaves_no_files(
+    carol: User, alice: User, prepared: Transcription, settings: Any, how: str
+) -> None:
+    clerk, users = Client(), "/admin/accounts/user/"
+    clerk.force_login(carol)
+    chosen = {"action": "delete_selected", "_selected_action": [alice.pk], "post": "yes"}
+    path = f"{users}{alice.pk}/delete/" if how == "one" else users
+    assert clerk.post(path, chosen).status_code == 302
+    assert not User.objects.filter(pk=alice.pk).exists()
+    assert stored_files(settings) == []
+    assert UsageRecord.objects.get().outcome == "cancelled"  # it was being worked on
+
+
+def test_what_is_sent_while_an_account_ends_goes_with_it(
+    page: Client, alice: User, prepared: Transcription, settings: Any
+) -> None:
+    def late(**_: Any) -> None:
+        path = Path(settings.MEDIA_ROOT) / "recordings" / "late.source"
+        path.write_bytes(b"not empty")
+        Transcription.objects.create(owner=alice, source=f"recordings/{path.name}", source_bytes=9)
+
+    post_save.connect(late, sender=AuditEvent)  # the last thing before the account goes
+    try:
+        answer = page.post(f"{PAGE}goodbye/", {"proof": "correct horse battery"})
+    finally:
+        post_save.disconnect(late, sender=AuditEvent)
+    assert answer.status_code == 302
+    assert not Transcription.objects.exists()
+    assert stored_files(settings) == []
 
 
 def test_without_a_password_the_address_is_asked_for(page: Client, alice: User) -> None:

@@ -228,7 +228,7 @@ async def test_a_deleted_recording_ends_the_stream(
     listener = Listener(recording)
     await recording.tell(recording.start)
     await listener.until(lambda: len(listener.heard) == 1)
-    await database_sync_to_async(recording.row.remove)()
+    await database_sync_to_async(recording.row.delete)()
     assert await listener.end() == [0, 1]
     assert getattr(listener.heard[-1], "code", "") == "deleted"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -78,14 +79,17 @@ def test_forgotten_are_unfinished_rows_without_a_lease(prepared: Transcription) 
     assert not Transcription.objects.forgotten().exists()
 
 
-def test_removal_takes_the_files_along(prepared: Transcription) -> None:
+def test_removal_takes_the_files_along(
+    prepared: Transcription, django_capture_on_commit_callbacks: Any
+) -> None:
     paths = [Path(prepared.source.path), Path(prepared.audio.path)]
-    assert all(path.exists() for path in paths)
-    prepared.remove()
+    with django_capture_on_commit_callbacks(execute=True):
+        prepared.delete()
+        assert all(path.exists() for path in paths)  # it might not be committed
     assert not any(path.exists() for path in paths)
 
 
 def test_a_row_whose_files_are_gone_already_can_be_removed(prepared: Transcription) -> None:
     Path(prepared.source.path).unlink()
-    prepared.remove()
+    prepared.delete()
     assert not Transcription.objects.exists()

@@ -128,7 +128,7 @@ def test_who_lost_the_lease_writes_nothing_more(
 def test_a_deleted_recording_stops_quietly(
     prepared: Transcription, engine: ScriptedEngine, moment: int
 ) -> None:
-    engine.before = {moment: lambda: fresh(prepared).remove()}
+    engine.before = {moment: lambda: fresh(prepared).delete()}
     assert not pipeline.transcribe(prepared.id)
     assert not pipeline.transcribe(prepared.id)
     assert not Transcription.objects.exists()
@@ -143,7 +143,7 @@ def test_a_recording_deleted_while_it_is_prepared_leaves_no_file(
     find_speech = speech.find_speech
 
     def delete_first(*arguments: Any) -> Any:
-        fresh(row).remove()
+        fresh(row).delete()
         return find_speech(*arguments)
 
     monkeypatch.setattr(speech, "find_speech", delete_first)

@@ -311,7 +311,7 @@ def test_what_is_cancelled_before_it_began_costs_nothing(
 def test_what_was_read_is_charged_although_it_was_deleted(
     alice: User, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
-    engine.before[3] = lambda: Transcription.objects.get().remove()
+    engine.before[3] = lambda: Transcription.objects.get().delete()
     assert not pipeline.transcribe(prepared.id)
     assert not Transcription.objects.exists()
     assert charged(alice) == 1900
@@ -322,7 +322,7 @@ def test_a_finished_recording_that_is_deleted_stays_in_the_ledger(
     alice: User, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
     assert pipeline.transcribe(prepared.id)
-    prepared.remove()
+    prepared.delete()
     assert charged(alice) == 10_000
     assert UsageRecord.objects.count() == 1
 
@@ -351,7 +351,8 @@ def test_what_a_failure_used_is_known(
 def test_what_was_used_before_it_was_cancelled_is_known(
     alice: User, prepared: Transcription, engine: ScriptedEngine, how: str
 ) -> None:
-    act = {"cancelled": actions.cancel, "deleted": Transcription.remove}[how]
+    act: Callable[[Transcription], Any]
+    act = {"cancelled": actions.cancel, "deleted": lambda row: row.delete()}[how]
     engine.before[3] = lambda: act(Transcription.objects.get())
     pipeline.transcribe(prepared.id)
     owner_s, worker_s = UsageRecord.objects.order_by("id")
