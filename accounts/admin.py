@@ -72,6 +72,12 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "is_default",
     )
 
+    def has_delete_permission(self, request: HttpRequest, obj: Plan | None = None) -> bool:
+        """Not the default one: all accounts that stand on it would have no limits."""
+        if obj is not None and obj.is_default:
+            return False
+        return bool(super().has_delete_permission(request, obj))
+
 
 class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_email(self) -> str:

@@ -78,7 +78,7 @@ class User(AbstractUser):
     email = models.EmailField("e-mail address", unique=True)
     # Empty: the default plan.
     plan = models.ForeignKey(
-        Plan, null=True, blank=True, on_delete=models.SET_NULL, related_name="users"
+        Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="users"
     )
     # Days after which audio, or the whole recording with its transcript, is deleted; empty: never.
     keep_audio_days = models.PositiveIntegerField(null=True, blank=True)

@@ -13,7 +13,7 @@ from allauth.mfa.totp.internal import auth as totp
 from allauth.mfa.utils import encrypt
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import Plan, User
 
 PASSWORD = "correct horse battery"
 
@@ -115,3 +115,22 @@ def test_the_account_s_pages_wear_the_house_s_clothes(
     content = client.get(f"/accounts/{page}", follow=True).content.decode()
     assert "account-menu" in content
     assert "<script>" not in content  # our policy would not run it
+
+
+def test_a_plan_that_somebody_stands_on_stays(alice: User, carol: User, client: Client) -> None:
+    plans = "/admin/accounts/plan/"
+    used = Plan.objects.create(name="Small", monthly_minutes=10)
+    default = Plan.objects.create(name="Free", monthly_minutes=5, is_default=True)
+    unused = Plan.objects.create(name="Old")
+    User.objects.filter(pk=alice.pk).update(plan=used)
+    client.force_login(carol)
+    page = client.post(f"{plans}{used.pk}/delete/", {"post": "yes"}).content.decode()
+    assert "would require deleting the following protected related objects" in page
+    assert alice.email in page
+    assert client.post(f"{plans}{default.pk}/delete/", {"post": "yes"}).status_code == 403
+    chosen = {"action": "delete_selected", "post": "yes"}
+    everything = chosen | {"_selected_action": [used.pk, default.pk, unused.pk]}
+    client.post(plans, everything)
+    assert Plan.objects.count() == 3
+    client.post(plans, chosen | {"_selected_action": [unused.pk]})
+    assert set(Plan.objects.all()) == {used, default}
