@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from gpu.types import Complete, Spent
 
 if TYPE_CHECKING:
     from transcriptions.models import Transcription
+
+log = logging.getLogger(__name__)
 
 # Sent with `owner` when something was charged, inside the transaction that does it.
 charged = Signal()
@@ -78,6 +81,14 @@ def _record(row: Transcription, outcome: Outcome, reason: str) -> UsageRecord:
 def _price(record: UsageRecord, used: Complete | Spent) -> UsageRecord:
     """With the engine's time, and what a second of it costs just now."""
     price = pricing.usd_per_second(used.gpu) if used.gpu else 0.0
+    if price is None:
+        log.warning(
+            "%s: no price is known for the GPU %s, so it is written down as free: "
+            "set MODAL_USD_PER_GPU_SECOND",
+            record.transcription,
+            used.gpu,
+        )
+        record.reason += f" Without the GPU's price, which is not known ({used.gpu})."
     record.gpu_type = used.gpu
     record.decode_ms = _ms(used.decode_seconds)
     record.nano_usd_per_second = round((price or 0.0) * 1e9)

@@ -347,6 +347,18 @@ def test_what_a_failure_used_is_known(
     assert ledger.UsageDay.objects.get().decode_ms == 200
 
 
+def test_a_gpu_without_a_price_is_not_free_in_silence(
+    prepared: Transcription, engine: ScriptedEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.gpu = "B300"
+    engine.before[3] = lambda: 1 / 0
+    pipeline.transcribe(prepared.id)
+    entry = UsageRecord.objects.get()
+    assert used(entry) == ("failed", 200, 0, False)
+    assert entry.reason.endswith("Without the GPU's price, which is not known (B300).")
+    assert "no price is known for the GPU B300" in caplog.text
+
+
 @pytest.mark.parametrize("how", ["cancelled", "deleted"])
 def test_what_was_used_before_it_was_cancelled_is_known(
     alice: User, prepared: Transcription, engine: ScriptedEngine, how: str
