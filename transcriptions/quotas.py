@@ -6,6 +6,7 @@ its way counts as used already, and what fails gives it back.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, time
 
 from django.db.models import Sum
@@ -43,6 +44,12 @@ class TooManyJobs(TooMany):
 def largest_file(plan: Plan, installation_mb: int) -> int:
     """In MB: the plan's own limit, or that of the installation."""
     return min(installation_mb, plan.max_file_mb or installation_mb)
+
+
+def longest_recording(plan: Plan, installation_seconds: float) -> float:
+    """In seconds: the plan's own limit, or that of the installation."""
+    minutes = math.inf if plan.max_minutes is None else plan.max_minutes
+    return min(installation_seconds, minutes * 60)
 
 
 def admit(row: Transcription) -> None:
@@ -107,8 +114,15 @@ def _length(duration: float, due: int) -> str:
     return f"still takes {spoken(due / 1000)} of its {spoken(duration)}"
 
 
-def _minutes(count: int) -> str:
-    return "1 minute" if count == 1 else f"{count} minutes"
+def in_words(seconds: float) -> str:
+    """A limit, in hours if it is whole hours, else in minutes."""
+    if seconds >= 3600 and seconds % 3600 == 0:
+        return "1 hour" if seconds == 3600 else f"{seconds / 3600:g} hours"
+    return _minutes(seconds / 60)
+
+
+def _minutes(count: float) -> str:
+    return "1 minute" if count == 1 else f"{count:g} minutes"
 
 
 def _hold(owner: User) -> User:

@@ -17,8 +17,9 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.audit import Action, note
 from accounts.authentication import person
 from accounts.limits import TooMany
+from accounts.models import Plan
 from gpu.languages import LANGUAGES
-from transcriptions import access, actions, search
+from transcriptions import access, actions, quotas, search
 from transcriptions.audio import AudioError
 from transcriptions.exporters import EXPORTERS
 from transcriptions.models import WrongState
@@ -37,7 +38,7 @@ def library(request: HttpRequest) -> HttpResponse:
     everything = access.visible_to(request.user)
     rows = search.matching(everything, words) if words else everything
     page = Paginator(rows.defer("spans", "peaks"), PER_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "words": words, **_upload_box()}
+    context = {"page": page, "words": words, **_upload_box(person(request).terms)}
     return render(request, "transcriptions/library.html", context)
 
 
@@ -99,10 +100,11 @@ def delete(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     return redirect("transcriptions:library")
 
 
-def _upload_box() -> dict[str, Any]:
+def _upload_box(plan: Plan) -> dict[str, Any]:
+    longest = quotas.longest_recording(plan, settings.MAX_DURATION_SECONDS)
     return {
         "languages": sorted(LANGUAGES.items(), key=lambda item: item[1]),
         "formats": FORMATS,
-        "max_megabytes": settings.MAX_FILE_SIZE_MB,
-        "max_hours": settings.MAX_DURATION_SECONDS / 3600,
+        "max_megabytes": quotas.largest_file(plan, settings.MAX_FILE_SIZE_MB),
+        "longest": quotas.in_words(longest),
     }

@@ -138,6 +138,26 @@ def test_a_place_is_free_again_when_one_is_done(
     assert send(api, URL, MP3, "a.mp3").status_code == 202
 
 
+@pytest.mark.parametrize(
+    ("terms", "said", "megabytes"),
+    [
+        ({}, "up to 500 MB and 4 hours.", 500),
+        ({"max_file_mb": 20, "max_minutes": 30}, "up to 20 MB and 30 minutes.", 20),
+        ({"max_file_mb": 900, "max_minutes": 60}, "up to 500 MB and 1 hour.", 500),
+        ({"max_minutes": 100}, "up to 500 MB and 100 minutes.", 500),
+    ],
+)
+def test_the_page_says_what_the_plan_takes(
+    alice: User, client: Client, settings: Any, terms: dict[str, int], said: str, megabytes: int
+) -> None:
+    settings.MAX_FILE_SIZE_MB, settings.MAX_DURATION_SECONDS = 500, 4 * 3600
+    give(alice, **terms)
+    client.force_login(alice)
+    page = client.get("/").content.decode()
+    assert said in page
+    assert f'data-max-megabytes="{megabytes}"' in page
+
+
 # --- When its length is known -------------------------------------------------------------------
 
 
