@@ -244,6 +244,7 @@ if SIGNUP not in ("open", "invited", "closed"):
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Transcodio"
+MFA_TOTP_TOLERANCE = 1  # a code counts half a minute longer: clocks differ, and people type slowly
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 USERSESSIONS_TRACK_ACTIVITY = True
 
