@@ -34,7 +34,7 @@ from transcriptions.schemas import (
     TranscriptionPage,
     TranscriptOut,
 )
-from transcriptions.sse import event_stream, last_event_id
+from transcriptions.sse import Seen, event_stream
 
 router = Router(tags=["transcriptions"])
 
@@ -236,7 +236,7 @@ def retry(request: HttpRequest, id: uuid.UUID) -> Status[TranscriptionOut]:
 )
 def follow(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
     """Its events: first those that have happened (after `Last-Event-ID`), then live."""
-    return event_stream(access.transcription_for(request.user, id), last_event_id(request))
+    return event_stream(access.transcription_for(request.user, id), Seen.by(request))
 
 
 @router.get(

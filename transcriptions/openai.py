@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from asgiref.sync import async_to_sync
 from django.db import connections
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import File, Form, Router, UploadedFile
 
@@ -32,6 +32,7 @@ from transcriptions.schemas import (
     ProgressEvent,
     TranscriptOut,
 )
+from transcriptions.sse import streamed
 from transcriptions.uploads import UploadRefused
 
 router = Router()
@@ -104,11 +105,7 @@ def transcribe(
     granularities = _granularities(request, response_format)
     row = _received(request, file, language, key)
     if stream:
-        return StreamingHttpResponse(
-            _lines(row),
-            content_type="text/event-stream; charset=utf-8",
-            headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
-        )
+        return streamed(_lines(row))
     connections.close_all()  # waiting needs no database connection
     async_to_sync(wait_for_end)(row.id)
     row = access.transcription_for(person(request), row.id)

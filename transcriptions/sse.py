@@ -2,46 +2,70 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from transcriptions import events
 from transcriptions.models import Transcription
-from transcriptions.schemas import Event, PartialEvent
+from transcriptions.schemas import ErrorEvent, Event, PartialEvent
 
 RETRY = 2000  # milliseconds that a browser waits before it connects again
+# A failed recording may be tried again, and then the number of its end is that of its next segment:
+# so the id of an error is that of the event before it, with this behind it.
+ERROR = "-error"
 
 
-def event_stream(row: Transcription, after: int = events.NOTHING_SEEN) -> HttpResponseBase:
-    """The events of `row` with an id above `after`, as a response that ends with the last one.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a client has had: the events up to that id, and whether an error came after them."""
+
+    id: int = events.NOTHING_SEEN
+    error: bool = False
+
+    @classmethod
+    def by(cls, request: HttpRequest) -> Seen:
+        """As its header `Last-Event-ID` says, or `?after=`; nothing, if that is no id of ours."""
+        given = request.headers.get("Last-Event-ID") or request.GET.get("after") or ""
+        found = re.fullmatch(rf"(\d{{1,9}})({ERROR})?", given)
+        return cls(int(found[1]), bool(found[2])) if found else cls()
+
+    def all_of(self, row: Transcription) -> bool:
+        """Whether nothing is left to be told."""
+        if not row.is_finished:
+            return False
+        return bool(row.error_code) if self.error else self.id > row.segments.count()
+
+
+def event_stream(row: Transcription, seen: Seen | None = None) -> HttpResponseBase:
+    """The events of `row` that were not `seen`, as a response that ends with the last one.
 
     Answers 204 when there are none left: that tells a browser not to connect again.
     """
-    if row.is_finished and after > row.segments.count():
+    seen = seen or Seen()
+    if seen.all_of(row):
         return HttpResponse(status=204)
+    response = streamed(_lines(row.id, seen.id))
+    response.headers["X-Transcription-Id"] = str(row.id)
+    response.headers["Location"] = f"/api/transcriptions/{row.id}"
+    return response
+
+
+def streamed(lines: AsyncIterator[str]) -> StreamingHttpResponse:
+    """Lines as they come, which nobody on the way may hold back, compress or keep."""
     return StreamingHttpResponse(
-        _lines(row.id, after),
+        lines,
         content_type="text/event-stream; charset=utf-8",
         headers={
-            "Cache-Control": "no-cache, no-transform",  # nobody may compress or hold it
+            "Cache-Control": "no-cache, no-transform",
             "X-Accel-Buffering": "no",  # nginx would hold events back
-            "X-Transcription-Id": str(row.id),
-            "Location": f"/api/transcriptions/{row.id}",
         },
     )
-
-
-def last_event_id(request: HttpRequest) -> int:
-    """The id of the last event that the client has seen, by its header or `?after=`."""
-    value = request.headers.get("Last-Event-ID") or request.GET.get("after") or ""
-    try:
-        return max(int(value), events.NOTHING_SEEN)
-    except ValueError:
-        return events.NOTHING_SEEN
 
 
 async def _lines(id: uuid.UUID, after: int) -> AsyncIterator[str]:
@@ -52,6 +76,14 @@ async def _lines(id: uuid.UUID, after: int) -> AsyncIterator[str]:
 
 
 def _message(event: Event) -> str:
-    # Early words are not stored: who comes back resumes after the last event that is.
-    id = "" if isinstance(event, PartialEvent) else f"id: {event.id}\n"
-    return f"{id}event: {event.type}\ndata: {event.model_dump_json()}\n\n"
+    return f"{_id(event)}event: {event.type}\ndata: {event.model_dump_json()}\n\n"
+
+
+def _id(event: Event) -> str:
+    match event:
+        case PartialEvent():  # not stored: who comes back resumes after the last event that is
+            return ""
+        case ErrorEvent():
+            return f"id: {event.id - 1}{ERROR}\n"
+        case _:
+            return f"id: {event.id}\n"
