@@ -13,7 +13,7 @@ from accounts.audit import Action, note
 from accounts.authentication import PageAuth, person
 from accounts.models import ApiToken, Scope
 from accounts.names import visible_name
-from accounts.schemas import Body, ErrorOut
+from accounts.schemas import Body, ErrorOut, example
 
 router = Router(tags=["tokens"], auth=PageAuth())
 
@@ -51,16 +51,33 @@ class TokenMade(TokenOut):
     token: str = Field(description="Shown this once")
 
 
+_TOKEN: dict[str, Any] = {
+    "id": 7,
+    "name": "Laptop",
+    "hint": "tk_Vb3qk",
+    "scopes": ["transcriptions:read"],
+    "monthly_minutes": None,
+    "created_at": "2026-05-04T09:30:00Z",
+    "expires_at": "2026-08-02T09:30:00Z",
+    "last_used_at": None,
+    "last_used_address": None,
+}
+_LISTED = example(200, [_TOKEN])
+_MADE = example(201, _TOKEN | {"token": "tk_Vb3qk..."})
 REFUSALS: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut, 429: ErrorOut}
 
 
-@router.get("/tokens", response={200: list[TokenOut], **REFUSALS})
+@router.get("/tokens", response={200: list[TokenOut], **REFUSALS}, openapi_extra=_LISTED)
 def list_tokens(request: HttpRequest) -> Any:
     """Your tokens, newest first."""
     return person(request).api_tokens.all()
 
 
-@router.post("/tokens", response={201: TokenMade, 400: ErrorOut, 422: ErrorOut, **REFUSALS})
+@router.post(
+    "/tokens",
+    response={201: TokenMade, 400: ErrorOut, 422: ErrorOut, **REFUSALS},
+    openapi_extra=_MADE,
+)
 def create_token(request: HttpRequest, given: TokenIn) -> Any:
     """Make a token. Its secret is in this answer and nowhere else."""
     row, secret = ApiToken.issue(

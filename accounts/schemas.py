@@ -18,6 +18,11 @@ class Body(BaseModel):
         return ConfigDict(extra="forbid", json_schema_extra={"example": fields})
 
 
+def example(status: int, answer: Any) -> dict[str, Any]:
+    """What an operation may answer, for the documentation."""
+    return {"responses": {status: {"content": {"application/json": {"example": answer}}}}}
+
+
 class ErrorOut(Schema):
     """Every error answer: a sentence for people, a code for programs."""
 

@@ -14,7 +14,7 @@ from ninja import Field, Router, Schema
 from accounts import ledger
 from accounts.authentication import PageAuth, TokenAuth, person
 from accounts.models import Scope, User
-from accounts.schemas import ErrorOut
+from accounts.schemas import ErrorOut, example
 
 router = Router(tags=["usage"], auth=[TokenAuth(Scope.USAGE), PageAuth()])
 
@@ -93,7 +93,23 @@ def _days(user: User, now: datetime) -> list[DayOut]:
     ]
 
 
-@router.get("/usage", response={200: UsageOut, 401: ErrorOut, 403: ErrorOut, 429: ErrorOut})
+_USED = {"audio_seconds": 754.2, "jobs": 12}
+_USAGE = {
+    "plan": "Studio",
+    "period_start": "2026-05-01",
+    "renews_on": "2026-06-01",
+    **_USED,
+    "quota_seconds": 36000.0,
+    "remaining_seconds": 35245.8,
+    "days": [{"date": "2026-05-04", **_USED}],
+}
+
+
+@router.get(
+    "/usage",
+    response={200: UsageOut, 401: ErrorOut, 403: ErrorOut, 429: ErrorOut},
+    openapi_extra=example(200, _USAGE),
+)
 def usage(request: HttpRequest) -> UsageOut:
     """What you have used this month, what is left of it, and when it renews."""
     return month_of(person(request))

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
-from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from accounts.api import router as tokens
@@ -15,6 +14,7 @@ from accounts.authentication import ScopeMissing, api_auth
 from accounts.limits import TooMany
 from accounts.usage import router as usage
 from transcodio_site import __version__
+from transcodio_site.openapi import DocumentedAPI
 from transcriptions.api import ApiError
 from transcriptions.api import router as transcriptions
 from transcriptions.audio import is_full
@@ -23,7 +23,7 @@ from transcriptions.uploads import UploadRefused, no_room
 
 log = logging.getLogger(__name__)
 
-api = NinjaAPI(
+api = DocumentedAPI(
     title="Transcodio",
     version=__version__,
     description="Recordings into text, live. Send `Authorization: Bearer tk_...`.",

@@ -47,6 +47,11 @@ _WAITING = _RECORDING | {
     "engine": None,
     "model": None,
 }
+_EXPORTED = {
+    **{name: _RECORDING[name] for name in ("title", "language", "duration")},
+    "text": "Good morning.",
+    "segments": [_SEGMENT],
+}
 _STREAM = (
     "retry: 2000\n\n"
     'id: 1\nevent: progress\ndata: {"type":"progress","id":1,"segment":{"id":1,"start":0.4,'
@@ -80,7 +85,8 @@ _EVENT = {
 }
 EVENTS = {
     200: {
-        "description": "`metadata`, `progress` for each segment, then `complete` or `error`.",
+        "description": "`metadata`, `progress` for each segment, then `complete` or `error`; where "
+        "early words are on, also `partial`, without an `id`.",
         "content": {"text/event-stream": {"schema": _EVENT, "example": _STREAM}},
     }
 }
@@ -96,7 +102,10 @@ TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
 SEGMENT = {"responses": _json(200, _SEGMENT)}
 FOLLOW = {"responses": EVENTS | {204: {"description": "It has ended, and you have seen it all."}}}
 _TEXT = _content("The file.", "text/plain", "application/x-subrip", "text/vtt")
-_TEXT["content"]["application/json"] = {"schema": {"type": "object"}}
+_TEXT["content"]["application/x-subrip"]["example"] = (
+    "1\n00:00:00,400 --> 00:00:02,100\nGood morning.\n"
+)
+_TEXT["content"]["application/json"] = {"schema": {"type": "object"}, "example": _EXPORTED}
 EXPORT = {"responses": {200: _TEXT}}
 AUDIO = {
     "responses": {

@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from transcodio_site.api import api
+from transcodio_site.openapi import ERRORS
 from transcodio_site.testing import Media, Stack
 
 
@@ -42,6 +43,40 @@ def recording(stack: Stack, token: str, media: Media) -> str:
 
 DOCUMENT = json.loads(json.dumps(api.get_openapi_schema(), cls=NinjaJSONEncoder))
 schema = schemathesis.openapi.from_dict(DOCUMENT)
+
+
+def assert_fits(content: dict[str, Any], where: str) -> None:
+    """The example has what the schema says, and nothing else."""
+    example, schema = content["example"], content["schema"]
+    if "items" in schema:
+        example, schema = example[0], schema["items"]
+    if "$ref" in schema:
+        named = DOCUMENT["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+        assert set(example) == set(named["properties"]), where
+
+
+def test_every_operation_has_examples_and_says_what_its_answers_carry() -> None:
+    examples = 0
+    for path, operations in DOCUMENT["paths"].items():
+        for method, operation in operations.items():
+            where = f"{method} {path}"
+            for status, answer in operation["responses"].items():
+                assert "X-Request-ID" in answer["headers"], where
+                assert ("Retry-After" in answer["headers"]) == (status == "429"), where
+                shapes = answer.get("content", {})
+                if int(status) >= 400 and shapes:
+                    code = shapes["application/json"]["example"]["code"]
+                    assert code == ERRORS[int(status)][0]
+                elif "application/json" in shapes and method != "head":
+                    assert_fits(shapes["application/json"], where)
+                    examples += 1
+            names = {parameter["name"] for parameter in operation["parameters"]}
+            if path.endswith("/events"):
+                assert {"Last-Event-ID", "after"} <= names
+            elif method == "get":
+                assert "If-None-Match" in names
+                assert "304" in operation["responses"]
+    assert examples > 8
 
 
 @schemathesis.serializer("audio/*", "video/*")

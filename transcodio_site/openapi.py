@@ -1,0 +1,97 @@
+"""What holds for many operations of the API, said of each of them in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ninja import NinjaAPI
+
+# A typical error by its status; which others there are, their own sentences say.
+ERRORS = {
+    400: ("bad_request", "The request could not be understood."),
+    401: (
+        "not_authenticated",
+        "Send a valid API token.",
+    ),
+    403: ("insufficient_scope", "This token lacks the scope transcriptions:write."),
+    404: ("not_found", "There is no such transcription."),
+    409: ("not_completed", "There is no finished transcript to export yet."),
+    410: ("idempotency_result_gone", "The recording of this Idempotency-Key has been deleted."),
+    413: ("file_too_large", "The file is larger than 2048 MB."),
+    415: ("unsupported_format", "This is not a recording in a format we can read."),
+    422: ("invalid_field", "The field 'language': unknown."),
+    429: ("rate_limited", "More than 300 per 1 minute for this token: wait 12 s."),
+    503: ("engine_unavailable", "Speech recognition is not available at the moment."),
+    507: ("disk_full", "There is no room for this recording just now."),
+}
+TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
+
+
+def _header(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "schema": schema}
+
+
+ALWAYS = {"X-Request-ID": _header("Yours if you sent one; it stands in our log", TEXT)}
+COUNTED = {
+    "RateLimit-Limit": _header("Requests in a window", NUMBER),
+    "RateLimit-Remaining": _header("What is left of them", NUMBER),
+    "RateLimit-Reset": _header("Seconds until there is more", NUMBER),
+}
+RETRY_AFTER = {"Retry-After": _header("Seconds until there is room again", NUMBER)}
+TAGGED = {"ETag": _header("Names this content: see `If-None-Match`", TEXT)}
+
+
+def _asks(name: str, description: str) -> dict[str, Any]:
+    return {
+        "in": "header",
+        "name": name,
+        "required": False,
+        "description": description,
+        "schema": TEXT,
+    }
+
+
+IF_NONE_MATCH = _asks("If-None-Match", "The `ETag` of what you have: 304 if it is still the same")
+UNCHANGED = {"description": "It is what you have already."}
+LAST_EVENT_ID = _asks("Last-Event-ID", "The `id` of the last event that you have seen")
+AFTER = {**LAST_EVENT_ID, "in": "query", "name": "after", "description": "The same"}
+RANGE = _asks("Range", "Such as `bytes=0-1023`")
+
+
+class DocumentedAPI(NinjaAPI):
+    """Ninja's, whose document says also what is done outside the views."""
+
+    def get_openapi_schema(self, **options: Any) -> Any:
+        """The document."""
+        document = super().get_openapi_schema(**options)
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                _complete(path, method, operation)
+        return document
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    streams = path.endswith("/events")
+    parameters = operation.setdefault("parameters", [])
+    if method == "get" and not streams:
+        parameters.append(IF_NONE_MATCH)
+        operation["responses"].setdefault(304, UNCHANGED)
+    if streams:
+        parameters.extend((LAST_EVENT_ID, AFTER))
+    if path.endswith("/audio"):
+        parameters.append(RANGE)
+    for status, response in operation["responses"].items():
+        _answer(int(status), response, tagged=method == "get" and not streams)
+
+
+def _answer(status: int, response: dict[str, Any], tagged: bool) -> None:
+    response["headers"] = {
+        **ALWAYS,
+        **(COUNTED if status not in (401, 413) else {}),
+        **(TAGGED if tagged and status in (200, 206) else {}),
+        **(RETRY_AFTER if status == 429 else {}),
+        **response.get("headers", {}),
+    }
+    if status in ERRORS:
+        code, detail = ERRORS[status]
+        response["content"]["application/json"]["example"] = {"detail": detail, "code": code}
