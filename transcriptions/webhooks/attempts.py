@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import time
 import uuid
@@ -11,14 +12,24 @@ from transcriptions.webhooks import sending
 from transcriptions.webhooks.models import Delivery
 from transcriptions.webhooks.signing import signature
 
+log = logging.getLogger(__name__)
+
 
 def attempt(id: uuid.UUID) -> None:
     """Posts it once, if it is due."""
     delivery = Delivery.objects.claim(id)
     if delivery is None:
         return
-    status, answer = sending.post(delivery.endpoint.url, *_signed(delivery))
+    status, answer = _posted(delivery)
     delivery.attempted(status, answer, jitter=random.uniform(0.9, 1.1))  # noqa: S311
+
+
+def _posted(delivery: Delivery) -> tuple[int | None, str]:
+    try:
+        return sending.post(delivery.endpoint.url, *_signed(delivery))
+    except Exception as error:  # a fault of ours: it is an attempt all the same, and has an end
+        log.exception("%s could not be sent", delivery.id)
+        return None, f"It could not be sent: {error!r}"
 
 
 def _signed(delivery: Delivery) -> tuple[dict[str, str], bytes]:

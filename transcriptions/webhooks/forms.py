@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 from django import forms
 from django.core.validators import URLValidator
 
@@ -10,10 +11,22 @@ from transcriptions.webhooks.models import EventType
 web_address = URLValidator(schemes=["https", "http"])
 
 
+class AddressField(forms.CharField):
+    """An address as it is sent: names in Punycode, everything else percent-encoded."""
+
+    def to_python(self, value: object) -> str:
+        """Raises ValidationError."""
+        given = super().to_python(value)
+        try:
+            return str(httpx.URL(given)) if given else ""
+        except httpx.InvalidURL:
+            raise forms.ValidationError("Enter a valid URL.") from None
+
+
 class EndpointForm(forms.Form):
     """A new endpoint."""
 
-    url = forms.CharField(
+    url = AddressField(
         max_length=500,
         label="Address",
         validators=[web_address],

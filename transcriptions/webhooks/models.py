@@ -79,8 +79,14 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     """Questions about deliveries."""
 
     def due(self) -> models.QuerySet[Delivery]:
-        """Those whose time has come."""
-        return self.filter(state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now())
+        """Those whose time has come, to endpoints that want them."""
+        # No join: who claims one must be asked again when somebody else was quicker.
+        wanting = Endpoint.objects.filter(disabled_at=None).values("id")
+        return self.filter(
+            state=DeliveryState.PENDING,
+            next_attempt_at__lte=timezone.now(),
+            endpoint_id__in=wanting,
+        )
 
     def claim(self, id: uuid.UUID) -> Delivery | None:
         """Takes it for one attempt, or None if it is not due: somebody else is at it, or it is

@@ -11,7 +11,7 @@ from transcriptions.models import State, Transcription
 from transcriptions.schemas import TranscriptionOut
 from transcriptions.tasks import ring
 from transcriptions.webhooks import tasks
-from transcriptions.webhooks.models import TEST, Delivery, Endpoint, EventType
+from transcriptions.webhooks.models import TEST, Delivery, DeliveryState, Endpoint, EventType
 
 
 def announce(sender: type[Transcription], row: Transcription, **_: Any) -> None:
@@ -28,7 +28,9 @@ def announce(sender: type[Transcription], row: Transcription, **_: Any) -> None:
 
 
 def send_test(endpoint: Endpoint) -> None:
-    """A message that means nothing, to see whether it arrives."""
+    """A message that means nothing, to see whether it arrives; one at a time."""
+    if endpoint.deliveries.filter(event=TEST, state=DeliveryState.PENDING).exists():
+        return
     _bell(endpoint.send(TEST, _new_message(), {"hello": "from Transcodio"}))
 
 

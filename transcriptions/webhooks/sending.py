@@ -14,6 +14,7 @@ from django.conf import settings
 DEADLINE = 15.0  # seconds for one attempt, all in all
 EXCERPT = 500  # characters of an answer that are kept
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is given out
 
 FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -106,6 +107,8 @@ def is_public(address: Address) -> bool:
         inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
         if address in NAT64:
             inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        elif address not in GLOBAL_UNICAST and not address.ipv4_mapped:
+            return False
         if not all(is_public(old) for old in inner if old):
             return False
     return address.is_global and not address.is_multicast

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from datetime import timedelta
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from transcriptions.tasks import ring
@@ -13,12 +15,24 @@ from transcriptions.webhooks.attempts import attempt
 from transcriptions.webhooks.models import Delivery, DeliveryState
 
 KEPT_DAYS = 30
+PLACES = threading.BoundedSemaphore(max(1, settings.CELERY_WORKER_CONCURRENCY // 4))
 
 
 @shared_task
 def deliver(id: str) -> None:
-    """One attempt."""
-    attempt(uuid.UUID(id))
+    """One attempt, and then whatever else is due.
+
+    Receivers can be slow, and recordings wait for the same threads: a few of those at the most are
+    here. Who finds no place leaves the delivery to who has one, or to the next round of `ring_due`.
+    """
+    if not PLACES.acquire(blocking=False):
+        return
+    try:
+        attempt(uuid.UUID(id))
+        while due := Delivery.objects.due().order_by("next_attempt_at").first():
+            attempt(due.id)
+    finally:
+        PLACES.release()
 
 
 @shared_task

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
+import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.models import User
+from transcodio_site.testing import wait_until
 from transcriptions import actions, pipeline
 from transcriptions.models import Transcription
 from transcriptions.tests.conftest import ScriptedEngine
@@ -95,6 +99,64 @@ def test_only_the_owner_s_endpoints_that_want_it_are_told(
         Endpoint.objects.create(owner=owner, url=receiver.url, **fields)
     pipeline.transcribe(prepared.id)
     assert not Delivery.objects.exists()
+
+
+def test_who_wants_no_more_gets_no_more(
+    endpoint: Endpoint, receiver: Receiver, delivery: Delivery
+) -> None:
+    later = endpoint.send("transcription.completed", "msg_2", {"id": 2})
+    receiver.status = 410
+    attempt(delivery.id)
+    attempt(later.id)
+    deliver_all()
+    assert len(receiver.got) == 1
+    assert fresh(later).attempts == 0
+    Endpoint.objects.get().enable()
+    receiver.status = 204
+    deliver_all()
+    assert fresh(later).state == DeliveryState.DELIVERED
+
+
+def test_a_fault_of_ours_is_an_attempt_with_an_end(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transcriptions.webhooks.attempts.signature", lambda *_: 1 / 0)
+    for _ in range(len(DELAYS) + 1):
+        Delivery.objects.update(next_attempt_at=timezone.now())
+        attempt(delivery.id)
+    row = fresh(delivery)
+    assert (row.state, row.status) == (DeliveryState.FAILED, None)
+    assert "ZeroDivisionError" in row.answer
+
+
+def test_slow_receivers_leave_room_for_recordings(
+    endpoint: Endpoint, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, go_on = threading.Semaphore(0), threading.Event()
+
+    def slowly(id: uuid.UUID) -> None:
+        waiting.release()
+        go_on.wait(20)
+        attempt(id)
+
+    monkeypatch.setattr(tasks, "PLACES", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(tasks, "attempt", slowly)
+    rows = [endpoint.send("webhook.test", f"msg_{n}", {}) for n in range(5)]
+
+    def work(row: Delivery) -> None:
+        tasks.deliver(str(row.id))
+        connections.close_all()
+
+    threads = [threading.Thread(target=work, args=(row,)) for row in rows]
+    for thread in threads:
+        thread.start()
+    for _ in range(2):
+        assert waiting.acquire(timeout=20)
+    wait_until(lambda: sum(thread.is_alive() for thread in threads) == 2)  # others are free
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+    assert len(receiver.got) == 5  # and those two have done all that was due
 
 
 def test_what_is_not_stored_is_not_announced(

@@ -21,14 +21,17 @@ from transcriptions.webhooks.tests.conftest import Receiver
         "100.64.0.1", "0.1.2.3", "255.255.255.255", "224.0.0.1", "192.0.2.1", "198.18.0.1",
         "::1", "::", "fe80::1", "fd00::1", "ff02::1", "2001:db8::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1",
-        "2002:7f00:1::", "2002:a00:1::",
+        "2002:7f00:1::", "2002:a00:1::", "fec0::1", "::10.0.0.1", "64:ff9b:1::7f00:1",
+        "::ffff:0:127.0.0.1",
     ],
 )  # fmt: skip
 def test_what_is_not_the_open_internet_is_refused(address: str) -> None:
     assert not sending.is_public(ip_address(address))
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.215.14", "2606:4700::1111"])
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", "93.184.215.14", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"]
+)
 def test_what_is_may_be_reached(address: str) -> None:
     assert sending.is_public(ip_address(address))
 

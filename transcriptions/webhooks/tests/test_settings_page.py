@@ -37,11 +37,26 @@ def test_an_endpoint_is_added_with_a_secret_of_its_own(alice: User, browser: Cli
     assert "no-store" in answer["Cache-Control"]
 
 
+def test_an_address_is_kept_as_it_is_sent(browser: Client) -> None:
+    browser.post(PAGE, NEW | {"url": "https://bücher.example/häuser?q=ä"})
+    assert Endpoint.objects.get().url == "https://xn--bcher-kva.example/h%C3%A4user?q=%C3%A4"
+
+
+def test_one_test_at_a_time_is_on_its_way(browser: Client, endpoint: Endpoint) -> None:
+    for _ in range(3):
+        browser.post(f"{PAGE}{endpoint.id}/test/")
+    assert Delivery.objects.count() == 1
+    Delivery.objects.update(state="delivered")
+    browser.post(f"{PAGE}{endpoint.id}/test/")
+    assert Delivery.objects.count() == 2
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
         ({"url": ""}, "This field is required."),
         ({"url": "ftp://example.com/"}, "Enter a valid URL."),
+        ({"url": "https://exa mple.com/"}, "Enter a valid URL."),
         ({"url": "javascript:alert(1)"}, "Enter a valid URL."),
         ({"events": []}, "Choose at least one event."),
         ({"events": ["x"]}, "not one of the available choices"),
