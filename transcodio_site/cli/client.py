@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import os
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,6 +49,9 @@ class Client:
     """One server, one token. Safe to be used by several threads."""
 
     def __init__(self, server: str, token: str) -> None:
+        """Raises NotAllowed if that can be no token."""
+        if not token.isascii():
+            raise NotAllowed("This is no API token: it has letters that no token has.")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._server = server
         self._http = httpx.Client(base_url=server, headers=headers, timeout=PATIENCE)
@@ -51,23 +59,25 @@ class Client:
     def upload(self, path: Path, language: str, sent: Sent) -> Answer:
         """Sends the file and returns the new recording. Raises ApiError, OSError."""
         key = str(uuid.uuid4())  # however often it has to be sent, there will be one recording
+        with _opened(path) as file:
+            size = file.seek(0, os.SEEK_END)
 
-        def once() -> Answer:
-            with path.open("rb") as file:
+            def once() -> Answer:
+                file.seek(0)
                 return self._ask(
                     "POST",
                     "/api/transcriptions",
-                    params={"language": language, "title": path.stem},
+                    params={"language": language, "title": readable(path.stem)},
                     headers={
                         "Content-Type": _media_type(path),
-                        "Content-Length": str(path.stat().st_size),
+                        "Content-Length": str(size),
                         "Idempotency-Key": key,
                     },
                     content=_pieces(file, sent),
                     timeout=httpx.Timeout(PATIENCE, read=UPLOADED),
                 )
 
-        return _patiently(once)
+            return _patiently(once)
 
     def events(self, id: str) -> Iterator[Answer]:
         """All events until `complete` or `error`, over as many connections as it takes."""
@@ -76,6 +86,8 @@ class Client:
             try:
                 for event in self._stream(id, seen):
                     failures = 0
+                    if event is None:
+                        continue
                     seen = max(seen, event["id"])
                     yield event
                     if event["type"] in ("complete", "error"):
@@ -104,7 +116,11 @@ class Client:
         return self._send("GET", path, params={"format": form}).content
 
     def _ask(self, method: str, path: str, **options: Any) -> Answer:
-        answer: Answer = self._send(method, path, **options).json()
+        response = self._send(method, path, **options)
+        try:
+            answer: Answer = response.json()
+        except ValueError:
+            raise ApiError(f"{self._server} does not answer as Transcodio does.") from None
         return answer
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -115,7 +131,8 @@ class Client:
         self._check(response)
         return response
 
-    def _stream(self, id: str, seen: int) -> Iterator[Answer]:
+    def _stream(self, id: str, seen: int) -> Iterator[Answer | None]:
+        """Events after `seen`, and None for a sign of life."""
         headers = {} if seen < 0 else {"Last-Event-ID": str(seen)}
         try:
             with self._http.stream(
@@ -127,6 +144,8 @@ class Client:
                 for line in response.iter_lines():
                     if line.startswith("data: "):
                         yield json.loads(line.removeprefix("data: "))
+                    elif line.startswith(":"):
+                        yield None
         except httpx.TransportError as error:
             raise self._unreachable(error) from None
 
@@ -135,7 +154,7 @@ class Client:
             return
         if response.status_code in (401, 403):
             raise NotAllowed(_sentence(response))
-        wait = float(response.headers.get("Retry-After", 2))
+        wait = _wait(response.headers.get("Retry-After", ""))
         if response.status_code in (429, 502, 503, 504) and wait <= LONGEST_WAIT:
             raise Busy(_sentence(response), wait)
         raise ApiError(_sentence(response))
@@ -169,6 +188,35 @@ def _pieces(file: BinaryIO, sent: Sent) -> Iterator[bytes]:
     while piece := file.read(PIECE):
         yield piece
         sent(file.tell())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, to be read as often as need be: what comes through a pipe is kept for that."""
+    with path.open("rb") as file:
+        if file.seekable():
+            yield file
+            return
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(file, copy)
+            yield copy
+
+
+def readable(name: str) -> str:
+    """The name of a file, as far as it is text."""
+    return os.fsencode(name).decode(errors="replace")
+
+
+def _wait(retry_after: str) -> float:
+    """Seconds; the header may also name a moment (RFC 9110, 10.2.3)."""
+    try:
+        return float(retry_after or 2)
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return 2.0
 
 
 def _media_type(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from transcodio_site import __version__
-from transcodio_site.cli.client import ApiError, Client, NotAllowed
+from transcodio_site.cli.client import ApiError, Client, NotAllowed, readable
 
 FORMATS = ("txt", "srt", "vtt", "json")
 AT_ONCE = 3  # recordings on their way side by side
@@ -37,18 +38,21 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     options = parser().parse_args(arguments)
     try:
         status = options.run(Client(options.server.rstrip("/"), options.token), options)
+    except BrokenPipeError:  # whoever read our output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
     except NotAllowed as error:
         complain(f"{error} Use --token, or set TRANSCODIO_TOKEN.")
         status = error.exit_status
     except ApiError as error:
         complain(str(error))
         status = error.exit_status
+    except OSError as error:
+        complain(told(error))
+        status = 1
     except KeyboardInterrupt:
         complain("Interrupted. What has been uploaded goes on at the server: transcodio list")
         os._exit(INTERRUPTED)  # threads that wait for the server would keep us here
-    except BrokenPipeError:  # whoever read our output has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
     sys.exit(status)
 
 
@@ -106,6 +110,8 @@ def transcribe(client: Client, options: argparse.Namespace) -> int:
     if output and (len(files) > 1 or output.is_dir()):
         output.mkdir(parents=True, exist_ok=True)
         targets = [*names(files, output, options.format)]
+    elif output:
+        check_target(output)
     elif len(files) > 1 and options.format != "txt":
         complain(f"Several files as {options.format}: say where to put them, with -o FOLDER.")
         return 2
@@ -145,6 +151,8 @@ def library(client: Client, options: argparse.Namespace) -> int:
 
 def export(client: Client, options: argparse.Namespace) -> int:
     """To a file or to standard output."""
+    if options.output:
+        check_target(options.output)
     content = client.export(options.id, options.format)
     if options.output:
         options.output.write_bytes(content)
@@ -166,22 +174,23 @@ class Job:
     ) -> None:
         self.client, self.path, self.target, self.options = client, path, target, options
         self.bars = bars
-        self.name = f"{path.name}: " if len(options.files) > 1 else ""
+        self.name = f"{readable(path.name)}: " if len(options.files) > 1 else ""
         self.result = b""
 
     def run(self) -> int:
         """The exit status of this one. A wrong token is everybody's problem: raises NotAllowed."""
         try:
-            self.result = self._transcript(self._upload())
+            result = self._transcript(self._upload())
             if self.target:
-                self.target.write_bytes(self.result)
+                self.target.write_bytes(result)
+            self.result = result
         except NotAllowed:
             raise
         except ApiError as error:
             complain(f"{self.name}{error}")
             return error.exit_status
         except OSError as error:
-            complain(f"{error.filename or self.path}: {error.strerror or error}")
+            complain(told(error) if error.filename else f"{self.name}{error.strerror or error}")
             return 1
         return 0
 
@@ -189,15 +198,15 @@ class Job:
         """To standard output, unless it went to a file or has been read already."""
         if self.target:
             if self.result:
-                show.print(Text(str(self.target)))
+                show.print(Text(readable(str(self.target))))
             return
         read = sys.stdout.isatty() and self.options.format == "txt" and not self.options.no_stream
         if self.result and not read:
             put(self.name.encode() + self.result)
 
     def _upload(self) -> str:
-        size = self.path.stat().st_size
-        bar = self.bars.add_task(escape(self.path.name), total=size)
+        size = self.path.stat().st_size if self.path.is_file() else None
+        bar = self.bars.add_task(escape(readable(self.path.name)), total=size)
         try:
             sent = partial(self._sent, bar)
             return str(self.client.upload(self.path, self.options.language, sent)["id"])
@@ -233,6 +242,23 @@ def names(files: list[Path], folder: Path, form: str) -> Iterator[Path]:
             stem = f"{file.stem}-{number}"
         taken.add(stem)
         yield folder / f"{stem}.{form}"
+
+
+def check_target(path: Path) -> None:
+    """Raises OSError if nothing can be written there: said before anything is uploaded."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    place = path if path.exists() else path.parent
+    if not place.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
+    if not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+
+
+def told(error: OSError) -> str:
+    """Which file, and what is wrong with it."""
+    where = f"{readable(os.fsdecode(error.filename))}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
 
 
 def put(content: bytes) -> None:

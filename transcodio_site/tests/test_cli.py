@@ -10,14 +10,17 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from transcodio_site.cli.client import Client, Unreachable
 from transcodio_site.testing import ROOT, SAMPLE, Media, Stack
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -136,6 +139,91 @@ def test_the_library_is_listed_and_exported(run: Run, short: Path) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d", uploaded)
     assert run("export", id, "-f", "srt").stdout.startswith("1\n00:00:0")
     assert run("list", "-q", "nobody said this").stdout == ""
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_sent(
+    run: Run, short: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "existing.txt").write_text("mine")
+    sent = run("list", "-n", "1000").stdout
+    for arguments, words in (
+        (["transcribe", short, short, "-o", "existing.txt"], "existing.txt: File exists"),
+        (["transcribe", short, "-o", "none/x.txt"], "none: No such file or directory"),
+        (["export", "3f0c8a52-6a0f-4f0e-9d53-0c1f4b6c8f11", "-o", "."], "Is a directory"),
+    ):
+        done = run(*arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert words in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert run("list", "-n", "1000").stdout == sent
+    assert (tmp_path / "existing.txt").read_text() == "mine"
+
+
+def test_a_name_that_is_no_text_does_not_cost_the_other_results(
+    run: Run, short: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / os.fsdecode(b"talk \xff.mp3")
+    odd.write_bytes(short.read_bytes())
+    done = run("transcribe", odd, short, "--no-stream")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("walking along the harbor") == 2
+    assert "talk \ufffd" in run("list").stdout
+
+
+def test_a_recording_may_come_through_a_pipe(stack: Stack, token: str, short: Path) -> None:
+    with subprocess.Popen(["cat", str(short)], stdout=subprocess.PIPE) as cat:
+        done = subprocess.run(
+            [*PROGRAM, "transcribe", "/dev/stdin"],
+            env=environment(stack, token),
+            stdin=cat.stdout,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "walking along the harbor" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("200 OK\nContent-Length: 6\n\n<html>", "does not answer as Transcodio does"),
+        (
+            "503 Busy\nRetry-After: Fri, 31 Dec 2999 23:59:59 GMT\nContent-Length: 0\n\n",
+            "The server answered 503",
+        ),
+    ],
+)
+def test_strange_servers_are_no_reason_for_a_traceback(run: Run, answer: str, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(f"HTTP/1.1 {answer}".replace("\n", "\r\n").encode())
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        done = run("list", "--server", f"http://127.0.0.1:{server.getsockname()[1]}")
+        thread.join(20)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_signs_of_life_are_heard_while_a_recording_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that cuts every connection after a while ends no long wait."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    client = Client("http://127.0.0.1:1", "tk_x")
+    alive: list[Any] = [None]
+    connections = iter([*[alive] * 9, [{"type": "complete", "id": 1}]])
+    monkeypatch.setattr(client, "_stream", lambda id, seen: iter(next(connections)))
+    assert [event["type"] for event in client.events("x")] == ["complete"]
+    monkeypatch.setattr(client, "_stream", lambda id, seen: iter(()))
+    with pytest.raises(Unreachable):
+        list(client.events("x"))
 
 
 def test_it_stops_when_it_is_interrupted(
