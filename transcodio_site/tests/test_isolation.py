@@ -6,17 +6,24 @@ use it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver, path
+from ninja import NinjaAPI
 
 from accounts.models import ApiToken, Invitation, Scope, User
 from transcodio_site.api import api
 from transcodio_site.openai_api import openai_api
 from transcriptions.models import Segment, State, Transcription
+from transcriptions.routing import websocket_urlpatterns
 from transcriptions.webhooks.models import Delivery, Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,7 +57,7 @@ OPERATIONS = {
     "POST /v1/audio/translations": WRITE,
 }
 
-EVERYBODY, SIGNED_IN, OWNER = "everybody", "signed in", "its owner"
+EVERYBODY, SIGNED_IN, OWNER, STAFF = "everybody", "signed in", "its owner", "staff"
 PAGES = {
     "health": EVERYBODY,
     "": EVERYBODY,  # the library; a visitor reads what this is
@@ -73,6 +80,9 @@ PAGES = {
     "settings/webhooks/<int:id>/enable/": OWNER,
     "settings/webhooks/<int:id>/delete/": OWNER,
     "settings/webhooks/<int:id>/deliveries/<uuid:delivery>/replay/": OWNER,
+    "admin/accounts/usageday/": STAFF,
+    "admin/transcriptions/transcription/<path:object_id>/change/": STAFF,
+    "admin/transcriptions/transcription/<path:object_id>/history/": STAFF,
 }
 POSTED = (
     "cancel/",
@@ -85,8 +95,15 @@ POSTED = (
     "takeout/",
     "goodbye/",
 )
-# Rooms with doors of their own: the API (above), the admin site (below), allauth's pages.
-ELSEWHERE = ("api/", "v1/", "admin/", "accounts/")
+# Rooms of others, with doors of their own: each holds no views but those of its library.
+LEADS_ON = "django.views.generic.base"
+ROOMS = {
+    "api/": ("ninja.",),
+    "v1/": ("ninja.",),
+    "admin/": ("django.contrib.admin.", LEADS_ON),
+    "accounts/": ("allauth.", LEADS_ON),
+}
+SOCKETS = {"ws/transcriptions/<uuid:id>/": OWNER}  # see test_consumers.py
 
 
 class Things:
@@ -110,7 +127,7 @@ class Things:
             id = self.token.id
         elif "webhooks" in path:
             id = self.endpoint.id
-        for name in ("{id}", "<uuid:id>", "<int:id>"):
+        for name in ("{id}", "<uuid:id>", "<int:id>", "<path:object_id>"):
             path = path.replace(name, str(id))
         path = path.replace("{number}", "1").replace("{name}", "whisper-1")
         path = path.replace("<str:code>", self.code)
@@ -151,14 +168,29 @@ def with_session(user: User) -> Client:
 # --- The API ------------------------------------------------------------------------------------
 
 
+def operations(root: NinjaAPI, prefix: str) -> Iterator[str]:
+    """All that can be called, documented or not."""
+    for before, router in root._routers:
+        for address, view in router.path_operations.items():
+            plain = re.sub(r"\{\w+:(\w+)\}", r"{\1}", f"{before}{address}")
+            for operation in view.operations:
+                yield from (f"{method} {prefix}{plain}" for method in operation.methods)
+
+
 def test_every_operation_is_in_the_table() -> None:
-    found = {
-        f"{method.upper()} {path}"
-        for root in (api, openai_api)
-        for path, methods in root.get_openapi_schema()["paths"].items()
-        for method in methods
-    }
+    found = {*operations(api, "/api"), *operations(openai_api, "/v1")}
     assert found == set(OPERATIONS)
+
+
+def test_an_operation_that_is_not_documented_is_found_too() -> None:
+    root = NinjaAPI(urls_namespace="dump")
+    root.get("/dump", include_in_schema=False, auth=None)(leak)
+    assert list(operations(root, "/api")) == ["GET /api/dump"]
+
+
+def leak(request: HttpRequest, **_: Any) -> HttpResponse:
+    """A view that somebody might add."""
+    return HttpResponse("Hers")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -206,19 +238,37 @@ def test_lists_hold_nothing_of_others(operation: str, things: Things, bob: User)
 # --- The pages ----------------------------------------------------------------------------------
 
 
-def routes(resolver: URLResolver, before: str = "") -> Iterator[str]:
-    for entry in resolver.url_patterns:
-        path = before + str(entry.pattern)
-        if path.startswith(ELSEWHERE):
-            continue
-        if isinstance(entry, URLPattern):
-            yield path
-        else:
-            yield from routes(entry, path)
+def routes(entries: Iterable[URLPattern | URLResolver], before: str = "") -> Iterator[str]:
+    """The addresses of all views that are ours."""
+    for entry in entries:
+        address = before + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from routes(entry.url_patterns, address)
+        elif not is_theirs(address, entry.callback):
+            yield address
+
+
+def is_theirs(address: str, view: Callable[..., Any]) -> bool:
+    """Whether it is a library's view in the room of that library."""
+    bare = view.func if isinstance(view, partial) else inspect.unwrap(view)
+    module = getattr(view, "view_class", bare).__module__
+    return any(address.startswith(room) and module.startswith(of) for room, of in ROOMS.items())
 
 
 def test_every_page_is_in_the_table() -> None:
-    assert set(routes(get_resolver())) == set(PAGES)
+    assert set(routes(get_resolver().url_patterns)) == set(PAGES)
+
+
+def test_a_new_page_is_found_wherever_it_is() -> None:
+    places = ["dump/", "api/dump/", "v1/dump", "accounts/dump/<uuid:id>/", "admin/dump/"]
+    added = [path(place, leak) for place in places]
+    added.append(path("admin/accounts/plan/dump/", admin.site.admin_view(leak)))
+    found = set(routes(added))
+    assert found == {*places, "admin/accounts/plan/dump/"}
+
+
+def test_every_socket_is_in_the_table() -> None:
+    assert {str(entry.pattern) for entry in websocket_urlpatterns} == set(SOCKETS)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -234,6 +284,9 @@ def test_pages_are_for_whom_the_table_says(
         assert b"Hers" not in with_session(bob).get(url).content
         return
     assert visitor.status_code == 302
+    if PAGES[page] == STAFF:  # what staff see is told below
+        assert with_session(bob).get(url).status_code == 302
+        return
     assert visitor["Location"].startswith("/accounts/login/")
     for stranger in (bob, carol):
         answer = with_session(stranger).generic(method, url)
