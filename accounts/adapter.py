@@ -46,7 +46,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         if settings.SIGNUP != "invited":
             return bool(settings.SIGNUP == "open")
         proven = [a.email.lower() for a in sociallogin.email_addresses if a.verified]
-        return Invitation.objects.filter(email__in=proven, accepted_at=None).exists()
+        return Invitation.open().filter(email__in=proven).exists()
 
     def can_authenticate_by_email(self, sociallogin: SocialLogin, email: str) -> bool:
         """Only where we know as well whose address it is: an account that somebody made with the

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.core import signing
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.urls import reverse
@@ -63,13 +65,20 @@ class Invitation(models.Model):
             pk = _signer.unsign(code, max_age=DAYS * 24 * 3600)
         except signing.BadSignature:
             return None
-        return cls.objects.filter(pk=pk, accepted_at=None).first()
+        return cls.open().filter(pk=pk).first()
+
+    @classmethod
+    def open(cls) -> models.QuerySet[Self]:
+        """Those that can still be followed."""
+        since = timezone.now() - timedelta(days=DAYS)
+        sent = Q(sent_at__gte=since) | Q(sent_at=None, created_at__gte=since)
+        return cls.objects.filter(sent, accepted_at=None)
 
     @classmethod
     def of(cls, request: HttpRequest) -> Self | None:
         """That of the visitor who has followed a link in this session."""
         pk = request.session.get(SESSION_KEY)
-        return cls.objects.filter(pk=pk, accepted_at=None).first() if pk else None
+        return cls.open().filter(pk=pk).first() if pk else None
 
     def show(self, request: HttpRequest) -> None:
         """The visitor has come by the link: who can read that letter owns the address."""

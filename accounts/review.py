@@ -17,6 +17,8 @@ from accounts.ledger import UsageDay
 from accounts.models import ApiToken, Plan, User
 
 DAYS = 30  # shown unless something else is asked for
+MOST_DAYS = 400  # a year and a little, to compare the ends
+FIRST_DAY = date(2020, 1, 1)  # before that there was nothing to be used
 SUMS = ("attempts", "failures", "billed_ms", "decode_ms", "cold_starts", "cost_micro_usd")
 BY = {"day": "Day", "user": "User", "token": "Token", "engine": "Engine"}
 COLUMNS = {  # with their decimal places
@@ -39,6 +41,20 @@ class ReviewForm(forms.Form):
     by = forms.ChoiceField(choices=[*BY.items()], required=False)
     engine = forms.CharField(max_length=20, required=False)
     user = forms.CharField(max_length=254, required=False, label="User (e-mail)")
+
+    def clean(self) -> dict[str, Any]:
+        """A mistyped year must not make a chart of a hundred thousand days."""
+        given: dict[str, Any] = super().clean() or {}
+        until: date = given.get("until") or timezone.now().date()
+        if until < FIRST_DAY:
+            self.add_error("until", f"There is nothing before {FIRST_DAY:%Y-%m-%d}.")
+            return given
+        since: date = given.get("since") or until - timedelta(days=DAYS - 1)
+        if since > until:
+            self.add_error("since", "This is after the last day.")
+        elif (until - since).days >= MOST_DAYS:
+            self.add_error("since", f"At most {MOST_DAYS} days can be shown at once.")
+        return given
 
 
 @dataclass(frozen=True, slots=True)

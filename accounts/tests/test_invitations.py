@@ -78,7 +78,9 @@ def test_the_link_is_for_one_address(admin: Client, client: Client, mailoutbox: 
     assert User.objects.count() == 1
 
 
-@pytest.mark.parametrize("why", ["used", "taken back", "too old", "forged", "closed"])
+@pytest.mark.parametrize(
+    "why", ["used", "taken back", "too old", "followed long ago", "forged", "closed"]
+)
 def test_a_link_ends(
     admin: Client,
     client: Client,
@@ -101,6 +103,9 @@ def test_a_link_ends(
         case "too old":
             later = (timezone.now() + timedelta(days=DAYS, seconds=1)).timestamp()
             monkeypatch.setattr("django.core.signing.time.time", lambda: later)
+        case "followed long ago":
+            client.get(link)
+            Invitation.objects.update(sent_at=timezone.now() - timedelta(days=DAYS, seconds=1))
         case "forged":
             link = link[:-2] + "x/"
         case "closed":

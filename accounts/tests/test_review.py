@@ -76,6 +76,24 @@ def test_lines_by_whatever_is_asked_for(
         assert parts == int(found["Total"][column])
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("until=0001-01-05", "There is nothing before 2020-01-01."),
+        ("since=1926-05-01&until=2026-05-31", "At most 400 days can be shown at once."),
+        ("since=2026-06-01&until=2026-05-31", "This is after the last day."),
+        ("since=yesterday", "Enter a valid date."),
+    ],
+)
+def test_days_that_make_no_sense_are_named(
+    used: None, clerk: Client, query: str, words: str
+) -> None:
+    answer = clerk.get(f"{PAGE}?{query}")
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    assert answer.content.count(b"<rect") == 2 * 30  # the usual days instead
+
+
 def test_the_figures_are_those_of_the_ledger(used: None, clerk: Client) -> None:
     alice = lines(clerk, "by=user")["alice@example.com"]
     assert alice == {

@@ -100,7 +100,7 @@ LEADS_ON = "django.views.generic.base"
 ROOMS = {
     "api/": ("ninja.",),
     "v1/": ("ninja.",),
-    "admin/": ("django.contrib.admin.", LEADS_ON),
+    "admin/": ("django.contrib.", LEADS_ON),
     "accounts/": ("allauth.", LEADS_ON),
 }
 SOCKETS = {"ws/transcriptions/<uuid:id>/": OWNER}  # see test_consumers.py
