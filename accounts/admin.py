@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from accounts import reconciliation
-from accounts.audit import AuditEvent
+from accounts.audit import AuditEvent, Told
 from accounts.authentication import person
 from accounts.models import ApiToken, Invitation, Plan, UsageDay, UsageRecord, User
 from accounts.refunds import may_refund, refund, sentence
@@ -33,7 +33,7 @@ class UserChange(UserChangeForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(Told, DjangoUserAdmin):  # type: ignore[type-arg]
     form = UserChange
     add_form = UserCreation
     ordering = ("email",)
@@ -60,7 +60,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Plan)
-class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class PlanAdmin(Told):
     list_display = (
         "name",
         "monthly_minutes",
@@ -89,7 +89,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Invitation)
-class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class InvitationAdmin(Told):
     """To add one is to send the letter."""
 
     form = InvitationForm
@@ -264,7 +264,7 @@ class ReviewAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiTokenAdmin(Told):
     list_display = ("name", "hint", "user", "created_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("name", "user__email")

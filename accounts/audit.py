@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
@@ -25,6 +28,9 @@ class Action(models.TextChoices):
     DELETED = "deleted", "Recording deleted"
     GOODBYE = "goodbye", "Account deleted"
     ADMIN = "admin", "Changed by the administration"
+    PASSWORD = "password", "Password changed"
+    EMAIL = "email", "E-mail address changed"
+    FACTOR = "factor", "Second factor changed"
 
 
 class AuditEvent(models.Model):
@@ -83,10 +89,42 @@ def sign_in_failed(
 
 
 def changed_by_admin(sender: Any, instance: Any, created: bool, **_: Any) -> None:
-    """Heard when the admin site writes its own log: told to whom it concerns, or to who did it."""
-    from accounts.models import User
+    """Heard when the admin site writes its own log about what is not ours: told to who did it."""
+    if not isinstance(admin.site._registry.get(instance.content_type.model_class()), Told):
+        note(None, Action.ADMIN, f"{instance.user}: {instance}", user_id=instance.user_id)
 
-    changed = instance.get_edited_object() if not instance.is_deletion() else None
-    concerned = changed.pk if isinstance(changed, User) else instance.user_id
-    detail = f"{instance.user}: {instance}"
-    note(None, Action.ADMIN, detail, user_id=concerned)
+
+def told_of(action: Action, detail: str = "") -> Callable[..., None]:
+    """A receiver for the signals of allauth, which come with the request and the user."""
+
+    def receiver(sender: Any, request: HttpRequest, user: Any, **more: Any) -> None:
+        factor = more.get("authenticator")
+        said = detail or (str(factor.get_type_display()) if factor else "")
+        note(request, action, said, user_id=user.pk)
+
+    return receiver
+
+
+class Told(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What is done here is told to whom it concerns: the owner of the thing, or else who did it."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """See Django."""
+        return _tell(request, obj, super().log_addition(request, obj, message))
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """See Django."""
+        return _tell(request, obj, super().log_change(request, obj, message))
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """See Django. Before it happens: afterwards nobody knows whose it was."""
+        for obj in queryset:
+            _tell(request, obj, f"Deleted {obj._meta.verbose_name} “{obj}”.")
+        return super().log_deletions(request, queryset)
+
+
+def _tell(request: HttpRequest, obj: Any, entry: Any) -> Any:
+    mine = obj.pk if isinstance(obj, get_user_model()) else None
+    concerned = mine or getattr(obj, "owner_id", None) or getattr(obj, "user_id", None)
+    note(request, Action.ADMIN, f"{request.user}: {entry}", user_id=concerned)
+    return entry

@@ -14,7 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from accounts.audit import Action, note
+from accounts.audit import Action, Told, note
 from accounts.limits import TooMany
 from accounts.models import UsageRecord
 from accounts.refunds import may_refund, open_charges, refund, sentence
@@ -43,7 +43,7 @@ WORDS = ("title", "note", "error_message")
 
 
 @admin.register(Transcription)
-class TranscriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class TranscriptionAdmin(Told):
     change_form_template = "admin/job.html"
     list_filter = ("state", "engine", "created_at")
     list_select_related = ("owner",)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.audit import Action, note
 from accounts.models import Plan, User
 from transcriptions.models import FINISHED, Transcription
 
@@ -44,6 +45,7 @@ def sweep() -> None:
         if terms.everything is not None:
             for row in rows.filter(created_at__lt=now - timedelta(days=terms.everything)):
                 row.delete()
+                note(None, Action.DELETED, f"{row.title} (kept long enough)", user_id=user.pk)
         if terms.audio is not None:
             old = rows.filter(created_at__lt=now - timedelta(days=terms.audio))
             for row in old.exclude(source="", audio=""):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 from django.db import DatabaseError, transaction
 from django.test import Client
 
@@ -84,6 +87,53 @@ def test_what_the_administration_changes_is_told_to_whom_it_concerns(
     ((action, detail),) = told(alice)
     assert action == Action.ADMIN
     assert detail.startswith("carol@example.com: Changed")
+
+
+def test_what_the_administration_deletes_is_told_to_whom_it_was(
+    alice: User, bob: User, carol: User, client: Client
+) -> None:
+    tokens = [ApiToken.issue(user, f"Of {user}")[0] for user in (alice, alice, bob)]
+    client.force_login(carol)
+    chosen = {"action": "delete_selected", "post": "yes"}
+    of_bob = tokens.pop()
+    assert client.post(f"/admin/accounts/apitoken/{of_bob.pk}/delete/", {"post": "yes"})
+    ids = [token.pk for token in tokens]
+    client.post("/admin/accounts/apitoken/", chosen | {"_selected_action": ids})
+    client.post("/admin/accounts/user/", chosen | {"_selected_action": [alice.pk, bob.pk]})
+    assert not ApiToken.objects.exists()
+    said = {f"carol@example.com: Deleted API token “{token}”." for token in tokens}
+    assert {detail for _, detail in told(alice)[:2]} == said
+    assert [len(told(user)) for user in (alice, bob)] == [3, 2]
+    assert told(alice)[-1] == (
+        Action.ADMIN,
+        "carol@example.com: Deleted user “alice@example.com”.",
+    )
+    assert {e.address for e in AuditEvent.objects.filter(action=Action.ADMIN)} == {"127.0.0.1"}
+
+
+def test_what_makes_an_account_safe_or_not_is_told(
+    alice: User, client: Client, django_capture_on_commit_callbacks: Any
+) -> None:
+    right = "correct horse battery"
+    client.post("/accounts/login/", {"login": alice.email, "password": right})
+    form = {"oldpassword": right, "password1": "another horse", "password2": "another horse"}
+    assert client.post("/accounts/password/change/", form).status_code == 302
+    client.post("/accounts/reauthenticate/", {"password": "another horse"})
+    page = client.get("/accounts/2fa/totp/activate/").content.decode()
+    (secret,) = re.findall(r'value="([A-Z2-7]{32})"', page)
+    code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post("/accounts/2fa/totp/activate/", {"code": code})
+    other = Client()
+    other.post("/accounts/login/", {"login": alice.email, "password": "another horse"})
+    other.post("/accounts/2fa/authenticate/", {"code": "000000"})
+    found = told(alice)
+    for event in (
+        (Action.PASSWORD, ""),
+        (Action.FACTOR, "TOTP Authenticator"),
+        (Action.SIGN_IN_FAILED, "A wrong code"),
+    ):
+        assert event in found
 
 
 def test_the_log_only_grows_and_outlives_the_account(alice: User) -> None:
