@@ -199,13 +199,17 @@ def days_of_month(user_id: int, moment: datetime) -> QuerySet[UsageDay]:
     return UsageDay.objects.filter(user_id=user_id, day__gte=first, day__lt=following)
 
 
+def records_of_month(user_id: int, moment: datetime) -> QuerySet[UsageRecord]:
+    """What was written of the user in that month, newest first."""
+    first, following = (datetime.combine(day, time(), UTC) for day in month_of(moment))
+    return UsageRecord.objects.filter(
+        user_id=user_id, created_at__gte=first, created_at__lt=following
+    )
+
+
 def recordings_of_month(user_id: int, moment: datetime) -> QuerySet[UsageRecord]:
     """What was written in that month about work on the user's recordings."""
-    first, following = (datetime.combine(day, time(), UTC) for day in month_of(moment))
-    rows = UsageRecord.objects.filter(user_id=user_id)
-    return rows.filter(created_at__gte=first, created_at__lt=following).exclude(
-        outcome=Outcome.CORRECTION
-    )
+    return records_of_month(user_id, moment).exclude(outcome=Outcome.CORRECTION)
 
 
 def billed_ms(user_id: int, moment: datetime, token_id: int | None = None) -> int:

@@ -70,6 +70,11 @@ class Plan(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def price(self) -> float:
+        """US dollars a month."""
+        return self.price_cents / 100
+
 
 class User(AbstractUser):
     """A person, known by e-mail address alone."""

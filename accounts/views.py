@@ -80,4 +80,5 @@ def activity(request: HttpRequest) -> HttpResponse:
 @require_GET
 def usage(request: HttpRequest) -> HttpResponse:
     """This month: what was used, what is left, and when it renews."""
-    return render(request, "accounts/usage.html", {"usage": month_of(person(request))})
+    user = person(request)
+    return render(request, "accounts/usage.html", {"usage": month_of(user), "plan": user.terms})

@@ -10,6 +10,7 @@ from accounts.views import invited
 from transcodio_site.api import api
 from transcodio_site.health import health
 from transcodio_site.openai_api import openai_api
+from transcriptions.charges import charges
 
 admin.site.site_header = admin.site.site_title = "Transcodio"
 admin.site.index_title = "Operation"
@@ -23,6 +24,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("invited/<str:code>/", invited, name="invited"),
     path("settings/", include("accounts.urls")),
+    path("settings/usage/charges/", charges, name="charges"),
     path("settings/data/", include("transcriptions.data_urls")),
     path("settings/webhooks/", include("transcriptions.webhooks.urls")),
     path("admin/", admin.site.urls),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from functools import partial
 from typing import Any
 
 from celery import Task, shared_task
@@ -62,7 +63,13 @@ def delete_strays() -> None:
     strays.sweep()
 
 
-@shared_task
+# A mail server may be away for a while; what it raises is an OSError.
+patient = partial(
+    shared_task, autoretry_for=(OSError,), retry_backoff=30, retry_backoff_max=1800, max_retries=10
+)
+
+
+@patient()
 def mail_ready(id: str) -> None:
     """The letter about a transcript."""
     from transcriptions import mails
@@ -70,7 +77,7 @@ def mail_ready(id: str) -> None:
     mails.ready(uuid.UUID(id))
 
 
-@shared_task
+@patient()
 def mail_quota(user_id: str) -> None:
     """The letter about a quota."""
     from transcriptions import mails

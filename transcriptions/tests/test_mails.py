@@ -166,6 +166,25 @@ def test_a_letter_that_cannot_be_sent_is_tried_again(
     assert [letter.subject for letter in mailoutbox] == [EIGHTY]
 
 
+def test_a_mail_server_that_is_away_loses_no_letter(
+    prepared: Transcription,
+    engine: ScriptedEngine,
+    mailoutbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipeline.transcribe(prepared.id)
+    send, refusals = EmailMultiAlternatives.send, iter([ConnectionRefusedError(), OSError()])
+
+    def unreliable(self: EmailMultiAlternatives) -> int:
+        for refusal in refusals:
+            raise refusal
+        return send(self)
+
+    monkeypatch.setattr(EmailMultiAlternatives, "send", unreliable)
+    tasks.mail_ready.apply(args=[str(prepared.id)])
+    assert len(mailoutbox) == 1
+
+
 def test_what_is_gone_by_then_is_not_written_about(alice: User, mailoutbox: Any) -> None:
     mails.ready(Transcription(owner=alice).id)
     mails.quota(0)
