@@ -318,15 +318,23 @@ def translated(error: Exception) -> EngineError:
 
 def probe() -> None:
     """Raises Unreachable in seconds; the client itself would try for a minute."""
-    url = urlsplit(modal.config.config["server_url"])
-    address = (url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
-    try:
-        socket.create_connection(address, timeout=PROBE_TIMEOUT).close()
-    except OSError as error:
-        raise Unreachable(
-            f"Modal does not answer at {url.geturl()}: check the network and status.modal.com "
-            f"({error})"
-        ) from error
+    problems = []
+    for address in addresses():
+        try:
+            socket.create_connection(address, timeout=PROBE_TIMEOUT).close()
+            return
+        except OSError as error:
+            problems.append(f"{address[0]}: {error}")
+    raise Unreachable(
+        f"Modal does not answer: check the network and status.modal.com ({'; '.join(problems)})"
+    )
+
+
+def addresses() -> list[tuple[str, int]]:
+    """Hosts and ports of Modal, as its client is configured: one of them is enough."""
+    urls = map(urlsplit, modal.config.config["server_url"].replace(" ", "").split(","))
+    ports = {"https": 443, "http": 80}
+    return [(url.hostname or "", url.port or ports.get(url.scheme, 443)) for url in urls]
 
 
 class Breaker:

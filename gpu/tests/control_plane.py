@@ -86,7 +86,8 @@ class ControlPlane(Registry):
         empty = self.folder / "modal.toml"
         empty.touch()
         return {
-            "MODAL_SERVER_URL": self.url,
+            # Several, as the client's own default has them: whoever answers will do.
+            "MODAL_SERVER_URL": f"http://127.0.0.1:9,{self.url}",
             "MODAL_TOKEN_ID": token[0],
             "MODAL_TOKEN_SECRET": token[1],
             "MODAL_CONFIG_PATH": str(empty),
