@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from accounts import ledger
 from accounts.ledger import Outcome, UsageDay, UsageRecord
 from accounts.models import ApiToken, Plan, User
+from accounts.rebuilding import rebuild
 
 BIG = 10**9
 
@@ -51,23 +52,31 @@ ROWS = st.lists(
         st.sampled_from(["", "whisper", "modal"]),
         st.booleans(),
         st.booleans(),  # is it taken back?
+        st.sampled_from([Outcome.COMPLETED, Outcome.FAILED, Outcome.INTERRUPTED]),
         st.datetimes(datetime(2026, 1, 30), datetime(2026, 3, 2)),
     ),
     max_size=8,
 )
 
 
+def days_of_all() -> list[dict[str, Any]]:
+    days = UsageDay.objects.order_by("day", "engine").values()
+    return [{name: value for name, value in day.items() if name != "id"} for day in days]
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(ROWS)
 def test_days_are_the_sum_of_their_rows(alice: User, rows: Sequence[Any]) -> None:
     with transaction.atomic():
-        for audio, decode, nano, engine, billed, taken_back, moment in rows:
+        for audio, decode, nano, engine, billed, taken_back, outcome, moment in rows:
             row = record(
                 alice,
                 audio_ms=audio,
                 decode_ms=decode,
                 nano_usd_per_second=nano,
                 engine=engine,
+                outcome=outcome,
+                load_ms=decode % 2,
                 billed=billed,
                 created_at=moment.replace(tzinfo=UTC),
             )
@@ -78,11 +87,19 @@ def test_days_are_the_sum_of_their_rows(alice: User, rows: Sequence[Any]) -> Non
         )
         whole = UsageRecord.objects.filter(billed=True).aggregate(ms=Sum("audio_ms"))
         costs = UsageRecord.objects.aggregate(cost=Sum("cost_micro_usd"))
-        assert (days["attempts"] or 0) == len(rows)
+        attempts = [row for row in rows if row[6] != Outcome.INTERRUPTED]
+        assert (days["attempts"] or 0) == len(attempts)
         assert (days["ms"] or 0) == (whole["ms"] or 0)
         assert (days["cost"] or 0) == (costs["cost"] or 0)
         kept = [row for row in rows if row[4] and not row[5]]
         assert (days["ms"] or 0) == sum(row[0] for row in kept)
+        assert rebuild() == (0, 0)
+        as_written = days_of_all()
+        UsageDay.objects.filter(engine="modal").update(billed_ms=F("billed_ms") + 1, attempts=0)
+        UsageDay.objects.filter(engine="whisper").delete()
+        UsageDay.objects.create(user=alice, day=date(2026, 1, 1), billed_ms=5)
+        rebuild()
+        assert days_of_all() == as_written
         transaction.set_rollback(True)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.core.management import call_command
+from django.db import connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -279,6 +281,39 @@ def test_a_transcript_is_charged_by_its_length_with_all_that_it_took(
     assert entry.gpu_type == "L4"
     assert entry.cost_micro_usd == round(500 * entry.nano_usd_per_second / 1_000_000) > 100
     assert charged(alice) == 10_000
+
+
+def is_waited_for(table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM pg_locks WHERE relation = %s::regclass AND NOT granted", [table]
+        )
+        return bool(cursor.rowcount)
+
+
+def test_days_are_added_up_anew_while_work_goes_on(alice: User) -> None:
+    """Whoever is writing is waited for, and nothing is counted twice or left out."""
+    use(alice, 1)
+    ledger.UsageDay.objects.update(billed_ms=7)
+    said, writing, mended = StringIO(), threading.Event(), threading.Event()
+
+    def write() -> None:
+        with transaction.atomic():
+            use(alice, 2)
+            writing.set()
+            while not is_waited_for("accounts_usagerecord"):
+                assert not mended.is_set()
+
+    def mend() -> None:
+        writing.wait(10)
+        call_command("rebuild_usage", stdout=said)
+        mended.set()
+
+    together(write, mend)
+    assert charged(alice) == 180_000
+    assert "1 rows did not agree" in said.getvalue()
+    call_command("rebuild_usage", stdout=said)
+    assert "Every day agrees" in said.getvalue()
 
 
 def test_the_ledger_knows_the_token(
