@@ -22,13 +22,16 @@ from django.core.management import CommandError, call_command
 from django.db.models import Sum
 from django.utils import timezone
 
-from accounts.ledger import UsageDay, UsageRecord
+from accounts import ledger
+from accounts.ledger import Outcome, UsageDay, UsageRecord
 from accounts.models import User
 from gpu.tests import tiny
 from gpu.tests.wer import word_error_rate
 from transcodio_site.demo_account import demo_account
 from transcodio_site.supervisor import free_port
 from transcodio_site.testing import ROOT, SAMPLE_TEXT, Media, Stack, wait_until
+from transcriptions.history import timeline
+from transcriptions.models import Transcription
 
 
 @pytest.fixture
@@ -277,11 +280,22 @@ def test_the_running_web_process_has_none_mapped(stack: Stack) -> None:
 def test_seeding_fills_the_review(db: None) -> None:
     call_command("seed_demo", users=12, days=30, stdout=StringIO())
     assert User.objects.filter(email__endswith="@seeded.example").count() == 12
-    assert UsageRecord.objects.count() > 20
+    made = UsageRecord.objects.exclude(outcome=Outcome.CORRECTION)
+    assert made.count() > 20
     sums = UsageRecord.objects.filter(billed=True).aggregate(ms=Sum("audio_ms"))
     days = UsageDay.objects.aggregate(ms=Sum("billed_ms"), attempts=Sum("attempts"))
-    assert days == {"ms": sums["ms"], "attempts": UsageRecord.objects.count()}
+    assert days == {"ms": sums["ms"], "attempts": made.count()}
     assert not UsageRecord.objects.filter(created_at__gt=timezone.now()).exists()
+    for user in User.objects.filter(email__endswith="@seeded.example"):
+        plan = user.terms
+        longest = (plan.max_minutes or 10_000) * 60_000
+        assert not made.filter(user=user, created_at__lt=user.date_joined).exists()
+        assert not made.filter(user=user, audio_ms__gt=longest).exists()
+        assert ledger.billed_ms(user.pk, timezone.now()) <= (plan.monthly_minutes or 0) * 60_000
+    row = Transcription.objects.filter(state="completed").first()
+    assert row
+    assert row.text.startswith("Good morning")
+    assert timeline(row)[-1].step.phase == "completed"
     with pytest.raises(CommandError, match="seeded already"):
         call_command("seed_demo")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,19 +14,31 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import ledger
+from accounts.audit import Action, AuditEvent
 from accounts.ledger import Outcome, UsageRecord
 from accounts.models import ApiToken, Plan, User
 from gpu import pricing
+from transcriptions import history
+from transcriptions.history import Phase
+from transcriptions.models import Segment, State, Transcription
 
 DOMAIN = "seeded.example"
 PLANS: dict[str, dict[str, int | None]] = {
     "Free": {"monthly_minutes": 60, "max_file_mb": 200, "max_minutes": 30, "max_jobs": 1},
-    "Studio": {"monthly_minutes": 1200, "max_jobs": 5, "price_cents": 1900},
+    "Studio": {"monthly_minutes": 1200, "max_minutes": 120, "max_jobs": 5, "price_cents": 1900},
     "Company": {"monthly_minutes": 12_000, "max_jobs": 20, "price_cents": 14_900},
 }
 SHARES = (70, 25, 5)  # of the accounts, in percent
 JOBS_A_DAY = {"Free": 0.3, "Studio": 2.0, "Company": 12.0}
-RTFX = 48.0  # the engine's speed in these stories; not a measurement
+RTFX = {"modal": 48.0, "whisper": 7.0}  # the engines' speed in these stories; not a measurement
+MODELS = {"modal": "stt-2.6b-en-trfs", "whisper": "whisper-base"}
+FAILED, CANCELLED, ON_THE_CPU, REFUNDED = 0.02, 0.02, 0.15, 0.01  # shares of all attempts
+IN_THE_LIBRARY = 3  # the newest recordings of an account, with their words
+SENTENCES = (
+    "Good morning, everybody, and thank you for coming.",
+    "Before we begin, a word about the minutes of the last meeting.",
+    "They were sent round on Tuesday, and nobody has asked for a change.",
+)
 
 
 class Command(BaseCommand):
@@ -43,57 +56,136 @@ class Command(BaseCommand):
             raise CommandError("This installation has been seeded already.")
         chance = random.Random(options["seed"])  # noqa: S311 - stories, not secrets
         with transaction.atomic():
-            users = _users(options["users"], chance)
-            records = [
-                record
-                for user, token in users
-                for record in _story(user, token, options["days"], chance)
-            ]
+            users = [*_users(options["users"], options["days"], chance)]
+            stories = [[*_story(*user, chance)] for user in users]
+            records = [record for story in stories for record in story]
             ledger.write(records)
+            for story in stories:
+                for record in story[-IN_THE_LIBRARY:]:
+                    _recording(record, chance)
+            _afterwards([user for user, _ in users], records, chance)
         self.stdout.write(f"{len(users)} users and {len(records)} records of the ledger.")
 
 
-def _users(count: int, chance: random.Random) -> list[tuple[User, ApiToken]]:
+def _users(count: int, days: int, chance: random.Random) -> Iterator[tuple[User, ApiToken]]:
     plans = [Plan.objects.get_or_create(name=name, defaults=PLANS[name])[0] for name in PLANS]
-    users = []
     for number, plan in enumerate(chance.choices(plans, SHARES, k=count), 1):
-        user = User.objects.create_user(f"user{number:03}@{DOMAIN}", plan=plan)
-        users.append((user, ApiToken.issue(user, "Program")[0]))
-    return users
+        newest = days if plan.name == "Free" else days // 2 + 1  # who pays has been there longer
+        joined = timezone.now() - timedelta(days=days - 1 - chance.randrange(newest))
+        email = f"user{number:03}@{DOMAIN}"
+        user = User.objects.create_user(email, plan=plan, date_joined=joined)
+        yield user, ApiToken.issue(user, "Program")[0]
 
 
-def _story(user: User, token: ApiToken, days: int, chance: random.Random) -> Iterator[UsageRecord]:
-    """What one user did: more on weekdays, more as time goes by, a little of it failing."""
-    plan = user.terms.name
-    now = timezone.now()
-    joined = chance.randrange(days) if plan == "Free" else chance.randrange(days // 2 + 1)
-    for number in range(joined, days):
-        day = now - timedelta(days=days - 1 - number)
-        busy = JOBS_A_DAY[plan] * (0.3 if day.weekday() >= 5 else 1.0) * (0.5 + number / days)
+def _story(user: User, token: ApiToken, chance: random.Random) -> Iterator[UsageRecord]:
+    """What one user did: more on weekdays, more as time goes by, and no more than the plan has."""
+    plan, now = user.terms, timezone.now()
+    left: Counter[tuple[int, int]] = Counter()  # ms that were used in a month
+    days = (now - user.date_joined).days + 1
+    for number in range(days):
+        day = user.date_joined + timedelta(days=number)
+        busy = JOBS_A_DAY[plan.name] * (0.3 if day.weekday() >= 5 else 1.0) * (0.5 + number / days)
         for _ in range(int(busy) + (chance.random() < busy % 1)):
             hour = min(23, max(0, round(chance.gauss(14, 4))))
-            moment = min(now, day.replace(hour=hour, minute=chance.randrange(60)))
-            yield _job(user, token, moment, chance)
+            moment = day.replace(hour=hour, minute=chance.randrange(60))
+            moment = min(now, max(user.date_joined, moment))
+            record = _attempt(user, token, moment, chance)
+            month = (moment.year, moment.month)
+            if left[month] + record.audio_ms <= (plan.monthly_minutes or 0) * 60_000:
+                left[month] += record.audio_ms
+                yield record
 
 
-def _job(user: User, token: ApiToken, moment: datetime, chance: random.Random) -> UsageRecord:
-    audio_ms = int(1000 * min(7200.0, chance.lognormvariate(6.0, 0.9)))
+def _attempt(user: User, token: ApiToken, moment: datetime, chance: random.Random) -> UsageRecord:
+    longest = 60_000 * (user.terms.max_minutes or 180)
+    engine = "whisper" if chance.random() < ON_THE_CPU else "modal"
     record = UsageRecord(
         user=user,
         token=token if chance.random() < 0.6 else None,
         transcription=uuid.UUID(int=chance.getrandbits(128), version=4),
         created_at=moment,
-        engine="modal",
-        model="kyutai/stt-2.6b-en-trfs",
+        engine=engine,
+        model=MODELS[engine],
         outcome=Outcome.COMPLETED,
-        reason="Seeded.",
+        reason="The transcript is complete.",
     )
-    if chance.random() < 0.02:
+    lot = chance.random()
+    if lot < FAILED:
         record.outcome = Outcome.FAILED
+        record.reason = "It failed (corrupt_media): not charged."
         return record
-    record.audio_ms, record.billed, record.gpu_type = audio_ms, True, "L4"
-    record.decode_ms = int(audio_ms / RTFX * chance.uniform(0.8, 1.3))
+    record.audio_ms = int(min(longest, 1000 * chance.lognormvariate(6.0, 0.9)))
+    record.billed = True
+    if lot < FAILED + CANCELLED:
+        record.outcome = Outcome.CANCELLED
+        record.reason = "Cancelled: charged as far as it came."
+        record.audio_ms = int(record.audio_ms * chance.random())
+    record.decode_ms = int(record.audio_ms / RTFX[engine] * chance.uniform(0.8, 1.3))
     record.queue_ms = int(chance.expovariate(1 / 800))
-    record.load_ms = int(chance.uniform(6000, 14_000)) if chance.random() < 0.1 else 0
-    record.nano_usd_per_second = round((pricing.usd_per_second("L4") or 0.0) * 1e9)
+    if engine == "modal":
+        record.gpu_type = "L4"
+        record.load_ms = int(chance.uniform(6000, 14_000)) if chance.random() < 0.1 else 0
+        record.nano_usd_per_second = round((pricing.usd_per_second("L4") or 0.0) * 1e9)
     return record
+
+
+def _recording(record: UsageRecord, chance: random.Random) -> None:
+    """The recording that a record speaks of, with its history; its audio is not kept any more."""
+    seconds = max(record.audio_seconds, 1.0)
+    row = Transcription.objects.create(
+        id=record.transcription,
+        owner_id=record.user_id,
+        token_id=record.token_id,
+        title=f"Meeting of {record.created_at:%-d %B}",
+        state=State(record.outcome),
+        source_bytes=int(seconds * 8000),
+        duration=seconds,
+        language="en",
+        engine=record.engine,
+        model=record.model,
+        format="mp3",
+        decode_seconds=record.decode_seconds,
+        speech_seconds=seconds,
+        error_code="" if record.outcome == Outcome.COMPLETED else record.outcome,
+        error_message="" if record.outcome == Outcome.COMPLETED else record.reason,
+    )
+    if record.outcome != Outcome.FAILED:
+        for number, text in enumerate(SENTENCES, 1):
+            start = (number - 1) * seconds / len(SENTENCES)
+            Segment.objects.create(
+                transcription=row, number=number, start=start, end=start + 4, text=text
+            )
+    row.index()
+    _history(row, record, chance)
+
+
+def _history(row: Transcription, record: UsageRecord, chance: random.Random) -> None:
+    waits = {
+        Phase.UPLOAD: chance.uniform(0.5, 8),
+        Phase.QUEUE: chance.uniform(0.05, 1),
+        Phase.PREPROCESS: record.audio_seconds / 150 + 0.3,
+        Phase.READY: chance.uniform(0.05, 1),
+        Phase.ENGINE: record.load_seconds + record.queue_seconds,
+        Phase.DECODE: record.decode_seconds,
+        Phase(row.state): 0.0,
+    }
+    ended = record.created_at
+    moment = ended - timedelta(seconds=sum(waits.values()))
+    times = {"created_at": moment, "completed_at": ended}
+    Transcription.objects.filter(id=row.id).update(**times)
+    for phase, seconds in waits.items():
+        history.began(row, phase, at=moment)
+        moment += timedelta(seconds=seconds)
+
+
+def _afterwards(users: list[User], records: list[UsageRecord], chance: random.Random) -> None:
+    """What was given back, and the audit log."""
+    for record in records:
+        if record.billed and chance.random() < REFUNDED:
+            record.correct("Given back: the sound was not understood well.")
+    AuditEvent.objects.bulk_create(
+        AuditEvent(
+            user=user, action=Action.SIGNED_IN, created_at=user.date_joined, address="203.0.113.7"
+        )
+        for user in users
+    )
