@@ -235,14 +235,14 @@ class Batcher:
         before: tuple[list[tuple[int, _Stream]], torch.Tensor, Any] | None = None
         while True:
             began = time.monotonic()
-            self._seat()
-            seated = [(row, stream) for row, stream in enumerate(self._seats) if stream]
-            if not seated and not before:
-                if not self._wait_for_work():
-                    return
-                continue
-            after = None
+            after, seated = None, []
             try:
+                self._seat()
+                seated = [(row, stream) for row, stream in enumerate(self._seats) if stream]
+                if not seated and not before:
+                    if not self._wait_for_work():
+                        return
+                    continue
                 if seated:
                     after = (seated, *self._step(seated))
                 # The words of the step before are put together while this one runs.

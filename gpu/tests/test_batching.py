@@ -214,6 +214,17 @@ def test_a_decoder_that_fails_is_said_to_all_and_does_not_hang(
             list(reader)
 
 
+def test_a_row_that_cannot_be_taken_is_said_and_the_next_recording_is_decoded(
+    batcher: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = batcher(rows=2)
+    with monkeypatch.context() as broken:
+        broken.setattr(shared._decoder, "join", lambda row, codes: 1 / 0)
+        with pytest.raises(EngineError, match="ZeroDivisionError"):
+            list(shared.submit(windows(2), deadline=20).words())
+    assert list(shared.submit(windows(2), deadline=20).words())
+
+
 def test_closing_finishes_what_was_begun(checkpoint: Checkpoint, batcher: Make) -> None:
     closing = batcher(rows=2)
     job = closing.submit(windows(6))

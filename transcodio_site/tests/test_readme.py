@@ -54,7 +54,7 @@ def test_documented_defaults_are_the_real_ones() -> None:
             assert f"`{default}`" in table()[name], name
 
 
-def test_every_operation_of_the_api_is_listed() -> None:
+def test_every_operation_of_the_api_is_listed(db: None) -> None:
     paths = json.loads(Client().get("/api/openapi.json").content)["paths"]
     for path in paths:
         assert path.replace("?format=", "") in README
