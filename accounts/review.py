@@ -156,9 +156,16 @@ class Review:
         minutes = {day: group["billed_ms"] / 60_000 for day, group in by_day.items()}
         usd = {day: group["cost_micro_usd"] / 1e6 for day, group in by_day.items()}
         return [
-            {"title": "Minutes of audio", "unit": "min", "bars": self._bars(minutes, 1)},
-            {"title": "Cost", "unit": "USD", "bars": self._bars(usd, 4)},
+            self._chart("Minutes of audio", "min", minutes, 1),
+            self._chart("Cost", "USD", usd, 4),
         ]
+
+    def _chart(
+        self, title: str, unit: str, values: dict[date, float], digits: int
+    ) -> dict[str, Any]:
+        highest = round(max(values.values(), default=0.0), digits)
+        bars = self._bars(values, digits)
+        return {"title": title, "unit": unit, "highest": highest, "bars": bars}
 
     def _bars(self, values: dict[date, float], digits: int) -> list[dict[str, Any]]:
         """Heights are shares of the highest, to 100."""

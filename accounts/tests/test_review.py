@@ -94,6 +94,11 @@ def test_days_that_make_no_sense_are_named(
     assert answer.content.count(b"<rect") == 2 * 30  # the usual days instead
 
 
+def test_charts_have_a_scale(used: None, clerk: Client) -> None:
+    content = clerk.get(f"{PAGE}?since=2026-05-01&until=2026-05-31").content.decode()
+    assert "the highest bar is 3.0 min" in content
+
+
 def test_the_figures_are_those_of_the_ledger(used: None, clerk: Client) -> None:
     alice = lines(clerk, "by=user")["alice@example.com"]
     assert alice == {
