@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from gpu.kyutai import Checkpoint, RingDecoder, rows_that_fit
-from gpu.types import Cancelled, DeadlineExceeded, EngineError, EngineUnavailable, Word
+from gpu.types import Cancelled, DeadlineExceeded, EngineError, EngineUnavailable, OutOfMemory, Word
 from gpu.windows import Window
 from gpu.words import WordBuilder
 
@@ -117,6 +117,12 @@ class Job:
             self._wake.notify_all()
 
 
+def _failure(what: str, error: Exception) -> EngineError:
+    """Memory that is full just now may have room again; everything else is said as it is."""
+    full = isinstance(error, torch.OutOfMemoryError)
+    return (OutOfMemory if full else EngineError)(f"{what}: {error!r}")
+
+
 class Batcher:
     """Owns the decoder of one device. Thread-safe."""
 
@@ -186,7 +192,7 @@ class Batcher:
                     stream.left = stream.unread = len(stream.codes)
             except Exception as error:  # whatever it is, it must not end the other jobs
                 log.exception("a window could not be encoded")
-                stream.job._fail(EngineError(f"a window could not be encoded: {error!r}"))
+                stream.job._fail(_failure("a window could not be encoded", error))
             stream.job.encode_seconds += time.monotonic() - began
             with self._work:
                 self._encoding -= 1
@@ -250,7 +256,7 @@ class Batcher:
                     self._hand_out(*before)
             except Exception as error:  # the device is lost for all who were on it
                 log.exception("the decoder failed")
-                self._fail_all(EngineError(f"the decoder failed: {error!r}"))
+                self._fail_all(_failure("the decoder failed", error))
                 after = None
             before = after
             for _, stream in seated:

@@ -20,6 +20,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import modal
+from aiohttp import ClientError
+from grpclib.exceptions import StreamTerminatedError
 from modal.exception import (
     AuthError,
     ConnectionError,
@@ -88,7 +90,7 @@ class ModalEngine:
         try:
             probe()
             yield from _merged(self._parts(audio, stopped))
-        except EngineUnavailable as error:
+        except Unreachable as error:
             self._breaker.failed(error)
             raise
         self._breaker.succeeded()
@@ -157,6 +159,9 @@ class Part:
     def __init__(self, audio: Audio) -> None:
         self.todo = audio
         self.spent: deque[Spent] = deque()
+        self._speech = sum(span.end - span.start for span in audio.spans)  # seconds
+        self._used = Spent(0.0)  # by this call
+        self._lost = Spent(0.0)  # by calls that broke off
         self._events: queue.Queue[EngineEvent | EngineError | None] = queue.Queue()
         self._cancelled = threading.Event()
         self._call = ""
@@ -216,6 +221,7 @@ class Part:
             try:
                 for event in self._heard_events():
                     if isinstance(event, Spent):
+                        self._used += event
                         self.spent.append(event)
                     else:
                         self._events.put(event)
@@ -232,7 +238,11 @@ class Part:
 
     def _heard_events(self) -> Iterator[EngineEvent]:
         """One call. What has been heard is not asked for again by the next one."""
+        self._lost, self._used = self._lost + self._used, Spent(0.0)
+        if self._call:  # what has broken off for us may go on over there, and be paid for
+            threading.Thread(target=_cancel, args=(self._call,), daemon=True).start()
         if not self.todo.spans:  # the last segment came, and then the call broke off
+            yield Complete(self._speech, self._lost.decode_seconds, gpu=self._lost.gpu)
             return
         self._call, self._begun, self._heard = "", False, time.monotonic()
         start, end = self.todo.spans[0].start, self.todo.spans[-1].end
@@ -249,6 +259,9 @@ class Part:
                 self.cancel()
                 return
             event = event_of(message, start)
+            if isinstance(event, Complete):
+                used = self._lost.decode_seconds + event.decode_seconds
+                event = replace(event, audio_seconds=self._speech, decode_seconds=used)
             yield event
             if isinstance(event, Segment):
                 self.todo = self.todo.after(event.end)
@@ -308,7 +321,9 @@ def translated(error: Exception) -> EngineError:
             return DeadlineExceeded(f"the call ran into MODAL_TIMEOUT: {error}")
         case ResourceExhaustedError():
             return OutOfMemory(f"Modal is out of resources: {error!r}")
-        case ConnectionError() | OSError() | InternalError() | InternalFailure() | ServiceError():
+        case ConnectionError() | OSError() | StreamTerminatedError() | ClientError():
+            return Unreachable(f"the connection to Modal broke off: {error!r}")
+        case InternalError() | InternalFailure() | ServiceError():
             return Unreachable(f"the connection to Modal broke off: {error!r}")
         case _ if "out of memory" in str(error).lower():
             return OutOfMemory(f"the GPU is out of memory: {error!r}")
@@ -344,11 +359,11 @@ class Breaker:
         self._failures, self._until, self._last = 0, 0.0, ""
 
     def check(self) -> None:
-        """Raises EngineUnavailable without trying, if it has just failed too often."""
+        """Raises Unreachable without trying, if it has just failed too often."""
         if self._failures >= FAILURES and time.monotonic() < self._until:
-            raise EngineUnavailable(f"not tried, as it has just failed: {self._last}")
+            raise Unreachable(f"not tried, as it has just failed: {self._last}")
 
-    def failed(self, error: EngineUnavailable) -> None:
+    def failed(self, error: Unreachable) -> None:
         """One more in a row."""
         self._failures += 1
         self._until, self._last = time.monotonic() + PAUSE, str(error)

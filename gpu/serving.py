@@ -176,14 +176,13 @@ class ColdStart:
     """How much of a machine's start a call had to wait for."""
 
     def __init__(self) -> None:
-        self._began, self._ready = time.time(), 0.0
+        self._ready = 0.0
 
     def is_over(self) -> None:
         """The model can be used."""
         self._ready = time.time()
 
     def seconds_for(self, sent_at: float | None) -> float:
-        """For a call that was sent at that moment (seconds since 1970)."""
-        if sent_at is None:
-            return 0.0
-        return max(0.0, self._ready - max(sent_at, self._began))
+        """For a call that was sent at that moment (seconds since 1970): what came before this
+        process, to boot the machine, is part of it."""
+        return 0.0 if sent_at is None else max(0.0, self._ready - sent_at)

@@ -208,6 +208,15 @@ class Transcription(models.Model):
             metering.interrupted(self, self.settled())
             history.began(self, WAITING[State(self.state)], "Handed back: its worker stopped")
 
+    def put_off(self, reason: str, seconds: float) -> None:
+        """Gives the claim back, to be tried again after a while. Raises LeaseLost."""
+        state = State(self.state)
+        with transaction.atomic():
+            later = timezone.now() + timedelta(seconds=seconds)
+            self._update(state=WAITING_FOR[state], lease_until=later)
+            metering.interrupted(self, self.settled())
+            history.began(self, WAITING[state], f"Put off: {reason}")
+
     def prepared(
         self,
         *,

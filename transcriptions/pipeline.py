@@ -28,6 +28,7 @@ from gpu.types import (
     Partial,
     Segment,
     Spent,
+    Unreachable,
 )
 from transcriptions import audio, events, metering, quotas, speech
 from transcriptions.claims import Claim, kept
@@ -37,6 +38,8 @@ from transcriptions.models import Segment as StoredSegment
 from transcriptions.schemas import MetadataEvent, ProgressEvent, ending
 
 log = logging.getLogger(__name__)
+
+OUTAGE = 30.0  # seconds until an engine that cannot be reached is asked again; then twice that, ...
 
 
 def preprocess(id: uuid.UUID) -> bool:
@@ -139,6 +142,12 @@ def _attempt(work: Callable[[Claim, Path], None], row: Transcription) -> bool:
         row.release()
     except audio.AudioError as error:
         _fail(row, error.code, str(error))
+    except Unreachable as error:
+        log.warning("%s: %s", row.id, error)
+        if row.attempts < MAX_ATTEMPTS:
+            row.put_off(error.code, row.attempts * OUTAGE)
+        else:
+            _fail(row, error.code, error.sentence)
     except EngineError as error:
         log.warning("%s: %s", row.id, error)
         _fail(row, error.code, error.sentence)

@@ -16,7 +16,7 @@ import torch
 from gpu.batching import Batcher, Job
 from gpu.kyutai import Checkpoint, RingDecoder
 from gpu.tests import tiny
-from gpu.types import Cancelled, DeadlineExceeded, EngineError, EngineUnavailable, Word
+from gpu.types import Cancelled, DeadlineExceeded, EngineError, EngineUnavailable, OutOfMemory, Word
 from gpu.windows import Window
 from gpu.words import WordBuilder
 from transcodio_site.testing import wait_until
@@ -223,6 +223,19 @@ def test_a_row_that_cannot_be_taken_is_said_and_the_next_recording_is_decoded(
         with pytest.raises(EngineError, match="ZeroDivisionError"):
             list(shared.submit(windows(2), deadline=20).words())
     assert list(shared.submit(windows(2), deadline=20).words())
+
+
+@pytest.mark.parametrize("where", ["step", "join"])
+def test_memory_that_is_full_is_told_apart(
+    batcher: Make, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    shared = batcher(rows=2)
+    monkeypatch.setattr(shared._decoder, where, full)
+    with pytest.raises(OutOfMemory, match="CUDA out of memory"):
+        list(shared.submit(windows(1), deadline=20).words())
 
 
 def test_closing_finishes_what_was_begun(checkpoint: Checkpoint, batcher: Make) -> None:

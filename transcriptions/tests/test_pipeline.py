@@ -14,10 +14,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from gpu.types import EngineError, UnsupportedLanguage
+from gpu.types import EngineError, Unreachable, UnsupportedLanguage
 from transcodio_site.testing import SAMPLE, Media, wait_until
 from transcriptions import claims, events, pipeline, speech
 from transcriptions.models import MAX_ATTEMPTS, State, Transcription
+from transcriptions.pipeline import OUTAGE
 from transcriptions.schemas import Event
 from transcriptions.tests.conftest import ScriptedEngine, Upload, texts
 
@@ -203,6 +204,29 @@ def test_what_goes_wrong_becomes_a_sentence(
     assert words in row.error_message
     assert str(error) not in row.error_message  # that is for the operator's log
     assert texts(row) == FIVE[:1]  # what was recognised stays
+
+
+def test_an_engine_that_cannot_be_reached_is_waited_for(
+    prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    engine.before = {3: raising(Unreachable("Modal is away"))}
+    assert not pipeline.transcribe(prepared.id)
+    row = fresh(prepared)
+    assert (row.state, texts(row)) == (State.PREPARED, FIVE[:2])
+    assert 20 < (row.lease_until - timezone.now()).total_seconds() <= OUTAGE
+    assert not Transcription.objects.forgotten().exists()  # nobody is rung for until then
+    engine.before = {}
+    assert pipeline.transcribe(prepared.id)
+    assert texts(fresh(prepared)) == FIVE
+
+
+def test_but_not_for_ever(prepared: Transcription, engine: ScriptedEngine) -> None:
+    engine.before = {1: raising(Unreachable("Modal is away"))}
+    for _ in range(MAX_ATTEMPTS):
+        assert not pipeline.transcribe(prepared.id)
+    row = fresh(prepared)
+    assert (row.state, row.error_code) == (State.FAILED, "engine_unreachable")
+    assert "try again later" in row.error_message
 
 
 def test_a_recording_that_kills_its_workers_is_given_up(
