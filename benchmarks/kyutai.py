@@ -31,7 +31,7 @@ from gpu.tests import tiny
 from gpu.windows import Window
 
 RESULTS = Path(__file__).parent / "results"
-ROWS = (1, 8, 16, 32, 64, 128, 192, 256, 320, 384, 448, 512)
+ROWS = (1, 8, 16, 32, 64, 128, 192, 256, 320, 384, 400, 416, 432, 448, 512)
 CPU_ROWS = ROWS[:5]
 WINDOW = 60.0  # seconds
 BANDWIDTH = {"T4": 320e9, "L4": 300e9, "A10": 600e9, "H100": 3.35e12, "H200": 4.8e12}  # bytes/s

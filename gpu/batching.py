@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +100,6 @@ class Job:
         with self._wake:
             if not self.is_over:
                 self.error = error
-                self.windows.clear()
                 self._wake.notify_all()
 
     def _take(self, index: int, words: Sequence[Word], done: bool) -> None:
@@ -123,6 +123,12 @@ def _failure(what: str, error: Exception) -> EngineError:
     return (OutOfMemory if full else EngineError)(f"{what}: {error!r}")
 
 
+def _use(device: torch.device) -> None:
+    """Streams, events and graphs of this thread are those of that GPU, and not of the first one."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
 class Batcher:
     """Owns the decoder of one device. Thread-safe."""
 
@@ -133,6 +139,7 @@ class Batcher:
         """
         self.checkpoint = checkpoint
         self.longest = longest
+        _use(checkpoint.device)
         frames = checkpoint.frames(longest) + 1
         self.rows = rows or rows_that_fit(checkpoint, frames)
         # Rows for jobs that have none yet.
@@ -146,8 +153,10 @@ class Batcher:
         self._closing = False
         self._work = threading.Condition()
         self._threads = [
-            threading.Thread(target=run, daemon=True, name=f"kyutai-{run.__name__.strip('_')}")
-            for run in (self._encode, self._decode)
+            threading.Thread(
+                target=self._run, args=(work,), daemon=True, name=f"kyutai-{work.__name__[1:]}"
+            )
+            for work in (self._encode, self._decode)
         ]
         for thread in self._threads:
             thread.start()
@@ -177,6 +186,10 @@ class Batcher:
             job.cancel()
         for thread in self._threads:
             thread.join()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        _use(self.checkpoint.device)
+        work()
 
     # --- Encoding, ahead of the decoder ---------------------------------------------------------
 
@@ -220,6 +233,8 @@ class Batcher:
                 if job and ahead < self._seats.count(None) + 1:
                     index, window = job.windows.popleft()
                     job.rows += 1
+                    self._jobs.remove(job)  # the others come first, next time
+                    self._jobs.append(job)
                     self._encoding += 1
                     return _Stream(job, index, window)
                 if self._closing and not self._jobs:
@@ -227,8 +242,9 @@ class Batcher:
                 self._work.wait(POLL)
 
     def _hungriest(self) -> Job | None:
-        """The job with the fewest rows, the oldest first; one that has some leaves the reserve."""
-        waiting = [job for job in self._jobs if job.windows]
+        """The job with the fewest rows, and among those the one that was served longest ago; one
+        that has some leaves the reserve."""
+        waiting = [job for job in self._jobs if job.windows and not job.is_over]
         if not waiting:
             return None
         job = min(waiting, key=lambda job: job.rows)
@@ -256,7 +272,7 @@ class Batcher:
                     self._hand_out(*before)
             except Exception as error:  # the device is lost for all who were on it
                 log.exception("the decoder failed")
-                self._fail_all(_failure("the decoder failed", error))
+                self._drop_all(_failure("the decoder failed", error))
                 after = None
             before = after
             for _, stream in seated:
@@ -349,7 +365,15 @@ class Batcher:
         if words or done:
             stream.job._take(stream.index, words, done)
 
-    def _fail_all(self, error: EngineError) -> None:
+    def _drop_all(self, error: EngineError) -> None:
+        """Everybody is told, and nothing of it is left to be tried again."""
         with self._work:
             for job in self._jobs:
                 job._fail(error)
+            for row, stream in enumerate(self._seats):
+                if stream:
+                    with suppress(Exception):  # the device may be lost for good
+                        self._decoder.leave(row)
+                    self._seats[row] = None
+                    stream.job.rows -= 1
+            self._forget_finished()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 
 from gpu.types import Engine, EngineUnavailable
@@ -9,12 +10,20 @@ from gpu.types import Engine, EngineUnavailable
 ENGINES = ("whisper", "kyutai", "modal")
 
 
-@cache
+_making = threading.Lock()
+
+
 def get_engine(name: str) -> Engine:
     """The engine of this process, made once; its model is loaded at the first use.
 
     Raises EngineUnavailable for a name that is not in ENGINES.
     """
+    with _making:  # or threads that ask at the same time would load a model each
+        return _made(name)
+
+
+@cache
+def _made(name: str) -> Engine:
     if name == "whisper":
         from gpu.whisper import WhisperEngine
 

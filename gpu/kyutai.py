@@ -62,9 +62,16 @@ class Checkpoint:
         dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)
         try:
             processor = KyutaiSpeechToTextProcessor.from_pretrained(source)
-            model = KyutaiSpeechToTextForConditionalGeneration.from_pretrained(source, dtype=dtype)
+            model, found = KyutaiSpeechToTextForConditionalGeneration.from_pretrained(
+                source, dtype=dtype, output_loading_info=True
+            )
+            missing = sorted(key for key in found["missing_keys"] if ".layers." in key)
+            if missing:  # they would be random, and so would be the words
+                raise ValueError(f"{len(missing)} weights are missing, such as {missing[0]}")
             return cls(model.to(device), processor, source)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except EngineUnavailable:
+            raise
+        except Exception as error:  # the libraries raise many kinds
             raise EngineUnavailable(
                 f"STT_MODEL_ID={source!r} cannot be loaded on {device}: {error}"
             ) from error

@@ -22,7 +22,7 @@ from gpu.types import (
     UnsupportedLanguage,
 )
 from gpu.windows import Window, pack
-from gpu.words import within_speech
+from gpu.words import in_order, within_speech
 
 LANGUAGE = "en"  # the only one that the model knows
 WINDOW = 60.0  # seconds
@@ -56,7 +56,7 @@ class KyutaiEngine:
         ]
         yield Metadata(LANGUAGE, self.source.rstrip("/").rsplit("/", 1)[-1])
         job = batcher.submit(windows, PATIENCE + PATIENCE_PER_SECOND * audio.duration)
-        words = within_speech(job.words(stopped), audio.spans)
+        words = in_order(within_speech(job.words(stopped), audio.spans))
         segments = (growing_segments if config.STT_PARTIALS else segments_of)(words)
         yield from metered(segments, lambda: job.compute_seconds + job.encode_seconds)
         yield Complete(

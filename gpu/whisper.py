@@ -35,6 +35,7 @@ from gpu.types import (
 )
 from gpu.weights import whisper_base
 from gpu.windows import pack
+from gpu.words import in_order
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class WhisperEngine:
         began = time.monotonic()
         decoder = _Decoder(self._load(), audio)
         yield Metadata(decoder.language, f"whisper-{Path(self.model_name).name}")
-        words = _monotonic(chain.from_iterable(decoder.words(stopped)))
+        words = in_order(chain.from_iterable(decoder.words(stopped)))
         segments = (growing_segments if config.STT_PARTIALS else segments_of)(words)
         yield from metered(segments, lambda: time.monotonic() - began)
         yield Complete(sum(s.end - s.start for s in audio.spans), time.monotonic() - began)
@@ -205,15 +206,6 @@ def _words(words: Iterable[Any], window: Span, offset: float) -> Iterator[Word]:
                 for time in (word.start, word.end)
             )
             yield Word(start, end, text, glued=not word.word.startswith(" "))
-
-
-def _monotonic(words: Iterable[Word]) -> Iterator[Word]:
-    """Whisper's times can step back by a frame or two: hold them in order."""
-    now = 0.0
-    for word in words:
-        start = max(now, word.start)
-        now = max(start, word.end)
-        yield Word(start, now, word.text, word.glued)
 
 
 def batches(windows: list[Span], size: int) -> Iterator[list[Span]]:

@@ -126,6 +126,19 @@ def test_a_short_recording_passes_a_long_one(batcher: Make) -> None:
     long.cancel()
 
 
+def test_short_recordings_have_their_turn_when_all_rows_are_wanted(batcher: Make) -> None:
+    shared = batcher(rows=4)
+    long = [shared.submit(windows(400, seconds=LONGEST, seed=1000 * n)) for n in range(5)]
+    readers = [job.words() for job in long]
+    for reader in readers[:4]:
+        next(reader)
+    for n in range(3):
+        assert list(shared.submit(windows(1, seed=90 + n), deadline=20).words())
+    assert not any(job.is_over for job in long)
+    for job in long:
+        job.cancel()
+
+
 def test_rows_are_shared_between_long_recordings(batcher: Make) -> None:
     shared = batcher(rows=8)
     jobs = [shared.submit(windows(60, seconds=LONGEST, seed=100 * n)) for n in range(3)]
@@ -236,6 +249,26 @@ def test_memory_that_is_full_is_told_apart(
     monkeypatch.setattr(shared._decoder, where, full)
     with pytest.raises(OutOfMemory, match="CUDA out of memory"):
         list(shared.submit(windows(1), deadline=20).words())
+
+
+def test_a_lost_device_fails_what_comes_and_does_not_keep_us_from_closing(
+    batcher: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: Any) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    shared = batcher(rows=2)
+    reader = shared.submit(windows(50, seconds=LONGEST)).words()
+    next(reader)
+    for name in ("step", "join", "leave"):
+        monkeypatch.setattr(shared._decoder, name, lost)
+    for words in (reader, shared.submit(windows(3), deadline=20).words()):
+        with pytest.raises(EngineError, match="illegal memory access"):
+            list(words)
+    closing = threading.Thread(target=shared.close)
+    closing.start()
+    closing.join(20)
+    assert not closing.is_alive()
 
 
 def test_closing_finishes_what_was_begun(checkpoint: Checkpoint, batcher: Make) -> None:

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from gpu.engine import ENGINES, get_engine
+from gpu.engine import ENGINES, _made, get_engine
 from gpu.types import EngineUnavailable
+
+
+def test_threads_that_ask_at_the_same_time_share_one_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _made.cache_clear()
+    barrier, got = threading.Barrier(8), []
+
+    def ask() -> None:
+        barrier.wait()
+        got.append(get_engine("kyutai"))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(engine) for engine in got}) == 1
 
 
 def test_every_name_has_its_engine_and_one_is_made() -> None:

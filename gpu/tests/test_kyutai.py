@@ -74,6 +74,16 @@ def decode(
     return said
 
 
+def test_weights_that_are_missing_are_not_made_up(tmp_path: Path) -> None:
+    folder = tmp_path / "half"
+    model = tiny.model()
+    state = {k: v for k, v in model.state_dict().items() if "model.layers.1." not in k}
+    model.save_pretrained(folder, state_dict=state)
+    tiny.processor().save_pretrained(folder)
+    with pytest.raises(EngineUnavailable, match="weights are missing"):
+        Checkpoint.load(str(folder))
+
+
 def test_the_streams_say_something(expected: list[list[int]]) -> None:
     assert all(len(tokens) > WINDOW for tokens in expected)
     assert all(len(set(tokens)) > 5 for tokens in expected)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gpu.segments import segments_of
 from gpu.types import Span, Word
-from gpu.words import Timing, WordBuilder, within_speech
+from gpu.words import Timing, WordBuilder, in_order, within_speech
 
 TIMING = Timing(frame=0.08, prefix=1.0, delay=2.5)
 PIECES = {4: "▁hello", 5: "▁world", 6: "ly", 7: "▁", 8: "."}
@@ -119,3 +119,9 @@ def test_words_outside_of_speech_keep_their_times() -> None:
     words = [Word(3.0, 3.5, "odd")]
     assert list(within_speech(words, [Span(0.0, 1.0), Span(5.0, 6.0)])) == words
     assert list(within_speech(words, [])) == words
+
+
+def test_words_never_step_back() -> None:
+    late = [Word(58.0, 60.34, "one"), Word(60.02, 60.3, "two"), Word(61.0, 61.5, "three")]
+    times = [(word.start, word.end) for word in in_order(late)]
+    assert times == [(58.0, 60.34), (60.34, 60.34), (61.0, 61.5)]
