@@ -216,7 +216,7 @@ class ReviewAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """For all staff: to look is their work."""
         form = ReviewForm(request.GET)
         review = Review(form)
-        if request.GET.get("format") == "csv":
+        if request.GET.get("format") == "csv" and form.is_valid():
             return review.as_csv()
         query = request.GET.copy()
         query.pop("compare", None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from django import forms
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F, Q, Sum
 from django.http import HttpResponse
 from django.utils import timezone
 
@@ -20,6 +21,7 @@ DAYS = 30  # shown unless something else is asked for
 MOST_DAYS = 400  # a year and a little, to compare the ends
 FIRST_DAY = date(2020, 1, 1)  # before that there was nothing to be used
 SUMS = ("attempts", "failures", "billed_ms", "decode_ms", "cold_starts", "cost_micro_usd")
+STEPS = (1, 1.5, 2, 3, 4, 6, 8, 10)  # where a scale may end, but for noughts
 BY = {"day": "Day", "user": "User", "token": "Token", "engine": "Engine"}
 COLUMNS = {  # with their decimal places
     "attempts": 0,
@@ -163,20 +165,23 @@ class Review:
     def _chart(
         self, title: str, unit: str, values: dict[date, float], digits: int
     ) -> dict[str, Any]:
-        highest = round(max(values.values(), default=0.0), digits)
-        bars = self._bars(values, digits)
-        return {"title": title, "unit": unit, "highest": highest, "bars": bars}
+        top = round_up(max(values.values(), default=0.0))
+        return {
+            "title": title,
+            "unit": unit,
+            "scale": [f"{share * top:g}" for share in (1, 0.5, 0)],
+            "bars": self._bars(values, top, digits),
+        }
 
-    def _bars(self, values: dict[date, float], digits: int) -> list[dict[str, Any]]:
-        """Heights are shares of the highest, to 100."""
-        highest = max(values.values(), default=0.0) or 1.0
+    def _bars(self, values: dict[date, float], top: float, digits: int) -> list[dict[str, Any]]:
+        """Heights are shares of `top`, to 100."""
         length = (self.until - self.since).days + 1
-        width = 100 / max(1, length)
+        width = 100 / length
         bars = []
         for number in range(length):
             day = self.since + timedelta(days=number)
             value = values.get(day, 0.0)
-            height = max(0.0, 100 * value / highest)
+            height = max(0.0, 100 * value / top)
             bars.append(
                 {
                     "day": day,
@@ -191,8 +196,8 @@ class Review:
 
     @staticmethod
     def revenue() -> list[dict[str, Any]]:
-        """What the plans bring in a month, with the accounts that have them."""
-        plans = Plan.objects.annotate(accounts=Count("users"))
+        """What the plans bring in a month, with the active accounts that have them now."""
+        plans = Plan.objects.annotate(accounts=Count("users", filter=Q(users__is_active=True)))
         unplanned = User.objects.filter(plan=None, is_active=True).count()
         return [
             {
@@ -220,3 +225,11 @@ class Review:
             # A spreadsheet would take what begins so for a formula.
             risky = line.name.startswith(("=", "+", "-", "@", "\t", "\r"))
             yield [f"'{line.name}" if risky else line.name, *line.cells]
+
+
+def round_up(value: float) -> float:
+    """To the end of a scale that is easy to read, and so is its middle; 1 for nothing."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in STEPS if value <= step * power)

@@ -13,6 +13,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from accounts import review
 from accounts.ledger import Outcome, UsageRecord
 from accounts.models import ApiToken, Plan, User
 
@@ -94,11 +95,6 @@ def test_days_that_make_no_sense_are_named(
     assert answer.content.count(b"<rect") == 2 * 30  # the usual days instead
 
 
-def test_charts_have_a_scale(used: None, clerk: Client) -> None:
-    content = clerk.get(f"{PAGE}?since=2026-05-01&until=2026-05-31").content.decode()
-    assert "the highest bar is 3.0 min" in content
-
-
 def test_the_figures_are_those_of_the_ledger(used: None, clerk: Client) -> None:
     alice = lines(clerk, "by=user")["alice@example.com"]
     assert alice == {
@@ -126,17 +122,37 @@ def test_a_name_is_no_formula(alice: User, clerk: Client) -> None:
     assert "'=cmd()@example.com" in lines(clerk, "by=user")
 
 
-def test_the_page_shows_a_bar_for_each_day_and_what_plans_bring_in(
-    used: None, alice: User, clerk: Client
-) -> None:
-    alice.plan = Plan.objects.create(name="Studio", price_cents=1900)
-    alice.save()
+def test_the_page_shows_a_bar_for_each_day_on_a_scale(used: None, clerk: Client) -> None:
     page = clerk.get(f"{PAGE}?since=2026-05-01&until=2026-05-31").content.decode()
     assert page.count("<rect ") == 2 * 31
     assert "4 May 2026: 3.0 min" in page
     assert "4 May 2026: 0.0007 USD" in page
-    assert "Studio" in page
-    assert "19.00" in page
+    for scale in (("3", "1.5", "0"), ("0.0008", "0.0004", "0")):
+        assert "".join(f"<li>{mark}</li>" for mark in scale) in page
+    assert "<span>1 May</span><span>31 May</span>" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "top"), [(0, 1), (0.7, 0.8), (1, 1), (1.01, 1.5), (3, 3), (51, 60), (0.0021, 0.003)]
+)
+def test_scales_end_in_round_numbers(value: float, top: float) -> None:
+    assert review.round_up(value) == pytest.approx(top)
+
+
+def test_accounts_that_are_not_active_bring_in_nothing(
+    alice: User, bob: User, clerk: Client
+) -> None:
+    User.objects.update(plan=Plan.objects.create(name="Studio", price_cents=1900))
+    User.objects.filter(pk=bob.pk).update(is_active=False)
+    page = clerk.get(PAGE).content.decode()
+    assert '<th scope="row">Studio</th><td>2</td><td>38.00</td>' in page
+    assert "Revenue of a month" in page
+
+
+def test_a_form_that_is_wrong_gives_a_page_and_no_csv(clerk: Client) -> None:
+    answer = clerk.get(f"{PAGE}?since=tomorrow&format=csv")
+    assert answer["Content-Type"].startswith("text/html")
+    assert "Enter a valid date." in answer.content.decode()
 
 
 def test_without_any_usage_it_says_so(clerk: Client) -> None:
