@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import IO, Any
 
+from django.core.serializers.json import DjangoJSONEncoder
+
+from accounts.audit import AuditEvent
 from accounts.models import User
 from accounts.names import clean_name
 from accounts.usage import month_of
@@ -43,11 +47,13 @@ class _Outlet(io.RawIOBase):
 
 
 def everything_of(user: User) -> Iterator[bytes]:
-    """The pieces of the ZIP: account.json, and a folder for each recording."""
+    """The pieces of the ZIP: the account with all that is written about it, and a folder for each
+    recording."""
     outlet = _Outlet()
     with zipfile.ZipFile(outlet, "w") as archive:
-        archive.writestr("account.json", json.dumps(_account(user), indent=2, default=str))
-        yield outlet.take()
+        for name, about in (("account", _account), ("usage", _usage), ("activity", _activity)):
+            archive.writestr(f"{name}.json", _json(about(user)))
+            yield outlet.take()
         for id in list(access.visible_to(user).order_by("created_at").values_list("id", flat=True)):
             if row := access.visible_to(user).filter(id=id).first():  # else it is deleted by now
                 yield from _recording(archive, outlet, row)
@@ -55,8 +61,7 @@ def everything_of(user: User) -> Iterator[bytes]:
 
 
 def _recording(archive: zipfile.ZipFile, outlet: _Outlet, row: Transcription) -> Iterator[bytes]:
-    title = clean_name(row.title).replace("/", "-").replace("\\", "-")[:80]
-    folder = f"{row.created_at:%Y-%m-%d} {title} {str(row.id)[:8]}"
+    folder = f"{row.created_at:%Y-%m-%d} {_for_disks(row.title)} {str(row.id)[:8]}"
     archive.writestr(f"{folder}/recording.json", TranscriptOut.of(row).model_dump_json(indent=2))
     if row.state == State.COMPLETED:
         transcript = transcript_of(row)
@@ -77,6 +82,39 @@ def _copied(source: Any, entry: IO[bytes], outlet: _Outlet) -> Iterator[bytes]:
     while piece := source.read(PIECE):
         entry.write(piece)
         yield outlet.take()
+
+
+def _for_disks(title: str) -> str:
+    """Without what some system does not take in a name. Names that Windows keeps for itself (NUL)
+    and dots at the end do no harm between a date and an id."""
+    return re.sub(r'[<>:"/\\|?*]', "-", clean_name(title))[:80]
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False, cls=DjangoJSONEncoder)
+
+
+def _usage(user: User) -> list[dict[str, Any]]:
+    """All rows of the ledger, oldest first."""
+    return [
+        {
+            "at": row.created_at,
+            "recording": row.transcription,
+            "outcome": row.outcome,
+            "charged_seconds": row.audio_seconds if row.billed else 0,
+            "reason": row.reason,
+        }
+        for row in user.usage.order_by("created_at", "id")
+    ]
+
+
+def _activity(user: User) -> list[dict[str, Any]]:
+    """The audit log, oldest first."""
+    events = AuditEvent.objects.filter(user=user).order_by("created_at", "id")
+    return [
+        {"at": e.created_at, "what": e.action, "detail": e.detail, "address": e.address}
+        for e in events
+    ]
 
 
 def _account(user: User) -> dict[str, Any]:

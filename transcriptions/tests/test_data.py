@@ -105,7 +105,8 @@ def test_others_keep_theirs(bob: User, finished: Transcription) -> None:
 
 
 def test_everything_is_in_the_zip(page: Client, finished: Transcription, bob: User) -> None:
-    finished.rename("Q1/Q2: ../plans")
+    finished.rename('Q1/Q2: ../plans <"CON|a*b?\\c')
+    UsageRecord.objects.get().correct("Given back.")
     Transcription.objects.create(owner=bob, title="Of Bob", source="x", source_bytes=1)
     gone = Transcription.objects.create(
         owner=finished.owner, title="Gone", source="recordings/none", source_bytes=1
@@ -118,7 +119,7 @@ def test_everything_is_in_the_zip(page: Client, finished: Transcription, bob: Us
         folders = {name.split("/")[0] for name in names if "/" in name}
         assert len(folders) == 2
         assert not any("Bob" in name or ".." in name.split("/") for name in names)
-        (folder,) = [name for name in folders if "Q1-Q2" in name]
+        (folder,) = [name for name in folders if "Q1-Q2- ..-plans --CON-a-b--c" in name]
         assert {name.split("/")[1] for name in names if name.startswith(folder)} == {
             "recording.json",
             "recording.media",
@@ -130,6 +131,14 @@ def test_everything_is_in_the_zip(page: Client, finished: Transcription, bob: Us
         assert json.loads(archive.read(f"{folder}/recording.json"))["segments"]
         assert json.loads(archive.read("account.json"))["email"] == "alice@example.com"
         assert any(str(gone.id)[:8] in name for name in names)
+        usage = json.loads(archive.read("usage.json"))
+        assert [(row["charged_seconds"], row["reason"]) for row in usage] == [
+            (10, "The transcript is complete."),
+            (-10, "Given back."),
+        ]
+        assert {row["recording"] for row in usage} == {str(finished.id)}
+        activity = json.loads(archive.read("activity.json"))
+        assert [event["what"] for event in activity] == ["signed_in", "taken_out"]
 
 
 # --- The end ------------------------------------------------------------------------------------
