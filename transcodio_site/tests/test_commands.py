@@ -296,6 +296,9 @@ def test_seeding_fills_the_review(db: None) -> None:
     assert row
     assert row.text.startswith("Good morning")
     assert timeline(row)[-1].step.phase == "completed"
+    for row in Transcription.objects.all():
+        tries = row.steps.filter(phase="decode").count()
+        assert tries == made.filter(transcription=row.id).count()
     with pytest.raises(CommandError, match="seeded already"):
         call_command("seed_demo")
 

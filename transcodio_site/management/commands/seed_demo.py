@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -32,7 +33,8 @@ SHARES = (70, 25, 5)  # of the accounts, in percent
 JOBS_A_DAY = {"Free": 0.3, "Studio": 2.0, "Company": 12.0}
 RTFX = {"modal": 48.0, "whisper": 7.0}  # the engines' speed in these stories; not a measurement
 MODELS = {"modal": "stt-2.6b-en-trfs", "whisper": "whisper-base"}
-FAILED, CANCELLED, ON_THE_CPU, REFUNDED = 0.02, 0.02, 0.15, 0.01  # shares of all attempts
+# Shares of all attempts.
+FAILED, CANCELLED, ON_THE_CPU, REFUNDED, AT_SECOND_TRY = 0.02, 0.02, 0.15, 0.01, 0.03
 IN_THE_LIBRARY = 3  # the newest recordings of an account, with their words
 SENTENCES = (
     "Good morning, everybody, and thank you for coming.",
@@ -61,8 +63,8 @@ class Command(BaseCommand):
             records = [record for story in stories for record in story]
             ledger.write(records)
             for story in stories:
-                for record in story[-IN_THE_LIBRARY:]:
-                    _recording(record, chance)
+                for attempts in _by_recording(story)[-IN_THE_LIBRARY:]:
+                    _recording(attempts, chance)
             _afterwards([user for user, _ in users], records, chance)
         self.stdout.write(f"{len(users)} users and {len(records)} records of the ledger.")
 
@@ -93,7 +95,13 @@ def _story(user: User, token: ApiToken, chance: random.Random) -> Iterator[Usage
             month = (moment.year, moment.month)
             if left[month] + record.audio_ms <= (plan.monthly_minutes or 0) * 60_000:
                 left[month] += record.audio_ms
+                if record.outcome == Outcome.COMPLETED and chance.random() < AT_SECOND_TRY:
+                    yield _first_try(user, record, chance)
                 yield record
+
+
+def _by_recording(story: list[UsageRecord]) -> list[list[UsageRecord]]:
+    return [[*attempts] for _, attempts in groupby(story, key=lambda r: r.transcription)]
 
 
 def _attempt(user: User, token: ApiToken, moment: datetime, chance: random.Random) -> UsageRecord:
@@ -129,8 +137,27 @@ def _attempt(user: User, token: ApiToken, moment: datetime, chance: random.Rando
     return record
 
 
-def _recording(record: UsageRecord, chance: random.Random) -> None:
-    """The recording that a record speaks of, with its history; its audio is not kept any more."""
+def _first_try(user: User, record: UsageRecord, chance: random.Random) -> UsageRecord:
+    """An attempt before `record` that came to nothing."""
+    before = timedelta(seconds=record.load_seconds + record.decode_seconds + chance.uniform(20, 60))
+    return UsageRecord(
+        user=user,
+        token=record.token,
+        transcription=record.transcription,
+        created_at=max(user.date_joined, record.created_at - before),
+        engine=record.engine,
+        model=record.model,
+        gpu_type=record.gpu_type,
+        nano_usd_per_second=record.nano_usd_per_second,
+        decode_ms=int(record.decode_ms * chance.uniform(0.2, 0.8)),
+        outcome=Outcome.FAILED,
+        reason="It failed (out_of_memory): not charged.",
+    )
+
+
+def _recording(attempts: list[UsageRecord], chance: random.Random) -> None:
+    """The recording that they were made at, with its history; its audio is not kept any more."""
+    record = attempts[-1]
     seconds = max(record.audio_seconds, 1.0)
     row = Transcription.objects.create(
         id=record.transcription,
@@ -156,26 +183,37 @@ def _recording(record: UsageRecord, chance: random.Random) -> None:
                 transcription=row, number=number, start=start, end=start + 4, text=text
             )
     row.index()
-    _history(row, record, chance)
+    _history(row, attempts, chance)
 
 
-def _history(row: Transcription, record: UsageRecord, chance: random.Random) -> None:
-    waits = {
-        Phase.UPLOAD: chance.uniform(0.5, 8),
-        Phase.QUEUE: chance.uniform(0.05, 1),
-        Phase.PREPROCESS: record.audio_seconds / 150 + 0.3,
-        Phase.READY: chance.uniform(0.05, 1),
-        Phase.ENGINE: record.load_seconds + record.queue_seconds,
-        Phase.DECODE: record.decode_seconds,
-        Phase(row.state): 0.0,
-    }
-    ended = record.created_at
-    moment = ended - timedelta(seconds=sum(waits.values()))
-    times = {"created_at": moment, "completed_at": ended}
-    Transcription.objects.filter(id=row.id).update(**times)
-    for phase, seconds in waits.items():
-        history.began(row, phase, at=moment)
-        moment += timedelta(seconds=seconds)
+def _history(row: Transcription, attempts: list[UsageRecord], chance: random.Random) -> None:
+    """Told from the end, which the ledger knows."""
+    ended = moment = attempts[-1].created_at
+    steps = [(Phase(row.state), "", ended)]
+    for phase, seconds, detail in reversed([*_phases(attempts, chance)]):
+        moment -= timedelta(seconds=seconds)
+        steps.insert(0, (phase, detail, moment))
+    Transcription.objects.filter(id=row.id).update(created_at=moment, completed_at=ended)
+    for phase, detail, began in steps:
+        history.began(row, phase, detail, at=began)
+
+
+def _phases(
+    attempts: list[UsageRecord], chance: random.Random
+) -> Iterator[tuple[Phase, float, str]]:
+    """What it went through before it ended, with the seconds that it took."""
+    yield Phase.UPLOAD, chance.uniform(0.5, 8), ""
+    yield Phase.QUEUE, chance.uniform(0.05, 1), ""
+    yield Phase.PREPROCESS, attempts[-1].audio_seconds / 150 + 0.3, ""
+    for before, record in zip([None, *attempts], attempts, strict=False):
+        wait, start = chance.uniform(0.05, 1), record.load_seconds + record.queue_seconds + 0.1
+        if before:
+            apart = (record.created_at - before.created_at).total_seconds()
+            thought = max(0.0, apart - wait - start - record.decode_seconds)
+            yield Phase.FAILED, thought, "out_of_memory"
+        yield Phase.READY, wait, "Tried again" if before else ""
+        yield Phase.ENGINE, start, ""
+        yield Phase.DECODE, record.decode_seconds, f"{record.engine}: {record.model}"
 
 
 def _afterwards(users: list[User], records: list[UsageRecord], chance: random.Random) -> None:
