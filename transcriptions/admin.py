@@ -141,9 +141,11 @@ class TranscriptionAdmin(Told):
             self.message_user(request, f"{count} recordings: {done}.")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """What cannot be seen cannot be asked for in the address either."""
-        seen = (*self.list_filter, "owner", "language", "id")
-        return self._may_read(request) or lookup.split("__")[0] in seen
+        """What cannot be seen cannot be asked for in the address either. Django refuses what lies
+        behind an owner, such as passwords and other recordings, and knows no columns."""
+        column, seen = lookup.split("__")[0], (*self.list_filter, "owner", "language", "id")
+        allowed = super().lookup_allowed(lookup, value, request)
+        return bool(allowed and (self._may_read(request) or column in seen))
 
     # --- Who may --------------------------------------------------------------------------------
 

@@ -132,6 +132,23 @@ def test_what_staff_cannot_see_they_cannot_ask_for(
     assert signed_in(carol).get(f"{LIST}?title__startswith=Her").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "owner__password__startswith=md5",
+        "owner__api_tokens__digest__startswith=0",
+        "owner__transcriptions__title__startswith=Her",
+        "owner__transcriptions__segments__text__contains=x",
+        "token__digest__startswith=0",
+    ],
+)
+def test_nobody_asks_for_what_lies_behind_an_owner(
+    clerk: Client, carol: User, prepared: Transcription, question: str
+) -> None:
+    for client in (clerk, signed_in(carol)):
+        assert client.get(f"{LIST}?{question}").status_code == 400
+
+
 def test_what_is_older_than_the_history_says_so(clerk: Client, prepared: Transcription) -> None:
     assert "older than the history" in page(clerk, prepared)
 
