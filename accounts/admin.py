@@ -13,11 +13,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from accounts import reconciliation
-from accounts.audit import AuditEvent, Told
+from accounts.audit import AuditEvent
 from accounts.authentication import person
 from accounts.models import ApiToken, Invitation, Plan, UsageDay, UsageRecord, User
 from accounts.refunds import may_refund, refund, sentence
 from accounts.review import COLUMNS, Review, ReviewForm
+from accounts.staff import ForAllStaff, OnlyGrows
 
 
 class UserCreation(AdminUserCreationForm):  # type: ignore[type-arg]
@@ -33,7 +34,7 @@ class UserChange(UserChangeForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class UserAdmin(Told, DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     form = UserChange
     add_form = UserCreation
     ordering = ("email",)
@@ -60,7 +61,7 @@ class UserAdmin(Told, DjangoUserAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Plan)
-class PlanAdmin(Told):
+class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
         "name",
         "monthly_minutes",
@@ -89,7 +90,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Invitation)
-class InvitationAdmin(Told):
+class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """To add one is to send the letter."""
 
     form = InvitationForm
@@ -131,7 +132,7 @@ class InvitationAdmin(Told):
 
 
 @admin.register(UsageRecord)
-class UsageRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class UsageRecordAdmin(ForAllStaff, OnlyGrows):
     """The ledger, to be read. What was wrong is taken back by another row."""
 
     list_display = (
@@ -158,33 +159,13 @@ class UsageRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Once for each row that was charged."""
         self.message_user(request, sentence(refund(request, rows)))
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """All staff."""
-        return bool(request.user.is_active and getattr(request.user, "is_staff", False))
-
-    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """All staff."""
-        return self.has_module_permission(request)
-
     def has_refund_permission(self, request: HttpRequest) -> bool:
         """Who may change plans may give back what they charged."""
         return may_refund(request)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Rows are written by the work itself."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """The ledger only grows."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """The ledger only grows."""
-        return False
-
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AuditEventAdmin(OnlyGrows):
     """The audit log, to be read."""
 
     list_display = ("created_at", "user_id", "action", "detail", "address")
@@ -193,21 +174,9 @@ class AuditEventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = False
     show_full_result_count = False
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """It is written by what is done."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """It only grows."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """It only grows."""
-        return False
-
 
 @admin.register(UsageDay)
-class ReviewAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReviewAdmin(ForAllStaff, OnlyGrows):
     """Usage and cost review: its list is the page itself."""
 
     def changelist_view(
@@ -242,29 +211,9 @@ class ReviewAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         except OSError as error:
             return {"can_compare": True, "compare_error": str(error)}
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """All staff."""
-        return bool(request.user.is_active and getattr(request.user, "is_staff", False))
-
-    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """All staff."""
-        return self.has_module_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Days are sums of the ledger."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Days are sums of the ledger."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Days are sums of the ledger."""
-        return False
-
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(Told):
+class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("name", "hint", "user", "created_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("name", "user__email")

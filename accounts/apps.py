@@ -9,9 +9,7 @@ class AccountsConfig(AppConfig):
         """The audit log hears of what Django does, and invitations of who has come."""
         from allauth.account import signals as account
         from allauth.mfa import signals as mfa
-        from django.contrib.admin.models import LogEntry
         from django.contrib.auth.signals import user_logged_in, user_login_failed
-        from django.db.models.signals import post_save
 
         from accounts import audit, invitations
         from accounts.audit import Action
@@ -36,4 +34,3 @@ class AccountsConfig(AppConfig):
                 signal.connect(audit.told_of(action), weak=False)
         wrong_code = audit.told_of(Action.SIGN_IN_FAILED, "A wrong code")
         mfa.authentication_failed.connect(wrong_code, weak=False)
-        post_save.connect(audit.changed_by_admin, sender=LogEntry)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib import admin
-from django.contrib.auth import get_user_model
 from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
@@ -88,12 +86,6 @@ def sign_in_failed(
         note(request, Action.SIGN_IN_FAILED, user_id=user.pk)
 
 
-def changed_by_admin(sender: Any, instance: Any, created: bool, **_: Any) -> None:
-    """Heard when the admin site writes its own log about what is not ours: told to who did it."""
-    if not isinstance(admin.site._registry.get(instance.content_type.model_class()), Told):
-        note(None, Action.ADMIN, f"{instance.user}: {instance}", user_id=instance.user_id)
-
-
 def told_of(action: Action, detail: str = "") -> Callable[..., None]:
     """A receiver for the signals of allauth, which come with the request and the user."""
 
@@ -103,28 +95,3 @@ def told_of(action: Action, detail: str = "") -> Callable[..., None]:
         note(request, action, said, user_id=user.pk)
 
     return receiver
-
-
-class Told(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What is done here is told to whom it concerns: the owner of the thing, or else who did it."""
-
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """See Django."""
-        return _tell(request, obj, super().log_addition(request, obj, message))
-
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """See Django."""
-        return _tell(request, obj, super().log_change(request, obj, message))
-
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
-        """See Django. Before it happens: afterwards nobody knows whose it was."""
-        for obj in queryset:
-            _tell(request, obj, f"Deleted {obj._meta.verbose_name} “{obj}”.")
-        return super().log_deletions(request, queryset)
-
-
-def _tell(request: HttpRequest, obj: Any, entry: Any) -> Any:
-    mine = obj.pk if isinstance(obj, get_user_model()) else None
-    concerned = mine or getattr(obj, "owner_id", None) or getattr(obj, "user_id", None)
-    note(request, Action.ADMIN, f"{request.user}: {entry}", user_id=concerned)
-    return entry

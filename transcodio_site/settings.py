@@ -73,7 +73,7 @@ INSTALLED_APPS = [
     "accounts",
     "transcriptions",
     "transcriptions.webhooks",
-    "django.contrib.admin",
+    "transcodio_site.admin_app.AdminApp",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

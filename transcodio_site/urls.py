@@ -5,6 +5,7 @@ from __future__ import annotations
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from accounts.views import invited
 from transcodio_site.api import api
@@ -14,8 +15,11 @@ from transcriptions.charges import charges
 
 admin.site.site_header = admin.site.site_title = "Transcodio"
 admin.site.index_title = "Operation"
-# Its own door knows neither second factors nor limits.
+# Its own door knows neither second factors nor limits, and its own form tells nobody of a change.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment, method-assign]
+    pattern_name="account_change_password"
+)
 
 urlpatterns = [
     path("health", health),

@@ -14,10 +14,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from accounts.audit import Action, Told, note
+from accounts.audit import Action, note
 from accounts.limits import TooMany
 from accounts.models import UsageRecord
 from accounts.refunds import may_refund, open_charges, refund, sentence
+from accounts.staff import ForAllStaff, NotByHand
 from transcriptions import actions, history
 from transcriptions.audio import AudioError
 from transcriptions.models import Transcription, WrongState
@@ -43,7 +44,7 @@ WORDS = ("title", "note", "error_message")
 
 
 @admin.register(Transcription)
-class TranscriptionAdmin(Told):
+class TranscriptionAdmin(ForAllStaff, NotByHand):
     change_form_template = "admin/job.html"
     list_filter = ("state", "engine", "created_at")
     list_select_related = ("owner",)
@@ -149,14 +150,6 @@ class TranscriptionAdmin(Told):
 
     # --- Who may --------------------------------------------------------------------------------
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """All staff."""
-        return bool(request.user.is_active and getattr(request.user, "is_staff", False))
-
-    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """All staff: to look at the work is theirs."""
-        return self.has_module_permission(request)
-
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may change recordings."""
         return bool(request.user.has_perm("transcriptions.change_transcription"))
@@ -165,13 +158,9 @@ class TranscriptionAdmin(Told):
         """See there."""
         return may_refund(request)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Recordings come in by upload alone."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Nothing is edited by hand."""
-        return False
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may read as well: before something is deleted it is called by its name."""
+        return bool(super().has_delete_permission(request, obj) and self._may_read(request))
 
     def _may_read(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("transcriptions.view_transcription"))

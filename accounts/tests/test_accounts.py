@@ -77,6 +77,15 @@ def test_the_admin_site_has_no_door_of_its_own(carol: User) -> None:
     assert client.get("/admin/").status_code == 200
 
 
+def test_nor_does_it_change_passwords_by_itself(carol: User, client: Client) -> None:
+    client.force_login(carol)
+    form = {"old_password": PASSWORD, "new_password1": "another x", "new_password2": "another x"}
+    answer = client.post("/admin/password_change/", form)
+    assert answer["Location"] == "/accounts/password/change/"
+    carol.refresh_from_db()
+    assert carol.check_password(PASSWORD)
+
+
 def test_who_is_not_staff_is_told_so_by_the_admin_site(alice: User, client: Client) -> None:
     sign_in(client, alice.email)
     assert client.get("/admin/", follow=True).status_code == 403

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 from django.db import DatabaseError, transaction
 from django.test import Client
@@ -109,6 +110,24 @@ def test_what_the_administration_deletes_is_told_to_whom_it_was(
         "carol@example.com: Deleted user “alice@example.com”.",
     )
     assert {e.address for e in AuditEvent.objects.filter(action=Action.ADMIN)} == {"127.0.0.1"}
+
+
+def test_no_page_of_the_admin_site_is_silent(alice: User, carol: User, client: Client) -> None:
+    for type in (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES):
+        Authenticator.objects.create(user=alice, type=type, data={})
+    ids = list(Authenticator.objects.values_list("pk", flat=True))
+    client.force_login(carol)
+    form = {"action": "delete_selected", "post": "yes", "_selected_action": ids}
+    client.post("/admin/mfa/authenticator/", form)
+    assert not Authenticator.objects.exists()
+    assert {detail for _, detail in told(alice)} == {
+        "carol@example.com: Deleted authenticator “TOTP Authenticator”.",
+        "carol@example.com: Deleted authenticator “Recovery codes”.",
+    }
+    client.post("/admin/auth/group/add/", {"name": "Clerks"})
+    assert told(carol)[-1] == (Action.ADMIN, "carol@example.com: Added “Clerks”.")
+    addresses = AuditEvent.objects.filter(action=Action.ADMIN).values_list("address", flat=True)
+    assert list(addresses) == ["127.0.0.1"] * 3
 
 
 def test_what_makes_an_account_safe_or_not_is_told(

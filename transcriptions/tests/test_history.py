@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
@@ -147,6 +148,28 @@ def test_nobody_asks_for_what_lies_behind_an_owner(
 ) -> None:
     for client in (clerk, signed_in(carol)):
         assert client.get(f"{LIST}?{question}").status_code == 400
+
+
+def test_what_is_deleted_is_not_read_out(alice: User, carol: User, prepared: Transcription) -> None:
+    Transcription.objects.update(title="Her secret plans")
+    prepared.segments.create(number=1, start=0, end=1, text="Buy the harbor.")
+    butler = User.objects.create_user("butler@example.com", "x", is_staff=True)
+    rights = ("view_user", "delete_user", "delete_transcription")
+    butler.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    this = f"{LIST}{prepared.id}/delete/"
+    assert signed_in(butler).get(this).status_code == 403
+    all_of_hers = f"/admin/accounts/user/{alice.pk}/delete/"
+    for client, url in (
+        (signed_in(butler), all_of_hers),
+        (signed_in(carol), all_of_hers),
+        (signed_in(carol), this),
+    ):
+        answer = client.get(url)
+        assert answer.status_code == 200
+        assert "Buy the harbor" not in answer.content.decode()
+        assert ("Her secret plans" in answer.content.decode()) == (url == this)
+    assert signed_in(carol).post(all_of_hers, {"post": "yes"}).status_code == 302
+    assert not Transcription.objects.exists()
 
 
 def test_what_is_older_than_the_history_says_so(clerk: Client, prepared: Transcription) -> None:

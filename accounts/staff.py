@@ -1,0 +1,94 @@
+"""What the pages of the admin site have in common: who may open them, and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from accounts.audit import Action, note
+
+
+class Told(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What is done here is told to whom it concerns: the owner of the thing, or else who did it."""
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """See Django."""
+        return _tell(request, obj, super().log_addition(request, obj, message))
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """See Django."""
+        return _tell(request, obj, super().log_change(request, obj, message))
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """See Django. Before it happens: afterwards nobody knows whose it was."""
+        for obj in queryset:
+            _tell(request, obj, f"Deleted {obj._meta.verbose_name} “{obj}”.")
+        return super().log_deletions(request, queryset)
+
+    def get_deleted_objects(
+        self, objs: Sequence[Model] | QuerySet[Model], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """What was chosen by name, and of what hangs on it how many: who deletes an account is not
+        read its transcripts."""
+        _, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return [str(obj) for obj in objs], counts, lacking, protected
+
+
+class Site(admin.AdminSite):
+    """The admin site. Libraries bring pages of their own, by which second factors or addresses are
+    taken away: no page of it is silent about what it does."""
+
+    def register(
+        self,
+        model_or_iterable: Any,
+        admin_class: type[admin.ModelAdmin[Any]] | None = None,
+        **options: Any,
+    ) -> None:
+        """See Django."""
+        given = admin_class or admin.ModelAdmin
+        told = type(given.__name__, (Told, given), {"__module__": given.__module__})
+        super().register(model_or_iterable, told, **options)
+
+
+def _tell(request: HttpRequest, obj: Any, entry: Any) -> Any:
+    mine = obj.pk if isinstance(obj, get_user_model()) else None
+    concerned = mine or getattr(obj, "owner_id", None) or getattr(obj, "user_id", None)
+    note(request, Action.ADMIN, f"{request.user}: {entry}", user_id=concerned)
+    return entry
+
+
+class ForAllStaff(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Staff see it without any other right: to look is their work."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """All staff."""
+        return bool(request.user.is_active and getattr(request.user, "is_staff", False))
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """All staff."""
+        return self.has_module_permission(request)
+
+
+class NotByHand(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows are written by the work itself, and by nobody here."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Nobody."""
+        return False
+
+
+class OnlyGrows(NotByHand):
+    """Nor do they go."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Nobody."""
+        return False
