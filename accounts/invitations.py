@@ -93,7 +93,7 @@ def accept(sender: object, request: HttpRequest, user: User, **_: object) -> Non
     request.session.pop(SESSION_KEY, None)
     addresses = EmailAddress.objects.filter(user=user, verified=True)
     proven = addresses.values_list("email", flat=True)
-    invitation = Invitation.objects.filter(email__in=proven, accepted_at=None).first()
+    invitation = Invitation.open().filter(email__in=proven).first()
     if invitation:
         user.plan = invitation.plan
         user.save(update_fields=["plan"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +13,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import Invitation, Plan, User
 
@@ -134,6 +136,20 @@ def test_who_is_invited_needs_no_letter_when_somebody_vouches(
     come(client, oidc, **PROVEN)
     assert is_signed_in(client)
     assert User.objects.get(email="dora@example.com").plan == plan
+
+
+@pytest.mark.parametrize(("signup", "comes_in"), [("invited", False), ("open", True)])
+def test_an_old_invitation_opens_no_door_and_brings_no_plan(
+    client: Client, db: None, oidc: str, settings: Any, signup: str, comes_in: bool
+) -> None:
+    settings.SIGNUP = signup
+    sent = timezone.now() - timedelta(days=400)
+    plan = Plan.objects.create(name="Team")
+    Invitation.objects.create(email="dora@example.com", plan=plan, created_at=sent, sent_at=sent)
+    come(client, oidc, **PROVEN)
+    assert is_signed_in(client) == comes_in
+    assert not User.objects.filter(plan=plan).exists()
+    assert Invitation.objects.get().accepted_at is None
 
 
 def test_who_turns_back_is_told_so(db: None, client: Client, oidc: str) -> None:
