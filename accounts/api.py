@@ -9,7 +9,6 @@ from django.http import Http404, HttpRequest
 from ninja import Field, Router, Schema, Status
 from pydantic import AfterValidator
 
-from accounts.audit import Action, note
 from accounts.authentication import PageAuth, person
 from accounts.models import ApiToken, Scope
 from accounts.names import visible_name
@@ -86,8 +85,8 @@ def create_token(request: HttpRequest, given: TokenIn) -> Any:
         [str(s) for s in given.scopes],
         given.expires_in_days,
         given.monthly_minutes,
+        request,
     )
-    note(request, Action.TOKEN_MADE, str(row))
     made = TokenOut.from_orm(row).model_dump()
     return Status(201, TokenMade(**made, token=secret))
 
@@ -98,6 +97,5 @@ def revoke_token(request: HttpRequest, id: int) -> Status[None]:
     row = person(request).api_tokens.filter(id=id).first()
     if row is None:
         raise Http404("There is no such token.")
-    row.delete()
-    note(request, Action.TOKEN_REVOKED, str(row))
+    row.revoke(request)
     return Status(204, None)

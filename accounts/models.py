@@ -12,6 +12,7 @@ from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils import timezone
 
 TOKEN_PREFIX = "tk_"  # noqa: S105 - so that secret scanners and people recognise one
@@ -143,10 +144,12 @@ class ApiToken(models.Model):
         scopes: Iterable[str] = tuple(Scope.values),
         days: int | None = None,
         monthly_minutes: int | None = None,
+        request: HttpRequest | None = None,
     ) -> tuple[Self, str]:
         """A new token of `user`: the row, and the secret that can never be read again.
 
-        It ends after `days`, and has `monthly_minutes` of audio, if given.
+        It ends after `days`, and has `monthly_minutes` of audio, if given. The owner is told, even
+        of one that was made without a `request`, at the machine itself.
         """
         secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
         row = cls.objects.create(
@@ -158,7 +161,13 @@ class ApiToken(models.Model):
             expires_at=None if days is None else timezone.now() + timedelta(days=days),
             monthly_minutes=monthly_minutes,
         )
+        note(request, Action.TOKEN_MADE, str(row), user_id=user.pk)
         return row, secret
+
+    def revoke(self, request: HttpRequest) -> None:
+        """It stops working at once, and its owner is told."""
+        self.delete()
+        note(request, Action.TOKEN_REVOKED, str(self), user_id=self.user_id)
 
     @property
     def is_expired(self) -> bool:
@@ -193,7 +202,7 @@ def digest_of(secret: str) -> str:
 
 
 # These are modules of their own; Django looks for models here.
-from accounts.audit import Action, AuditEvent  # noqa: E402
+from accounts.audit import Action, AuditEvent, note  # noqa: E402
 from accounts.invitations import Invitation  # noqa: E402
 from accounts.ledger import UsageDay, UsageRecord  # noqa: E402
 from accounts.marks import QuotaNotice  # noqa: E402

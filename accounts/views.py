@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.audit import Action, AuditEvent, note
+from accounts.audit import AuditEvent
 from accounts.authentication import person
 from accounts.forms import TokenForm
 from accounts.models import ApiToken, Invitation
@@ -44,9 +44,13 @@ def tokens(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         row, secret = ApiToken.issue(
-            person(request), data["name"], data["scopes"], data["expiry"], data["monthly_minutes"]
+            person(request),
+            data["name"],
+            data["scopes"],
+            data["expiry"],
+            data["monthly_minutes"],
+            request,
         )
-        note(request, Action.TOKEN_MADE, str(row))
         form, made = TokenForm(), {"row": row, "secret": secret}
     rows = person(request).api_tokens.all()
     status = 400 if form.errors else 200
@@ -61,8 +65,7 @@ def revoke_token(request: HttpRequest, id: int) -> HttpResponse:
     row = person(request).api_tokens.filter(id=id).first()
     if row is None:
         raise Http404("There is no such token.")
-    row.delete()
-    note(request, Action.TOKEN_REVOKED, str(row))
+    row.revoke(request)
     messages.success(request, f"The token “{row.name}” does not work any more.")
     return redirect("accounts:tokens")
 
