@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -44,12 +45,18 @@ def sweep() -> None:
         rows = Transcription.objects.filter(owner=user, state__in=FINISHED).defer("search")
         if terms.everything is not None:
             for row in rows.filter(created_at__lt=now - timedelta(days=terms.everything)):
-                row.delete()
-                note(None, Action.DELETED, f"{row.title} (kept long enough)", user_id=user.pk)
+                _end(row, row.delete, row.title)
         if terms.audio is not None:
             old = rows.filter(created_at__lt=now - timedelta(days=terms.audio))
             for row in old.exclude(source="", audio=""):
-                row.forget_audio()
+                _end(row, row.forget_audio, f"The audio of {row.title}")
+
+
+def _end(row: Transcription, deletion: Callable[[], object], what: str) -> None:
+    """Deletes and tells, or neither."""
+    with transaction.atomic():
+        deletion()
+        note(None, Action.DELETED, f"{what} (kept long enough)", user_id=row.owner_id)
 
 
 def _with_terms() -> Iterator[User]:

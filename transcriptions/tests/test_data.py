@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.ledger import UsageRecord
-from accounts.models import ApiToken, AuditEvent, Plan, User
+from accounts.models import Action, ApiToken, AuditEvent, Plan, User
 from transcriptions import pipeline
 from transcriptions.models import State, Transcription
 from transcriptions.retention import Terms
@@ -68,6 +68,11 @@ def test_the_audio_may_go_before_the_words(
     delete_what_was_kept_long_enough()
     assert not Transcription.objects.exists()
     assert UsageRecord.objects.exists()  # the ledger stays
+    deleted = AuditEvent.objects.filter(user=alice, action=Action.DELETED).order_by("id")
+    assert [event.detail for event in deleted] == [
+        f"The audio of {finished.title} (kept long enough)",
+        f"{finished.title} (kept long enough)",
+    ]
 
 
 def test_the_plan_has_the_last_word(alice: User, finished: Transcription) -> None:
