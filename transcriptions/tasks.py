@@ -63,9 +63,10 @@ def delete_strays() -> None:
     strays.sweep()
 
 
-# A mail server may be away for a while; what it raises is an OSError.
+# A mail server may be away for some hours; what it raises is an OSError. Celery draws each wait by
+# lot, so that not all letters come back at once: twenty of them are about four hours.
 patient = partial(
-    shared_task, autoretry_for=(OSError,), retry_backoff=30, retry_backoff_max=1800, max_retries=10
+    shared_task, autoretry_for=(OSError,), retry_backoff=30, retry_backoff_max=1800, max_retries=20
 )
 
 
