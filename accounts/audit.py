@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from allauth.account import signals as account
+from allauth.mfa import signals as mfa
 from django.conf import settings
 from django.db import models
+from django.dispatch import Signal
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -86,12 +89,32 @@ def sign_in_failed(
         note(request, Action.SIGN_IN_FAILED, user_id=user.pk)
 
 
-def told_of(action: Action, detail: str = "") -> Callable[..., None]:
-    """A receiver for the signals of allauth, which come with the request and the user."""
+# --- What allauth tells of ----------------------------------------------------------------------
+
+TOLD: tuple[tuple[Signal, Action, str], ...] = (
+    (account.password_changed, Action.PASSWORD, ""),
+    (account.password_reset, Action.PASSWORD, "By a letter"),
+    (account.password_set, Action.PASSWORD, "The first one"),
+    (account.email_added, Action.EMAIL, "Added {email_address}"),
+    (account.email_changed, Action.EMAIL, "Now {to_email_address}"),
+    (account.email_removed, Action.EMAIL, "Removed {email_address}"),
+    (mfa.authenticator_added, Action.FACTOR, "Added: {authenticator}"),
+    (mfa.authenticator_removed, Action.FACTOR, "Removed: {authenticator}"),
+    (mfa.authenticator_reset, Action.FACTOR, "Made anew: {authenticator}"),
+    (mfa.authentication_failed, Action.SIGN_IN_FAILED, "A wrong code"),
+)
+
+
+def listen() -> None:
+    """Hears of all that is in the table, from now on."""
+    for signal, action, words in TOLD:
+        signal.connect(_told(action, words), weak=False)
+
+
+def _told(action: Action, words: str) -> Callable[..., None]:
+    """A receiver; the signals come with the request, the user, and what the words speak of."""
 
     def receiver(sender: Any, request: HttpRequest, user: Any, **more: Any) -> None:
-        factor = more.get("authenticator")
-        said = detail or (str(factor.get_type_display()) if factor else "")
-        note(request, action, said, user_id=user.pk)
+        note(request, action, words.format(**more), user_id=user.pk)
 
     return receiver

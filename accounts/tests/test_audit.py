@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 from django.db import DatabaseError, transaction
@@ -137,29 +138,34 @@ def test_no_page_of_the_admin_site_is_silent(alice: User, carol: User, client: C
     assert list(addresses) == ["127.0.0.1"] * 3
 
 
-def test_what_makes_an_account_safe_or_not_is_told(
-    alice: User, client: Client, django_capture_on_commit_callbacks: Any
-) -> None:
-    right = "correct horse battery"
+@pytest.mark.django_db(transaction=True)  # allauth tells of second factors after commit
+def test_what_makes_an_account_safe_or_not_is_told(alice: User, client: Client) -> None:
+    right, new, factors = "correct horse battery", "another horse", "/accounts/2fa/"
     client.post("/accounts/login/", {"login": alice.email, "password": right})
-    form = {"oldpassword": right, "password1": "another horse", "password2": "another horse"}
-    assert client.post("/accounts/password/change/", form).status_code == 302
-    client.post("/accounts/reauthenticate/", {"password": "another horse"})
-    page = client.get("/accounts/2fa/totp/activate/").content.decode()
+    form = {"oldpassword": right, "password1": new, "password2": new}
+    client.post("/accounts/password/change/", form)
+    client.post("/accounts/reauthenticate/", {"password": new})
+    page = client.get(f"{factors}totp/activate/").content.decode()
     (secret,) = re.findall(r'value="([A-Z2-7]{32})"', page)
     code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
-    with django_capture_on_commit_callbacks(execute=True):
-        client.post("/accounts/2fa/totp/activate/", {"code": code})
+    client.post(f"{factors}totp/activate/", {"code": code})
+    client.post(f"{factors}recovery-codes/generate/")
+    EmailAddress.objects.create(user=alice, email="old@example.com", verified=True)
+    client.post("/accounts/email/", {"action_remove": "", "email": "old@example.com"})
     other = Client()
-    other.post("/accounts/login/", {"login": alice.email, "password": "another horse"})
-    other.post("/accounts/2fa/authenticate/", {"code": "000000"})
-    found = told(alice)
-    for event in (
+    other.post("/accounts/login/", {"login": alice.email, "password": new})
+    other.post(f"{factors}authenticate/", {"code": "000000"})
+    client.post(f"{factors}totp/deactivate/")
+    assert told(alice)[1:] == [
         (Action.PASSWORD, ""),
-        (Action.FACTOR, "TOTP Authenticator"),
+        (Action.FACTOR, "Added: TOTP Authenticator"),
+        (Action.FACTOR, "Added: Recovery codes"),
+        (Action.FACTOR, "Made anew: Recovery codes"),
+        (Action.EMAIL, "Removed old@example.com"),
         (Action.SIGN_IN_FAILED, "A wrong code"),
-    ):
-        assert event in found
+        (Action.FACTOR, "Removed: TOTP Authenticator"),
+        (Action.FACTOR, "Removed: Recovery codes"),
+    ]
 
 
 def test_the_log_only_grows_and_outlives_the_account(alice: User) -> None:
