@@ -11,6 +11,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 from allauth.mfa.utils import encrypt
+from allauth.usersessions.models import UserSession
 from django.test import Client
 
 from accounts.models import Plan, User
@@ -111,6 +112,26 @@ def test_passwords_are_not_guessed_for_long(db: None) -> None:
     answer = Client(REMOTE_ADDR=address).post("/accounts/login/", right)
     assert answer.status_code in (200, 429)
     assert "Too many failed" in answer.content.decode()
+
+
+@pytest.mark.parametrize(("proxies", "comes_in"), [(0, False), (1, True)])
+def test_one_who_guesses_locks_nobody_else_out(
+    alice: User, settings: Any, proxies: int, comes_in: bool
+) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+    proxy = f"198.51.100.{uuid.uuid4().int % 254 + 1}"  # the counters outlive the test
+    guessing, hers = "192.0.2.66", "192.0.2.7"
+
+    def through_proxy(client: str) -> Client:
+        return Client(REMOTE_ADDR=proxy, headers={"X-Forwarded-For": client})
+
+    for _ in range(11):
+        sign_in(through_proxy(f"8.8.8.8, {guessing}"), f"{uuid.uuid4()}@example.com", "x")
+    browser = through_proxy(hers)
+    sign_in(browser, alice.email)
+    assert (browser.get("/settings/tokens/").status_code == 200) == comes_in
+    seen = UserSession.objects.values_list("ip", flat=True)
+    assert list(seen) == ([hers] if comes_in else [])
 
 
 @pytest.mark.parametrize(
