@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from ipaddress import ip_address
 from typing import Any
 
 import requests
@@ -31,6 +32,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if settings.SIGNUP == "invited":
             return Invitation.of(request) is not None
         return bool(settings.SIGNUP == "open")
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """See allauth. Who comes by IPv4 to a server that listens for IPv6 is ::ffff:192.0.2.7
+        there; limits count IPv6 by networks, and all of those would be a single one."""
+        address = ip_address(super().get_client_ip(request))
+        return str(getattr(address, "ipv4_mapped", None) or address)
 
     def render_mail(self, *given: Any, **named: Any) -> EmailMessage:
         """Its letters, in our clothes."""

@@ -114,9 +114,11 @@ def test_passwords_are_not_guessed_for_long(db: None) -> None:
     assert "Too many failed" in answer.content.decode()
 
 
-@pytest.mark.parametrize(("proxies", "comes_in"), [(0, False), (1, True)])
+@pytest.mark.parametrize(
+    ("proxies", "prefix", "comes_in"), [(0, "", False), (1, "", True), (1, "::ffff:", True)]
+)
 def test_one_who_guesses_locks_nobody_else_out(
-    alice: User, settings: Any, proxies: int, comes_in: bool
+    alice: User, settings: Any, proxies: int, prefix: str, comes_in: bool
 ) -> None:
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
     proxy = f"198.51.100.{uuid.uuid4().int % 254 + 1}"  # the counters outlive the test
@@ -126,8 +128,8 @@ def test_one_who_guesses_locks_nobody_else_out(
         return Client(REMOTE_ADDR=proxy, headers={"X-Forwarded-For": client})
 
     for _ in range(11):
-        sign_in(through_proxy(f"8.8.8.8, {guessing}"), f"{uuid.uuid4()}@example.com", "x")
-    browser = through_proxy(hers)
+        sign_in(through_proxy(f"8.8.8.8, {prefix}{guessing}"), f"{uuid.uuid4()}@example.com", "x")
+    browser = through_proxy(f"{prefix}{hers}")
     sign_in(browser, alice.email)
     assert (browser.get("/settings/tokens/").status_code == 200) == comes_in
     seen = UserSession.objects.values_list("ip", flat=True)
