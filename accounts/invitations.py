@@ -54,9 +54,12 @@ class Invitation(models.Model):
 
     def send(self) -> None:
         """Writes the letter. Raises OSError if it cannot be sent."""
+        row = type(self).objects.filter(pk=self.pk)
+        # Until it has gone this is as good as new: its link may be passed on by hand.
+        row.update(created_at=timezone.now(), sent_at=None)
         subject = "Your invitation to Transcodio"
         letters.send(self.email, subject, "invitation", invitation=self, link=self.link, days=DAYS)
-        type(self).objects.filter(pk=self.pk).update(sent_at=timezone.now())
+        row.update(sent_at=timezone.now())
 
     @classmethod
     def of_code(cls, code: str) -> Self | None:

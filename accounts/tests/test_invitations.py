@@ -141,16 +141,36 @@ def test_who_is_there_already_is_not_invited(admin: Client, bob: User, mailoutbo
     assert len(mailoutbox) == 1
 
 
-def test_a_letter_that_cannot_be_sent_is_said_with_its_link(
-    admin: Client, client: Client, settings: Any
-) -> None:
+@pytest.fixture
+def no_mail_server(settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9  # nobody listens there
-    content = invite(admin).content.decode()
+
+
+def link_shown(content: str) -> str:
     assert "could not be sent" in content
     (link,) = re.findall(r"http://127.0.0.1:8000(/invited/[\w:-]+/)", content)
+    return str(link)
+
+
+def test_a_letter_that_cannot_be_sent_is_said_with_its_link(
+    admin: Client, client: Client, no_mail_server: None
+) -> None:
+    link = link_shown(invite(admin).content.decode())
     assert client.get(link).status_code == 302
     assert Invitation.objects.get().sent_at is None
+
+
+def test_a_link_that_is_shown_works_however_old_the_invitation_is(
+    admin: Client, client: Client, no_mail_server: None
+) -> None:
+    old = timezone.now() - timedelta(days=DAYS + 1)
+    row = Invitation.objects.create(email="dora@example.com", created_at=old, sent_at=old)
+    form = {"action": "send_again", "_selected_action": [row.pk]}
+    answer = admin.post("/admin/accounts/invitation/", form, follow=True)
+    client.get(link_shown(answer.content.decode()))
+    sign_up(client, row.email)
+    assert User.objects.filter(email=row.email).exists()
 
 
 def test_an_open_service_takes_the_invited_too(
