@@ -12,9 +12,34 @@ from django.http import HttpRequest
 
 from accounts.audit import Action, note
 
+# Columns by which somebody could sign in as another, and that nobody has to see for it to work.
+SECRETS = {
+    "mfa.Authenticator": ("data",),
+    "socialaccount.SocialToken": ("token", "token_secret"),
+}
+
 
 class Told(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What is done here is told to whom it concerns: the owner of the thing, or else who did it."""
+    """What is done here is told to whom it concerns: the owner of the thing, or else who did it.
+    Secrets are neither shown nor asked for, nor made by hand."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The columns of this model that are."""
+        return SECRETS.get(self.opts.label, ())
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
+        """See Django."""
+        return (*(super().get_exclude(request, obj) or ()), *self.secrets) or None
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """See Django."""
+        asked = lookup.split("__")[0] in self.secrets
+        return not asked and super().lookup_allowed(lookup, value, request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """See Django."""
+        return not self.secrets and super().has_add_permission(request)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """See Django."""

@@ -87,6 +87,23 @@ def test_nor_does_it_change_passwords_by_itself(carol: User, client: Client) -> 
     assert carol.check_password(PASSWORD)
 
 
+def test_nobody_reads_second_factors_in_the_admin_site(alice: User, carol: User) -> None:
+    data = {"secret": encrypt("J" * 32)}
+    factor = Authenticator.objects.create(user=alice, type=Authenticator.Type.TOTP, data=data)
+    client = Client()
+    client.force_login(carol)
+    factors = "/admin/mfa/authenticator/"
+    page = client.get(f"{factors}{factor.pk}/change/")
+    assert page.status_code == 200
+    assert "alice@example.com" in page.content.decode()
+    assert "JJJJ" not in page.content.decode()
+    assert client.get(f"{factors}?data__secret__startswith=J").status_code == 400
+    assert client.get(f"{factors}?type__exact=totp").status_code == 200
+    assert client.get(f"{factors}add/").status_code == 403
+    assert client.post(f"{factors}{factor.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert not Authenticator.objects.exists()  # to help somebody who has lost it
+
+
 def test_who_is_not_staff_is_told_so_by_the_admin_site(alice: User, client: Client) -> None:
     sign_in(client, alice.email)
     assert client.get("/admin/", follow=True).status_code == 403
