@@ -172,6 +172,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "transcriptions.webhooks.tasks.forget_old_deliveries",
         "schedule": 24 * 3600.0,
     },
+    "forget-secrets": {
+        "task": "transcriptions.webhooks.tasks.forget_old_secrets",
+        "schedule": 3600.0,
+    },
     "retention": {
         "task": "transcriptions.tasks.delete_what_was_kept_long_enough",
         "schedule": 3600.0,

@@ -84,6 +84,7 @@ PAGES = {
     "settings/webhooks/<int:id>/": OWNER,
     "settings/webhooks/<int:id>/test/": OWNER,
     "settings/webhooks/<int:id>/enable/": OWNER,
+    "settings/webhooks/<int:id>/rotate/": OWNER,
     "settings/webhooks/<int:id>/delete/": OWNER,
     "settings/webhooks/<int:id>/deliveries/<uuid:delivery>/replay/": OWNER,
     "admin/accounts/usageday/": STAFF,
@@ -97,6 +98,7 @@ POSTED = (
     "revoke/",
     "test/",
     "enable/",
+    "rotate/",
     "replay/",
     "takeout/",
     "goodbye/",
@@ -179,7 +181,8 @@ class Things:
         return (
             (self.row.title, self.row.text, self.row.state) == ("Hers", "Hers.", "completed")
             and ApiToken.objects.filter(pk=self.token.pk).exists()
-            and Endpoint.objects.count() == Delivery.objects.count() == 1
+            and Endpoint.objects.get().secret == self.endpoint.secret
+            and Delivery.objects.count() == 1
         )
 
 

@@ -36,11 +36,13 @@ def _signed(delivery: Delivery) -> tuple[dict[str, str], bytes]:
     """Headers and body: each attempt is signed for its own moment."""
     body = json.dumps(delivery.payload, ensure_ascii=False, separators=(",", ":")).encode()
     now = int(time.time())
+    secrets = delivery.endpoint.secrets
+    signatures = (signature(secret, delivery.message, now, body) for secret in secrets)
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Transcodio-Webhooks",
         "webhook-id": delivery.message,
         "webhook-timestamp": str(now),
-        "webhook-signature": signature(delivery.endpoint.secret, delivery.message, now, body),
+        "webhook-signature": " ".join(signatures),
     }
     return headers, body

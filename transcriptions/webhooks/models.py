@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -19,6 +19,8 @@ from transcriptions.webhooks.signing import new_secret
 # Seconds between attempts: eight of them, over a day.
 DELAYS = (5, 60, 300, 1800, 7200, 18_000, 57_600)
 ATTEMPT_TAKES = timedelta(minutes=1)  # at the most; then it may be made again
+OVERLAP = timedelta(hours=24)  # that a secret signs on for after it was replaced
+SIGNATURES = 5  # of one message, at the most
 
 
 class EventType(models.TextChoices):
@@ -65,6 +67,36 @@ class Endpoint(models.Model):
     def enable(self) -> None:
         """After it was switched off."""
         type(self).objects.filter(id=self.id).update(disabled_at=None)
+
+    @property
+    def secrets(self) -> list[str]:
+        """All that sign just now, the newest first."""
+        replaced = self.replaced.filter(until__gt=timezone.now())
+        return [self.secret, *replaced.values_list("secret", flat=True)[: SIGNATURES - 1]]
+
+    def rotate(self) -> None:
+        """Gives it a new secret. Receivers that know the one before have a day to learn it."""
+        with transaction.atomic():
+            # Locked: of two that are asked for at once, the second replaces the first.
+            current = type(self).objects.select_for_update().get(id=self.id)
+            self.replaced.create(secret=current.secret, until=timezone.now() + OVERLAP)
+            self.secret = new_secret()
+            self.save(update_fields=["secret"])
+
+
+class ReplacedSecret(models.Model):
+    """A secret that signs beside its successor. There may be several: who has lost the new one asks
+    for another, and the receiver still knows the first."""
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="replaced")
+    secret = models.CharField(max_length=80)
+    until = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["-until", "-id"]
+
+    def __str__(self) -> str:
+        return f"Replaced at {self.endpoint}"
 
 
 class DeliveryState(models.TextChoices):

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from transcriptions.tasks import ring
 from transcriptions.webhooks.attempts import attempt
-from transcriptions.webhooks.models import Delivery, DeliveryState
+from transcriptions.webhooks.models import Delivery, DeliveryState, ReplacedSecret
 
 KEPT_DAYS = 30
 PLACES = threading.BoundedSemaphore(max(1, settings.CELERY_WORKER_CONCURRENCY // 4))
@@ -47,3 +47,9 @@ def forget_old_deliveries() -> None:
     """The log goes back a month."""
     before = timezone.now() - timedelta(days=KEPT_DAYS)
     Delivery.objects.filter(created_at__lt=before).exclude(state=DeliveryState.PENDING).delete()
+
+
+@shared_task
+def forget_old_secrets() -> None:
+    """Those that sign no more."""
+    ReplacedSecret.objects.filter(until__lte=timezone.now()).delete()

@@ -12,6 +12,7 @@ urlpatterns = [
     path("<int:id>/", views.deliveries, name="deliveries"),
     path("<int:id>/test/", views.test, name="test"),
     path("<int:id>/enable/", views.enable, name="enable"),
+    path("<int:id>/rotate/", views.rotate, name="rotate"),
     path("<int:id>/delete/", views.delete, name="delete"),
     path("<int:id>/deliveries/<uuid:delivery>/replay/", views.replay, name="replay"),
 ]

@@ -16,27 +16,35 @@ from accounts.authentication import person
 from transcriptions import access
 from transcriptions.webhooks import outbox
 from transcriptions.webhooks.forms import EndpointForm
+from transcriptions.webhooks.models import Endpoint
 
 MOST = 10  # endpoints of one user
 PER_PAGE = 25
+SHOWN = "webhook_secret"  # in the session: whose secret the next page shows, and no page after it
 
 
 @login_required
 @never_cache
 @require_http_methods(["GET", "POST"])
 def endpoints(request: HttpRequest) -> HttpResponse:
-    """Lists endpoints with their secrets, and makes new ones."""
+    """Lists endpoints, and makes new ones. A new secret is shown once."""
     mine = access.webhooks_of(request.user)
     form = EndpointForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         if mine.count() < MOST:
-            mine.create(owner=person(request), **form.cleaned_data)
+            row = mine.create(owner=person(request), **form.cleaned_data)
             messages.success(request, "From now on we will post to that address.")
-            return redirect("webhooks:endpoints")
+            return _secret_shown(request, row)
         form.add_error("url", f"There are {MOST} addresses already: delete one of them.")
     status = 400 if form.errors else 200
-    context = {"form": form, "endpoints": mine.all()}
+    made = mine.filter(id=request.session.pop(SHOWN, 0)).first()
+    context = {"form": form, "made": made, "endpoints": mine.all()}
     return render(request, "webhooks/endpoints.html", context, status=status)
+
+
+def _secret_shown(request: HttpRequest, row: Endpoint) -> HttpResponse:
+    request.session[SHOWN] = row.id
+    return redirect("webhooks:endpoints")
 
 
 @login_required
@@ -70,6 +78,16 @@ def enable(request: HttpRequest, id: int) -> HttpResponse:
     """Posts again to an endpoint that had answered that it is gone."""
     access.webhook_for(request.user, id).enable()
     return redirect("webhooks:endpoints")
+
+
+@login_required
+@require_POST
+def rotate(request: HttpRequest, id: int) -> HttpResponse:
+    """A new secret, for one that was lost or seen by others."""
+    row = access.webhook_for(request.user, id)
+    row.rotate()
+    messages.success(request, "For 24 hours messages are signed with the old secret as well.")
+    return _secret_shown(request, row)
 
 
 @login_required

@@ -20,7 +20,14 @@ from transcriptions.models import Transcription
 from transcriptions.tests.conftest import ScriptedEngine
 from transcriptions.webhooks import tasks
 from transcriptions.webhooks.attempts import attempt
-from transcriptions.webhooks.models import DELAYS, Delivery, DeliveryState, Endpoint
+from transcriptions.webhooks.models import (
+    DELAYS,
+    SIGNATURES,
+    Delivery,
+    DeliveryState,
+    Endpoint,
+    ReplacedSecret,
+)
 from transcriptions.webhooks.tests.conftest import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,6 +79,37 @@ def test_a_signature_is_worth_nothing_for_another_body(
     headers = {name.lower(): value for name, value in receiver.got[0][1].items()}
     with pytest.raises(WebhookVerificationError):
         Webhook(endpoint.secret).verify(receiver.got[0][2] + b" ", headers)
+
+
+def test_a_secret_signs_on_for_a_day_after_it_was_replaced(
+    endpoint: Endpoint, receiver: Receiver, delivery: Delivery
+) -> None:
+    def verifies(secret: str) -> bool:
+        _, headers, body = receiver.got[-1]
+        try:
+            Webhook(secret).verify(body, {name.lower(): v for name, v in headers.items()})
+        except WebhookVerificationError:
+            return False
+        return True
+
+    secrets = [endpoint.secret]
+    for _ in range(2):  # twice: who has lost the new one asks again
+        endpoint.rotate()
+        secrets.append(endpoint.secret)
+    attempt(delivery.id)
+    assert [verifies(secret) for secret in secrets] == [True] * 3
+    ReplacedSecret.objects.filter(secret=secrets[0]).update(until=timezone.now())
+    delivery.again()
+    attempt(delivery.id)
+    assert [verifies(secret) for secret in secrets] == [False, True, True]
+    tasks.forget_old_secrets()
+    assert ReplacedSecret.objects.get().secret == secrets[1]
+
+
+def test_messages_do_not_swell_with_signatures(endpoint: Endpoint) -> None:
+    for _ in range(SIGNATURES + 1):
+        endpoint.rotate()
+    assert len(endpoint.secrets) == SIGNATURES
 
 
 def test_a_failure_is_announced_and_a_cancellation_is_not(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -28,13 +29,26 @@ def endpoint(alice: User) -> Endpoint:
     return Endpoint.objects.create(owner=alice, url="https://example.com/hooks")
 
 
-def test_an_endpoint_is_added_with_a_secret_of_its_own(alice: User, browser: Client) -> None:
+def secrets_in(answer: Any) -> list[str]:
+    return re.findall(r"whsec_[\w+/]{43}=", answer.content.decode())
+
+
+def test_an_endpoint_is_added_and_its_secret_shown_once(alice: User, browser: Client) -> None:
     assert browser.post(PAGE, NEW)["Location"] == PAGE
     row = Endpoint.objects.get()
     assert (row.owner, row.url, row.events) == (alice, NEW["url"], NEW["events"])
     answer = browser.get(PAGE)
-    assert re.findall(r"whsec_[\w+/]{43}=", answer.content.decode()) == [row.secret]
+    assert secrets_in(answer) == [row.secret]
     assert "no-store" in answer["Cache-Control"]
+    assert secrets_in(browser.get(PAGE)) == []
+
+
+def test_a_new_secret_is_shown_once(browser: Client, endpoint: Endpoint) -> None:
+    assert browser.post(f"{PAGE}{endpoint.id}/rotate/")["Location"] == PAGE
+    new = Endpoint.objects.get().secret
+    assert new != endpoint.secret
+    assert secrets_in(browser.get(PAGE)) == [new]
+    assert secrets_in(browser.get(PAGE)) == []
 
 
 def test_an_address_is_kept_as_it_is_sent(browser: Client) -> None:
@@ -108,7 +122,7 @@ def test_strangers_and_visitors_find_nothing(
 ) -> None:
     browser.post(f"{PAGE}{endpoint.id}/test/")
     delivery = Delivery.objects.get()
-    urls = [f"{PAGE}{endpoint.id}/{name}" for name in ("test/", "enable/", "delete/")]
+    urls = [f"{PAGE}{endpoint.id}/{name}" for name in ("test/", "enable/", "rotate/", "delete/")]
     urls.append(f"{PAGE}{endpoint.id}/deliveries/{delivery.id}/replay/")
     stranger, visitor = Client(), Client()
     stranger.force_login(bob)
