@@ -20,19 +20,20 @@ PLACES = threading.BoundedSemaphore(max(1, settings.CELERY_WORKER_CONCURRENCY //
 
 @shared_task
 def deliver(id: str) -> None:
-    """One attempt, and then whatever else is due.
+    """One attempt; then it rings for the next delivery that is due.
 
     Receivers can be slow, and recordings wait for the same threads: a few of those at the most are
-    here. Who finds no place leaves the delivery to who has one, or to the next round of `ring_due`.
+    here, and after each attempt recordings have their turn. Who finds no place leaves the delivery
+    to who has one, or to the next round of `ring_due`.
     """
     if not PLACES.acquire(blocking=False):
         return
     try:
         attempt(uuid.UUID(id))
-        while due := Delivery.objects.due().order_by("next_attempt_at").first():
-            attempt(due.id)
     finally:
         PLACES.release()
+    if due := Delivery.objects.due().order_by("next_attempt_at").first():
+        ring(deliver, due.id)
 
 
 @shared_task
