@@ -167,13 +167,14 @@ class Delivery(models.Model):
         return json.dumps(self.payload, ensure_ascii=False, indent=2)
 
     def attempted(self, status: int | None, answer: str, jitter: float = 1.0) -> None:
-        """Notes how an attempt went, and when the next one is due. 2xx is success."""
+        """Notes how an attempt went, and when the next one is due. 2xx is success; a test is not
+        tried again: whoever sent it looks on, and sends another."""
         arrived = status is not None and 200 <= status < 300
         now = timezone.now()
         values: dict[str, Any] = {"last_attempt_at": now, "status": status, "answer": answer}
         if arrived:
             values["state"] = DeliveryState.DELIVERED
-        elif self.attempts > len(DELAYS) or status == 410:
+        elif self.attempts > len(DELAYS) or status == 410 or self.event == TEST:
             values["state"] = DeliveryState.FAILED
         else:
             values["next_attempt_at"] = self._next(now, jitter)
@@ -184,8 +185,10 @@ class Delivery(models.Model):
     def _next(self, now: datetime, jitter: float) -> datetime:
         return now + timedelta(seconds=DELAYS[self.attempts - 1] * jitter)
 
-    def again(self) -> None:
-        """Sends it once more from the beginning, with the same message id."""
-        type(self).objects.filter(id=self.id).update(
-            state=DeliveryState.PENDING, attempts=0, next_attempt_at=timezone.now()
+    def again(self) -> bool:
+        """Sends it once more from the beginning, with the same message id. Not while it is on its
+        way: whether it was over."""
+        over = type(self).objects.filter(id=self.id).exclude(state=DeliveryState.PENDING)
+        return bool(
+            over.update(state=DeliveryState.PENDING, attempts=0, next_attempt_at=timezone.now())
         )

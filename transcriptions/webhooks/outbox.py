@@ -29,15 +29,17 @@ def announce(sender: type[Transcription], row: Transcription, **_: Any) -> None:
 
 def send_test(endpoint: Endpoint) -> None:
     """A message that means nothing, to see whether it arrives; one at a time."""
-    if endpoint.deliveries.filter(event=TEST, state=DeliveryState.PENDING).exists():
-        return
-    _bell(endpoint.send(TEST, _new_message(), {"hello": "from Transcodio"}))
+    with transaction.atomic():
+        # Locked: of two clicks at once, the second one finds what the first one has sent.
+        Endpoint.objects.select_for_update().filter(id=endpoint.id).first()
+        if not endpoint.deliveries.filter(event=TEST, state=DeliveryState.PENDING).exists():
+            _bell(endpoint.send(TEST, _new_message(), {"hello": "from Transcodio"}))
 
 
 def replay(delivery: Delivery) -> None:
     """Sends it once more, by the same message id: receivers know it again."""
-    delivery.again()
-    _bell(delivery)
+    if delivery.again():
+        _bell(delivery)
 
 
 def _bell(delivery: Delivery) -> None:

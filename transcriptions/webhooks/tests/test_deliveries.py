@@ -18,11 +18,12 @@ from transcodio_site.testing import wait_until
 from transcriptions import actions, pipeline
 from transcriptions.models import Transcription
 from transcriptions.tests.conftest import ScriptedEngine
-from transcriptions.webhooks import tasks
+from transcriptions.webhooks import outbox, tasks
 from transcriptions.webhooks.attempts import attempt
 from transcriptions.webhooks.models import (
     DELAYS,
     SIGNATURES,
+    TEST,
     Delivery,
     DeliveryState,
     Endpoint,
@@ -200,6 +201,35 @@ def test_slow_receivers_leave_room_for_recordings(
     while rung:
         tasks.deliver(str(rung.pop()))
     assert len(receiver.got) == 5
+
+
+def test_a_test_is_tried_once(endpoint: Endpoint, receiver: Receiver) -> None:
+    receiver.status = 503
+    row = endpoint.send(TEST, "msg_1", {})
+    attempt(row.id)
+    assert (fresh(row).state, fresh(row).status) == (DeliveryState.FAILED, 503)
+
+
+def test_of_many_clicks_at_once_one_test_is_sent(endpoint: Endpoint) -> None:
+    together = threading.Barrier(8)
+
+    def click() -> None:
+        together.wait(20)
+        outbox.send_test(endpoint)
+        connections.close_all()
+
+    threads = [threading.Thread(target=click) for _ in range(together.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert Delivery.objects.count() == 1
+
+
+def test_what_is_on_its_way_is_not_sent_beside_it(delivery: Delivery) -> None:
+    assert Delivery.objects.claim(delivery.id)
+    outbox.replay(delivery)
+    assert Delivery.objects.claim(delivery.id) is None
 
 
 def test_what_is_not_stored_is_not_announced(
