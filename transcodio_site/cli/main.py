@@ -110,11 +110,11 @@ def transcribe(client: Client, options: argparse.Namespace) -> int:
     if output and (len(files) > 1 or output.is_dir()):
         output.mkdir(parents=True, exist_ok=True)
         targets = [*names(files, output, options.format)]
-    elif output:
-        check_target(output)
     elif len(files) > 1 and options.format != "txt":
         complain(f"Several files as {options.format}: say where to put them, with -o FOLDER.")
         return 2
+    for target in targets:
+        check_target(target)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     blind = options.no_stream or not show.is_terminal
     pool = ThreadPoolExecutor(AT_ONCE)
@@ -151,8 +151,7 @@ def library(client: Client, options: argparse.Namespace) -> int:
 
 def export(client: Client, options: argparse.Namespace) -> int:
     """To a file or to standard output."""
-    if options.output:
-        check_target(options.output)
+    check_target(options.output)
     content = client.export(options.id, options.format)
     if options.output:
         options.output.write_bytes(content)
@@ -244,15 +243,24 @@ def names(files: list[Path], folder: Path, form: str) -> Iterator[Path]:
         yield folder / f"{stem}.{form}"
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path | None) -> None:
     """Raises OSError if nothing can be written there: said before anything is uploaded."""
+    if path is None:
+        return
     if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise refused(errno.EISDIR, path)
     place = path if path.exists() else path.parent
     if not place.exists():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
+        raise refused(errno.ENOENT, place)
+    if place != path and not place.is_dir():
+        raise refused(errno.ENOTDIR, place)
     if not os.access(place, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        raise refused(errno.EACCES, place)
+
+
+def refused(number: int, path: Path) -> OSError:
+    """As the system itself would say it."""
+    return OSError(number, os.strerror(number), str(path))
 
 
 def told(error: OSError) -> str:

@@ -145,10 +145,13 @@ def test_what_cannot_be_written_is_said_before_anything_is_sent(
     run: Run, short: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "existing.txt").write_text("mine")
+    (tmp_path / "out" / "short.txt").mkdir(parents=True)
     sent = run("list", "-n", "1000").stdout
     for arguments, words in (
         (["transcribe", short, short, "-o", "existing.txt"], "existing.txt: File exists"),
+        (["transcribe", short, short, "-o", "out"], "out/short.txt: Is a directory"),
         (["transcribe", short, "-o", "none/x.txt"], "none: No such file or directory"),
+        (["transcribe", short, "-o", "existing.txt/x.txt"], "existing.txt: Not a directory"),
         (["export", "3f0c8a52-6a0f-4f0e-9d53-0c1f4b6c8f11", "-o", "."], "Is a directory"),
     ):
         done = run(*arguments)
