@@ -10,7 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -49,12 +49,15 @@ class Client:
     """One server, one token. Safe to be used by several threads."""
 
     def __init__(self, server: str, token: str) -> None:
-        """Raises NotAllowed if that can be no token."""
-        if not token.isascii():
+        """Raises NotAllowed if that can be no token, and Unreachable if it is no address."""
+        if not (token.isascii() and token.isprintable()):
             raise NotAllowed("This is no API token: it has letters that no token has.")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._server = server
-        self._http = httpx.Client(base_url=server, headers=headers, timeout=PATIENCE)
+        try:
+            self._http = httpx.Client(base_url=server, headers=headers, timeout=PATIENCE)
+        except httpx.InvalidURL as error:
+            raise self._unreachable(error) from None
 
     def upload(self, path: Path, language: str, sent: Sent) -> Answer:
         """Sends the file and returns the new recording. Raises ApiError, OSError."""
@@ -64,7 +67,7 @@ class Client:
 
             def once() -> Answer:
                 file.seek(0)
-                return self._ask(
+                response = self._send(
                     "POST",
                     "/api/transcriptions",
                     params={"language": language, "title": readable(path.stem)},
@@ -76,6 +79,7 @@ class Client:
                     content=_pieces(file, sent),
                     timeout=httpx.Timeout(PATIENCE, read=UPLOADED),
                 )
+                return self._read(response.content, "id")
 
             return _patiently(once)
 
@@ -105,7 +109,8 @@ class Client:
         while cursor is not None and limit > 0:
             wanted = {name: value for name, value in filters.items() if value}
             page = {"limit": str(min(limit, 100)), "cursor": cursor}
-            answer = self._ask("GET", "/api/transcriptions", params=wanted | page)
+            response = self._send("GET", "/api/transcriptions", params=wanted | page)
+            answer = self._read(response.content, "items", "next_cursor")
             yield from answer["items"]
             limit -= len(answer["items"])
             cursor = answer["next_cursor"]
@@ -115,18 +120,10 @@ class Client:
         path = f"/api/transcriptions/{id}/export"
         return self._send("GET", path, params={"format": form}).content
 
-    def _ask(self, method: str, path: str, **options: Any) -> Answer:
-        response = self._send(method, path, **options)
-        try:
-            answer: Answer = response.json()
-        except ValueError:
-            raise ApiError(f"{self._server} does not answer as Transcodio does.") from None
-        return answer
-
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from None
         self._check(response)
         return response
@@ -143,14 +140,24 @@ class Client:
                 self._check(response)
                 for line in response.iter_lines():
                     if line.startswith("data: "):
-                        yield json.loads(line.removeprefix("data: "))
-                    elif line.startswith(":"):
+                        yield self._read(line.removeprefix("data: "), "id", "type")
+                    else:
                         yield None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self._unreachable(error) from None
+
+    def _read(self, text: str | bytes, *names: str) -> Answer:
+        """An object of JSON that has all of `names`. Raises ApiError."""
+        with suppress(ValueError):
+            answer = json.loads(text)
+            if isinstance(answer, dict) and answer.keys() >= {*names}:
+                return answer
+        raise self._strange()
 
     def _check(self, response: httpx.Response) -> None:
         if response.is_success:
+            if response.headers.get("Content-Type", "").startswith("text/html"):
+                raise self._strange()  # the page of a network that wants a sign-in first
             return
         if response.status_code in (401, 403):
             raise NotAllowed(_sentence(response))
@@ -158,6 +165,9 @@ class Client:
         if response.status_code in (429, 502, 503, 504) and wait <= LONGEST_WAIT:
             raise Busy(_sentence(response), wait)
         raise ApiError(_sentence(response))
+
+    def _strange(self) -> ApiError:
+        return ApiError(f"{self._server} does not answer as Transcodio does.")
 
     def _unreachable(self, error: Exception) -> Unreachable:
         return Unreachable(f"{self._server} does not answer: {error or type(error).__name__}")
@@ -210,7 +220,7 @@ def readable(name: str) -> str:
 def _wait(retry_after: str) -> float:
     """Seconds; the header may also name a moment (RFC 9110, 10.2.3)."""
     try:
-        return float(retry_after or 2)
+        return max(0.0, float(retry_after or 2))
     except ValueError:
         pass
     try:

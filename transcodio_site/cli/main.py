@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Ends the process."""
     options = parser().parse_args(arguments)
     try:
-        status = options.run(Client(options.server.rstrip("/"), options.token), options)
+        status = options.run(Client(options.server.rstrip("/"), options.token.strip()), options)
     except BrokenPipeError:  # whoever read our output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
@@ -81,20 +81,22 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("transcribe", parents=[common], help="upload and read along")
     one.set_defaults(run=transcribe)
     one.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    one.add_argument("-l", "--language", default="", help="such as en; else it is detected")
+    one.add_argument(
+        "-l", "--language", type=readable, default="", help="such as en; else it is detected"
+    )
     one.add_argument("-f", "--format", choices=FORMATS, default="txt", help="of the result")
     one.add_argument("-o", "--output", type=Path, help="a file, or a folder for several")
     one.add_argument("--no-stream", action="store_true", help="show nothing until it is done")
 
     listing = commands.add_parser("list", parents=[common], help="your recordings")
     listing.set_defaults(run=library)
-    listing.add_argument("-q", "--search", default="", help="words in title or text")
-    listing.add_argument("--state", default="", help="such as completed or failed")
+    listing.add_argument("-q", "--search", type=readable, default="", help="words in title or text")
+    listing.add_argument("--state", type=readable, default="", help="such as completed or failed")
     listing.add_argument("-n", "--limit", type=int, default=20, help="at most (default 20)")
 
     take = commands.add_parser("export", parents=[common], help="a transcript as a file")
     take.set_defaults(run=export)
-    take.add_argument("id", metavar="ID")
+    take.add_argument("id", type=readable, metavar="ID")
     take.add_argument("-f", "--format", choices=FORMATS, default="txt")
     take.add_argument("-o", "--output", type=Path)
     return top

@@ -13,9 +13,9 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -119,6 +119,9 @@ def test_silence_is_told_in_a_sentence(run: Run, media: Media) -> None:
         (["list"], {"TRANSCODIO_TOKEN": ""}, 3, "set TRANSCODIO_TOKEN"),
         (["list"], {"TRANSCODIO_SERVER": "http://127.0.0.1:1"}, 4, "does not answer"),
         (["list", "--server", "nonsense"], {}, 4, "does not answer"),
+        (["list", "--server", "http://[::1"], {}, 4, "does not answer"),
+        (["list", "--token", "tk_é"], {}, 3, "no API token"),
+        (["export", os.fsdecode(b"\xff")], {}, 1, "There is nothing at this address"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line_and_by_the_status(
@@ -188,45 +191,80 @@ def test_a_recording_may_come_through_a_pipe(stack: Stack, token: str, short: Pa
     assert "walking along the harbor" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        ("200 OK\nContent-Length: 6\n\n<html>", "does not answer as Transcodio does"),
-        (
-            "503 Busy\nRetry-After: Fri, 31 Dec 2999 23:59:59 GMT\nContent-Length: 0\n\n",
-            "The server answered 503",
-        ),
-    ],
-)
-def test_strange_servers_are_no_reason_for_a_traceback(run: Run, answer: str, words: str) -> None:
+@contextmanager
+def answering(*answers: str) -> Iterator[str]:
+    """The address of a server that has one answer for each connection, whatever is asked."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(f"HTTP/1.1 {answer}".replace("\n", "\r\n").encode())
+            for answer in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(f"HTTP/1.1 {answer}".replace("\n", "\r\n").encode())
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(65536):
+                        continue
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        done = run("list", "--server", f"http://127.0.0.1:{server.getsockname()[1]}")
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
         thread.join(20)
-    assert done.returncode == 1
+
+
+PORTAL = "200 OK\nContent-Type: text/html\n\n<html>Sign in"
+STREAM = "200 OK\nContent-Type: text/event-stream\n\n"
+BUSY = "503 Busy\nContent-Length: 0\nRetry-After: "
+STRANGE = "does not answer as Transcodio does"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (PORTAL, 1, STRANGE),
+        ("200 OK\n\n[]", 1, STRANGE),
+        ("200 OK\n\n{}", 1, STRANGE),
+        ("200 OK\nContent-Encoding: gzip\n\n{}", 4, "does not answer: "),
+        (f"{BUSY}Fri, 31 Dec 2999 23:59:59 GMT\n\n", 1, "The server answered 503"),
+    ],
+)
+def test_strange_servers_are_no_reason_for_a_traceback(
+    run: Run, answer: str, status: int, words: str
+) -> None:
+    with answering(answer) as url:
+        done = run("list", "--server", url)
+    assert done.returncode == status
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        [PORTAL],
+        [f"{STREAM}data: [nonsense\n\n"],
+        [STREAM + 'data: {"type": "complete", "id": 1, "note": ""}\n\n', PORTAL],
+    ],
+)
+def test_what_another_page_says_is_no_transcript(run: Run, tmp_path: Path, rest: list[str]) -> None:
+    (tmp_path / "talk.mp3").touch()
+    uploaded = '202 Accepted\n\n{"id": "1"}'
+    with answering(f"{BUSY}-1\n\n", uploaded, *rest) as url:
+        done = run("transcribe", "talk.mp3", "-o", "talk.txt", "--server", url)
+    assert done.returncode == 1
+    assert STRANGE in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "talk.txt").exists()
 
 
 def test_signs_of_life_are_heard_while_a_recording_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that cuts every connection after a while ends no long wait."""
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    client = Client("http://127.0.0.1:1", "tk_x")
-    alive: list[Any] = [None]
-    connections = iter([*[alive] * 9, [{"type": "complete", "id": 1}]])
-    monkeypatch.setattr(client, "_stream", lambda id, seen: iter(next(connections)))
-    assert [event["type"] for event in client.events("x")] == ["complete"]
-    monkeypatch.setattr(client, "_stream", lambda id, seen: iter(()))
-    with pytest.raises(Unreachable):
-        list(client.events("x"))
+    alive, over = f"{STREAM}retry: 2000\n\n", STREAM + 'data: {"type": "complete", "id": 1}\n\n'
+    with answering(*[alive] * 9, over) as url:
+        events = Client(url, "tk_x").events("x")
+        assert [event["type"] for event in events] == ["complete"]
+    with answering(*[STREAM] * 5) as url, pytest.raises(Unreachable):
+        list(Client(url, "tk_x").events("x"))
 
 
 def test_it_stops_when_it_is_interrupted(
