@@ -156,16 +156,14 @@ def test_who_wants_no_more_gets_no_more(
     assert fresh(later).state == DeliveryState.DELIVERED
 
 
-def test_a_fault_of_ours_is_an_attempt_with_an_end(
-    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("transcriptions.webhooks.attempts.signature", lambda *_: 1 / 0)
+def test_a_fault_of_ours_is_an_attempt_with_an_end(delivery: Delivery) -> None:
+    Endpoint.objects.update(url="https://bücher.example/")  # the form would not have kept it so
     for _ in range(len(DELAYS) + 1):
         Delivery.objects.update(next_attempt_at=timezone.now())
         attempt(delivery.id)
     row = fresh(delivery)
     assert (row.state, row.status) == (DeliveryState.FAILED, None)
-    assert "ZeroDivisionError" in row.answer
+    assert "TypeError" in row.answer
 
 
 def test_slow_receivers_leave_room_for_recordings(
