@@ -110,25 +110,25 @@ class DeliveryState(models.TextChoices):
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     """Questions about deliveries."""
 
-    def due(self) -> models.QuerySet[Delivery]:
-        """Those whose time has come, to endpoints that want them."""
+    def waiting(self) -> models.QuerySet[Delivery]:
+        """Those that are still to be sent: to endpoints that want them."""
         # No join: who claims one must be asked again when somebody else was quicker.
         wanting = Endpoint.objects.filter(disabled_at=None).values("id")
-        return self.filter(
-            state=DeliveryState.PENDING,
-            next_attempt_at__lte=timezone.now(),
-            endpoint_id__in=wanting,
-        )
+        return self.filter(state=DeliveryState.PENDING, endpoint_id__in=wanting)
+
+    def due(self) -> models.QuerySet[Delivery]:
+        """Those whose time has come."""
+        return self.waiting().filter(next_attempt_at__lte=timezone.now())
 
     def claim(self, id: uuid.UUID) -> Delivery | None:
         """Takes it for one attempt, or None if it is not due: somebody else is at it, or it is
-        over."""
+        over, or gone."""
         took = (
             self.due()
             .filter(id=id)
             .update(attempts=F("attempts") + 1, next_attempt_at=timezone.now() + ATTEMPT_TAKES)
         )
-        return self.select_related("endpoint").get(id=id) if took else None
+        return self.select_related("endpoint").filter(id=id).first() if took else None
 
 
 class Delivery(models.Model):

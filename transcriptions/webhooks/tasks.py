@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from transcriptions.tasks import ring
 from transcriptions.webhooks.attempts import attempt
-from transcriptions.webhooks.models import Delivery, DeliveryState, ReplacedSecret
+from transcriptions.webhooks.models import Delivery, ReplacedSecret
 
 KEPT_DAYS = 30
 PLACES = threading.BoundedSemaphore(max(1, settings.CELERY_WORKER_CONCURRENCY // 4))
@@ -45,9 +45,10 @@ def ring_due() -> None:
 
 @shared_task
 def forget_old_deliveries() -> None:
-    """The log goes back a month."""
+    """The log goes back a month, but for what is still to be sent."""
     before = timezone.now() - timedelta(days=KEPT_DAYS)
-    Delivery.objects.filter(created_at__lt=before).exclude(state=DeliveryState.PENDING).delete()
+    waiting = Delivery.objects.waiting().values("id")
+    Delivery.objects.filter(created_at__lt=before).exclude(id__in=waiting).delete()
 
 
 @shared_task

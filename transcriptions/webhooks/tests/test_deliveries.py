@@ -319,6 +319,14 @@ def test_the_log_goes_back_a_month(delivery: Delivery) -> None:
     assert not Delivery.objects.exists()
 
 
+def test_nothing_waits_for_ever_for_who_wants_no_more(endpoint: Endpoint) -> None:
+    endpoint.send("transcription.completed", "msg_1", {})
+    Delivery.objects.update(created_at=timezone.now() - timedelta(days=31))
+    Endpoint.objects.update(disabled_at=timezone.now())
+    tasks.forget_old_deliveries()
+    assert not Delivery.objects.exists()
+
+
 def test_a_delivery_whose_endpoint_was_deleted_is_nobody_s(
     endpoint: Endpoint, delivery: Delivery, receiver: Receiver
 ) -> None:
