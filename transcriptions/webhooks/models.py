@@ -117,8 +117,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(state=DeliveryState.PENDING, endpoint_id__in=wanting)
 
     def due(self) -> models.QuerySet[Delivery]:
-        """Those whose time has come."""
-        return self.waiting().filter(next_attempt_at__lte=timezone.now())
+        """Those whose time has come. Those that were never tried go first: a receiver that is away
+        delays others as little as can be."""
+        ours = self.waiting().filter(next_attempt_at__lte=timezone.now())
+        return ours.order_by("attempts", "next_attempt_at")
 
     def claim(self, id: uuid.UUID) -> Delivery | None:
         """Takes it for one attempt, or None if it is not due: somebody else is at it, or it is

@@ -201,6 +201,22 @@ def test_slow_receivers_leave_room_for_recordings(
     assert len(receiver.got) == 5
 
 
+def test_who_is_away_does_not_delay_what_is_new(
+    endpoint: Endpoint, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[uuid.UUID] = []
+    monkeypatch.setattr(tasks, "ring", lambda task, id: rung.append(id))
+    long_ago = timezone.now() - timedelta(hours=1)
+    for number in range(tasks.BELLS):
+        row = endpoint.send("transcription.completed", f"msg_{number}", {})
+    Delivery.objects.update(attempts=1, next_attempt_at=long_ago)
+    new = endpoint.send("transcription.completed", "msg_new", {})
+    tasks.ring_due()
+    assert (len(rung), rung[0]) == (tasks.BELLS, new.id)
+    tasks.deliver(str(row.id))
+    assert rung[-1] == new.id
+
+
 def test_a_test_is_tried_once(endpoint: Endpoint, receiver: Receiver) -> None:
     receiver.status = 503
     row = endpoint.send(TEST, "msg_1", {})
