@@ -140,8 +140,7 @@ def library(client: Client, options: argparse.Namespace) -> int:
         for row in rows
     ]
     if not sys.stdout.isatty():
-        for line in cells:
-            print("\t".join(line))  # noqa: T201
+        put("".join("\t".join(line) + "\n" for line in cells).encode())
         return 0
     table = Table("ID", "State", "Length", "Uploaded (UTC)", "Title", box=None)
     table.columns[0].no_wrap = True
