@@ -138,6 +138,8 @@ class Client:
                 if response.status_code != 200:
                     response.read()
                 self._check(response)
+                if not _is_of_type(response, "text/event-stream"):
+                    raise self._strange()  # its lines would count as signs of life for ever
                 for line in response.iter_lines():
                     if line.startswith("data: "):
                         yield self._read(line.removeprefix("data: "), "id", "type")
@@ -156,7 +158,7 @@ class Client:
 
     def _check(self, response: httpx.Response) -> None:
         if response.is_success:
-            if response.headers.get("Content-Type", "").startswith("text/html"):
+            if _is_of_type(response, "text/html"):
                 raise self._strange()  # the page of a network that wants a sign-in first
             return
         if response.status_code in (401, 403):
@@ -227,6 +229,11 @@ def _wait(retry_after: str) -> float:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
     except ValueError:
         return 2.0
+
+
+def _is_of_type(response: httpx.Response, media_type: str) -> bool:
+    given: str = response.headers.get("Content-Type", "")
+    return given.partition(";")[0].strip().lower() == media_type
 
 
 def _media_type(path: Path) -> str:

@@ -241,6 +241,7 @@ def test_strange_servers_are_no_reason_for_a_traceback(
     "rest",
     [
         [PORTAL],
+        ["200 OK\nContent-Type: text/plain\n\nAll is well.\n"],
         [f"{STREAM}data: [nonsense\n\n"],
         [STREAM + 'data: {"type": "complete", "id": 1, "note": ""}\n\n', PORTAL],
     ],
