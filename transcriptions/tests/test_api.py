@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 from django.test import Client
 
 from accounts.models import User
@@ -179,6 +181,18 @@ def test_who_waits_learns_whose_fault_it_was(
     answer = send(api, "/v1/audio/transcriptions", content, model="whisper-1")
     assert (answer.status_code, answer.json()["error"]["code"]) == (theirs, code)
     assert answer["x-should-retry"] == "false"
+
+
+def test_a_full_disk_is_told_in_both_shapes(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(FileSystemStorage, "_save", full)
+    ours = send(api, "/api/transcriptions", MP3)
+    theirs = send(api, "/v1/audio/transcriptions", MP3, model="whisper-1")
+    assert (ours.status_code, ours.json()["code"]) == (507, "disk_full")
+    assert (theirs.status_code, theirs.json()["error"]["code"]) == (507, "disk_full")
+    assert theirs["x-should-retry"] == "false"
 
 
 @pytest.mark.parametrize(

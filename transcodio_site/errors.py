@@ -1,0 +1,96 @@
+"""What goes wrong under both APIs, in one table: its status, its code, and a sentence that helps.
+
+The shape of the answer is the business of each API.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from accounts.authentication import ScopeMissing
+from accounts.limits import TooMany
+from transcriptions.api import ApiError
+from transcriptions.audio import is_full
+from transcriptions.intake import no_recording
+from transcriptions.uploads import UploadRefused, no_room
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error that is still to be written down."""
+
+    status: int
+    code: str
+    detail: str
+    param: str | None = None  # the field to be changed, if there is one
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def answer_errors(api: NinjaAPI, write: Callable[[Problem], HttpResponse]) -> None:
+    """Lets `write` answer whatever the table knows."""
+
+    def answer(request: HttpRequest, error: Any, describe: Callable[[Any], Problem]) -> Any:
+        return write(describe(error))
+
+    for kind, describe in PROBLEMS.items():
+        api.add_exception_handler(kind, partial(answer, describe=describe))
+
+
+def _not_authenticated(error: AuthenticationError) -> Problem:
+    sentence = "Send a valid API token in the header: Authorization: Bearer tk_..."
+    return Problem(401, "not_authenticated", sentence, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _too_many(error: TooMany) -> Problem:
+    return Problem(429, error.code, str(error), headers={"Retry-After": str(error.wait)})
+
+
+def _refused(error: ApiError | UploadRefused) -> Problem:
+    return Problem(error.status, error.code, str(error), getattr(error, "param", None))
+
+
+def _http_error(error: HttpError) -> Problem:
+    codes = {400: "bad_request", 403: "forbidden"}
+    return Problem(error.status_code, codes.get(error.status_code, "error"), str(error))
+
+
+def _disk_full(error: OSError) -> Problem:
+    if not is_full(error):
+        raise error
+    log.error("the disk is full: %s", error)
+    return _refused(no_room())
+
+
+def _invalid(error: ValidationError) -> Problem:
+    """The first problem as a sentence: which field, and what is wrong with it."""
+    first = error.errors[0]
+    name = str(first["loc"][-1])
+    if first["type"] == "missing":
+        return Problem(422, "missing_field", f"The field {name!r} is missing.", name)
+    return Problem(422, "invalid_field", f"The field {name!r}: {first['msg']}.", name)
+
+
+# Django reads what is called a form into memory, and a recording is too large for that.
+PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
+    AuthenticationError: _not_authenticated,
+    ScopeMissing: lambda error: Problem(403, "insufficient_scope", str(error)),
+    TooMany: _too_many,
+    RequestDataTooBig: lambda _: _refused(no_recording()),
+    UploadRefused: _refused,
+    ApiError: _refused,
+    Http404: lambda error: Problem(404, "not_found", str(error)),
+    HttpError: _http_error,
+    OSError: _disk_full,
+    ValidationError: _invalid,
+}
