@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from accounts.authentication import ScopeMissing
 from accounts.limits import TooMany
+from transcodio_site.middleware import SENTENCES
 from transcriptions.api import ApiError
 from transcriptions.audio import is_full
-from transcriptions.intake import no_recording
+from transcriptions.intake import FORM, no_recording
 from transcriptions.uploads import UploadRefused, no_room
 
 log = logging.getLogger(__name__)
@@ -37,42 +38,53 @@ class Problem:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+Describe = Callable[[HttpRequest, Any], Problem]
+
+
 def answer_errors(api: NinjaAPI, write: Callable[[Problem], HttpResponse]) -> None:
     """Lets `write` answer whatever the table knows."""
 
-    def answer(request: HttpRequest, error: Any, describe: Callable[[Any], Problem]) -> Any:
-        return write(describe(error))
+    def answer(request: HttpRequest, error: Any, describe: Describe) -> HttpResponse:
+        return write(describe(request, error))
 
     for kind, describe in PROBLEMS.items():
         api.add_exception_handler(kind, partial(answer, describe=describe))
 
 
-def _not_authenticated(error: AuthenticationError) -> Problem:
+def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> Problem:
     sentence = "Send a valid API token in the header: Authorization: Bearer tk_..."
     return Problem(401, "not_authenticated", sentence, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _too_many(error: TooMany) -> Problem:
+def _too_many(request: HttpRequest, error: TooMany) -> Problem:
     return Problem(429, error.code, str(error), headers={"Retry-After": str(error.wait)})
 
 
-def _refused(error: ApiError | UploadRefused) -> Problem:
+def _refused(request: HttpRequest, error: ApiError | UploadRefused) -> Problem:
     return Problem(error.status, error.code, str(error), getattr(error, "param", None))
 
 
-def _http_error(error: HttpError) -> Problem:
+def _too_large(request: HttpRequest, error: SuspiciousOperation) -> Problem:
+    """More than Django reads into memory: a recording that a program calls a form, as curl does
+    unless it is told otherwise, or a body that no recording was expected in."""
+    if request.content_type == FORM:
+        return _refused(request, no_recording())
+    return Problem(413, *SENTENCES[413])
+
+
+def _http_error(request: HttpRequest, error: HttpError) -> Problem:
     codes = {400: "bad_request", 403: "forbidden"}
     return Problem(error.status_code, codes.get(error.status_code, "error"), str(error))
 
 
-def _disk_full(error: OSError) -> Problem:
+def _disk_full(request: HttpRequest, error: OSError) -> Problem:
     if not is_full(error):
         raise error
     log.error("the disk is full: %s", error)
-    return _refused(no_room())
+    return _refused(request, no_room())
 
 
-def _invalid(error: ValidationError) -> Problem:
+def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
     """The first problem as a sentence: which field, and what is wrong with it."""
     first = error.errors[0]
     name = str(first["loc"][-1])
@@ -81,15 +93,15 @@ def _invalid(error: ValidationError) -> Problem:
     return Problem(422, "invalid_field", f"The field {name!r}: {first['msg']}.", name)
 
 
-# Django reads what is called a form into memory, and a recording is too large for that.
-PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
+PROBLEMS: dict[type[Exception], Describe] = {
     AuthenticationError: _not_authenticated,
-    ScopeMissing: lambda error: Problem(403, "insufficient_scope", str(error)),
+    ScopeMissing: lambda _, error: Problem(403, "insufficient_scope", str(error)),
     TooMany: _too_many,
-    RequestDataTooBig: lambda _: _refused(no_recording()),
+    RequestDataTooBig: _too_large,
+    TooManyFieldsSent: _too_large,
     UploadRefused: _refused,
     ApiError: _refused,
-    Http404: lambda error: Problem(404, "not_found", str(error)),
+    Http404: lambda _, error: Problem(404, "not_found", str(error)),
     HttpError: _http_error,
     OSError: _disk_full,
     ValidationError: _invalid,

@@ -19,6 +19,7 @@ from transcriptions.schemas import AboutUpload
 from transcriptions.uploads import UNTITLED, UploadRefused, accept, check
 
 PIECE = 256 * 1024  # bytes of a body that are in memory at a time
+FORM = "application/x-www-form-urlencoded"  # what no recording fits into, and curl's default
 RAW = ("audio/", "video/", "application/ogg", "application/octet-stream")
 
 
@@ -89,7 +90,7 @@ def _fingerprint(request: HttpRequest, upload: UploadedFile[Any]) -> str:
 
 
 def no_recording() -> UploadRefused:
-    """The refusal of a body that says that it is something else."""
+    """The refusal of a body that says that it is something else, or nothing."""
     return UploadRefused(
         415,
         "unsupported_media_type",
@@ -101,7 +102,7 @@ def no_recording() -> UploadRefused:
 def _raw_body(request: HttpRequest) -> UploadedFile[Any]:
     """The body as a file on disk, never whole in memory. Raises UploadRefused."""
     media_type = (request.content_type or "").lower()
-    if media_type in ("", "multipart/form-data", "application/x-www-form-urlencoded"):
+    if media_type == "multipart/form-data" or not (media_type or request.read(1)):
         raise UploadRefused(422, "missing_field", "The field 'file' is missing.")
     if not media_type.startswith(RAW):
         raise no_recording()

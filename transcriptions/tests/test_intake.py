@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 URL = "/api/transcriptions"
 MP3 = b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(100)
+CURL = "application/x-www-form-urlencoded"  # as it says unless it is told otherwise
 
 
 def raw(client: Client, path: str, content: bytes, media_type: str = "audio/mpeg") -> Any:
@@ -53,7 +54,10 @@ def test_without_a_title_it_is_untitled(api: Client) -> None:
         (MP3, "text/plain", 415, "unsupported_media_type"),
         (MP3 * 12_000, "audio/mpeg", 413, "file_too_large"),
         (b"", "", 422, "missing_field"),
-        (MP3 * 200_000, "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
+        (MP3, "", 415, "unsupported_media_type"),
+        (MP3, CURL, 415, "unsupported_media_type"),
+        (MP3 + b"&" * 2000, CURL, 415, "unsupported_media_type"),  # "fields", says Django
+        (MP3 * 200_000, CURL, 415, "unsupported_media_type"),
     ],
 )
 def test_raw_bodies_are_refused_like_files(

@@ -176,6 +176,7 @@ def test_a_new_title_is_kept_and_found(api: Client, finished: Transcription) -> 
     assert (answer.status_code, answer.json()["title"]) == (200, "Walk at dawn")
     assert titles(api, "?q=dawn") == ["Walk at dawn"]
     assert titles(api, "?q=seconds") == []
+    assert change(api, url, title="x" * 3_000_000).json()["code"] == "too_large"
     for title in ("", "  ", "\u200b", "\x00", "\u200d", "x" * 256, None):
         assert change(api, url, title=title).status_code == 422
     assert titles(api) == ["Walk at dawn"]
