@@ -10,6 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from accounts.models import Invitation, Scope
+from accounts.names import visible_name
 
 EXPIRY = {"": "Never", "30": "After 30 days", "90": "After 90 days", "365": "After a year"}
 
@@ -36,6 +37,13 @@ class TokenForm(forms.Form):
         label="Minutes of audio a month",
         help_text="At the most; leave it empty, and it may use all that you have.",
     )
+
+    def clean_name(self) -> str:
+        """Raises ValidationError."""
+        try:
+            return visible_name(self.cleaned_data["name"])
+        except ValueError:
+            raise ValidationError("Give it a name that can be seen.") from None
 
     def clean_expiry(self) -> int | None:
         """Days, or None for never."""

@@ -26,7 +26,7 @@ def post(client: Client, body: dict[str, Any]) -> Any:
     return client.post("/api/tokens", json.dumps(body), content_type="application/json")
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a\x00\x00", "\u200b", "x" * 101])
+@pytest.mark.parametrize("name", ["", "  ", "a\x00\x00", "\u200b", "\u3164", "x" * 101])
 def test_a_name_can_be_seen_and_stored(alice: User, client: Client, name: str) -> None:
     client.force_login(alice)
     body = json.dumps({"name": name})
@@ -52,7 +52,12 @@ def test_a_token_is_made_on_the_page_and_shown_once(alice: User, browser: Client
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
-    [({"name": ""}, "required"), ({"scopes": []}, "at least one"), ({"expiry": "7"}, "")],
+    [
+        ({"name": ""}, "required"),
+        ({"name": "\u200b"}, "can be seen"),
+        ({"scopes": []}, "at least one"),
+        ({"expiry": "7"}, ""),
+    ],
 )
 def test_a_form_with_a_mistake_makes_no_token(
     browser: Client, wrong: dict[str, Any], words: str

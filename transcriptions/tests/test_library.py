@@ -177,11 +177,14 @@ def test_a_new_title_is_kept_and_found(api: Client, finished: Transcription) -> 
     assert titles(api, "?q=dawn") == ["Walk at dawn"]
     assert titles(api, "?q=seconds") == []
     assert change(api, url, title="x" * 3_000_000).json()["code"] == "too_large"
-    for title in ("", "  ", "\u200b", "\x00", "\u200d", "x" * 256, None):
+    for title in ("", "  ", "\u200b", "\x00", "\u200d", "\u2800", "\u0301", "x" * 256, None):
         assert change(api, url, title=title).status_code == 422
     assert titles(api) == ["Walk at dawn"]
-    for title in ("می\u200cخواهم", "👩\u200d👩\u200d👧 at sea"):  # noqa: RUF001 - Persian
+    england = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+    for title in ("می\u200cخواهم", "👩\u200d👩\u200d👧 at sea", england):  # noqa: RUF001 - Persian
         assert change(api, url, title=title).json()["title"] == title
+    answer = change(api, url, title="Board\nof\u00a0Trade\u3000東京")
+    assert answer.json()["title"] == "Board of Trade 東京"
 
 
 def test_a_corrected_segment_is_exported_and_found(api: Client, finished: Transcription) -> None:

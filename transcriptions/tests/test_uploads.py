@@ -134,7 +134,7 @@ def test_no_head_makes_it_fail(head: bytes) -> None:
         (".mp3", ".mp3"),
         (".hidden.mp3", ".hidden"),
         ("  talk .mp3", "talk"),
-        ("a\x00b\x1bc\r\nd.mp3", "abcd"),
+        ("a\x00b\x1bc\r\nd.mp3", "abc d"),
         ("Москва 日本 café.mp3", "Москва 日本 café"),
         ("3pm.\u202eexe.mp3", "3pm.exe"),  # it would turn round what follows
         ("\ud800talk.mp3", "talk"),
