@@ -11,7 +11,8 @@ from operator import or_
 from typing import TypeVar
 
 from django.contrib.postgres.search import SearchQuery, SearchVector
-from django.db.models import Model, Q, QuerySet, TextField, Value
+from django.db.models import Func, IntegerField, Model, Q, QuerySet, TextField, Value
+from django.db.models.lookups import Exact
 
 from transcriptions.corrections import UNSPACED
 
@@ -29,6 +30,7 @@ DICTIONARIES = {
 # Tibetan, Khmer, Lao, Burmese, Thai, Chinese and Japanese: PostgreSQL sees no words there.
 LETTERS = re.compile(rf"[{UNSPACED}\u0f00-\u0fff]")
 TERM = re.compile(r'(-?)(?:"([^"]+)"|([^\s"]+))')
+BETWEEN = r'[\s",.:;!?]+'  # two words of a sentence
 NOTHING = Q(pk__in=[])
 
 
@@ -43,7 +45,8 @@ def index(row: QuerySet[Row], title: str, text: str, language: str) -> None:
 def matching(rows: QuerySet[Row], words: str) -> QuerySet[Row]:
     """Those of `rows` that hold all `words`; "in quotes" together, `or` between, `-` without.
 
-    What is written without spaces is looked for letter by letter, wherever it stands.
+    What is written without spaces is looked for letter by letter, wherever it stands; and a
+    question of nothing but words that a language leaves out ("to be or not to be") as it stands.
     """
     if LETTERS.search(words):
         return rows.filter(_letters(rows, words))
@@ -51,11 +54,26 @@ def matching(rows: QuerySet[Row], words: str) -> QuerySet[Row]:
     spoken: dict[str, list[str]] = {}
     for language in languages:
         spoken.setdefault(_dictionary(language), []).append(language)
+    as_it_stands = _phrase(rows, words)
     asked = [
-        Q(language__in=codes, search=SearchQuery(words, config=name, search_type="websearch"))
-        for name, codes in spoken.items()
+        Q(language__in=codes) & _words(words, dictionary, as_it_stands)
+        for dictionary, codes in spoken.items()
     ]
     return rows.filter(reduce(or_, asked, NOTHING))
+
+
+def _words(words: str, dictionary: str, otherwise: Q) -> Q:
+    """The question as that dictionary understands it, and `otherwise` if it leaves nothing of it.
+    PostgreSQL sees which of the two it is before it looks at any row."""
+    query = SearchQuery(words, config=dictionary, search_type="websearch")
+    size = Func(query, function="numnode", output_field=IntegerField())
+    return Q(search=query) | Q(Exact(size, 0)) & otherwise
+
+
+def _phrase(rows: QuerySet[Row], words: str) -> Q:
+    """The words one after the other, and none of them within another."""
+    asked = BETWEEN.join(re.escape(word) for word in re.split(BETWEEN, words) if word)
+    return _holding(rows, rf"(?<!\w){asked}(?!\w)", "iregex") if asked else NOTHING
 
 
 def _letters(rows: QuerySet[Row], words: str) -> Q:
@@ -70,9 +88,9 @@ def _letters(rows: QuerySet[Row], words: str) -> Q:
     return either
 
 
-def _holding(rows: QuerySet[Row], letters: str) -> Q:
-    spoken = rows.filter(segments__text__icontains=letters).order_by().values("id")
-    return Q(title__icontains=letters) | Q(id__in=spoken)
+def _holding(rows: QuerySet[Row], asked: str, lookup: str = "icontains") -> Q:
+    spoken = rows.filter(**{f"segments__text__{lookup}": asked}).order_by().values("id")
+    return Q(**{f"title__{lookup}": asked}) | Q(id__in=spoken)
 
 
 def _dictionary(language: str) -> str:

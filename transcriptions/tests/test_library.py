@@ -139,6 +139,17 @@ def test_languages_without_spaces_are_searched_by_their_letters(alice: User, api
     assert set(titles(api, "?q=会議+or+天気")) == {"会議", "天気の話"}
 
 
+def test_words_that_a_language_leaves_out_are_found_as_they_stand(alice: User, api: Client) -> None:
+    recording(alice, "The Who, live", text="Three of them.")
+    recording(alice, "Hamlet", text="To be, they say. And to be  or not to be?")
+    recording(alice, "Budget", text="Who said the whole of it? Theatre, he did.")
+    recording(alice, "Wer", language="de", text="Das ist the Who.")
+    for words in ("the+who", "%22The+Who%22", "the+who%3F"):
+        assert set(titles(api, f"?q={words}")) == {"The Who, live", "Wer"}
+    assert titles(api, "?q=to+be,+or+not+to+be") == ["Hamlet"]
+    assert titles(api, "?q=be+not") == titles(api, "?q=he+(") == titles(api, "?q=%22") == []
+
+
 def test_a_title_is_found_while_its_words_are_recognised_and_after_a_failure(
     api: Client, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
