@@ -102,6 +102,7 @@ def transcribe(
     `temperature` and `prompt` are taken and make no difference.
     """
     _check_model(model)
+    _check_include(request)
     granularities = _granularities(request, response_format)
     row = _received(request, file, language, key)
     if stream:
@@ -135,8 +136,7 @@ def _check_model(name: str) -> None:
 
 
 def _granularities(request: HttpRequest, response_format: str) -> set[str]:
-    names = ("timestamp_granularities[]", "timestamp_granularities")
-    given = {value for name in names for value in request.POST.getlist(name)}
+    given = _listed(request, "timestamp_granularities")
     if given - GRANULARITIES:
         message = "The field 'timestamp_granularities[]' may hold 'word' and 'segment'."
         raise Refused(400, "invalid_parameter", message, "timestamp_granularities")
@@ -144,6 +144,19 @@ def _granularities(request: HttpRequest, response_format: str) -> set[str]:
         message = "Timestamps need response_format=verbose_json."
         raise Refused(400, "invalid_parameter", message, "timestamp_granularities")
     return given or {"segment"}
+
+
+def _check_include(request: HttpRequest) -> None:
+    """Who asks how sure the model is would take no answer for a bad one."""
+    if _listed(request, "include"):
+        message = "Log probabilities are not offered: leave the field 'include' out."
+        raise Refused(400, "not_offered", message, "include")
+
+
+def _listed(request: HttpRequest, name: str) -> set[str]:
+    """A field that may be sent several times. The official client puts brackets behind its name,
+    and people who write their own leave them out."""
+    return {*request.POST.getlist(f"{name}[]"), *request.POST.getlist(name)}
 
 
 def _answer(row: Transcription, response_format: str, granularities: set[str]) -> HttpResponse:

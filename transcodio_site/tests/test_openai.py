@@ -123,6 +123,12 @@ def test_a_wrong_key_is_refused(stack: Stack, short: Path) -> None:
         ({"language": "klingon"}, openai.BadRequestError, "language"),
         ({"response_format": "diarized_json"}, openai.BadRequestError, "response_format"),
         ({"timestamp_granularities": ["word"]}, openai.BadRequestError, "timestamp_granularities"),
+        (
+            {"extra_body": {"timestamp_granularities": "word"}},  # without brackets
+            openai.BadRequestError,
+            "timestamp_granularities",
+        ),
+        ({"include": ["logprobs"]}, openai.BadRequestError, "include"),
     ],
 )
 def test_what_is_wrong_is_named(
