@@ -22,7 +22,7 @@ from gpu.languages import LANGUAGES
 from transcriptions import access, actions, quotas, search
 from transcriptions.audio import AudioError
 from transcriptions.exporters import EXPORTERS
-from transcriptions.models import WrongState
+from transcriptions.models import AudioGone, WrongState
 from transcriptions.retention import Terms
 from transcriptions.uploads import FORMATS
 
@@ -82,7 +82,7 @@ def retry(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     """Goes on with what has failed or was cancelled."""
     try:
         actions.retry(access.transcription_for(request.user, id))
-    except (TooMany, AudioError) as error:
+    except (TooMany, AudioError, AudioGone) as error:
         messages.error(request, str(error))
     except WrongState:
         pass  # somebody was quicker: it is under way already

@@ -289,7 +289,9 @@ def test_what_is_not_stored_any_more_is_not_tried_again(
     Transcription.objects.update(state=State.FAILED)
     answer = api.post(f"/api/transcriptions/{finished.id}/retry")
     assert (answer.status_code, answer.json()["code"]) == (409, "audio_gone")
-    form = page.get(f"/transcriptions/{finished.id}/").content.decode()
+    old = f"/transcriptions/{finished.id}/retry/"  # from a page that was open before
+    form = page.post(old, follow=True).content.decode()
+    assert "The recording itself is not stored any more: upload it again." in form
     assert re.search(r'<form id="retry"[^>]* hidden>', form)
     assert Transcription.objects.get().state == State.FAILED
 
