@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,8 +21,12 @@ log = logging.getLogger(__name__)
 shutting_down = threading.Event()
 
 
+LOOK = 0.5  # seconds between two looks at whether the row is still ours: a GPU may be at work
+
+
 class Claim:
-    """A claimed row whose lease is renewed in the background."""
+    """A claimed row that is looked after in the background: its lease is renewed, and a change of
+    its owner's mind is noticed although nothing is said just now."""
 
     def __init__(self, row: Transcription) -> None:
         self.row = row
@@ -39,26 +44,31 @@ class Claim:
         """Whether `check` would raise."""
         return self._lost.is_set() or shutting_down.is_set()
 
-    def _renew_until_done(self) -> None:
+    def _look_after(self) -> None:
         # A row of its own: the other thread's must not change under its hands.
         row = Transcription(id=self.row.id, lease=self.row.lease)
-        while not self._done.wait(settings.LEASE_SECONDS / 4):
+        every, renewed = settings.LEASE_SECONDS / 4, time.monotonic()
+        while not self._done.wait(min(LOOK, every)):
             try:
-                row.renew()
+                if time.monotonic() - renewed < every:
+                    row.ensure_held()
+                else:
+                    row.renew()
+                    renewed = time.monotonic()
             except LeaseLost:
                 self._lost.set()
                 return
             except DatabaseError as error:  # try again while the lease still has time
-                log.warning("%s: the lease could not be renewed: %s", row.id, error)
+                log.warning("%s: the lease could not be looked at: %s", row.id, error)
             finally:
                 connection.close()
 
 
 @contextmanager
 def kept(row: Transcription) -> Iterator[Claim]:
-    """Renews the lease of `row` while the body runs."""
+    """Looks after `row` while the body runs."""
     claim = Claim(row)
-    thread = threading.Thread(target=claim._renew_until_done, daemon=True)
+    thread = threading.Thread(target=claim._look_after, daemon=True)
     thread.start()
     try:
         yield claim

@@ -197,6 +197,11 @@ class Transcription(models.Model):
 
     # --- Changes of state, each one short transaction ------------------------------------------
 
+    def ensure_held(self) -> None:
+        """Raises LeaseLost if the claim is not ours any more."""
+        if not self._held().exists():
+            raise LeaseLost(str(self.id))
+
     def renew(self) -> None:
         """Keeps the claim. Raises LeaseLost."""
         self._update(lease_until=lease_end())
@@ -358,10 +363,13 @@ class Transcription(models.Model):
         self.refresh_from_db()
 
     def _update(self, **values: Any) -> None:
-        held = type(self).objects.filter(id=self.id, lease=self.lease)
-        if not held.exclude(state__in=FINISHED).update(**values):
+        if not self._held().update(**values):
             raise LeaseLost(str(self.id))
         self.refresh_from_db()
+
+    def _held(self) -> models.QuerySet[Transcription]:
+        held = type(self).objects.filter(id=self.id, lease=self.lease)
+        return held.exclude(state__in=FINISHED)
 
     # --- Changes by its owner ------------------------------------------------------------------
 

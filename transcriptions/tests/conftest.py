@@ -77,10 +77,12 @@ class ScriptedEngine:
     asked: list[Audio] = field(default_factory=list)
     name: str = "scripted"
     gpu: str = ""
+    stopped: Callable[[], bool] = bool
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
         self.asked.append(audio)
+        self.stopped = stopped
         yield Metadata("en", "scripted-1")
         for number in range(1, self.sentences + 1):
             if self.early:

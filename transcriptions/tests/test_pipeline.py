@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
 from gpu.types import EngineError, Unreachable, UnsupportedLanguage
 from transcodio_site.testing import SAMPLE, Media, wait_until
-from transcriptions import claims, events, pipeline, speech
+from transcriptions import actions, claims, events, pipeline, speech
 from transcriptions.models import MAX_ATTEMPTS, State, Transcription
 from transcriptions.pipeline import OUTAGE
 from transcriptions.schemas import Event
@@ -183,6 +185,24 @@ def test_long_work_keeps_its_lease(
     engine.before = {2: wait_for_a_renewal}
     assert pipeline.transcribe(prepared.id)
     assert seen[1] > seen[0]
+
+
+@pytest.mark.parametrize("end", [actions.cancel, lambda row: row.delete()])
+def test_who_is_not_wanted_any_more_learns_of_it_in_silence(
+    prepared: Transcription, engine: ScriptedEngine, end: Callable[[Transcription], None]
+) -> None:
+    """An engine that decodes a long stretch, and hears nothing from us but `stopped`."""
+    took: list[float] = []
+
+    def wait_for_the_end() -> None:
+        end(fresh(prepared))
+        began = time.monotonic()
+        wait_until(engine.stopped)
+        took.append(time.monotonic() - began)
+
+    engine.before = {2: wait_for_the_end}
+    assert not pipeline.transcribe(prepared.id)
+    assert took[0] < 3.0 < settings.LEASE_SECONDS / 4
 
 
 @pytest.mark.parametrize(
