@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,16 +135,18 @@ class Batcher:
     def __init__(self, checkpoint: Checkpoint, longest: float, rows: int | None = None) -> None:
         """Windows may be up to `longest` seconds; `rows` are chosen from free memory if not given.
 
-        Raises EngineUnavailable without enough memory.
+        Raises EngineUnavailable without enough memory. `is_lost` says later that the device itself
+        has failed: then model and batcher are to be made anew.
         """
+        self.is_lost = False
         self.checkpoint = checkpoint
         self.longest = longest
         _use(checkpoint.device)
-        frames = checkpoint.frames(longest) + 1
-        self.rows = rows or rows_that_fit(checkpoint, frames)
+        self._frames = checkpoint.frames(longest) + 1
+        self.rows = rows or rows_that_fit(checkpoint, self._frames)
         # Rows for jobs that have none yet.
         self._reserve = max(1, self.rows // 8) if self.rows >= 4 else 0
-        self._decoder = RingDecoder(checkpoint, self.rows, frames)
+        self._decoder = RingDecoder(checkpoint, self.rows, self._frames)
         self._side = torch.cuda.Stream() if checkpoint.device.type == "cuda" else None
         self._seats: list[_Stream | None] = [None] * self.rows
         self._jobs: list[Job] = []
@@ -201,8 +203,10 @@ class Batcher:
             began = time.monotonic()
             try:
                 if not stream.job.is_over:
-                    stream.codes = self._codes(stream.window)
+                    stream.codes = self._codes(stream)
                     stream.left = stream.unread = len(stream.codes)
+            except Cancelled:
+                pass  # its job is over already
             except Exception as error:  # whatever it is, it must not end the other jobs
                 log.exception("a window could not be encoded")
                 stream.job._fail(_failure("a window could not be encoded", error))
@@ -215,13 +219,16 @@ class Batcher:
                     self._encoded.append(stream)
                 self._work.notify_all()
 
-    def _codes(self, window: Window) -> torch.Tensor:
+    def _codes(self, stream: _Stream) -> torch.Tensor:
         """On a CUDA stream of its own, so that no step has to wait for it."""
-        if self._side is None:
-            return self.checkpoint.encode(window.read())
-        with torch.cuda.stream(self._side):
-            codes = self.checkpoint.encode(window.read())
-        self._side.synchronize()
+        samples = stream.window.read()
+        seconds = len(samples) / self.checkpoint.rate
+        if self.checkpoint.frames(seconds) > self._frames:
+            raise ValueError(f"it has {seconds:.1f} s, and {self.longest:.0f} s are the most")
+        with nullcontext() if self._side is None else torch.cuda.stream(self._side):
+            codes = self.checkpoint.encode(samples, lambda: stream.job.is_over)
+        if self._side is not None:
+            self._side.synchronize()
         return codes
 
     def _next_window(self) -> _Stream | None:
@@ -272,7 +279,9 @@ class Batcher:
                     self._hand_out(*before)
             except Exception as error:  # the device is lost for all who were on it
                 log.exception("the decoder failed")
-                self._drop_all(_failure("the decoder failed", error))
+                failure = _failure("the decoder failed", error)
+                self.is_lost = not isinstance(failure, OutOfMemory)
+                self._drop_all(failure)
                 after = None
             before = after
             for _, stream in seated:

@@ -8,7 +8,7 @@ and never waits for the host, can be captured once as a CUDA graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as functional
 
 from gpu import pcm
-from gpu.types import EngineUnavailable
+from gpu.types import Cancelled, EngineUnavailable
 from gpu.words import Timing
 
 AFTER = 1.0  # seconds of silence after the delay, as the checkpoint's feature extractor adds them
@@ -53,6 +53,7 @@ class Checkpoint:
         Raises EngineUnavailable with what is wrong and what to do.
         """
         from transformers import (
+            KyutaiSpeechToTextConfig,
             KyutaiSpeechToTextForConditionalGeneration,
             KyutaiSpeechToTextProcessor,
         )
@@ -61,6 +62,7 @@ class Checkpoint:
         # Given as an argument, the type leaves the codec and the rotary frequencies in float32.
         dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)
         try:
+            _check_stated(KyutaiSpeechToTextConfig.get_config_dict(source)[0])
             processor = KyutaiSpeechToTextProcessor.from_pretrained(source)
             model, found = KyutaiSpeechToTextForConditionalGeneration.from_pretrained(
                 source, dtype=dtype, output_loading_info=True
@@ -103,17 +105,21 @@ class Checkpoint:
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
     @torch.inference_mode()
-    def encode(self, samples: np.ndarray[Any, Any]) -> torch.Tensor:
+    def encode(
+        self, samples: np.ndarray[Any, Any], stopped: Callable[[], bool] = lambda: False
+    ) -> torch.Tensor:
         """Codec tokens [frames, codebooks] of float32 samples in -1..1, silence added around them.
 
         Encoded a chunk at a time with the codec's own streaming state: the same codes as in one
-        pass, in memory that does not grow with the length.
+        pass, in memory that does not grow with the length. Raises Cancelled once `stopped()`.
         """
         codec = self.model.codec_model
         wave = self._padded(samples).to(next(codec.parameters()).device)
         state: dict[str, Any] = {}
         parts = []
         for piece in self._chunks(wave):
+            if stopped():
+                raise Cancelled("nobody wants the window any more")
             out = codec.encode(piece, use_streaming=True, **state)
             state = {
                 "encoder_past_key_values": out.encoder_past_key_values,
@@ -131,6 +137,16 @@ class Checkpoint:
         whole = wave.numel() // self.frame_samples * self.frame_samples
         for piece in wave[:whole].split(CHUNK * self.frame_samples):
             yield piece[None, None]
+
+
+def _check_stated(stated: dict[str, Any]) -> None:
+    """What the library would make up if the checkpoint's config.json did not say it: another
+    architecture's weights, or positions that turn at another speed. Raises ValueError."""
+    kind = stated.get("model_type")
+    if kind != "kyutai_speech_to_text":
+        raise ValueError(f"its config.json is of a {kind!r} model, not of Kyutai's speech to text")
+    if "rope_theta" not in stated | (stated.get("rope_parameters") or {}):
+        raise ValueError("its config.json does not state rope_theta")
 
 
 def _check(checkpoint: Checkpoint) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,6 +25,8 @@ from gpu.types import (
 )
 from gpu.windows import Window, pack
 from gpu.words import in_order, within_speech
+
+log = logging.getLogger(__name__)
 
 LANGUAGE = "en"  # the only one that the model knows
 WINDOW = 60.0  # seconds
@@ -66,8 +70,15 @@ class KyutaiEngine:
         )
 
     def batcher(self) -> Any:
-        """The batcher, with the model loaded. Raises EngineUnavailable."""
+        """The batcher, with the model loaded; made anew after its device was lost.
+
+        Raises EngineUnavailable.
+        """
         with self._loading:
+            if self._batcher is not None and self._batcher.is_lost:
+                log.warning("the model is loaded anew, as its device was lost")
+                self._let_go(drain=False)
+                self._checkpoint = None  # its weights were on that device
             if self._batcher is None:
                 self._batcher = self._start()
             return self._batcher
@@ -84,9 +95,13 @@ class KyutaiEngine:
     def close(self) -> None:
         """Finishes what is being decoded and lets go of the model."""
         with self._loading:
-            if self._batcher is not None:
-                self._batcher.close()
-                self._batcher = None
+            self._let_go(drain=True)
+
+    def _let_go(self, drain: bool) -> None:
+        if self._batcher is not None:
+            self._batcher.close(drain)
+            atexit.unregister(self._batcher.close)
+            self._batcher = None
 
     def _start(self) -> Any:
         try:
@@ -100,7 +115,10 @@ class KyutaiEngine:
             ) from error
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         loaded = self._checkpoint or Checkpoint.load(self.source, device)
-        return Batcher(loaded.to(device), WINDOW, self.rows or None)
+        batcher = Batcher(loaded.to(device), WINDOW, self.rows or None)
+        # Its threads may not be in the midst of a step when the interpreter goes.
+        atexit.register(batcher.close, drain=False)
+        return batcher
 
 
 def _samples(audio: Audio, window: Span) -> np.ndarray[Any, Any]:

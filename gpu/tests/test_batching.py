@@ -26,8 +26,11 @@ Make = Callable[..., Batcher]
 
 
 def window(seconds: float, seed: int, start: float = 0.0) -> Window:
-    samples = np.random.default_rng(seed).standard_normal(int(seconds * 24_000)) * 0.1
-    return Window(start, lambda: samples.astype(np.float32))
+    def noise() -> Any:
+        samples = np.random.default_rng(seed).standard_normal(int(seconds * 24_000)) * 0.1
+        return samples.astype(np.float32)
+
+    return Window(start, noise)
 
 
 def windows(count: int, seconds: float = 1.0, seed: int = 0) -> list[Window]:
@@ -106,8 +109,43 @@ def test_the_first_words_come_before_the_last_window_is_read(batcher: Make) -> N
 
     words = batcher(rows=2).submit([noted(n) for n in range(30)]).words()
     next(words)
-    assert max(read) < 29  # windows are read as rows get free, not all at once
+    assert max(read) < 29
     assert len(list(words)) > 30
+
+
+def test_windows_are_read_as_rows_get_free(batcher: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = batcher(rows=2)
+    step, three = shared._decoder.step, threading.Event()
+    monkeypatch.setattr(shared._decoder, "step", lambda: three.wait() and step())
+    jobs: list[Job] = []
+    in_hand: list[int] = []  # at each reading
+
+    def noted() -> Any:
+        in_hand.append(len(in_hand) + 1 - sum(job.is_over for job in jobs))
+        if len(in_hand) == 3:
+            three.set()
+        return np.zeros(2400, np.float32)
+
+    with shared._work:  # so that all are waiting before the first window is read
+        jobs += [shared.submit([Window(0.0, noted)]) for _ in range(40)]
+    for job in jobs:
+        list(job.words())
+    # Two in rows, one for the row that gets free next, and two whose last words are on their way.
+    assert 3 <= max(in_hand) <= 5
+
+
+def test_a_row_is_kept_for_whoever_comes_next(batcher: Make) -> None:
+    shared = batcher(rows=8)
+    rows: list[int] = []
+
+    def noted() -> Any:
+        rows.append(job.rows)
+        return np.zeros(2400, np.float32)
+
+    with shared._work:
+        job = shared.submit([Window(float(n), noted) for n in range(40)])
+    list(job.words())
+    assert max(rows) == 7
 
 
 def test_nothing_to_say_is_an_end_too(batcher: Make) -> None:
@@ -210,6 +248,40 @@ def test_a_bad_window_ends_its_recording_and_only_that(
         assert list(job.words()) == expected
 
 
+def test_a_window_that_is_too_long_ends_its_recording_and_only_that(batcher: Make) -> None:
+    shared = batcher(rows=3)
+    good = shared.submit(windows(6))
+    with pytest.raises(EngineError, match=r"12\.0 s, and 8 s are the most"):
+        list(shared.submit([window(12.0, seed=1)]).words())
+    assert list(good.words())
+
+
+def test_nobody_waits_for_a_codec_whose_window_is_not_wanted_any_more(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpu.kyutai.CHUNK", 1)
+    encoding, encode = threading.Event(), checkpoint.encode
+    looks: list[bool] = []
+
+    def noted(samples: Any, stopped: Callable[[], bool]) -> torch.Tensor:
+        def look() -> bool:
+            looks.append(stopped())
+            return looks[-1]
+
+        encoding.set()
+        wait_until(stopped)
+        return encode(samples, look)
+
+    monkeypatch.setattr(checkpoint, "encode", noted)
+    shared = Batcher(checkpoint, LONGEST, 1)
+    job = shared.submit(windows(1, seconds=LONGEST))
+    encoding.wait()
+    job.cancel()
+    shared.close()
+    assert looks == [True]
+    assert job.rows == 0
+
+
 def test_a_decoder_that_fails_is_said_to_all_and_does_not_hang(
     batcher: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +321,7 @@ def test_memory_that_is_full_is_told_apart(
     monkeypatch.setattr(shared._decoder, where, full)
     with pytest.raises(OutOfMemory, match="CUDA out of memory"):
         list(shared.submit(windows(1), deadline=20).words())
+    assert not shared.is_lost
 
 
 def test_a_lost_device_fails_what_comes_and_does_not_keep_us_from_closing(
@@ -265,6 +338,7 @@ def test_a_lost_device_fails_what_comes_and_does_not_keep_us_from_closing(
     for words in (reader, shared.submit(windows(3), deadline=20).words()):
         with pytest.raises(EngineError, match="illegal memory access"):
             list(words)
+    assert shared.is_lost
     closing = threading.Thread(target=shared.close)
     closing.start()
     closing.join(20)
@@ -306,7 +380,7 @@ class Hasty(Checkpoint):
 
     calls = 0
 
-    def encode(self, samples: Any) -> torch.Tensor:
+    def encode(self, samples: Any, stopped: Any = None) -> torch.Tensor:
         self.calls += 1
         if self.calls % 5 == 1:
             self.last = super().encode(samples)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +249,27 @@ def test_half_precision_leaves_codec_and_rotation_alone(folder: Path) -> None:
 def test_a_model_that_is_not_there_is_named() -> None:
     with pytest.raises(EngineUnavailable, match="STT_MODEL_ID='/nonexistent'"):
         Checkpoint.load("/nonexistent")
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"rope_parameters": None}, "does not state rope_theta"),
+        ({"rope_parameters": {"rope_type": "default"}}, "does not state rope_theta"),
+        ({"model_type": "moshi"}, "of a 'moshi' model"),
+        ({"rope_parameters": None, "rope_theta": 100_000.0}, None),
+    ],
+)
+def test_what_the_library_would_make_up_must_be_stated(
+    folder: Path, tmp_path: Path, changes: dict[str, Any], complaint: str | None
+) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    stated = json.loads((copy / "config.json").read_text()) | changes
+    kept = {name: value for name, value in stated.items() if value is not None}
+    (copy / "config.json").write_text(json.dumps(kept))
+    with pytest.raises(EngineUnavailable, match=complaint) if complaint else nullcontext():
+        Checkpoint.load(str(copy))
 
 
 def test_a_cast_that_ruins_the_rotation_is_noticed() -> None:

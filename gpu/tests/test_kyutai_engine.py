@@ -17,12 +17,15 @@ from gpu.types import (
     Audio,
     Cancelled,
     Complete,
+    EngineError,
     EngineUnavailable,
     Metadata,
+    Partial,
     Segment,
     Span,
     Spent,
     UnsupportedLanguage,
+    Word,
 )
 
 
@@ -72,6 +75,51 @@ def test_a_recording_becomes_segments_in_order(engine: KyutaiEngine, audio: Audi
     assert any(100 <= t <= 140 for t in times)  # the second window's times are absolute
 
 
+def test_no_word_lasts_through_the_pause_after_it(engine: KyutaiEngine, audio: Audio) -> None:
+    spans = tuple(Span(n, n + 0.7) for n in range(140))
+    events = list(engine.stream(Audio(audio.path, audio.duration, spans), never))
+    words = [word for event in events if isinstance(event, Segment) for word in event.words]
+    begun = [
+        (word, span) for word in words for span in spans if span.start <= word.start < span.end
+    ]
+    assert len(begun) > 30
+    assert all(word.end <= span.end for word, span in begun)
+
+
+def test_early_words_are_told_if_they_are_wanted(
+    engine: KyutaiEngine, audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Audio(audio.path, audio.duration, audio.spans[:1])
+    told = [e for e in engine.stream(short, never) if isinstance(e, Segment)]
+    monkeypatch.setattr("gpu.config.STT_PARTIALS", True)
+    events = [e for e in engine.stream(short, never) if isinstance(e, Partial | Segment)]
+    assert [e for e in events if isinstance(e, Segment)] == told
+    early: tuple[Word, ...] = ()
+    for event in events:
+        if isinstance(event, Segment):
+            assert early == event.words[: len(early)]
+            early = ()
+        else:
+            assert early == event.words[: len(early)]
+            assert len(event.words) > len(early)
+            early = event.words
+    assert sum(isinstance(e, Partial) for e in events) > len(told)
+
+
+def test_a_lost_device_costs_those_who_were_on_it_and_nobody_after_them(
+    engine: KyutaiEngine, audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = engine.batcher()
+    stream = engine.stream(audio, never)
+    next(stream)
+    monkeypatch.setattr(before._decoder, "step", lambda: 1 / 0)
+    with pytest.raises(EngineError, match="the decoder failed"):
+        list(stream)
+    assert any(isinstance(event, Segment) for event in engine.stream(audio, never))
+    assert engine.batcher() is not before
+    assert not any(thread.is_alive() for thread in before._threads)
+
+
 def test_the_rest_of_a_recording_can_be_asked_for(engine: KyutaiEngine, audio: Audio) -> None:
     words = [
         word
@@ -100,7 +148,7 @@ def test_three_hours_need_no_more_memory_than_a_minute(
         file.seek(40)
         file.write(size.to_bytes(4, "little"))
     list(engine.stream(audio, never))  # whatever is allocated once is there now
-    spans = tuple(Span(start, start + 2.0) for start in range(0, 3 * 3600, 300))
+    spans = tuple(Span(start, start + 20.0) for start in range(0, 3 * 3600, 200))
     process, sizes, ends = psutil.Process(), [], [0.0]
     before = process.memory_info().rss
     for event in engine.stream(Audio(path, 3 * 3600.0, spans), never):
