@@ -13,14 +13,15 @@ import json
 import os
 import platform
 import re
+import resource
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from transformers import KyutaiSpeechToTextConfig, KyutaiSpeechToTextForConditionalGeneration
 
@@ -34,7 +35,18 @@ RESULTS = Path(__file__).parent / "results"
 ROWS = (1, 8, 16, 32, 64, 128, 192, 256, 320, 384, 400, 416, 432, 448, 512)
 CPU_ROWS = ROWS[:5]
 WINDOW = 60.0  # seconds
-BANDWIDTH = {"T4": 320e9, "L4": 300e9, "A10": 600e9, "H100": 3.35e12, "H200": 4.8e12}  # bytes/s
+BANDWIDTH = {  # bytes per second, by the data sheets
+    "T4": 320e9,
+    "L4": 300e9,
+    "A10": 600e9,
+    "A10G": 600e9,
+    "L40S": 864e9,
+    "A100": 1.555e12,
+    "A100-80GB": 2.039e12,
+    "H100": 3.35e12,
+    "H200": 4.8e12,
+    "B200": 8e12,
+}
 SMALL = {
     "window": 375,
     "hidden_size": 512,
@@ -68,16 +80,20 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--size", choices=("tiny", "small", "2.6b"), default="small")
-    parser.add_argument("--checkpoint", help="a Hub id or folder with real weights")
+    model = parser.add_mutually_exclusive_group()
+    model.add_argument("--size", choices=("tiny", "small", "2.6b"), default="small")
+    model.add_argument("--checkpoint", help="a Hub id or folder with real weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--rows", type=int, nargs="+")
-    parser.add_argument("--baseline-seconds", type=float, default=30.0)
+    parser.add_argument("--baseline-seconds", type=float, default=WINDOW)
     parser.add_argument(
         "--long-seconds", type=float, default=3600.0, help="less is scaled up to an hour"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder for the JSON")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.checkpoint:
+        options.size = Path(options.checkpoint).name
+    return options
 
 
 # --- Models ---------------------------------------------------------------------------------------
@@ -124,7 +140,7 @@ def _weight_bytes(checkpoint: Checkpoint) -> int:
 
 
 def _table(
-    checkpoint: Checkpoint, rows: tuple[int, ...], bandwidth: float, price: float | None
+    checkpoint: Checkpoint, rows: tuple[int, ...], bandwidth: float | None, price: float | None
 ) -> Iterator[dict[str, Any]]:
     frames = checkpoint.frames(WINDOW) + 1
     on_gpu = checkpoint.device.type == "cuda"
@@ -137,15 +153,18 @@ def _table(
         peak = _peak(checkpoint)
         median, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
         ring = decoder.keys.numel() * decoder.keys.element_size() * 2
-        rtfx = count * checkpoint.timing.frame / median
+        # The silence around a window is decoded as well, and is nobody's audio.
+        rtfx = count * WINDOW / (checkpoint.frames(WINDOW) * median)
+        read = _weight_bytes(checkpoint) + ring
         yield {
             "rows": count,
-            "step_ms": {"median": round(median * 1e3, 3), "p95": round(p95 * 1e3, 3)},
+            "step_ms": round(median * 1e3, 3),
+            "step_ms_p95": round(p95 * 1e3, 3),
             "rtfx": round(rtfx, 2),
             "streams": count if p95 <= checkpoint.timing.frame else 0,
             "peak_bytes": peak,
             "usd_per_audio_minute": price and round(pricing.usd_per_audio_minute(price, rtfx), 7),
-            "bandwidth_share": round((_weight_bytes(checkpoint) + ring) / median / bandwidth, 3),
+            "bandwidth_share": bandwidth and round(read / median / bandwidth, 3),
         }
         del decoder
         if on_gpu:
@@ -169,12 +188,16 @@ def _step_times(decoder: RingDecoder, checkpoint: Checkpoint, steps: int) -> lis
 def _reset_peak(checkpoint: Checkpoint) -> None:
     if checkpoint.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
+    else:
+        with suppress(OSError):  # Linux alone can forget a peak
+            Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak(checkpoint: Checkpoint) -> int:
+    """Bytes: what torch has allocated on a GPU, the whole process on the CPU."""
     if checkpoint.device.type == "cuda":
         return int(torch.cuda.max_memory_allocated())
-    return int(psutil.Process().memory_info().rss)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 # --- Whole recordings -----------------------------------------------------------------------------
@@ -196,7 +219,7 @@ def _generate_rtfx(checkpoint: Checkpoint, seconds: float) -> float:
         with torch.inference_mode():
             checkpoint.model.generate(**inputs, audio_window_size=None, disable_compile=True)
         times.append(time.perf_counter() - began)
-    return checkpoint.frames(seconds) * checkpoint.timing.frame / statistics.median(times)
+    return seconds / statistics.median(times)
 
 
 def _long_recording(checkpoint: Checkpoint, rows: int, seconds: float) -> float:
@@ -219,8 +242,10 @@ def _gpu_type(device: str) -> str:
     """L4, H100, ...; empty on the CPU."""
     if not device.startswith("cuda"):
         return ""
-    found = re.search(r"\b[A-Z]{1,2}\d+S?\b", torch.cuda.get_device_name(device))
-    return found.group() if found else "unknown"
+    name = torch.cuda.get_device_name(device)
+    found = re.search(r"\b[A-Z]\d+[SG]?\b", name)
+    large = "-80GB" if "A100" in name and "80GB" in name else ""  # with a price of its own
+    return found.group() + large if found else "unknown"
 
 
 def _device_name(device: str) -> str:
@@ -229,11 +254,12 @@ def _device_name(device: str) -> str:
     return f"{platform.machine()} CPU, {os.cpu_count()} cores"
 
 
-def _bandwidth(device: str) -> float:
-    """Bytes per second: by the data sheet on a GPU, by reading a large array on the CPU."""
+def _bandwidth(device: str) -> float | None:
+    """Bytes per second: by the data sheet on a GPU, by reading a large array on the CPU; None for
+    a GPU that is not in the list."""
     gpu = _gpu_type(device)
     if gpu:
-        return BANDWIDTH.get(gpu, float("inf"))
+        return BANDWIDTH.get(gpu)
     big = torch.ones(1 << 28)  # 1 GiB
     times = []
     for _ in range(5):
@@ -249,11 +275,11 @@ def _price(device: str) -> float | None:
 
 
 def _line(row: dict[str, Any]) -> str:
-    step, price = row["step_ms"], row["usd_per_audio_minute"]
+    price, share = row["usd_per_audio_minute"], row["bandwidth_share"]
     return (
-        f"{row['rows']:5} {step['median']:8.2f} {step['p95']:6.1f} {row['rtfx']:11.1f} "
+        f"{row['rows']:5} {row['step_ms']:8.2f} {row['step_ms_p95']:6.1f} {row['rtfx']:11.1f} "
         f"{row['streams']:8} {row['peak_bytes'] / 1e9:8.2f} "
-        f"{f'{price:.6f}' if price else '-':>9} {row['bandwidth_share']:9.0%}"
+        f"{f'{price:.6f}' if price else '-':>9} {f'{share:.0%}' if share else '-':>9}"
     )
 
 

@@ -5,19 +5,37 @@ from __future__ import annotations
 from gpu import config
 from gpu.types import Complete
 
-GPU = {"T4": 0.000164, "L4": 0.000222, "A10": 0.000306, "H100": 0.001097}
+GPU = {
+    "T4": 0.000164,
+    "L4": 0.000222,
+    "A10": 0.000306,
+    "L40S": 0.000542,
+    "A100-40GB": 0.000583,
+    "A100-80GB": 0.000694,
+    "H100": 0.001097,
+    "H200": 0.001261,
+    "B200": 0.001736,
+}
+ALSO = {"A10G": "A10", "A100": "A100-40GB"}
 CPU_CORE, MEMORY_GIB = 0.0000131, 0.00000222
 
 
 def usd_per_second(
     gpu: str, cores: float = config.MODAL_CORES, memory_gib: float = config.MODAL_MEMORY_GIB
 ) -> float | None:
-    """A container with that GPU ("" for none), its cores and memory; None if no price is known."""
-    if gpu and config.MODAL_USD_PER_GPU_SECOND:
+    """A container with that GPU ("" for none), its cores and memory; None if no price is known.
+
+    `gpu` as Modal takes it: `L4`, `a10g`, `H100!` for no better one, `L40S:2` for two of them.
+    """
+    container = cores * CPU_CORE + memory_gib * MEMORY_GIB
+    if not gpu:
+        return container
+    if config.MODAL_USD_PER_GPU_SECOND:
         return config.MODAL_USD_PER_GPU_SECOND
-    if gpu and gpu not in GPU:
-        return None
-    return GPU.get(gpu, 0.0) + cores * CPU_CORE + memory_gib * MEMORY_GIB
+    name, _, count = gpu.upper().partition(":")
+    name = name.rstrip("!+")
+    price = GPU.get(ALSO.get(name, name))
+    return None if price is None else price * int(count or 1) + container
 
 
 def cost(meter: Complete) -> float | None:

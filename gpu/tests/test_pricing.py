@@ -19,8 +19,17 @@ def test_a_recording_costs_its_share_of_gpu_processor_and_memory() -> None:
 
 
 def test_a_better_gpu_costs_more() -> None:
-    prices = [pricing.usd_per_second(gpu) or 0 for gpu in ("", "T4", "L4", "A10", "H100")]
+    prices = [pricing.usd_per_second(gpu) or 0 for gpu in ("", *pricing.GPU)]
     assert prices == sorted(set(prices))
+
+
+@pytest.mark.parametrize(
+    ("gpu", "plain"),
+    [("l4", "L4"), ("A10G", "A10"), ("A100", "A100-40GB"), ("H100!", "H100"), ("B200+", "B200")],
+)
+def test_a_gpu_has_its_price_by_all_of_its_names(gpu: str, plain: str) -> None:
+    assert pricing.usd_per_second(gpu, 0, 0) == pricing.GPU[plain]
+    assert pricing.usd_per_second(f"{gpu}:2", 0, 0) == 2 * pricing.GPU[plain]
 
 
 def test_the_price_can_be_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
