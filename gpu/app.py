@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,18 @@ image = (
 )
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """Whoever calls a machine that cannot start would hear nothing until they give up. So it starts
+    without its model, tries again at every call, and the calls tell what is wrong."""
+    from gpu.types import EngineUnavailable
+
+    try:
+        yield
+    except EngineUnavailable as error:
+        print(f"The model cannot be loaded: {error}", flush=True)
+
+
 @app.cls(
     image=image,
     gpu=config.MODAL_GPU_TYPE,
@@ -69,7 +82,8 @@ class KyutaiSTTModel:
         from gpu.kyutai_engine import KyutaiEngine
 
         self.engine = KyutaiEngine()
-        self.engine.load(half_precision=config.STT_DEVICE != "cpu")
+        with told():
+            self.engine.load(half_precision=config.STT_DEVICE != "cpu")
 
     @modal.enter(snap=False)
     def start(self) -> None:
@@ -77,7 +91,8 @@ class KyutaiSTTModel:
         from gpu.serving import ColdStart
 
         self.cold_start = ColdStart()
-        self.engine.batcher()
+        with told():
+            self.engine.batcher()
         self.cold_start.is_over()
 
     @modal.exit()
@@ -91,15 +106,16 @@ class KyutaiSTTModel:
         audio: bytes,
         spans: list[tuple[float, float]] | None = None,
         language: str | None = None,
+        sent_at: float | None = None,
     ) -> dict[str, Any]:
         """A whole recording: `{text, language, model, segments, audio_seconds, gpu_seconds, ...}`.
 
         `audio` is any file that FFmpeg reads, best a FLAC, mono at 24 kHz; `spans` are the seconds
-        with speech in it. Raises EngineError.
+        with speech in it, `sent_at` as below. Raises EngineError.
         """
         from gpu.serving import whole
 
-        stream = self._events(audio, spans, language, None)
+        stream = self._events(audio, spans, language, sent_at)
         return whole(iter([json.loads(line) async for line in stream]))
 
     @modal.method()
@@ -109,14 +125,16 @@ class KyutaiSTTModel:
         spans: list[tuple[float, float]] | None = None,
         language: str | None = None,
         sent_at: float | None = None,
+        ticket: str | None = None,
     ) -> AsyncIterator[str]:
         """The same as JSON strings, as they become known.
 
         Their `type` is `metadata` (at once), `segment` with `spent` (what was used since the last
         one) before it, and at the end `complete` (with the whole meter) or `error`. With `sent_at`
         (seconds since 1970) the meter tells how long the call waited for this container to start.
+        Once its `ticket` is handed in (see gpu/tickets.py) it ends with the error `cancelled`.
         """
-        async for line in self._events(audio, spans, language, sent_at):
+        async for line in self._events(audio, spans, language, sent_at, ticket):
             yield line
 
     async def _events(
@@ -125,13 +143,15 @@ class KyutaiSTTModel:
         spans: list[tuple[float, float]] | None,
         language: str | None,
         sent_at: float | None,
+        ticket: str | None = None,
     ) -> AsyncIterator[str]:
+        from gpu import tickets
         from gpu.serving import messages, relay
 
         load_seconds = self.cold_start.seconds_for(sent_at)
         make = partial(messages, self.engine, audio, spans, language)
-        facts = {"call": modal.current_function_call_id()}
-        async for line in relay(lambda stopped: make(stopped, **facts)):
+        is_unwanted = partial(tickets.is_handed_in, ticket) if ticket else None
+        async for line in relay(make, is_unwanted):
             event = json.loads(line)
             if event["type"] == "complete":
                 event["load_seconds"] = load_seconds
@@ -153,9 +173,13 @@ def download() -> None:
 def main(path: str) -> None:
     """Transcribes one recording; it is converted here, so that the GPU gets nothing else to do."""
     from gpu import codec
+    from gpu.types import BadAudio
 
     began = time.monotonic()
-    audio = codec.encode(codec.decode(Path(path)))
+    try:
+        audio = codec.encode(codec.decode(Path(path)))
+    except BadAudio as error:
+        raise SystemExit(f"{path}: {error}") from None
     events = KyutaiSTTModel().transcribe_stream.remote_gen(audio, sent_at=time.time())
     for event in map(json.loads, events):
         if event["type"] == "segment":

@@ -9,7 +9,8 @@ from decimal import Decimal
 import modal
 
 from gpu import config
-from gpu.client import probe, translated
+from gpu.client import translated
+from gpu.reach import probe
 
 
 def cost_by_day(since: date, until: date) -> dict[date, Decimal]:

@@ -9,15 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import queue
-import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import modal
 from aiohttp import ClientError
@@ -33,16 +30,15 @@ from modal.exception import (
     ServiceError,
 )
 
-from gpu import codec, config, pcm
+from gpu import codec, config, pcm, tickets
+from gpu.reach import Breaker, probe
 from gpu.types import (
     Audio,
-    BadAudio,
     Cancelled,
     Complete,
     DeadlineExceeded,
     EngineError,
     EngineEvent,
-    EngineUnavailable,
     Metadata,
     NotAuthenticated,
     NotDeployed,
@@ -54,6 +50,7 @@ from gpu.types import (
     Unreachable,
     UnsupportedLanguage,
     Word,
+    error_of,
 )
 from gpu.windows import pack
 
@@ -63,15 +60,9 @@ LANGUAGE = "en"  # the only one that the model knows
 PART, IN_FLIGHT = 240.0, 4  # seconds of a part; parts that are on their way at once
 TRIES, BACKOFF = 3, 1.0  # attempts at a part; seconds before the second, doubled for the third
 POLL = 0.1  # seconds between two looks at whether anybody still wants the words
-PROBE, PROBE_TIMEOUT = 4.0, 3.0  # seconds of silence after which we ask if Modal is still there
-FAILURES, PAUSE = 3, 30.0  # failures in a row after which we do not even try for so many seconds
-CANCEL_TIMEOUT = 3.0  # seconds
+PROBE = 4.0  # seconds of silence after which we ask if Modal is still there
+CANCEL_TIMEOUT = 3.0  # seconds that we wait until all calls of a recording know
 TRANSIENT = (Unreachable, OutOfMemory)
-
-ERRORS = {
-    kind.code: kind
-    for kind in (BadAudio, Cancelled, DeadlineExceeded, EngineUnavailable, OutOfMemory)
-} | {UnsupportedLanguage.code: UnsupportedLanguage}
 
 
 class ModalEngine:
@@ -115,8 +106,15 @@ class ModalEngine:
                     raise
                 running.popleft()
         finally:
-            for part in running:
-                part.cancel()
+            _end(running)
+
+
+def _end(parts: Iterable[Part]) -> None:
+    """All of their calls, at once; waits for that only a moment."""
+    threads = [thread for thread in [part.cancel() for part in parts] if thread]
+    until = time.monotonic() + CANCEL_TIMEOUT
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 def _spent(parts: Iterable[Part]) -> Iterator[Spent]:
@@ -164,7 +162,7 @@ class Part:
         self._lost = Spent(0.0)  # by calls that broke off
         self._events: queue.Queue[EngineEvent | EngineError | None] = queue.Queue()
         self._cancelled = threading.Event()
-        self._call = ""
+        self._ticket = ""  # of this call
         self._heard = 0.0  # when something was heard last
         self._begun = False
 
@@ -192,16 +190,10 @@ class Part:
             if time.monotonic() > deadline:
                 raise DeadlineExceeded("the deadline has passed")
 
-    def cancel(self) -> None:
-        """Ends the call where it runs; others on the same GPU go on.
-
-        Waits for that only a moment: the client would try for a minute to reach a dead server.
-        """
+    def cancel(self) -> threading.Thread | None:
+        """Ends the call where it runs, in a thread; others on the same GPU go on."""
         self._cancelled.set()
-        if self._call:
-            thread = threading.Thread(target=_cancel, args=(self._call,), daemon=True)
-            thread.start()
-            thread.join(CANCEL_TIMEOUT)
+        return tickets.hand_in(self._ticket) if self._ticket else None
 
     def _still_there(self, asked: float) -> float:
         """Nothing was heard. Raises if it has been too long, or if nobody is there any more."""
@@ -239,24 +231,24 @@ class Part:
     def _heard_events(self) -> Iterator[EngineEvent]:
         """One call. What has been heard is not asked for again by the next one."""
         self._lost, self._used = self._lost + self._used, Spent(0.0)
-        if self._call:  # what has broken off for us may go on over there, and be paid for
-            threading.Thread(target=_cancel, args=(self._call,), daemon=True).start()
+        if self._ticket:  # what has broken off for us may go on over there, and be paid for
+            tickets.hand_in(self._ticket)
         if not self.todo.spans:  # the last segment came, and then the call broke off
             yield Complete(self._speech, self._lost.decode_seconds, gpu=self._lost.gpu)
             return
-        self._call, self._begun, self._heard = "", False, time.monotonic()
+        self._ticket, self._begun, self._heard = tickets.new(), False, time.monotonic()
+        if self._cancelled.is_set():  # before it had a ticket
+            return
         start, end = self.todo.spans[0].start, self.todo.spans[-1].end
         data = codec.encode(pcm.read(self.todo.path, start, end))
         spans = [(span.start - start, span.end - start) for span in self.todo.spans]
         model = modal.Cls.from_name(config.MODAL_APP, config.MODAL_CLASS)()
-        remote = model.transcribe_stream.remote_gen(data, spans, self.todo.language, time.time())
-        for line in remote:
+        call = (data, spans, self.todo.language, time.time(), self._ticket)
+        for line in model.transcribe_stream.remote_gen(*call):
             self._heard = time.monotonic()
             message = json.loads(line)
-            if message["type"] == "metadata":
-                self._call, self._begun = message["call"], True
+            self._begun = True
             if self._cancelled.is_set():
-                self.cancel()
                 return
             event = event_of(message, start)
             if isinstance(event, Complete):
@@ -265,11 +257,6 @@ class Part:
             yield event
             if isinstance(event, Segment):
                 self.todo = self.todo.after(event.end)
-
-
-def _cancel(call: str) -> None:
-    with suppress(Exception):  # whoever cannot be reached cannot be cancelled either
-        modal.FunctionCall.from_id(call).cancel()
 
 
 def event_of(message: dict[str, Any], start: float) -> EngineEvent:
@@ -292,7 +279,7 @@ def event_of(message: dict[str, Any], start: float) -> EngineEvent:
                 message["gpu"],
             )
         case _:
-            raise ERRORS.get(message.get("code", ""), EngineError)(message.get("reason", message))
+            raise error_of(message)
 
 
 def _words(message: dict[str, Any], start: float) -> tuple[Word, ...]:
@@ -329,45 +316,3 @@ def translated(error: Exception) -> EngineError:
             return OutOfMemory(f"the GPU is out of memory: {error!r}")
         case _:
             return EngineError(f"the call failed at Modal: {error!r}")
-
-
-def probe() -> None:
-    """Raises Unreachable in seconds; the client itself would try for a minute."""
-    problems = []
-    for address in addresses():
-        try:
-            socket.create_connection(address, timeout=PROBE_TIMEOUT).close()
-            return
-        except OSError as error:
-            problems.append(f"{address[0]}: {error}")
-    raise Unreachable(
-        f"Modal does not answer: check the network and status.modal.com ({'; '.join(problems)})"
-    )
-
-
-def addresses() -> list[tuple[str, int]]:
-    """Hosts and ports of Modal, as its client is configured: one of them is enough."""
-    urls = map(urlsplit, modal.config.config["server_url"].replace(" ", "").split(","))
-    ports = {"https": 443, "http": 80}
-    return [(url.hostname or "", url.port or ports.get(url.scheme, 443)) for url in urls]
-
-
-class Breaker:
-    """After some failures in a row nobody has to wait for another one for a while."""
-
-    def __init__(self) -> None:
-        self._failures, self._until, self._last = 0, 0.0, ""
-
-    def check(self) -> None:
-        """Raises Unreachable without trying, if it has just failed too often."""
-        if self._failures >= FAILURES and time.monotonic() < self._until:
-            raise Unreachable(f"not tried, as it has just failed: {self._last}")
-
-    def failed(self, error: Unreachable) -> None:
-        """One more in a row."""
-        self._failures += 1
-        self._until, self._last = time.monotonic() + PAUSE, str(error)
-
-    def succeeded(self) -> None:
-        """All is well again."""
-        self._failures = 0

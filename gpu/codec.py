@@ -16,7 +16,9 @@ Samples = np.ndarray[Any, np.dtype[np.int16]]
 
 
 def encode(samples: Samples) -> bytes:
-    """Mono samples at 24 kHz as a FLAC file."""
+    """Mono samples at 24 kHz as a FLAC file. Raises BadAudio if there are none."""
+    if not samples.size:
+        raise BadAudio("there is no audio to be sent")
     out = io.BytesIO()
     with av.open(out, "w", format="flac") as container:
         stream = container.add_stream("flac", rate=pcm.RATE, layout="mono")

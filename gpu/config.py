@@ -1,9 +1,18 @@
-"""What the engines read from the environment. Knows nothing of Django."""
+"""What the engines read from the environment, or from `.env`. Knows nothing of Django."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+
+ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
+
+if ENV_FILE.is_file():  # for `modal deploy`, which knows nothing of our settings
+    with suppress(ImportError):
+        import environ
+
+        environ.Env.read_env(ENV_FILE)
 
 STT_MODEL_ID = os.environ.get("STT_MODEL_ID", "kyutai/stt-2.6b-en-trfs")
 STT_DEVICE = os.environ.get("STT_DEVICE", "")  # empty: the GPU if there is one
@@ -17,6 +26,7 @@ WHISPER_THREADS = int(os.environ.get("WHISPER_THREADS", "0"))  # 0: as many as t
 # Modal. Those that describe the app take effect when it is deployed.
 MODAL_APP = os.environ.get("MODAL_APP", "transcodio-app")
 MODAL_CLASS = "KyutaiSTTModel"
+MODAL_TICKETS = "transcodio-cancelled"  # the dictionary in which cancelled calls are noted
 MODAL_GPU_TYPE = os.environ.get("MODAL_GPU_TYPE", "L4")
 MODAL_CONTAINER_IDLE_TIMEOUT = int(os.environ.get("MODAL_CONTAINER_IDLE_TIMEOUT", "120"))  # s
 MODAL_MIN_CONTAINERS = int(os.environ.get("MODAL_MIN_CONTAINERS", "0"))  # 1 keeps one warm

@@ -9,6 +9,7 @@ and never waits for the host, can be captured once as a CUDA graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,11 @@ class Checkpoint:
         # Given as an argument, the type leaves the codec and the rotary frequencies in float32.
         dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)
         try:
-            _check_stated(KyutaiSpeechToTextConfig.get_config_dict(source)[0])
-            processor = KyutaiSpeechToTextProcessor.from_pretrained(source)
+            folder = _folder_of(source)
+            _check_stated(KyutaiSpeechToTextConfig.get_config_dict(folder)[0])
+            processor = KyutaiSpeechToTextProcessor.from_pretrained(folder)
             model, found = KyutaiSpeechToTextForConditionalGeneration.from_pretrained(
-                source, dtype=dtype, output_loading_info=True
+                folder, dtype=dtype, output_loading_info=True
             )
             missing = sorted(key for key in found["missing_keys"] if ".layers." in key)
             if missing:  # they would be random, and so would be the words
@@ -137,6 +139,20 @@ class Checkpoint:
         whole = wave.numel() // self.frame_samples * self.frame_samples
         for piece in wave[:whole].split(CHUNK * self.frame_samples):
             yield piece[None, None]
+
+
+def _folder_of(source: str) -> str:
+    """Where the weights of a Hub id are. What is here whole already is not asked for again: the Hub
+    may be away, and asking it for every file takes its time."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    if Path(source).is_dir():
+        return source
+    try:
+        return str(snapshot_download(source, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return str(snapshot_download(source))
 
 
 def _check_stated(stated: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 import wave
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,13 @@ from gpu.types import (
     Span,
     Spent,
     Word,
+    error_of,
 )
 
 log = logging.getLogger(__name__)
 
 QUIET = 15.0  # seconds before the end of a window in which the quietest place is looked for
+LOOK = 1.0  # seconds between two looks at whether anybody still wants a call
 FRAME = 0.1  # seconds that are as loud as each other
 
 
@@ -42,14 +44,13 @@ def messages(
     spans: Sequence[tuple[float, float]] | None,
     language: str | None,
     stopped: Callable[[], bool],
-    **facts: Any,
 ) -> Iterator[dict[str, Any]]:
-    """The events of one call, the last of them `complete` or `error`; `facts` go with metadata."""
+    """The events of one call, the last of them `complete` or `error`."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             audio = read_audio(data, Path(folder), spans, language)
             for event in engine.stream(audio, stopped):
-                yield message_of(event) | (facts if isinstance(event, Metadata) else {})
+                yield message_of(event)
     except EngineError as error:
         yield {"type": "error", "code": error.code, "detail": error.sentence, "reason": str(error)}
     except Exception as error:  # whatever it was, the caller learns of it
@@ -132,12 +133,12 @@ def _words(words: tuple[Word, ...]) -> list[dict[str, Any]]:
 
 
 def whole(events: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    """All events of a call as one answer. Raises EngineError if it ended with an error."""
+    """All events of a call as one answer. Raises the EngineError that it ended with."""
     answer: dict[str, Any] = {"text": "", "segments": []}
     for event in events:
         kind = event.pop("type")
         if kind == "error":
-            raise EngineError(f"{event['code']}: {event['reason']}")
+            raise error_of(event)
         if kind == "segment":
             answer["segments"].append({"id": len(answer["segments"]) + 1, **event})
         elif kind in ("metadata", "complete"):
@@ -148,11 +149,12 @@ def whole(events: Iterator[dict[str, Any]]) -> dict[str, Any]:
 
 async def relay(
     make: Callable[[Callable[[], bool]], Iterator[dict[str, Any]]],
+    is_unwanted: Callable[[], Awaitable[bool]] | None = None,
 ) -> AsyncIterator[str]:
     """Runs a blocking iterator in a thread and yields its items as JSON.
 
-    A caller that is cancelled, or goes away, stops it: that is why the method of the container is
-    asynchronous. Modal can end such a call alone, but a thread only with the whole container.
+    It is stopped once `is_unwanted`, which is asked from time to time, and when whoever reads here
+    goes away.
     """
     loop, stop = asyncio.get_running_loop(), threading.Event()
     queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -165,11 +167,24 @@ async def relay(
             loop.call_soon_threadsafe(queue.put_nowait, None)
 
     threading.Thread(target=work, daemon=True).start()
+    looking = asyncio.create_task(_stop_once(is_unwanted, stop)) if is_unwanted else None
     try:
         while (item := await queue.get()) is not None:
             yield json.dumps(item)
     finally:
         stop.set()
+        if looking:
+            looking.cancel()
+
+
+async def _stop_once(is_unwanted: Callable[[], Awaitable[bool]], stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            if await is_unwanted():
+                stop.set()
+        except Exception as error:  # a call that cannot be asked about goes on
+            log.warning("whether a call is still wanted cannot be told: %r", error)
+        await asyncio.sleep(LOOK)
 
 
 class ColdStart:

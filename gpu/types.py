@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class EngineError(Exception):
@@ -77,6 +77,26 @@ class Cancelled(EngineError):
 
     code = "cancelled"
     sentence = "The transcription was cancelled."
+
+
+ERRORS = (
+    EngineUnavailable,
+    NotDeployed,
+    NotAuthenticated,
+    Unreachable,
+    OutOfMemory,
+    BadAudio,
+    UnsupportedLanguage,
+    DeadlineExceeded,
+    Cancelled,
+)
+
+
+def error_of(message: dict[str, Any]) -> EngineError:
+    """The error that a machine elsewhere has told of, by its `code` and `reason`."""
+    kinds = {kind.code: kind for kind in ERRORS}
+    kind = kinds.get(message.get("code", ""), EngineError)
+    return kind(message.get("reason") or message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,13 +143,13 @@ def _attempt(work: Callable[[Claim, Path], None], row: Transcription) -> bool:
     except audio.AudioError as error:
         _fail(row, error.code, str(error))
     except Unreachable as error:
-        log.warning("%s: %s", row.id, error)
+        log.warning("%s: %s: %s", row.id, error.code, error)
         if row.attempts < MAX_ATTEMPTS:
             row.put_off(error.code, row.attempts * OUTAGE)
         else:
             _fail(row, error.code, error.sentence)
     except EngineError as error:
-        log.warning("%s: %s", row.id, error)
+        log.warning("%s: %s: %s", row.id, error.code, error)
         _fail(row, error.code, error.sentence)
     except (DatabaseError, LeaseLost):
         raise
@@ -167,7 +167,7 @@ def _our_fault(error: Exception) -> tuple[str, str]:
 
 
 def _fail(row: Transcription, code: str, message: str) -> None:
-    log.info("%s: failed: %s", row.id, message)
+    log.info("%s: failed: %s: %s", row.id, code, message)
     row.failed(code, message)
     events.publish(row.id, ending(row, row.segments.count()))
 

@@ -41,7 +41,6 @@ class Call:
     chunks: list[api.DataChunk] = field(default_factory=list)
     output: api.FunctionPutOutputsItem | None = None
     started: bool = False
-    cancelled: bool = False
 
     @property
     def input_id(self) -> str:
@@ -56,7 +55,6 @@ class Container:
     function_id: str
     process: subprocess.Popen[bytes]
     server: grpclib.server.Server  # its own, as it does not say who it is
-    cancels: list[str] = field(default_factory=list)
     retired: bool = False  # a newer version is deployed: it takes no more calls
 
 
@@ -71,6 +69,9 @@ class ControlPlane(Registry):
         self.containers: dict[str, Container] = {}
         self.environment: dict[str, str] = {}  # for containers, as a secret would give it
         self.lose_after = 0  # machines go once a call has said so much; 0: never
+        self.loss = api.GenericResult()  # what is said of it
+        self.loss.status = api.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE
+        self.most_at_once = 0  # calls that machines were at
         self._ended: set[str] = set()  # apps of `modal run` that are over
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -120,10 +121,9 @@ class ControlPlane(Registry):
     def _lose_machines(self) -> None:
         """They go, and whoever waits for an answer of theirs will be told so."""
         self.kill_containers()
-        failure = api.GenericResult(status=api.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE)
         for call in self.calls.values():
             if call.started and call.output is None:
-                call.output = api.FunctionPutOutputsItem(input_id=call.input_id, result=failure)
+                call.output = api.FunctionPutOutputsItem(input_id=call.input_id, result=self.loss)
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
@@ -233,15 +233,6 @@ class ControlPlane(Registry):
     def _has_more(call: Call, known: int) -> bool:
         return len(call.chunks) > known or call.output is not None
 
-    async def FunctionCallCancel(self, request: Any) -> Any:
-        call = self.calls[request.function_call_id]
-        call.cancelled = True
-        for container in self.containers.values():
-            if container.function_id == call.function_id:
-                container.cancels.append(call.input_id)
-        await self._tell()
-        return Empty()
-
     async def BlobCreate(self, request: Any) -> Any:
         blob_id = self._new("bl")
         return api.BlobCreateResponse(
@@ -317,14 +308,9 @@ class ControlPlane(Registry):
     async def ContainerHello(self, request: Any) -> Any:
         return Empty()
 
-    async def ContainerHeartbeat(self, request: Any, task_id: str) -> Any:
-        container = self.containers[task_id]
-        await self._until(lambda: container.cancels, HEARTBEAT)
-        answer = api.ContainerHeartbeatResponse()
-        if container.cancels:
-            answer.cancel_input_event.input_ids.extend(container.cancels)
-            container.cancels.clear()
-        return answer
+    async def ContainerHeartbeat(self, request: Any) -> Any:
+        await asyncio.sleep(HEARTBEAT)
+        return api.ContainerHeartbeatResponse()
 
     async def FunctionGetDynamicConcurrency(self, request: Any) -> Any:
         return api.FunctionGetDynamicConcurrencyResponse(concurrency=request.max_concurrency)
@@ -333,7 +319,7 @@ class ControlPlane(Registry):
         def waiting() -> Call | None:
             calls = self.calls.values()
             mine = (c for c in calls if c.function_id == request.function_id)
-            return next((c for c in mine if not c.started and not c.cancelled), None)
+            return next((c for c in mine if not c.started), None)
 
         container = self.containers[task_id]
         await self._until(lambda: container.retired or waiting(), 5)
@@ -343,6 +329,8 @@ class ControlPlane(Registry):
             answer.inputs.add(kill_switch=True)
         elif call:
             call.started = True
+            at_once = sum(c.started and c.output is None for c in self.calls.values())
+            self.most_at_once = max(self.most_at_once, at_once)
             answer.inputs.add(
                 input_id=call.input_id, function_call_id=call.id, input=call.input.input
             )
@@ -417,7 +405,7 @@ class _Service:
                 await method(stream)
                 return
             request = await stream.recv_message()
-            more = [self.task_id] if name in ("ContainerHeartbeat", "FunctionGetInputs") else []
+            more = [self.task_id] if name == "FunctionGetInputs" else []
             await stream.send_message(await method(request, *more))
 
         return handle

@@ -14,7 +14,7 @@ BUILDER = "2025.06"
 
 
 class Registry:
-    """Apps with their functions, classes, images, mounts and volumes."""
+    """Apps with their functions, classes, images, mounts, volumes and dictionaries."""
 
     @property
     def url(self) -> str:
@@ -32,6 +32,8 @@ class Registry:
         self.files: dict[str, bytes] = {}
         self.blobs: dict[str, bytes] = {}
         self.volumes: list[str] = []
+        self.commits = 0  # of volumes
+        self.dicts: dict[str, dict[bytes, bytes]] = {}
         self.bill: list[tuple[str, datetime, str]] = []  # app, day, USD
         self._numbers = 0
 
@@ -83,8 +85,25 @@ class Registry:
         self.volumes.append(request.deployment_name)
         return api.VolumeGetOrCreateResponse(volume_id=f"vo-{request.deployment_name}")
 
+    async def VolumeReload(self, request: Any) -> Any:
+        return Empty()
+
     async def VolumeCommit(self, request: Any) -> Any:
+        self.commits += 1
         return api.VolumeCommitResponse()
+
+    async def DictGetOrCreate(self, request: Any) -> Any:
+        self.dicts.setdefault(request.deployment_name, {})
+        return api.DictGetOrCreateResponse(dict_id=f"di-{request.deployment_name}")
+
+    async def DictUpdate(self, request: Any) -> Any:
+        entries = self.dicts[request.dict_id.removeprefix("di-")]
+        entries.update({entry.key: entry.value for entry in request.updates})
+        return api.DictUpdateResponse(created=True)
+
+    async def DictContains(self, request: Any) -> Any:
+        entries = self.dicts[request.dict_id.removeprefix("di-")]
+        return api.DictContainsResponse(found=request.key in entries)
 
     async def SecretGetOrCreate(self, request: Any) -> Any:
         return api.SecretGetOrCreateResponse(secret_id=self._new("st"))

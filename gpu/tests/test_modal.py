@@ -6,12 +6,15 @@ import json
 import os
 import pickle
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,16 +23,18 @@ from typing import Any
 
 import modal
 import numpy as np
+import psutil
 import pytest
 from aiohttp import ClientPayloadError
 from grpclib.exceptions import StreamTerminatedError
 from modal_proto import api_pb2 as api
 
-from gpu import billing, client, codec, config, pcm
+from gpu import billing, client, codec, config, pcm, reach, tickets
 from gpu.app import PACKAGES
-from gpu.client import Breaker, ModalEngine
+from gpu.client import ModalEngine
 from gpu.kyutai_engine import KyutaiEngine
-from gpu.tests import tiny
+from gpu.reach import Breaker
+from gpu.tests import hub, tiny
 from gpu.tests.conftest import WriteWav
 from gpu.tests.control_plane import Call, ControlPlane
 from gpu.types import (
@@ -137,6 +142,29 @@ def running(plane: ControlPlane, number: int = 1) -> list[Call]:
     return found
 
 
+def said(call: Call) -> list[dict[str, Any]]:
+    """What it has answered, but for the mark of its end."""
+    chunks = (c for c in call.chunks if c.data_format != api.DATA_FORMAT_GENERATOR_DONE)
+    return [json.loads(pickle.loads(chunk.data)) for chunk in chunks]  # noqa: S301 - our own
+
+
+def ended_early(plane: ControlPlane) -> list[Call]:
+    """The calls that noticed that nobody wanted them any more."""
+    finished = [call for call in plane.calls.values() if call.output is not None]
+    return [c for c in finished if [i.get("code") for i in said(c)][-1:] == ["cancelled"]]
+
+
+def silence(path: Path, seconds: int) -> None:
+    """Makes an empty WAV that long; it takes hardly any room on the disk."""
+    with path.open("r+b") as file:
+        size = seconds * pcm.RATE * 2
+        file.truncate(44 + size)
+        file.seek(4)
+        file.write((36 + size).to_bytes(4, "little"))
+        file.seek(40)
+        file.write(size.to_bytes(4, "little"))
+
+
 # --- Deployment -----------------------------------------------------------------------------------
 
 
@@ -194,6 +222,62 @@ def test_settings_reach_the_deployment(plane: ControlPlane, cli: Run) -> None:
     assert function.task_idle_timeout_secs == 300
 
 
+def test_weights_in_the_volume_need_no_hub(
+    plane: ControlPlane, cli: Run, model: Path, tmp_path: Path, noise: bytes
+) -> None:
+    name = {"STT_MODEL_ID": "kyutai/stt-tiny"}
+    volume = {"HF_HOME": str(tmp_path / "models")}
+    with hub.serving(model, "kyutai/stt-tiny") as url:
+        plane.environment = volume | {"HF_ENDPOINT": url}
+        before = plane.commits
+        answer = cli("run", "gpu/app.py::download", **name)
+        assert answer.returncode == 0, answer.stderr
+        assert plane.commits == before + 1
+    plane.environment = volume | {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    assert cli("deploy", "gpu/app.py", MODAL_APP="full", **name).returncode == 0
+    answer = modal.Cls.from_name("full", "KyutaiSTTModel")().transcribe.remote(noise)
+    assert answer["model"] == "stt-tiny"
+    assert answer["segments"]
+    plane.environment = {}
+
+
+def test_a_machine_without_weights_says_so(
+    plane: ControlPlane, cli: Run, audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = {"MODAL_APP": "empty", "STT_MODEL_ID": "/nonexistent"}
+    assert cli("deploy", "gpu/app.py", **none).returncode == 0
+    monkeypatch.setattr(config, "MODAL_APP", "empty")
+    with pytest.raises(EngineUnavailable, match="STT_MODEL_ID='/nonexistent' cannot be loaded"):
+        list(ModalEngine().stream(audio, never))
+
+
+def test_settings_are_read_from_the_file_as_well(tmp_path: Path) -> None:
+    copy = tmp_path / "gpu"
+    copy.mkdir()
+    (copy / "__init__.py").touch()
+    shutil.copy(config.__file__, copy)
+    (tmp_path / ".env").write_text("MODAL_GPU_TYPE=L40S\nMODAL_APP=from-file\n")
+    code = "from gpu import config; print(config.MODAL_GPU_TYPE, config.MODAL_APP)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path), "MODAL_APP": "from-environment"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.split() == ["L40S", "from-environment"]
+
+
+def test_a_file_that_is_no_recording_is_named(cli: Run, plane: ControlPlane) -> None:
+    for path, complaint in ((__file__, "no recording"), ("/nonexistent.mp3", "No such file")):
+        answer = cli("run", "gpu/app.py", "--path", path)
+        assert answer.returncode == 1
+        assert path in answer.stderr + answer.stdout
+        assert complaint in answer.stderr + answer.stdout
+        assert "Traceback" not in answer.stderr + answer.stdout
+
+
 @pytest.fixture(scope="module")
 def short(media: Media) -> Path:
     return media.speech("short.mp3", 6)
@@ -221,7 +305,6 @@ def test_a_stream_is_json_item_by_item(remote: Any, noise: bytes) -> None:
     items = [json.loads(item) for item in remote.transcribe_stream.remote_gen(noise, sent_at=sent)]
     assert (items[0]["type"], items[-1]["type"]) == ("metadata", "complete")
     assert {item["type"] for item in items[1:-1]} == {"spent", "segment"}
-    assert items[0]["call"].startswith("fc-")
     for segment in items[2:-1:2]:
         assert segment["text"].split() == [word["text"] for word in segment["words"]]
         assert segment["start"] == segment["words"][0]["start"]
@@ -254,6 +337,8 @@ def test_a_cold_start_is_on_the_meter_of_those_who_waited_for_it(
         waited.append(json.loads(list(stream)[-1])["load_seconds"])
     assert waited[0] > 1  # Python, torch and the model: all of that was waited for
     assert waited[1] == 0
+    deployed.kill_containers()
+    assert remote.transcribe.remote(noise, sent_at=time.time())["load_seconds"] > 1
 
 
 def test_a_whole_answer(remote: Any, noise: bytes) -> None:
@@ -275,7 +360,7 @@ def test_what_is_no_recording_is_an_error_event(remote: Any) -> None:
     (item,) = [json.loads(item) for item in remote.transcribe_stream.remote_gen(b"Dear diary")]
     assert (item["type"], item["code"]) == ("error", "bad_audio")
     assert item["detail"] == BadAudio.sentence
-    with pytest.raises(EngineError, match="bad_audio"):
+    with pytest.raises(BadAudio, match="no recording that can be decoded"):
         remote.transcribe.remote(b"Dear diary")
 
 
@@ -344,6 +429,7 @@ def test_another_language_is_refused_here(audio: Audio) -> None:
 
 def test_cancelling_ends_one_call_and_no_other(deployed: ControlPlane, audio: Audio) -> None:
     engine, stop = ModalEngine(), threading.Event()
+    before = len(ended_early(deployed))
     other: list[Any] = []
     neighbour = threading.Thread(target=lambda: other.extend(engine.stream(audio, never)))
     neighbour.start()
@@ -352,21 +438,75 @@ def test_cancelling_ends_one_call_and_no_other(deployed: ControlPlane, audio: Au
     stop.set()
     with pytest.raises(Cancelled):
         list(stream)
-    cancelled = [call for call in deployed.calls.values() if call.cancelled]
-    wait_until(lambda: cancelled[-1].output is not None, 20)
-    output = cancelled[-1].output
-    assert output is not None
-    assert output.result.status == api.GenericResult.GENERIC_STATUS_TERMINATED
+    began = time.monotonic()
+    wait_until(lambda: len(ended_early(deployed)) > before, 20)
+    assert time.monotonic() - began < 5
     neighbour.join(60)
     assert isinstance(other[-1], Complete)
+    assert len(ended_early(deployed)) == before + 1
 
 
 def test_a_reader_that_goes_away_stops_the_spending(deployed: ControlPlane, audio: Audio) -> None:
     stream = ModalEngine().stream(audio, never)
     next(stream)
-    before = sum(call.cancelled for call in deployed.calls.values())
+    before = len(ended_early(deployed))
     stream.close()  # type: ignore[attr-defined]
-    assert sum(call.cancelled for call in deployed.calls.values()) == before + 1
+    wait_until(lambda: len(ended_early(deployed)) == before + 1, 20)
+
+
+def test_a_call_that_has_not_begun_is_ended_too(deployed: ControlPlane, audio: Audio) -> None:
+    deployed.kill_containers()
+    calls, stop = len(deployed.calls), threading.Event()
+
+    def read() -> None:
+        with pytest.raises(Cancelled):
+            list(ModalEngine().stream(audio, stop.is_set))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    wait_until(lambda: len(deployed.calls) > calls)
+    stop.set()
+    reader.join(20)
+    assert not reader.is_alive()
+    call = list(deployed.calls.values())[calls]
+    wait_until(lambda: call.output is not None, 60)
+    assert [item["type"] for item in said(call)][-1] == "error"
+    assert len(said(call)) < 5  # a minute and a half would be twenty
+
+
+def test_parts_are_under_way_together(
+    deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PART", 29.0)
+    list(ModalEngine().stream(audio, never))  # a container is there
+    deployed.most_at_once = 0
+    list(ModalEngine().stream(audio, never))
+    assert deployed.most_at_once == 3
+    monkeypatch.setattr(client, "IN_FLIGHT", 2)
+    deployed.most_at_once = 0
+    list(ModalEngine().stream(audio, never))
+    assert deployed.most_at_once == 2
+
+
+def test_three_hours_go_up_in_bounded_memory(
+    deployed: ControlPlane, write_wav: WriteWav, audio: Audio
+) -> None:
+    list(ModalEngine().stream(audio, never))  # whatever is allocated once is there now
+    path = write_wav(np.zeros(0, np.int16))
+    silence(path, 3 * 3600)
+    spans = tuple(Span(start, start + 3.0) for start in range(0, 3 * 3600, 120))
+    process, sizes = psutil.Process(), []
+    before, ends, meter = process.memory_info().rss, [0.0], None
+    for event in ModalEngine().stream(Audio(path, 3 * 3600.0, spans), never):
+        sizes.append(process.memory_info().rss - before)
+        if isinstance(event, Segment):
+            ends.append(event.end)
+        meter = event
+    assert max(sizes) < 200 << 20  # four parts of 12 MB as samples; all of it would be 518
+    assert ends == sorted(ends)
+    assert ends[-1] > 3 * 3600 - 240
+    assert isinstance(meter, Complete)
+    assert meter.audio_seconds == pytest.approx(270)
 
 
 def test_a_new_deployment_lets_running_calls_end(
@@ -437,11 +577,12 @@ def test_a_call_that_broke_off_is_ended_where_it_runs(
 ) -> None:
     monkeypatch.setattr(client, "BACKOFF", 0.01)
     ended: list[str] = []
-    monkeypatch.setattr(client, "_cancel", ended.append)
+    monkeypatch.setattr(tickets, "hand_in", ended.append)
     part = client.Part(audio)
-    part._call = "fc-lost"
+    part._ticket = "lost"
     next(part._heard_events())
-    wait_until(lambda: ended == ["fc-lost"])
+    assert ended == ["lost"]
+    assert part._ticket != "lost"
     part.cancel()
 
 
@@ -450,6 +591,43 @@ def test_a_call_that_broke_off_is_ended_where_it_runs(
 )
 def test_a_connection_that_breaks_may_be_tried_again(error: Exception) -> None:
     assert isinstance(client.translated(error), client.TRANSIENT)
+
+
+TIMEOUT = api.GenericResult.GENERIC_STATUS_TIMEOUT
+FAILURE = api.GenericResult.GENERIC_STATUS_FAILURE
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (TIMEOUT, "", DeadlineExceeded),
+        (FAILURE, "RuntimeError: the method raised", EngineError),
+        (FAILURE, "OutOfMemoryError: CUDA out of memory", None),
+    ],
+)
+def test_what_ends_a_call_is_told_by_its_kind(
+    deployed: ControlPlane,
+    audio: Audio,
+    monkeypatch: pytest.MonkeyPatch,
+    status: Any,
+    message: str,
+    kind: type[EngineError] | None,
+) -> None:
+    """After its first items. Memory that is full may have room at the second try."""
+    monkeypatch.setattr(client, "BACKOFF", 0.01)
+    monkeypatch.setattr(deployed, "loss", api.GenericResult(status=status, exception=message))
+    before = len(deployed.calls)
+    deployed.lose_after = 3
+    events: list[Any] = []
+    with pytest.raises(kind) if kind else nullcontext() as caught:
+        events.extend(ModalEngine().stream(audio, never))
+    if caught:
+        assert type(caught.value) is kind
+        assert message in str(caught.value)
+        assert len(deployed.calls) == before + 1
+    else:
+        assert isinstance(events[-1], Complete)
+        assert len(deployed.calls) == before + 2
 
 
 def arguments(plane: ControlPlane, call: Call) -> bytes:
@@ -492,6 +670,10 @@ def test_the_engine_is_checked_from_the_command_line(
     assert answer.returncode == 1
     assert "deploy it with `modal deploy gpu/app.py`" in answer.stderr
     assert "Traceback" not in answer.stderr
+    answer = Stack(tmp_path).manage("engine_check", __file__)
+    assert answer.returncode == 1
+    assert f"{__file__}: no recording" in answer.stderr
+    assert "STT_ENGINE" not in answer.stderr  # it is not to blame
 
 
 def test_a_stream_that_stalls_is_given_up(
@@ -568,7 +750,7 @@ def test_nobody_there_is_decided_in_seconds_and_then_not_tried_again(
     engine = ModalEngine()
     deployed.stop()
     try:
-        for _ in range(client.FAILURES):
+        for _ in range(reach.FAILURES):
             began = time.monotonic()
             with pytest.raises(Unreachable, match=r"does not answer.*127\.0\.0\.1"):
                 list(engine.stream(audio, never))
@@ -583,22 +765,44 @@ def test_nobody_there_is_decided_in_seconds_and_then_not_tried_again(
 
 def test_modal_s_own_addresses_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MODAL_SERVER_URL", raising=False)
-    found = client.addresses()
+    found = reach.addresses()
     assert ("api.modal.com", 443) in found
     assert all(re.fullmatch(r"[a-z0-9.-]+", host) for host, _ in found)
 
 
+def test_who_goes_through_a_proxy_knocks_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODAL_SERVER_URL", "https://api.modal.com,https://intern.example:8443")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "intern.example")
+    assert reach.addresses() == [("127.0.0.1", 9), ("intern.example", 8443)]
+    monkeypatch.setenv("MODAL_DISABLE_API_PROXY", "1")
+    assert reach.addresses() == [("api.modal.com", 443), ("intern.example", 8443)]
+
+
+def test_a_name_server_that_says_nothing_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(reach, "PROBE_TIMEOUT", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: answered.wait())
+    with pytest.raises(Unreachable, match="nothing within"):
+        reach.probe()
+    answered.set()
+
+
 def test_after_a_pause_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     breaker = Breaker()
-    for _ in range(client.FAILURES):
+    for _ in range(reach.FAILURES):
         breaker.check()
         breaker.failed(Unreachable("gone"))
     with pytest.raises(EngineUnavailable, match="gone"):
         breaker.check()
-    monkeypatch.setattr(client, "PAUSE", 0.0)
+    monkeypatch.setattr(reach, "PAUSE", 0.0)
     breaker.failed(Unreachable("gone"))
+    monkeypatch.setattr(reach, "PAUSE", 30.0)
     breaker.check()
+    with pytest.raises(EngineUnavailable, match="gone"):  # one goes ahead, and the others wait
+        breaker.check()
     breaker.succeeded()
-    monkeypatch.setattr(client, "PAUSE", 30.0)
     breaker.failed(Unreachable("gone"))
     breaker.check()  # one failure is none in a row

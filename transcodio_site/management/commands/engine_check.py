@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from gpu.engine import get_engine
 from gpu.pricing import cost
 from gpu.serving import read_audio
-from gpu.types import Complete, EngineError, EngineEvent, Metadata, Segment
+from gpu.types import BadAudio, Complete, EngineError, EngineEvent, Metadata, Segment
 from transcodio_site.management.commands.demo import SAMPLE
 
 
@@ -27,16 +27,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit status 1, and what to do, if the engine does not work."""
         began = time.monotonic()
-        try:
-            data = Path(options["recording"]).read_bytes()
-            with tempfile.TemporaryDirectory() as folder:
-                audio = read_audio(data, Path(folder))
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                audio = read_audio(Path(options["recording"]).read_bytes(), Path(folder))
+            except (BadAudio, OSError) as error:
+                raise CommandError(f"{options['recording']}: {error}") from error
+            try:
                 engine = get_engine(settings.STT_ENGINE)
                 for event in engine.stream(audio, lambda: False):
                     self._tell(event, time.monotonic() - began)
-        except (EngineError, OSError) as error:
-            name = settings.STT_ENGINE
-            raise CommandError(f"STT_ENGINE={name} does not work: {error}") from error
+            except (EngineError, OSError) as error:
+                name = settings.STT_ENGINE
+                raise CommandError(f"STT_ENGINE={name} does not work: {error}") from error
 
     def _tell(self, event: EngineEvent, after: float) -> None:
         match event:
