@@ -38,3 +38,14 @@ def write_wav(tmp_path: Path) -> WriteWav:
         return path
 
     return write
+
+
+def lengthen(path: Path, seconds: int) -> None:
+    """Makes an empty WAV so long; zeros take hardly any room on the disk."""
+    size = seconds * RATE * 2
+    with path.open("r+b") as file:
+        file.truncate(44 + size)
+        file.seek(4)
+        file.write((36 + size).to_bytes(4, "little"))
+        file.seek(40)
+        file.write(size.to_bytes(4, "little"))

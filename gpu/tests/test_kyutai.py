@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from gpu.kyutai import Checkpoint, RingDecoder, bytes_per_row, rows_that_fit
+from gpu.kyutai import MOST_ROWS, Checkpoint, RingDecoder, bytes_per_row, rows_that_fit
 from gpu.tests import tiny
 from gpu.types import EngineUnavailable
 
@@ -276,6 +276,23 @@ def test_a_cast_that_ruins_the_rotation_is_noticed() -> None:
     ruined = tiny.model().to(torch.bfloat16)
     with pytest.raises(EngineUnavailable, match="rotary frequencies"):
         Checkpoint(ruined, tiny.processor(), "ruined")
+
+
+@pytest.mark.parametrize(
+    ("room", "rows"), [(1.0, None), (1.2, 1), (8.0, 6), (12.0, 8), (100.0, 80), (1e9, MOST_ROWS)]
+)
+def test_rows_fill_the_memory_of_a_gpu(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, room: float, rows: int | None
+) -> None:
+    """`room` is what is free, in rows; 85 % of it are taken, in eights."""
+    free = int(room * bytes_per_row(checkpoint, 100))
+    monkeypatch.setattr(Checkpoint, "device", torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2 * free))
+    if rows is None:
+        with pytest.raises(EngineUnavailable, match="not enough for a single stream"):
+            rows_that_fit(checkpoint, 100)
+    else:
+        assert rows_that_fit(checkpoint, 100) == rows
 
 
 def test_rows_are_chosen_and_their_memory_is_known(checkpoint: Checkpoint) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -13,6 +12,7 @@ import pytest
 from gpu import pcm
 from gpu.kyutai_engine import KyutaiEngine
 from gpu.tests import tiny
+from gpu.tests.conftest import WriteWav, lengthen
 from gpu.types import (
     Audio,
     Cancelled,
@@ -132,21 +132,10 @@ def test_the_rest_of_a_recording_can_be_asked_for(engine: KyutaiEngine, audio: A
 
 
 def test_three_hours_need_no_more_memory_than_a_minute(
-    engine: KyutaiEngine, audio: Audio, tmp_path: Path
+    engine: KyutaiEngine, audio: Audio, write_wav: WriteWav
 ) -> None:
-    path = tmp_path / "three-hours.wav"
-    with wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(pcm.RATE)
-        out.writeframes(b"")
-    with path.open("r+b") as file:  # all zeros, and hardly any room on the disk
-        size = 3 * 3600 * pcm.RATE * 2
-        file.truncate(44 + size)
-        file.seek(4)
-        file.write((36 + size).to_bytes(4, "little"))
-        file.seek(40)
-        file.write(size.to_bytes(4, "little"))
+    path = write_wav(np.zeros(0, np.int16))
+    lengthen(path, 3 * 3600)
     list(engine.stream(audio, never))  # whatever is allocated once is there now
     spans = tuple(Span(start, start + 20.0) for start in range(0, 3 * 3600, 200))
     process, sizes, ends = psutil.Process(), [], [0.0]

@@ -25,7 +25,7 @@ from google.protobuf.empty_pb2 import Empty
 from grpclib import GRPCError, Status
 from modal_proto import api_pb2 as api
 
-from gpu.tests.registry import Registry
+from gpu.tests.modal.registry import Registry
 
 TOKEN = ("ak-test", "as-test")
 HEARTBEAT = 10.0  # seconds that a container's heartbeat is held while there is nothing to say

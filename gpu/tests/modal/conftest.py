@@ -1,0 +1,131 @@
+"""Modal's app with the tiny model, deployed to a control plane by the real CLI."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import modal
+import numpy as np
+import pytest
+from modal_proto import api_pb2 as api
+
+from gpu import codec, pcm
+from gpu.tests import tiny
+from gpu.tests.conftest import WriteWav
+from gpu.tests.modal.control_plane import Call, ControlPlane
+from gpu.types import (
+    Audio,
+    Segment,
+    Span,
+    Word,
+)
+from transcodio_site.testing import ROOT, Media
+
+MODAL = [sys.executable, "-m", "modal"]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "stt-tiny"
+    tiny.model().save_pretrained(folder)
+    tiny.processor().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def running_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """One for all: this process's client keeps to the first one that it has seen."""
+    plane = ControlPlane(tmp_path_factory.mktemp("modal"))
+    plane.start()
+    yield plane
+    plane.stop()
+    plane.kill_containers()
+
+
+@pytest.fixture(scope="module")
+def plane(running_plane: ControlPlane) -> Iterator[ControlPlane]:
+    """Running; this process's own client talks to it and to nobody else."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in running_plane.client_environment().items():
+            patch.setenv(name, value)
+        yield running_plane
+
+
+@pytest.fixture(scope="module")
+def cli(plane: ControlPlane, model: Path) -> Run:
+    """Runs `modal ...` as the README says, with the tiny model in place of the real one."""
+    settings = {"STT_MODEL_ID": str(model), "STT_DEVICE": "cpu", "STT_ROWS": "4"}
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*MODAL, *arguments],
+            cwd=ROOT,
+            env=os.environ | settings | more,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def deployed(plane: ControlPlane, cli: Run) -> ControlPlane:
+    answer = cli("deploy", "gpu/app.py")
+    assert answer.returncode == 0, answer.stderr
+    return plane
+
+
+@pytest.fixture
+def audio(write_wav: WriteWav) -> Audio:
+    """A minute and a half of noise, of which three stretches count as speech."""
+    noise = np.random.default_rng(4).standard_normal(90 * pcm.RATE) * 3000
+    path = write_wav(noise.astype(np.int16))
+    return Audio(path, 90.0, (Span(2, 30), Span(32, 60), Span(62, 86)))
+
+
+@pytest.fixture
+def remote(deployed: ControlPlane) -> Any:
+    """The class as any program would look it up."""
+    return modal.Cls.from_name("transcodio-app", "KyutaiSTTModel")()
+
+
+def words_of(events: list[Any]) -> list[Word]:
+    return [word for event in events if isinstance(event, Segment) for word in event.words]
+
+
+def said(call: Call) -> list[dict[str, Any]]:
+    """What it has answered, but for the mark of its end."""
+    chunks = (c for c in call.chunks if c.data_format != api.DATA_FORMAT_GENERATOR_DONE)
+    return [json.loads(pickle.loads(chunk.data)) for chunk in chunks]  # noqa: S301 - our own
+
+
+def ended_early(plane: ControlPlane) -> list[Call]:
+    """The calls that noticed that nobody wanted them any more."""
+    finished = [call for call in plane.calls.values() if call.output is not None]
+    return [c for c in finished if [i.get("code") for i in said(c)][-1:] == ["cancelled"]]
+
+
+@pytest.fixture(scope="module")
+def short(media: Media) -> Path:
+    return media.speech("short.mp3", 6)
+
+
+@pytest.fixture
+def noise() -> bytes:
+    """Twelve seconds."""
+    samples = np.random.default_rng(2).standard_normal(12 * pcm.RATE) * 3000
+    return codec.encode(samples.astype(np.int16))
