@@ -14,6 +14,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage
 from django.http import HttpRequest
 from django.shortcuts import render
@@ -35,8 +36,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """See allauth. Who comes by IPv4 to a server that listens for IPv6 is ::ffff:192.0.2.7
-        there; limits count IPv6 by networks, and all of those would be a single one."""
-        address = ip_address(super().get_client_ip(request))
+        there; limits count IPv6 by networks, and all of those would be a single one. Who comes
+        through fewer proxies than we trust has whatever address the connection has."""
+        try:
+            address = ip_address(super().get_client_ip(request))
+        except ImproperlyConfigured:
+            log.warning(
+                "TRUSTED_PROXY_COUNT=%s, and a request came through fewer proxies: %s",
+                settings.ALLAUTH_TRUSTED_PROXY_COUNT,
+                request.headers.get("X-Forwarded-For", "no X-Forwarded-For"),
+            )
+            address = ip_address(request.META["REMOTE_ADDR"])
         return str(getattr(address, "ipv4_mapped", None) or address)
 
     def render_mail(self, *given: Any, **named: Any) -> EmailMessage:

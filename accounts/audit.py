@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from allauth.account import signals as account
 from allauth.mfa import signals as mfa
+from allauth.socialaccount import signals as social
 from django.conf import settings
 from django.db import models
 from django.dispatch import Signal
@@ -32,6 +33,8 @@ class Action(models.TextChoices):
     PASSWORD = "password", "Password changed"
     EMAIL = "email", "E-mail address changed"
     FACTOR = "factor", "Second factor changed"
+    CONNECTED = "connected", "Sign-in with another account changed"
+    WEBHOOK = "webhook", "Webhook changed"
 
 
 class AuditEvent(models.Model):
@@ -98,10 +101,13 @@ TOLD: tuple[tuple[Signal, Action, str], ...] = (
     (account.email_added, Action.EMAIL, "Added {email_address}"),
     (account.email_changed, Action.EMAIL, "Now {to_email_address}"),
     (account.email_removed, Action.EMAIL, "Removed {email_address}"),
+    (account.email_confirmed, Action.EMAIL, "Confirmed {email_address}"),
     (mfa.authenticator_added, Action.FACTOR, "Added: {authenticator}"),
     (mfa.authenticator_removed, Action.FACTOR, "Removed: {authenticator}"),
     (mfa.authenticator_reset, Action.FACTOR, "Made anew: {authenticator}"),
     (mfa.authentication_failed, Action.SIGN_IN_FAILED, "A wrong code"),
+    (social.social_account_added, Action.CONNECTED, "Added: {account}"),
+    (social.social_account_removed, Action.CONNECTED, "Removed: {account}"),
 )
 
 
@@ -112,9 +118,15 @@ def listen() -> None:
 
 
 def _told(action: Action, words: str) -> Callable[..., None]:
-    """A receiver; the signals come with the request, the user, and what the words speak of."""
+    """A receiver; the signals come with the request, and with the user or with what the words speak
+    of, which is the user's."""
 
-    def receiver(sender: Any, request: HttpRequest, user: Any, **more: Any) -> None:
-        note(request, action, words.format(**more), user_id=user.pk)
+    def receiver(sender: Any, request: HttpRequest, user: Any = None, **more: Any) -> None:
+        if login := more.get("sociallogin"):
+            more["socialaccount"] = login.account
+        if connected := more.get("socialaccount"):
+            more["account"] = f"{connected.provider} {connected.uid}"
+        whose = user or (more.get("socialaccount") or more["email_address"]).user
+        note(request, action, words.format(**more), user_id=whose.pk)
 
     return receiver

@@ -64,9 +64,12 @@ class Told(admin.ModelAdmin):  # type: ignore[type-arg]
         return [str(obj) for obj in objs], counts, lacking, protected
 
 
+ROOMS = ("accounts.", "transcriptions.")
+
+
 class Site(admin.AdminSite):
     """The admin site. Libraries bring pages of their own, by which second factors or addresses are
-    taken away: no page of it is silent about what it does."""
+    taken away: no page of it is silent about what it does, and what cannot be told is not there."""
 
     def register(
         self,
@@ -76,7 +79,9 @@ class Site(admin.AdminSite):
     ) -> None:
         """See Django."""
         given = admin_class or admin.ModelAdmin
-        told = type(given.__name__, (Told, given), {"__module__": given.__module__})
+        # Actions of libraries change rows without a word; the forms can do the same, and tell.
+        silenced = {} if given.__module__.startswith(ROOMS) else {"actions": ()}
+        told = type(given.__name__, (Told, given), {"__module__": given.__module__} | silenced)
         super().register(model_or_iterable, told, **options)
 
 

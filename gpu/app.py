@@ -148,13 +148,15 @@ class KyutaiSTTModel:
         from gpu import tickets
         from gpu.serving import messages, relay
 
-        load_seconds = self.cold_start.seconds_for(sent_at)
+        load_seconds = untold = self.cold_start.seconds_for(sent_at)
         make = partial(messages, self.engine, audio, spans, language)
         is_unwanted = partial(tickets.is_handed_in, ticket) if ticket else None
         async for line in relay(make, is_unwanted):
             event = json.loads(line)
             if event["type"] == "complete":
                 event["load_seconds"] = load_seconds
+            elif event["type"] == "spent":
+                event["load_seconds"], untold = untold, 0.0
             if "gpu" in event:
                 event["gpu"] = config.MODAL_GPU_TYPE
             yield json.dumps(event)

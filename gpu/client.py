@@ -269,7 +269,12 @@ def event_of(message: dict[str, Any], start: float) -> EngineEvent:
         case "segment":
             return Segment(_words(message, start))
         case "spent":
-            return Spent(message["gpu_seconds"], message["gpu"])
+            return Spent(
+                message["gpu_seconds"],
+                message["gpu"],
+                message["queue_seconds"],
+                message["load_seconds"],
+            )
         case "complete":
             return Complete(
                 message["audio_seconds"],

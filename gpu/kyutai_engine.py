@@ -21,6 +21,7 @@ from gpu.types import (
     EngineUnavailable,
     Metadata,
     Span,
+    Spent,
     UnsupportedLanguage,
 )
 from gpu.windows import Window, pack
@@ -62,12 +63,14 @@ class KyutaiEngine:
         job = batcher.submit(windows, PATIENCE + PATIENCE_PER_SECOND * audio.duration)
         words = in_order(within_speech(job.words(stopped), audio.spans))
         segments = (growing_segments if config.STT_PARTIALS else segments_of)(words)
-        yield from metered(segments, lambda: job.compute_seconds + job.encode_seconds)
-        yield Complete(
-            audio_seconds=sum(span.end - span.start for span in audio.spans),
-            decode_seconds=job.compute_seconds + job.encode_seconds,
-            queue_seconds=job.queue_seconds or 0.0,
-        )
+
+        def used() -> Spent:
+            decoding = job.compute_seconds + job.encode_seconds
+            return Spent(decoding, queue_seconds=job.queue_seconds or 0.0)
+
+        yield from metered(segments, used)
+        spoken = sum(span.end - span.start for span in audio.spans)
+        yield Complete(spoken, used().decode_seconds, used().queue_seconds)
 
     def batcher(self) -> Any:
         """The batcher, with the model loaded; made anew after its device was lost.

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from gpu.types import EngineEvent, Segment, Spent
 
 
-def metered(events: Iterable[EngineEvent], used: Callable[[], float]) -> Iterator[EngineEvent]:
+def metered(events: Iterable[EngineEvent], used: Callable[[], Spent]) -> Iterator[EngineEvent]:
     """The same events, and before each Segment what was used since the last one.
 
-    `used` gives the decoding seconds from the beginning until now.
+    `used` gives all of it from the beginning until now.
     """
-    told = 0.0
+    told = Spent(0.0)
     for event in events:
         if isinstance(event, Segment):
             now = used()
-            yield Spent(now - told)
+            yield now.since(told)
             told = now
         yield event

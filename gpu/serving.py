@@ -116,7 +116,13 @@ def message_of(event: EngineEvent) -> dict[str, Any]:
             times = {"start": event.start, "end": event.end}
             return {"type": "segment", **times, "text": event.text, "words": _words(event.words)}
         case Spent():
-            return {"type": "spent", "gpu_seconds": event.decode_seconds, "gpu": event.gpu}
+            return {
+                "type": "spent",
+                "gpu_seconds": event.decode_seconds,
+                "queue_seconds": event.queue_seconds,
+                "load_seconds": event.load_seconds,
+                "gpu": event.gpu,
+            }
         case Complete():
             return {
                 "type": "complete",

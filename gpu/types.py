@@ -203,14 +203,30 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Decoding seconds since the last one, said before what they have brought forth: who stops
-    listening before Complete knows what was used until then."""
+    """The meter since the last one, said before what it has brought forth: who stops listening
+    before Complete knows what was used until then."""
 
     decode_seconds: float
     gpu: str = ""  # its type, if it is paid by the second
+    queue_seconds: float = 0.0
+    load_seconds: float = 0.0
 
     def __add__(self, more: Spent) -> Spent:
-        return Spent(self.decode_seconds + more.decode_seconds, more.gpu or self.gpu)
+        return Spent(
+            self.decode_seconds + more.decode_seconds,
+            more.gpu or self.gpu,
+            self.queue_seconds + more.queue_seconds,
+            self.load_seconds + more.load_seconds,
+        )
+
+    def since(self, before: Spent) -> Spent:
+        """What has come to it."""
+        return Spent(
+            self.decode_seconds - before.decode_seconds,
+            self.gpu,
+            self.queue_seconds - before.queue_seconds,
+            self.load_seconds - before.load_seconds,
+        )
 
 
 EngineEvent = Metadata | Partial | Segment | Spent | Complete

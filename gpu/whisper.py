@@ -30,6 +30,7 @@ from gpu.types import (
     EngineUnavailable,
     Metadata,
     Span,
+    Spent,
     UnsupportedLanguage,
     Word,
 )
@@ -63,7 +64,7 @@ class WhisperEngine:
         yield Metadata(decoder.language, f"whisper-{Path(self.model_name).name}")
         words = in_order(chain.from_iterable(decoder.words(stopped)))
         segments = (growing_segments if config.STT_PARTIALS else segments_of)(words)
-        yield from metered(segments, lambda: time.monotonic() - began)
+        yield from metered(segments, lambda: Spent(time.monotonic() - began))
         yield Complete(sum(s.end - s.start for s in audio.spans), time.monotonic() - began)
 
     def _load(self) -> Any:

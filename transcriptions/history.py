@@ -76,8 +76,9 @@ def timeline(row: Transcription) -> list[Bar]:
     whole = max((until - first).total_seconds(), 1e-6)
     bars = []
     for step, end in zip(steps, [*(s.began_at for s in steps[1:]), until], strict=True):
-        took = max(0.0, (end - step.began_at).total_seconds())
+        ended = step.phase in ENDS  # although it may be tried again a day later
+        took = 0.0 if ended else max(0.0, (end - step.began_at).total_seconds())
         left = 100 * (step.began_at - first).total_seconds() / whole
-        seconds = None if step.phase in ENDS else took
-        bars.append(Bar(step, seconds, round(left, 3), round(100 * took / whole, 3)))
+        width = round(100 * took / whole, 3)
+        bars.append(Bar(step, None if ended else took, round(left, 3), width))
     return bars

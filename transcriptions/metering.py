@@ -31,8 +31,6 @@ def completed(row: Transcription, meter: Complete) -> None:
     record = _record(row, Outcome.COMPLETED, reason)
     record.audio_ms = 0 if empty else due_ms(row, row.duration or 0.0)
     record.billed = not empty
-    record.queue_ms = _ms(meter.queue_seconds)
-    record.load_ms = _ms(meter.load_seconds)
     _charge(row, _price(record, meter))
 
 
@@ -91,6 +89,7 @@ def _price(record: UsageRecord, used: Complete | Spent) -> UsageRecord:
         record.reason += f" Without the GPU's price, which is not known ({used.gpu})."
     record.gpu_type = used.gpu
     record.decode_ms = _ms(used.decode_seconds)
+    record.queue_ms, record.load_ms = _ms(used.queue_seconds), _ms(used.load_seconds)
     record.nano_usd_per_second = round((price or 0.0) * 1e9)
     return record
 

@@ -151,6 +151,8 @@ class Transcription(models.Model):
     # What engines have used that no row of the ledger says yet: see `settled`.
     spent_seconds = models.FloatField(default=0, editable=False)
     spent_gpu = models.CharField(max_length=20, blank=True, editable=False)
+    spent_queue_seconds = models.FloatField(default=0, editable=False)
+    spent_load_seconds = models.FloatField(default=0, editable=False)
     search = SearchVectorField(null=True, editable=False)  # title and text: see search.py
 
     objects = TranscriptionQuerySet.as_manager()
@@ -261,6 +263,8 @@ class Transcription(models.Model):
                 lease_until=lease_end(),
                 spent_seconds=F("spent_seconds") + self.spent.decode_seconds,
                 spent_gpu=self.spent.gpu,
+                spent_queue_seconds=F("spent_queue_seconds") + self.spent.queue_seconds,
+                spent_load_seconds=F("spent_load_seconds") + self.spent.load_seconds,
             )
             last = self.segments.order_by("-number").values_list("number", flat=True).first()
             segment = self.segments.create(
@@ -350,10 +354,13 @@ class Transcription(models.Model):
     def settled(self) -> Spent:
         """What was used and is in no row of the ledger yet. From now on it is the caller's, to be
         written down in the same transaction."""
-        used = Spent(self.spent_seconds, self.spent_gpu) + self.spent
+        kept = (self.spent_seconds, self.spent_gpu)
+        used = Spent(*kept, self.spent_queue_seconds, self.spent_load_seconds) + self.spent
         self.spent = Spent(0.0)
         if used.decode_seconds:
-            type(self).objects.filter(id=self.id).update(spent_seconds=0, spent_gpu="")
+            type(self).objects.filter(id=self.id).update(
+                spent_seconds=0, spent_gpu="", spent_queue_seconds=0, spent_load_seconds=0
+            )
         return used
 
     def _turn(self, unless: Q, reason: str, **values: Any) -> None:

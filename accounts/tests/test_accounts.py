@@ -131,6 +131,16 @@ def test_passwords_are_not_guessed_for_long(db: None) -> None:
     assert "Too many failed" in answer.content.decode()
 
 
+def test_a_wrong_number_of_proxies_shuts_nobody_out_and_is_named(
+    alice: User, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 2
+    browser = Client(REMOTE_ADDR="198.51.100.7", headers={"X-Forwarded-For": "192.0.2.7"})
+    sign_in(browser, alice.email)
+    assert browser.get("/settings/tokens/").status_code == 200
+    assert "TRUSTED_PROXY_COUNT=2" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("proxies", "prefix", "comes_in"), [(0, "", False), (1, "", True), (1, "::ffff:", True)]
 )

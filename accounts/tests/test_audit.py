@@ -45,7 +45,7 @@ def test_sign_ins_are_told_with_their_address(alice: User, client: Client) -> No
         (1, "::ffff:203.0.113.9", "203.0.113.9"),
         (1, "", "192.0.2.7"),
         (1, "not an address", None),
-        (2, "203.0.113.9", None),
+        (2, "203.0.113.9", "192.0.2.7"),  # it came through fewer than we trust
     ],
 )
 def test_the_client_is_who_the_trusted_proxies_saw(

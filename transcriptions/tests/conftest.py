@@ -68,7 +68,8 @@ def spoken(number: int) -> Segment:
 class ScriptedEngine:
     """An engine whose recording says a sentence each second; `before[n]` runs before the n-th.
 
-    With `early` its words are said before their segment is whole.
+    With `early` its words are said before their segment is whole. It has waited for 0.4 s in the
+    queue and 3 s for a machine when it says the first one.
     """
 
     sentences: int = 5
@@ -89,7 +90,7 @@ class ScriptedEngine:
                 yield Partial(spoken(number).words)
             self.before.get(number, lambda: None)()
             if self._within(audio.spans, number):
-                yield Spent(0.1, self.gpu)
+                yield Spent(0.1, self.gpu, *((0.4, 3.0) if number == 1 else ()))
                 yield spoken(number)
         yield Complete(audio_seconds=float(self.sentences), decode_seconds=0.5)
 

@@ -94,6 +94,20 @@ def test_bars_fill_the_time_line(prepared: Transcription) -> None:
     ]
 
 
+def test_a_failure_takes_no_time_however_long_it_was_let_lie(prepared: Transcription) -> None:
+    began = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    phases = ((0, Phase.DECODE), (1, Phase.FAILED), (9, Phase.READY), (10, Phase.COMPLETED))
+    for seconds, phase in phases:
+        history.began(prepared, phase, at=began + timedelta(seconds=seconds))
+    bars = history.timeline(prepared)
+    assert [(bar.seconds, bar.left, bar.width) for bar in bars] == [
+        (1.0, 0.0, 10.0),
+        (None, 10.0, 0.0),
+        (1.0, 90.0, 10.0),
+        (None, 100.0, 0.0),
+    ]
+
+
 # --- The page -----------------------------------------------------------------------------------
 
 

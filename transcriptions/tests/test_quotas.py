@@ -425,6 +425,7 @@ def test_what_was_used_before_it_was_cancelled_is_known(
     owner_s, worker_s = UsageRecord.objects.order_by("id")
     assert used(owner_s) == ("cancelled", 200, 0, True)
     assert used(worker_s) == ("interrupted", 100, 0, False)  # the third was decoded in vain
+    assert [(r.queue_ms, r.load_ms) for r in (owner_s, worker_s)] == [(400, 3000), (0, 0)]
     day = ledger.UsageDay.objects.get()
     assert (day.attempts, day.decode_ms) == (1, 300)
 
@@ -467,6 +468,7 @@ def test_what_a_worker_used_that_was_killed_is_known(
     assert pipeline.transcribe(prepared.id)
     first, second = UsageRecord.objects.order_by("id")
     assert used(first)[:2] == ("interrupted", 200)  # two sentences, which are kept
+    assert (first.queue_ms, first.load_ms) == (400, 3000)  # although nobody could say so any more
     assert first.cost_micro_usd > 40
     assert used(second)[:2] == ("completed", 500)
     assert charged(alice) == 10_000

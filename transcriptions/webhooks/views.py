@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.audit import Action, note
 from accounts.authentication import person
 from transcriptions import access
 from transcriptions.webhooks import outbox
@@ -33,6 +34,7 @@ def endpoints(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         if mine.count() < MOST:
             row = mine.create(owner=person(request), **form.cleaned_data)
+            note(request, Action.WEBHOOK, f"Added: {row.url}")
             messages.success(request, "From now on we will post to that address.")
             return _secret_shown(request, row)
         form.add_error("url", f"There are {MOST} addresses already: delete one of them.")
@@ -68,7 +70,9 @@ def test(request: HttpRequest, id: int) -> HttpResponse:
 @require_POST
 def replay(request: HttpRequest, id: int, delivery: uuid.UUID) -> HttpResponse:
     """Sends a message once more."""
-    outbox.replay(access.delivery_for(request.user, id, delivery))
+    row = access.delivery_for(request.user, id, delivery)
+    outbox.replay(row)
+    note(request, Action.WEBHOOK, f"Sent again: {row.message} to {row.endpoint.url}")
     return redirect("webhooks:deliveries", id)
 
 
@@ -76,7 +80,9 @@ def replay(request: HttpRequest, id: int, delivery: uuid.UUID) -> HttpResponse:
 @require_POST
 def enable(request: HttpRequest, id: int) -> HttpResponse:
     """Posts again to an endpoint that had answered that it is gone."""
-    access.webhook_for(request.user, id).enable()
+    row = access.webhook_for(request.user, id)
+    row.enable()
+    note(request, Action.WEBHOOK, f"Turned on: {row.url}")
     return redirect("webhooks:endpoints")
 
 
@@ -86,6 +92,7 @@ def rotate(request: HttpRequest, id: int) -> HttpResponse:
     """A new secret, for one that was lost or seen by others."""
     row = access.webhook_for(request.user, id)
     row.rotate()
+    note(request, Action.WEBHOOK, f"New secret: {row.url}")
     messages.success(request, "For 24 hours messages are signed with the old secret as well.")
     return _secret_shown(request, row)
 
@@ -94,6 +101,8 @@ def rotate(request: HttpRequest, id: int) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, id: int) -> HttpResponse:
     """With its log."""
-    access.webhook_for(request.user, id).delete()
+    row = access.webhook_for(request.user, id)
+    note(request, Action.WEBHOOK, f"Deleted: {row.url}")
+    row.delete()
     messages.success(request, "We will not post to that address any more.")
     return redirect("webhooks:endpoints")

@@ -168,6 +168,7 @@ def test_a_stream_is_json_item_by_item(remote: Any, noise: bytes) -> None:
     spent = [item for item in items if item["type"] == "spent"]
     assert {item["gpu"] for item in spent} == {"L4"}
     assert 0 < sum(item["gpu_seconds"] for item in spent) <= meter["gpu_seconds"]
+    assert sum(item["queue_seconds"] for item in spent) == pytest.approx(meter["queue_seconds"])
 
 
 def test_a_machine_that_says_nothing_is_given_up(
@@ -186,7 +187,11 @@ def test_a_cold_start_is_on_the_meter_of_those_who_waited_for_it(
     waited = []
     for _ in range(2):
         stream = remote.transcribe_stream.remote_gen(noise, sent_at=time.time())
-        waited.append(json.loads(list(stream)[-1])["load_seconds"])
+        items = [json.loads(item) for item in stream]
+        waited.append(items[-1]["load_seconds"])
+        spent = [item["load_seconds"] for item in items if item["type"] == "spent"]
+        assert spent[0] == waited[-1]  # who stops listening has heard of it
+        assert not any(spent[1:])
     assert waited[0] > 1  # Python, torch and the model: all of that was waited for
     assert waited[1] == 0
     deployed.kill_containers()

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.audit import Action, AuditEvent
 from accounts.models import User
-from transcriptions.webhooks.models import Delivery, Endpoint
+from transcriptions.webhooks.models import Delivery, Endpoint, EventType
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,6 +50,23 @@ def test_a_new_secret_is_shown_once(browser: Client, endpoint: Endpoint) -> None
     assert new != endpoint.secret
     assert secrets_in(browser.get(PAGE)) == [new]
     assert secrets_in(browser.get(PAGE)) == []
+
+
+def test_all_that_is_done_to_a_webhook_is_told(
+    alice: User, browser: Client, endpoint: Endpoint
+) -> None:
+    delivery = endpoint.send(EventType.COMPLETED, "msg_1", {})
+    browser.post(PAGE, NEW | {"url": "https://example.com/two"})
+    for action in ("rotate", "enable", f"deliveries/{delivery.id}/replay", "delete"):
+        browser.post(f"{PAGE}{endpoint.id}/{action}/")
+    events = AuditEvent.objects.filter(user=alice, action=Action.WEBHOOK).order_by("id")
+    assert [event.detail for event in events] == [
+        "Added: https://example.com/two",
+        "New secret: https://example.com/hooks",
+        "Turned on: https://example.com/hooks",
+        "Sent again: msg_1 to https://example.com/hooks",
+        "Deleted: https://example.com/hooks",
+    ]
 
 
 def test_an_address_is_kept_as_it_is_sent(browser: Client) -> None:
