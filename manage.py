@@ -32,6 +32,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
+    from django.db.utils import ProgrammingError
+    from psycopg.errors import UndefinedColumn, UndefinedTable
+
     from transcodio_site.embedded import EmbeddedError, servers
 
     try:
@@ -39,6 +42,10 @@ def main() -> None:
             execute_from_command_line(sys.argv)
     except EmbeddedError as error:
         sys.exit(f"Transcodio cannot start: {error}")
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, UndefinedTable | UndefinedColumn):
+            raise
+        sys.exit("The database has no tables yet, or older ones: run `manage.py migrate` first.")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -91,6 +91,24 @@ def test_words_appear_while_the_rest_is_still_being_recognised(sign_up: OpenPage
     expect(page.locator("#note")).to_be_hidden()
 
 
+def test_what_is_deleted_elsewhere_can_only_be_left(
+    sign_up: OpenPage, long_recording: Path
+) -> None:
+    page = sign_up("elsewhere@example.com")
+    start(page, long_recording)
+    expect(page.locator(".segment").first).to_be_visible()
+    page.evaluate(
+        "id => fetch(`/api/transcriptions/${id}`, {method: 'DELETE', headers: {"
+        "'X-CSRFToken': document.querySelector('[name=csrfmiddlewaretoken]').value}})",
+        page.url.split("/")[-2],
+    )
+    expect(page.get_by_role("alert")).to_have_text("The transcription has been deleted.")
+    expect(page.locator("#status")).to_have_text("Deleted")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    expect(page.get_by_role("button", name="Delete")).to_have_count(0)
+    expect(page.get_by_role("link", name="Library").first).to_be_visible()
+
+
 def test_early_words_stand_greyed_until_their_segment_replaces_them(
     sign_up: OpenPage, media: Media
 ) -> None:

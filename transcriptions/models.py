@@ -335,9 +335,11 @@ class Transcription(models.Model):
     def requeued(self) -> None:
         """Once more, after a failure or a cancellation. What is done already is not done again.
         Raises WrongState, AudioGone."""
-        if self.state in ENDED_WITHOUT and not self.can_be_retried:
-            raise AudioGone("The recording itself is not stored any more: upload it again.")
         with transaction.atomic():
+            with suppress(type(self).DoesNotExist):  # held, or its audio may go just now
+                self.refresh_from_db(from_queryset=type(self).objects.select_for_update())
+            if self.state in ENDED_WITHOUT and not self.can_be_retried:
+                raise AudioGone("The recording itself is not stored any more: upload it again.")
             self._turn(
                 ~Q(state__in=ENDED_WITHOUT),
                 "Only what has failed or was cancelled can be tried again.",
@@ -408,9 +410,12 @@ class Transcription(models.Model):
         search.index(type(self).objects.filter(id=self.id), self.title, self.text, self.language)
 
     def forget_audio(self) -> None:
-        """Deletes the recording itself, as it was sent and as it was prepared; its words stay."""
+        """Deletes the recording itself, as it was sent and as it was prepared; its words stay.
+        Raises WrongState if it is being worked on."""
         with transaction.atomic():
-            type(self).objects.filter(id=self.id).update(source="", audio="")
+            ended = type(self).objects.filter(id=self.id, state__in=FINISHED)
+            if not ended.update(source="", audio=""):
+                raise WrongState("It is being worked on.")
             _delete_files(self)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from accounts.audit import Action, note
 from accounts.models import Plan, User
-from transcriptions.models import FINISHED, Transcription
+from transcriptions.models import FINISHED, Transcription, WrongState
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ def sweep() -> None:
 
 
 def _end(row: Transcription, deletion: Callable[[], object], what: str) -> None:
-    """Deletes and tells, or neither."""
-    with transaction.atomic():
+    """Deletes and tells, or neither: not if it is worked on again since it was looked for."""
+    with suppress(WrongState), transaction.atomic():
         deletion()
         note(None, Action.DELETED, f"{what} (kept long enough)", user_id=row.owner_id)
 

@@ -84,10 +84,13 @@ def accept(
             history.began(row, Phase.QUEUE)
             quotas.admit(row)  # after the file was put away: it holds the account
             transaction.on_commit(lambda: _taken(row))
-    except BaseException:
+    except BaseException as error:
         # The row names the file once storage has it; an upload that never got there names itself.
         if row.source.name == source_path(row, ""):
             row.source.storage.delete(row.source.name)
+        if isinstance(error, User.DoesNotExist):  # deleted while the recording was on its way
+            gone = "The account does not exist any more: sign up, and send the recording again."
+            raise UploadRefused(401, "not_authenticated", gone) from None
         raise
     return row
 

@@ -14,6 +14,7 @@ const LABELS = {
   completed: "Completed",
   failed: "Failed",
   cancelled: "Cancelled",
+  deleted: "Deleted",
 };
 const FIRST_WAIT = 500, LONGEST_WAIT = 10_000; // milliseconds between attempts to connect
 const STATE_POLL = 1500; // until the first event: before it, nothing is sent that could be followed
@@ -57,7 +58,7 @@ customElements.define("live-transcript", class extends HTMLElement {
   closed(code) {
     if (this.ended) return;
     if (code === NOT_FOUND) {
-      this.fail("This recording is not there any more. It may have been deleted.");
+      this.gone("This recording is not there any more. It may have been deleted.");
       return;
     }
     this.say("Reconnecting …");
@@ -136,7 +137,8 @@ customElements.define("live-transcript", class extends HTMLElement {
   }
 
   error(event) {
-    this.fail(event.detail, event.code === "cancelled" ? "cancelled" : "failed");
+    if (event.code === "deleted") this.gone(event.detail);
+    else this.fail(event.detail, event.code === "cancelled" ? "cancelled" : "failed");
   }
 
   fail(sentence, state = "failed") {
@@ -151,6 +153,12 @@ customElements.define("live-transcript", class extends HTMLElement {
     alert.setAttribute("role", "alert");
     alert.textContent = sentence;
     this.querySelector(".facts").after(alert);
+  }
+
+  /** There is nothing left to be tried again, or to be deleted. */
+  gone(sentence) {
+    this.fail(sentence, "deleted");
+    this.querySelector(".toolbar").remove();
   }
 
   // --- What is seen ---------------------------------------------------------------------------

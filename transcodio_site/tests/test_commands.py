@@ -190,6 +190,13 @@ def test_create_token_explains_itself(stack: Stack, arguments: list[str], words:
     assert "Traceback" not in answer.stderr
 
 
+def test_a_command_before_there_are_tables_says_what_is_first(tmp_path: Path) -> None:
+    answer = Stack(tmp_path).manage("createsuperuser", "--noinput", "--email", "a@example.com")
+    assert answer.returncode == 1
+    assert "run `manage.py migrate` first" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
 def test_the_demo_prints_words_and_writes_subtitles(stack: Stack) -> None:
     answer = stack.manage("demo")
     assert answer.returncode == 0, answer.stderr

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts.ledger import UsageRecord
 from accounts.models import Action, ApiToken, AuditEvent, Plan, User
-from transcriptions import pipeline
+from transcriptions import actions, pipeline, retention
 from transcriptions.models import State, Transcription
 from transcriptions.retention import Terms
 from transcriptions.tasks import delete_what_was_kept_long_enough
@@ -73,6 +73,17 @@ def test_the_audio_may_go_before_the_words(
         f"The audio of {finished.title} (kept long enough)",
         f"{finished.title} (kept long enough)",
     ]
+
+
+def test_what_is_tried_again_meanwhile_keeps_its_audio(
+    finished: Transcription, settings: Any
+) -> None:
+    Transcription.objects.update(state=State.FAILED)
+    found = Transcription.objects.get()  # by the task, a moment before
+    actions.retry(Transcription.objects.get())
+    retention._end(found, found.forget_audio, "The audio")
+    assert len(stored_files(settings)) == 2
+    assert not AuditEvent.objects.exists()
 
 
 def test_the_plan_has_the_last_word(alice: User, finished: Transcription) -> None:

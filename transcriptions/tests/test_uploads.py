@@ -21,7 +21,7 @@ from accounts.models import User
 from transcodio_site.testing import Media
 from transcriptions import tasks
 from transcriptions.models import State, Transcription
-from transcriptions.tests.conftest import Headers, send
+from transcriptions.tests.conftest import Headers, send, stored_files
 from transcriptions.uploads import (
     FORMATS,
     HEAD,
@@ -296,3 +296,15 @@ def test_an_unknown_language_leaves_nothing(alice: User, rung: list[Any], settin
     with pytest.raises(UploadRefused):
         accept(alice, an_upload(), "klingon")
     assert stored(settings) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_account_that_ends_meanwhile_leaves_nothing_behind(
+    alice: User, folders: None, settings: Any
+) -> None:
+    User.objects.get().delete()
+    with pytest.raises(UploadRefused, match="does not exist any more") as refusal:
+        accept(alice, SimpleUploadedFile("a.flac", FLAC))
+    assert refusal.value.status == 401
+    assert stored_files(settings) == []
+    assert not Transcription.objects.exists()
