@@ -37,11 +37,11 @@ def windows(count: int, seconds: float = 1.0, seed: int = 0) -> list[Window]:
     return [window(seconds, seed + n, start=10.0 * n) for n in range(count)]
 
 
-@pytest.fixture(scope="module")
-def checkpoint() -> Iterator[Checkpoint]:
+@pytest.fixture(scope="module", params=tiny.DEVICES)
+def checkpoint(request: pytest.FixtureRequest) -> Iterator[Checkpoint]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # small matrices gain nothing from more
-    yield tiny.checkpoint()
+    yield tiny.checkpoint(device=request.param)
     torch.set_num_threads(before)
 
 

@@ -38,16 +38,16 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    return tiny.checkpoint(window=WINDOW)
+@pytest.fixture(scope="module", params=tiny.DEVICES)
+def checkpoint(request: pytest.FixtureRequest) -> Checkpoint:
+    return tiny.checkpoint(window=WINDOW, device=request.param)
 
 
 def generate(checkpoint: Checkpoint, samples: Samples) -> list[int]:
     """What transformers makes of it, encoding all audio at once."""
-    inputs = tiny.processor()(audio=samples, sampling_rate=24_000)
+    inputs = tiny.processor()(audio=samples, sampling_rate=24_000).to(checkpoint.device)
     with torch.inference_mode():
-        tokens = checkpoint.model.generate(**inputs, audio_window_size=None)
+        tokens = checkpoint.model.generate(**inputs, audio_window_size=None, disable_compile=True)
     return list(tokens[0, 1:].tolist())
 
 
@@ -161,6 +161,8 @@ class ShorterWindow(RingDecoder):
         self.window -= 1
         self.keys, self.values = self.keys[..., :-1, :], self.values[..., :-1, :]
         self._slots = self._slots[:-1]
+        if self._graphs:
+            self._capture()
 
 
 class LateCodes(RingDecoder):
@@ -197,7 +199,7 @@ def test_encoding_in_chunks_gives_the_codes_of_one_pass(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples = noise(9.0, seed=9)
-    whole = checkpoint._padded(samples)
+    whole = checkpoint._padded(samples).to(checkpoint.device)
     with torch.inference_mode():
         once = checkpoint.model.codec_model.encode(whole[None, None]).audio_codes[0].T
     for chunk in (1, 3, 25, 125, 1000):
