@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import modal
+import modal.experimental
 
 from gpu import config
 
@@ -37,7 +38,8 @@ image = (
     modal.Image.debian_slim(python_version="3.12")
     .uv_pip_install(*PACKAGES, uv_version="0.9.5")
     .env(
-        {"HF_HOME": config.MODELS, "HF_XET_HIGH_PERFORMANCE": "1"}
+        # A machine that does not find its GPU says so: it must not go on without, at its price.
+        {"HF_HOME": config.MODELS, "HF_XET_HIGH_PERFORMANCE": "1", "STT_DEVICE": "cuda"}
         | {name: os.environ[name] for name in SETTINGS if name in os.environ}
     )
     .add_local_python_source("gpu", ignore=["**/tests/**"])
@@ -48,11 +50,11 @@ image = (
 def told() -> Iterator[None]:
     """Whoever calls a machine that cannot start would hear nothing until they give up. So it starts
     without its model, tries again at every call, and the calls tell what is wrong."""
-    from gpu.types import EngineUnavailable
+    from gpu.types import EngineError
 
     try:
         yield
-    except EngineUnavailable as error:
+    except EngineError as error:
         print(f"The model cannot be loaded: {error}", flush=True)
 
 
@@ -149,6 +151,7 @@ class KyutaiSTTModel:
         from gpu.serving import messages, relay
 
         load_seconds = untold = self.cold_start.seconds_for(sent_at)
+        run = tickets.new()  # a call whose machine is taken away begins anew on another one
         make = partial(messages, self.engine, audio, spans, language)
         is_unwanted = partial(tickets.is_handed_in, ticket) if ticket else None
         async for line in relay(make, is_unwanted):
@@ -159,7 +162,9 @@ class KyutaiSTTModel:
                 event["load_seconds"], untold = untold, 0.0
             if "gpu" in event:
                 event["gpu"] = config.MODAL_GPU_TYPE
-            yield json.dumps(event)
+            if event.get("code") == "device_lost":  # whoever tries again gets another machine
+                await modal.experimental.stop_fetching_inputs.aio()
+            yield json.dumps(event | {"run": run})
 
 
 @app.function(image=image, volumes={config.MODELS: volume}, timeout=3600)

@@ -20,7 +20,16 @@ from typing import Any
 import torch
 
 from gpu.kyutai import Checkpoint, RingDecoder, rows_that_fit
-from gpu.types import Cancelled, DeadlineExceeded, EngineError, EngineUnavailable, OutOfMemory, Word
+from gpu.metering import DeviceClock
+from gpu.types import (
+    Cancelled,
+    DeadlineExceeded,
+    DeviceLost,
+    EngineError,
+    EngineUnavailable,
+    OutOfMemory,
+    Word,
+)
 from gpu.windows import Window
 from gpu.words import WordBuilder
 
@@ -39,6 +48,7 @@ class _Stream:
     codes: torch.Tensor | None = None
     left: int = 0  # steps that are still to be taken
     unread: int = 0  # tokens that are still to be read
+    encoding: float = 0.0  # seconds that this took
     builder: WordBuilder | None = None
 
 
@@ -50,9 +60,8 @@ class Job:
     deadline: float  # on the monotonic clock
     _wake: threading.Condition
     rows: int = 0  # rows held and windows being encoded
-    compute_seconds: float = 0.0  # the job's share of all steps
-    encode_seconds: float = 0.0
-    queue_seconds: float | None = None  # how long it waited for its first row
+    device_seconds: float = 0.0  # its share of what codec and decoder have taken
+    queue_seconds: float | None = None  # how long its first window waited for codec and row
     error: EngineError | None = None
     _began: float = field(default_factory=time.monotonic)
     _count: int = 0
@@ -117,10 +126,16 @@ class Job:
             self._wake.notify_all()
 
 
-def _failure(what: str, error: Exception) -> EngineError:
-    """Memory that is full just now may have room again; everything else is said as it is."""
-    full = isinstance(error, torch.OutOfMemoryError)
-    return (OutOfMemory if full else EngineError)(f"{what}: {error!r}")
+def failure(what: str, error: Exception, otherwise: type[EngineError] = EngineError) -> EngineError:
+    """Memory that is full just now may have room again, and a device that is lost may be another
+    one's; everything else is said as it is."""
+    if isinstance(error, torch.OutOfMemoryError):
+        kind: type[EngineError] = OutOfMemory
+    elif isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error):
+        kind = DeviceLost
+    else:
+        kind = otherwise
+    return kind(f"{what}: {error!r}")
 
 
 def _use(device: torch.device) -> None:
@@ -139,6 +154,7 @@ class Batcher:
         has failed: then model and batcher are to be made anew.
         """
         self.is_lost = False
+        self._clock = DeviceClock()
         self.checkpoint = checkpoint
         self.longest = longest
         _use(checkpoint.device)
@@ -201,6 +217,7 @@ class Batcher:
             if stream is None:
                 return
             began = time.monotonic()
+            self._clock.works_for("codec", [stream.job])
             try:
                 if not stream.job.is_over:
                     stream.codes = self._codes(stream)
@@ -209,8 +226,11 @@ class Batcher:
                 pass  # its job is over already
             except Exception as error:  # whatever it is, it must not end the other jobs
                 log.exception("a window could not be encoded")
-                stream.job._fail(_failure("a window could not be encoded", error))
-            stream.job.encode_seconds += time.monotonic() - began
+                problem = failure("a window could not be encoded", error)
+                self.is_lost = self.is_lost or isinstance(problem, DeviceLost)
+                stream.job._fail(problem)
+            self._clock.works_for("codec", [])
+            stream.encoding = time.monotonic() - began
             with self._work:
                 self._encoding -= 1
                 if stream.codes is None:
@@ -263,11 +283,11 @@ class Batcher:
     def _decode(self) -> None:
         before: tuple[list[tuple[int, _Stream]], torch.Tensor, Any] | None = None
         while True:
-            began = time.monotonic()
             after, seated = None, []
             try:
                 self._seat()
                 seated = [(row, stream) for row, stream in enumerate(self._seats) if stream]
+                self._clock.works_for("decoder", [stream.job for _, stream in seated])
                 if not seated and not before:
                     if not self._wait_for_work():
                         return
@@ -279,13 +299,11 @@ class Batcher:
                     self._hand_out(*before)
             except Exception as error:  # the device is lost for all who were on it
                 log.exception("the decoder failed")
-                failure = _failure("the decoder failed", error)
-                self.is_lost = not isinstance(failure, OutOfMemory)
-                self._drop_all(failure)
+                problem = failure("the decoder failed", error, otherwise=DeviceLost)
+                self.is_lost = self.is_lost or isinstance(problem, DeviceLost)
+                self._drop_all(problem)
                 after = None
             before = after
-            for _, stream in seated:
-                stream.job.compute_seconds += (time.monotonic() - began) / len(seated)
 
     def _wait_for_work(self) -> bool:
         """False when there will be none."""
@@ -322,7 +340,7 @@ class Batcher:
             stream.job.rows -= 1
             return
         if stream.job.queue_seconds is None:
-            stream.job.queue_seconds = time.monotonic() - stream.job._began
+            stream.job.queue_seconds = time.monotonic() - stream.job._began - stream.encoding
         self._decoder.join(row, stream.codes)
         stream.codes = None
         stream.builder = WordBuilder(self.checkpoint, self.checkpoint.timing, stream.window.start)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import queue
 import threading
 import time
@@ -37,6 +38,7 @@ from gpu.types import (
     Cancelled,
     Complete,
     DeadlineExceeded,
+    DeviceLost,
     EngineError,
     EngineEvent,
     Metadata,
@@ -53,6 +55,7 @@ from gpu.types import (
     error_of,
 )
 from gpu.windows import pack
+from gpu.words import in_order
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +63,10 @@ LANGUAGE = "en"  # the only one that the model knows
 PART, IN_FLIGHT = 240.0, 4  # seconds of a part; parts that are on their way at once
 TRIES, BACKOFF = 3, 1.0  # attempts at a part; seconds before the second, doubled for the third
 POLL = 0.1  # seconds between two looks at whether anybody still wants the words
-PROBE = 4.0  # seconds of silence after which we ask if Modal is still there
+PROBE, AGAIN = 4.0, 1.0  # seconds of silence after which we ask if Modal is still there, and again
+MISSES = 3  # times in a row that nobody answers, after which nobody is there
 CANCEL_TIMEOUT = 3.0  # seconds that we wait until all calls of a recording know
-TRANSIENT = (Unreachable, OutOfMemory)
+TRANSIENT = (Unreachable, OutOfMemory, DeviceLost)
 
 
 class ModalEngine:
@@ -80,11 +84,15 @@ class ModalEngine:
         self._breaker.check()
         try:
             probe()
-            yield from _merged(self._parts(audio, stopped))
+            for event in _merged(self._parts(audio, stopped)):
+                self._breaker.succeeded()
+                yield event
         except Unreachable as error:
             self._breaker.failed(error)
             raise
-        self._breaker.succeeded()
+        except (NotDeployed, NotAuthenticated):
+            self._breaker.succeeded()  # whatever they say, they answer
+            raise
 
     @staticmethod
     def _parts(audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
@@ -132,21 +140,33 @@ def _cut(audio: Audio, window: Span) -> Audio:
 
 
 def _merged(events: Iterator[EngineEvent]) -> Iterator[EngineEvent]:
-    """One Metadata and one Complete for all parts."""
-    begun, meters = False, []
+    """One Metadata and one Complete for all parts; words in order where parts meet; and parts that
+    have waited for the same machine have waited once."""
+    begun, meters, now, loaded = False, [], 0.0, 0.0
     for event in events:
-        if isinstance(event, Complete):
-            meters.append(event)
-        elif not isinstance(event, Metadata):
-            yield event
-        elif not begun:
-            begun = True
-            yield event
+        match event:
+            case Complete():
+                meters.append(event)
+            case Metadata() if begun:
+                pass
+            case Metadata():
+                begun = True
+                yield event
+            case Segment():
+                words = tuple(in_order(event.words, now))
+                now = words[-1].end
+                yield Segment(words)
+            case Spent():
+                more = max(0.0, event.load_seconds - loaded)
+                loaded += more
+                yield replace(event, load_seconds=more)
+            case _:
+                yield event
     yield Complete(
         audio_seconds=sum(meter.audio_seconds for meter in meters),
         decode_seconds=sum(meter.decode_seconds for meter in meters),
         queue_seconds=sum(meter.queue_seconds for meter in meters),
-        load_seconds=max((meter.load_seconds for meter in meters), default=0.0),
+        load_seconds=max([loaded, *(meter.load_seconds for meter in meters)]),
         gpu=next((meter.gpu for meter in meters), ""),
     )
 
@@ -164,6 +184,7 @@ class Part:
         self._cancelled = threading.Event()
         self._ticket = ""  # of this call
         self._heard = 0.0  # when something was heard last
+        self._misses = 0  # times in a row that nobody answered
         self._begun = False
 
     def start(self) -> None:
@@ -201,10 +222,16 @@ class Part:
         longest = config.MODAL_SILENCE if self._begun else config.MODAL_COLD_START
         if now - self._heard > longest:
             raise DeadlineExceeded(f"Modal said nothing for {longest:.0f} s")
-        if now - max(self._heard, asked) < PROBE:
+        if now - max(self._heard, asked) < (AGAIN if self._misses else PROBE):
             return asked
-        probe()
-        return now
+        try:
+            probe()
+            self._misses = 0
+        except Unreachable:
+            self._misses += 1
+            if self._misses >= MISSES:
+                raise
+        return time.monotonic()
 
     # --- In its own thread ----------------------------------------------------------------------
 
@@ -234,40 +261,55 @@ class Part:
         if self._ticket:  # what has broken off for us may go on over there, and be paid for
             tickets.hand_in(self._ticket)
         if not self.todo.spans:  # the last segment came, and then the call broke off
-            yield Complete(self._speech, self._lost.decode_seconds, gpu=self._lost.gpu)
+            yield self._whole(Complete(0.0, 0.0))
             return
         self._ticket, self._begun, self._heard = tickets.new(), False, time.monotonic()
         if self._cancelled.is_set():  # before it had a ticket
             return
         start, end = self.todo.spans[0].start, self.todo.spans[-1].end
-        data = codec.encode(pcm.read(self.todo.path, start, end))
+        try:
+            data = codec.encode(pcm.read(self.todo.path, start, end))
+        except OSError as error:  # which is no fault of the connection
+            raise EngineError(f"the audio cannot be read: {error!r}") from error
         spans = [(span.start - start, span.end - start) for span in self.todo.spans]
         model = modal.Cls.from_name(config.MODAL_APP, config.MODAL_CLASS)()
+        run = ""
         call = (data, spans, self.todo.language, time.time(), self._ticket)
         for line in model.transcribe_stream.remote_gen(*call):
             self._heard = time.monotonic()
             message = json.loads(line)
             self._begun = True
+            run = run or message["run"]
+            if message["run"] != run:  # it need not say what the first one would have said
+                raise Unreachable("the machine was taken away, and another one has begun anew")
             if self._cancelled.is_set():
                 return
-            event = event_of(message, start)
-            if isinstance(event, Complete):
-                used = self._lost.decode_seconds + event.decode_seconds
-                event = replace(event, audio_seconds=self._speech, decode_seconds=used)
-            yield event
+            event = event_of(message, start, end)
+            yield self._whole(event) if isinstance(event, Complete) else event
             if isinstance(event, Segment):
                 self.todo = self.todo.after(event.end)
 
+    def _whole(self, meter: Complete) -> Complete:
+        """The meter with what calls that broke off have used."""
+        return Complete(
+            audio_seconds=self._speech,
+            decode_seconds=meter.decode_seconds + self._lost.decode_seconds,
+            queue_seconds=meter.queue_seconds + self._lost.queue_seconds,
+            load_seconds=meter.load_seconds + self._lost.load_seconds,
+            gpu=meter.gpu or self._lost.gpu,
+        )
 
-def event_of(message: dict[str, Any], start: float) -> EngineEvent:
-    """An event from its JSON; times are moved by `start`. Raises the EngineError that it tells."""
+
+def event_of(message: dict[str, Any], start: float, end: float = math.inf) -> EngineEvent:
+    """An event from its JSON; times are moved by `start` and end at `end`. Raises the EngineError
+    that it tells."""
     match message["type"]:
         case "metadata":
             return Metadata(message["language"], message["model"])
         case "partial":
-            return Partial(_words(message, start))
+            return Partial(_words(message, start, end))
         case "segment":
-            return Segment(_words(message, start))
+            return Segment(_words(message, start, end))
         case "spent":
             return Spent(
                 message["gpu_seconds"],
@@ -287,11 +329,11 @@ def event_of(message: dict[str, Any], start: float) -> EngineEvent:
             raise error_of(message)
 
 
-def _words(message: dict[str, Any], start: float) -> tuple[Word, ...]:
-    return tuple(
-        Word(round(w["start"] + start, 3), round(w["end"] + start, 3), w["text"])
-        for w in message["words"]
-    )
+def _words(message: dict[str, Any], start: float, end: float) -> tuple[Word, ...]:
+    def at(time: float) -> float:
+        return round(min(time + start, end), 3)
+
+    return tuple(Word(at(w["start"]), at(w["end"]), w["text"]) for w in message["words"])
 
 
 def translated(error: Exception) -> EngineError:

@@ -12,6 +12,8 @@ import numpy as np
 from gpu import pcm
 from gpu.types import BadAudio
 
+BLOCK = 10 * pcm.RATE  # samples handed to the encoder at once: it keeps copies
+
 Samples = np.ndarray[Any, np.dtype[np.int16]]
 
 
@@ -22,12 +24,12 @@ def encode(samples: Samples) -> bytes:
     out = io.BytesIO()
     with av.open(out, "w", format="flac") as container:
         stream = container.add_stream("flac", rate=pcm.RATE, layout="mono")
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(samples)[None], format="s16", layout="mono"
-        )
-        frame.sample_rate = pcm.RATE
-        for packet in (*stream.encode(frame), *stream.encode(None)):
-            container.mux(packet)
+        for start in range(0, samples.size, BLOCK):
+            block = np.ascontiguousarray(samples[None, start : start + BLOCK])
+            frame = av.AudioFrame.from_ndarray(block, format="s16", layout="mono")
+            frame.sample_rate = pcm.RATE
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     return out.getvalue()
 
 

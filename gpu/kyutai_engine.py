@@ -6,6 +6,7 @@ import atexit
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,9 +18,12 @@ from gpu.segments import growing_segments, segments_of
 from gpu.types import (
     Audio,
     Complete,
+    DeviceGone,
+    EngineError,
     EngineEvent,
     EngineUnavailable,
     Metadata,
+    OutOfMemory,
     Span,
     Spent,
     UnsupportedLanguage,
@@ -50,6 +54,7 @@ class KyutaiEngine:
         self._loading = threading.Lock()
         self._checkpoint: Any = None
         self._batcher: Any = None
+        self._was_lost = False
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
@@ -65,8 +70,7 @@ class KyutaiEngine:
         segments = (growing_segments if config.STT_PARTIALS else segments_of)(words)
 
         def used() -> Spent:
-            decoding = job.compute_seconds + job.encode_seconds
-            return Spent(decoding, queue_seconds=job.queue_seconds or 0.0)
+            return Spent(job.device_seconds, queue_seconds=job.queue_seconds or 0.0)
 
         yield from metered(segments, used)
         spoken = sum(span.end - span.start for span in audio.spans)
@@ -75,15 +79,14 @@ class KyutaiEngine:
     def batcher(self) -> Any:
         """The batcher, with the model loaded; made anew after its device was lost.
 
-        Raises EngineUnavailable.
+        Raises EngineUnavailable, DeviceGone if it cannot be made anew, and OutOfMemory.
         """
         with self._loading:
             if self._batcher is not None and self._batcher.is_lost:
-                log.warning("the model is loaded anew, as its device was lost")
-                self._let_go(drain=False)
-                self._checkpoint = None  # its weights were on that device
+                self._forget_lost()
             if self._batcher is None:
                 self._batcher = self._start()
+                self._was_lost = False
             return self._batcher
 
     def load(self, half_precision: bool) -> None:
@@ -100,6 +103,19 @@ class KyutaiEngine:
         with self._loading:
             self._let_go(drain=True)
 
+    def _forget_lost(self) -> None:
+        import gc
+
+        import torch
+
+        log.warning("the model is loaded anew, as its device was lost")
+        self._let_go(drain=False)
+        self._checkpoint = None  # its weights were on that device
+        self._was_lost = True
+        gc.collect()
+        with suppress(Exception):  # or what torch keeps for itself would look used
+            torch.cuda.empty_cache()
+
     def _let_go(self, drain: bool) -> None:
         if self._batcher is not None:
             self._batcher.close(drain)
@@ -110,15 +126,24 @@ class KyutaiEngine:
         try:
             import torch
 
-            from gpu.batching import Batcher
+            from gpu.batching import Batcher, failure
             from gpu.kyutai import Checkpoint
         except ImportError as error:
             raise EngineUnavailable(
                 f"STT_ENGINE=kyutai needs torch and transformers: pip install '.[kyutai]' ({error})"
             ) from error
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        loaded = self._checkpoint or Checkpoint.load(self.source, device)
-        batcher = Batcher(loaded.to(device), WINDOW, self.rows or None)
+        try:
+            device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+            loaded = self._checkpoint or Checkpoint.load(self.source, device)
+            batcher = Batcher(loaded.to(device), WINDOW, self.rows or None)
+        except OutOfMemory:
+            raise
+        except Exception as error:
+            if self._was_lost:
+                raise DeviceGone(f"start another process, the device is lost: {error}") from error
+            if isinstance(error, EngineError):
+                raise
+            raise failure("the model cannot be started", error, EngineUnavailable) from error
         # Its threads may not be in the midst of a step when the interpreter goes.
         atexit.register(batcher.close, drain=False)
         return batcher

@@ -11,7 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import modal
 
-from gpu.types import Unreachable
+from gpu.types import NotTried, Unreachable
 
 PROBE_TIMEOUT = 3.0  # seconds, whatever is asked of name servers included
 FAILURES, PAUSE = 3, 30.0  # failures in a row after which we do not even try for so many seconds
@@ -82,12 +82,12 @@ class Breaker:
         self._failures, self._until, self._last = 0, 0.0, ""
 
     def check(self) -> None:
-        """Raises Unreachable without trying, if it has just failed too often."""
+        """Raises NotTried, if it has just failed too often."""
         with self._lock:
             if self._failures < FAILURES:
                 return
             if time.monotonic() < self._until:
-                raise Unreachable(f"not tried, as it has just failed: {self._last}")
+                raise NotTried(f"not tried, as it has just failed: {self._last}")
             self._until = time.monotonic() + PAUSE
 
     def failed(self, error: Unreachable) -> None:

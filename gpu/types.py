@@ -44,6 +44,20 @@ class Unreachable(EngineUnavailable):
     code = "engine_unreachable"
 
 
+class NotTried(Unreachable):
+    """Nobody was asked, as it has just failed too often."""
+
+
+class DeviceLost(EngineUnavailable):
+    """The GPU has failed in mid-work; whoever was on it may try again."""
+
+    code = "device_lost"
+
+
+class DeviceGone(DeviceLost):
+    """And this process does not get it back: another one has to be started."""
+
+
 class OutOfMemory(EngineError):
     """The GPU has no room left."""
 
@@ -84,6 +98,7 @@ ERRORS = (
     NotDeployed,
     NotAuthenticated,
     Unreachable,
+    DeviceLost,
     OutOfMemory,
     BadAudio,
     UnsupportedLanguage,

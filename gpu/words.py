@@ -111,10 +111,9 @@ def within_speech(words: Iterable[Word], spans: Iterable[Span]) -> Iterator[Word
         yield Word(word.start, max(word.start, end), word.text, word.glued)
 
 
-def in_order(words: Iterable[Word]) -> Iterator[Word]:
-    """The same words, none of which begins before the one ahead of it has ended: models step back
-    by a frame or two, above all where one window follows another."""
-    now = 0.0
+def in_order(words: Iterable[Word], now: float = 0.0) -> Iterator[Word]:
+    """The same words, none of which begins before `now`, or before the one ahead of it has ended:
+    models step back by a frame or two, above all where one window follows another."""
     for word in words:
         start = max(now, word.start)
         now = max(start, word.end)

@@ -215,12 +215,14 @@ class Transcription(models.Model):
             metering.interrupted(self, self.settled())
             history.began(self, WAITING[State(self.state)], "Handed back: its worker stopped")
 
-    def put_off(self, reason: str, seconds: float) -> None:
-        """Gives the claim back, to be tried again after a while. Raises LeaseLost."""
+    def put_off(self, reason: str, seconds: float, tried: bool = True) -> None:
+        """Gives the claim back, to be tried again after a while; what was not even tried is no
+        attempt. Raises LeaseLost."""
         state = State(self.state)
         with transaction.atomic():
             later = timezone.now() + timedelta(seconds=seconds)
-            self._update(state=WAITING_FOR[state], lease_until=later)
+            attempts = F("attempts") - (0 if tried else 1)
+            self._update(state=WAITING_FOR[state], lease_until=later, attempts=attempts)
             metering.interrupted(self, self.settled())
             history.began(self, WAITING[state], f"Put off: {reason}")
 

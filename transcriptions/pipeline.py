@@ -7,6 +7,8 @@ asks for that claim again, and what is stored already is not done again.
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,9 +24,12 @@ from gpu.engine import get_engine
 from gpu.types import (
     Cancelled,
     Complete,
+    DeviceGone,
+    DeviceLost,
     EngineError,
     EngineEvent,
     Metadata,
+    NotTried,
     Partial,
     Segment,
     Spent,
@@ -142,12 +147,8 @@ def _attempt(work: Callable[[Claim, Path], None], row: Transcription) -> bool:
         row.release()
     except audio.AudioError as error:
         _fail(row, error.code, str(error))
-    except Unreachable as error:
-        log.warning("%s: %s: %s", row.id, error.code, error)
-        if row.attempts < MAX_ATTEMPTS:
-            row.put_off(error.code, row.attempts * OUTAGE)
-        else:
-            _fail(row, error.code, error.sentence)
+    except (Unreachable, DeviceLost) as error:
+        _put_off(row, error)
     except EngineError as error:
         log.warning("%s: %s: %s", row.id, error.code, error)
         _fail(row, error.code, error.sentence)
@@ -157,6 +158,19 @@ def _attempt(work: Callable[[Claim, Path], None], row: Transcription) -> bool:
         log.exception("%s: unexpected failure", row.id)
         _fail(row, *_our_fault(error))
     return False
+
+
+def _put_off(row: Transcription, error: EngineError) -> None:
+    """What may work in a minute: as often as a recording may be tried."""
+    log.warning("%s: %s: %s", row.id, error.code, error)
+    if isinstance(error, NotTried):
+        row.put_off(error.code, OUTAGE, tried=False)
+    elif row.attempts < MAX_ATTEMPTS:
+        row.put_off(error.code, row.attempts * OUTAGE)
+    else:
+        _fail(row, error.code, error.sentence)
+    if isinstance(error, DeviceGone):  # who has started this process starts another one
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _our_fault(error: Exception) -> tuple[str, str]:

@@ -40,7 +40,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module", params=tiny.DEVICES)
 def checkpoint(request: pytest.FixtureRequest) -> Checkpoint:
-    return tiny.checkpoint(window=WINDOW, device=request.param)
+    return tiny.checkpoint(window=WINDOW).to(request.param)
 
 
 def generate(checkpoint: Checkpoint, samples: Samples) -> list[int]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from gpu import pcm
+from gpu.kyutai import Checkpoint
 from gpu.kyutai_engine import KyutaiEngine
 from gpu.tests import tiny
 from gpu.tests.conftest import WriteWav, lengthen
@@ -17,9 +21,11 @@ from gpu.types import (
     Audio,
     Cancelled,
     Complete,
-    EngineError,
+    DeviceGone,
+    DeviceLost,
     EngineUnavailable,
     Metadata,
+    OutOfMemory,
     Partial,
     Segment,
     Span,
@@ -113,11 +119,40 @@ def test_a_lost_device_costs_those_who_were_on_it_and_nobody_after_them(
     stream = engine.stream(audio, never)
     next(stream)
     monkeypatch.setattr(before._decoder, "step", lambda: 1 / 0)
-    with pytest.raises(EngineError, match="the decoder failed"):
+    with pytest.raises(DeviceLost, match="the decoder failed"):
         list(stream)
     assert any(isinstance(event, Segment) for event in engine.stream(audio, never))
     assert engine.batcher() is not before
     assert not any(thread.is_alive() for thread in before._threads)
+
+
+def test_a_device_that_is_gone_for_this_process_is_said(
+    audio: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.model().save_pretrained(tmp_path)
+    tiny.processor().save_pretrained(tmp_path)
+    engine = KyutaiEngine(str(tmp_path), "cpu", rows=2)
+    batcher = engine.batcher()
+    monkeypatch.setattr(batcher._decoder, "step", lambda: 1 / 0)
+    with pytest.raises(DeviceLost):
+        list(engine.stream(audio, never))
+    with monkeypatch.context() as gone:
+        gone.setattr(Checkpoint, "load", lambda *_: 1 / 0)
+        with pytest.raises(DeviceGone, match="start another process"):
+            list(engine.stream(audio, never))
+    assert any(isinstance(event, Segment) for event in engine.stream(audio, never))
+    engine.close()
+
+
+def test_memory_that_is_full_at_the_start_is_told_apart(
+    audio: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Checkpoint, "load", full)
+    with pytest.raises(OutOfMemory, match="CUDA out of memory"):
+        list(KyutaiEngine(str(tmp_path), "cpu").stream(audio, never))
 
 
 def test_the_rest_of_a_recording_can_be_asked_for(engine: KyutaiEngine, audio: Audio) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import threading
 import time
 import uuid
@@ -16,7 +18,14 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from gpu.types import EngineError, Unreachable, UnsupportedLanguage
+from gpu.types import (
+    DeviceGone,
+    DeviceLost,
+    EngineError,
+    NotTried,
+    Unreachable,
+    UnsupportedLanguage,
+)
 from transcodio_site.testing import SAMPLE, Media, wait_until
 from transcriptions import actions, claims, events, pipeline, speech
 from transcriptions.models import MAX_ATTEMPTS, State, Transcription
@@ -185,6 +194,34 @@ def test_long_work_keeps_its_lease(
     engine.before = {2: wait_for_a_renewal}
     assert pipeline.transcribe(prepared.id)
     assert seen[1] > seen[0]
+
+
+def test_what_is_not_even_tried_is_no_attempt(
+    prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    engine.before = {1: raising(NotTried("it has just failed"))}
+    for _ in range(MAX_ATTEMPTS + 2):
+        assert not pipeline.transcribe(prepared.id)
+        row = fresh(prepared)
+        assert (row.state, row.attempts) == (State.PREPARED, 0)
+        expire(row)
+
+
+@pytest.mark.parametrize(("error", "ends"), [(DeviceLost, False), (DeviceGone, True)])
+def test_a_lost_gpu_is_waited_for_and_a_process_that_has_lost_it_for_good_ends(
+    prepared: Transcription,
+    engine: ScriptedEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[DeviceLost],
+    ends: bool,
+) -> None:
+    signals: list[Any] = []
+    monkeypatch.setattr(os, "kill", lambda *given: signals.append(given))
+    engine.before = {3: raising(error("CUDA error"))}
+    assert not pipeline.transcribe(prepared.id)
+    row = fresh(prepared)
+    assert (row.state, row.attempts, texts(row)) == (State.PREPARED, 1, FIVE[:2])
+    assert signals == [(os.getpid(), signal.SIGTERM)] * ends
 
 
 @pytest.mark.parametrize("end", [actions.cancel, lambda row: row.delete()])

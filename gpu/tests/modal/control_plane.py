@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,6 +42,8 @@ class Call:
     chunks: list[api.DataChunk] = field(default_factory=list)
     output: api.FunctionPutOutputsItem | None = None
     started: bool = False
+    began: float = 0.0  # when a machine took it
+    ended: float = 0.0
 
     @property
     def input_id(self) -> str:
@@ -69,9 +72,9 @@ class ControlPlane(Registry):
         self.containers: dict[str, Container] = {}
         self.environment: dict[str, str] = {}  # for containers, as a secret would give it
         self.lose_after = 0  # machines go once a call has said so much; 0: never
+        self.preempt_after = 0  # the same, but another machine begins the call anew
         self.loss = api.GenericResult()  # what is said of it
         self.loss.status = api.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE
-        self.most_at_once = 0  # calls that machines were at
         self._ended: set[str] = set()  # apps of `modal run` that are over
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -329,8 +332,7 @@ class ControlPlane(Registry):
             answer.inputs.add(kill_switch=True)
         elif call:
             call.started = True
-            at_once = sum(c.started and c.output is None for c in self.calls.values())
-            self.most_at_once = max(self.most_at_once, at_once)
+            call.began = time.monotonic()
             answer.inputs.add(
                 input_id=call.input_id, function_call_id=call.id, input=call.input.input
             )
@@ -338,7 +340,13 @@ class ControlPlane(Registry):
 
     async def FunctionCallPutDataOut(self, request: Any) -> Any:
         call = self.calls[request.function_call_id]
-        call.chunks.extend(request.data_chunks)
+        # What the first run has said is not said again: readers go by the numbers.
+        call.chunks.extend(c for c in request.data_chunks if c.index > len(call.chunks))
+        if 0 < self.preempt_after <= len(call.chunks):
+            self.preempt_after, call.started = 0, False
+            self.kill_containers()
+            # A task of its own: this one goes with the machine.
+            self._waking = asyncio.create_task(self._wake_a_container(call.function_id))
         if 0 < self.lose_after <= len(call.chunks):
             del call.chunks[self.lose_after :]
             self.lose_after = 0
@@ -351,7 +359,7 @@ class ControlPlane(Registry):
             call = self.calls[output.input_id.replace("in-", "fc-")]
             if call.output is not None:  # its machine was lost before
                 continue
-            call.output = output
+            call.output, call.ended = output, time.monotonic()
             if output.data_format == api.DATA_FORMAT_GENERATOR_DONE:
                 call.chunks.append(
                     api.DataChunk(

@@ -78,12 +78,18 @@ def test_the_image_and_the_tests_agree_on_what_is_installed() -> None:
 
 
 def test_settings_reach_the_deployment(plane: ControlPlane, cli: Run) -> None:
-    more = {"MODAL_APP": "other", "MODAL_GPU_TYPE": "H100", "MODAL_CONTAINER_IDLE_TIMEOUT": "300"}
+    more = {
+        "MODAL_APP": "other",
+        "MODAL_GPU_TYPE": "H100",
+        "MODAL_CONTAINER_IDLE_TIMEOUT": "300",
+        "MODAL_MIN_CONTAINERS": "1",
+    }
     assert cli("deploy", "gpu/app.py", **more).returncode == 0
     layout = plane.layouts[plane.apps["other"]]
     function = plane.functions[layout.function_ids["KyutaiSTTModel.*"]]
     assert function.resources.gpu_config.gpu_type == "H100"
     assert function.task_idle_timeout_secs == 300
+    assert function.autoscaler_settings.min_containers == 1  # kept warm
 
 
 def test_weights_in_the_volume_need_no_hub(

@@ -132,14 +132,14 @@ def test_parts_are_under_way_together(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "PART", 29.0)
-    list(ModalEngine().stream(audio, never))  # a container is there
-    deployed.most_at_once = 0
-    list(ModalEngine().stream(audio, never))
-    assert deployed.most_at_once == 3
-    monkeypatch.setattr(client, "IN_FLIGHT", 2)
-    deployed.most_at_once = 0
-    list(ModalEngine().stream(audio, never))
-    assert deployed.most_at_once == 2
+    for in_flight, most in ((4, 3), (2, 2)):
+        monkeypatch.setattr(client, "IN_FLIGHT", in_flight)
+        before = len(deployed.calls)
+        list(ModalEngine().stream(audio, never))
+        calls = list(deployed.calls.values())[before:]
+        assert len(calls) == 3
+        at_once = [sum(o.began <= call.began < o.ended for o in calls) for call in calls]
+        assert max(at_once) == most
 
 
 def test_three_hours_go_up_in_bounded_memory(

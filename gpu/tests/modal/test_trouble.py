@@ -35,12 +35,14 @@ from gpu.types import (
     DeadlineExceeded,
     EngineError,
     EngineUnavailable,
+    Metadata,
     NotAuthenticated,
     NotDeployed,
     Segment,
     Spent,
     Unreachable,
     UnsupportedLanguage,
+    Word,
 )
 from transcodio_site.testing import ROOT
 
@@ -92,6 +94,90 @@ def test_what_breaks_off_goes_on_after_the_last_segment_that_came(
     spent = sum(event.decode_seconds for event in events if isinstance(event, Spent))
     assert meter.decode_seconds >= spent > 0  # with what the lost call had used
     assert meter.audio_seconds == pytest.approx(sum(s.end - s.start for s in audio.spans))
+
+
+def test_what_another_machine_begins_anew_is_not_mixed_with_what_was_heard(
+    deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Modal does it when it takes a machine away: under the same call."""
+    monkeypatch.setattr(client, "BACKOFF", 0.01)
+    before = len(deployed.calls)
+    deployed.preempt_after = 5
+    events = list(ModalEngine().stream(audio, never))
+    assert len(deployed.calls) == before + 2
+    times = [t for word in words_of(events) for t in (word.start, word.end)]
+    assert times == sorted(times)
+    assert len({(w.start, w.end, w.text) for w in words_of(events)}) == len(words_of(events))
+    assert times[-1] > 62  # in the last stretch
+    meter = events[-1]
+    assert isinstance(meter, Complete)
+    spent = sum((e for e in events if isinstance(e, Spent)), Spent(0.0))
+    assert meter.load_seconds >= spent.load_seconds
+    assert meter.decode_seconds >= spent.decode_seconds - 1e-6
+
+
+def test_one_question_that_nobody_answers_ends_no_recording(
+    deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PROBE", 0.2)
+    monkeypatch.setattr(client, "AGAIN", 0.2)
+    deployed.kill_containers()  # so that there is time for questions
+    asked: list[int] = []
+
+    def unlucky() -> None:
+        asked.append(1)
+        if len(asked) in (2, 3):
+            raise Unreachable("a slow name server")
+
+    monkeypatch.setattr(client, "probe", unlucky)
+    assert isinstance(list(ModalEngine().stream(audio, never))[-1], Complete)
+    assert len(asked) > 3
+
+
+def test_audio_that_cannot_be_read_here_is_not_modal_s_fault(
+    deployed: ControlPlane, audio: Audio
+) -> None:
+    before = len(deployed.calls)
+    with pytest.raises(EngineError, match="the audio cannot be read") as caught:
+        list(ModalEngine().stream(replace(audio, path=audio.path.parent / "gone.wav"), never))
+    assert type(caught.value) is EngineError
+    assert len(deployed.calls) == before
+
+
+def test_the_breaker_closes_with_the_first_word(
+    deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ModalEngine()
+    monkeypatch.setattr(reach, "PAUSE", 0.0)
+    for _ in range(reach.FAILURES):
+        engine._breaker.failed(Unreachable("gone"))
+    monkeypatch.setattr(reach, "PAUSE", 30.0)
+    trial = engine.stream(audio, never)
+    next(trial)
+    engine._breaker.check()
+    trial.close()  # type: ignore[attr-defined]
+
+
+def test_words_are_in_order_where_parts_meet_and_a_wait_is_told_once() -> None:
+    def of(start: float, end: float) -> Segment:
+        return Segment((Word(start, end, "so"),))
+
+    parts = [
+        *(Metadata("en", "tiny"), Spent(1.0, "L4", 0.5, 40.0), of(29.0, 29.9)),
+        Complete(30.0, 1.0, 0.5, 40.0, "L4"),
+        *(Metadata("en", "tiny"), Spent(2.0, "L4", 0.5, 39.0), of(29.6, 30.2)),
+        Complete(30.0, 2.0, 0.5, 39.0, "L4"),
+    ]
+    merged = list(client._merged(iter(parts)))
+    assert [e.words[0] for e in merged if isinstance(e, Segment)] == [
+        Word(29.0, 29.9, "so"),
+        Word(29.9, 30.2, "so"),
+    ]
+    assert sum((e for e in merged if isinstance(e, Spent)), Spent(0.0)) == Spent(
+        3.0, "L4", 1.0, 40.0
+    )
+    assert merged[-1] == Complete(60.0, 3.0, 1.0, 40.0, "L4")
+    assert len(merged) == 6
 
 
 def test_a_call_that_broke_off_is_ended_where_it_runs(
