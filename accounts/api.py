@@ -14,7 +14,7 @@ from accounts.models import ApiToken, Scope
 from accounts.names import visible_name
 from accounts.schemas import Body, ErrorOut, example
 
-router = Router(tags=["tokens"], auth=PageAuth())
+router = Router(tags=["tokens"], auth=PageAuth(alone=True))
 
 
 class TokenIn(Body):
@@ -74,7 +74,7 @@ def list_tokens(request: HttpRequest) -> Any:
 
 @router.post(
     "/tokens",
-    response={201: TokenMade, 400: ErrorOut, 422: ErrorOut, **REFUSALS},
+    response={201: TokenMade, **dict.fromkeys((400, 413, 422), ErrorOut), **REFUSALS},
     openapi_extra=_MADE,
 )
 def create_token(request: HttpRequest, given: TokenIn) -> Any:

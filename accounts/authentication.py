@@ -41,6 +41,25 @@ def token_used(request: HttpRequest) -> ApiToken | None:
     return getattr(request, "api_token", None)
 
 
+class SessionNeeded(Exception):
+    """A token was sent where only the person themselves may act."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Tokens are made, seen and revoked on the settings page, or with its session: "
+            "a token cannot do that."
+        )
+
+
+def is_still_welcome(request: HttpRequest) -> bool:
+    """Whether whoever was let in would be let in now: for answers that take long."""
+    used = token_used(request)
+    if used is None:
+        return User.objects.filter(pk=person(request).pk, is_active=True).exists()
+    token = ApiToken.objects.select_related("user").filter(pk=used.pk).first()
+    return token is not None and not token.is_expired and token.user.is_active
+
+
 class TokenAuth(HttpBearer):
     """`Authorization: Bearer tk_...`, with the scope that is given, or that the method needs."""
 
@@ -67,11 +86,17 @@ class TokenAuth(HttpBearer):
 
 
 class PageAuth(SessionAuth):
-    """The session cookie of the pages, with Django's CSRF check."""
+    """The session cookie of the pages, with Django's CSRF check; `alone` where no token will do."""
+
+    def __init__(self, alone: bool = False) -> None:
+        super().__init__()
+        self.alone = alone
 
     def __call__(self, request: HttpRequest) -> User | AnonymousUser | None:
         """A request that carries a token is judged by the token alone; and who is not signed in
-        is told so, rather than that a CSRF token is missing. Raises TooMany."""
+        is told so, rather than that a CSRF token is missing. Raises TooMany, SessionNeeded."""
+        if self.alone and token_of(request.headers.get("Authorization", "").partition(" ")[2]):
+            raise SessionNeeded
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
         user = super().__call__(request)

@@ -157,7 +157,7 @@ class ApiToken(models.Model):
             name=name,
             hint=secret[:8],
             digest=digest_of(secret),
-            scopes=sorted(scopes),
+            scopes=sorted(set(scopes)),
             expires_at=None if days is None else timezone.now() + timedelta(days=days),
             monthly_minutes=monthly_minutes,
         )

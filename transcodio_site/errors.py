@@ -11,12 +11,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
+from django.core.exceptions import (
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from accounts.authentication import ScopeMissing
+from accounts.authentication import ScopeMissing, SessionNeeded
 from accounts.limits import TooMany
 from transcodio_site.middleware import SENTENCES
 from transcriptions.api import ApiError
@@ -67,14 +73,15 @@ def _refused(request: HttpRequest, error: ApiError | UploadRefused) -> Problem:
 def _too_large(request: HttpRequest, error: SuspiciousOperation) -> Problem:
     """More than Django reads into memory: a recording that a program calls a form, as curl does
     unless it is told otherwise, or a body that no recording was expected in."""
-    if request.content_type == FORM:
+    if request.content_type == FORM and request.method == "POST":
         return _refused(request, no_recording())
     return Problem(413, *SENTENCES[413])
 
 
 def _http_error(request: HttpRequest, error: HttpError) -> Problem:
     codes = {400: "bad_request", 403: "forbidden"}
-    return Problem(error.status_code, codes.get(error.status_code, "error"), str(error))
+    detail = next((ours for theirs, ours in SAID.items() if str(error).startswith(theirs)), "")
+    return Problem(error.status_code, codes.get(error.status_code, "error"), detail or str(error))
 
 
 def _disk_full(request: HttpRequest, error: OSError) -> Problem:
@@ -87,18 +94,34 @@ def _disk_full(request: HttpRequest, error: OSError) -> Problem:
 def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
     """The first problem as a sentence: which field, and what is wrong with it."""
     first = error.errors[0]
-    name = str(first["loc"][-1])
-    if first["type"] == "missing":
+    kind, name = first["type"], [part for part in first["loc"] if isinstance(part, str)][-1]
+    if kind == "missing":
         return Problem(422, "missing_field", f"The field {name!r} is missing.", name)
-    return Problem(422, "invalid_field", f"The field {name!r}: {first['msg']}.", name)
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return Problem(422, "invalid_body", "Send a JSON object as the body.")
+    reason = PATTERN if kind == "string_pattern_mismatch" else first["msg"]
+    reason = reason.removeprefix("Value error, ").rstrip(".")
+    return Problem(422, "invalid_field", f"The field {name!r}: {reason}.", name)
 
+
+# What libraries say, and what helps.
+SAID = {
+    "Cannot parse request body": "The body is not valid JSON.",
+    "CSRF check Failed": "The X-CSRFToken of the page's session is missing or too old.",
+}
+PATTERN = "it is empty, or has characters that do not belong there"
+BAD_FORM = "The form cannot be read: let your client set its Content-Type, with the boundary."
+MANY_FILES = "Send one recording at a time, as the field 'file'."
 
 PROBLEMS: dict[type[Exception], Describe] = {
     AuthenticationError: _not_authenticated,
+    SessionNeeded: lambda _, error: Problem(403, "session_only", str(error)),
     ScopeMissing: lambda _, error: Problem(403, "insufficient_scope", str(error)),
     TooMany: _too_many,
     RequestDataTooBig: _too_large,
     TooManyFieldsSent: _too_large,
+    TooManyFilesSent: lambda _, error: Problem(400, "too_many_files", MANY_FILES),
+    MultiPartParserError: lambda _, error: Problem(400, "bad_form", BAD_FORM),
     UploadRefused: _refused,
     ApiError: _refused,
     Http404: lambda _, error: Problem(404, "not_found", str(error)),

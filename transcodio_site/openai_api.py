@@ -32,9 +32,10 @@ openai_api.add_router("", router)
 def _error(problem: Problem) -> HttpResponse:
     status, code = THEIRS.get(problem.code, (problem.status, problem.code))
     # What failed once fails again; the official client asks before it tries.
-    again = status == 429 and int(problem.headers.get("Retry-After", 0)) <= LONGEST_WAIT
+    wait = int(problem.headers.get("Retry-After", LONGEST_WAIT + 1))
+    again = status == 429 and wait <= LONGEST_WAIT
     return JsonResponse(
-        error_body(code, problem.detail, problem.param),
+        error_body(code, problem.detail, problem.param, status),
         status=status,
         headers=problem.headers | {"x-should-retry": str(again).lower()},
     )

@@ -72,7 +72,8 @@ class DocumentedAPI(NinjaAPI):
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     streams = path.endswith("/events")
-    parameters = operation.setdefault("parameters", [])
+    # A list of its own: that of an operation with two methods is shared.
+    operation["parameters"] = parameters = [*operation.get("parameters", [])]
     if method == "get" and not streams:
         parameters.append(IF_NONE_MATCH)
         operation["responses"].setdefault(304, UNCHANGED)

@@ -40,6 +40,7 @@ router = Router(tags=["transcriptions"])
 
 ANYWHERE: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut, 429: ErrorOut}
 REFUSALS = ANYWHERE | dict.fromkeys((400, 410, 413, 415, 422, 507), ErrorOut)
+BODY = dict.fromkeys((400, 413, 422), ErrorOut)
 MISSING = ANYWHERE | {404: ErrorOut}
 CONFLICT = MISSING | {409: ErrorOut}
 
@@ -59,6 +60,10 @@ Key = Annotated[
         "the recording that it made the first time.",
     ),
 ]
+
+
+# Of what happened later than in the request, and yet has a status of its own.
+STATUSES = {"disk_full": 507, "quota_exceeded": 429}
 
 
 class ApiError(Exception):
@@ -104,7 +109,7 @@ def transcribe_stream(
     key: Key = "",
 ) -> HttpResponseBase:
     """Upload a recording and read its segments as Server-Sent Events while they are recognised."""
-    return event_stream(receive(request, file, form | query, key))
+    return event_stream(request, receive(request, file, form | query, key))
 
 
 @router.post(
@@ -160,7 +165,7 @@ def detail(request: HttpRequest, id: uuid.UUID) -> TranscriptOut:
 
 @router.patch(
     "/transcriptions/{uuid:id}",
-    response={200: TranscriptionOut, 400: ErrorOut, 422: ErrorOut, **MISSING},
+    response={200: TranscriptionOut, **BODY, **MISSING},
     openapi_extra=openapi.RECORDING,
 )
 def rename(request: HttpRequest, id: uuid.UUID, change: RenameIn) -> TranscriptionOut:
@@ -181,7 +186,7 @@ def delete(request: HttpRequest, id: uuid.UUID) -> Status[None]:
 
 @router.patch(
     "/transcriptions/{uuid:id}/segments/{int:number}",
-    response={200: SegmentOut, 400: ErrorOut, 422: ErrorOut, **CONFLICT},
+    response={200: SegmentOut, **BODY, **CONFLICT},
     openapi_extra=openapi.SEGMENT,
 )
 def correct(request: HttpRequest, id: uuid.UUID, number: int, change: CorrectionIn) -> SegmentOut:
@@ -225,7 +230,7 @@ def retry(request: HttpRequest, id: uuid.UUID) -> Status[TranscriptionOut]:
     except WrongState as error:
         raise ApiError(409, "not_failed", str(error)) from None
     except AudioError as error:  # more than is left by now
-        raise ApiError(422, error.code, str(error)) from None
+        raise ApiError(status_of(error.code, 422), error.code, str(error)) from None
     return Status(202, TranscriptionOut.of(row))
 
 
@@ -236,7 +241,8 @@ def retry(request: HttpRequest, id: uuid.UUID) -> Status[TranscriptionOut]:
 )
 def follow(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
     """Its events: first those that have happened (after `Last-Event-ID`), then live."""
-    return event_stream(access.transcription_for(request.user, id), Seen.by(request))
+    row = access.transcription_for(request.user, id)
+    return event_stream(request, row, Seen.by(request))
 
 
 @router.get(
@@ -284,8 +290,8 @@ def listen(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
 
 def status_of(code: str, refused: int) -> int:
     """The HTTP status of a failed recording: `refused` if it is to blame for that itself."""
-    if code == "disk_full":
-        return 507
+    if code in STATUSES:
+        return STATUSES[code]
     ours = code.startswith("engine_") or code in ("internal_error", "out_of_memory", "timed_out")
     return 503 if ours else refused
 

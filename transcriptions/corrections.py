@@ -13,15 +13,18 @@ StoredWord = dict[str, Any]  # {"start", "end", "text"} and "glued" where no spa
 UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _WORD = re.compile(rf"\s*(?:[{UNSPACED}]|[^\s{UNSPACED}]+)")
 
+# Pairs of words that are compared. What takes the place of more is a new text and no correction;
+# and a few words said over and over would keep the comparison busy for minutes.
+COMPARED = 150 * 150
+
 
 def retimed(words: list[StoredWord], text: str, start: float, end: float) -> list[StoredWord]:
     """The words of `text`. Those that were there before keep their times; others share the time of
     what they replace, or that between their neighbours. `start` and `end`: the segment's, seconds.
     """
     new = list(_words(text))
-    same = SequenceMatcher(None, _keys(w["text"] for w in words), _keys(w for w, _ in new), False)
     timed: list[StoredWord] = []
-    for _, a1, a2, b1, b2 in same.get_opcodes():
+    for a1, a2, b1, b2 in _changes(_keys(w["text"] for w in words), _keys(w for w, _ in new)):
         added = new[b1:b2]
         if a2 - a1 == len(added):  # one for one
             times = [(word["start"], word["end"]) for word in words[a1:a2]]
@@ -30,6 +33,23 @@ def retimed(words: list[StoredWord], text: str, start: float, end: float) -> lis
             times = _shared(first, last, [len(word) for word, _ in added])
         timed += [_stored(word, glued, at) for (word, glued), at in zip(added, times, strict=True)]
     return timed
+
+
+def _changes(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int]]:
+    """Stretches `old[a1:a2]` that became `new[b1:b2]`, in order, those that stay among them."""
+    most = min(len(old), len(new))
+    head = next((n for n in range(most) if old[n] != new[n]), most)
+    rest = most - head
+    tail = next((n for n in range(rest) if old[-1 - n] != new[-1 - n]), rest)
+    a, b = len(old) - tail, len(new) - tail
+    yield 0, head, 0, head
+    if (a - head) * (b - head) > COMPARED:
+        yield head, a, head, b
+    else:
+        matcher = SequenceMatcher(None, old[head:a], new[head:b], False)
+        for _, a1, a2, b1, b2 in matcher.get_opcodes():
+            yield head + a1, head + a2, head + b1, head + b2
+    yield a, len(old), b, len(new)
 
 
 def _room(

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.authentication import person, token_used
 from accounts.models import User
-from transcriptions.models import KEY_LIFE, IdempotencyKey, Transcription
+from transcriptions.models import ENDED_WITHOUT, KEY_LIFE, IdempotencyKey, Transcription
 from transcriptions.schemas import AboutUpload
 from transcriptions.uploads import UNTITLED, UploadRefused, accept, check
 
 PIECE = 256 * 1024  # bytes of a body that are in memory at a time
 FORM = "application/x-www-form-urlencoded"  # what no recording fits into, and curl's default
+COUNTED_LIFE = timedelta(minutes=15)  # of attempts that a client counts by itself
 RAW = ("audio/", "video/", "application/ogg", "application/octet-stream")
 
 
@@ -47,8 +49,13 @@ def receive(
     fingerprint = _fingerprint(request, upload)
     if not key:
         key = f"attempts of {fingerprint}"
-        if not attempt:  # who sends the same recording anew means it
-            IdempotencyKey.objects.filter(owner=owner, key=key).delete()
+        # Who sends the same recording anew means it; a client that counts does so for minutes, and
+        # what has come to nothing since is not what it asks for.
+        earlier = IdempotencyKey.objects.filter(owner=owner, key=key)
+        gone = Q(transcription=None) | Q(transcription__state__in=ENDED_WITHOUT)
+        if attempt:
+            earlier = earlier.filter(gone | Q(created_at__lt=timezone.now() - COUNTED_LIFE))
+        earlier.delete()
     return _once(owner, key, fingerprint, make)
 
 

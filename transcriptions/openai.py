@@ -20,7 +20,7 @@ from ninja import File, Form, Router, UploadedFile
 
 from accounts.authentication import person
 from gpu.languages import LANGUAGES
-from transcriptions import access, events
+from transcriptions import access
 from transcriptions.api import ApiError, Key, status_of, transcript_of, wait_for_end
 from transcriptions.exporters import EXPORTERS
 from transcriptions.intake import receive
@@ -32,7 +32,7 @@ from transcriptions.schemas import (
     ProgressEvent,
     TranscriptOut,
 )
-from transcriptions.sse import streamed
+from transcriptions.sse import followed, streamed
 from transcriptions.uploads import UploadRefused
 
 router = Router()
@@ -59,9 +59,13 @@ class Refused(ApiError):
         self.param = param
 
 
-def error_body(code: str, message: str, param: str | None = None) -> dict[str, Any]:
+def error_body(
+    code: str, message: str, param: str | None = None, status: int = 400
+) -> dict[str, Any]:
     """All four keys are always there: the official client reads them."""
-    kind = "invalid_request_error"
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    if status == 429:
+        kind = "insufficient_quota" if code == "quota_exceeded" else "rate_limit_error"
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
@@ -106,7 +110,7 @@ def transcribe(
     granularities = _granularities(request, response_format)
     row = _received(request, file, language, key)
     if stream:
-        return streamed(_lines(row))
+        return streamed(_lines(request, row))
     connections.close_all()  # waiting needs no database connection
     async_to_sync(wait_for_end)(row.id)
     row = access.transcription_for(person(request), row.id)
@@ -198,10 +202,10 @@ def _segment(number: int, start: float, end: float, text: str) -> dict[str, Any]
     }
 
 
-async def _lines(row: Transcription) -> AsyncIterator[str]:
+async def _lines(request: HttpRequest, row: Transcription) -> AsyncIterator[str]:
     """Deltas that join to the whole text, which the last event repeats."""
     text = ""
-    async with aclosing(events.subscribe(row.id)) as stream:
+    async with aclosing(followed(request, row.id)) as stream:
         async for event in stream:
             match event:
                 case None:
@@ -214,7 +218,8 @@ async def _lines(row: Transcription) -> AsyncIterator[str]:
                     usage = _usage(event.duration)
                     yield _data({"type": "transcript.text.done", "text": text, "usage": usage})
                 case ErrorEvent():
-                    yield _data(error_body(event.code, event.detail))
+                    status = status_of(event.code, 400)
+                    yield _data(error_body(event.code, event.detail, status=status))
 
 
 def _data(message: dict[str, Any]) -> str:

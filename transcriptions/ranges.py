@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 CHUNK = 256 * 1024
-RANGE = re.compile(r"bytes=(\d{1,18}-\d{0,18}|-\d{1,18})")
+RANGE = re.compile(r"bytes=(\d{1,40}-\d{0,40}|-\d{1,40})")
 
 
 def ranged_response(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -22,8 +23,8 @@ LINES = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0e-\x1f]*$"  # not o
 def _iso(value: object) -> object:
     """Pydantic takes bare numbers for seconds since 1970; nobody means that in an address."""
     if (isinstance(value, str) and not value[:4].isdigit()) or "-" not in str(value):
-        raise ValueError("a moment such as 2026-05-04T09:30:00Z is wanted")
-    return value
+        raise ValueError("a moment such as 2026-05-04T09:30:00Z is wanted, or a date")
+    return f"{value}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)) else value
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -111,7 +112,11 @@ class LibraryFilter(Schema):
         "stand, `or` between two, `-` before what must not be there",
     )
     state: list[State] = Field(default=[], description="One state or several")
-    language: str = Field(default="", pattern="^([A-Za-z]{2,3})?$", description="Code such as `en`")
+    language: str = Field(
+        default="",
+        pattern="^([A-Za-z]{2,3}(-[A-Za-z0-9-]{1,30})?)?$",
+        description="Code such as `en`; of `en-US` the first part counts",
+    )
     created_after: Moment | None = Field(default=None, description="From this moment on")
     created_before: Moment | None = Field(default=None, description="Before this moment")
 
@@ -120,7 +125,7 @@ class LibraryFilter(Schema):
         if self.state:
             rows = rows.filter(state__in=self.state)
         if self.language:
-            code = self.language.lower()
+            code = self.language.lower().partition("-")[0]
             rows = rows.filter(Q(language=code) | Q(language="", requested_language=code))
         if self.created_after:
             rows = rows.filter(created_at__gte=self.created_after)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from accounts.authentication import is_still_welcome
 from transcriptions import events
 from transcriptions.models import Transcription
 from transcriptions.schemas import ErrorEvent, Event, PartialEvent
@@ -42,7 +45,9 @@ class Seen:
         return bool(row.error_code) if self.error else self.id > row.segments.count()
 
 
-def event_stream(row: Transcription, seen: Seen | None = None) -> HttpResponseBase:
+def event_stream(
+    request: HttpRequest, row: Transcription, seen: Seen | None = None
+) -> HttpResponseBase:
     """The events of `row` that were not `seen`, as a response that ends with the last one.
 
     Answers 204 when there are none left: that tells a browser not to connect again.
@@ -50,7 +55,7 @@ def event_stream(row: Transcription, seen: Seen | None = None) -> HttpResponseBa
     seen = seen or Seen()
     if seen.all_of(row):
         return HttpResponse(status=204)
-    response = streamed(_lines(row.id, seen.id))
+    response = streamed(_lines(request, row.id, seen.id))
     response.headers["X-Transcription-Id"] = str(row.id)
     response.headers["Location"] = f"/api/transcriptions/{row.id}"
     return response
@@ -68,9 +73,25 @@ def streamed(lines: AsyncIterator[str]) -> StreamingHttpResponse:
     )
 
 
-async def _lines(id: uuid.UUID, after: int) -> AsyncIterator[str]:
-    yield f"retry: {RETRY}\n\n"  # at once, so that the client sees the stream open
+async def followed(
+    request: HttpRequest, id: uuid.UUID, after: int = events.NOTHING_SEEN
+) -> AsyncGenerator[Event | None]:
+    """The events for a caller, and None as a sign of life; they end early if their token is revoked
+    or their account closed meanwhile."""
+    asked = time.monotonic()
+    ask = database_sync_to_async(is_still_welcome, thread_sensitive=False)
     async with aclosing(events.subscribe(id, after)) as stream:
+        async for event in stream:
+            if event is None or time.monotonic() - asked > events.HEARTBEAT:
+                if not await ask(request):
+                    return
+                asked = time.monotonic()
+            yield event
+
+
+async def _lines(request: HttpRequest, id: uuid.UUID, after: int) -> AsyncIterator[str]:
+    yield f"retry: {RETRY}\n\n"  # at once, so that the client sees the stream open
+    async with aclosing(followed(request, id, after)) as stream:
         async for event in stream:
             yield ": keep-alive\n\n" if event is None else _message(event)
 

@@ -120,7 +120,7 @@ def check(upload: UploadedFile[Any], owner: User) -> None:
 
 def check_language(language: str) -> str:
     """The code in lower case, empty for "detect it". Raises UploadRefused."""
-    language = language.strip().lower()
+    language = language.strip().lower().partition("-")[0]  # en-US is English
     if language in ("", "auto"):
         return ""
     if language not in LANGUAGES:

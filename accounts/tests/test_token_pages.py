@@ -91,9 +91,10 @@ def test_who_is_not_signed_in_is_asked_to(client: Client, db: None) -> None:
 
 def test_a_token_cannot_make_others(alice: User, client: Client) -> None:
     header = {"Authorization": f"Bearer {ApiToken.issue(alice)[1]}"}
-    assert client.get("/api/tokens", headers=header).status_code == 401
+    assert client.get("/api/tokens", headers=header).status_code == 403
     answer = client.post("/api/tokens", "{}", content_type="application/json", headers=header)
-    assert answer.status_code == 401
+    assert (answer.status_code, answer.json()["code"]) == (403, "session_only")
+    assert "on the settings page" in answer.json()["detail"]
     assert ApiToken.objects.count() == 1
 
 

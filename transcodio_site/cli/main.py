@@ -36,6 +36,9 @@ show = Console(stderr=True, highlight=False)
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Ends the process."""
     options = parser().parse_args(arguments)
+    if getattr(options, "format", "") is None:
+        ending = options.output.suffix.lower()[1:] if options.output else ""
+        options.format = ending if ending in FORMATS else "txt"
     try:
         status = options.run(Client(options.server.rstrip("/"), options.token.strip()), options)
     except BrokenPipeError:  # whoever read our output has read enough
@@ -54,6 +57,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         complain("Interrupted. What has been uploaded goes on at the server: transcodio list")
         os._exit(INTERRUPTED)  # threads that wait for the server would keep us here
     sys.exit(status)
+
+
+def positive(text: str) -> int:
+    """Raises ValueError, which is wrong usage."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "-l", "--language", type=readable, default="", help="such as en; else it is detected"
     )
-    one.add_argument("-f", "--format", choices=FORMATS, default="txt", help="of the result")
+    one.add_argument("-f", "--format", choices=FORMATS, help="default: txt, or as -o ends")
     one.add_argument("-o", "--output", type=Path, help="a file, or a folder for several")
     one.add_argument("--no-stream", action="store_true", help="show nothing until it is done")
 
@@ -92,12 +103,12 @@ def parser() -> argparse.ArgumentParser:
     listing.set_defaults(run=library)
     listing.add_argument("-q", "--search", type=readable, default="", help="words in title or text")
     listing.add_argument("--state", type=readable, default="", help="such as completed or failed")
-    listing.add_argument("-n", "--limit", type=int, default=20, help="at most (default 20)")
+    listing.add_argument("-n", "--limit", type=positive, default=20, help="at most (default 20)")
 
     take = commands.add_parser("export", parents=[common], help="a transcript as a file")
     take.set_defaults(run=export)
     take.add_argument("id", type=readable, metavar="ID")
-    take.add_argument("-f", "--format", choices=FORMATS, default="txt")
+    take.add_argument("-f", "--format", choices=FORMATS, help="default: txt, or as -o ends")
     take.add_argument("-o", "--output", type=Path)
     return top
 

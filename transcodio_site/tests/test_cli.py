@@ -88,7 +88,7 @@ def test_several_files_go_into_a_folder(run: Run, short: Path, tmp_path: Path) -
 
 
 def test_one_result_goes_into_a_file(run: Run, short: Path, tmp_path: Path) -> None:
-    done = run("transcribe", short, "-f", "vtt", "-o", "talk.vtt")
+    done = run("transcribe", short, "-o", "talk.vtt")  # which says the format
     assert done.returncode == 0
     assert (tmp_path / "talk.vtt").read_text().startswith("WEBVTT")
 
@@ -113,6 +113,7 @@ def test_silence_is_told_in_a_sentence(run: Run, media: Media) -> None:
     [
         (["transcribe", "a.mp3", "b.mp3", "-f", "srt"], {}, 2, "with -o FOLDER"),
         (["transcribe"], {}, 2, "usage:"),
+        (["list", "-n", "-1"], {}, 2, "usage:"),
         (["list", "--state", "lost"], {}, 1, "The field"),
         (["export", "00000000-0000-4000-8000-000000000000"], {}, 1, "no such transcription"),
         (["list"], {"TRANSCODIO_TOKEN": "tk_wrong"}, 3, "set TRANSCODIO_TOKEN"),

@@ -55,6 +55,13 @@ def assert_fits(content: dict[str, Any], where: str) -> None:
         assert set(example) == set(named["properties"]), where
 
 
+def test_no_parameter_is_said_twice() -> None:
+    for path, operations in api.get_openapi_schema()["paths"].items():
+        for method, operation in operations.items():
+            names = [(p["in"], p["name"]) for p in operation["parameters"]]
+            assert len(names) == len({*names}), (path, method)
+
+
 def test_every_operation_has_examples_and_says_what_its_answers_carry() -> None:
     examples = 0
     for path, operations in DOCUMENT["paths"].items():

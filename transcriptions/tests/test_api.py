@@ -249,3 +249,54 @@ def test_health(db: None) -> None:
     answer = Client().get("/health")
     assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
     assert set(answer.json()) == {"status", "version"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status", "code", "words"),
+    [
+        ("get", "?state=bogus", None, 422, "invalid_field", "The field 'state': Input should be"),
+        ("get", "?q=a%09b", None, 422, "invalid_field", "'q': it is empty, or has characters"),
+        ("get", "?created_after=soon", None, 422, "invalid_field", "is wanted, or a date."),
+        ("patch", "/{id}", "[]", 422, "invalid_body", "Send a JSON object"),
+        ("patch", "/{id}", "{", 400, "bad_request", "The body is not valid JSON."),
+        (
+            "patch",
+            "/{id}",
+            '{"title": "  "}',
+            422,
+            "invalid_field",
+            "it needs a character that",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_to_people(
+    api: Client,
+    finished: Transcription,
+    method: str,
+    path: str,
+    sent: str | None,
+    status: int,
+    code: str,
+    words: str,
+) -> None:
+    url = f"/api/transcriptions{path.format(id=finished.id)}"
+    body = {} if sent is None else {"data": sent, "content_type": "application/json"}
+    answer = getattr(api, method)(url, **body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert words in answer.json()["detail"]
+    assert "Value error" not in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/api/transcriptions", "/v1/audio/transcriptions"])
+def test_a_form_without_its_boundary_is_told_so(api: Client, path: str) -> None:
+    answer = api.generic("POST", path, b"fLaC", content_type="multipart/form-data")
+    assert answer.status_code == 400
+    body = answer.json()
+    assert "with the boundary" in body.get("detail", body.get("error", {}).get("message"))
+
+
+def test_a_day_and_a_language_tag_are_understood(api: Client, finished: Transcription) -> None:
+    for query in ("created_after=2026-01-01", "language=en-US", "created_before=2099-12-31"):
+        assert len(api.get(f"/api/transcriptions?{query}").json()["items"]) == 1
+    for query in ("created_before=2026-01-01", "language=de-AT"):
+        assert api.get(f"/api/transcriptions?{query}").json()["items"] == []

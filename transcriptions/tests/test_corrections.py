@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -57,6 +58,24 @@ def test_writing_without_spaces_goes_letter_by_letter() -> None:
     new = retimed(said, "今日好", 0.0, 2.0)
     assert times(new) == [("今", 0, 0.5), ("日", 0.5, 1), ("好", 1, 2)]
     assert [word.get("glued", False) for word in new] == [False, True, True]
+
+
+@pytest.mark.parametrize(("old", "new"), [("no ", "no oh "), ("あ", "あい")])
+def test_a_text_that_goes_round_in_circles_takes_no_time(old: str, new: str) -> None:
+    said = retimed([], (old * 5000)[:5000], 0.0, 20.0)
+    began = time.monotonic()
+    words = retimed(said, (new * 5000)[:5000], 0.0, 20.0)
+    assert time.monotonic() - began < 2
+    edges = [edge for word in words for edge in (word["start"], word["end"])]
+    assert edges == sorted(edges)
+    assert len(words) > 1000
+
+
+def test_a_word_that_is_added_to_a_long_text_leaves_all_others_alone() -> None:
+    text = " ".join(f"word{n}" for n in range(500))
+    said = retimed([], text, 0.0, 500.0)
+    new = retimed(said, text.replace("word250 ", "word250 and "), 0.0, 500.0)
+    assert [word for word in new if word["text"] != "and"] == said
 
 
 @given(

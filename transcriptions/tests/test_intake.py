@@ -13,7 +13,9 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from transcriptions.models import IdempotencyKey, Transcription
+from transcodio_site.testing import Media
+from transcriptions.intake import COUNTED_LIFE
+from transcriptions.models import IdempotencyKey, State, Transcription
 from transcriptions.tasks import forget_old_keys
 from transcriptions.tests.conftest import Headers, send, stored_files
 
@@ -183,3 +185,30 @@ def test_two_at_once_make_one_recording(
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert Transcription.objects.count() == 1
     assert len(stored_files(settings)) == 1
+
+
+def test_a_client_that_counts_is_not_held_to_what_has_come_to_nothing(
+    api: Client, media: Media
+) -> None:
+    """What the official client of OpenAI sends when its first attempt found no connection."""
+    path = media.speech("short.mp3", 6)
+
+    def attempt(count: int) -> Any:
+        with path.open("rb") as file:
+            given = {"file": file, "model": "whisper-1", "stream": "true"}
+            headers = {"x-stainless-retry-count": str(count)}
+            answer = api.post("/v1/audio/transcriptions", given, headers=headers)
+        assert answer.status_code == 200
+        return Transcription.objects.latest("created_at")
+
+    first = attempt(0)
+    assert attempt(1) == first
+    Transcription.objects.filter(id=first.id).update(state=State.FAILED)
+    second = attempt(1)
+    assert second != first
+    second.delete()
+    third = attempt(1)
+    assert third not in (first, second)
+    age = timezone.now() - COUNTED_LIFE
+    IdempotencyKey.objects.update(created_at=age)
+    assert attempt(1) != third

@@ -205,7 +205,7 @@ def test_a_retry_asks_again(alice: User, api: Client, prepared: Transcription) -
     give(alice, monthly_minutes=10)
     use(alice, 9.9)
     answer = api.post(f"{URL}/{prepared.id}/retry")
-    assert (answer.status_code, answer.json()["code"]) == (422, "quota_exceeded")
+    assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
     prepared.refresh_from_db()
     assert prepared.state == State.FAILED
     use(alice, 0.1)

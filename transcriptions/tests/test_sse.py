@@ -11,6 +11,7 @@ from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import ApiToken, User
 from gpu.types import Metadata
@@ -107,6 +108,28 @@ async def test_who_goes_away_leaves_nothing_behind(alice: User, claimed: Transcr
 
 def seen(client: Client, row: Transcription, id: str) -> Any:
     return client.get(f"/api/transcriptions/{row.id}/events", headers={"Last-Event-ID": id})
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired", "closed"])
+async def test_a_stream_ends_when_its_token_does(
+    alice: User, claimed: Transcription, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(events, "HEARTBEAT", 0.2)
+    stream = await database_sync_to_async(Stream)(alice, claimed)
+    await stream.begin()
+    await stream.until("keep-alive")
+    tokens = ApiToken.objects.filter(user=alice)
+    match how:
+        case "revoked":
+            await tokens.adelete()
+        case "expired":
+            await tokens.aupdate(expires_at=timezone.now())
+        case "closed":
+            await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
+    more = True
+    while more:
+        more = (await stream.receive_output(20)).get("more_body", False)
+    await stream.wait()
 
 
 def test_who_has_seen_the_end_is_told_not_to_come_back(

@@ -170,13 +170,21 @@ def test_a_recording_is_taken_whatever_its_name(
 
 @pytest.mark.parametrize(
     ("given", "code"),
-    [("", ""), ("auto", ""), (" AUTO ", ""), ("en", "en"), (" DE\n", "de"), ("yue", "yue")],
+    [
+        ("", ""),
+        ("auto", ""),
+        (" AUTO ", ""),
+        ("en", "en"),
+        (" DE\n", "de"),
+        ("yue", "yue"),
+        ("en-US", "en"),
+    ],
 )
 def test_a_language_is_a_code_or_to_be_found_out(given: str, code: str) -> None:
     assert check_language(given) == code
 
 
-@pytest.mark.parametrize("language", ["english", "en-US", "xx", "e" * 5000, "\x00"])
+@pytest.mark.parametrize("language", ["english", "english-US", "xx", "e" * 5000, "\x00"])
 def test_an_unknown_language_is_refused_with_a_hint(language: str) -> None:
     with pytest.raises(UploadRefused, match="Use a code such as en") as refused:
         check_language(language)

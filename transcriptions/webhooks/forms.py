@@ -16,11 +16,17 @@ class AddressField(forms.CharField):
 
     def to_python(self, value: object) -> str:
         """Raises ValidationError."""
-        given = super().to_python(value)
+        given = super().to_python(value) or ""
         try:
-            return str(httpx.URL(given)) if given else ""
+            url = httpx.URL(given)
         except httpx.InvalidURL:
             raise forms.ValidationError("Enter a valid URL.") from None
+        if url.userinfo:
+            message = "Leave name and password out: messages are signed with a secret instead."
+            raise forms.ValidationError(message)
+        if url.port is not None and not 0 < url.port < 65536:
+            raise forms.ValidationError("There is no such port: they go from 1 to 65535.")
+        return str(url.copy_with(fragment=None))
 
 
 class EndpointForm(forms.Form):

@@ -62,15 +62,20 @@ class GuardedBackend(httpcore.SyncBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
     ) -> httpcore.NetworkStream:
-        """Raises Refused."""
+        """To the first address that answers. Raises Refused, and what the last one raised."""
+        problem: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in _addresses(host, port):
             if not (settings.WEBHOOK_ALLOW_PRIVATE or is_public(address)):
                 message = f"{host} is {address}: webhooks go to public addresses only."
                 raise Refused(message)
             left = _left(self._deadline)
-            stream = super().connect_tcp(str(address), port, left, *args, **options)
-            return HurriedStream(stream, self._deadline)
-        raise httpcore.ConnectError(f"{host} has no address")
+            try:
+                stream = super().connect_tcp(str(address), port, left, *args, **options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                problem = error
+            else:
+                return HurriedStream(stream, self._deadline)
+        raise problem
 
 
 class HurriedStream(httpcore.NetworkStream):

@@ -34,6 +34,7 @@ from gpu.types import (
     Complete,
     DeadlineExceeded,
     EngineError,
+    EngineEvent,
     EngineUnavailable,
     Metadata,
     NotAuthenticated,
@@ -162,7 +163,7 @@ def test_words_are_in_order_where_parts_meet_and_a_wait_is_told_once() -> None:
     def of(start: float, end: float) -> Segment:
         return Segment((Word(start, end, "so"),))
 
-    parts = [
+    parts: list[EngineEvent] = [
         *(Metadata("en", "tiny"), Spent(1.0, "L4", 0.5, 40.0), of(29.0, 29.9)),
         Complete(30.0, 1.0, 0.5, 40.0, "L4"),
         *(Metadata("en", "tiny"), Spent(2.0, "L4", 0.5, 39.0), of(29.6, 30.2)),

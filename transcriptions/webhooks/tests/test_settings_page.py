@@ -52,6 +52,22 @@ def test_a_new_secret_is_shown_once(browser: Client, endpoint: Endpoint) -> None
     assert secrets_in(browser.get(PAGE)) == []
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://user:secret@example.com/", "Leave name and password out"),
+        ("https://example.com:99999/", "no such port"),
+    ],
+)
+def test_an_address_that_cannot_be_posted_to_is_refused(
+    browser: Client, url: str, words: str
+) -> None:
+    answer = browser.post(PAGE, NEW | {"url": url})
+    assert answer.status_code == 400
+    assert words in answer.content.decode()
+    assert not Endpoint.objects.exists()
+
+
 def test_all_that_is_done_to_a_webhook_is_told(
     alice: User, browser: Client, endpoint: Endpoint
 ) -> None:
