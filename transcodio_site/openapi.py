@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from ninja import NinjaAPI
@@ -65,15 +66,15 @@ class DocumentedAPI(NinjaAPI):
         """The document."""
         document = super().get_openapi_schema(**options)
         for path, operations in document["paths"].items():
-            for method, operation in operations.items():
+            for method, shared in operations.items():  # of one view with two methods
+                operations[method] = operation = deepcopy(shared)
                 _complete(path, method, operation)
         return document
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     streams = path.endswith("/events")
-    # A list of its own: that of an operation with two methods is shared.
-    operation["parameters"] = parameters = [*operation.get("parameters", [])]
+    parameters = operation.setdefault("parameters", [])
     if method == "get" and not streams:
         parameters.append(IF_NONE_MATCH)
         operation["responses"].setdefault(304, UNCHANGED)

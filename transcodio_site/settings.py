@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "transcodio_site.middleware.name_request",
     "transcodio_site.middleware.tell_rate_limit",
     "transcodio_site.middleware.errors_as_json",
+    "transcodio_site.middleware.head_as_get",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "transcodio_site.middleware.ContentSecurityPolicyMiddleware",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from django.test import Client
 
 from accounts.models import User
 from transcodio_site.logs import RequestIdFilter
+from transcodio_site.testing import Stack
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/transcriptions", "/nowhere", "/v1/models"])
@@ -73,3 +75,18 @@ def test_a_failure_of_our_own_is_told_in_that_shape_too(
 
 def test_pages_keep_their_own(db: None, client: Client) -> None:
     assert client.get("/nowhere")["Content-Type"].startswith("text/html")
+
+
+def test_the_headers_alone_may_be_asked_for(stack: Stack) -> None:
+    headers = {"Authorization": f"Bearer {stack.token('head@example.com')}"}
+    for path in ("/api/transcriptions", "/api/usage"):
+        whole = httpx.get(stack.url + path, headers=headers)
+        head = httpx.head(stack.url + path, headers=headers)
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("ETag", "Content-Length", "Content-Type"):
+            assert head.headers[name] == whole.headers[name]
+        known = headers | {"If-None-Match": head.headers["ETag"]}
+        assert httpx.head(stack.url + path, headers=known).status_code == 304
+    assert httpx.head(f"{stack.url}/api/transcriptions").status_code == 401
+    nowhere = f"{stack.url}/api/transcriptions/00000000-0000-4000-8000-000000000000"
+    assert httpx.head(nowhere, headers=headers).status_code == 404
