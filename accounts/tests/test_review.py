@@ -51,6 +51,11 @@ def clerk(db: None) -> Client:
     return client
 
 
+def test_the_admin_site_has_our_icon(clerk: Client) -> None:
+    for page in ("/admin/", PAGE):
+        assert "img/favicon" in clerk.get(page).content.decode()
+
+
 def lines(client: Client, query: str) -> dict[str, dict[str, str]]:
     answer = client.get(f"{PAGE}?since=2026-05-01&until=2026-05-31&format=csv&{query}")
     assert answer["Content-Type"].startswith("text/csv")
