@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from asgiref.sync import SyncToAsync
 from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -78,6 +79,7 @@ async def followed(
 ) -> AsyncGenerator[Event | None]:
     """The events for a caller, and None as a sign of life; they end early if their token is revoked
     or their account closed meanwhile."""
+    _free_thread()
     asked = time.monotonic()
     ask = database_sync_to_async(is_still_welcome, thread_sensitive=False)
     async with aclosing(events.subscribe(id, after)) as stream:
@@ -87,6 +89,14 @@ async def followed(
                     return
                 asked = time.monotonic()
             yield event
+
+
+def _free_thread() -> None:
+    """Django keeps the thread in which a view has run until the last byte of its answer is sent:
+    for as long as a page is open. Whoever needs one later gets another."""
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    if context and (executor := SyncToAsync.context_to_thread_executor.pop(context, None)):
+        executor.shutdown(wait=False)
 
 
 async def _lines(request: HttpRequest, id: uuid.UUID, after: int) -> AsyncIterator[str]:

@@ -13,10 +13,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 
 from transcodio_site.supervisor import free_port, is_healthy
-from transcodio_site.testing import ROOT, Media, Stack, wait_until
+from transcodio_site.testing import ROOT, SAMPLE, Media, Stack, wait_until
 
 MEGABYTE = 1 << 20
 BOUNDARY = "frontier"
@@ -203,6 +204,29 @@ def test_neither_memory_nor_connections_are_held_while_large_files_are_on_their_
     assert read == big.stat().st_size
     assert peak(pid) - before < 40 * MEGABYTE
     assert httpx.get(f"{url}/health").status_code == 200
+
+
+def test_open_streams_hold_no_threads(roomy: tuple[str, int], token: str, media: Media) -> None:
+    url, pid = roomy
+    bearer = {"Authorization": f"Bearer {token}"}
+    long = media.make("long.mp3", "-stream_loop", "3", "-i", str(SAMPLE))
+    answer = httpx.post(
+        f"{url}/api/transcriptions",
+        content=long.read_bytes(),
+        headers=bearer | {"Content-Type": "audio/mpeg"},
+    )
+    events = f"{url}{answer.headers['Location']}/events"
+    web = psutil.Process(pid)
+    before = web.num_threads()
+    with ExitStack() as pages:
+        lines = []
+        for _ in range(25):
+            page = httpx.stream("GET", events, headers=bearer, timeout=60)
+            lines.append(pages.enter_context(page).iter_lines())
+        assert {next(each) for each in lines} == {"retry: 2000"}
+        wait_until(lambda: web.num_threads() < before + 15, 5)  # long before the recording is done
+        assert [next(line for line in each if line.startswith("event")) for each in lines]
+        httpx.delete(f"{url}{answer.headers['Location']}", headers=bearer)
 
 
 def peak(pid: int) -> int:
