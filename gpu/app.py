@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 import modal
 import modal.experimental
 
-from gpu import config
+from gpu import config, tickets
 
 # torchaudio is what transformers reads audio with when it is there; it fits one release of torch.
 PACKAGES = (
@@ -117,8 +117,7 @@ class KyutaiSTTModel:
         """
         from gpu.serving import whole
 
-        stream = self._events(audio, spans, language, sent_at)
-        return whole(iter([json.loads(line) async for line in stream]))
+        return whole(iter([e async for e in self._events(audio, spans, language, sent_at)]))
 
     @modal.method()
     async def transcribe_stream(
@@ -134,10 +133,12 @@ class KyutaiSTTModel:
         Their `type` is `metadata` (at once), `segment` with `spent` (what was used since the last
         one) before it, and at the end `complete` (with the whole meter) or `error`. With `sent_at`
         (seconds since 1970) the meter tells how long the call waited for this container to start.
-        Once its `ticket` is handed in (see gpu/tickets.py) it ends with the error `cancelled`.
+        Once its `ticket` is handed in (see gpu/tickets.py) it ends with the error `cancelled`. All
+        of them name the same `run`, unless Modal has begun the call anew on another machine.
         """
-        async for line in self._events(audio, spans, language, sent_at, ticket):
-            yield line
+        run = tickets.new()
+        async for event in self._events(audio, spans, language, sent_at, ticket):
+            yield json.dumps(event | {"run": run})
 
     async def _events(
         self,
@@ -146,25 +147,23 @@ class KyutaiSTTModel:
         language: str | None,
         sent_at: float | None,
         ticket: str | None = None,
-    ) -> AsyncIterator[str]:
-        from gpu import tickets
+    ) -> AsyncIterator[dict[str, Any]]:
         from gpu.serving import messages, relay
 
         load_seconds = untold = self.cold_start.seconds_for(sent_at)
-        run = tickets.new()  # a call whose machine is taken away begins anew on another one
         make = partial(messages, self.engine, audio, spans, language)
         is_unwanted = partial(tickets.is_handed_in, ticket) if ticket else None
-        async for line in relay(make, is_unwanted):
-            event = json.loads(line)
+        async for event in relay(make, is_unwanted):
             if event["type"] == "complete":
                 event["load_seconds"] = load_seconds
             elif event["type"] == "spent":
                 event["load_seconds"], untold = untold, 0.0
             if "gpu" in event:
                 event["gpu"] = config.MODAL_GPU_TYPE
-            if event.get("code") == "device_lost":  # whoever tries again gets another machine
-                await modal.experimental.stop_fetching_inputs.aio()
-            yield json.dumps(event | {"run": run})
+            if event.get("code") == "device_lost":
+                with suppress(Exception):  # so that whoever tries again gets another machine
+                    await modal.experimental.stop_fetching_inputs.aio()
+            yield event
 
 
 @app.function(image=image, volumes={config.MODELS: volume}, timeout=3600)

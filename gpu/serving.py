@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import tempfile
 import threading
@@ -156,8 +155,8 @@ def whole(events: Iterator[dict[str, Any]]) -> dict[str, Any]:
 async def relay(
     make: Callable[[Callable[[], bool]], Iterator[dict[str, Any]]],
     is_unwanted: Callable[[], Awaitable[bool]] | None = None,
-) -> AsyncIterator[str]:
-    """Runs a blocking iterator in a thread and yields its items as JSON.
+) -> AsyncIterator[dict[str, Any]]:
+    """Runs a blocking iterator in a thread and yields its items.
 
     It is stopped once `is_unwanted`, which is asked from time to time, and when whoever reads here
     goes away.
@@ -176,7 +175,7 @@ async def relay(
     looking = asyncio.create_task(_stop_once(is_unwanted, stop)) if is_unwanted else None
     try:
         while (item := await queue.get()) is not None:
-            yield json.dumps(item)
+            yield item
     finally:
         stop.set()
         if looking:

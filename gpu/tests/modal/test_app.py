@@ -162,6 +162,7 @@ def test_a_stream_is_json_item_by_item(remote: Any, noise: bytes) -> None:
     sent = time.time()
     items = [json.loads(item) for item in remote.transcribe_stream.remote_gen(noise, sent_at=sent)]
     assert (items[0]["type"], items[-1]["type"]) == ("metadata", "complete")
+    assert len({item["run"] for item in items}) == 1
     assert {item["type"] for item in items[1:-1]} == {"spent", "segment"}
     for segment in items[2:-1:2]:
         assert segment["text"].split() == [word["text"] for word in segment["words"]]
@@ -210,6 +211,7 @@ def test_a_whole_answer(remote: Any, noise: bytes) -> None:
     assert [segment["id"] for segment in answer["segments"]] == [
         *range(1, len(answer["segments"]) + 1)
     ]
+    assert {*answer["segments"][0]} == {"id", "start", "end", "text", "words"}
     assert answer["language"] == "en"
     assert answer["gpu_seconds"] > 0
 
