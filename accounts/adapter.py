@@ -14,7 +14,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.mail import EmailMessage
 from django.http import HttpRequest
 from django.shortcuts import render
@@ -46,6 +46,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 settings.ALLAUTH_TRUSTED_PROXY_COUNT,
                 request.headers.get("X-Forwarded-For", "no X-Forwarded-For"),
             )
+            if not request.META.get("REMOTE_ADDR"):
+                raise PermissionDenied("no address, as on a Unix socket") from None
             address = ip_address(request.META["REMOTE_ADDR"])
         return str(getattr(address, "ipv4_mapped", None) or address)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from ninja.security import HttpBearer, SessionAuth
 
@@ -51,11 +52,18 @@ class SessionNeeded(Exception):
         )
 
 
+def stays_signed_in(user: User, session: SessionBase) -> bool:
+    """Whether nobody has closed the account, or ended the session, since it was loaded."""
+    key = session.session_key
+    open_ = User.objects.filter(pk=user.pk, is_active=True).exists()
+    return open_ and key is not None and session.exists(key)
+
+
 def is_still_welcome(request: HttpRequest) -> bool:
     """Whether whoever was let in would be let in now: for answers that take long."""
     used = token_used(request)
     if used is None:
-        return User.objects.filter(pk=person(request).pk, is_active=True).exists()
+        return stays_signed_in(person(request), request.session)
     token = ApiToken.objects.select_related("user").filter(pk=used.pk).first()
     return token is not None and not token.is_expired and token.user.is_active
 

@@ -234,6 +234,9 @@ class Spent:
             self.load_seconds + more.load_seconds,
         )
 
+    def __bool__(self) -> bool:
+        return any((self.decode_seconds, self.queue_seconds, self.load_seconds))
+
     def since(self, before: Spent) -> Spent:
         """What has come to it."""
         return Spent(

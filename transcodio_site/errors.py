@@ -67,7 +67,9 @@ def _too_many(request: HttpRequest, error: TooMany) -> Problem:
 
 
 def _refused(request: HttpRequest, error: ApiError | UploadRefused) -> Problem:
-    return Problem(error.status, error.code, str(error), getattr(error, "param", None))
+    wait = getattr(error, "wait", None)
+    headers = {} if wait is None else {"Retry-After": str(wait)}
+    return Problem(error.status, error.code, str(error), getattr(error, "param", None), headers)
 
 
 def _too_large(request: HttpRequest, error: SuspiciousOperation) -> Problem:

@@ -83,7 +83,11 @@ def errors_as_json(
         is_json = response.get("Content-Type", "").startswith("application/json")
         if (ours or theirs) and response.status_code >= 400 and not is_json:
             code, detail = SENTENCES.get(response.status_code, SENTENCES[400])
-            body = {"detail": detail, "code": code} if ours else error_body(code, detail)
+            body = (
+                {"detail": detail, "code": code}
+                if ours
+                else error_body(code, detail, status=response.status_code)
+            )
             response.content = json.dumps(body)
             response.headers["Content-Type"] = "application/json"
             response.headers["Content-Length"] = str(len(response.content))

@@ -18,7 +18,7 @@ from ninja import File, Form, Header, Query, Router, Status, UploadedFile
 from accounts.audit import Action, note
 from accounts.authentication import person
 from accounts.schemas import ErrorOut
-from transcriptions import access, actions, cursors, events, openapi
+from transcriptions import access, actions, cursors, events, openapi, quotas
 from transcriptions.audio import AudioError
 from transcriptions.exporters import EXPORTERS, Transcript
 from transcriptions.intake import receive
@@ -69,9 +69,10 @@ STATUSES = {"disk_full": 507, "quota_exceeded": 429}
 class ApiError(Exception):
     """An error answer with its HTTP status."""
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
+    def __init__(self, status: int, code: str, detail: str, wait: int | None = None) -> None:
+        """`wait` in seconds, if it is known when it may be tried again."""
         super().__init__(detail)
-        self.status, self.code = status, code
+        self.status, self.code, self.wait = status, code, wait
 
 
 @router.post(
@@ -92,7 +93,7 @@ def transcribe(
     async_to_sync(wait_for_end)(row.id)
     row = access.transcription_for(person(request), row.id)
     if row.state == State.FAILED:
-        raise ApiError(status_of(row.error_code, 422), row.error_code, row.error_message)
+        raise refusal(row.error_code, row.error_message, 422)
     if row.state == State.CANCELLED:
         raise ApiError(409, row.error_code, row.error_message)
     return TranscriptOut.of(row)
@@ -230,7 +231,7 @@ def retry(request: HttpRequest, id: uuid.UUID) -> Status[TranscriptionOut]:
     except WrongState as error:
         raise ApiError(409, "not_failed", str(error)) from None
     except AudioError as error:  # more than is left by now
-        raise ApiError(status_of(error.code, 422), error.code, str(error)) from None
+        raise refusal(error.code, str(error), 422) from None
     return Status(202, TranscriptionOut.of(row))
 
 
@@ -294,6 +295,12 @@ def status_of(code: str, refused: int) -> int:
         return STATUSES[code]
     ours = code.startswith("engine_") or code in ("internal_error", "out_of_memory", "timed_out")
     return 503 if ours else refused
+
+
+def refusal(code: str, message: str, refused: int) -> ApiError:
+    """The answer about a recording that has failed, see `status_of`."""
+    wait = quotas.seconds_to_renewal() if code == "quota_exceeded" else None
+    return ApiError(status_of(code, refused), code, message, wait)
 
 
 async def wait_for_end(id: uuid.UUID) -> None:

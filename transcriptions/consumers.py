@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.http import Http404
 
+from accounts.authentication import stays_signed_in
 from transcriptions import access, events
+from transcriptions.sse import followed
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +48,8 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _send_events(self, id: Any) -> None:
         try:
-            async with aclosing(events.subscribe(id, self._after())) as stream:
+            welcome = partial(stays_signed_in, self.scope["user"], self.scope["session"])
+            async with aclosing(followed(welcome, id, self._after())) as stream:
                 async for event in stream:
                     if event is not None:
                         await self.send(event.model_dump_json())

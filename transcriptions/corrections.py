@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 from typing import Any
@@ -13,9 +14,9 @@ StoredWord = dict[str, Any]  # {"start", "end", "text"} and "glued" where no spa
 UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _WORD = re.compile(rf"\s*(?:[{UNSPACED}]|[^\s{UNSPACED}]+)")
 
-# Pairs of words that are compared. What takes the place of more is a new text and no correction;
-# and a few words said over and over would keep the comparison busy for minutes.
-COMPARED = 150 * 150
+# Pairs of equal words that are weighed against each other: a few words, said over and over, would
+# keep the comparison busy for minutes.
+WEIGHED = 150 * 150
 
 
 def retimed(words: list[StoredWord], text: str, start: float, end: float) -> list[StoredWord]:
@@ -43,7 +44,8 @@ def _changes(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, in
     tail = next((n for n in range(rest) if old[-1 - n] != new[-1 - n]), rest)
     a, b = len(old) - tail, len(new) - tail
     yield 0, head, 0, head
-    if (a - head) * (b - head) > COMPARED:
+    counts, others = Counter(old[head:a]), Counter(new[head:b])
+    if sum(count * others[word] for word, count in counts.items()) > WEIGHED:
         yield head, a, head, b
     else:
         matcher = SequenceMatcher(None, old[head:a], new[head:b], False)

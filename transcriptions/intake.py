@@ -15,13 +15,13 @@ from django.utils import timezone
 
 from accounts.authentication import person, token_used
 from accounts.models import User
-from transcriptions.models import ENDED_WITHOUT, KEY_LIFE, IdempotencyKey, Transcription
+from transcriptions.models import ENDED_WITHOUT, FINISHED, KEY_LIFE, IdempotencyKey, Transcription
 from transcriptions.schemas import AboutUpload
 from transcriptions.uploads import UNTITLED, UploadRefused, accept, check
 
 PIECE = 256 * 1024  # bytes of a body that are in memory at a time
 FORM = "application/x-www-form-urlencoded"  # what no recording fits into, and curl's default
-COUNTED_LIFE = timedelta(minutes=15)  # of attempts that a client counts by itself
+COUNTED_LIFE = timedelta(minutes=15)  # between attempts that a client counts by itself
 RAW = ("audio/", "video/", "application/ogg", "application/octet-stream")
 
 
@@ -53,9 +53,13 @@ def receive(
         # what has come to nothing since is not what it asks for.
         earlier = IdempotencyKey.objects.filter(owner=owner, key=key)
         gone = Q(transcription=None) | Q(transcription__state__in=ENDED_WITHOUT)
+        now = timezone.now()
         if attempt:
-            earlier = earlier.filter(gone | Q(created_at__lt=timezone.now() - COUNTED_LIFE))
-        earlier.delete()
+            old = Q(created_at__lt=now - COUNTED_LIFE, transcription__state__in=FINISHED)
+            earlier.filter(gone | old).delete()
+            earlier.update(created_at=now)  # a client may wait long for each of its attempts
+        else:
+            earlier.delete()
     return _once(owner, key, fingerprint, make)
 
 

@@ -43,7 +43,7 @@ def failed(row: Transcription, used: Spent) -> None:
 def interrupted(row: Transcription, used: Spent) -> None:
     """Somebody else ended it, or will go on with it: what was used until then, to nobody's
     charge."""
-    if used.decode_seconds:
+    if used:
         record = _record(row, Outcome.INTERRUPTED, "Broken off: what it had used until then.")
         _price(record, used).write()
 

@@ -361,7 +361,7 @@ class Transcription(models.Model):
         kept = (self.spent_seconds, self.spent_gpu)
         used = Spent(*kept, self.spent_queue_seconds, self.spent_load_seconds) + self.spent
         self.spent = Spent(0.0)
-        if used.decode_seconds:
+        if used:
             type(self).objects.filter(id=self.id).update(
                 spent_seconds=0, spent_gpu="", spent_queue_seconds=0, spent_load_seconds=0
             )

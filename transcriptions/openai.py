@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from asgiref.sync import async_to_sync
@@ -18,10 +19,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import File, Form, Router, UploadedFile
 
-from accounts.authentication import person
+from accounts.authentication import is_still_welcome, person
 from gpu.languages import LANGUAGES
 from transcriptions import access
-from transcriptions.api import ApiError, Key, status_of, transcript_of, wait_for_end
+from transcriptions.api import ApiError, Key, refusal, status_of, transcript_of, wait_for_end
 from transcriptions.exporters import EXPORTERS
 from transcriptions.intake import receive
 from transcriptions.models import State, Transcription
@@ -115,7 +116,7 @@ def transcribe(
     async_to_sync(wait_for_end)(row.id)
     row = access.transcription_for(person(request), row.id)
     if row.state != State.COMPLETED:
-        raise ApiError(status_of(row.error_code, 400), row.error_code, row.error_message)
+        raise refusal(row.error_code, row.error_message, 400)
     return _answer(row, response_format, granularities)
 
 
@@ -205,7 +206,7 @@ def _segment(number: int, start: float, end: float, text: str) -> dict[str, Any]
 async def _lines(request: HttpRequest, row: Transcription) -> AsyncIterator[str]:
     """Deltas that join to the whole text, which the last event repeats."""
     text = ""
-    async with aclosing(followed(request, row.id)) as stream:
+    async with aclosing(followed(partial(is_still_welcome, request), row.id)) as stream:
         async for event in stream:
             match event:
                 case None:

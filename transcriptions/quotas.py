@@ -74,7 +74,7 @@ def admit(row: Transcription) -> None:
             raise QuotaExceeded(
                 f"The {_minutes(minutes)} that {whose} has this month are used up. "
                 f"They renew on {_renewal():%-d %B}.",
-                wait=_seconds_to_renewal(),
+                wait=seconds_to_renewal(),
             )
 
 
@@ -155,5 +155,5 @@ def _renewal() -> datetime:
     return datetime.combine(ledger.month_of(timezone.now())[1], time(), UTC)
 
 
-def _seconds_to_renewal() -> int:
+def seconds_to_renewal() -> int:
     return int((_renewal() - timezone.now()).total_seconds()) + 1

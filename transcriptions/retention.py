@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +12,7 @@ from django.utils import timezone
 
 from accounts.audit import Action, note
 from accounts.models import Plan, User
-from transcriptions.models import FINISHED, Transcription, WrongState
+from transcriptions.models import FINISHED, Transcription
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,10 @@ def sweep() -> None:
 
 def _end(row: Transcription, deletion: Callable[[], object], what: str) -> None:
     """Deletes and tells, or neither: not if it is worked on again since it was looked for."""
-    with suppress(WrongState), transaction.atomic():
+    with transaction.atomic():
+        ended = Transcription.objects.select_for_update().filter(id=row.id, state__in=FINISHED)
+        if not ended.exists():
+            return
         deletion()
         note(None, Action.DELETED, f"{what} (kept long enough)", user_id=row.owner_id)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from asgiref.sync import SyncToAsync
 from channels.db import database_sync_to_async
@@ -75,17 +76,17 @@ def streamed(lines: AsyncIterator[str]) -> StreamingHttpResponse:
 
 
 async def followed(
-    request: HttpRequest, id: uuid.UUID, after: int = events.NOTHING_SEEN
+    is_welcome: Callable[[], bool], id: uuid.UUID, after: int = events.NOTHING_SEEN
 ) -> AsyncGenerator[Event | None]:
-    """The events for a caller, and None as a sign of life; they end early if their token is revoked
-    or their account closed meanwhile."""
+    """The events, and None as a sign of life; they end early once the caller is not welcome any
+    more, which is asked in a thread."""
     _free_thread()
     asked = time.monotonic()
-    ask = database_sync_to_async(is_still_welcome, thread_sensitive=False)
+    ask = database_sync_to_async(is_welcome, thread_sensitive=False)
     async with aclosing(events.subscribe(id, after)) as stream:
         async for event in stream:
             if event is None or time.monotonic() - asked > events.HEARTBEAT:
-                if not await ask(request):
+                if not await ask():
                     return
                 asked = time.monotonic()
             yield event
@@ -101,7 +102,7 @@ def _free_thread() -> None:
 
 async def _lines(request: HttpRequest, id: uuid.UUID, after: int) -> AsyncIterator[str]:
     yield f"retry: {RETRY}\n\n"  # at once, so that the client sees the stream open
-    async with aclosing(followed(request, id, after)) as stream:
+    async with aclosing(followed(partial(is_still_welcome, request), id, after)) as stream:
         async for event in stream:
             yield ": keep-alive\n\n" if event is None else _message(event)
 

@@ -11,10 +11,11 @@ from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
 from channels.routing import URLRouter
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 
 from accounts.models import User
-from transcriptions import pipeline
+from transcriptions import events, pipeline
 from transcriptions.models import Transcription
 from transcriptions.routing import websocket_urlpatterns
 from transcriptions.tests.conftest import ScriptedEngine
@@ -51,9 +52,34 @@ class Socket(ApplicationCommunicator):
         return heard, message["code"]
 
 
+SESSION = SessionStore("a" * 32)
+
+
+@pytest.fixture(autouse=True)
+def signed_in(transactional_db: None) -> None:
+    """Whoever connects by `socket` has this session."""
+    SESSION.save(must_create=True)
+
+
 def socket(user: Any, id: object, query: str = "") -> Socket:
     """A connection by `user`, who has signed in already."""
-    return Socket(URLRouter(websocket_urlpatterns), id, query, user=user)
+    return Socket(URLRouter(websocket_urlpatterns), id, query, user=user, session=SESSION)
+
+
+@pytest.mark.parametrize("how", ["signed out", "closed"])
+async def test_nobody_listens_on_after_the_session_has_ended(
+    alice: User, prepared: Transcription, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(events, "HEARTBEAT", 0.2)
+    listening = socket(alice, prepared.id)
+    assert await listening.connect()
+    if how == "closed":
+        await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
+    else:
+        await SESSION.adelete()
+    assert (await listening.receive_output(20))["type"] == "websocket.close"
+    await listening.send_input({"type": "websocket.disconnect", "code": 1000})
+    await listening.wait()
 
 
 @pytest.fixture

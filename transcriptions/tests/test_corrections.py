@@ -78,6 +78,16 @@ def test_a_word_that_is_added_to_a_long_text_leaves_all_others_alone() -> None:
     assert [word for word in new if word["text"] != "and"] == said
 
 
+def test_letters_far_apart_are_corrected_in_writing_without_spaces() -> None:
+    text = "".join(chr(0x4E00 + 7 * n % 300) for n in range(400))
+    said = retimed([], text, 0.0, 400.0)
+    new = retimed(said, "\u3042" + text + "\u3042", 0.0, 400.0)
+    far = retimed(said, text[:3] + "\u3042" + text[3:-3] + "\u3042" + text[-3:], 0.0, 400.0)
+    for words in (new, far):
+        kept = [(w["start"], w["end"], w["text"]) for w in words if w["text"] != "\u3042"]
+        assert kept == [(w["start"], w["end"], w["text"]) for w in said]
+
+
 @given(
     st.lists(st.sampled_from(["a", "b", "c.", "D", "日"]), min_size=1, max_size=12), st.randoms()
 )

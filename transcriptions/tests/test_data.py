@@ -82,6 +82,8 @@ def test_what_is_tried_again_meanwhile_keeps_its_audio(
     found = Transcription.objects.get()  # by the task, a moment before
     actions.retry(Transcription.objects.get())
     retention._end(found, found.forget_audio, "The audio")
+    retention._end(found, found.delete, "All of it")
+    assert Transcription.objects.exists()
     assert len(stored_files(settings)) == 2
     assert not AuditEvent.objects.exists()
 

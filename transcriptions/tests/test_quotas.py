@@ -206,6 +206,7 @@ def test_a_retry_asks_again(alice: User, api: Client, prepared: Transcription) -
     use(alice, 9.9)
     answer = api.post(f"{URL}/{prepared.id}/retry")
     assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
+    assert int(answer["Retry-After"]) > 0
     prepared.refresh_from_db()
     assert prepared.state == State.FAILED
     use(alice, 0.1)

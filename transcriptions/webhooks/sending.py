@@ -64,11 +64,13 @@ class GuardedBackend(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         """To the first address that answers. Raises Refused, and what the last one raised."""
         problem: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in _addresses(host, port):
+        addresses = _addresses(host, port)
+        for number, address in enumerate(addresses):
             if not (settings.WEBHOOK_ALLOW_PRIVATE or is_public(address)):
                 message = f"{host} is {address}: webhooks go to public addresses only."
                 raise Refused(message)
-            left = _left(self._deadline)
+            # One that stays silent leaves time for the others.
+            left = _left(self._deadline) / (len(addresses) - number)
             try:
                 stream = super().connect_tcp(str(address), port, left, *args, **options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:

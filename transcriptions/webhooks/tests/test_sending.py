@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from ipaddress import ip_address
 from typing import Any
 
@@ -45,6 +46,27 @@ def test_no_spelling_of_loopback_is_posted_to(receiver: Receiver, settings: Any,
     assert status is None
     assert "public addresses only" in reason
     assert receiver.got == []
+
+
+@pytest.mark.parametrize("first", ["refuses", "stays silent"])
+def test_another_address_of_the_host_is_tried(
+    receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    settings.WEBHOOK_ALLOW_PRIVATE = True
+    monkeypatch.setattr(sending, "DEADLINE", 2.0)
+    addresses = [ip_address("127.0.0.9"), ip_address("127.0.0.1")]
+    monkeypatch.setattr(sending, "_addresses", lambda host, port: addresses)
+    with socket.socket() as silent, ExitStack() as waiting:
+        if first == "stays silent":  # its queue is full: nobody accepts anything there
+            silent.bind(("127.0.0.9", receiver.server_port))
+            silent.listen(0)
+            for _ in range(4):
+                each = waiting.enter_context(socket.socket())
+                each.setblocking(False)
+                each.connect_ex(("127.0.0.9", receiver.server_port))
+        url = f"http://receiver.example:{receiver.server_port}/"
+        assert sending.post(url, {}, b"{}")[0] == 204
+    assert len(receiver.got) == 1
 
 
 def test_the_address_that_was_checked_is_the_one_that_is_used(
