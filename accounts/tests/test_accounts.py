@@ -43,6 +43,54 @@ def test_a_closed_door_is_neither_open_nor_shown(db: None, client: Client, setti
     assert not User.objects.exists()
 
 
+def way_in(letter: Any, page: str) -> str:
+    """The path that a letter leads to."""
+    (path,) = re.findall(rf"http://[^/\s]+(/accounts/{page}/\S+)", letter.body)
+    return str(path)
+
+
+def test_a_forgotten_password_is_replaced_by_a_letter_that_works_once(
+    alice: User, client: Client, mailoutbox: Any
+) -> None:
+    client.post("/accounts/password/reset/", {"email": alice.email})
+    link = way_in(mailoutbox[0], "password/reset/key")
+    form = client.get(link, follow=True).redirect_chain[-1][0]
+    new = "staple battery horse"
+    assert client.post(form, {"password1": new, "password2": new}).status_code == 302
+    for password, comes_in in ((PASSWORD, False), (new, True)):
+        browser = Client()
+        sign_in(browser, alice.email, password)
+        assert (browser.get("/settings/tokens/").status_code == 200) == comes_in
+    again = Client().get(link, follow=True).content.decode()
+    assert "password1" not in again
+
+
+def test_a_stranger_s_address_is_not_given_away_by_a_forgotten_password(
+    db: None, client: Client, alice: User
+) -> None:
+    pages = [
+        client.post("/accounts/password/reset/", {"email": email}, follow=True).content.decode()
+        for email in (alice.email, "nobody@example.com")
+    ]
+    csrf = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')
+    assert csrf.sub("", pages[0]) == csrf.sub("", pages[1])
+
+
+def test_an_address_may_have_to_be_confirmed_first(
+    db: None, client: Client, settings: Any, mailoutbox: Any
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    form = {"email": "new@example.com", "password1": PASSWORD, "password2": PASSWORD}
+    client.post("/accounts/signup/", form)
+    for browser in (client, Client()):
+        sign_in(browser, "new@example.com")
+        assert browser.get("/settings/tokens/").status_code == 302
+    Client().post(way_in(mailoutbox[0], "confirm-email"))
+    browser = Client()
+    sign_in(browser, "new@example.com")
+    assert browser.get("/settings/tokens/").status_code == 200
+
+
 def test_a_code_from_an_app_is_asked_for_after_the_password(alice: User, client: Client) -> None:
     sign_in(client, alice.email)
     assert client.get("/accounts/2fa/totp/activate/").status_code == 302
