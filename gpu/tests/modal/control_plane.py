@@ -343,6 +343,7 @@ class ControlPlane(Registry):
         # What the first run has said is not said again: readers go by the numbers.
         call.chunks.extend(c for c in request.data_chunks if c.index > len(call.chunks))
         if 0 < self.preempt_after <= len(call.chunks):
+            del call.chunks[self.preempt_after :]  # several may come at once
             self.preempt_after, call.started = 0, False
             self.kill_containers()
             # A task of its own: this one goes with the machine.
