@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from hashlib import sha256
@@ -92,6 +93,13 @@ def own_channel_layer() -> Iterator[None]:
     from channels.layers import channel_layers
 
     channel_layers.backends.clear()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(settings: Any) -> None:
+    """What allauth counted for an address in one test (letters, attempts) holds back no other."""
+    prefix = uuid.uuid4().hex
+    settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": prefix}}
 
 
 # --- The cast -----------------------------------------------------------------------------------

@@ -359,8 +359,13 @@ def test_a_name_server_that_says_nothing_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answered = threading.Event()
+
+    def wait(*_: Any) -> list[Any]:
+        answered.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "it has said nothing")
+
     monkeypatch.setattr(reach, "PROBE_TIMEOUT", 0.2)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: answered.wait())
+    monkeypatch.setattr(socket, "getaddrinfo", wait)
     with pytest.raises(Unreachable, match="nothing within"):
         reach.probe()
     answered.set()
