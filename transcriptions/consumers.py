@@ -14,7 +14,6 @@ from django.http import Http404
 
 from accounts.authentication import stays_signed_in
 from transcriptions import access, events
-from transcriptions.sse import followed
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _send_events(self, id: Any) -> None:
         try:
             welcome = partial(stays_signed_in, self.scope["user"], self.scope["session"])
-            async with aclosing(followed(welcome, id, self._after())) as stream:
+            async with aclosing(events.follow(welcome, id, self._after())) as stream:
                 async for event in stream:
                     if event is not None:
                         await self.send(event.model_dump_json())

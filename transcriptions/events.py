@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -71,6 +72,22 @@ async def subscribe(id: uuid.UUID, after: int = NOTHING_SEEN) -> AsyncGenerator[
                 message = await receive()
                 if message is None:
                     yield None
+
+
+async def follow(
+    is_welcome: Callable[[], bool], id: uuid.UUID, after: int = NOTHING_SEEN
+) -> AsyncGenerator[Event | None]:
+    """As `subscribe`, for somebody whose token or session may end before the recording does: the
+    events stop once they are not welcome any more, which is asked in a thread now and then."""
+    asked = time.monotonic()
+    ask = database_sync_to_async(is_welcome, thread_sensitive=False)
+    async with aclosing(subscribe(id, after)) as stream:
+        async for event in stream:
+            if event is None or time.monotonic() - asked > HEARTBEAT:
+                if not await ask():
+                    return
+                asked = time.monotonic()
+            yield event
 
 
 async def _news(id: uuid.UUID, after: int, event: Event | None) -> list[Event]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -21,7 +21,7 @@ from ninja import File, Form, Router, UploadedFile
 
 from accounts.authentication import is_still_welcome, person
 from gpu.languages import LANGUAGES
-from transcriptions import access
+from transcriptions import access, events
 from transcriptions.api import ApiError, Key, refusal, status_of, transcript_of, wait_for_end
 from transcriptions.exporters import EXPORTERS
 from transcriptions.intake import receive
@@ -33,7 +33,7 @@ from transcriptions.schemas import (
     ProgressEvent,
     TranscriptOut,
 )
-from transcriptions.sse import followed, streamed
+from transcriptions.sse import streamed
 from transcriptions.uploads import UploadRefused
 
 router = Router()
@@ -203,10 +203,10 @@ def _segment(number: int, start: float, end: float, text: str) -> dict[str, Any]
     }
 
 
-async def _lines(request: HttpRequest, row: Transcription) -> AsyncIterator[str]:
+async def _lines(request: HttpRequest, row: Transcription) -> AsyncGenerator[str]:
     """Deltas that join to the whole text, which the last event repeats."""
     text = ""
-    async with aclosing(followed(partial(is_still_welcome, request), row.id)) as stream:
+    async with aclosing(events.follow(partial(is_still_welcome, request), row.id)) as stream:
         async for event in stream:
             match event:
                 case None:

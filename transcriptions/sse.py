@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
 from asgiref.sync import SyncToAsync
-from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
@@ -63,10 +61,10 @@ def event_stream(
     return response
 
 
-def streamed(lines: AsyncIterator[str]) -> StreamingHttpResponse:
+def streamed(lines: AsyncGenerator[str]) -> StreamingHttpResponse:
     """Lines as they come, which nobody on the way may hold back, compress or keep."""
     return StreamingHttpResponse(
-        lines,
+        _without_a_thread(lines),
         content_type="text/event-stream; charset=utf-8",
         headers={
             "Cache-Control": "no-cache, no-transform",
@@ -75,34 +73,21 @@ def streamed(lines: AsyncIterator[str]) -> StreamingHttpResponse:
     )
 
 
-async def followed(
-    is_welcome: Callable[[], bool], id: uuid.UUID, after: int = events.NOTHING_SEEN
-) -> AsyncGenerator[Event | None]:
-    """The events, and None as a sign of life; they end early once the caller is not welcome any
-    more, which is asked in a thread."""
-    _free_thread()
-    asked = time.monotonic()
-    ask = database_sync_to_async(is_welcome, thread_sensitive=False)
-    async with aclosing(events.subscribe(id, after)) as stream:
-        async for event in stream:
-            if event is None or time.monotonic() - asked > events.HEARTBEAT:
-                if not await ask():
-                    return
-                asked = time.monotonic()
-            yield event
-
-
-def _free_thread() -> None:
+async def _without_a_thread(lines: AsyncGenerator[str]) -> AsyncIterator[str]:
     """Django keeps the thread in which a view has run until the last byte of its answer is sent:
     for as long as a page is open. Whoever needs one later gets another."""
     context = SyncToAsync.thread_sensitive_context.get(None)
     if context and (executor := SyncToAsync.context_to_thread_executor.pop(context, None)):
         executor.shutdown(wait=False)
+    async with aclosing(lines):
+        async for line in lines:
+            yield line
 
 
-async def _lines(request: HttpRequest, id: uuid.UUID, after: int) -> AsyncIterator[str]:
+async def _lines(request: HttpRequest, id: uuid.UUID, after: int) -> AsyncGenerator[str]:
     yield f"retry: {RETRY}\n\n"  # at once, so that the client sees the stream open
-    async with aclosing(followed(partial(is_still_welcome, request), id, after)) as stream:
+    is_welcome = partial(is_still_welcome, request)
+    async with aclosing(events.follow(is_welcome, id, after)) as stream:
         async for event in stream:
             yield ": keep-alive\n\n" if event is None else _message(event)
 
