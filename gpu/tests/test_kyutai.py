@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from gpu.kyutai import MOST_ROWS, Checkpoint, RingDecoder, bytes_per_row, rows_that_fit
 from gpu.tests import tiny
@@ -34,6 +36,7 @@ def one_thread() -> Iterator[None]:
     """Small matrices gain nothing from more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False  # a GPU's convolutions would differ with their shapes
     yield
     torch.set_num_threads(before)
 
@@ -190,6 +193,63 @@ def test_mistakes_are_noticed(
     broken: Callable[[Checkpoint, int, int], RingDecoder],
 ) -> None:
     assert staggered(checkpoint, broken(checkpoint, 4, 400)) != expected
+
+
+# --- What a CUDA graph can record ----------------------------------------------------------------
+
+
+class OnTheDevice(TorchDispatchMode):
+    """Refuses whatever touches a tensor elsewhere. On `meta` no value can be read either, as no
+    graph can read one while it is recorded."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, torch.Tensor)]
+        assert all(tensor.is_meta for tensor in tensors), f"{func} leaves the device"
+        return out
+
+
+class LooksAtPosition(RingDecoder):
+    """The host waits for a value."""
+
+    def _seen(self, position: torch.Tensor) -> torch.Tensor:
+        return super()._seen(position.clamp(0, int(position.max())))
+
+
+class ShapeByValue(RingDecoder):
+    """How much is computed depends on what is there."""
+
+    def _inputs(self, rows: int) -> torch.Tensor:
+        return super()._inputs(rows)[self.active[:rows].nonzero().flatten()]
+
+
+class TableOfTheHost(RingDecoder):
+    """Something is copied from the host at each step."""
+
+    def _seen(self, position: torch.Tensor) -> torch.Tensor:
+        return super()._seen(position) & torch.ones(self.window, dtype=torch.bool).to("meta")
+
+
+def record(kind: Callable[[Checkpoint, int, int], RingDecoder]) -> None:
+    decoder = kind(tiny.checkpoint(window=WINDOW).to("meta"), 4, 100)
+    decoder.join(2, torch.zeros(20, tiny.CODEBOOKS, dtype=torch.int32, device="meta"))
+    token = decoder.token
+    with OnTheDevice():
+        assert decoder.step() is token  # a replay writes where the recording wrote
+
+
+def test_a_step_has_fixed_shapes_and_never_leaves_the_device() -> None:
+    record(RingDecoder)
+
+
+@pytest.mark.parametrize("broken", [LooksAtPosition, ShapeByValue, TableOfTheHost])
+def test_what_no_graph_can_record_is_noticed(
+    broken: Callable[[Checkpoint, int, int], RingDecoder],
+) -> None:
+    with pytest.raises((RuntimeError, NotImplementedError, AssertionError)):
+        record(broken)
 
 
 # --- Encoding -----------------------------------------------------------------------------------
