@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,6 +20,7 @@ from torch.utils._pytree import tree_leaves
 from gpu.kyutai import MOST_ROWS, Checkpoint, RingDecoder, bytes_per_row, rows_that_fit
 from gpu.tests import tiny
 from gpu.types import EngineUnavailable
+from transcodio_site.testing import ROOT
 
 Samples = np.ndarray[Any, Any]
 WINDOW = 24  # frames of the tiny model's sliding window: all streams below are longer
@@ -306,6 +309,30 @@ def test_half_precision_leaves_codec_and_rotation_alone(folder: Path) -> None:
     assert loaded.model.lm_head.weight.dtype == torch.bfloat16
     assert next(loaded.model.codec_model.parameters()).dtype == torch.float32
     assert len(decode(RingDecoder(loaded, 1, 400), loaded, {0: STREAMS[0]})[0]) == 68
+
+
+BEFORE_THE_SNAPSHOT = """
+import sys, torch
+
+def asked(*args, **options):
+    sys.exit("it has asked for a GPU")
+
+for name in ("is_available", "device_count", "current_device", "init", "_lazy_init"):
+    setattr(torch.cuda, name, asked)
+{first}
+from gpu.kyutai_engine import KyutaiEngine
+KyutaiEngine({folder!r}).load(half_precision=True)
+print("loaded")
+"""
+
+
+@pytest.mark.parametrize("first", ["", "torch.cuda.is_available()"])
+def test_what_a_snapshot_holds_has_never_asked_for_a_gpu(folder: Path, first: str) -> None:
+    """None is there when Modal takes a snapshot, and a process that was told so may go on believing
+    it when there is one (modal.com/docs/guide/memory-snapshots)."""
+    code = BEFORE_THE_SNAPSHOT.format(folder=str(folder), first=first)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout == "loaded\n") == (not first), done.stderr
 
 
 def test_a_model_that_is_not_there_is_named() -> None:
