@@ -303,7 +303,7 @@ class Stack:
         return self.manage("create_token", email, "--create-user").stdout.strip()
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Returns as soon as `condition` holds; fails the test if it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
