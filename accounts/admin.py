@@ -149,7 +149,7 @@ class UsageRecordAdmin(ForAllStaff, OnlyGrows):
         "reason",
     )
     list_filter = ("outcome", "billed", "engine", "gpu_type", "created_at")
-    search_fields = ("=transcription", "=user_id")
+    search_fields = ("=transcription", "user__exact")
     list_select_related = False
     show_full_result_count = False
     actions = ("refund",)
@@ -170,7 +170,7 @@ class AuditEventAdmin(OnlyGrows):
 
     list_display = ("created_at", "user_id", "action", "detail", "address")
     list_filter = ("action", "created_at")
-    search_fields = ("=user_id", "detail", "address")
+    search_fields = ("user__exact", "detail", "address")
     list_select_related = False
     show_full_result_count = False
 
