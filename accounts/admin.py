@@ -59,6 +59,25 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
         ),
     )
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Rights are given by superusers: others would give them to themselves."""
+        if request.user.is_superuser:
+            return super().get_readonly_fields(request, obj)
+        return ("is_staff", "is_superuser", "groups")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """An account with rights is theirs as well, its password above all."""
+        return bool(super().has_change_permission(request, obj)) and _within_reach(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """See above."""
+        return bool(super().has_delete_permission(request, obj)) and _within_reach(request, obj)
+
+
+def _within_reach(request: HttpRequest, user: User | None) -> bool:
+    has_rights = user is not None and (user.is_staff or user.is_superuser)
+    return person(request).is_superuser or not has_rights
+
 
 @admin.register(Plan)
 class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

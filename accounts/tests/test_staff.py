@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.audit import Action, note
@@ -57,3 +58,49 @@ def test_a_session_of_somebody_else_is_found_and_not_guessed(root: Client, alice
     answer = root.get(f"/admin/{page}/", {"session_key__startswith": key[0]})
     assert answer.status_code == 400
     assert key not in root.get(f"/admin/{page}/").content.decode()
+
+
+USERS = "/admin/accounts/user/"
+RIGHTS = {"is_active": "on", "is_staff": "on", "is_superuser": "on"}
+
+
+@pytest.fixture
+def clerk(db: None) -> User:
+    """She looks after people's plans."""
+    user = User.objects.create_user("clerk@example.com", "x", is_staff=True)
+    may = Permission.objects.filter(content_type__app_label="accounts", codename__endswith="_user")
+    user.user_permissions.set(may)
+    return user
+
+
+def filled(user: User) -> dict[str, str]:
+    """The form of an account, with all rights in it."""
+    joined = user.date_joined
+    dates = {"date_joined_0": f"{joined:%Y-%m-%d}", "date_joined_1": f"{joined:%H:%M:%S}"}
+    return {"email": user.email, "password": "x", **RIGHTS, **dates}
+
+
+def test_who_changes_accounts_gives_no_rights(clerk: User, alice: User, carol: User) -> None:
+    client, boss = Client(), Client()
+    client.force_login(clerk)
+    boss.force_login(carol)
+    url = f"{USERS}{alice.pk}/change/"
+    for who, given in ((client, False), (boss, True)):
+        assert who.post(url, filled(alice)).status_code == 302
+        alice.refresh_from_db()
+        assert (alice.is_staff, alice.is_superuser) == (given, given)
+
+
+def test_nor_reaches_accounts_that_have_some(clerk: User, carol: User) -> None:
+    client = Client()
+    client.force_login(clerk)
+    for user in (clerk, carol):
+        for page in ("change", "password", "delete"):
+            form = {"post": "yes", "password1": "anew and anew", "password2": "anew and anew"}
+            answer = client.post(f"{USERS}{user.pk}/{page}/", filled(user) | form)
+            assert answer.status_code == 403
+    chosen = {"action": "delete_selected", "_selected_action": [carol.pk], "post": "yes"}
+    assert client.post(USERS, chosen).status_code == 403
+    carol.refresh_from_db()
+    assert carol.check_password("correct horse battery")
+    assert not User.objects.get(pk=clerk.pk).is_superuser
