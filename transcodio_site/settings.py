@@ -182,6 +182,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
     },
     "strays": {"task": "transcriptions.tasks.delete_strays", "schedule": 24 * 3600.0},
+    "forget-sessions": {
+        "task": "transcriptions.tasks.forget_old_sessions",
+        "schedule": 24 * 3600.0,
+    },
     "forget-keys": {"task": "transcriptions.tasks.forget_old_keys", "schedule": 3600.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")

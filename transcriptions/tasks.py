@@ -12,6 +12,7 @@ from celery.signals import worker_shutting_down
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from accounts import farewell
 from transcriptions import pipeline, retention, strays
 from transcriptions.claims import shutting_down
 from transcriptions.models import KEY_LIFE, IdempotencyKey, State, Transcription, lease_end
@@ -49,6 +50,12 @@ def sweep() -> None:
 def forget_old_keys() -> None:
     """Idempotency keys count for a day."""
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEY_LIFE).delete()
+
+
+@shared_task
+def forget_old_sessions() -> None:
+    """See accounts/farewell.py."""
+    farewell.forget_old_sessions()
 
 
 @shared_task
