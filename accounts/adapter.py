@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from ipaddress import ip_address
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from allauth.account.adapter import DefaultAccountAdapter
@@ -50,6 +52,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 raise PermissionDenied("no address, as on a Unix socket") from None
             address = ip_address(request.META["REMOTE_ADDR"])
         return str(getattr(address, "ipv4_mapped", None) or address)
+
+    def send_mail(self, template_prefix: str, email: str, about: dict[str, Any]) -> None:
+        """With our own address in it: the Host of the request that asks for a letter is whatever
+        its sender likes."""
+        said, ours = context.request.get_host(), urlsplit(settings.SITE_URL).netloc
+        at_home = {
+            name: value.replace(f"//{said}/", f"//{ours}/", 1) if isinstance(value, str) else value
+            for name, value in about.items()
+        }
+        site = SimpleNamespace(name=ours, domain=ours)
+        super().send_mail(template_prefix, email, at_home | {"current_site": site})
 
     def render_mail(self, *given: Any, **named: Any) -> EmailMessage:
         """Its letters, in our clothes."""

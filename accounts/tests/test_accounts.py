@@ -76,6 +76,21 @@ def test_a_stranger_s_address_is_not_given_away_by_a_forgotten_password(
     assert csrf.sub("", pages[0]) == csrf.sub("", pages[1])
 
 
+def test_letters_lead_to_us_whatever_host_is_asked_for(
+    alice: User, client: Client, settings: Any, mailoutbox: Any
+) -> None:
+    settings.SITE_URL = "https://transcodio.example"
+    for email in (alice.email, "nobody@example.com"):
+        client.post("/accounts/password/reset/", {"email": email}, HTTP_HOST="localhost:6666")
+    form = {"email": "dora@example.com", "password1": PASSWORD, "password2": PASSWORD}
+    client.post("/accounts/signup/", form, HTTP_HOST="localhost:6666")
+    assert [letter.to for letter in mailoutbox][::2] == [[alice.email], ["dora@example.com"]]
+    for letter in mailoutbox:
+        for text in (letter.body, letter.alternatives[0][0]):
+            assert "://transcodio.example/accounts/" in text
+            assert "localhost" not in text
+
+
 def test_an_address_may_have_to_be_confirmed_first(
     db: None, client: Client, settings: Any, mailoutbox: Any
 ) -> None:
