@@ -14,6 +14,8 @@ from accounts.audit import Action, note
 from accounts.models import Plan, User
 from transcriptions.models import FINISHED, Transcription
 
+FOR_GOOD = 36_500  # days; whoever says that many, or more, means it
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -72,7 +74,7 @@ def _with_terms() -> Iterator[User]:
 
 
 def _shorter(*days: int | None) -> int | None:
-    return min((day for day in days if day is not None), default=None)
+    return min((day for day in days if day is not None and day < FOR_GOOD), default=None)
 
 
 def _after(row: Transcription, days: int | None) -> datetime | None:

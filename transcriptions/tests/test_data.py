@@ -98,6 +98,22 @@ def test_the_plan_has_the_last_word(alice: User, finished: Transcription) -> Non
     assert not Transcription.objects.exists()
 
 
+def test_a_plan_without_end_stops_nothing(
+    alice: User, bob: User, finished: Transcription, page: Client
+) -> None:
+    alice.plan = Plan.objects.create(name="For good", max_keep_days=2_147_483_647)
+    alice.save()
+    bob.keep_days = 1
+    bob.save()
+    Transcription.objects.create(
+        owner=bob, title="Old", source="x", source_bytes=1, state=State.COMPLETED
+    )
+    age(2)
+    retention.sweep()
+    assert Transcription.objects.get() == finished
+    assert page.get(f"/transcriptions/{finished.id}/").status_code == 200
+
+
 def test_a_default_plan_holds_for_those_without_one(alice: User, finished: Transcription) -> None:
     Plan.objects.create(name="Free", max_keep_days=14, is_default=True)
     age(14.1)
