@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from allauth.core import context, ratelimit
 from channels.db import database_sync_to_async
 from django import forms
 from django.contrib import messages
@@ -65,6 +66,8 @@ class GoodbyeForm(forms.Form):
     def clean_proof(self) -> str:
         """Raises ValidationError if it is wrong."""
         proof = str(self.cleaned_data["proof"])
+        if not ratelimit.consume(context.request, action="reauthenticate", user=self._user):
+            raise forms.ValidationError("Too many attempts: wait a minute. Nothing was deleted.")
         known = self._user.has_usable_password()
         right = self._user.check_password(proof) if known else proof.lower() == self._user.email
         if not right:

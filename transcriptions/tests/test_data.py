@@ -232,6 +232,15 @@ def test_what_is_sent_while_an_account_ends_goes_with_it(
     assert stored_files(settings) == []
 
 
+def test_a_password_is_not_guessed_by_ending_the_account(page: Client, alice: User) -> None:
+    for number in range(10):
+        page.post(f"{PAGE}goodbye/", {"proof": f"guess {number}"})
+    answer = page.post(f"{PAGE}goodbye/", {"proof": "correct horse battery"})
+    assert answer.status_code == 400
+    assert "Too many attempts" in answer.content.decode()
+    assert User.objects.get() == alice
+
+
 def test_without_a_password_the_address_is_asked_for(page: Client, alice: User) -> None:
     alice.set_unusable_password()
     alice.save()
