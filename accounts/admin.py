@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from accounts import reconciliation
-from accounts.audit import AuditEvent
+from accounts.audit import Action, AuditEvent, note
 from accounts.authentication import person
 from accounts.models import ApiToken, Invitation, Plan, UsageDay, UsageRecord, User
 from accounts.refunds import may_refund, refund, sentence
@@ -131,6 +131,7 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Those that nobody has followed yet, with a fresh link."""
         for invitation in rows.filter(accepted_at=None):
             self._send(request, invitation)
+            note(request, Action.ADMIN, f"{request.user}: Invited “{invitation}” again.")
 
     def _send(self, request: HttpRequest, invitation: Invitation) -> None:
         try:

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.invitations import DAYS
-from accounts.models import Invitation, Plan, User
+from accounts.models import Action, AuditEvent, Invitation, Plan, User
 
 PASSWORD = "correct horse battery"
 SIGNUP = "/accounts/signup/"
@@ -131,6 +131,8 @@ def test_it_is_sent_again_with_a_link_that_works(
     assert "on its way" in answer.content.decode()
     assert len(mailoutbox) == 2
     assert client.get(link_in(mailoutbox[1])).status_code == 302
+    said = AuditEvent.objects.filter(action=Action.ADMIN).values_list("detail", flat=True)
+    assert said[0] == "carol@example.com: Invited “dora@example.com” again."
 
 
 def test_who_is_there_already_is_not_invited(admin: Client, bob: User, mailoutbox: Any) -> None:
