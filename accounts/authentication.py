@@ -53,9 +53,10 @@ class SessionNeeded(Exception):
 
 
 def stays_signed_in(user: User, session: SessionBase) -> bool:
-    """Whether nobody has closed the account, or ended the session, since it was loaded."""
+    """Whether nobody has closed the account, changed its password, or ended the session, since it
+    was loaded."""
     key = session.session_key
-    open_ = User.objects.filter(pk=user.pk, is_active=True).exists()
+    open_ = User.objects.filter(pk=user.pk, is_active=True, password=user.password).exists()
     return open_ and key is not None and session.exists(key)
 
 

@@ -14,6 +14,7 @@ from allauth.mfa.utils import encrypt
 from allauth.usersessions.models import UserSession
 from django.test import Client
 
+from accounts.authentication import stays_signed_in
 from accounts.models import Plan, User
 
 PASSWORD = "correct horse battery"
@@ -180,6 +181,15 @@ def test_a_session_is_seen_and_ended_from_another(alice: User) -> None:
     here.post("/accounts/sessions/")
     assert there.get("/settings/tokens/").status_code == 302
     assert here.get("/settings/tokens/").status_code == 200
+
+
+def test_a_new_password_ends_what_is_followed_elsewhere(alice: User, client: Client) -> None:
+    client.force_login(alice)
+    assert stays_signed_in(alice, client.session)
+    same = User.objects.get()
+    same.set_password("staple battery horse")
+    same.save()
+    assert not stays_signed_in(alice, client.session)
 
 
 def test_passwords_are_not_guessed_for_long(db: None) -> None:
