@@ -250,6 +250,11 @@ class Transcription(models.Model):
             )
             history.began(self, Phase.READY)
 
+    def given_to(self, engine: str) -> None:
+        """An engine is asked: what is used from now on is its own. Raises LeaseLost."""
+        if self.engine != engine:
+            self._update(engine=engine, model="")
+
     def started(self, engine: str, metadata: Metadata) -> None:
         """The engine has looked at the audio. Raises LeaseLost."""
         with transaction.atomic():

@@ -91,6 +91,7 @@ def _recognised(claim: Claim, path: Path, last: StoredSegment | None) -> Iterato
     """What the engine says about all speech after the last stored segment."""
     todo = claim.row.to_audio(path).after(last.end if last else 0.0)
     if todo.spans:
+        claim.row.given_to(settings.STT_ENGINE)
         yield from get_engine(settings.STT_ENGINE).stream(todo, claim.is_over)
     else:  # silence: an engine that is asked for words would invent some
         yield Complete(audio_seconds=0.0, decode_seconds=0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts import ledger
 from accounts.ledger import Outcome, UsageRecord
 from accounts.models import ApiToken, Plan, User
-from gpu.types import Complete
+from gpu.types import Audio, Complete, EngineError, EngineEvent, Spent
 from transcodio_site.testing import Media
 from transcriptions import actions, claims, pipeline
 from transcriptions.models import State, Transcription
@@ -401,6 +401,28 @@ def test_what_a_failure_used_is_known(
     assert entry.gpu_type == "L4"
     assert entry.cost_micro_usd == round(200 * entry.nano_usd_per_second / 1_000_000) > 40
     assert ledger.UsageDay.objects.get().decode_ms == 200
+
+
+def test_it_was_used_by_the_engine_that_was_asked(
+    prepared: Transcription,
+    engine: ScriptedEngine,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine.before[2] = lambda: 1 / 0
+    pipeline.transcribe(prepared.id)
+
+    def lost(audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
+        yield Spent(0.0, "L4", load_seconds=5.0)  # before it has said anything
+        raise EngineError("out of memory")
+
+    monkeypatch.setattr(engine, "stream", lost)
+    settings.STT_ENGINE = "modal"
+    actions.retry(Transcription.objects.get())
+    pipeline.transcribe(prepared.id)
+    second, first = UsageRecord.objects.all()
+    assert (first.engine, first.model) == ("whisper", "scripted-1")
+    assert (second.engine, second.model, second.gpu_type) == ("modal", "", "L4")
 
 
 def test_a_gpu_without_a_price_is_not_free_in_silence(
