@@ -64,6 +64,7 @@ def _prepare(claim: Claim, folder: Path) -> None:
     spans = speech.find_speech(ready.path, ready.duration, claim.check)
     peaks = speech.find_peaks(ready.path, ready.duration)
     with _stored(row, ready.path) as name, transaction.atomic():
+        row.ensure_held()  # or its owner may be gone, whose quota is asked for
         quotas.reserve(row, ready.duration)
         row.prepared(
             audio=name,

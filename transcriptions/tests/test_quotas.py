@@ -19,7 +19,7 @@ from accounts.ledger import Outcome, UsageRecord
 from accounts.models import ApiToken, Plan, User
 from gpu.types import Audio, Complete, EngineError, EngineEvent, Spent
 from transcodio_site.testing import Media
-from transcriptions import actions, claims, pipeline
+from transcriptions import actions, claims, pipeline, speech
 from transcriptions.models import State, Transcription
 from transcriptions.quotas import NotEnoughLeft
 from transcriptions.tests.conftest import (
@@ -186,6 +186,21 @@ def test_what_is_longer_than_the_plan_takes_is_refused(
     row.refresh_from_db()
     assert (row.state, row.error_code) == (State.FAILED, "too_long")
     assert "1:01 long, and your plan (Small) takes 1 minute." in row.error_message
+
+
+def test_an_account_that_ends_meanwhile_is_no_failure(
+    alice: User,
+    upload: Upload,
+    media: Media,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    row = upload(media.silence("ten.wav", 10))
+    monkeypatch.setattr(speech, "find_peaks", lambda *_: alice.delete() and [])
+    assert not pipeline.preprocess(row.id)
+    assert not Transcription.objects.exists()
+    assert f"{row.id}: deleted" in caplog.text
+    assert "unexpected failure" not in caplog.text
 
 
 def test_two_recordings_do_not_share_the_last_minutes(
