@@ -197,7 +197,8 @@ class Review:
     @staticmethod
     def revenue() -> list[dict[str, Any]]:
         """What the plans bring in a month, with the active accounts that have them now."""
-        plans = Plan.objects.annotate(accounts=Count("users", filter=Q(users__is_active=True)))
+        active = Count("users", filter=Q(users__is_active=True))
+        plans = Plan.objects.annotate(accounts=active).order_by("price_cents", "name")
         unplanned = User.objects.filter(plan=None, is_active=True).count()
         return [
             {

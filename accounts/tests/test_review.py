@@ -154,6 +154,13 @@ def test_accounts_that_are_not_active_bring_in_nothing(
     assert "Revenue of a month" in page
 
 
+def test_plans_stand_in_the_order_of_their_prices(alice: User, clerk: Client) -> None:
+    for name, cents in (("Studio", 1900), ("Company", 14_900), ("Free", 0)):
+        Plan.objects.create(name=name, price_cents=cents)
+    names = [line["plan"] for line in review.Review.revenue()]
+    assert names == ["Free", "Studio", "Company"]
+
+
 def test_a_form_that_is_wrong_gives_a_page_and_no_csv(clerk: Client) -> None:
     answer = clerk.get(f"{PAGE}?since=tomorrow&format=csv")
     assert answer["Content-Type"].startswith("text/html")
