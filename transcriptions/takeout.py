@@ -9,6 +9,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import IO, Any
 
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
 from django.core.serializers.json import DjangoJSONEncoder
 
 from accounts.audit import AuditEvent
@@ -22,6 +24,7 @@ from transcriptions.models import State, Transcription
 from transcriptions.schemas import TranscriptOut
 
 PIECE = 256 * 1024
+SETTINGS = ("keep_audio_days", "keep_days", "mail_when_ready")
 EXTENSIONS = {"mp3": "mp3", "wav": "wav", "w64": "wav", "mov": "m4a", "flac": "flac", "ogg": "ogg"}
 
 
@@ -118,14 +121,17 @@ def _activity(user: User) -> list[dict[str, Any]]:
 
 
 def _account(user: User) -> dict[str, Any]:
+    addresses = EmailAddress.objects.filter(user=user)
+    connected = SocialAccount.objects.filter(user=user)
     return {
         "email": user.email,
         "joined": user.date_joined,
+        "name": user.get_full_name(),
+        "addresses": list(addresses.values("email", "verified", "primary")),
+        "connected": list(connected.values("provider", "uid", "date_joined")),
         "plan": user.terms.name,
-        "tokens": [
-            {"name": token.name, "hint": token.hint, "created_at": token.created_at}
-            for token in user.api_tokens.all()
-        ],
+        "settings": {name: getattr(user, name) for name in SETTINGS},
+        "tokens": list(user.api_tokens.values("name", "hint", "scopes", "created_at")),
         "webhooks": list(access.webhooks_of(user).values_list("url", flat=True)),
         "usage_this_month": month_of(user).model_dump(mode="json"),
     }

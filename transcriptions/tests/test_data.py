@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.db.models.signals import post_save
 from django.test import Client
 from django.utils import timezone
@@ -139,6 +140,8 @@ def test_others_keep_theirs(bob: User, finished: Transcription) -> None:
 
 
 def test_everything_is_in_the_zip(page: Client, finished: Transcription, bob: User) -> None:
+    EmailAddress.objects.create(user=finished.owner, email="alice@work.example")
+    User.objects.filter(pk=finished.owner_id).update(keep_days=30)
     finished.rename('Q1/Q2: ../plans <"CON|a*b?\\c')
     UsageRecord.objects.get().correct("Given back.")
     Transcription.objects.create(owner=bob, title="Of Bob", source="x", source_bytes=1)
@@ -163,7 +166,14 @@ def test_everything_is_in_the_zip(page: Client, finished: Transcription, bob: Us
         }
         assert archive.read(f"{folder}/recording.media") == Path(finished.source.path).read_bytes()
         assert json.loads(archive.read(f"{folder}/recording.json"))["segments"]
-        assert json.loads(archive.read("account.json"))["email"] == "alice@example.com"
+        account = json.loads(archive.read("account.json"))
+        assert account["email"] == "alice@example.com"
+        assert account["addresses"][0] == {
+            "email": "alice@work.example",
+            "verified": False,
+            "primary": False,
+        }
+        assert account["settings"]["keep_days"] == 30
         assert any(str(gone.id)[:8] in name for name in names)
         usage = json.loads(archive.read("usage.json"))
         assert [(row["charged_seconds"], row["reason"]) for row in usage] == [
