@@ -33,6 +33,7 @@ MEMORY = 2 << 30  # bytes of address space; decoding audio takes a tenth of it
 TIMES = r"asetpts=st(1\,max(PTS\,ld(0)))+0*st(0\,ld(1)+S/(SR*TB)),aresample=async=1:first_pts=0"
 SHORTEST = 0.05  # seconds: less than this holds no word
 MISSING = 0.9  # a recording of which less than this share could be read is worth a note
+GAVE_UP = "Error during demuxing"  # what FFmpeg says if it reads no further
 UNKNOWN_SIZE = 0x7FFF0000  # and above: what a WAV claims that was written to a pipe
 LOUD = 64_000  # bytes of what FFmpeg says that are looked at, from the beginning and from the end
 NO_ROOM = "There is no room for this recording just now. Please try again later."
@@ -83,7 +84,7 @@ def prepare(source: Path, folder: Path) -> Prepared:
             "Split it and send the parts."
         )
     promised = max(_declared(report), duration / _share_of_wav(source))
-    return Prepared(wav, duration, _container(report), _note(duration, promised))
+    return Prepared(wav, duration, _container(report), _note(duration, promised, report))
 
 
 def is_full(error: OSError) -> bool:
@@ -92,7 +93,7 @@ def is_full(error: OSError) -> bool:
 
 
 def _convert(source: Path, wav: Path, log: Path) -> str:
-    """Runs FFmpeg and returns the beginning of what it said; the WAV tells how far it came.
+    """Runs FFmpeg and returns beginning and end of what it said; the WAV tells how far it came.
 
     Raises AudioError if that takes too long, and OSError if it is not the recording's fault that
     it came no further.
@@ -132,19 +133,21 @@ def _convert(source: Path, wav: Path, log: Path) -> str:
         finally:
             process.kill()
             process.wait()
-    _check_end(process.returncode, log)
-    with log.open(encoding="utf-8", errors="replace") as text:
-        return text.read(LOUD)
+    report = _read(log)
+    # A WAV that FFmpeg could not go on writing must not pass for the whole recording.
+    if process.returncode < 0:
+        raise OSError(f"FFmpeg was killed by signal {-process.returncode}")
+    if "No space left on device" in report:
+        raise OSError(errno.ENOSPC, "FFmpeg found no room for the audio")
+    return report
 
 
-def _check_end(status: int, log: Path) -> None:
-    """A WAV that FFmpeg could not go on writing must not pass for the whole recording."""
-    if status < 0:
-        raise OSError(f"FFmpeg was killed by signal {-status}")
+def _read(log: Path) -> str:
+    """Its beginning and its end: a damaged file can make FFmpeg say a lot in between."""
     with log.open("rb") as said:
-        said.seek(max(0, log.stat().st_size - LOUD))
-        if b"No space left on device" in said.read():
-            raise OSError(errno.ENOSPC, "FFmpeg found no room for the audio")
+        beginning = said.read(LOUD)
+        said.seek(max(said.tell(), log.stat().st_size - LOUD))
+        return (beginning + said.read()).decode(errors="replace")
 
 
 def deadline() -> float:
@@ -196,13 +199,15 @@ def _share_of_wav(source: Path) -> float:
     return min(1.0, source.stat().st_size / size)
 
 
-def _note(duration: float, promised: float) -> str:
-    if duration >= promised * MISSING:
-        return ""
-    return (
-        f"The file ends early or is damaged: only {_spoken(duration)} of {_spoken(promised)} "
-        "could be read."
-    )
+def _note(duration: float, promised: float, report: str) -> str:
+    if duration < promised * MISSING:
+        return (
+            f"The file ends early or is damaged: only {_spoken(duration)} of {_spoken(promised)} "
+            "could be read."
+        )
+    if GAVE_UP in report:
+        return f"The file is damaged: what comes after {_spoken(duration)} could not be read."
+    return ""
 
 
 def _spoken(seconds: float) -> str:

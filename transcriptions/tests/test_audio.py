@@ -163,6 +163,16 @@ def test_a_truncated_recording_gives_what_is_there_and_says_so(
     assert "of 5 s" in ready.note
 
 
+def test_a_recording_that_changes_in_the_middle_says_how_far_it_could_be_read(
+    media: Media, prepare: Prepare
+) -> None:
+    opus = ("-c:a", "libopus")
+    parts = [media.speech(f"{n}.ogg", 3, *opus, "-ac", str(n)).read_bytes() for n in (1, 2)]
+    ready = prepare(media.bytes("chained.ogg", b"".join(parts)))
+    assert ready.duration == pytest.approx(3, abs=0.1)
+    assert ready.note == "The file is damaged: what comes after 3 s could not be read."
+
+
 def test_a_wav_from_a_pipe_does_not_know_its_size_and_is_whole(
     media: Media, prepare: Prepare
 ) -> None:
