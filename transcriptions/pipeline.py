@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import tempfile
 import uuid
@@ -141,7 +142,7 @@ def _attempt(work: Callable[[Claim, Path], None], row: Transcription) -> bool:
     try:
         if row.attempts > MAX_ATTEMPTS:
             raise EngineError(f"given up after {MAX_ATTEMPTS} attempts")
-        with kept(row) as claim, _scratch() as folder:
+        with kept(row) as claim, _scratch(row) as folder:
             work(claim, folder)
         log.info("%s: %s", row.id, row.state)
         return True
@@ -188,13 +189,21 @@ def _fail(row: Transcription, code: str, message: str) -> None:
     events.publish(row.id, ending(row, row.segments.count()))
 
 
+class _Movable(File):  # type: ignore[type-arg]
+    """Storage on a disk moves it to its place: no second copy, nor half of one if that is full."""
+
+    def temporary_file_path(self) -> str:
+        """Where it is now."""
+        return str(self.name)
+
+
 @contextmanager
 def _stored(row: Transcription, path: Path) -> Iterator[str]:
     """Puts the WAV into storage; takes it out again if the row did not want it."""
     field = row._meta.get_field("audio")
     storage = row.audio.storage
     with path.open("rb") as wav:
-        name = storage.save(field.generate_filename(row, ""), File(wav))
+        name = storage.save(field.generate_filename(row, ""), _Movable(wav))
     try:
         yield name
     except BaseException:
@@ -203,8 +212,12 @@ def _stored(row: Transcription, path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder for temporary files that is gone afterwards, whatever happens."""
-    settings.FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR, prefix="job-") as folder:
+def _scratch(row: Transcription) -> Iterator[Path]:
+    """A folder for temporary files that is gone afterwards, whatever happens; and so is that of
+    whoever had the row before, and was killed."""
+    scratch, prefix = settings.FILE_UPLOAD_TEMP_DIR, f"job-{row.id}-"
+    scratch.mkdir(parents=True, exist_ok=True)
+    for left in scratch.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=prefix) as folder:
         yield Path(folder)

@@ -122,6 +122,37 @@ def test_a_crash_costs_only_what_was_not_stored(
     assert fresh(prepared).state == State.COMPLETED
 
 
+def test_prepared_audio_is_moved_to_its_place_and_not_copied(
+    upload: Upload, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    look = speech.find_peaks
+
+    def find_peaks(path: Path, duration: float) -> list[int]:
+        made.append(path.stat().st_ino)
+        return look(path, duration)
+
+    monkeypatch.setattr(speech, "find_peaks", find_peaks)
+    row = upload(media.speech("talk.mp3", 3))
+    assert pipeline.preprocess(row.id)
+    assert made == [Path(fresh(row).audio.path).stat().st_ino]
+
+
+def test_the_scratch_folder_of_who_was_killed_is_gone_when_its_row_is_taken_over(
+    prepared: Transcription, engine: ScriptedEngine, settings: Any
+) -> None:
+    def taken_over_by_another_process() -> None:
+        (folder,) = settings.FILE_UPLOAD_TEMP_DIR.iterdir()
+        engine.before = {}
+        expire(prepared)
+        assert pipeline.transcribe(prepared.id)
+        assert not folder.exists()
+
+    engine.before = {2: taken_over_by_another_process}  # whoever had the row is still there
+    assert not pipeline.transcribe(prepared.id)
+    assert fresh(prepared).state == State.COMPLETED
+
+
 def test_who_lost_the_lease_writes_nothing_more(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:
