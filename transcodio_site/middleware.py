@@ -100,16 +100,18 @@ def head_as_get(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
     """Programs may ask for the headers alone (RFC 9110, section 9.3.2): the server leaves the body
-    away. Not of streams and downloads, which are work or have a way of their own."""
+    away, and streams are not even begun. Downloads have a way of their own."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.method != "HEAD" or not request.path.startswith("/api/"):
             return get_response(request)
-        if request.path.endswith(("/events", "/audio", "/export")):
+        if request.path.endswith(("/audio", "/export")):
             return get_response(request)
         request.method = "GET"
         response = get_response(request)
         request.method = "HEAD"
+        if response.streaming:
+            response.streaming_content = ()  # type: ignore[attr-defined]
         return response
 
     return middleware

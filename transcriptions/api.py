@@ -155,7 +155,7 @@ def library(
 
 
 @router.get(
-    "/transcriptions/{uuid:id}",
+    "/transcriptions/{id:id}",
     response={200: TranscriptOut, **MISSING},
     openapi_extra=openapi.TRANSCRIPT,
 )
@@ -165,7 +165,7 @@ def detail(request: HttpRequest, id: uuid.UUID) -> TranscriptOut:
 
 
 @router.patch(
-    "/transcriptions/{uuid:id}",
+    "/transcriptions/{id:id}",
     response={200: TranscriptionOut, **BODY, **MISSING},
     openapi_extra=openapi.RECORDING,
 )
@@ -176,7 +176,7 @@ def rename(request: HttpRequest, id: uuid.UUID, change: RenameIn) -> Transcripti
     return TranscriptionOut.of(row)
 
 
-@router.delete("/transcriptions/{uuid:id}", response={204: None, **MISSING})
+@router.delete("/transcriptions/{id:id}", response={204: None, **MISSING})
 def delete(request: HttpRequest, id: uuid.UUID) -> Status[None]:
     """Delete the recording, its transcript and its files. Work on it stops."""
     row = access.transcription_for(request.user, id)
@@ -186,7 +186,7 @@ def delete(request: HttpRequest, id: uuid.UUID) -> Status[None]:
 
 
 @router.patch(
-    "/transcriptions/{uuid:id}/segments/{int:number}",
+    "/transcriptions/{id:id}/segments/{int:number}",
     response={200: SegmentOut, **BODY, **CONFLICT},
     openapi_extra=openapi.SEGMENT,
 )
@@ -202,7 +202,7 @@ def correct(request: HttpRequest, id: uuid.UUID, number: int, change: Correction
 
 
 @router.post(
-    "/transcriptions/{uuid:id}/cancel",
+    "/transcriptions/{id:id}/cancel",
     response={200: TranscriptionOut, **CONFLICT},
     openapi_extra=openapi.RECORDING,
 )
@@ -217,7 +217,7 @@ def cancel(request: HttpRequest, id: uuid.UUID) -> TranscriptionOut:
 
 
 @router.post(
-    "/transcriptions/{uuid:id}/retry",
+    "/transcriptions/{id:id}/retry",
     response={202: TranscriptionOut, 422: ErrorOut, **CONFLICT},
     openapi_extra=openapi.RETRIED,
 )
@@ -236,7 +236,7 @@ def retry(request: HttpRequest, id: uuid.UUID) -> Status[TranscriptionOut]:
 
 
 @router.get(
-    "/transcriptions/{uuid:id}/events",
+    "/transcriptions/{id:id}/events",
     response={200: None, **MISSING},
     openapi_extra=openapi.FOLLOW,
 )
@@ -246,8 +246,9 @@ def follow(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
     return event_stream(request, row, Seen.by(request))
 
 
-@router.get(
-    "/transcriptions/{uuid:id}/export",
+@router.api_operation(
+    ["GET", "HEAD"],
+    "/transcriptions/{id:id}/export",
     response={200: None, 422: ErrorOut, **CONFLICT},
     openapi_extra=openapi.EXPORT,
 )
@@ -266,14 +267,15 @@ def export(
     )
     set_response_etag(response)
     answer = get_conditional_response(request, response["ETag"], None, response)
-    if answer is response:  # and not the news that the caller has it already
+    # The headers alone, or the news that the caller has it already, take nothing away.
+    if answer is response and request.method == "GET":
         note(request, Action.EXPORTED, f"{row.title} ({format})")
     return response
 
 
 @router.api_operation(
     ["GET", "HEAD"],
-    "/transcriptions/{uuid:id}/audio",
+    "/transcriptions/{id:id}/audio",
     response={200: None, 206: None, 304: None, 416: None, **MISSING},
     openapi_extra=openapi.AUDIO,
 )

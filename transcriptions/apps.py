@@ -6,7 +6,8 @@ class TranscriptionsConfig(AppConfig):
     verbose_name = "Transcriptions"
 
     def ready(self) -> None:
-        """Hears when recordings end, and when something was charged."""
+        """Knows ids in addresses; hears when recordings end, and when something was charged."""
+        from transcriptions import converters  # noqa: F401
         from transcriptions.mails import when_charged, when_ended
         from transcriptions.metering import charged
         from transcriptions.models import ended

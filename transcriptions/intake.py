@@ -114,7 +114,7 @@ def _raw_body(request: HttpRequest) -> UploadedFile[Any]:
     """The body as a file on disk, never whole in memory. Raises UploadRefused."""
     media_type = (request.content_type or "").lower()
     if media_type == "multipart/form-data" or not (media_type or request.read(1)):
-        raise UploadRefused(422, "missing_field", "The field 'file' is missing.")
+        raise UploadRefused(422, "missing_field", "The field 'file' is missing, or has no name.")
     if not media_type.startswith(RAW):
         raise no_recording()
     upload = TemporaryUploadedFile(UNTITLED, media_type, 0, None)

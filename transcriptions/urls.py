@@ -9,9 +9,9 @@ from transcriptions import views
 app_name = "transcriptions"
 urlpatterns = [
     path("", views.library, name="library"),
-    path("transcriptions/<uuid:id>/", views.detail, name="detail"),
-    path("transcriptions/<uuid:id>/row/", views.row, name="row"),
-    path("transcriptions/<uuid:id>/cancel/", views.cancel, name="cancel"),
-    path("transcriptions/<uuid:id>/retry/", views.retry, name="retry"),
-    path("transcriptions/<uuid:id>/delete/", views.delete, name="delete"),
+    path("transcriptions/<id:id>/", views.detail, name="detail"),
+    path("transcriptions/<id:id>/row/", views.row, name="row"),
+    path("transcriptions/<id:id>/cancel/", views.cancel, name="cancel"),
+    path("transcriptions/<id:id>/retry/", views.retry, name="retry"),
+    path("transcriptions/<id:id>/delete/", views.delete, name="delete"),
 ]

@@ -52,6 +52,7 @@ OPERATIONS = {
     "GET /api/transcriptions/{id}/export": READ,
     "GET /api/transcriptions/{id}/audio": READ,
     "HEAD /api/transcriptions/{id}/audio": READ,
+    "HEAD /api/transcriptions/{id}/export": READ,
     "GET /api/usage": USAGE,
     "GET /api/tokens": SESSION,
     "POST /api/tokens": SESSION,
@@ -66,11 +67,11 @@ EVERYBODY, SIGNED_IN, OWNER, STAFF = "everybody", "signed in", "its owner", "sta
 PAGES = {
     "health": EVERYBODY,
     "": EVERYBODY,  # the library; a visitor reads what this is
-    "transcriptions/<uuid:id>/": OWNER,
-    "transcriptions/<uuid:id>/row/": OWNER,
-    "transcriptions/<uuid:id>/cancel/": OWNER,
-    "transcriptions/<uuid:id>/retry/": OWNER,
-    "transcriptions/<uuid:id>/delete/": OWNER,
+    "transcriptions/<id:id>/": OWNER,
+    "transcriptions/<id:id>/row/": OWNER,
+    "transcriptions/<id:id>/cancel/": OWNER,
+    "transcriptions/<id:id>/retry/": OWNER,
+    "transcriptions/<id:id>/delete/": OWNER,
     "invited/<str:code>/": EVERYBODY,
     "settings/usage/": SIGNED_IN,
     "settings/usage/charges/": SIGNED_IN,
@@ -86,7 +87,7 @@ PAGES = {
     "settings/webhooks/<int:id>/enable/": OWNER,
     "settings/webhooks/<int:id>/rotate/": OWNER,
     "settings/webhooks/<int:id>/delete/": OWNER,
-    "settings/webhooks/<int:id>/deliveries/<uuid:delivery>/replay/": OWNER,
+    "settings/webhooks/<int:id>/deliveries/<id:delivery>/replay/": OWNER,
     "admin/accounts/usageday/": STAFF,
     "admin/transcriptions/transcription/<path:object_id>/change/": STAFF,
     "admin/transcriptions/transcription/<path:object_id>/history/": STAFF,
@@ -111,7 +112,7 @@ ADMINISTERED = {
     *("socialaccount.SocialApp", "socialaccount.SocialAccount", "socialaccount.SocialToken"),
     "transcriptions.Transcription",
 }
-SOCKETS = {"ws/transcriptions/<uuid:id>/": OWNER}  # see test_consumers.py
+SOCKETS = {"ws/transcriptions/<id:id>/": OWNER}  # see test_consumers.py
 # What libraries bring, with doors of its own: these libraries, and these pages of theirs.
 LIBRARIES = ("ninja.", "allauth.", "django.contrib.", "django.views.generic.base")
 SIGNING_IN = {
@@ -169,11 +170,11 @@ class Things:
             id = self.token.id
         elif "webhooks" in path:
             id = self.endpoint.id
-        for name in ("{id}", "<uuid:id>", "<int:id>", "<path:object_id>"):
+        for name in ("{id}", "<id:id>", "<int:id>", "<path:object_id>"):
             path = path.replace(name, str(id))
         path = path.replace("{number}", "1").replace("{name}", "whisper-1")
         path = path.replace("<str:code>", self.code)
-        return path.replace("<uuid:delivery>", str(self.delivery.id))
+        return path.replace("<id:delivery>", str(self.delivery.id))
 
     def untouched(self) -> bool:
         """Whether all of it is as it was."""
@@ -293,7 +294,7 @@ def leak(request: HttpRequest, **_: Any) -> HttpResponse:
 
 
 def test_a_new_page_is_found_wherever_it_is() -> None:
-    places = ["dump/", "api/dump/", "v1/dump", "accounts/dump/<uuid:id>/", "admin/dump/"]
+    places = ["dump/", "api/dump/", "v1/dump", "accounts/dump/<id:id>/", "admin/dump/"]
     added = [path(place, leak) for place in places]
     added.append(path("admin/accounts/plan/dump/", admin.site.admin_view(leak)))
     found = set(routes(added))

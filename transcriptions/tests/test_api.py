@@ -10,6 +10,7 @@ import pytest
 from django.core.files.storage import FileSystemStorage
 from django.test import Client
 
+from accounts.audit import Action, AuditEvent
 from accounts.models import User
 from transcodio_site.testing import Media
 from transcriptions import tasks
@@ -71,7 +72,8 @@ def test_what_cannot_be_taken_is_refused_with_a_sentence(
 def test_a_missing_file_is_named(api: Client, path: str) -> None:
     answer = api.post(path, {"language": "en"})
     assert answer.status_code == 422
-    assert answer.json() == {"detail": "The field 'file' is missing.", "code": "missing_field"}
+    detail = "The field 'file' is missing, or has no name."
+    assert answer.json() == {"detail": detail, "code": "missing_field"}
 
 
 def test_a_text_in_place_of_the_file_is_refused(api: Client) -> None:
@@ -124,6 +126,30 @@ def test_exports(
     assert answer["Content-Type"].startswith(media_type)
     assert answer["Content-Disposition"] == f'attachment; filename="Ten seconds.{format}"'
     assert answer.content.decode().startswith(begins)
+
+
+def test_a_head_request_for_an_export_takes_nothing_away(
+    api: Client, finished: Transcription
+) -> None:
+    url = f"/api/transcriptions/{finished.id}/export?format=srt"
+    whole, told = api.get(url), api.head(url)
+    assert (told.status_code, told.content) == (200, b"")
+    for name in ("Content-Type", "Content-Disposition", "Content-Length", "ETag"):
+        assert told[name] == whole[name]
+    assert AuditEvent.objects.filter(action=Action.EXPORTED).count() == 1
+
+
+def test_a_head_request_for_events_does_not_wait_for_them(
+    api: Client, prepared: Transcription
+) -> None:
+    told = api.head(f"/api/transcriptions/{prepared.id}/events")
+    assert (told.status_code, b"".join(told)) == (200, b"")
+    assert told["Content-Type"].startswith("text/event-stream")
+
+
+def test_the_letters_of_an_id_may_be_large(api: Client, finished: Transcription) -> None:
+    large = api.get(f"/api/transcriptions/{str(finished.id).upper()}")
+    assert large.json() == api.get(f"/api/transcriptions/{finished.id}").json()
 
 
 def test_an_export_needs_a_known_format_and_a_finished_transcript(

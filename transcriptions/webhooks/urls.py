@@ -14,5 +14,5 @@ urlpatterns = [
     path("<int:id>/enable/", views.enable, name="enable"),
     path("<int:id>/rotate/", views.rotate, name="rotate"),
     path("<int:id>/delete/", views.delete, name="delete"),
-    path("<int:id>/deliveries/<uuid:delivery>/replay/", views.replay, name="replay"),
+    path("<int:id>/deliveries/<id:delivery>/replay/", views.replay, name="replay"),
 ]
