@@ -26,6 +26,7 @@ from asgiref.sync import sync_to_async
 from daphne.cli import CommandLineInterface
 from daphne.http_protocol import HTTPFactory, WebRequest
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
@@ -37,6 +38,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
 
 PIECE = 256 * 1024
 FORM_OVERHEAD = 1 << 20  # bytes that multipart may add around the file
+GRACE = 1.0  # seconds that requests have to come to their end, twice, before the process goes
+GOING_AWAY = 1001  # RFC 6455, section 7.4.1
 PATIENCE = 30.0  # seconds in which a refused client may read why before it is cut off
 BEGAN = "transcodio.began"  # when its headers were there, in seconds since 1970
 BODY = "transcodio.body"  # the key of the body's file in the ASGI scope
@@ -212,6 +215,28 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
             scope[BEGAN] = protocol.began
         return super().create_application(protocol, scope)
 
+    def kill_all_applications(self) -> Deferred[None]:
+        """Heard before the end."""
+        return Deferred.fromFuture(asyncio.ensure_future(self._end()))
+
+    async def _end(self) -> None:
+        """What is under way may be finished; to what goes on after that, its client has left."""
+        open_ = {
+            about["application_instance"]: protocol
+            for protocol, about in self.connections.items()
+            if "application_instance" in about
+        }
+        if not open_:
+            return
+        _, pending = await asyncio.wait(open_, timeout=GRACE)
+        for application in pending:
+            protocol = open_[application]
+            kind = "http" if isinstance(protocol, WebRequest) else "websocket"
+            leaves = {"type": f"{kind}.disconnect", "code": GOING_AWAY}
+            protocol.application_queue.put_nowait(leaves)
+        if pending:
+            await asyncio.wait(pending, timeout=GRACE)
+
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Sends a part of an answer, and waits until there is room for the next one."""
         await super().handle_reply(protocol, message)
@@ -277,6 +302,9 @@ class Command(CommandLineInterface):  # type: ignore[misc]
         # Large bodies become temporary files of Twisted's: they belong on the disk of the data.
         tempfile.tempdir = str(settings.FILE_UPLOAD_TEMP_DIR)
         super().run(args)
+        # Python would wait for every thread, and some wait for a transcript in a loop that is over.
+        logging.shutdown()
+        os._exit(0)
 
 
 if __name__ == "__main__":

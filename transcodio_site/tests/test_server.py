@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -227,6 +228,33 @@ def test_open_streams_hold_no_threads(roomy: tuple[str, int], token: str, media:
         wait_until(lambda: web.num_threads() < before + 15, 5)  # long before the recording is done
         assert [next(line for line in each if line.startswith("event")) for each in lines]
         httpx.delete(f"{url}{answer.headers['Location']}", headers=bearer)
+
+
+def test_who_waits_for_a_transcript_does_not_hold_up_the_end(
+    roomy: tuple[str, int], token: str, media: Media
+) -> None:
+    url, pid = roomy
+    bearer = {"Authorization": f"Bearer {token}"}
+    long = media.make("long.mp3", "-stream_loop", "3", "-i", str(SAMPLE))
+    library = f"{url}/api/transcriptions?limit=1"
+
+    def newest() -> str:
+        return str(httpx.get(library, headers=bearer).json()["items"][:1])
+
+    before = newest()
+    web = psutil.Process(pid)
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(
+            httpx.post,
+            f"{url}/api/transcribe",
+            content=long.read_bytes(),
+            headers=bearer | {"Content-Type": "audio/mpeg"},
+            timeout=60,
+        )
+        wait_until(lambda: newest() != before)
+        web.terminate()
+        wait_until(lambda: web.status() == psutil.STATUS_ZOMBIE, 5)  # long before the transcript
+        assert isinstance(waiting.exception(), httpx.RemoteProtocolError)
 
 
 def peak(pid: int) -> int:
