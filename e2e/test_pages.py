@@ -292,56 +292,6 @@ def test_subtitles_are_downloaded_and_the_recording_is_played_and_deleted(
     expect(page.locator("h1")).to_have_text("There is nothing at this address")
 
 
-def test_title_and_words_are_corrected_where_they_stand(sign_up: OpenPage, media: Media) -> None:
-    page = sign_up("editor@example.com")
-    start(page, media.speech("harbour.mp3", 12))
-    said = page.locator("transcript-editor [role=status]")
-    wait_for_state(page, "completed")
-    first, second = (page.locator(f"[data-segment='{n}'] .segment-text") for n in (1, 2))
-    was = second.inner_text()
-    page.click("transcript-editor button")
-    page.fill("h1", "By  the harbour")
-    page.press("h1", "Enter")
-    expect(first).to_be_focused()
-    first.fill("I walk along the harbour.")
-    first.press("Enter")
-    second.fill("Nothing of that.")
-    second.press("Escape")
-    expect(said).to_have_text("Saved.")
-    expect(page).to_have_title("By the harbour · Transcodio")
-    page.click("transcript-editor button")
-    page.reload()
-    expect(page.locator("h1")).to_have_text("By the harbour")
-    expect(first).to_have_text("I walk along the harbour.")
-    expect(second).to_have_text(was)
-    assert not first.evaluate("field => field.isContentEditable")
-    words = stored(page)["segments"][0]["words"]
-    assert [word["text"] for word in words] == ["I", "walk", "along", "the", "harbour."]
-
-
-def test_a_correction_that_cannot_be_sent_is_not_lost(sign_up: OpenPage, media: Media) -> None:
-    page = sign_up("careful@example.com")
-    start(page, media.speech("harbour.mp3", 12))
-    wait_for_state(page, "completed")
-    first = page.locator("[data-segment='1'] .segment-text")
-    said = page.locator("transcript-editor [role=status]")
-    page.click("transcript-editor button")
-    page.route("**/segments/1", lambda route: route.abort("connectionrefused"))
-    first.fill("I walk along the harbour.")
-    first.blur()
-    expect(said).to_contain_text("Not saved: The server cannot be reached.")
-    expect(first).to_have_text("I walk along the harbour.")
-    page.unroute("**/segments/1")
-    first.focus()
-    first.blur()
-    expect(said).to_have_text("Saved.")
-    first.fill(" ")
-    first.blur()
-    expect(said).to_contain_text("It cannot be empty")
-    expect(first).to_have_text("I walk along the harbour.")
-    assert stored(page)["segments"][0]["text"] == "I walk along the harbour."
-
-
 def letter_link(stack: Stack, path: str) -> str:
     """The link to `path` in the newest letter, which the console back end prints."""
     links: list[str] = []

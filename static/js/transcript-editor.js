@@ -1,19 +1,22 @@
 /**
  * <transcript-editor data-id>: lets the title and the sentences of a finished transcript be corrected
  * where they stand. Each is sent when it is left; Enter goes on to the next one, Escape takes back.
+ * `data-before` of a field is what the server has; what differs from it is not saved yet.
  */
+import { csrfToken, refusal } from "./request.js";
+
 customElements.define("transcript-editor", class extends HTMLElement {
   connectedCallback() {
     this.button = this.querySelector("button");
     this.status = this.querySelector("[role=status]");
     this.page = this.closest("live-transcript");
-    this.waiting = new Set(); // fields whose text the server does not have yet
+    this.sending = new Map(); // fields, and what is on its way for them
     this.button.addEventListener("click", () => this.turn(this.button.ariaPressed !== "true"));
     this.page.addEventListener("focusin", (event) => this.begin(event.target));
     this.page.addEventListener("focusout", (event) => this.leave(event.target));
     this.page.addEventListener("keydown", (event) => this.steer(event));
     window.addEventListener("beforeunload", (event) => {
-      if (this.waiting.size) event.preventDefault();
+      if (this.unsaved.length) event.preventDefault();
     });
   }
 
@@ -21,8 +24,16 @@ customElements.define("transcript-editor", class extends HTMLElement {
     return [...this.page.querySelectorAll("h1, .segment-text")];
   }
 
-  turn(on) {
-    if (!on) document.activeElement?.blur();
+  get unsaved() {
+    return [...this.page.querySelectorAll("[data-before]")].filter(isChanged);
+  }
+
+  async turn(on) {
+    if (!on) {
+      document.activeElement?.blur();
+      await Promise.all(this.unsaved.map((field) => this.save(field)));
+      if (this.unsaved.length) return; // it stays open, with the reason beside the button
+    }
     this.button.ariaPressed = String(on);
     this.button.textContent = on ? "Done" : "Edit";
     this.page.classList.toggle("editing", on);
@@ -36,7 +47,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
   // --- One field ------------------------------------------------------------------------------
 
   begin(field) {
-    if (field.isContentEditable) field.dataset.before ??= field.textContent;
+    if (field.isContentEditable) field.dataset.before ??= tidy(field.textContent);
   }
 
   steer(event) {
@@ -55,53 +66,77 @@ customElements.define("transcript-editor", class extends HTMLElement {
   }
 
   leave(field) {
-    if (!field.isContentEditable || field.dataset.before === undefined) return;
-    const text = field.textContent.replace(/\s+/g, " ").trim();
-    if (!text || text === field.dataset.before) {
-      field.textContent = field.dataset.before;
-      this.settle(field);
-      if (!text) this.say("It cannot be empty: the words are as they were.");
+    if (field.dataset.before === undefined) return;
+    const isEmpty = !tidy(field.textContent);
+    if (isEmpty) field.textContent = field.dataset.before;
+    if (isChanged(field) || this.sending.has(field)) {
+      this.save(field);
       return;
     }
-    this.save(field, text);
+    if (field.classList.contains("unsaved")) this.say(""); // it was taken back
+    this.settle(field);
+    if (isEmpty) this.say("It cannot be empty: the words are as they were.");
   }
 
-  async save(field, text) {
-    this.waiting.add(field);
+  /** One request at a time: what is typed meanwhile goes out after it. */
+  save(field) {
+    if (!this.sending.has(field)) {
+      this.sending.set(field, this.send(field).finally(() => this.sending.delete(field)));
+    }
+    return this.sending.get(field);
+  }
+
+  async send(field) {
     this.say("Saving …");
-    const segment = field.closest("[data-segment]")?.dataset.segment;
-    const path = segment ? `/segments/${segment}` : "";
-    const answer = await fetch(`/api/transcriptions/${this.dataset.id}${path}`, {
-      method: "PATCH",
-      headers: {
-        "Content-Type": "application/json",
-        "X-CSRFToken": document.querySelector("[name=csrfmiddlewaretoken]").value,
-      },
-      body: JSON.stringify(segment ? { text } : { title: text }),
-    }).catch(() => null);
-    const body = await answer?.json().catch(() => null);
-    if (!answer?.ok) {
+    const text = tidy(field.textContent);
+    const { problem, saved } = await this.store(field, text);
+    if (problem) {
       field.classList.add("unsaved");
-      const reason = body?.detail ?? "The server cannot be reached.";
-      this.say(`Not saved: ${reason} Your words stay here; leave the field again to try once more.`);
+      this.say(`Not saved: ${problem} Your words stay here; leave the field again to try once more.`);
       return;
     }
-    field.textContent = segment ? body.text : body.title;
-    if (!segment) document.title = `${body.title} · Transcodio`;
+    field.dataset.before = saved;
+    if (field !== document.activeElement) {
+      if (tidy(field.textContent) !== text) return this.send(field);
+      field.textContent = saved;
+    }
     this.settle(field);
     this.say("Saved.");
   }
 
+  async store(field, text) {
+    const segment = field.closest("[data-segment]")?.dataset.segment;
+    const path = segment ? `/segments/${segment}` : "";
+    const answer = await fetch(`/api/transcriptions/${this.dataset.id}${path}`, {
+      method: "PATCH",
+      headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
+      body: JSON.stringify(segment ? { text } : { title: text }),
+    }).catch(() => null);
+    const body = await answer?.json().catch(() => null);
+    if (!answer) return { problem: "The server cannot be reached." };
+    if (!answer.ok || !body) return { problem: refusal(answer.status, body) };
+    if (!segment) document.title = `${body.title} · Transcodio`;
+    return { saved: segment ? body.text : body.title };
+  }
+
+  /** The server has it. Somebody who is still there, or there again, may go on typing. */
   settle(field) {
-    delete field.dataset.before;
+    if (field !== document.activeElement) delete field.dataset.before;
     field.classList.remove("unsaved");
-    this.waiting.delete(field);
   }
 
   say(text) {
     this.status.textContent = text;
   }
 });
+
+function tidy(text) {
+  return text.replace(/\s+/g, " ").trim();
+}
+
+function isChanged(field) {
+  return tidy(field.textContent) !== field.dataset.before;
+}
 
 function open(field) {
   try {

@@ -2,6 +2,8 @@
  * <upload-box data-max-megabytes>: recordings by drag and drop or by the picker. Two files travel at
  * a time, each with its own bar; one file leads to its transcript, several stay in the library.
  */
+import { csrfToken, refusal } from "./request.js";
+
 const AT_ONCE = 2;
 const MEGABYTE = 1024 * 1024;
 const LOST = "The connection was lost. Check your network and try again.";
@@ -14,13 +16,13 @@ class Upload {
     this.show("waiting", "Waiting", "Cancel");
   }
 
-  send(csrf, language) {
+  send(language) {
     const form = new FormData();
     form.append("language", language);
     form.append("file", this.file);
     this.request = new XMLHttpRequest();
     this.request.open("POST", "/api/transcriptions");
-    this.request.setRequestHeader("X-CSRFToken", csrf);
+    this.request.setRequestHeader("X-CSRFToken", csrfToken());
     this.request.responseType = "json";
     this.request.upload.addEventListener("progress", (event) => this.progress(event));
     this.request.addEventListener("load", () => this.answered());
@@ -39,7 +41,7 @@ class Upload {
   answered() {
     const { status, response } = this.request;
     if (status !== 202) {
-      this.fail(response?.detail ?? `The server answered with an error (${status}). Please try again.`);
+      this.fail(refusal(status, response));
       return;
     }
     this.id = response.id;
@@ -141,14 +143,10 @@ customElements.define("upload-box", class extends HTMLElement {
     while (this.running.size < AT_ONCE && this.waiting.length) {
       const upload = this.waiting.shift();
       this.running.add(upload);
-      upload.send(this.field("csrfmiddlewaretoken"), this.field("language"));
+      upload.send(this.querySelector("[name=language]").value);
     }
     if (!this.running.size && this.taken.length) this.leave();
     this.list.hidden = !this.list.children.length;
-  }
-
-  field(name) {
-    return this.querySelector(`[name=${name}]`).value;
   }
 
   /** All files have arrived. What was refused must stay readable, so then the page stays too. */
