@@ -292,6 +292,24 @@ def test_subtitles_are_downloaded_and_the_recording_is_played_and_deleted(
     expect(page.locator("h1")).to_have_text("There is nothing at this address")
 
 
+def test_the_player_does_not_pull_back_who_has_scrolled_away(
+    sign_up: OpenPage, media: Media
+) -> None:
+    page = sign_up("wanderer@example.com", (390, 250))
+    start(page, media.speech("harbour.mp3", 12))
+    wait_for_state(page, "completed")
+    heard, next_one = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (1, 2))
+    page.click("[data-segment='1'] .stamp")
+    expect(heard).to_be_in_viewport()
+    page.evaluate("window.scrollTo(0, 0)")
+    expect(heard).not_to_be_in_viewport()
+    expect(next_one).to_have_count(1)
+    assert page.evaluate("window.scrollY") == 0
+    page.click(".player-play")
+    page.click(".player-play")  # whoever asks to hear it is led there again
+    expect(page.locator(".segment[aria-current]")).to_be_in_viewport()
+
+
 def letter_link(stack: Stack, path: str) -> str:
     """The link to `path` in the newest letter, which the console back end prints."""
     links: list[str] = []

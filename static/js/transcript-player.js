@@ -16,6 +16,9 @@ customElements.define("transcript-player", class extends HTMLElement {
     for (const name of ["play", "pause", "ended"]) {
       this.audio.addEventListener(name, () => this.showPlaying());
     }
+    for (const name of ["play", "seeking"]) {
+      this.audio.addEventListener(name, () => this.goThere());
+    }
     document.addEventListener("click", (event) => this.playFrom(event.target.closest(".stamp")));
     document.addEventListener("transcript-started", () => this.fetchPeaks());
     this.show(JSON.parse(document.getElementById("peaks").textContent), this.dataset.duration);
@@ -117,7 +120,21 @@ customElements.define("transcript-player", class extends HTMLElement {
     if (heard === marked) return;
     marked?.removeAttribute("aria-current");
     heard?.setAttribute("aria-current", "true");
-    if (heard && !this.audio.paused) heard.scrollIntoView({ block: "nearest" });
+    if (heard && !this.audio.paused) this.keepInSight(heard);
+  }
+
+  /** Unless its reader has scrolled away from what was heard last, or is writing. */
+  keepInSight(heard) {
+    const isFollowed = !this.heard || isInSight(this.heard);
+    if (isFollowed && !document.activeElement?.isContentEditable) heard.scrollIntoView({ block: "nearest" });
+    this.heard = heard;
+  }
+
+  /** Somebody has asked for this place: from here on it is followed again. */
+  goThere() {
+    this.heard = null;
+    const heard = segmentAt(this.audio.currentTime);
+    if (heard && !this.audio.paused) this.keepInSight(heard);
   }
 
   showPlaying() {
@@ -133,11 +150,20 @@ customElements.define("transcript-player", class extends HTMLElement {
   }
 });
 
+/** The first segment that has not ended yet, found by halves: this is asked several times a second. */
 function segmentAt(seconds) {
-  for (const segment of document.querySelectorAll("#segments .segment")) {
-    if (seconds < Number(segment.dataset.end)) {
-      return seconds >= Number(segment.dataset.start) - 0.05 ? segment : null;
-    }
+  const all = document.getElementById("segments").children;
+  let low = 0, high = all.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (Number(all[middle].dataset.end) <= seconds) low = middle + 1;
+    else high = middle;
   }
-  return null;
+  const segment = all[low];
+  return segment && seconds >= Number(segment.dataset.start) - 0.05 ? segment : null;
+}
+
+function isInSight(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  return bottom > 0 && top < window.innerHeight;
 }
