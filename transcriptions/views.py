@@ -52,7 +52,7 @@ def detail(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
         "transcription": found,
         "audio_until": terms.audio_until(found) if found.source else None,
         "until": terms.until(found),
-        "segments": found.segments.all(),
+        "segments": found.segments.defer("words"),
         "language": LANGUAGES.get(found.language, ""),
         "formats": EXPORTERS,
     }

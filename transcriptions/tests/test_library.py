@@ -64,6 +64,18 @@ def test_pages_follow_each_other_without_gap_or_repetition(
     assert len(seen) == 7
 
 
+def test_a_page_does_not_fetch_the_times_of_words_that_it_does_not_show(
+    alice: User, client: Client, django_assert_max_num_queries: Any
+) -> None:
+    row = recording(alice, "Talk", text="Good morning.")
+    client.force_login(alice)
+    with django_assert_max_num_queries(14) as queries:
+        assert "Good morning." in client.get(f"/transcriptions/{row.id}/").content.decode()
+    [query] = [q["sql"] for q in queries if 'FROM "transcriptions_segment"' in q["sql"]]
+    assert '"text"' in query
+    assert '"words"' not in query
+
+
 def test_a_last_page_that_is_full_has_no_successor(alice: User, api: Client) -> None:
     for number in range(2):
         recording(alice, str(number))
