@@ -249,6 +249,24 @@ def test_the_account_s_pages_wear_the_house_s_clothes(
     assert "<script>" not in content  # our policy would not run it
 
 
+@pytest.mark.parametrize("page", ["/accounts/login/", "/accounts/signup/", "/nothing/"])
+def test_every_title_names_the_site_once(db: None, client: Client, page: str) -> None:
+    [title] = re.findall(r"(?s)<title>(.*?)</title>", client.get(page).content.decode())
+    assert re.fullmatch(r"\s*\w[^·]+ · Transcodio", title)
+
+
+@pytest.mark.parametrize(
+    ("page", "place"),
+    [("/accounts/2fa/webauthn/", "Two-factor"), ("/settings/usage/charges/", "Usage")],
+)
+def test_the_account_s_menu_shows_where_one_is(
+    alice: User, client: Client, page: str, place: str
+) -> None:
+    client.force_login(alice)
+    content = client.get(page).content.decode()
+    assert re.findall(r"aria-current=\"page\">([^<]+)</a>", content) == [place]
+
+
 def test_a_plan_that_somebody_stands_on_stays(alice: User, carol: User, client: Client) -> None:
     plans = "/admin/accounts/plan/"
     used = Plan.objects.create(name="Small", monthly_minutes=10)
