@@ -87,6 +87,7 @@ def test_words_appear_while_the_rest_is_still_being_recognised(sign_up: OpenPage
     assert seen[0]["bar"] < 0.5  # most of the recording is still to come
     assert_complete(page)
     assert "walking along the harbor" in page.inner_text("#segments")
+    expect(page.locator("#segments[aria-live]")).to_have_count(0)
     expect(page.locator("#progress")).to_have_count(0)
     expect(page.locator("#note")).to_be_hidden()
 

@@ -68,6 +68,7 @@ customElements.define("live-transcript", class extends HTMLElement {
 
   stop() {
     this.ended = true;
+    this.list.removeAttribute("aria-live"); // what is corrected later need not be read out
     clearTimeout(this.retry);
     clearInterval(this.polling);
     window.removeEventListener("online", this.hurry);

@@ -76,6 +76,14 @@ def test_a_page_does_not_fetch_the_times_of_words_that_it_does_not_show(
     assert '"words"' not in query
 
 
+def test_new_words_are_read_out_while_there_may_be_any(alice: User, client: Client) -> None:
+    client.force_login(alice)
+    for state in State.TRANSCRIBING, State.COMPLETED:
+        row = recording(alice, "Talk", text="Good morning.", state=state)
+        content = client.get(f"/transcriptions/{row.id}/").content.decode()
+        assert ('aria-live="polite"' in content) is (state == State.TRANSCRIBING)
+
+
 def test_a_last_page_that_is_full_has_no_successor(alice: User, api: Client) -> None:
     for number in range(2):
         recording(alice, str(number))
