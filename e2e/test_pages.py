@@ -282,6 +282,9 @@ def test_subtitles_are_downloaded_and_the_recording_is_played_and_deleted(
     assert download.value.suggested_filename == "harbour.srt"
     assert Path(download.value.path()).read_text().startswith("1\n00:00:00,")
 
+    page.focus("[data-delete]")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_focused()
     page.click("[data-segment='2'] .stamp")
     expect(page.locator("[data-segment='2'][aria-current]")).to_be_visible()
 
@@ -301,6 +304,7 @@ def test_the_player_does_not_pull_back_who_has_scrolled_away(
     wait_for_state(page, "completed")
     heard, next_one = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (1, 2))
     page.click("[data-segment='1'] .stamp")
+    wait_until(lambda: page.evaluate("document.querySelector('audio').played.length") > 0)
     expect(heard).to_be_in_viewport()
     page.evaluate("window.scrollTo(0, 0)")
     expect(heard).not_to_be_in_viewport()

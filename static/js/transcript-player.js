@@ -117,7 +117,10 @@ customElements.define("transcript-player", class extends HTMLElement {
     this.wave.setAttribute("aria-valuetext", `${clock(now)} of ${clock(this.duration)}`);
     const heard = now > 0 ? segmentAt(now) : null;
     const marked = document.querySelector(".segment[aria-current]");
-    if (heard === marked) return;
+    if (heard === marked) {
+      this.heard ??= heard; // not known yet where it began to play
+      return;
+    }
     marked?.removeAttribute("aria-current");
     heard?.setAttribute("aria-current", "true");
     if (heard && !this.audio.paused) this.keepInSight(heard);
