@@ -7,26 +7,37 @@ import { csrfToken, refusal } from "./request.js";
 const AT_ONCE = 2;
 const MEGABYTE = 1024 * 1024;
 const LOST = "The connection was lost. Check your network and try again.";
+const PASSING = [401, 403, 408, 429]; // what may go well later, with the same file
 
 class Upload {
-  constructor(file, row, changed) {
-    Object.assign(this, { file, row, changed, isOver: false, id: null });
-    this.button = row.querySelector("button");
+  constructor(file, row, box) {
+    Object.assign(this, { file, row, box, isOver: false, id: null });
+    // Whatever arrives twice, because an answer was lost on its way, is taken once.
+    this.key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
+    [this.again, this.button] = row.querySelectorAll("button");
+    this.again.addEventListener("click", () => this.wait());
     this.button.addEventListener("click", () => this.dismiss());
+  }
+
+  wait() {
+    this.isOver = false;
     this.show("waiting", "Waiting", "Cancel");
+    this.box.enqueue(this);
   }
 
   send(language) {
+    this.language ??= language; // the same request, whenever it is made
     const form = new FormData();
-    form.append("language", language);
+    form.append("language", this.language);
     form.append("file", this.file);
     this.request = new XMLHttpRequest();
     this.request.open("POST", "/api/transcriptions");
     this.request.setRequestHeader("X-CSRFToken", csrfToken());
+    this.request.setRequestHeader("Idempotency-Key", this.key);
     this.request.responseType = "json";
     this.request.upload.addEventListener("progress", (event) => this.progress(event));
     this.request.addEventListener("load", () => this.answered());
-    this.request.addEventListener("error", () => this.fail(LOST));
+    this.request.addEventListener("error", () => this.fail(LOST, true));
     this.request.send(form);
     this.show("sending", "Uploading", "Cancel");
   }
@@ -41,17 +52,22 @@ class Upload {
   answered() {
     const { status, response } = this.request;
     if (status !== 202) {
-      this.fail(refusal(status, response));
+      this.fail(refusal(status, response), PASSING.includes(status) || status >= 500);
       return;
     }
     this.id = response.id;
+    const link = document.createElement("a");
+    link.href = `/transcriptions/${this.id}/`;
+    link.textContent = this.file.name;
+    this.row.querySelector(".upload-name").replaceChildren(link);
     this.show("done", "Uploaded", "Dismiss");
     this.end();
   }
 
-  fail(sentence) {
+  fail(sentence, isPassing = false) {
     this.show("failed", sentence, "Dismiss");
-    this.row.querySelector(".upload-text").setAttribute("role", "alert");
+    this.text.setAttribute("role", "alert");
+    this.again.hidden = !isPassing;
     this.end();
   }
 
@@ -63,12 +79,18 @@ class Upload {
 
   end() {
     this.isOver = true;
-    this.changed();
+    this.box.next();
+  }
+
+  get text() {
+    return this.row.querySelector(".upload-text");
   }
 
   show(phase, text, action) {
     this.row.dataset.phase = phase;
-    this.row.querySelector(".upload-text").textContent = text;
+    this.text.setAttribute("role", "status");
+    this.text.textContent = text;
+    this.again.hidden = true;
     this.button.textContent = action;
   }
 }
@@ -77,7 +99,8 @@ customElements.define("upload-box", class extends HTMLElement {
   connectedCallback() {
     this.waiting = [];
     this.running = new Set();
-    this.taken = [];
+    this.taken = new Set();
+    this.added = 0;
     this.list = this.querySelector(".uploads");
     const input = this.querySelector("input[type=file]");
     const chosen = () => {
@@ -110,11 +133,16 @@ customElements.define("upload-box", class extends HTMLElement {
   add(files) {
     this.list.hidden = false;
     for (const file of files) {
-      const upload = new Upload(file, this.row(file.name), () => this.next());
+      this.added += 1;
+      const upload = new Upload(file, this.row(file.name), this);
       const problem = this.problem(file);
       if (problem) upload.fail(problem);
-      else this.waiting.push(upload);
+      else upload.wait();
     }
+  }
+
+  enqueue(upload) {
+    this.waiting.push(upload);
     this.next();
   }
 
@@ -137,7 +165,7 @@ customElements.define("upload-box", class extends HTMLElement {
   next() {
     for (const upload of this.running) {
       if (upload.isOver) this.running.delete(upload);
-      if (upload.id) this.taken.push(upload.id);
+      if (upload.id) this.taken.add(upload.id);
     }
     this.waiting = this.waiting.filter((upload) => !upload.isOver);
     while (this.running.size < AT_ONCE && this.waiting.length) {
@@ -145,15 +173,20 @@ customElements.define("upload-box", class extends HTMLElement {
       this.running.add(upload);
       upload.send(this.querySelector("[name=language]").value);
     }
-    if (!this.running.size && this.taken.length) this.leave();
+    if (!this.running.size && this.taken.size) this.leave();
     this.list.hidden = !this.list.children.length;
   }
 
   /** All files have arrived. What was refused must stay readable, so then the page stays too. */
   leave() {
-    const refused = this.list.querySelector("[data-phase=failed]");
-    if (this.taken.length === 1 && !refused) location.assign(`/transcriptions/${this.taken[0]}/`);
-    else if (!refused) location.reload();
+    const [id] = this.taken;
+    if (this.list.querySelector("[data-phase=failed]")) {
+      htmx.ajax("GET", location.href, { target: "#library", select: "#library", swap: "outerHTML" });
+    } else if (this.added === 1) {
+      location.assign(`/transcriptions/${id}/`);
+    } else {
+      location.reload();
+    }
   }
 });
 

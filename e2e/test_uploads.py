@@ -1,0 +1,112 @@
+"""The upload box: files chosen and dropped, refused, lost on their way and sent again."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Route, expect
+
+from e2e.conftest import OpenPage
+from e2e.test_pages import upload
+from transcodio_site.testing import Media
+
+# The next request is told that it has failed when its answer comes.
+LOSE_AN_ANSWER = """() => {
+  const listen = XMLHttpRequest.prototype.addEventListener;
+  XMLHttpRequest.prototype.addEventListener = function (name, heard) {
+    if (name === "error") {
+      listen.call(this, "load", heard);
+      XMLHttpRequest.prototype.addEventListener = listen;
+    }
+  };
+}"""
+
+
+def test_a_file_that_is_chosen_before_the_script_has_come_is_taken(
+    sign_up: OpenPage, media: Media
+) -> None:
+    page = sign_up("quick@example.com")
+    scripts: list[Route] = []
+    page.route("**/upload-box.js", lambda route: scripts.append(route))
+    page.goto("/", wait_until="commit")
+    page.wait_for_selector("upload-box:not(:defined)")
+    upload(page, media.silence("quick.mp3", 1))
+    while not scripts:
+        page.wait_for_timeout(50)  # lets the request for the script be seen
+    scripts[0].continue_()
+    page.wait_for_url("**/transcriptions/*/")
+
+
+def test_several_files_stay_in_the_library_and_their_rows_follow(
+    sign_up: OpenPage, media: Media
+) -> None:
+    page = sign_up("several@example.com")
+    files = [media.speech("one.mp3", 5), media.speech("two.webm", 5), media.speech("three.m4a", 5)]
+    page.set_input_files("upload-box input[type=file]", files)
+    expect(page.locator("[data-transcription]")).to_have_count(3)
+    expect(page.locator("[data-transcription] [data-state=completed]")).to_have_count(3)
+    titles = set(page.locator(".recording-title").all_inner_texts())
+    assert titles == {"one", "two", "three"}
+
+
+def test_a_dropped_file_is_taken(sign_up: OpenPage) -> None:
+    page = sign_up("dropper@example.com")
+    transfer = page.evaluate_handle(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(['not a recording'], 'notes.mp3'));
+          return transfer;
+        }"""
+    )
+    page.dispatch_event("upload-box", "dragover", {"dataTransfer": transfer})
+    expect(page.locator("upload-box.over")).to_be_visible()
+    page.dispatch_event("upload-box", "drop", {"dataTransfer": transfer})
+    expect(page.get_by_role("alert")).to_contain_text("not a recording in a format we can read")
+
+
+def test_refusals_are_said_where_the_file_was_dropped(sign_up: OpenPage, media: Media) -> None:
+    page = sign_up("refused@example.com")
+    for path, words in (
+        (media.bytes("empty.mp3", b""), "The file is empty"),
+        (media.bytes("diary.mp3", b"Dear diary"), "not a recording in a format we can read"),
+        (media.bytes("huge.wav", bytes(9 << 20)), "larger than 8 MB"),
+    ):
+        upload(page, path)
+        expect(page.get_by_role("alert").last).to_contain_text(words)
+    assert page.locator("[data-phase=failed]").count() == 3
+    page.click("[data-phase=failed] >> text=Dismiss")
+    expect(page.locator("[data-phase=failed]")).to_have_count(2)
+
+
+def test_what_was_lost_on_its_way_is_sent_again(sign_up: OpenPage, media: Media) -> None:
+    page = sign_up("lost@example.com")
+    page.route("**/api/transcriptions", lambda route: route.abort("connectionreset"))
+    upload(page, media.silence("lost.mp3", 1))
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
+    page.unroute("**/api/transcriptions")
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_url("**/transcriptions/*/")
+
+
+def test_what_had_arrived_although_the_answer_was_lost_is_there_once(
+    sign_up: OpenPage, media: Media
+) -> None:
+    page = sign_up("answer@example.com")
+    page.evaluate(LOSE_AN_ANSWER)
+    upload(page, media.silence("once.mp3", 1))
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_url("**/transcriptions/*/")
+    assert len(page.request.get("/api/transcriptions").json()["items"]) == 1
+
+
+def test_what_was_taken_can_be_opened_while_the_page_says_what_was_refused(
+    sign_up: OpenPage, media: Media
+) -> None:
+    page = sign_up("both@example.com")
+    upload(page, [media.silence("good.mp3", 1), media.bytes("diary.mp3", b"Dear diary")])
+    expect(page.get_by_role("alert")).to_contain_text("not a recording in a format we can read")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    address = page.get_by_role("link", name="good.mp3").get_attribute("href")
+    expect(page.locator(".recording-title")).to_have_attribute("href", str(address))
+    page.click("[data-phase=failed] >> text=Dismiss")
+    expect(page.locator("upload-box li")).to_have_count(0)  # the page has come anew
+    expect(page.locator(".recording-title")).to_have_attribute("href", str(address))
