@@ -27,7 +27,7 @@ test: $(VENV)/test
 	$(VENV)/bin/mypy .
 	$(VENV)/bin/lint-imports
 	$(PY) manage.py makemigrations --check --dry-run
-	SITE_URL=https://transcodio.example SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_hex(40))') \
+	SITE_URL=https://transcodio.example EMAIL_VERIFICATION=mandatory SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_hex(40))') \
 		$(PY) manage.py check --deploy --fail-level WARNING
 	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 

@@ -12,7 +12,7 @@ class AccountsConfig(AppConfig):
         from django.contrib.auth.signals import user_logged_in, user_login_failed
         from django.db.models.signals import post_delete
 
-        from accounts import audit, farewell, invitations
+        from accounts import audit, checks, farewell, invitations  # noqa: F401
         from accounts.models import User
 
         user_logged_in.connect(audit.signed_in)

@@ -12,6 +12,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 from allauth.mfa.utils import encrypt
 from allauth.usersessions.models import UserSession
+from django.core.checks import run_checks
 from django.test import Client
 
 from accounts.authentication import stays_signed_in
@@ -265,6 +266,18 @@ def test_the_account_s_menu_shows_where_one_is(
     client.force_login(alice)
     content = client.get(page).content.decode()
     assert re.findall(r"aria-current=\"page\">([^<]+)</a>", content) == [place]
+
+
+@pytest.mark.parametrize(
+    ("signup", "verification", "warned"),
+    [("open", "optional", True), ("open", "mandatory", False), ("invited", "optional", False)],
+)
+def test_operators_hear_that_addresses_are_not_proven(
+    settings: Any, signup: str, verification: str, warned: bool
+) -> None:
+    settings.SIGNUP, settings.ACCOUNT_EMAIL_VERIFICATION = signup, verification
+    found = run_checks(include_deployment_checks=True)
+    assert ("accounts.W001" in [message.id for message in found]) is warned
 
 
 def test_a_plan_that_somebody_stands_on_stays(alice: User, carol: User, client: Client) -> None:
