@@ -17,10 +17,12 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from psycopg.errors import DiskFull
 
 from accounts.authentication import ScopeMissing, SessionNeeded
 from accounts.limits import TooMany
@@ -93,6 +95,13 @@ def _disk_full(request: HttpRequest, error: OSError) -> Problem:
     return _refused(request, no_room())
 
 
+def _database_away(request: HttpRequest, error: DatabaseError) -> Problem:
+    log.error("the database does not answer as it should", exc_info=error)
+    if isinstance(error.__cause__, DiskFull):
+        return _refused(request, no_room())
+    return Problem(503, "unavailable", AWAY, headers={"Retry-After": str(AWAY_FOR)})
+
+
 def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
     """The first problem as a sentence: which field, and what is wrong with it."""
     first = error.errors[0]
@@ -113,6 +122,8 @@ SAID = {
 }
 PATTERN = "it is empty, or has characters that do not belong there"
 BAD_FORM = "The form cannot be read: let your client set its Content-Type, with the boundary."
+AWAY = "Something that we need is being started again. Please try again in a few seconds."
+AWAY_FOR = 5  # seconds
 MANY_FILES = "Send one recording at a time, as the field 'file'."
 
 PROBLEMS: dict[type[Exception], Describe] = {
@@ -129,5 +140,7 @@ PROBLEMS: dict[type[Exception], Describe] = {
     Http404: lambda _, error: Problem(404, "not_found", str(error)),
     HttpError: _http_error,
     OSError: _disk_full,
+    OperationalError: _database_away,
+    InterfaceError: _database_away,
     ValidationError: _invalid,
 }

@@ -33,7 +33,7 @@ def _error(problem: Problem) -> HttpResponse:
     status, code = THEIRS.get(problem.code, (problem.status, problem.code))
     # What failed once fails again; the official client asks before it tries.
     wait = int(problem.headers.get("Retry-After", LONGEST_WAIT + 1))
-    again = status == 429 and wait <= LONGEST_WAIT
+    again = wait <= LONGEST_WAIT
     return JsonResponse(
         error_body(code, problem.detail, problem.param, status),
         status=status,

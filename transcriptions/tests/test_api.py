@@ -6,8 +6,10 @@ import errno
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.files.storage import FileSystemStorage
+from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts.audit import Action, AuditEvent
@@ -219,6 +221,30 @@ def test_a_full_disk_is_told_in_both_shapes(api: Client, monkeypatch: pytest.Mon
     assert (ours.status_code, ours.json()["code"]) == (507, "disk_full")
     assert (theirs.status_code, theirs.json()["error"]["code"]) == (507, "disk_full")
     assert theirs["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("cause", "status", "code", "again"),
+    [
+        (psycopg.errors.AdminShutdown("terminating connection"), 503, "unavailable", "true"),
+        (psycopg.errors.DiskFull("could not extend file"), 507, "disk_full", "false"),
+    ],
+)
+def test_a_database_that_is_away_or_full_is_told_in_both_shapes(
+    api: Client, cause: Exception, status: int, code: str, again: str
+) -> None:
+    def broken(execute: Any, sql: str, *about: Any) -> Any:
+        if sql.startswith("INSERT"):
+            raise OperationalError(str(cause)) from cause
+        return execute(sql, *about)
+
+    with connection.execute_wrapper(broken):
+        ours = send(api, "/api/transcriptions", MP3)
+        theirs = send(api, "/v1/audio/transcriptions", MP3, model="whisper-1")
+    assert (ours.status_code, ours.json()["code"]) == (status, code)
+    assert (theirs.status_code, theirs.json()["error"]["code"]) == (status, code)
+    assert theirs["x-should-retry"] == again
+    assert ("Retry-After" in ours.headers) is (status == 503)
 
 
 @pytest.mark.parametrize(
