@@ -89,6 +89,29 @@ def test_what_is_typed_while_an_answer_is_awaited_is_saved_too(
     assert stored(page)["segments"][0]["text"] == "I walk. And I stay."
 
 
+def test_what_was_written_in_another_tab_is_read_before_it_is_replaced(
+    sign_up: OpenPage, media: Media
+) -> None:
+    page = sign_up("two-tabs@example.com")
+    first, said = edit(page, media)
+    first.focus()
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.click("transcript-editor button")
+    other.locator("[data-segment='1'] .segment-text").fill("Hers.")
+    other.locator("[data-segment='1'] .segment-text").blur()
+    expect(other.locator("transcript-editor [role=status]")).to_have_text("Saved.")
+    first.fill("His.")
+    first.blur()
+    expect(said).to_contain_text("Not saved: It was changed meanwhile, to “Hers.”")
+    assert stored(page)["segments"][0]["text"] == "Hers."
+    expect(first).to_have_text("His.")
+    first.focus()
+    first.blur()
+    expect(said).to_have_text("Saved.")
+    assert stored(page)["segments"][0]["text"] == "His."
+
+
 def test_a_correction_outlives_its_session(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("expired@example.com")
     first, said = edit(page, media)

@@ -22,7 +22,14 @@ from transcriptions import access, actions, cursors, events, openapi, quotas
 from transcriptions.audio import AudioError
 from transcriptions.exporters import EXPORTERS, Transcript
 from transcriptions.intake import receive
-from transcriptions.models import AudioGone, Segment, State, Transcription, WrongState
+from transcriptions.models import (
+    AudioGone,
+    ChangedMeanwhile,
+    Segment,
+    State,
+    Transcription,
+    WrongState,
+)
 from transcriptions.ranges import ranged_response
 from transcriptions.schemas import (
     AboutUpload,
@@ -193,10 +200,13 @@ def delete(request: HttpRequest, id: uuid.UUID) -> Status[None]:
 def correct(request: HttpRequest, id: uuid.UUID, number: int, change: CorrectionIn) -> SegmentOut:
     """Correct the text of one segment. Words that stay keep their times."""
     row = access.transcription_for(request.user, id)
+    text = " ".join(change.text.split())
     try:
-        return SegmentOut.of(row.correct(number, " ".join(change.text.split())))
+        return SegmentOut.of(row.correct(number, text, change.was))
     except Segment.DoesNotExist:
         raise Http404("There is no such segment.") from None
+    except ChangedMeanwhile as error:
+        raise ApiError(409, "changed_meanwhile", str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_completed", str(error)) from None
 

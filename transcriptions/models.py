@@ -47,6 +47,10 @@ class WrongState(Exception):
     """What was asked for cannot be done in the state that the row is in; `str()` says why."""
 
 
+class ChangedMeanwhile(WrongState):
+    """It is not what the caller has read any more."""
+
+
 class AudioGone(WrongState):
     """What would be worked on is not stored any more."""
 
@@ -396,16 +400,19 @@ class Transcription(models.Model):
             self.title = title
             self.index()
 
-    def correct(self, number: int, text: str) -> Segment:
+    def correct(self, number: int, text: str, was: str | None = None) -> Segment:
         """Replaces the text of a segment; its words keep their times where they are the same.
 
-        Raises WrongState before the transcript is completed, Segment.DoesNotExist.
+        Raises WrongState before the transcript is completed, ChangedMeanwhile if the text is not
+        what it `was`, and Segment.DoesNotExist.
         """
         with transaction.atomic():
             row = type(self).objects.select_for_update().get(id=self.id)
             if row.state != State.COMPLETED:
                 raise WrongState("Segments can be corrected when the transcript is completed.")
             segment = row.segments.get(number=number)
+            if was is not None and segment.text.split() not in (was.split(), text.split()):
+                raise ChangedMeanwhile(f"It was changed meanwhile, to “{segment.text}”.")
             segment.words = retimed(segment.words, text, segment.start, segment.end)
             segment.text = text
             segment.save(update_fields=["text", "words"])

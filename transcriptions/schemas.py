@@ -158,11 +158,13 @@ class RenameIn(Body):
 
 
 class CorrectionIn(Body):
-    """The right text of a segment."""
+    """The right text of a segment, and if you like what it `was` when you read it: if that has
+    changed since, nothing is overwritten."""
 
-    model_config = Body.example(text="Good morning, everybody.")
+    model_config = Body.example(text="Good morning, everybody.", was="Good morning.")
 
     text: Annotated[str, Field(min_length=1, max_length=5000, pattern=LINES)]
+    was: Annotated[str, Field(max_length=5000)] | None = None
 
 
 class HealthOut(Schema):

@@ -110,13 +110,21 @@ customElements.define("transcript-editor", class extends HTMLElement {
     const answer = await fetch(`/api/transcriptions/${this.dataset.id}${path}`, {
       method: "PATCH",
       headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
-      body: JSON.stringify(segment ? { text } : { title: text }),
+      body: JSON.stringify(segment ? { text, was: field.dataset.before } : { title: text }),
     }).catch(() => null);
     const body = await answer?.json().catch(() => null);
     if (!answer) return { problem: "The server cannot be reached." };
+    if (body?.code === "changed_meanwhile") await this.catchUp(field, Number(segment));
     if (!answer.ok || !body) return { problem: refusal(answer.status, body) };
     if (!segment) document.title = `${body.title} · Transcodio`;
     return { saved: segment ? body.text : body.title };
+  }
+
+  /** What somebody else has written there: whoever has read that may replace it. */
+  async catchUp(field, number) {
+    const answer = await fetch(`/api/transcriptions/${this.dataset.id}`);
+    const { segments } = await answer.json();
+    field.dataset.before = segments.find((segment) => segment.id === number).text;
   }
 
   /** The server has it. Somebody who is still there, or there again, may go on typing. */

@@ -236,6 +236,20 @@ def test_a_corrected_segment_is_exported_and_found(api: Client, finished: Transc
         assert change(api, f"{url}/segments/1", text=text).status_code == 422
 
 
+def test_what_was_changed_meanwhile_is_not_overwritten(
+    api: Client, finished: Transcription
+) -> None:
+    url = f"/api/transcriptions/{finished.id}/segments/2"
+    was = finished.segments.get(number=2).text
+    assert change(api, url, text="Hers.", was=f" {was}").status_code == 200
+    his = change(api, url, text="His.", was=was)
+    assert (his.status_code, his.json()["code"]) == (409, "changed_meanwhile")
+    assert "“Hers.”" in his.json()["detail"]
+    assert change(api, url, text="Hers.", was=was).status_code == 200  # nothing is lost by that
+    assert change(api, url, text="His.", was="Hers.").json()["text"] == "His."
+    assert change(api, url, text="Anybody's.").json()["text"] == "Anybody's."
+
+
 def test_nothing_is_corrected_before_its_end(api: Client, prepared: Transcription) -> None:
     answer = change(api, f"/api/transcriptions/{prepared.id}/segments/1", text="Early")
     assert (answer.status_code, answer.json()["code"]) == (409, "not_completed")
