@@ -6,6 +6,7 @@ The shape of the answer is the business of each API.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,7 @@ from django.core.exceptions import (
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
+from django.views import defaults
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from psycopg.errors import DiskFull
@@ -99,7 +101,16 @@ def _database_away(request: HttpRequest, error: DatabaseError) -> Problem:
     log.error("the database does not answer as it should", exc_info=error)
     if isinstance(error.__cause__, DiskFull):
         return _refused(request, no_room())
-    return Problem(503, "unavailable", AWAY, headers={"Retry-After": str(AWAY_FOR)})
+    return Problem(503, *SENTENCES[503], headers={"Retry-After": str(AWAY_FOR)})
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The page for what was raised outside of the APIs, as by the look for a session."""
+    response = defaults.server_error(request)
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        response.status_code = 503
+        response.headers["Retry-After"] = str(AWAY_FOR)
+    return response
 
 
 def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
@@ -122,7 +133,6 @@ SAID = {
 }
 PATTERN = "it is empty, or has characters that do not belong there"
 BAD_FORM = "The form cannot be read: let your client set its Content-Type, with the boundary."
-AWAY = "Something that we need is being started again. Please try again in a few seconds."
 AWAY_FOR = 5  # seconds
 MANY_FILES = "Send one recording at a time, as the field 'file'."
 

@@ -36,6 +36,10 @@ SENTENCES = {
     413: ("too_large", "The request is too large."),
     416: ("no_such_range", "The recording has no such part: see Content-Range."),
     500: ("internal_error", "Something went wrong on our side. Tell us the X-Request-ID."),
+    503: (
+        "unavailable",
+        "Something that we need is being started again. Please try again in a few seconds.",
+    ),
 }
 
 

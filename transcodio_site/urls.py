@@ -21,6 +21,7 @@ admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment, m
     pattern_name="account_change_password"
 )
 
+handler500 = "transcodio_site.errors.server_error"
 urlpatterns = [
     path("health", health),
     path("api/", api.urls),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts.models import User
@@ -90,3 +93,20 @@ def test_the_headers_alone_may_be_asked_for(stack: Stack) -> None:
     assert httpx.head(f"{stack.url}/api/transcriptions").status_code == 401
     nowhere = f"{stack.url}/api/transcriptions/00000000-0000-4000-8000-000000000000"
     assert httpx.head(nowhere, headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/api/transcriptions", "/", "/settings/tokens/"])
+def test_who_comes_with_a_session_hears_too_that_the_database_is_away(
+    alice: User, path: str
+) -> None:
+    client = Client(raise_request_exception=False)
+    client.force_login(alice)
+
+    def broken(*_: Any) -> Any:
+        raise OperationalError("terminating connection")
+
+    with connection.execute_wrapper(broken):
+        answer = client.get(path)
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    if path.startswith("/api/"):
+        assert answer.json()["code"] == "unavailable"
