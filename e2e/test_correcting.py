@@ -112,6 +112,25 @@ def test_what_was_written_in_another_tab_is_read_before_it_is_replaced(
     assert stored(page)["segments"][0]["text"] == "His."
 
 
+def test_a_refusal_is_said_also_where_the_other_words_do_not_come(
+    sign_up: OpenPage, media: Media
+) -> None:
+    page = sign_up("unlucky@example.com")
+    first, said = edit(page, media)
+    first.fill("Mine.")
+    url = page.url.replace("/transcriptions/", "/api/transcriptions/").rstrip("/")
+    theirs = {"detail": "It was changed meanwhile.", "code": "changed_meanwhile"}
+    page.route(f"{url}/segments/1", lambda route: route.fulfill(status=409, json=theirs))
+    page.route(url, lambda route: route.abort("connectionreset"))
+    first.blur()
+    expect(said).to_contain_text("Not saved: It was changed meanwhile.")
+    page.unroute(f"{url}/segments/1")
+    page.unroute(url)
+    page.click("transcript-editor button")
+    expect(page.locator("transcript-editor button")).to_have_text("Edit")
+    assert stored(page)["segments"][0]["text"] == "Mine."
+
+
 def test_a_correction_outlives_its_session(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("expired@example.com")
     first, said = edit(page, media)

@@ -122,9 +122,10 @@ customElements.define("transcript-editor", class extends HTMLElement {
 
   /** What somebody else has written there: whoever has read that may replace it. */
   async catchUp(field, number) {
-    const answer = await fetch(`/api/transcriptions/${this.dataset.id}`);
-    const { segments } = await answer.json();
-    field.dataset.before = segments.find((segment) => segment.id === number).text;
+    const answer = await fetch(`/api/transcriptions/${this.dataset.id}`).catch(() => null);
+    const body = await answer?.json().catch(() => null);
+    const theirs = body?.segments?.find((segment) => segment.id === number);
+    if (theirs) field.dataset.before = tidy(theirs.text); // else the next attempt is refused as well
   }
 
   /** The server has it. Somebody who is still there, or there again, may go on typing. */
