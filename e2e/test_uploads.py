@@ -110,3 +110,11 @@ def test_what_was_taken_can_be_opened_while_the_page_says_what_was_refused(
     page.click("[data-phase=failed] >> text=Dismiss")
     expect(page.locator("upload-box li")).to_have_count(0)  # the page has come anew
     expect(page.locator(".recording-title")).to_have_attribute("href", str(address))
+
+
+def test_a_refused_file_that_was_dismissed_does_not_count(sign_up: OpenPage, media: Media) -> None:
+    page = sign_up("second-try@example.com")
+    upload(page, media.bytes("diary.mp3", b"Dear diary"))
+    page.click("[data-phase=failed] >> text=Dismiss")
+    upload(page, media.silence("good.mp3", 1))
+    page.wait_for_url("**/transcriptions/*/")

@@ -131,6 +131,7 @@ customElements.define("upload-box", class extends HTMLElement {
   }
 
   add(files) {
+    if (!this.list.children.length) this.added = 0; // what was dismissed leads nowhere
     this.list.hidden = false;
     for (const file of files) {
       this.added += 1;
