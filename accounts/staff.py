@@ -11,6 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from accounts.audit import Action, note
+from accounts.authentication import person
 
 # Columns by which somebody could sign in as another, and that nobody has to see for it to work.
 SECRETS = {
@@ -70,6 +71,19 @@ class Told(admin.ModelAdmin):  # type: ignore[type-arg]
         return [str(obj) for obj in objs], counts, lacking, protected
 
 
+class KeysOfTheHouse(Told):
+    """Pages of libraries: addresses, accounts elsewhere, groups. Who adds or changes one could sign
+    in as a superuser, or become one; to take one away gives nothing."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Superusers."""
+        return person(request).is_superuser and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Superusers."""
+        return person(request).is_superuser and super().has_change_permission(request, obj)
+
+
 ROOMS = ("accounts.", "transcriptions.")
 
 
@@ -85,9 +99,12 @@ class Site(admin.AdminSite):
     ) -> None:
         """See Django."""
         given = admin_class or admin.ModelAdmin
-        # Actions of libraries change rows without a word; the forms can do the same, and tell.
-        silenced = {} if given.__module__.startswith(ROOMS) else {"actions": ()}
-        told = type(given.__name__, (Told, given), {"__module__": given.__module__} | silenced)
+        about: dict[str, Any] = {"__module__": given.__module__}
+        if given.__module__.startswith(ROOMS):
+            told = type(given.__name__, (Told, given), about)
+        else:
+            # Their actions change rows without a word; the forms can do the same, and tell.
+            told = type(given.__name__, (KeysOfTheHouse, given), about | {"actions": ()})
         super().register(model_or_iterable, told, **options)
 
 

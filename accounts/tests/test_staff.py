@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
+from django.apps import apps
 from django.contrib import admin
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from accounts.audit import Action, note
@@ -104,3 +107,22 @@ def test_nor_reaches_accounts_that_have_some(clerk: User, carol: User) -> None:
     carol.refresh_from_db()
     assert carol.check_password("correct horse battery")
     assert not User.objects.get(pk=clerk.pk).is_superuser
+
+
+@pytest.mark.parametrize(
+    "model", ["auth.group", "account.emailaddress", "socialaccount.socialaccount"]
+)
+def test_nor_takes_the_way_around(clerk: User, carol: User, model: str) -> None:
+    clerk.user_permissions.set(Permission.objects.all())
+    EmailAddress.objects.create(user=carol, email=carol.email)
+    SocialAccount.objects.create(user=carol, provider="google", uid="1")
+    Group.objects.create(name="Clerks")
+    thing = apps.get_model(model).objects.get()
+    for who, add, change in ((clerk, 403, 200), (carol, 200, 200)):
+        client = Client()
+        client.force_login(who)
+        place = f"/admin/{model.replace('.', '/')}/"
+        assert client.get(f"{place}add/").status_code == add
+        assert client.get(f"{place}{thing.pk}/change/").status_code == change
+        saved = client.post(f"{place}{thing.pk}/change/", {}).status_code
+        assert saved == (200 if who == carol else 403)  # with what is missing, or not at all
