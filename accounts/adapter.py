@@ -21,8 +21,9 @@ from django.core.mail import EmailMessage
 from django.http import HttpRequest
 from django.shortcuts import render
 
-from accounts import letters
-from accounts.invitations import Invitation
+from accounts import email
+from accounts.invitations import invitation_in_session
+from accounts.models import Invitation
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Whether this visitor may make an account."""
         if settings.SIGNUP == "invited":
-            return Invitation.of(request) is not None
+            return invitation_in_session(request) is not None
         return bool(settings.SIGNUP == "open")
 
     def get_client_ip(self, request: HttpRequest) -> str:
@@ -66,7 +67,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def render_mail(self, *given: Any, **named: Any) -> EmailMessage:
         """Its letters, in our clothes."""
-        return letters.dress(super().render_mail(*given, **named))
+        return email.dress(super().render_mail(*given, **named))
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
@@ -103,6 +104,6 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         return session
 
 
-def signup_door(request: HttpRequest) -> dict[str, str]:
+def signup_policy(request: HttpRequest) -> dict[str, str]:
     """For all pages: a door that is closed is not shown."""
     return {"signup_door": settings.SIGNUP}

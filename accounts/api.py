@@ -9,10 +9,11 @@ from django.http import Http404, HttpRequest
 from ninja import Field, Router, Schema, Status
 from pydantic import AfterValidator
 
-from accounts.authentication import PageAuth, person
-from accounts.models import ApiToken, Scope
-from accounts.names import visible_name
+from accounts import tokens
+from accounts.authentication import PageAuth, authenticated_user
+from accounts.models import Scope
 from accounts.schemas import Body, ErrorOut, example
+from accounts.text import validate_display_name
 
 router = Router(tags=["tokens"], auth=PageAuth(alone=True))
 
@@ -22,7 +23,7 @@ class TokenIn(Body):
 
     model_config = Body.example(name="Laptop", scopes=["transcriptions:read"], expires_in_days=90)
 
-    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(visible_name)]
+    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(validate_display_name)]
     scopes: Annotated[list[Scope], Field(min_length=1)] = list(Scope)
     monthly_minutes: Annotated[
         int | None, Field(ge=1, le=1_000_000, description="Of audio; else as much as you have")
@@ -69,7 +70,7 @@ REFUSALS: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut, 429: ErrorOut}
 @router.get("/tokens", response={200: list[TokenOut], **REFUSALS}, openapi_extra=_LISTED)
 def list_tokens(request: HttpRequest) -> Any:
     """Your tokens, newest first."""
-    return person(request).api_tokens.all()
+    return authenticated_user(request).api_tokens.all()
 
 
 @router.post(
@@ -79,8 +80,8 @@ def list_tokens(request: HttpRequest) -> Any:
 )
 def create_token(request: HttpRequest, given: TokenIn) -> Any:
     """Make a token. Its secret is in this answer and nowhere else."""
-    row, secret = ApiToken.issue(
-        person(request),
+    row, secret = tokens.issue_token(
+        authenticated_user(request),
         given.name,
         [str(s) for s in given.scopes],
         given.expires_in_days,
@@ -94,8 +95,8 @@ def create_token(request: HttpRequest, given: TokenIn) -> Any:
 @router.delete("/tokens/{int:id}", response={204: None, 404: ErrorOut, **REFUSALS})
 def revoke_token(request: HttpRequest, id: int) -> Status[None]:
     """The token stops working at once."""
-    row = person(request).api_tokens.filter(id=id).first()
+    row = authenticated_user(request).api_tokens.filter(id=id).first()
     if row is None:
         raise Http404("There is no such token.")
-    row.revoke(request)
+    tokens.revoke_token(row, request)
     return Status(204, None)

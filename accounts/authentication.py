@@ -7,9 +7,10 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from ninja.security import HttpBearer, SessionAuth
 
-from accounts import limits
-from accounts.addresses import client_address
-from accounts.models import ApiToken, Scope, User, digest_of
+from accounts import rate_limits
+from accounts.client_ip import client_address
+from accounts.models import ApiToken, Scope, User
+from accounts.tokens import find_token, record_token_use
 
 READING = ("GET", "HEAD", "OPTIONS")
 
@@ -22,15 +23,7 @@ class ScopeMissing(Exception):
         self.scope = scope
 
 
-def token_of(secret: str) -> ApiToken | None:
-    """The token if it can be used. Looked up by hash: equality leaks no timing."""
-    token = ApiToken.objects.select_related("user").filter(digest=digest_of(secret)).first()
-    if token is None or token.is_expired or not token.user.is_active:
-        return None
-    return token
-
-
-def person(request: HttpRequest) -> User:
+def authenticated_user(request: HttpRequest) -> User:
     """Who is calling, in views that stand behind authentication."""
     if not isinstance(request.user, User):
         raise TypeError("a view without authentication")
@@ -60,11 +53,11 @@ def stays_signed_in(user: User, session: SessionBase) -> bool:
     return open_ and key is not None and session.exists(key)
 
 
-def is_still_welcome(request: HttpRequest) -> bool:
+def is_still_authorized(request: HttpRequest) -> bool:
     """Whether whoever was let in would be let in now: for answers that take long."""
     used = token_used(request)
     if used is None:
-        return stays_signed_in(person(request), request.session)
+        return stays_signed_in(authenticated_user(request), request.session)
     token = ApiToken.objects.select_related("user").filter(pk=used.pk).first()
     return token is not None and not token.is_expired and token.user.is_active
 
@@ -81,11 +74,11 @@ class TokenAuth(HttpBearer):
 
         Raises ScopeMissing, TooMany.
         """
-        row = token_of(token)
+        row = find_token(token)
         if row is None:
             return None
-        limits.count(request, row.user, row)
-        row.touch(client_address(request))
+        rate_limits.count(request, row.user, row)
+        record_token_use(row, client_address(request))
         needed = self.scope or (Scope.READ if request.method in READING else Scope.WRITE)
         if needed not in row.scopes:
             raise ScopeMissing(needed)
@@ -104,13 +97,13 @@ class PageAuth(SessionAuth):
     def __call__(self, request: HttpRequest) -> User | AnonymousUser | None:
         """A request that carries a token is judged by the token alone; and who is not signed in
         is told so, rather than that a CSRF token is missing. Raises TooMany, SessionNeeded."""
-        if self.alone and token_of(request.headers.get("Authorization", "").partition(" ")[2]):
+        if self.alone and find_token(request.headers.get("Authorization", "").partition(" ")[2]):
             raise SessionNeeded
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
         user = super().__call__(request)
         if isinstance(user, User):
-            limits.count(request, user)
+            rate_limits.count(request, user)
         return user
 
 

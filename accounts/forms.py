@@ -9,8 +9,9 @@ from allauth.core import context
 from django import forms
 from django.core.exceptions import ValidationError
 
-from accounts.models import Invitation, Scope
-from accounts.names import visible_name
+from accounts.invitations import invitation_in_session
+from accounts.models import Scope
+from accounts.text import validate_display_name
 
 EXPIRY = {"": "Never", "30": "After 30 days", "90": "After 90 days", "365": "After a year"}
 
@@ -41,7 +42,7 @@ class TokenForm(forms.Form):
     def clean_name(self) -> str:
         """Raises ValidationError."""
         try:
-            return visible_name(self.cleaned_data["name"])
+            return validate_display_name(self.cleaned_data["name"])
         except ValueError:
             raise ValidationError("Give it a name that can be seen.") from None
 
@@ -57,7 +58,7 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
     def clean_email(self) -> str:
         """Raises ValidationError."""
         email: str = super().clean_email()
-        invitation = Invitation.of(context.request)
+        invitation = invitation_in_session(context.request)
         if invitation and email.lower() != invitation.email:
             raise ValidationError(f"This invitation is for {invitation.email} alone.")
         return email

@@ -13,24 +13,26 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.audit import AuditEvent
-from accounts.authentication import person
+from accounts.authentication import authenticated_user
 from accounts.forms import TokenForm
-from accounts.models import ApiToken, Invitation
-from accounts.usage import month_of
+from accounts.invitations import find_invitation, remember_invitation
+from accounts.models import AuditEvent
+from accounts.tokens import issue_token
+from accounts.tokens import revoke_token as revoke
+from accounts.usage.summary import month_of
 
 
 @never_cache
 @require_GET
 def invited(request: HttpRequest, code: str) -> HttpResponse:
     """The link of an invitation: on to the form, which knows the address already."""
-    invitation = Invitation.of_code(code)
+    invitation = find_invitation(code)
     if request.user.is_authenticated:
         messages.info(request, "You are signed in: sign out first to make another account.")
         return redirect("/")
     if invitation is None or settings.SIGNUP == "closed":
         return render(request, "accounts/invitation_over.html", status=410)
-    invitation.show(request)
+    remember_invitation(request, invitation)
     return redirect("account_signup")
 
 
@@ -43,8 +45,8 @@ def tokens(request: HttpRequest) -> HttpResponse:
     made: dict[str, Any] = {}
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        row, secret = ApiToken.issue(
-            person(request),
+        row, secret = issue_token(
+            authenticated_user(request),
             data["name"],
             data["scopes"],
             data["expiry"],
@@ -52,7 +54,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
             request,
         )
         form, made = TokenForm(), {"row": row, "secret": secret}
-    rows = person(request).api_tokens.all()
+    rows = authenticated_user(request).api_tokens.all()
     status = 400 if form.errors else 200
     context = {"form": form, "made": made, "tokens": rows}
     return render(request, "accounts/tokens.html", context, status=status)
@@ -62,10 +64,10 @@ def tokens(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke_token(request: HttpRequest, id: int) -> HttpResponse:
     """A stranger's token is as unknown as one that is gone."""
-    row = person(request).api_tokens.filter(id=id).first()
+    row = authenticated_user(request).api_tokens.filter(id=id).first()
     if row is None:
         raise Http404("There is no such token.")
-    row.revoke(request)
+    revoke(row, request)
     messages.success(request, f"The token “{row.name}” does not work any more.")
     return redirect("accounts:tokens")
 
@@ -74,7 +76,7 @@ def revoke_token(request: HttpRequest, id: int) -> HttpResponse:
 @require_GET
 def activity(request: HttpRequest) -> HttpResponse:
     """The audit log of one's own account."""
-    events = AuditEvent.objects.filter(user=person(request))
+    events = AuditEvent.objects.filter(user=authenticated_user(request))
     page = Paginator(events, 50).get_page(request.GET.get("page"))
     return render(request, "accounts/activity.html", {"page": page})
 
@@ -83,5 +85,7 @@ def activity(request: HttpRequest) -> HttpResponse:
 @require_GET
 def usage(request: HttpRequest) -> HttpResponse:
     """This month: what was used, what is left, and when it renews."""
-    user = person(request)
-    return render(request, "accounts/usage.html", {"usage": month_of(user), "plan": user.terms})
+    user = authenticated_user(request)
+    return render(
+        request, "accounts/usage.html", {"usage": month_of(user), "plan": user.effective_plan}
+    )

@@ -6,11 +6,11 @@ from django.http import HttpResponse, JsonResponse
 
 from accounts.api import router as tokens
 from accounts.authentication import api_auth
-from accounts.usage import router as usage
+from accounts.usage.api import router as usage
 from transcodio_site import __version__
 from transcodio_site.errors import Problem, answer_errors
 from transcodio_site.openapi import DocumentedAPI
-from transcriptions.api import router as transcriptions
+from transcriptions.api.transcriptions import router as transcriptions
 
 api = DocumentedAPI(
     title="Transcodio",

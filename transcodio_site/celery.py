@@ -15,4 +15,11 @@ warnings.simplefilter("ignore", SecurityWarning)
 
 app = Celery("transcodio")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+app.autodiscover_tasks(
+    [
+        "transcriptions.notifications",
+        "transcriptions.operations",
+        "transcriptions.processing",
+        "transcriptions.webhooks",
+    ]
+)

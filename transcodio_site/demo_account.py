@@ -11,8 +11,8 @@ from pathlib import Path
 from allauth.account.models import EmailAddress
 from django.conf import settings
 
-from accounts.authentication import token_of
-from accounts.models import ApiToken, User
+from accounts.models import User
+from accounts.tokens import find_token, issue_token
 
 EMAIL = "demo@example.com"
 
@@ -31,7 +31,7 @@ def demo_account() -> DemoAccount:
     path = Path(settings.VAR_DIR) / "demo_account.json"
     if path.exists():
         account = DemoAccount(**json.loads(path.read_text()))
-        token = token_of(account.token)
+        token = find_token(account.token)
         if token and token.user.check_password(account.password):
             return account
         if token:
@@ -52,4 +52,4 @@ def _make() -> DemoAccount:
     EmailAddress.objects.update_or_create(
         user=user, email=EMAIL, defaults={"verified": True, "primary": True}
     )
-    return DemoAccount(EMAIL, password, ApiToken.issue(user, "demo")[1])
+    return DemoAccount(EMAIL, password, issue_token(user, "demo")[1])

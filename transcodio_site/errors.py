@@ -27,12 +27,12 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from psycopg.errors import DiskFull
 
 from accounts.authentication import ScopeMissing, SessionNeeded
-from accounts.limits import TooMany
-from transcodio_site.middleware import SENTENCES
-from transcriptions.api import ApiError
-from transcriptions.audio import is_full
-from transcriptions.intake import FORM, no_recording
-from transcriptions.uploads import UploadRefused, no_room
+from accounts.rate_limits import Throttled
+from transcodio_site.middleware import ERROR_MESSAGES
+from transcriptions.api.errors import ApiError
+from transcriptions.exceptions import is_disk_full
+from transcriptions.uploads.requests import FORM, no_recording
+from transcriptions.uploads.service import UploadRefused, disk_full
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> Prob
     return Problem(401, "not_authenticated", sentence, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _too_many(request: HttpRequest, error: TooMany) -> Problem:
+def _too_many(request: HttpRequest, error: Throttled) -> Problem:
     return Problem(429, error.code, str(error), headers={"Retry-After": str(error.wait)})
 
 
@@ -81,7 +81,7 @@ def _too_large(request: HttpRequest, error: SuspiciousOperation) -> Problem:
     unless it is told otherwise, or a body that no recording was expected in."""
     if request.content_type == FORM and request.method == "POST":
         return _refused(request, no_recording())
-    return Problem(413, *SENTENCES[413])
+    return Problem(413, *ERROR_MESSAGES[413])
 
 
 def _http_error(request: HttpRequest, error: HttpError) -> Problem:
@@ -91,17 +91,17 @@ def _http_error(request: HttpRequest, error: HttpError) -> Problem:
 
 
 def _disk_full(request: HttpRequest, error: OSError) -> Problem:
-    if not is_full(error):
+    if not is_disk_full(error):
         raise error
     log.error("the disk is full: %s", error)
-    return _refused(request, no_room())
+    return _refused(request, disk_full())
 
 
 def _database_away(request: HttpRequest, error: DatabaseError) -> Problem:
     log.error("the database does not answer as it should", exc_info=error)
     if isinstance(error.__cause__, DiskFull):
-        return _refused(request, no_room())
-    return Problem(503, *SENTENCES[503], headers={"Retry-After": str(AWAY_FOR)})
+        return _refused(request, disk_full())
+    return Problem(503, *ERROR_MESSAGES[503], headers={"Retry-After": str(AWAY_FOR)})
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -140,7 +140,7 @@ PROBLEMS: dict[type[Exception], Describe] = {
     AuthenticationError: _not_authenticated,
     SessionNeeded: lambda _, error: Problem(403, "session_only", str(error)),
     ScopeMissing: lambda _, error: Problem(403, "insufficient_scope", str(error)),
-    TooMany: _too_many,
+    Throttled: _too_many,
     RequestDataTooBig: _too_large,
     TooManyFieldsSent: _too_large,
     TooManyFilesSent: lambda _, error: Problem(400, "too_many_files", MANY_FILES),

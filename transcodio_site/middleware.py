@@ -11,7 +11,7 @@ from django.utils.decorators import sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
 
 from transcodio_site.logs import name_of_request, request_id
-from transcriptions.openai import error_body
+from transcriptions.api.openai import error_body
 
 POLICY = "; ".join(
     (
@@ -28,7 +28,7 @@ POLICY = "; ".join(
 )
 
 
-SENTENCES = {
+ERROR_MESSAGES = {
     400: ("bad_request", "The request could not be understood."),
     403: ("forbidden", "This is not allowed."),
     404: ("not_found", "There is nothing at this address."),
@@ -43,7 +43,7 @@ SENTENCES = {
 }
 
 
-def name_request(
+def request_id_header(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
     """`X-Request-ID`: the caller's own if it sent one, echoed, and beside every line of the log.
@@ -86,7 +86,7 @@ def errors_as_json(
         ours, theirs = (request.path.startswith(path) for path in ("/api/", "/v1/"))
         is_json = response.get("Content-Type", "").startswith("application/json")
         if (ours or theirs) and response.status_code >= 400 and not is_json:
-            code, detail = SENTENCES.get(response.status_code, SENTENCES[400])
+            code, detail = ERROR_MESSAGES.get(response.status_code, ERROR_MESSAGES[400])
             body = (
                 {"detail": detail, "code": code}
                 if ours
@@ -131,7 +131,7 @@ class ContentSecurityPolicyMiddleware(MiddlewareMixin):
 
 
 @sync_only_middleware
-def let_go(
+def release_resources(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
     """Nothing is held while an answer is on its way: that can take as long as the client likes.

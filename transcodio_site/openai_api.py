@@ -8,7 +8,7 @@ from ninja import NinjaAPI
 from accounts.authentication import TokenAuth
 from transcodio_site import __version__
 from transcodio_site.errors import Problem, answer_errors
-from transcriptions.openai import error_body, router
+from transcriptions.api.openai import error_body, router
 
 LONGEST_WAIT = 60  # seconds that a client may reasonably sleep before it tries again
 # What they call otherwise, and their status for it.

@@ -166,10 +166,10 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
 
 
 def _answer(status: int, path: bytes, request_id: str) -> bytes:
-    from transcriptions.openai import error_body
-    from transcriptions.uploads import no_room, too_large
+    from transcriptions.api.openai import error_body
+    from transcriptions.uploads.service import disk_full, too_large
 
-    refused = too_large() if status == 413 else no_room()
+    refused = too_large() if status == 413 else disk_full()
     ours = {"detail": str(refused), "code": refused.code}
     theirs = error_body(refused.code, str(refused))
     body = json.dumps(theirs if path.startswith(b"/v1/") else ours).encode()

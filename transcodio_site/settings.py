@@ -90,8 +90,8 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.openid_connect",
 ]
 MIDDLEWARE = [
-    "transcodio_site.middleware.let_go",
-    "transcodio_site.middleware.name_request",
+    "transcodio_site.middleware.release_resources",
+    "transcodio_site.middleware.request_id_header",
     "transcodio_site.middleware.tell_rate_limit",
     "transcodio_site.middleware.errors_as_json",
     "transcodio_site.middleware.head_as_get",
@@ -120,7 +120,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "accounts.adapter.signup_door",
+                "accounts.adapter.signup_policy",
             ],
         },
     }
@@ -167,26 +167,17 @@ CELERY_TASK_ROUTES = {
     "transcriptions.tasks.transcribe": {"queue": "transcribe"},
 }
 CELERY_BEAT_SCHEDULE = {
-    "ring-again": {"task": "transcriptions.tasks.sweep", "schedule": 15.0},
-    "ring-webhooks": {"task": "transcriptions.webhooks.tasks.ring_due", "schedule": 15.0},
-    "forget-deliveries": {
-        "task": "transcriptions.webhooks.tasks.forget_old_deliveries",
-        "schedule": 24 * 3600.0,
-    },
-    "forget-secrets": {
-        "task": "transcriptions.webhooks.tasks.forget_old_secrets",
-        "schedule": 3600.0,
-    },
-    "retention": {
-        "task": "transcriptions.tasks.delete_what_was_kept_long_enough",
-        "schedule": 3600.0,
-    },
-    "strays": {"task": "transcriptions.tasks.delete_strays", "schedule": 24 * 3600.0},
-    "forget-sessions": {
-        "task": "transcriptions.tasks.forget_old_sessions",
-        "schedule": 24 * 3600.0,
-    },
-    "forget-keys": {"task": "transcriptions.tasks.forget_old_keys", "schedule": 3600.0},
+    task.rsplit(".", 1)[1]: {"task": task, "schedule": seconds}
+    for task, seconds in (
+        ("transcriptions.tasks.requeue_stalled", 15.0),
+        ("transcriptions.webhooks.tasks.enqueue_due_deliveries", 15.0),
+        ("transcriptions.webhooks.tasks.delete_expired_secrets", 3600.0),
+        ("transcriptions.webhooks.tasks.delete_old_deliveries", 24 * 3600.0),
+        ("transcriptions.tasks.delete_expired_recordings", 3600.0),
+        ("transcriptions.tasks.delete_expired_idempotency_keys", 3600.0),
+        ("transcriptions.tasks.delete_expired_sessions", 24 * 3600.0),
+        ("transcriptions.tasks.delete_orphaned_files", 24 * 3600.0),
+    )
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
@@ -202,12 +193,12 @@ STT_ENGINE = env.str("STT_ENGINE", default="whisper")
 # Webhooks to loopback and private addresses; for development, or where all users are trusted.
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
 # What is paid for GPUs, by day: a function of the first and the last day that gives USD.
-BILL_BY_DAY = "gpu.billing.cost_by_day"
+BILL_BY_DAY = "gpu.modal_billing.cost_by_day"
 # The engines read their own variables (WHISPER_MODEL, ...): gpu/config.py knows nothing of Django.
 
 # --- Files ------------------------------------------------------------------------------------
 MEDIA_ROOT = VAR_DIR / "media"
-FILE_UPLOAD_HANDLERS = ["transcriptions.upload_handler.UploadHandler"]
+FILE_UPLOAD_HANDLERS = ["transcriptions.uploads.handler.UploadHandler"]
 FILE_UPLOAD_PERMISSIONS = 0o600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 STATIC_URL = "/static/"

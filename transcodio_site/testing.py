@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accounts.tokens import issue_token
+
 if TYPE_CHECKING:
     from accounts.models import User
 
@@ -132,10 +134,9 @@ def _user(email: str, **fields: Any) -> User:
 @pytest.fixture
 def token_of() -> Any:
     """A function that gives the Authorization header of a user, for Django's test client."""
-    from accounts.models import ApiToken
 
     def header(user: User) -> dict[str, str]:
-        return {"Authorization": f"Bearer {ApiToken.issue(user)[1]}"}
+        return {"Authorization": f"Bearer {issue_token(user)[1]}"}
 
     return header
 
@@ -183,7 +184,7 @@ class Media:
 
     def make(self, name: str, *options: str) -> Path:
         """Runs FFmpeg once for each name and options."""
-        from transcriptions.audio import ffmpeg_binary
+        from transcriptions.processing.media import ffmpeg_binary
 
         path = self._path(name, sha256(repr(options).encode()))
         if not path.exists():

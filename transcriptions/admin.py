@@ -14,15 +14,15 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from accounts.audit import Action, note
-from accounts.limits import TooMany
-from accounts.models import UsageRecord
-from accounts.refunds import may_refund, open_charges, refund, sentence
-from accounts.staff import ForAllStaff, NotByHand
-from transcriptions import actions, history
-from transcriptions.audio import AudioError
-from transcriptions.models import Transcription, WrongState
-from transcriptions.quotas import spoken
+from accounts.admin_base import ForAllStaff, ReadOnlyAdmin
+from accounts.audit_log import record_event
+from accounts.models import Action, UsageRecord
+from accounts.rate_limits import Throttled
+from accounts.usage.refunds import may_refund, open_charges, refund, sentence
+from transcriptions.durations import clock
+from transcriptions.exceptions import AudioError, WrongState
+from transcriptions.models import Transcription
+from transcriptions.processing import commands, history
 
 WORK = (
     "id",
@@ -44,11 +44,11 @@ WORDS = ("title", "note", "error_message")
 
 
 @admin.register(Transcription)
-class TranscriptionAdmin(ForAllStaff, NotByHand):
+class TranscriptionAdmin(ForAllStaff, ReadOnlyAdmin):
     change_form_template = "admin/job.html"
     list_filter = ("state", "engine", "created_at")
     list_select_related = ("owner",)
-    actions = ("requeue", "cancel", "refund")
+    commands = ("requeue", "cancel", "refund")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Titles are for whom they concern."""
@@ -66,12 +66,12 @@ class TranscriptionAdmin(ForAllStaff, NotByHand):
     @admin.display(description="Length", ordering="duration")
     def length(self, row: Transcription) -> str:
         """Of the recording, as players write it."""
-        return "" if row.duration is None else spoken(row.duration)
+        return "" if row.duration is None else clock(row.duration)
 
     @admin.display(description="Of it speech")
     def speech(self, row: Transcription) -> str:
         """What an engine had to listen to."""
-        return spoken(row.speech_seconds)
+        return clock(row.speech_seconds)
 
     def change_view(
         self,
@@ -108,12 +108,12 @@ class TranscriptionAdmin(ForAllStaff, NotByHand):
     @admin.action(description="Try again where it ended", permissions=["operate"])
     def requeue(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
         """What is done already is not done again; the owner's quota holds."""
-        self._each(request, rows, actions.retry, "queued again")
+        self._each(request, rows, commands.retry, "queued again")
 
     @admin.action(description="Cancel: stop the work on it", permissions=["operate"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
         """What is known by then stays."""
-        self._each(request, rows, actions.cancel, "cancelled")
+        self._each(request, rows, commands.cancel, "cancelled")
 
     @admin.action(description="Refund: give back what was charged", permissions=["refund"])
     def refund(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
@@ -132,12 +132,12 @@ class TranscriptionAdmin(ForAllStaff, NotByHand):
         for row in rows.select_related("owner"):
             try:
                 act(row)
-            except (WrongState, TooMany, AudioError) as error:
+            except (WrongState, Throttled, AudioError) as error:
                 self.message_user(request, f"{row.id}: {error}", messages.WARNING)
             else:
                 count += 1
                 said = f"{request.user}: the recording “{row}” was {done}."
-                note(request, Action.ADMIN, said, user_id=row.owner_id)
+                record_event(request, Action.ADMIN, said, user_id=row.owner_id)
         if count:
             self.message_user(request, f"{count} recordings: {done}.")
 

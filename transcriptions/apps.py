@@ -6,11 +6,15 @@ class TranscriptionsConfig(AppConfig):
     verbose_name = "Transcriptions"
 
     def ready(self) -> None:
-        """Knows ids in addresses; hears when recordings end, and when something was charged."""
-        from transcriptions import converters  # noqa: F401
-        from transcriptions.mails import when_charged, when_ended
-        from transcriptions.metering import charged
-        from transcriptions.models import ended
+        """Registers the path converter and connects signals."""
+        from django.db.models.signals import pre_delete
 
-        ended.connect(when_ended)
-        charged.connect(when_charged)
+        from transcriptions import signals
+        from transcriptions.api import converters  # noqa: F401
+        from transcriptions.models import Transcription
+        from transcriptions.notifications import receivers
+        from transcriptions.processing.lifecycle import cancel_before_delete
+
+        pre_delete.connect(cancel_before_delete, sender=Transcription)
+        signals.transcription_finished.connect(receivers.enqueue_transcript_ready)
+        signals.usage_charged.connect(receivers.enqueue_quota_notice)

@@ -12,8 +12,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 from django.utils import timezone
 
-from accounts.invitations import DAYS
-from accounts.models import Action, AuditEvent, Invitation, Plan, User
+from accounts.models import INVITATION_DAYS, Action, AuditEvent, Invitation, Plan, User
 
 PASSWORD = "correct horse battery"
 SIGNUP = "/accounts/signup/"
@@ -101,11 +100,13 @@ def test_a_link_ends(
             client.get(link)  # it does not help to have come by it before
             admin.post(f"/admin/accounts/invitation/{_id()}/delete/", {"post": "yes"})
         case "too old":
-            later = (timezone.now() + timedelta(days=DAYS, seconds=1)).timestamp()
+            later = (timezone.now() + timedelta(days=INVITATION_DAYS, seconds=1)).timestamp()
             monkeypatch.setattr("django.core.signing.time.time", lambda: later)
         case "followed long ago":
             client.get(link)
-            Invitation.objects.update(sent_at=timezone.now() - timedelta(days=DAYS, seconds=1))
+            Invitation.objects.update(
+                sent_at=timezone.now() - timedelta(INVITATION_DAYS, 1)
+            )
         case "forged":
             link = link[:-2] + "x/"
         case "closed":
@@ -166,7 +167,7 @@ def test_a_letter_that_cannot_be_sent_is_said_with_its_link(
 def test_a_link_that_is_shown_works_however_old_the_invitation_is(
     admin: Client, client: Client, no_mail_server: None
 ) -> None:
-    old = timezone.now() - timedelta(days=DAYS + 1)
+    old = timezone.now() - timedelta(days=INVITATION_DAYS + 1)
     row = Invitation.objects.create(email="dora@example.com", created_at=old, sent_at=old)
     form = {"action": "send_again", "_selected_action": [row.pk]}
     answer = admin.post("/admin/accounts/invitation/", form, follow=True)

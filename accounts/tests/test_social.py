@@ -15,8 +15,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 from django.utils import timezone
 
-from accounts.audit import Action, AuditEvent
-from accounts.models import Invitation, Plan, User
+from accounts.models import Action, AuditEvent, Invitation, Plan, User
 
 # The provider uses what its own library will drop one day.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -115,7 +114,7 @@ def test_it_is_connected_and_taken_away_on_the_account_s_own_page(
     assert "account-menu" in page
     client.post("/accounts/3rdparty/", {"account": connected.pk})
     assert not SocialAccount.objects.exists()
-    events = AuditEvent.objects.filter(user=alice, action=Action.CONNECTED).order_by("id")
+    events = AuditEvent.objects.filter(user=alice, action=Action.CONNECTED_ACCOUNT).order_by("id")
     assert [e.detail for e in events] == ["Added: oidc another", "Removed: oidc another"]
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.authentication import token_of
 from accounts.models import ApiToken, Scope, User
+from accounts.tokens import find_token, issue_token
 
 PAGE = "/settings/tokens/"
 NEW = {"name": "Laptop", "scopes": ["transcriptions:read"], "expiry": "30"}
@@ -39,7 +39,7 @@ def test_a_name_can_be_seen_and_stored(alice: User, client: Client, name: str) -
 def test_a_token_is_made_on_the_page_and_shown_once(alice: User, browser: Client) -> None:
     answer = browser.post(PAGE, NEW)
     (secret,) = re.findall(r"tk_[\w-]{40,}", answer.content.decode())
-    row = token_of(secret)
+    row = find_token(secret)
     assert row is not None
     assert (row.user, row.name, row.scopes) == (alice, "Laptop", ["transcriptions:read"])
     assert row.expires_at is not None
@@ -69,19 +69,19 @@ def test_a_form_with_a_mistake_makes_no_token(
 
 
 def test_a_revoked_token_is_dead_at_once(alice: User, browser: Client) -> None:
-    row, secret = ApiToken.issue(alice, "Old")
+    row, secret = issue_token(alice, "Old")
     answer = browser.post(f"{PAGE}{row.id}/revoke/", follow=True)
     assert "does not work any more" in answer.content.decode()
-    assert token_of(secret) is None
+    assert find_token(secret) is None
 
 
 def test_nobody_reaches_the_tokens_of_another(bob: User, browser: Client) -> None:
-    row, secret = ApiToken.issue(bob, "Hers alone")
+    row, secret = issue_token(bob, "Hers alone")
     assert "Hers alone" not in browser.get(PAGE).content.decode()
     assert browser.get("/api/tokens").json() == []
     assert browser.post(f"{PAGE}{row.id}/revoke/").status_code == 404
     assert browser.delete(f"/api/tokens/{row.id}").status_code == 404
-    assert token_of(secret) == row
+    assert find_token(secret) == row
 
 
 def test_who_is_not_signed_in_is_asked_to(client: Client, db: None) -> None:
@@ -90,7 +90,7 @@ def test_who_is_not_signed_in_is_asked_to(client: Client, db: None) -> None:
 
 
 def test_a_token_cannot_make_others(alice: User, client: Client) -> None:
-    header = {"Authorization": f"Bearer {ApiToken.issue(alice)[1]}"}
+    header = {"Authorization": f"Bearer {issue_token(alice)[1]}"}
     assert client.get("/api/tokens", headers=header).status_code == 403
     answer = client.post("/api/tokens", "{}", content_type="application/json", headers=header)
     assert (answer.status_code, answer.json()["code"]) == (403, "session_only")
@@ -103,12 +103,12 @@ def test_tokens_over_rest(browser: Client) -> None:
     assert made.status_code == 201
     body = made.json()
     secret = body.pop("token")
-    assert token_of(secret) is not None
+    assert find_token(secret) is not None
     assert body["scopes"] == sorted(Scope.values)
     assert body["last_used_at"] is None
     assert browser.get("/api/tokens").json() == [body]
     assert browser.delete(f"/api/tokens/{body['id']}").status_code == 204
-    assert token_of(secret) is None
+    assert find_token(secret) is None
 
 
 @pytest.mark.parametrize(

@@ -8,41 +8,41 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.authentication import token_of
 from accounts.models import ApiToken, User
+from accounts.tokens import find_token, issue_token
 
 
 def test_only_the_hash_is_stored(alice: User) -> None:
-    row, secret = ApiToken.issue(alice, "laptop")
+    row, secret = issue_token(alice, "laptop")
     assert secret.startswith("tk_")
     stored = ApiToken.objects.values().get(id=row.id)
     assert secret not in map(str, stored.values())
-    assert token_of(secret) == row
+    assert find_token(secret) == row
 
 
 def test_a_wrong_token_is_nobody(alice: User) -> None:
-    _, secret = ApiToken.issue(alice)
-    assert token_of(secret[:-1]) is None
-    assert token_of("") is None
+    _, secret = issue_token(alice)
+    assert find_token(secret[:-1]) is None
+    assert find_token("") is None
 
 
 def test_the_token_of_a_deactivated_user_is_nobody(alice: User) -> None:
-    _, secret = ApiToken.issue(alice)
+    _, secret = issue_token(alice)
     User.objects.filter(pk=alice.pk).update(is_active=False)
-    assert token_of(secret) is None
+    assert find_token(secret) is None
 
 
 def test_an_expired_token_is_nobody(alice: User) -> None:
-    row, secret = ApiToken.issue(alice, days=1)
-    assert token_of(secret) == row
+    row, secret = issue_token(alice, days=1)
+    assert find_token(secret) == row
     ApiToken.objects.update(expires_at=timezone.now())
-    assert token_of(secret) is None
+    assert find_token(secret) is None
 
 
 def test_last_use_is_noted_but_not_on_every_call(
     alice: User, client: Client, django_assert_num_queries: Any
 ) -> None:
-    row, secret = ApiToken.issue(alice)
+    row, secret = issue_token(alice)
     header = {"Authorization": f"Bearer {secret}"}
     assert client.get("/api/transcriptions", headers=header).status_code == 200
     row.refresh_from_db()
@@ -67,7 +67,7 @@ def test_last_use_is_noted_but_not_on_every_call(
 def test_a_token_may_do_what_its_scopes_say(
     alice: User, client: Client, scopes: list[str], reading: int, writing: int
 ) -> None:
-    header = {"Authorization": f"Bearer {ApiToken.issue(alice, scopes=scopes)[1]}"}
+    header = {"Authorization": f"Bearer {issue_token(alice, scopes=scopes)[1]}"}
     assert client.get("/api/transcriptions", headers=header).status_code == reading
     answer = client.post("/api/transcriptions", headers=header)  # without a file
     assert answer.status_code == writing

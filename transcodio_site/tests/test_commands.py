@@ -22,16 +22,15 @@ from django.core.management import CommandError, call_command
 from django.db.models import Sum
 from django.utils import timezone
 
-from accounts import ledger
-from accounts.ledger import Outcome, UsageDay, UsageRecord
-from accounts.models import User
+from accounts.models import Outcome, UsageDay, UsageRecord, User
+from accounts.usage import ledger
 from gpu.tests import tiny
 from gpu.tests.wer import word_error_rate
 from transcodio_site.demo_account import demo_account
 from transcodio_site.supervisor import free_port
 from transcodio_site.testing import ROOT, SAMPLE_TEXT, Media, Stack, wait_until
-from transcriptions.history import timeline
 from transcriptions.models import Transcription
+from transcriptions.processing.history import timeline
 
 
 @pytest.fixture
@@ -294,7 +293,7 @@ def test_seeding_fills_the_review(db: None) -> None:
     assert days == {"ms": sums["ms"], "attempts": made.count()}
     assert not UsageRecord.objects.filter(created_at__gt=timezone.now()).exists()
     for user in User.objects.filter(email__endswith="@seeded.example"):
-        plan = user.terms
+        plan = user.effective_plan
         longest = (plan.max_minutes or 10_000) * 60_000
         assert not made.filter(user=user, created_at__lt=user.date_joined).exists()
         assert not made.filter(user=user, audio_ms__gt=longest).exists()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from transcodio_site.testing import ROOT, Media, Stack
-from transcriptions.webhooks.signing import new_secret, signature
+from transcriptions.webhooks.signatures import new_secret, signature
 
 HERE = "http://127.0.0.1:8000"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -25,10 +25,12 @@ from django.views.generic import TemplateView
 from ninja import NinjaAPI, Router
 from ninja.operation import PathView
 
+from accounts.invitations import invitation_link
 from accounts.models import ApiToken, Invitation, Scope, User
+from accounts.tokens import issue_token
 from transcodio_site.asgi import application
 from transcriptions.models import Segment, State, Transcription
-from transcriptions.routing import websocket_urlpatterns
+from transcriptions.realtime.routing import websocket_urlpatterns
 from transcriptions.webhooks.models import Delivery, Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -157,11 +159,11 @@ class Things:
             owner=alice, title="Hers", source="none", source_bytes=1, state=State.COMPLETED
         )
         Segment.objects.create(transcription=self.row, number=1, start=0, end=1, text="Hers.")
-        self.token = ApiToken.issue(alice)[0]
+        self.token = issue_token(alice)[0]
         self.endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
         self.delivery = self.endpoint.send("webhook.test", "msg_1", {})
         invitation = Invitation.objects.create(email="dora@example.com", invited_by=alice)
-        self.code = invitation.link.split("/")[-2]
+        self.code = invitation_link(invitation).split("/")[-2]
 
     def fill(self, path: str) -> str:
         """An address with her ids in it."""
@@ -200,7 +202,7 @@ def call(client: Client, operation: str, things: Things) -> Any:
 
 
 def with_token(user: User, *scopes: Scope) -> Client:
-    return Client(headers={"Authorization": f"Bearer {ApiToken.issue(user, scopes=scopes)[1]}"})
+    return Client(headers={"Authorization": f"Bearer {issue_token(user, scopes=scopes)[1]}"})
 
 
 def with_session(user: User) -> Client:

@@ -63,12 +63,12 @@ def test_programs_get_every_error_in_their_shape(
 def test_a_failure_of_our_own_is_told_in_that_shape_too(
     db: None, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transcriptions import access
+    from transcriptions import permissions
 
     def broken(user: object) -> None:
         raise RuntimeError("a secret of the code")
 
-    monkeypatch.setattr(access, "visible_to", broken)
+    monkeypatch.setattr(permissions, "visible_to", broken)
     client.raise_request_exception = False
     client.force_login(User.objects.create_user("x@example.com", "x"))
     answer = client.get("/api/transcriptions")

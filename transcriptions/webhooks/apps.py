@@ -7,8 +7,8 @@ class WebhooksConfig(AppConfig):
     verbose_name = "Webhooks"
 
     def ready(self) -> None:
-        """Hears when recordings end."""
-        from transcriptions.models import ended
-        from transcriptions.webhooks.outbox import announce
+        """Connects signals."""
+        from transcriptions.signals import transcription_finished
+        from transcriptions.webhooks.outbox import enqueue_deliveries
 
-        ended.connect(announce)
+        transcription_finished.connect(enqueue_deliveries)

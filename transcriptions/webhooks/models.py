@@ -14,7 +14,7 @@ from django.db import models, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from transcriptions.webhooks.signing import new_secret
+from transcriptions.webhooks.signatures import new_secret
 
 # Seconds between attempts: eight of them, over a day.
 DELAYS = (5, 60, 300, 1800, 7200, 18_000, 57_600)

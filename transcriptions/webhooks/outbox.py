@@ -8,13 +8,13 @@ from typing import Any
 from django.db import transaction
 
 from transcriptions.models import State, Transcription
-from transcriptions.schemas import TranscriptionOut
-from transcriptions.tasks import ring
+from transcriptions.queue import enqueue
+from transcriptions.schemas.transcripts import TranscriptionOut
 from transcriptions.webhooks import tasks
 from transcriptions.webhooks.models import TEST, Delivery, DeliveryState, Endpoint, EventType
 
 
-def announce(sender: type[Transcription], row: Transcription, **_: Any) -> None:
+def enqueue_deliveries(sender: type[Transcription], row: Transcription, **_: Any) -> None:
     """Writes to all of the owner's endpoints that want to know. Called in the transaction that
     ends the recording."""
     event = EventType.COMPLETED if row.state == State.COMPLETED else EventType.FAILED
@@ -43,7 +43,7 @@ def replay(delivery: Delivery) -> None:
 
 
 def _bell(delivery: Delivery) -> None:
-    transaction.on_commit(lambda: ring(tasks.deliver, delivery.id))
+    transaction.on_commit(lambda: enqueue(tasks.deliver, delivery.id))
 
 
 def _new_message() -> str:

@@ -10,8 +10,8 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from transcriptions.tasks import ring
-from transcriptions.webhooks.attempts import attempt
+from transcriptions.queue import enqueue
+from transcriptions.webhooks.delivery import attempt
 from transcriptions.webhooks.models import Delivery, ReplacedSecret
 
 KEPT_DAYS = 30
@@ -25,7 +25,7 @@ def deliver(id: str) -> None:
 
     Receivers can be slow, and recordings wait for the same threads: a few of those at the most are
     here, and after each attempt recordings have their turn. Who finds no place leaves the delivery
-    to who has one, or to the next round of `ring_due`.
+    to who has one, or to the next round of `enqueue_due_deliveries`.
     """
     if not PLACES.acquire(blocking=False):
         return
@@ -34,18 +34,18 @@ def deliver(id: str) -> None:
     finally:
         PLACES.release()
     if due := Delivery.objects.due().first():
-        ring(deliver, due.id)
+        enqueue(deliver, due.id)
 
 
 @shared_task
-def ring_due() -> None:
+def enqueue_due_deliveries() -> None:
     """Rings for deliveries whose time has come; each of them rings for the next."""
     for id in Delivery.objects.due().values_list("id", flat=True)[:BELLS]:
-        ring(deliver, id)
+        enqueue(deliver, id)
 
 
 @shared_task
-def forget_old_deliveries() -> None:
+def delete_old_deliveries() -> None:
     """The log goes back a month, but for what is still to be sent."""
     before = timezone.now() - timedelta(days=KEPT_DAYS)
     waiting = Delivery.objects.waiting().values("id")
@@ -53,6 +53,6 @@ def forget_old_deliveries() -> None:
 
 
 @shared_task
-def forget_old_secrets() -> None:
+def delete_expired_secrets() -> None:
     """Those that sign no more."""
     ReplacedSecret.objects.filter(until__lte=timezone.now()).delete()

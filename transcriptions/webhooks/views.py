@@ -12,10 +12,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.audit import Action, note
-from accounts.authentication import person
-from transcriptions import access
-from transcriptions.webhooks import outbox
+from accounts.audit_log import record_event
+from accounts.authentication import authenticated_user
+from accounts.models import Action
+from transcriptions.webhooks import outbox, permissions
 from transcriptions.webhooks.forms import EndpointForm
 from transcriptions.webhooks.models import Endpoint
 
@@ -29,12 +29,12 @@ SHOWN = "webhook_secret"  # in the session: whose secret the next page shows, an
 @require_http_methods(["GET", "POST"])
 def endpoints(request: HttpRequest) -> HttpResponse:
     """Lists endpoints, and makes new ones. A new secret is shown once."""
-    mine = access.webhooks_of(request.user)
+    mine = permissions.webhooks_of(request.user)
     form = EndpointForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         if mine.count() < MOST:
-            row = mine.create(owner=person(request), **form.cleaned_data)
-            note(request, Action.WEBHOOK, f"Added: {row.url}")
+            row = mine.create(owner=authenticated_user(request), **form.cleaned_data)
+            record_event(request, Action.WEBHOOK, f"Added: {row.url}")
             messages.success(request, "From now on we will post to that address.")
             return _secret_shown(request, row)
         form.add_error("url", f"There are {MOST} addresses already: delete one of them.")
@@ -53,7 +53,7 @@ def _secret_shown(request: HttpRequest, row: Endpoint) -> HttpResponse:
 @require_GET
 def deliveries(request: HttpRequest, id: int) -> HttpResponse:
     """What was sent to one endpoint, newest first."""
-    endpoint = access.webhook_for(request.user, id)
+    endpoint = permissions.webhook_for(request.user, id)
     page = Paginator(endpoint.deliveries.all(), PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "webhooks/deliveries.html", {"endpoint": endpoint, "page": page})
 
@@ -62,7 +62,7 @@ def deliveries(request: HttpRequest, id: int) -> HttpResponse:
 @require_POST
 def test(request: HttpRequest, id: int) -> HttpResponse:
     """Sends something that means nothing."""
-    outbox.send_test(access.webhook_for(request.user, id))
+    outbox.send_test(permissions.webhook_for(request.user, id))
     return redirect("webhooks:deliveries", id)
 
 
@@ -70,9 +70,9 @@ def test(request: HttpRequest, id: int) -> HttpResponse:
 @require_POST
 def replay(request: HttpRequest, id: int, delivery: uuid.UUID) -> HttpResponse:
     """Sends a message once more."""
-    row = access.delivery_for(request.user, id, delivery)
+    row = permissions.delivery_for(request.user, id, delivery)
     outbox.replay(row)
-    note(request, Action.WEBHOOK, f"Sent again: {row.message} to {row.endpoint.url}")
+    record_event(request, Action.WEBHOOK, f"Sent again: {row.message} to {row.endpoint.url}")
     return redirect("webhooks:deliveries", id)
 
 
@@ -80,9 +80,9 @@ def replay(request: HttpRequest, id: int, delivery: uuid.UUID) -> HttpResponse:
 @require_POST
 def enable(request: HttpRequest, id: int) -> HttpResponse:
     """Posts again to an endpoint that had answered that it is gone."""
-    row = access.webhook_for(request.user, id)
+    row = permissions.webhook_for(request.user, id)
     row.enable()
-    note(request, Action.WEBHOOK, f"Turned on: {row.url}")
+    record_event(request, Action.WEBHOOK, f"Turned on: {row.url}")
     return redirect("webhooks:endpoints")
 
 
@@ -90,9 +90,9 @@ def enable(request: HttpRequest, id: int) -> HttpResponse:
 @require_POST
 def rotate(request: HttpRequest, id: int) -> HttpResponse:
     """A new secret, for one that was lost or seen by others."""
-    row = access.webhook_for(request.user, id)
+    row = permissions.webhook_for(request.user, id)
     row.rotate()
-    note(request, Action.WEBHOOK, f"New secret: {row.url}")
+    record_event(request, Action.WEBHOOK, f"New secret: {row.url}")
     messages.success(request, "For 24 hours messages are signed with the old secret as well.")
     return _secret_shown(request, row)
 
@@ -101,8 +101,8 @@ def rotate(request: HttpRequest, id: int) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, id: int) -> HttpResponse:
     """With its log."""
-    row = access.webhook_for(request.user, id)
-    note(request, Action.WEBHOOK, f"Deleted: {row.url}")
+    row = permissions.webhook_for(request.user, id)
+    record_event(request, Action.WEBHOOK, f"Deleted: {row.url}")
     row.delete()
     messages.success(request, "We will not post to that address any more.")
     return redirect("webhooks:endpoints")

@@ -11,9 +11,9 @@ import numpy as np
 import psutil
 import pytest
 
-from gpu import client
-from gpu.client import ModalEngine
+from gpu import modal_engine
 from gpu.kyutai_engine import KyutaiEngine
+from gpu.modal_engine import ModalEngine
 from gpu.tests.conftest import WriteWav, lengthen
 from gpu.tests.modal.conftest import Run, ended_early, never, said, words_of
 from gpu.tests.modal.control_plane import ControlPlane
@@ -48,7 +48,7 @@ def test_words_are_those_of_the_same_model_here(
 def test_a_long_recording_goes_up_in_parts_and_comes_back_in_order(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PART", 29.0)
+    monkeypatch.setattr(modal_engine, "PART", 29.0)
     before = len(deployed.calls)
     events = list(ModalEngine().stream(audio, never))
     assert len(deployed.calls) - before == 3
@@ -131,9 +131,9 @@ def test_a_call_that_has_not_begun_is_ended_too(deployed: ControlPlane, audio: A
 def test_parts_are_under_way_together(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PART", 29.0)
+    monkeypatch.setattr(modal_engine, "PART", 29.0)
     for in_flight, most in ((4, 3), (2, 2)):
-        monkeypatch.setattr(client, "IN_FLIGHT", in_flight)
+        monkeypatch.setattr(modal_engine, "IN_FLIGHT", in_flight)
         before = len(deployed.calls)
         list(ModalEngine().stream(audio, never))
         calls = list(deployed.calls.values())[before:]

@@ -23,9 +23,9 @@ from aiohttp import ClientPayloadError
 from grpclib.exceptions import StreamTerminatedError
 from modal_proto import api_pb2 as api
 
-from gpu import billing, client, config, reach, tickets
-from gpu.client import ModalEngine
-from gpu.reach import Breaker
+from gpu import cancellation, config, connectivity, modal_billing, modal_engine
+from gpu.connectivity import Breaker
+from gpu.modal_engine import ModalEngine
 from gpu.tests.modal.conftest import never, words_of
 from gpu.tests.modal.control_plane import Call, ControlPlane
 from gpu.types import (
@@ -74,7 +74,7 @@ def test_a_wrong_token_is_named_with_the_remedy(plane: ControlPlane, audio: Audi
 def test_what_breaks_off_goes_on_after_the_last_segment_that_came(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
     before = len(deployed.calls)
     deployed.lose_after = 5  # metadata, and two segments with what they have used
     events = list(ModalEngine().stream(audio, never))
@@ -101,7 +101,7 @@ def test_what_another_machine_begins_anew_is_not_mixed_with_what_was_heard(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Modal does it when it takes a machine away: under the same call."""
-    monkeypatch.setattr(client, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
     before = len(deployed.calls)
     deployed.preempt_after = 5
     events = list(ModalEngine().stream(audio, never))
@@ -120,8 +120,8 @@ def test_what_another_machine_begins_anew_is_not_mixed_with_what_was_heard(
 def test_one_question_that_nobody_answers_ends_no_recording(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PROBE", 0.2)
-    monkeypatch.setattr(client, "AGAIN", 0.2)
+    monkeypatch.setattr(modal_engine, "PROBE", 0.2)
+    monkeypatch.setattr(modal_engine, "AGAIN", 0.2)
     deployed.kill_containers()  # so that there is time for questions
     asked: list[int] = []
 
@@ -130,7 +130,7 @@ def test_one_question_that_nobody_answers_ends_no_recording(
         if len(asked) in (2, 3):
             raise Unreachable("a slow name server")
 
-    monkeypatch.setattr(client, "probe", unlucky)
+    monkeypatch.setattr(modal_engine, "probe", unlucky)
     assert isinstance(list(ModalEngine().stream(audio, never))[-1], Complete)
     assert len(asked) > 3
 
@@ -149,10 +149,10 @@ def test_the_breaker_closes_with_the_first_word(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = ModalEngine()
-    monkeypatch.setattr(reach, "PAUSE", 0.0)
-    for _ in range(reach.FAILURES):
+    monkeypatch.setattr(connectivity, "PAUSE", 0.0)
+    for _ in range(connectivity.FAILURES):
         engine._breaker.failed(Unreachable("gone"))
-    monkeypatch.setattr(reach, "PAUSE", 30.0)
+    monkeypatch.setattr(connectivity, "PAUSE", 30.0)
     trial = engine.stream(audio, never)
     next(trial)
     engine._breaker.check()
@@ -169,7 +169,7 @@ def test_words_are_in_order_where_parts_meet_and_a_wait_is_told_once() -> None:
         *(Metadata("en", "tiny"), Spent(2.0, "L4", 0.5, 39.0), of(29.6, 30.2)),
         Complete(30.0, 2.0, 0.5, 39.0, "L4"),
     ]
-    merged = list(client._merged(iter(parts)))
+    merged = list(modal_engine._merged(iter(parts)))
     assert [e.words[0] for e in merged if isinstance(e, Segment)] == [
         Word(29.0, 29.9, "so"),
         Word(29.9, 30.2, "so"),
@@ -184,10 +184,10 @@ def test_words_are_in_order_where_parts_meet_and_a_wait_is_told_once() -> None:
 def test_a_call_that_broke_off_is_ended_where_it_runs(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
     ended: list[str] = []
-    monkeypatch.setattr(tickets, "hand_in", ended.append)
-    part = client.Part(audio)
+    monkeypatch.setattr(cancellation, "hand_in", ended.append)
+    part = modal_engine.Part(audio)
     part._ticket = "lost"
     next(part._heard_events())
     assert ended == ["lost"]
@@ -199,7 +199,7 @@ def test_a_call_that_broke_off_is_ended_where_it_runs(
     "error", [StreamTerminatedError("reset"), ClientPayloadError("cut off"), ConnectionError("x")]
 )
 def test_a_connection_that_breaks_may_be_tried_again(error: Exception) -> None:
-    assert isinstance(client.translated(error), client.TRANSIENT)
+    assert isinstance(modal_engine.translated(error), modal_engine.TRANSIENT)
 
 
 TIMEOUT = api.GenericResult.GENERIC_STATUS_TIMEOUT
@@ -223,7 +223,7 @@ def test_what_ends_a_call_is_told_by_its_kind(
     kind: type[EngineError] | None,
 ) -> None:
     """After its first items. Memory that is full may have room at the second try."""
-    monkeypatch.setattr(client, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
     monkeypatch.setattr(deployed, "loss", api.GenericResult(status=status, exception=message))
     before = len(deployed.calls)
     deployed.lose_after = 3
@@ -249,7 +249,7 @@ def arguments(plane: ControlPlane, call: Call) -> bytes:
 def test_what_the_container_refuses_is_told_by_its_kind(remote: Any, noise: bytes) -> None:
     (item,) = list(remote.transcribe_stream.remote_gen(noise, language="de"))
     with pytest.raises(UnsupportedLanguage, match="English only"):
-        client.event_of(json.loads(item), 0.0)
+        modal_engine.event_of(json.loads(item), 0.0)
 
 
 def test_a_stream_that_stalls_is_given_up(
@@ -276,7 +276,7 @@ def test_a_recording_that_takes_too_long_is_given_up(deployed: ControlPlane, aud
 def test_bad_audio_is_told_by_its_kind() -> None:
     message = {"type": "error", "code": "bad_audio", "detail": "…", "reason": "empty"}
     with pytest.raises(BadAudio, match="empty"):
-        client.event_of(message, 0.0)
+        modal_engine.event_of(message, 0.0)
 
 
 # --- The bill -------------------------------------------------------------------------------------
@@ -286,7 +286,7 @@ def test_the_bill_is_read_by_day(plane: ControlPlane) -> None:
     days = [datetime(2026, 5, day) for day in (3, 4, 5, 6)]
     plane.bill = [("transcodio-app", day, f"0.{day.day:02}0001") for day in days]
     plane.bill += [("transcodio-app", days[1], "1"), ("another-app", days[1], "50")]
-    assert billing.cost_by_day(date(2026, 5, 4), date(2026, 5, 5)) == {
+    assert modal_billing.cost_by_day(date(2026, 5, 4), date(2026, 5, 5)) == {
         date(2026, 5, 4): Decimal("1.040001"),
         date(2026, 5, 5): Decimal("0.050001"),
     }
@@ -297,7 +297,7 @@ def test_a_bill_that_cannot_be_read_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("MODAL_SERVER_URL", "http://127.0.0.1:9")
     with pytest.raises(ConnectionError, match="check the network"):
-        billing.cost_by_day(date(2026, 5, 4), date(2026, 5, 5))
+        modal_billing.cost_by_day(date(2026, 5, 4), date(2026, 5, 5))
 
 
 # --- At the end, as the client takes its time to come back to a server that was away --------------
@@ -306,7 +306,7 @@ def test_a_bill_that_cannot_be_read_says_what_to_do(
 def test_a_server_that_dies_in_mid_stream_is_noticed_in_seconds(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PROBE", 0.5)
+    monkeypatch.setattr(modal_engine, "PROBE", 0.5)
     stream = ModalEngine().stream(audio, never)
     next(stream)
     deployed.stop()
@@ -326,7 +326,7 @@ def test_nobody_there_is_decided_in_seconds_and_then_not_tried_again(
     engine = ModalEngine()
     deployed.stop()
     try:
-        for _ in range(reach.FAILURES):
+        for _ in range(connectivity.FAILURES):
             began = time.monotonic()
             with pytest.raises(Unreachable, match=r"does not answer.*127\.0\.0\.1"):
                 list(engine.stream(audio, never))
@@ -341,7 +341,7 @@ def test_nobody_there_is_decided_in_seconds_and_then_not_tried_again(
 
 def test_modal_s_own_addresses_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MODAL_SERVER_URL", raising=False)
-    found = reach.addresses()
+    found = connectivity.addresses()
     assert ("api.modal.com", 443) in found
     assert all(re.fullmatch(r"[a-z0-9.-]+", host) for host, _ in found)
 
@@ -350,9 +350,9 @@ def test_who_goes_through_a_proxy_knocks_there(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("MODAL_SERVER_URL", "https://api.modal.com,https://intern.example:8443")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "intern.example")
-    assert reach.addresses() == [("127.0.0.1", 9), ("intern.example", 8443)]
+    assert connectivity.addresses() == [("127.0.0.1", 9), ("intern.example", 8443)]
     monkeypatch.setenv("MODAL_DISABLE_API_PROXY", "1")
-    assert reach.addresses() == [("api.modal.com", 443), ("intern.example", 8443)]
+    assert connectivity.addresses() == [("api.modal.com", 443), ("intern.example", 8443)]
 
 
 def test_a_name_server_that_says_nothing_is_not_waited_for(
@@ -364,23 +364,23 @@ def test_a_name_server_that_says_nothing_is_not_waited_for(
         answered.wait()
         raise socket.gaierror(socket.EAI_AGAIN, "it has said nothing")
 
-    monkeypatch.setattr(reach, "PROBE_TIMEOUT", 0.2)
+    monkeypatch.setattr(connectivity, "PROBE_TIMEOUT", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", wait)
     with pytest.raises(Unreachable, match="nothing within"):
-        reach.probe()
+        connectivity.probe()
     answered.set()
 
 
 def test_after_a_pause_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     breaker = Breaker()
-    for _ in range(reach.FAILURES):
+    for _ in range(connectivity.FAILURES):
         breaker.check()
         breaker.failed(Unreachable("gone"))
     with pytest.raises(EngineUnavailable, match="gone"):
         breaker.check()
-    monkeypatch.setattr(reach, "PAUSE", 0.0)
+    monkeypatch.setattr(connectivity, "PAUSE", 0.0)
     breaker.failed(Unreachable("gone"))
-    monkeypatch.setattr(reach, "PAUSE", 30.0)
+    monkeypatch.setattr(connectivity, "PAUSE", 30.0)
     breaker.check()
     with pytest.raises(EngineUnavailable, match="gone"):  # one goes ahead, and the others wait
         breaker.check()

@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 from django.db import ProgrammingError
 
-from accounts.models import ApiToken, User
+from accounts.models import User
+from accounts.tokens import issue_token
 
 
 class Command(BaseCommand):
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         except ProgrammingError:
             detail = "The database has no tables yet: `make run` or `manage.py migrate` makes them."
             raise CommandError(detail) from None
-        return ApiToken.issue(user, options["name"][:100])[1]
+        return issue_token(user, options["name"][:100])[1]
 
 
 def _make(email: str, wanted: bool) -> User:

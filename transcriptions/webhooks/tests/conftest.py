@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from transcriptions.tests.conftest import engine, folders, prepared  # noqa: F401
-
 
 class Receiver(ThreadingHTTPServer):
     """Keeps what it is sent, and answers with `status`."""

@@ -15,11 +15,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.models import User
 from transcodio_site.testing import wait_until
-from transcriptions import actions, pipeline
 from transcriptions.models import Transcription
-from transcriptions.tests.conftest import ScriptedEngine
+from transcriptions.processing import commands, lifecycle, pipeline
+from transcriptions.testing import ScriptedEngine
 from transcriptions.webhooks import outbox, tasks
-from transcriptions.webhooks.attempts import attempt
+from transcriptions.webhooks.delivery import attempt
 from transcriptions.webhooks.models import (
     DELAYS,
     SIGNATURES,
@@ -103,7 +103,7 @@ def test_a_secret_signs_on_for_a_day_after_it_was_replaced(
     delivery.again()
     attempt(delivery.id)
     assert [verifies(secret) for secret in secrets] == [False, True, True]
-    tasks.forget_old_secrets()
+    tasks.delete_expired_secrets()
     assert ReplacedSecret.objects.get().secret == secrets[1]
 
 
@@ -122,8 +122,8 @@ def test_a_failure_is_announced_and_a_cancellation_is_not(
     message = json.loads(receiver.got[0][2])
     assert message["type"] == "transcription.failed"
     assert message["data"]["error"]["code"] == "internal_error"
-    actions.retry(prepared)
-    actions.cancel(prepared)
+    commands.retry(prepared)
+    commands.cancel(prepared)
     assert Delivery.objects.count() == 1
 
 
@@ -211,7 +211,7 @@ def test_who_is_away_does_not_delay_what_is_new(
         row = endpoint.send("transcription.completed", f"msg_{number}", {})
     Delivery.objects.update(attempts=1, next_attempt_at=long_ago)
     new = endpoint.send("transcription.completed", "msg_new", {})
-    tasks.ring_due()
+    tasks.enqueue_due_deliveries()
     assert (len(rung), rung[0]) == (tasks.BELLS, new.id)
     tasks.deliver(str(row.id))
     assert rung[-1] == new.id
@@ -249,19 +249,20 @@ def test_what_is_on_its_way_is_not_sent_beside_it(delivery: Delivery) -> None:
 def test_what_is_not_stored_is_not_announced(
     endpoint: Endpoint, prepared: Transcription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transcriptions.models import State, ended
+    from transcriptions.models import State
+    from transcriptions.signals import transcription_finished
 
     def broken(**_: Any) -> None:
         raise RuntimeError("after the outbox was written")
 
-    ended.connect(broken)
+    transcription_finished.connect(broken)
     try:
-        row = Transcription.objects.claim(prepared.id, State.TRANSCRIBING)
+        row = lifecycle.claim(prepared.id, State.TRANSCRIBING)
         assert row is not None
         with pytest.raises(RuntimeError):
-            row.failed("code", "sentence")
+            lifecycle.mark_failed(row, "code", "sentence")
     finally:
-        ended.disconnect(broken)
+        transcription_finished.disconnect(broken)
     assert not Delivery.objects.exists()
     prepared.refresh_from_db()
     assert prepared.state == State.TRANSCRIBING
@@ -319,19 +320,19 @@ def test_an_endpoint_that_is_gone_is_switched_off(
 def test_beat_rings_for_what_is_due(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[Any] = []
     monkeypatch.setattr(tasks, "ring", lambda task, id: rung.append(id))
-    tasks.ring_due()
+    tasks.enqueue_due_deliveries()
     assert rung == [delivery.id]
     Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(minutes=1))
-    tasks.ring_due()
+    tasks.enqueue_due_deliveries()
     assert rung == [delivery.id]
 
 
 def test_the_log_goes_back_a_month(delivery: Delivery) -> None:
     Delivery.objects.update(created_at=timezone.now() - timedelta(days=31))
-    tasks.forget_old_deliveries()
+    tasks.delete_old_deliveries()
     assert Delivery.objects.exists()  # it still waits
     Delivery.objects.update(state=DeliveryState.DELIVERED)
-    tasks.forget_old_deliveries()
+    tasks.delete_old_deliveries()
     assert not Delivery.objects.exists()
 
 
@@ -339,7 +340,7 @@ def test_nothing_waits_for_ever_for_who_wants_no_more(endpoint: Endpoint) -> Non
     endpoint.send("transcription.completed", "msg_1", {})
     Delivery.objects.update(created_at=timezone.now() - timedelta(days=31))
     Endpoint.objects.update(disabled_at=timezone.now())
-    tasks.forget_old_deliveries()
+    tasks.delete_old_deliveries()
     assert not Delivery.objects.exists()
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.audit import Action, AuditEvent
-from accounts.models import User
+from accounts.models import Action, AuditEvent, User
 from transcriptions.webhooks.models import Delivery, Endpoint, EventType
 
 pytestmark = pytest.mark.django_db(transaction=True)
