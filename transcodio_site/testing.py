@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from accounts.tokens import issue_token
-
 if TYPE_CHECKING:
     from accounts.models import User
 
@@ -134,6 +132,7 @@ def _user(email: str, **fields: Any) -> User:
 @pytest.fixture
 def token_of() -> Any:
     """A function that gives the Authorization header of a user, for Django's test client."""
+    from accounts.tokens import issue_token
 
     def header(user: User) -> dict[str, str]:
         return {"Authorization": f"Bearer {issue_token(user)[1]}"}

@@ -48,7 +48,7 @@ class TranscriptionAdmin(ForAllStaff, ReadOnlyAdmin):
     change_form_template = "admin/job.html"
     list_filter = ("state", "engine", "created_at")
     list_select_related = ("owner",)
-    commands = ("requeue", "cancel", "refund")
+    actions = ("requeue", "cancel", "refund")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """Titles are for whom they concern."""

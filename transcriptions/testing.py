@@ -77,7 +77,7 @@ def stored_files(settings: Any) -> list[Path]:
     return [path for root in roots for path in root.rglob("*") if path.is_file()]
 
 
-def set_state(state: State, rows: QuerySet[Transcription] | None = None, **fields: Any) -> None:
+def set_state(state: State, rows: QuerySet[Transcription] | None = None, /, **fields: Any) -> None:
     """Puts rows (default: all) into any state, past the trigger that guards transitions."""
     fields |= {"completed_at": timezone.now() if state in FINISHED else None}
     with transaction.atomic(), connection.cursor() as cursor:

@@ -74,10 +74,10 @@ def test_tokens_are_told_when_they_are_made_moved_and_revoked(alice: User) -> No
     events = AuditEvent.objects.filter(user=alice).order_by("id")
     assert [(event.action, event.address) for event in events] == [
         ("signed_in", None),
-        ("token_made", here),  # on the page
-        ("token_made", None),  # at the machine
-        ("token_moved", first),
-        ("token_moved", second),
+        ("token_created", here),  # on the page
+        ("token_created", None),  # at the machine
+        ("token_new_address", first),
+        ("token_new_address", second),
         ("token_revoked", here),
     ]
 

@@ -104,9 +104,7 @@ def test_a_link_ends(
             monkeypatch.setattr("django.core.signing.time.time", lambda: later)
         case "followed long ago":
             client.get(link)
-            Invitation.objects.update(
-                sent_at=timezone.now() - timedelta(INVITATION_DAYS, 1)
-            )
+            Invitation.objects.update(sent_at=timezone.now() - timedelta(INVITATION_DAYS, 1))
         case "forged":
             link = link[:-2] + "x/"
         case "closed":

@@ -21,6 +21,7 @@ from django.contrib.admindocs.views import BookmarkletsView, simplify_regex
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, path
+from django.utils import timezone
 from django.views.generic import TemplateView
 from ninja import NinjaAPI, Router
 from ninja.operation import PathView
@@ -156,7 +157,12 @@ class Things:
 
     def __init__(self, alice: User) -> None:
         self.row = Transcription.objects.create(
-            owner=alice, title="Hers", source="none", source_bytes=1, state=State.COMPLETED
+            owner=alice,
+            title="Hers",
+            source="none",
+            source_bytes=1,
+            state=State.COMPLETED,
+            completed_at=timezone.now(),
         )
         Segment.objects.create(transcription=self.row, number=1, start=0, end=1, text="Hers.")
         self.token = issue_token(alice)[0]

@@ -9,9 +9,9 @@ from typing import Any
 from django.db import transaction
 
 from accounts.models import UsageRecord, User
+from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.notifications import tasks
-from transcriptions.queue import enqueue
 
 MIN_WAIT = timedelta(minutes=3)  # whoever waited less is probably still looking at the page
 
@@ -21,11 +21,11 @@ def enqueue_transcript_ready(sender: type[Transcription], row: Transcription, **
     if row.state != State.COMPLETED or row.completed_at is None:
         return
     if row.owner.mail_when_ready and row.completed_at - row.created_at >= MIN_WAIT:
-        transaction.on_commit(partial(enqueue, tasks.send_transcript_ready, row.id))
+        transaction.on_commit(partial(queue.enqueue, tasks.send_transcript_ready, row.id))
 
 
 def enqueue_quota_notice(sender: type[UsageRecord], owner: User, **_: Any) -> None:
     """Receiver of `usage_charged`. The task checks after commit, so that of two simultaneous
     charges one sees both."""
     if owner.effective_plan.monthly_minutes:
-        transaction.on_commit(partial(enqueue, tasks.send_quota_notice, owner.pk))
+        transaction.on_commit(partial(queue.enqueue, tasks.send_quota_notice, owner.pk))

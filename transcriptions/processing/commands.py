@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle, tasks
-from transcriptions.queue import enqueue
 from transcriptions.realtime import streams
 from transcriptions.schemas.events import ending
 from transcriptions.usage import quotas
@@ -26,4 +26,4 @@ def retry(row: Transcription) -> None:
         if row.state == State.PREPARED:
             quotas.reserve(row, row.duration or 0.0)
         task = tasks.transcribe if row.state == State.PREPARED else tasks.preprocess
-        transaction.on_commit(lambda: enqueue(task, row.id))
+        transaction.on_commit(lambda: queue.enqueue(task, row.id))

@@ -9,17 +9,17 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.utils import timezone
 
+from transcriptions import queue
 from transcriptions.models import State, Transcription, lease_end
 from transcriptions.processing import pipeline
 from transcriptions.processing.leases import shutting_down
-from transcriptions.queue import enqueue
 
 
 @shared_task(name="transcriptions.tasks.preprocess")
 def preprocess(id: str) -> None:
     """The part that runs on the CPU."""
     if pipeline.preprocess(uuid.UUID(id)):
-        enqueue(transcribe, uuid.UUID(id))
+        queue.enqueue(transcribe, uuid.UUID(id))
 
 
 @shared_task(name="transcriptions.tasks.transcribe")
@@ -33,7 +33,7 @@ def requeue_stalled() -> None:
     """Enqueues every row again whose lease has expired."""
     for row in Transcription.objects.with_expired_lease().only("id", "state"):
         waits_for_audio = row.state in (State.QUEUED, State.PREPROCESSING)
-        enqueue(preprocess if waits_for_audio else transcribe, row.id)
+        queue.enqueue(preprocess if waits_for_audio else transcribe, row.id)
     # Rows that wait are enqueued again later; those whose worker died can be claimed right away.
     waiting = (State.QUEUED, State.PREPARED)
     Transcription.objects.filter(state__in=waiting, lease_until__lt=timezone.now()).update(

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db import transaction
 
+from transcriptions import queue
 from transcriptions.models import State, Transcription
-from transcriptions.queue import enqueue
 from transcriptions.schemas.transcripts import TranscriptionOut
 from transcriptions.webhooks import tasks
 from transcriptions.webhooks.models import TEST, Delivery, DeliveryState, Endpoint, EventType
@@ -43,7 +43,7 @@ def replay(delivery: Delivery) -> None:
 
 
 def _bell(delivery: Delivery) -> None:
-    transaction.on_commit(lambda: enqueue(tasks.deliver, delivery.id))
+    transaction.on_commit(lambda: queue.enqueue(tasks.deliver, delivery.id))
 
 
 def _new_message() -> str:

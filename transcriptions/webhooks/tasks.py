@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from transcriptions.queue import enqueue
+from transcriptions import queue
 from transcriptions.webhooks.delivery import attempt
 from transcriptions.webhooks.models import Delivery, ReplacedSecret
 
@@ -34,14 +34,14 @@ def deliver(id: str) -> None:
     finally:
         PLACES.release()
     if due := Delivery.objects.due().first():
-        enqueue(deliver, due.id)
+        queue.enqueue(deliver, due.id)
 
 
 @shared_task
 def enqueue_due_deliveries() -> None:
     """Rings for deliveries whose time has come; each of them rings for the next."""
     for id in Delivery.objects.due().values_list("id", flat=True)[:BELLS]:
-        enqueue(deliver, id)
+        queue.enqueue(deliver, id)
 
 
 @shared_task

@@ -14,8 +14,8 @@ from django.test import Client
 
 from accounts.models import Action, AuditEvent, User
 from transcodio_site.testing import Media
+from transcriptions import queue
 from transcriptions.models import State, Transcription
-from transcriptions.processing import tasks
 from transcriptions.testing import send, set_state, stored_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -198,8 +198,8 @@ AUDIO = b"not empty"
 def test_who_waits_learns_whose_fault_it_was(
     api: Client, media: Media, monkeypatch: pytest.MonkeyPatch, code: str, status: int, theirs: int
 ) -> None:
-    failed = {"state": State.FAILED, "error_code": code, "error_message": "It did not work."}
-    monkeypatch.setattr(tasks, "ring", lambda *_: Transcription.objects.update(**failed))
+    failed = {"error_code": code, "error_message": "It did not work."}
+    monkeypatch.setattr(queue, "enqueue", lambda *_: set_state(State.FAILED, **failed))
     content = media.silence("silence.wav", 1).read_bytes()
     answer = send(api, "/api/transcribe", content)
     assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -13,9 +13,10 @@ from channels.db import database_sync_to_async
 from django.test import Client
 
 from accounts.models import AuditEvent, User
+from transcriptions import queue
 from transcriptions.editing.service import rename
 from transcriptions.indexing.search import index_transcription
-from transcriptions.models import Segment, State, Transcription
+from transcriptions.models import FINISHED, Segment, State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.realtime import streams
 from transcriptions.testing import ScriptedEngine, Upload, set_state, texts
@@ -37,6 +38,8 @@ def titles(client: Client, query: str = "") -> list[str]:
 def recording(owner: User, title: str, **fields: Any) -> Transcription:
     text = fields.pop("text", "")
     fields = {"source": "recordings/none", "source_bytes": 1, "language": "en"} | fields
+    if fields.get("state") in FINISHED:
+        fields.setdefault("completed_at", NOON)
     row = Transcription.objects.create(owner=owner, title=title, **fields)
     if text:
         Segment.objects.create(transcription=row, number=1, start=0, end=1, text=text)
@@ -239,17 +242,17 @@ def test_a_corrected_segment_is_exported_and_found(api: Client, finished: Transc
         assert change(api, f"{url}/segments/1", text=text).status_code == 422
 
 
-def test_what_was_changed_meanwhile_is_not_overwritten(
-    api: Client, finished: Transcription
-) -> None:
+def test_what_was_edit_conflict_is_not_overwritten(api: Client, finished: Transcription) -> None:
     url = f"/api/transcriptions/{finished.id}/segments/2"
     was = finished.segments.get(number=2).text
-    assert change(api, url, text="Hers.", was=f" {was}").status_code == 200
-    his = change(api, url, text="His.", was=was)
-    assert (his.status_code, his.json()["code"]) == (409, "changed_meanwhile")
+    assert change(api, url, text="Hers.", expected_text=f" {was}").status_code == 200
+    his = change(api, url, text="His.", expected_text=was)
+    assert (his.status_code, his.json()["code"]) == (409, "edit_conflict")
     assert "“Hers.”" in his.json()["detail"]
-    assert change(api, url, text="Hers.", was=was).status_code == 200  # nothing is lost by that
-    assert change(api, url, text="His.", was="Hers.").json()["text"] == "His."
+    assert (
+        change(api, url, text="Hers.", expected_text=was).status_code == 200
+    )  # nothing is lost by that
+    assert change(api, url, text="His.", expected_text="Hers.").json()["text"] == "His."
     assert change(api, url, text="Anybody's.").json()["text"] == "Anybody's."
 
 
@@ -308,10 +311,9 @@ def test_a_retry_goes_on_where_it_stopped(
 def test_a_retry_rings_for_the_half_that_is_missing(
     api: Client, prepared: Transcription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transcriptions.processing import tasks
 
     rung: list[Any] = []
-    monkeypatch.setattr(tasks, "ring", lambda task, id: rung.append((task.name, id)))
+    monkeypatch.setattr(queue, "enqueue", lambda task, id: rung.append((task.name, id)))
     for audio, task in (("recordings/ten.wav", "transcribe"), ("", "preprocess")):
         set_state(State.CANCELLED, audio=audio)
         assert api.post(f"/api/transcriptions/{prepared.id}/retry").status_code == 202
@@ -328,7 +330,7 @@ def test_what_is_not_stored_any_more_is_not_tried_again(
     assert (answer.status_code, answer.json()["code"]) == (409, "audio_gone")
     old = f"/transcriptions/{finished.id}/retry/"  # from a page that was open before
     form = page.post(old, follow=True).content.decode()
-    assert "The recording itself is not stored any more: upload it again." in form
+    assert "The audio is not stored anymore: upload the recording again." in form
     assert re.search(r'<form id="retry"[^>]* hidden>', form)
     assert Transcription.objects.get().state == State.FAILED
 

@@ -16,6 +16,7 @@ from accounts.models import Plan, UsageRecord, User
 from accounts.tokens import issue_token
 from accounts.usage import ledger
 from gpu.types import Complete
+from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.notifications import emails, tasks
 from transcriptions.processing import commands, lifecycle, pipeline
@@ -24,14 +25,14 @@ from transcriptions.usage.tests.test_quotas import together, use
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
-EIGHTY = "80 % of your minutes for this month are used"
+EIGHTY = "You have used 80% of your minutes this month"
 TEN: dict[str, Any] = {"state": State.PREPARED, "duration": 10.0, "source_bytes": 1}
 
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The workers' part is done where it is rung for."""
-    monkeypatch.setattr(tasks, "ring", lambda task, *given: task(*map(str, given)))
+    monkeypatch.setattr(queue, "enqueue", lambda task, *given: task(*map(str, given)))
 
 
 def waited(minutes: float) -> None:
@@ -88,7 +89,7 @@ def test_who_has_not_waited_or_does_not_want_it_is_left_alone(
         (7.0, []),
         (7.9, [EIGHTY]),
         (8.1, [EIGHTY]),
-        (9.84, ["Your minutes for this month are used up"]),
+        (9.84, ["You have used all your minutes for this month"]),
     ],
 )
 def test_a_quota_is_told_of_when_a_mark_is_reached(
@@ -152,7 +153,7 @@ def test_a_mark_is_told_of_once_a_month(
     for _ in range(2):
         emails.send_quota_notice(alice.pk)
     assert [letter.subject for letter in mailoutbox[1:]] == [
-        "Your minutes for this month are used up"
+        "You have used all your minutes for this month"
     ]
 
 

@@ -76,8 +76,8 @@ def test_the_audio_may_go_before_the_words(
     assert UsageRecord.objects.exists()  # the ledger stays
     deleted = AuditEvent.objects.filter(user=alice, action=Action.DELETED).order_by("id")
     assert [event.detail for event in deleted] == [
-        f"The audio of {finished.title} (kept long enough)",
-        f"{finished.title} (kept long enough)",
+        f"The audio of {finished.title} (retention ended)",
+        f"{finished.title} (retention ended)",
     ]
 
 
@@ -112,7 +112,12 @@ def test_a_plan_without_end_stops_nothing(
     bob.keep_days = 1
     bob.save()
     Transcription.objects.create(
-        owner=bob, title="Old", source="x", source_bytes=1, state=State.COMPLETED
+        owner=bob,
+        title="Old",
+        source="x",
+        source_bytes=1,
+        state=State.COMPLETED,
+        completed_at=timezone.now(),
     )
     age(2)
     retention.delete_expired()
@@ -187,7 +192,7 @@ def test_everything_is_in_the_zip(page: Client, finished: Transcription, bob: Us
         ]
         assert {row["recording"] for row in usage} == {str(finished.id)}
         activity = json.loads(archive.read("activity.json"))
-        assert [event["what"] for event in activity] == ["signed_in", "taken_out"]
+        assert [event["what"] for event in activity] == ["signed_in", "data_exported"]
 
 
 # --- The end ------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import AuditEvent, UsageRecord, User
 from accounts.usage import ledger
 from transcodio_site.testing import Media
-from transcriptions import models
+from transcriptions import models, queue
 from transcriptions.models import Phase, State, Transcription
 from transcriptions.processing import commands, history, lifecycle, pipeline, tasks
 from transcriptions.testing import ScriptedEngine, Upload
@@ -79,7 +79,7 @@ def test_a_worker_that_died_is_seen(prepared: Transcription, engine: ScriptedEng
     assert lifecycle.claim(prepared.id, State.TRANSCRIBING)
     Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert pipeline.transcribe(prepared.id)
-    assert [s.detail for s in prepared.steps.filter(phase="engine")] == ["", "Try 2"]
+    assert [s.detail for s in prepared.steps.filter(phase="engine")] == ["", "Attempt 2"]
 
 
 def test_bars_fill_the_time_line(prepared: Transcription) -> None:
@@ -209,7 +209,7 @@ def test_an_operator_queues_again_and_cancels(
     answer = operate(operator, "cancel", prepared)
     assert "there is nothing to cancel" in answer.content.decode()
     rung = []
-    monkeypatch.setattr(tasks, "ring", lambda task, id: rung.append((task, id)))
+    monkeypatch.setattr(queue, "enqueue", lambda task, id: rung.append((task, id)))
     operate(operator, "requeue", prepared)
     assert rung == [(tasks.transcribe, prepared.id)]
     assert pipeline.transcribe(prepared.id)

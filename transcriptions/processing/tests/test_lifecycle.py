@@ -14,7 +14,7 @@ from gpu.types import Complete, Metadata, Span
 from transcriptions.exceptions import LeaseLost
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
-from transcriptions.testing import spoken, texts
+from transcriptions.testing import set_state, spoken, texts
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ def test_a_row_is_claimed_once(prepared: Transcription) -> None:
 def test_only_a_row_that_waits_for_it_can_be_claimed(prepared: Transcription) -> None:
     assert lifecycle.claim(prepared.id, State.PREPROCESSING) is None
     assert lifecycle.claim(uuid.uuid4(), State.TRANSCRIBING) is None
-    Transcription.objects.update(state=State.COMPLETED)
+    set_state(State.COMPLETED)
     assert lifecycle.claim(prepared.id, State.TRANSCRIBING) is None
 
 
@@ -77,7 +77,7 @@ def test_forgotten_are_unfinished_rows_without_a_lease(prepared: Transcription) 
     past = timezone.now() - timedelta(seconds=1)
     Transcription.objects.update(lease_until=past)
     assert list(Transcription.objects.with_expired_lease()) == [prepared]
-    Transcription.objects.update(state=State.COMPLETED)
+    set_state(State.COMPLETED)
     assert not Transcription.objects.with_expired_lease().exists()
 
 

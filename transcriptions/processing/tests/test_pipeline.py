@@ -281,7 +281,11 @@ def test_who_is_not_wanted_any_more_learns_of_it_in_silence(
         (EngineError("CUDA says no"), "engine_failed", "try again"),
         (UnsupportedLanguage("xx"), "unsupported_language", "another one"),
         (RuntimeError("a bug"), "internal_error", "on our side"),
-        (OSError(errno.ENOSPC, "no space"), "disk_full", "no room for this recording just now"),
+        (
+            OSError(errno.ENOSPC, "no space"),
+            "disk_full",
+            "not enough disk space",
+        ),
     ],
 )
 def test_what_goes_wrong_becomes_a_sentence(

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from accounts.models import User
 from transcodio_site.testing import Media
+from transcriptions import queue
 from transcriptions.models import State, Transcription
-from transcriptions.processing import tasks
 from transcriptions.testing import Headers, send, stored_files
 from transcriptions.uploads.service import (
     FORMATS,
@@ -199,7 +199,7 @@ def test_an_unknown_language_is_refused_with_a_hint(language: str) -> None:
 def rung(folders: None, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The tasks and ids for which the bell was rung; the folders are those of the test."""
     ids: list[Any] = []
-    monkeypatch.setattr(tasks, "ring", lambda task, id: ids.append((task.name, id)))
+    monkeypatch.setattr(queue, "enqueue", lambda task, id: ids.append((task.name, id)))
     return ids
 
 

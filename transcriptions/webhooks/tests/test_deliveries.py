@@ -15,6 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.models import User
 from transcodio_site.testing import wait_until
+from transcriptions import queue
 from transcriptions.models import Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.testing import ScriptedEngine
@@ -179,7 +180,7 @@ def test_slow_receivers_leave_room_for_recordings(
 
     monkeypatch.setattr(tasks, "PLACES", threading.BoundedSemaphore(2))
     monkeypatch.setattr(tasks, "attempt", slowly)
-    monkeypatch.setattr(tasks, "ring", lambda task, id: rung.append(id))
+    monkeypatch.setattr(queue, "enqueue", lambda task, id: rung.append(id))
     rows = [endpoint.send("webhook.test", f"msg_{n}", {}) for n in range(5)]
 
     def work(row: Delivery) -> None:
@@ -205,7 +206,7 @@ def test_who_is_away_does_not_delay_what_is_new(
     endpoint: Endpoint, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung: list[uuid.UUID] = []
-    monkeypatch.setattr(tasks, "ring", lambda task, id: rung.append(id))
+    monkeypatch.setattr(queue, "enqueue", lambda task, id: rung.append(id))
     long_ago = timezone.now() - timedelta(hours=1)
     for number in range(tasks.BELLS):
         row = endpoint.send("transcription.completed", f"msg_{number}", {})
@@ -319,7 +320,7 @@ def test_an_endpoint_that_is_gone_is_switched_off(
 
 def test_beat_rings_for_what_is_due(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[Any] = []
-    monkeypatch.setattr(tasks, "ring", lambda task, id: rung.append(id))
+    monkeypatch.setattr(queue, "enqueue", lambda task, id: rung.append(id))
     tasks.enqueue_due_deliveries()
     assert rung == [delivery.id]
     Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(minutes=1))
