@@ -25,7 +25,7 @@ OWN_APPS = ("accounts.", "transcriptions.")  # prefixes of modules
 
 
 class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Record every change in the audit log of the object's owner, or else of who made the change.
+    """Record every change in the audit log of the object's owner, or else of the acting user.
 
     Secret fields are neither shown nor searchable, and rows that have some cannot be added.
     """
