@@ -1,4 +1,4 @@
-"""What goes with an account, or with a session in a list, and hangs on it by no foreign key."""
+"""Delete what no foreign key deletes together with an account or a listed session."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from accounts.models import Invitation, User
 
 
 def end_session(sender: Any, instance: UserSession, **_: Any) -> None:
-    """Heard when a session leaves the list, be it because its account does: browsers elsewhere are
-    signed out, and the address that they signed in with is stored no longer."""
+    """Receiver of `post_delete` of a listed session: sign that browser out.
+
+    Deleting an account deletes its listed sessions, and so signs out every browser and removes the
+    email address from the session data.
+    """
     SessionStore(instance.session_key).delete()
 
 
 def delete_invitation(sender: Any, instance: User, **_: Any) -> None:
-    """Heard when an account is gone: its address is nowhere, and may be invited again."""
+    """Receiver of `post_delete` of a user: delete the invitation to the same address, so that the
+    address is stored nowhere and can be invited again."""
     Invitation.objects.filter(email=instance.email).delete()
 
 
 def delete_expired_sessions() -> None:
-    """Sessions that are over, with the addresses that they came from."""
+    """Delete expired sessions and their entries, with IP addresses, in the list of sessions."""
     SessionStore.clear_expired()
-    kept = Session.objects.values("session_key")
-    UserSession.objects.exclude(session_key__in=kept).delete()
+    active = Session.objects.values("session_key")
+    UserSession.objects.exclude(session_key__in=active).delete()

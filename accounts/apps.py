@@ -1,12 +1,13 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class AccountsConfig(AppConfig):
     name = "accounts"
-    verbose_name = "Users and usage"
+    verbose_name = _("Users and usage")
 
     def ready(self) -> None:
-        """Connects the audit log, invitations and account deletion to their signals."""
+        """Connect the audit log, invitations and account deletion to their signals."""
         from allauth.account.signals import user_signed_up
         from allauth.usersessions.models import UserSession
         from django.contrib.auth.signals import user_logged_in, user_login_failed

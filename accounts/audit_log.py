@@ -1,4 +1,4 @@
-"""The audit log: what was done in the name of an account, by whom and from where. It only grows."""
+"""The audit log: what was done with an account, and from which IP address. Rows are only added."""
 
 from __future__ import annotations
 
@@ -10,79 +10,86 @@ from allauth.mfa import signals as mfa
 from allauth.socialaccount import signals as social
 from django.dispatch import Signal
 from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
-from accounts.client_ip import client_address
+from accounts.client_ip import get_client_ip
 from accounts.models import Action, AuditEvent, User
+
+MAX_DETAIL_LENGTH = 300  # of the column
 
 
 def record_event(
     request: HttpRequest | None, action: Action, detail: str = "", user_id: int | None = None
 ) -> None:
-    """Writes it down: for the user of the request, or for another whom it concerns."""
-    concerned = user_id or getattr(getattr(request, "user", None), "pk", None)
-    if concerned is None:
+    """Add an event to the log of `user_id`, or else of the user of the request, if there is one."""
+    owner_id = user_id or getattr(getattr(request, "user", None), "pk", None)
+    if owner_id is None:
         return
     AuditEvent.objects.create(
-        user_id=concerned,
+        user_id=owner_id,
         action=action,
-        detail=detail[:300],
-        address=client_address(request) if request else None,
+        detail=detail[:MAX_DETAIL_LENGTH],
+        address=get_client_ip(request) if request else None,
     )
 
 
-# --- What Django itself tells of ----------------------------------------------------------------
+# --- Signals of Django --------------------------------------------------------------------------
 
 
-def record_sign_in(sender: Any, request: HttpRequest, user: Any, **_: Any) -> None:
-    """Heard from `user_logged_in`."""
+def record_sign_in(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    """Receiver of `user_logged_in`."""
     record_event(request, Action.SIGNED_IN, user_id=user.pk)
 
 
 def record_failed_sign_in(
-    sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any
+    sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
 ) -> None:
-    """Heard from `user_login_failed`; of addresses that nobody has there is nothing to be told."""
+    """Receiver of `user_login_failed`. Addresses without an account are not recorded."""
     email = str(credentials.get("email") or credentials.get("username") or "").lower()
     user = User.objects.filter(email=email).first()
     if user:
         record_event(request, Action.SIGN_IN_FAILED, user_id=user.pk)
 
 
-# --- What allauth tells of ----------------------------------------------------------------------
+# --- Signals of allauth -------------------------------------------------------------------------
 
-RECORDED_SIGNALS: tuple[tuple[Signal, Action, str], ...] = (
+RECORDED_SIGNALS: tuple[tuple[Signal, Action, str | Promise], ...] = (
     (account.password_changed, Action.PASSWORD, ""),
-    (account.password_reset, Action.PASSWORD, "By a letter"),
-    (account.password_set, Action.PASSWORD, "The first one"),
-    (account.email_added, Action.EMAIL, "Added {email_address}"),
-    (account.email_changed, Action.EMAIL, "Now {to_email_address}"),
-    (account.email_removed, Action.EMAIL, "Removed {email_address}"),
-    (account.email_confirmed, Action.EMAIL, "Confirmed {email_address}"),
-    (mfa.authenticator_added, Action.MFA_CHANGED, "Added: {authenticator}"),
-    (mfa.authenticator_removed, Action.MFA_CHANGED, "Removed: {authenticator}"),
-    (mfa.authenticator_reset, Action.MFA_CHANGED, "Made anew: {authenticator}"),
-    (mfa.authentication_failed, Action.SIGN_IN_FAILED, "A wrong code"),
-    (social.social_account_added, Action.CONNECTED_ACCOUNT, "Added: {account}"),
-    (social.social_account_removed, Action.CONNECTED_ACCOUNT, "Removed: {account}"),
+    (account.password_reset, Action.PASSWORD, _("Reset by email")),
+    (account.password_set, Action.PASSWORD, _("First password")),
+    (account.email_added, Action.EMAIL, _("Added: {email_address}")),
+    (account.email_changed, Action.EMAIL, _("Primary address: {to_email_address}")),
+    (account.email_removed, Action.EMAIL, _("Removed: {email_address}")),
+    (account.email_confirmed, Action.EMAIL, _("Confirmed: {email_address}")),
+    (mfa.authenticator_added, Action.MFA_CHANGED, _("Added: {authenticator}")),
+    (mfa.authenticator_removed, Action.MFA_CHANGED, _("Removed: {authenticator}")),
+    (mfa.authenticator_reset, Action.MFA_CHANGED, _("Generated again: {authenticator}")),
+    (mfa.authentication_failed, Action.SIGN_IN_FAILED, _("Incorrect code")),
+    (social.social_account_added, Action.CONNECTED_ACCOUNT, _("Added: {account}")),
+    (social.social_account_removed, Action.CONNECTED_ACCOUNT, _("Removed: {account}")),
 )
 
 
 def connect() -> None:
-    """Hears of all that is in the table, from now on."""
-    for signal, action, words in RECORDED_SIGNALS:
-        signal.connect(_receiver(action, words), weak=False)
+    """Connect a receiver to each of RECORDED_SIGNALS."""
+    for signal, action, detail in RECORDED_SIGNALS:
+        signal.connect(_receiver(action, detail), weak=False)
 
 
-def _receiver(action: Action, words: str) -> Callable[..., None]:
-    """A receiver; the signals come with the request, and with the user or with what the words speak
-    of, which is the user's."""
+def _receiver(action: Action, detail: str | Promise) -> Callable[..., None]:
+    """A receiver that records `action`.
 
-    def receiver(sender: Any, request: HttpRequest, user: Any = None, **more: Any) -> None:
-        if login := more.get("sociallogin"):
-            more["socialaccount"] = login.account
-        if connected := more.get("socialaccount"):
-            more["account"] = f"{connected.provider} {connected.uid}"
-        whose = user or (more.get("socialaccount") or more["email_address"]).user
-        record_event(request, action, words.format(**more), user_id=whose.pk)
+    All these signals send the request. They send either the user, or the object that `detail`
+    names, which belongs to the user.
+    """
+
+    def receiver(sender: Any, request: HttpRequest, user: Any = None, **kwargs: Any) -> None:
+        if login := kwargs.get("sociallogin"):
+            kwargs["socialaccount"] = login.account
+        if connected := kwargs.get("socialaccount"):
+            kwargs["account"] = f"{connected.provider} {connected.uid}"
+        owner = user or (kwargs.get("socialaccount") or kwargs["email_address"]).user
+        record_event(request, action, str(detail).format(**kwargs), user_id=owner.pk)
 
     return receiver

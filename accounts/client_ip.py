@@ -1,4 +1,4 @@
-"""Where a request comes from."""
+"""The IP address that a request comes from."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest
 
 
-def client_address(request: HttpRequest) -> str | None:
-    """The client's IP address as the trusted proxies tell it (TRUSTED_PROXY_COUNT), or that of the
-    connection; None where there is none, as on a Unix socket."""
+def get_client_ip(request: HttpRequest) -> str | None:
+    """The client's IP address according to the trusted proxies (TRUSTED_PROXY_COUNT), or else that
+    of the connection; None if it has none (a Unix socket) or the proxies sent no valid address."""
     try:
         return str(get_adapter(request).get_client_ip(request))
-    except (PermissionDenied, ImproperlyConfigured):  # no address; or fewer proxies than we trust
+    except (PermissionDenied, ImproperlyConfigured):
         return None

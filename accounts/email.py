@@ -1,4 +1,4 @@
-"""Letters to people: the same words as plain text, and in the house's HTML."""
+"""Emails in plain text with an HTML version."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from django.template.loader import render_to_string
 
 
 def send(to: str, subject: str, template: str, **context: Any) -> None:
-    """Renders `mail/<template>.txt` and `.html`, and sends them. Raises OSError if it cannot."""
+    """Render `mail/<template>.txt` and `.html` and send them. Raises OSError if that fails."""
     context |= {"site": settings.SITE_URL}
-    line = " ".join(subject.split())  # a title can hold no header of its own
-    letter = EmailMultiAlternatives(
-        line, render_to_string(f"mail/{template}.txt", context), to=[to]
-    )
-    letter.attach_alternative(render_to_string(f"mail/{template}.html", context), "text/html")
-    letter.send()
+    # A subject may contain a title of a user: a line break in it must not start a new header.
+    one_line = " ".join(subject.split())
+    text = render_to_string(f"mail/{template}.txt", context)
+    message = EmailMultiAlternatives(one_line, text, to=[to])
+    message.attach_alternative(render_to_string(f"mail/{template}.html", context), "text/html")
+    message.send()
 
 
-def dress(letter: EmailMessage) -> EmailMessage:
-    """Gives a letter of plain text its HTML: paragraphs, and links that can be clicked."""
-    if isinstance(letter, EmailMultiAlternatives) and not letter.alternatives:
-        html = render_to_string("mail/plain.html", {"text": letter.body})
-        letter.attach_alternative(html, "text/html")
-    return letter
+def attach_html(message: EmailMessage) -> EmailMessage:
+    """Attach an HTML version to a plain-text message: its paragraphs, with clickable links."""
+    if isinstance(message, EmailMultiAlternatives) and not message.alternatives:
+        html = render_to_string("mail/plain.html", {"text": message.body})
+        message.attach_alternative(html, "text/html")
+    return message

@@ -1,4 +1,4 @@
-"""How much a token and its user may ask for: counted in Valkey, over a window that slides."""
+"""Rate limits of requests by token and by user, counted in Valkey over a sliding window."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import cache
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from limits import RateLimitItem, parse
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
@@ -21,8 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Throttled(Exception):
-    """More than is allowed; `str()` says how much that is, `wait` in how many seconds there is
-    room again."""
+    """A limit is exceeded. `str()` names it; after `wait` seconds the request may be repeated."""
 
     code = "rate_limited"
 
@@ -33,7 +33,7 @@ class Throttled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RateLimitState:
-    """What is left of a limit: `remaining` requests, and the next one more in `reset` seconds."""
+    """What is left of a limit: `remaining` requests, and one more after `reset` seconds."""
 
     item: RateLimitItem
     remaining: int
@@ -41,7 +41,7 @@ class RateLimitState:
 
     @property
     def headers(self) -> dict[str, str]:
-        """draft-ietf-httpapi-ratelimit-headers, in the form with a header for each number."""
+        """The headers of draft-ietf-httpapi-ratelimit-headers, in its form with one per number."""
         return {
             "RateLimit-Limit": str(self.item.amount),
             "RateLimit-Remaining": str(self.remaining),
@@ -50,10 +50,10 @@ class RateLimitState:
         }
 
 
-def count(request: HttpRequest, user: User, token: ApiToken | None = None) -> None:
-    """Counts this request, and puts the standing on it for the headers of its answer.
+def count_request(request: HttpRequest, user: User, token: ApiToken | None = None) -> None:
+    """Count this request, and set `request.rate_limit` to the state of the tightest limit.
 
-    Raises TooMany. While Valkey is away everybody may pass.
+    Raises Throttled. While Valkey is unavailable, all requests pass and none are counted.
     """
     limits = [(parse(settings.RATE_LIMIT_PER_USER), "user", user.pk)]
     if token:
@@ -63,18 +63,30 @@ def count(request: HttpRequest, user: User, token: ApiToken | None = None) -> No
         for item, kind, key in limits:
             outcomes.append((_hit(item, kind, key), kind))
             if not outcomes[-1][0][0]:
-                break  # what one token may not ask for takes nothing from the others
+                break  # a request refused for its token must not use up the limit of the user
     except (RedisError, OSError) as error:
         log.warning("requests are not counted: %s", error)
         return
     (passed, tightest), kind = min(outcomes, key=lambda o: (o[0][0], o[0][1].remaining))
     request.rate_limit = tightest  # type: ignore[attr-defined]
     if not passed:
-        sentence = f"More than {tightest.item} for this {kind}: wait {tightest.reset} s."
-        raise Throttled(sentence, tightest.reset)
+        raise Throttled(_message(tightest, kind), tightest.reset)
+
+
+def _message(state: RateLimitState, kind: str) -> str:
+    if kind == "token":
+        message = gettext(
+            "Rate limit of this token exceeded (%(limit)s). Try again in %(seconds)s s."
+        )
+    else:
+        message = gettext(
+            "Rate limit of this user exceeded (%(limit)s). Try again in %(seconds)s s."
+        )
+    return message % {"limit": state.item, "seconds": state.reset}
 
 
 def _hit(item: RateLimitItem, kind: str, key: int) -> tuple[bool, RateLimitState]:
+    """Count one request. Return whether it is within the limit, and the state after it."""
     limiter = _limiter(settings.REDIS_URL)
     passed = limiter.hit(item, kind, str(key))
     reset, remaining = limiter.get_window_stats(item, kind, str(key))
@@ -84,6 +96,6 @@ def _hit(item: RateLimitItem, kind: str, key: int) -> tuple[bool, RateLimitState
 
 @cache
 def _limiter(url: str) -> SlidingWindowCounterRateLimiter:
-    # The library wants an address, and the pool to be used.
+    # RedisStorage requires a URL even when it gets a pool, and then connects only by the pool.
     pool = ConnectionPool.from_url(url, socket_timeout=2)
     return SlidingWindowCounterRateLimiter(RedisStorage("redis://", connection_pool=pool))

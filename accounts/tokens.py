@@ -14,7 +14,7 @@ from accounts.audit_log import record_event
 from accounts.models import Action, ApiToken, AuditEvent, Scope, User
 
 TOKEN_PREFIX = "tk_"  # noqa: S105 - so that secret scanners and people recognize a token
-MIN_SECONDS_BETWEEN_UPDATES = 60  # of `last_used_at`: a busy program must not write on every call
+MIN_UPDATE_INTERVAL_S = 60  # of `last_used_at`: a busy program must not write on every call
 
 
 def issue_token(
@@ -25,17 +25,17 @@ def issue_token(
     monthly_minutes: int | None = None,
     request: HttpRequest | None = None,
 ) -> tuple[ApiToken, str]:
-    """A new token of `user`: the row, and the secret, which is not stored.
+    """Create a token of `user`. Return the row, and the secret, which is not stored.
 
-    It expires after `days` and may use `monthly_minutes` of audio, if given. The audit log records
-    it, also without a `request` (created on the command line).
+    `days` until it expires and `monthly_minutes` of audio are optional limits. The audit log
+    records the token even without a `request` (created on the command line).
     """
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
     row = ApiToken.objects.create(
         user=user,
         name=name,
         hint=secret[:8],
-        digest=digest_of(secret),
+        digest=_digest(secret),
         scopes=sorted(set(scopes)),
         expires_at=None if days is None else timezone.now() + timedelta(days=days),
         monthly_minutes=monthly_minutes,
@@ -45,27 +45,30 @@ def issue_token(
 
 
 def find_token(secret: str) -> ApiToken | None:
-    """The token if it is valid now. The lookup is by hash: equality leaks no timing."""
-    token = ApiToken.objects.select_related("user").filter(digest=digest_of(secret)).first()
+    """Find a valid token; None if it is unknown, expired, or its user is inactive.
+
+    The lookup is by hash, so its timing reveals nothing about the secret.
+    """
+    token = ApiToken.objects.select_related("user").filter(digest=_digest(secret)).first()
     if token is None or token.is_expired or not token.user.is_active:
         return None
     return token
 
 
 def revoke_token(token: ApiToken, request: HttpRequest) -> None:
-    """Deletes the token and records it."""
+    """Delete the token and record that in the audit log."""
     token.delete()
     record_event(request, Action.TOKEN_REVOKED, str(token), user_id=token.user_id)
 
 
 def record_token_use(token: ApiToken, address: str | None = None) -> None:
-    """Updates when and from where the token was last used, and records a new IP address."""
+    """Update when and from where the token was last used, and record a new IP address."""
     now = timezone.now()
     same_address = token.last_used_address == address
     if not same_address:
         _record_new_address(token, address)
     age = (now - token.last_used_at).total_seconds() if token.last_used_at else None
-    if same_address and age is not None and age <= MIN_SECONDS_BETWEEN_UPDATES:
+    if same_address and age is not None and age <= MIN_UPDATE_INTERVAL_S:
         return
     ApiToken.objects.filter(pk=token.pk).update(last_used_at=now, last_used_address=address)
 
@@ -81,6 +84,6 @@ def _record_new_address(token: ApiToken, address: str | None) -> None:
         AuditEvent.objects.create(**event)
 
 
-def digest_of(secret: str) -> str:
+def _digest(secret: str) -> str:
     """SHA-256 in hex. The secret has 256 random bits, so a slow password hash would add nothing."""
     return hashlib.sha256(secret.encode()).hexdigest()

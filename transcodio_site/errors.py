@@ -26,7 +26,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from psycopg.errors import DiskFull
 
-from accounts.authentication import ScopeMissing, SessionNeeded
+from accounts.authentication import InsufficientScope, SessionRequired
 from accounts.rate_limits import Throttled
 from transcodio_site.middleware import ERROR_MESSAGES
 from transcriptions.api.errors import ApiError
@@ -138,8 +138,8 @@ MANY_FILES = "Send one recording at a time, as the field 'file'."
 
 PROBLEMS: dict[type[Exception], Describe] = {
     AuthenticationError: _not_authenticated,
-    SessionNeeded: lambda _, error: Problem(403, "session_only", str(error)),
-    ScopeMissing: lambda _, error: Problem(403, "insufficient_scope", str(error)),
+    SessionRequired: lambda _, error: Problem(403, "session_only", str(error)),
+    InsufficientScope: lambda _, error: Problem(403, "insufficient_scope", str(error)),
     Throttled: _too_many,
     RequestDataTooBig: _too_large,
     TooManyFieldsSent: _too_large,

@@ -14,14 +14,20 @@ ERRORS = {
         "not_authenticated",
         "Send a valid API token.",
     ),
-    403: ("insufficient_scope", "This token lacks the scope transcriptions:write."),
+    403: (
+        "insufficient_scope",
+        "This token lacks the scope transcriptions:write. Create a token that has it.",
+    ),
     404: ("not_found", "There is no such transcription."),
     409: ("not_completed", "There is no finished transcript to export yet."),
     410: ("idempotency_result_gone", "The recording of this Idempotency-Key has been deleted."),
     413: ("file_too_large", "The file is larger than 2048 MB."),
     415: ("unsupported_format", "This is not a recording in a format we can read."),
     422: ("invalid_field", "The field 'language': unknown."),
-    429: ("rate_limited", "More than 300 per 1 minute for this token: wait 12 s."),
+    429: (
+        "rate_limited",
+        "Rate limit of this token exceeded (300 per 1 minute). Try again in 12 s.",
+    ),
     503: ("engine_unavailable", "Speech recognition is not available at the moment."),
     507: ("disk_full", "There is no room for this recording just now."),
 }

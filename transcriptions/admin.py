@@ -14,11 +14,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from accounts.admin_base import ForAllStaff, ReadOnlyAdmin
+from accounts.admin_base import ReadOnlyAdmin, StaffReadableAdmin
 from accounts.audit_log import record_event
 from accounts.models import Action, UsageRecord
 from accounts.rate_limits import Throttled
-from accounts.usage.refunds import may_refund, open_charges, refund, sentence
+from accounts.usage.refunds import can_refund, refund, refund_message, refundable
 from transcriptions.durations import clock
 from transcriptions.exceptions import AudioError, WrongState
 from transcriptions.models import Transcription
@@ -44,7 +44,7 @@ WORDS = ("title", "note", "error_message")
 
 
 @admin.register(Transcription)
-class TranscriptionAdmin(ForAllStaff, ReadOnlyAdmin):
+class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
     change_form_template = "admin/job.html"
     list_filter = ("state", "engine", "created_at")
     list_select_related = ("owner",)
@@ -91,7 +91,7 @@ class TranscriptionAdmin(ForAllStaff, ReadOnlyAdmin):
                 "timeline": history.timeline(row),
                 "attempts": attempts,
                 "may_operate": self.has_operate_permission(request),
-                "may_refund": may_refund(request) and open_charges(attempts).exists(),
+                "may_refund": can_refund(request) and refundable(attempts).exists(),
             }
         return super().change_view(request, object_id, form_url, context)
 
@@ -119,7 +119,7 @@ class TranscriptionAdmin(ForAllStaff, ReadOnlyAdmin):
     def refund(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
         """All charges of these recordings that were not given back before."""
         charges = UsageRecord.objects.filter(transcription__in=rows.values("id"))
-        self.message_user(request, sentence(refund(request, charges)))
+        self.message_user(request, refund_message(refund(request, charges)))
 
     def _each(
         self,
@@ -156,7 +156,7 @@ class TranscriptionAdmin(ForAllStaff, ReadOnlyAdmin):
 
     def has_refund_permission(self, request: HttpRequest) -> bool:
         """See there."""
-        return may_refund(request)
+        return can_refund(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may read as well: before something is deleted it is called by its name."""

@@ -1,4 +1,4 @@
-"""The admin pages of accounts. Django imports this package."""
+"""The admin pages of accounts. Django imports this package, and so registers them."""
 
 from accounts.admin import invitations, security, usage, users
 

@@ -7,15 +7,12 @@ from typing import ClassVar
 from django.contrib import admin
 
 from accounts.admin_base import AppendOnlyAdmin
-from accounts.models import (
-    ApiToken,
-    AuditEvent,
-)
+from accounts.models import ApiToken, AuditEvent
 
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(AppendOnlyAdmin):
-    """The audit log, to be read."""
+    """The audit log, read-only."""
 
     list_display = ("created_at", "user_id", "action", "detail", "address")
     list_filter = ("action", "created_at")
@@ -33,5 +30,5 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     exclude = ("digest",)
 
     def has_add_permission(self, request: object) -> bool:
-        """A token made here could not be shown to its owner: `create_token` makes them."""
+        """Nobody: the form could not show the secret. Use `manage.py create_token` instead."""
         return False

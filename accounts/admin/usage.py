@@ -1,4 +1,4 @@
-"""The usage ledger and the cost review in the admin site."""
+"""The usage ledger and the usage and cost report in the admin site."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from accounts.admin_base import AppendOnlyAdmin, ForAllStaff
-from accounts.models import (
-    UsageDay,
-    UsageRecord,
-)
+from accounts.admin_base import AppendOnlyAdmin, StaffReadableAdmin
+from accounts.models import UsageDay, UsageRecord
 from accounts.usage import reconciliation
-from accounts.usage.refunds import may_refund, refund, sentence
-from accounts.usage.reports import COLUMNS, Review, ReviewForm
+from accounts.usage.refunds import can_refund, refund, refund_message
+from accounts.usage.reports import COLUMNS, UsageReport, UsageReportForm
 
 
 @admin.register(UsageRecord)
-class UsageRecordAdmin(ForAllStaff, AppendOnlyAdmin):
-    """The ledger, to be read. What was wrong is taken back by another row."""
+class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
+    """The ledger, read-only. A refund adds another row."""
 
     list_display = (
         "created_at",
@@ -42,48 +41,48 @@ class UsageRecordAdmin(ForAllStaff, AppendOnlyAdmin):
     show_full_result_count = False
     actions = ("refund",)
 
-    @admin.action(description="Refund: take back what was charged", permissions=["refund"])
-    def refund(self, request: HttpRequest, rows: QuerySet[UsageRecord]) -> None:
-        """Once for each row that was charged."""
-        self.message_user(request, sentence(refund(request, rows)))
+    @admin.action(description=_("Refund"), permissions=["refund"])
+    def refund(self, request: HttpRequest, queryset: QuerySet[UsageRecord]) -> None:
+        """Refund the selected charges, each at most once."""
+        self.message_user(request, refund_message(refund(request, queryset)))
 
     def has_refund_permission(self, request: HttpRequest) -> bool:
-        """Who may change plans may give back what they charged."""
-        return may_refund(request)
+        """Staff who may change plans."""
+        return can_refund(request)
 
 
 @admin.register(UsageDay)
-class ReviewAdmin(ForAllStaff, AppendOnlyAdmin):
-    """Usage and cost review: its list is the page itself."""
+class UsageReportAdmin(StaffReadableAdmin, AppendOnlyAdmin):
+    """The usage and cost report, in place of a list of daily sums."""
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """For all staff: to look is their work."""
-        form = ReviewForm(request.GET)
-        review = Review(form)
+        """The report as a page or as CSV, for all staff."""
+        form = UsageReportForm(request.GET)
+        report = UsageReport(form)
         if request.GET.get("format") == "csv" and form.is_valid():
-            return review.as_csv()
+            return report.as_csv()
         query = request.GET.copy()
         query.pop("compare", None)
         context = {
             **self.admin_site.each_context(request),
-            **self._compared(review, "compare" in request.GET),
-            "title": "Usage and cost review",
+            **self._comparison(report, "compare" in request.GET),
+            "title": gettext("Usage and cost report"),
             "opts": self.opts,
             "form": form,
-            "review": review,
-            "columns": [name.replace("_", " ").replace("usd", "USD") for name in COLUMNS],
+            "report": report,
+            "columns": [column.label for column in COLUMNS],
             "query": query.urlencode(),
         }
         return TemplateResponse(request, "admin/review.html", context)
 
     @staticmethod
-    def _compared(review: Review, asked: bool) -> dict[str, Any]:
-        """The bill is far away: it is fetched when somebody asks for it."""
-        if not asked:
-            return {"can_compare": reconciliation.is_needed(review.since, review.until)}
+    def _comparison(report: UsageReport, is_requested: bool) -> dict[str, Any]:
+        """The comparison with the bill, only on request: reading the bill is a slow remote call."""
+        if not is_requested:
+            return {"can_compare": reconciliation.is_billable(report.since, report.until)}
         try:
-            return {"compared": reconciliation.compare(review.since, review.until)}
+            return {"comparison": reconciliation.compare(report.since, report.until)}
         except OSError as error:
             return {"can_compare": True, "compare_error": str(error)}

@@ -6,23 +6,22 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.forms import UserChangeForm as DjangoUserChangeForm
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from accounts.authentication import authenticated_user
-from accounts.models import (
-    Plan,
-    User,
-)
+from accounts.models import Plan, User
 
 
-class UserCreation(AdminUserCreationForm):  # type: ignore[type-arg]
+class UserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ("email",)
 
 
-class UserChange(UserChangeForm):  # type: ignore[type-arg]
+class UserChangeForm(DjangoUserChangeForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = "__all__"
@@ -30,8 +29,8 @@ class UserChange(UserChangeForm):  # type: ignore[type-arg]
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
-    form = UserChange
-    add_form = UserCreation
+    form = UserChangeForm
+    add_form = UserCreationForm
     ordering = ("email",)
     list_display = ("email", "plan", "is_active", "is_staff", "date_joined", "last_login")
     list_select_related = ("plan",)
@@ -39,10 +38,10 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     search_fields = ("email", "first_name", "last_name")
     fieldsets = (
         (None, {"fields": ("email", "password")}),
-        ("Person", {"fields": ("first_name", "last_name")}),
-        ("Plan", {"fields": ("plan",)}),
-        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        (_("Personal info"), {"fields": ("first_name", "last_name")}),
+        (_("Plan"), {"fields": ("plan",)}),
+        (_("Permissions"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        (_("Important dates"), {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = (
         (
@@ -55,23 +54,23 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Rights are given by superusers: others would give them to themselves."""
+        """Only superusers grant permissions: other staff could grant them to themselves."""
         if request.user.is_superuser:
             return super().get_readonly_fields(request, obj)
         return ("is_staff", "is_superuser", "groups")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """An account with rights is theirs as well, its password above all."""
-        return bool(super().has_change_permission(request, obj)) and _within_reach(request, obj)
+        """Only superusers change accounts of staff, whose passwords would give access."""
+        return bool(super().has_change_permission(request, obj)) and _can_manage(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """See above."""
-        return bool(super().has_delete_permission(request, obj)) and _within_reach(request, obj)
+        """Only superusers delete accounts of staff."""
+        return bool(super().has_delete_permission(request, obj)) and _can_manage(request, obj)
 
 
-def _within_reach(request: HttpRequest, user: User | None) -> bool:
-    has_rights = user is not None and (user.is_staff or user.is_superuser)
-    return authenticated_user(request).is_superuser or not has_rights
+def _can_manage(request: HttpRequest, user: User | None) -> bool:
+    is_privileged = user is not None and (user.is_staff or user.is_superuser)
+    return authenticated_user(request).is_superuser or not is_privileged
 
 
 @admin.register(Plan)
@@ -88,7 +87,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     )
 
     def has_delete_permission(self, request: HttpRequest, obj: Plan | None = None) -> bool:
-        """Not the default one: all accounts that stand on it would have no limits."""
+        """Nobody deletes the default plan: accounts without a plan would have no limits."""
         if obj is not None and obj.is_default:
             return False
         return bool(super().has_delete_permission(request, obj))

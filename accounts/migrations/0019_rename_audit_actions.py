@@ -11,7 +11,7 @@ RENAMED = {
 
 
 def _sql(names: dict[str, str]) -> str:
-    # The log's trigger refuses updates: it is off for the length of this transaction.
+    # The trigger of the log refuses updates: disable it within this transaction.
     updates = "".join(
         f"UPDATE accounts_auditevent SET action = '{new}' WHERE action = '{old}';"  # noqa: S608
         for old, new in names.items()

@@ -1,4 +1,4 @@
-"""The audit log. Rows are only added: the database refuses anything else."""
+"""The audit log. Rows are only added: a database trigger refuses updates and deletes."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class Action(models.TextChoices):
     """What the audit log records."""
 
-    SIGNED_IN = "signed_in", "Signed in"
-    SIGN_IN_FAILED = "sign_in_failed", "Sign-in failed"
-    TOKEN_CREATED = "token_created", "API token created"
-    TOKEN_REVOKED = "token_revoked", "API token revoked"
-    TOKEN_NEW_ADDRESS = "token_new_address", "API token used from a new IP address"
-    EXPORTED = "exported", "Transcript exported"
-    DATA_EXPORTED = "data_exported", "Data exported"
-    DELETED = "deleted", "Recording deleted"
-    ACCOUNT_DELETED = "account_deleted", "Account deleted"
-    ADMIN = "admin", "Changed by an administrator"
-    PASSWORD = "password", "Password changed"
-    EMAIL = "email", "Email address changed"
-    MFA_CHANGED = "mfa_changed", "Two-factor authentication changed"
-    CONNECTED_ACCOUNT = "connected_account", "Connected account changed"
-    WEBHOOK = "webhook", "Webhook changed"
+    SIGNED_IN = "signed_in", _("Signed in")
+    SIGN_IN_FAILED = "sign_in_failed", _("Sign-in failed")
+    TOKEN_CREATED = "token_created", _("API token created")
+    TOKEN_REVOKED = "token_revoked", _("API token revoked")
+    TOKEN_NEW_ADDRESS = "token_new_address", _("API token used from a new IP address")
+    EXPORTED = "exported", _("Transcript exported")
+    DATA_EXPORTED = "data_exported", _("Data exported")
+    DELETED = "deleted", _("Recording deleted")
+    ACCOUNT_DELETED = "account_deleted", _("Account deleted")
+    ADMIN = "admin", _("Changed by an administrator")
+    PASSWORD = "password", _("Password changed")
+    EMAIL = "email", _("Email address changed")
+    MFA_CHANGED = "mfa_changed", _("Two-factor authentication changed")
+    CONNECTED_ACCOUNT = "connected_account", _("Connected account changed")
+    WEBHOOK = "webhook", _("Webhook changed")
 
 
 class AuditEvent(models.Model):
     """One recorded action."""
 
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
-    # The account that it concerns. No database constraint: the log outlives the account.
+    # The account concerned. No database constraint: the log outlives the account.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.DO_NOTHING, db_constraint=False, related_name="audit"
     )

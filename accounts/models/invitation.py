@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 INVITATION_DAYS = 7  # how long a link is valid
 
@@ -17,7 +18,7 @@ INVITATION_DAYS = 7  # how long a link is valid
 class Invitation(models.Model):
     """An email address that may sign up. Deleting the row revokes the invitation."""
 
-    email = models.EmailField("e-mail address", unique=True)
+    email = models.EmailField(_("email address"), unique=True)
     plan = models.ForeignKey("accounts.Plan", null=True, blank=True, on_delete=models.SET_NULL)
     invited_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="invitations"
@@ -36,8 +37,8 @@ class Invitation(models.Model):
         return self.email
 
     @classmethod
-    def open(cls) -> models.QuerySet[Self]:
-        """Those that can still be accepted."""
+    def pending(cls) -> models.QuerySet[Self]:
+        """Invitations that can still be accepted."""
         since = timezone.now() - timedelta(days=INVITATION_DAYS)
         sent = Q(sent_at__gte=since) | Q(sent_at=None, created_at__gte=since)
         return cls.objects.filter(sent, accepted_at=None)

@@ -6,26 +6,30 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 
 class Plan(models.Model):
-    """What an account may use, and what that costs. An empty limit is none of the plan's own:
-    those of the installation (MAX_FILE_SIZE_MB, MAX_DURATION_SECONDS) hold in any case."""
+    """Limits and price of an account. Empty means no limit; the limits of the installation
+    (MAX_FILE_SIZE_MB, MAX_DURATION_SECONDS) always apply as well."""
 
     name = models.CharField(max_length=60, unique=True)
     monthly_minutes = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Minutes of audio in a calendar month (UTC)"
+        null=True, blank=True, help_text=_("Minutes of audio per calendar month (UTC)")
     )
-    max_file_mb = models.PositiveIntegerField("largest file (MB)", null=True, blank=True)
-    max_minutes = models.PositiveIntegerField("longest recording (minutes)", null=True, blank=True)
-    max_jobs = models.PositiveIntegerField("jobs at once", null=True, blank=True)
+    max_file_mb = models.PositiveIntegerField(_("maximum file size (MB)"), null=True, blank=True)
+    max_minutes = models.PositiveIntegerField(
+        _("maximum duration (minutes)"), null=True, blank=True
+    )
+    max_jobs = models.PositiveIntegerField(_("concurrent jobs"), null=True, blank=True)
     max_keep_days = models.PositiveIntegerField(
-        "recordings are kept (days)", null=True, blank=True, help_text="Deleted after that"
+        _("retention (days)"),
+        null=True,
+        blank=True,
+        help_text=_("Recordings are deleted after this time"),
     )
-    price_cents = models.PositiveIntegerField("price a month (US cents)", default=0)
-    is_default = models.BooleanField(
-        default=False, help_text="For all accounts that have no plan of their own"
-    )
+    price_cents = models.PositiveIntegerField(_("monthly price (US cents)"), default=0)
+    is_default = models.BooleanField(default=False, help_text=_("For all accounts without a plan"))
 
     class Meta:
         ordering: ClassVar = ["price_cents", "name"]
@@ -40,5 +44,5 @@ class Plan(models.Model):
 
     @property
     def price(self) -> float:
-        """US dollars a month."""
+        """US dollars per month."""
         return self.price_cents / 100

@@ -1,4 +1,4 @@
-"""Which quota notices were sent."""
+"""Quota notices that were sent."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from django.db import models
 
 
 class QuotaNotice(models.Model):
-    """A threshold that a user was notified of in a month."""
+    """A threshold of the monthly quota that a user was notified of."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="quota_notices")
     month = models.DateField()  # its first day
-    mark = models.PositiveSmallIntegerField()
+    mark = models.PositiveSmallIntegerField()  # the threshold, in percent
 
     objects: ClassVar[models.Manager[QuotaNotice]] = models.Manager()
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["user", "month", "mark"], name="told_once"),
+            models.UniqueConstraint(
+                fields=["user", "month", "mark"], name="one_notice_per_threshold"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""The usage ledger, and its sums by day.
+"""The usage ledger and its daily sums.
 
-Money is whole micro-dollars and time whole milliseconds, so that sums are exact. Rows are only
-added: the database refuses anything else. A correction is another row, whose amounts may be
-negative.
+Money is in whole micro-dollars and time in whole milliseconds, so that sums are exact. Rows of the
+ledger are only added: a database trigger refuses updates and deletes. A correction is another row,
+whose amounts may be negative.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 MS_PER_SECOND = 1000
 
@@ -19,18 +20,18 @@ MS_PER_SECOND = 1000
 class Outcome(models.TextChoices):
     """How an attempt ended."""
 
-    COMPLETED = "completed", "Completed"
-    FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
-    INTERRUPTED = "interrupted", "Interrupted"  # no job of its own: another row ends it
-    CORRECTION = "correction", "Correction"
+    COMPLETED = "completed", _("Completed")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+    INTERRUPTED = "interrupted", _("Interrupted")  # the job continues in another attempt
+    CORRECTION = "correction", _("Correction")
 
 
 class UsageRecord(models.Model):
-    """One attempt. It outlives the recording, the token and the account that it speaks of."""
+    """One attempt at a job. It outlives the recording, the token and the account."""
 
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
-    # No constraints in the database: what is referred to may go, and this row must not change.
+    # No database constraints: the referenced rows may be deleted, and this row must not change.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.DO_NOTHING, db_constraint=False, related_name="usage"
     )
@@ -43,14 +44,14 @@ class UsageRecord(models.Model):
     model = models.CharField(max_length=100, blank=True)
     gpu_type = models.CharField(max_length=20, blank=True)
 
-    audio_ms = models.BigIntegerField(default=0)  # of the recording, as far as it is charged
-    decode_ms = models.BigIntegerField(default=0)  # its share of the engine's time
+    audio_ms = models.BigIntegerField(default=0)  # the charged part of the recording
+    decode_ms = models.BigIntegerField(default=0)  # engine time
     queue_ms = models.BigIntegerField(default=0)
-    load_ms = models.BigIntegerField(default=0)  # the start of a container that was cold
-    nano_usd_per_second = models.BigIntegerField(default=0)  # the price at that time
+    load_ms = models.BigIntegerField(default=0)  # cold start of a container
+    nano_usd_per_second = models.BigIntegerField(default=0)  # the price at the time of the attempt
     cost_micro_usd = models.BigIntegerField(default=0)
     billed = models.BooleanField(default=False)  # whether `audio_ms` counts against the quota
-    reason = models.CharField(max_length=200)  # why, or why not
+    reason = models.CharField(max_length=200)  # why it was charged or not; shown to the user
     corrects = models.ForeignKey("self", models.DO_NOTHING, null=True, related_name="corrections")
 
     class Meta:
@@ -65,41 +66,41 @@ class UsageRecord(models.Model):
 
     @property
     def audio_seconds(self) -> float:
-        """Of the recording, as far as it is charged."""
+        """The charged part of the recording."""
         return self.audio_ms / MS_PER_SECOND
 
     @property
     def decode_seconds(self) -> float:
-        """Its share of the engine's time."""
+        """Engine time. Jobs that share a GPU share its time."""
         return self.decode_ms / MS_PER_SECOND
 
     @property
     def queue_seconds(self) -> float:
-        """Waiting for a place."""
+        """Time in the queue of the engine."""
         return self.queue_ms / MS_PER_SECOND
 
     @property
     def load_seconds(self) -> float:
-        """Waiting for a machine to start."""
+        """Time of the cold start of a container."""
         return self.load_ms / MS_PER_SECOND
 
     @property
     def cost_usd(self) -> float:
-        """Dollars, exact to the micro-dollar."""
+        """US dollars, exact to the micro-dollar."""
         return self.cost_micro_usd / 1e6
 
 
 class UsageDay(models.Model):
-    """The sums of one day, by user, token and engine."""
+    """Sums of the ledger for one day, user, token and engine."""
 
     day = models.DateField()  # UTC
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.DO_NOTHING, db_constraint=False, related_name="usage_days"
     )
-    token_key = models.BigIntegerField(default=0)  # the token's id; 0: by the pages
+    token_key = models.BigIntegerField(default=0)  # the id of the token; 0: web app
     engine = models.CharField(max_length=20, blank=True)
 
-    attempts = models.BigIntegerField(default=0)  # at recordings: one may take several
+    attempts = models.BigIntegerField(default=0)  # a job may take several
     failures = models.BigIntegerField(default=0)
     billed_ms = models.BigIntegerField(default=0)
     decode_ms = models.BigIntegerField(default=0)
@@ -107,8 +108,8 @@ class UsageDay(models.Model):
     cost_micro_usd = models.BigIntegerField(default=0)
 
     class Meta:
-        verbose_name = "usage and cost review"
-        verbose_name_plural = "usage and cost review"
+        verbose_name = _("usage and cost report")
+        verbose_name_plural = _("usage and cost report")
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["user", "day", "token_key", "engine"], name="usage_of_a_day"

@@ -1,4 +1,4 @@
-"""Users, who sign in with their e-mail address."""
+"""Users, who sign in with their email address."""
 
 from __future__ import annotations
 
@@ -6,43 +6,45 @@ from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models.plan import Plan
 
 
 class UserManager(BaseUserManager["User"]):
-    """Creates users by e-mail address."""
+    """Creates users by email address."""
 
     use_in_migrations = True
 
     def create_user(self, email: str, password: str | None = None, **fields: object) -> User:
-        """A new user. Raises ValueError without an address."""
+        """Create a user. Raises ValueError without an email address."""
         if not email:
-            raise ValueError("A user needs an e-mail address.")
+            raise ValueError("A user needs an email address.")
         user = self.model(email=self.normalize_email(email).lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: object) -> User:
-        """A new user who may do everything in the admin."""
+        """Create a superuser."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def get_by_natural_key(self, username: str | None) -> User:
-        """Addresses are stored in lower case, however they are typed."""
+        """Find a user by email address in any case: addresses are stored in lower case."""
         return self.get(email=(username or "").lower())
 
 
 class User(AbstractUser):
-    """A person, known by e-mail address alone."""
+    """A user, identified by email address instead of user name."""
 
     username = None  # type: ignore[assignment]
-    email = models.EmailField("e-mail address", unique=True)
-    # Empty: the default plan.
+    email = models.EmailField(_("email address"), unique=True)
+    # Empty: the default plan applies.
     plan = models.ForeignKey(
         Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="users"
     )
-    # Days after which audio, or the whole recording with its transcript, is deleted; empty: never.
+    # Days until audio, or the whole recording with its transcript, is deleted; empty: never.
     keep_audio_days = models.PositiveIntegerField(null=True, blank=True)
     keep_days = models.PositiveIntegerField(null=True, blank=True)
     mail_when_ready = models.BooleanField(default=True)
@@ -57,5 +59,6 @@ class User(AbstractUser):
 
     @property
     def effective_plan(self) -> Plan:
-        """The user's plan, else the default plan, else one without limits."""
-        return self.plan or Plan.objects.filter(is_default=True).first() or Plan(name="Unlimited")
+        """The user's plan, or else the default plan, or else an unsaved plan without limits."""
+        plan = self.plan or Plan.objects.filter(is_default=True).first()
+        return plan or Plan(name=gettext("Unlimited"))

@@ -1,4 +1,4 @@
-"""What is left when somebody goes: a ledger and a log that know them by number."""
+"""Sessions and invitations after an account or a session is deleted."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def browsers(alice: User) -> list[Client]:
-    """Two of hers."""
-    found = [Client(), Client()]
-    for browser in found:
+    """Two browsers in which Alice is signed in."""
+    signed_in = [Client(), Client()]
+    for browser in signed_in:
         browser.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
         assert browser.get("/settings/tokens/").status_code == 200
-    return found
+    return signed_in
 
 
-def test_no_session_and_no_invitation_outlives_an_account(
+def test_account_deletion_deletes_sessions_and_invitation(
     alice: User, carol: User, browsers: list[Client]
 ) -> None:
     for email in (alice.email, "dora@example.com"):
@@ -37,18 +37,20 @@ def test_no_session_and_no_invitation_outlives_an_account(
     assert Invitation.objects.get().email == "dora@example.com"
 
 
-def test_who_is_taken_off_the_list_is_signed_out(carol: User, browsers: list[Client]) -> None:
-    root = Client()
-    root.force_login(carol)
+def test_deleting_a_listed_session_signs_out_the_browser(
+    carol: User, browsers: list[Client]
+) -> None:
+    superuser = Client()
+    superuser.force_login(carol)
     row = UserSession.objects.get(session_key=browsers[0].session.session_key)
-    root.post(f"/admin/usersessions/usersession/{row.pk}/delete/", {"post": "yes"})
-    answers = [browser.get("/settings/tokens/").status_code for browser in browsers]
-    assert answers == [302, 200]
+    superuser.post(f"/admin/usersessions/usersession/{row.pk}/delete/", {"post": "yes"})
+    statuses = [browser.get("/settings/tokens/").status_code for browser in browsers]
+    assert statuses == [302, 200]
 
 
-def test_sessions_that_are_over_are_forgotten(alice: User, browsers: list[Client]) -> None:
-    over = Session.objects.filter(session_key=browsers[0].session.session_key)
-    over.update(expire_date=timezone.now() - timedelta(seconds=1))
+def test_expired_sessions_are_deleted(alice: User, browsers: list[Client]) -> None:
+    expired = Session.objects.filter(session_key=browsers[0].session.session_key)
+    expired.update(expire_date=timezone.now() - timedelta(seconds=1))
     delete_expired_sessions()
-    kept = browsers[1].session.session_key
-    assert Session.objects.get().session_key == UserSession.objects.get().session_key == kept
+    active = browsers[1].session.session_key
+    assert Session.objects.get().session_key == UserSession.objects.get().session_key == active

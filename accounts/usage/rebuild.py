@@ -1,19 +1,19 @@
-"""The days of the usage, added up anew from the ledger, which is the truth."""
+"""Recompute the daily sums from the ledger."""
 
 from __future__ import annotations
 
 from django.db import connection, transaction
 
-# Who writes adds a row to the ledger, then to a day, in one transaction: whoever has begun that is
-# waited for, and the next ones wait until this is through. To read goes on meanwhile.
+# Writers add to the ledger and to the daily sums in one transaction. This lock waits for those that
+# have started and blocks new ones until the end of the transaction; reads are not blocked.
 LOCK = "LOCK TABLE accounts_usagerecord, accounts_usageday IN SHARE ROW EXCLUSIVE MODE"
 COLUMNS = (
     "day, user_id, token_key, engine, "
     "attempts, failures, billed_ms, decode_ms, cold_starts, cost_micro_usd"
 )
-# What ledger._amounts says of one row, of all of them.
-SUMS = """
-CREATE TEMPORARY TABLE added_up AS
+# The sums of `ledger._amounts` over all rows.
+EXPECTED = """
+CREATE TEMPORARY TABLE expected AS
 SELECT (created_at AT TIME ZONE 'UTC')::date AS day, user_id, coalesce(token_id, 0) AS token_key,
     engine,
     count(*) FILTER (WHERE outcome NOT IN ('correction', 'interrupted')) AS attempts,
@@ -24,27 +24,27 @@ SELECT (created_at AT TIME ZONE 'UTC')::date AS day, user_id, coalesce(token_id,
     sum(cost_micro_usd)::bigint AS cost_micro_usd
 FROM accounts_usagerecord GROUP BY 1, 2, 3, 4
 """
-SURPLUS = f"""
+DELETE_WRONG = f"""
 DELETE FROM accounts_usageday WHERE id IN (
-    SELECT id FROM accounts_usageday LEFT JOIN added_up USING ({COLUMNS})
-    WHERE added_up.user_id IS NULL)
+    SELECT id FROM accounts_usageday LEFT JOIN expected USING ({COLUMNS})
+    WHERE expected.user_id IS NULL)
 """  # noqa: S608 - constants
-MISSING = f"""
+INSERT_MISSING = f"""
 INSERT INTO accounts_usageday ({COLUMNS})
-SELECT {COLUMNS} FROM added_up EXCEPT SELECT {COLUMNS} FROM accounts_usageday
+SELECT {COLUMNS} FROM expected EXCEPT SELECT {COLUMNS} FROM accounts_usageday
 """  # noqa: S608 - constants
 
 
 @transaction.atomic
 def rebuild() -> tuple[int, int]:
-    """Makes the days agree with the ledger. Returns how many rows were wrong, and how many had to
-    be written; both are 0 when nothing had to be done."""
+    """Make the daily sums agree with the ledger. Return how many rows were wrong and deleted, and
+    how many were missing and written."""
     with connection.cursor() as cursor:
         cursor.execute(LOCK)
-        cursor.execute(SUMS)
-        cursor.execute(SURPLUS)
+        cursor.execute(EXPECTED)
+        cursor.execute(DELETE_WRONG)
         wrong = cursor.rowcount
-        cursor.execute(MISSING)
+        cursor.execute(INSERT_MISSING)
         written = cursor.rowcount
-        cursor.execute("DROP TABLE added_up")
+        cursor.execute("DROP TABLE expected")
         return wrong, written

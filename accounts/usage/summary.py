@@ -1,4 +1,4 @@
-"""What an account has used this month."""
+"""Usage of an account in the current month."""
 
 from __future__ import annotations
 
@@ -18,69 +18,68 @@ Seconds = Annotated[float, Field(description="Exact to the millisecond")]
 
 
 class DayOut(Schema):
-    """One day (UTC) on which something was used."""
+    """One day (UTC) with usage."""
 
     date: date
     audio_seconds: Seconds
-    jobs: int = Field(description="Recordings that were worked on, however often")
+    jobs: int = Field(description="Recordings with at least one attempt")
 
 
 class UsageOut(Schema):
-    """This calendar month (UTC)."""
+    """Usage in this calendar month (UTC)."""
 
     plan: str
     period_start: date
     renews_on: date
     audio_seconds: Seconds
-    jobs: int = Field(description="Recordings that were worked on, however often")
-    quota_seconds: float | None = Field(description="null: as much as you like")
+    jobs: int = Field(description="Recordings with at least one attempt")
+    quota_seconds: float | None = Field(description="null: unlimited")
     remaining_seconds: Seconds | None
     days: list[DayOut]
 
     @property
     def share(self) -> float:
-        """What is used of the quota, from 0 to 1; 0 if there is none."""
+        """The used share of the quota, from 0 to 1; 0 without a quota."""
         return min(1.0, self.audio_seconds / self.quota_seconds) if self.quota_seconds else 0.0
 
     @property
     def calendar(self) -> list[DayOut]:
-        """Every day of the month up to today, also those without any use."""
-        used = {day.date: day for day in self.days}
-        length = (min(timezone.now().date(), self.renews_on) - self.period_start).days + 1
-        dates = [self.period_start + timedelta(days=n) for n in range(length)]
-        return [used.get(day) or DayOut(date=day, audio_seconds=0, jobs=0) for day in dates]
+        """Every day of the month up to today, including days without usage."""
+        days = {day.date: day for day in self.days}
+        count = (min(timezone.now().date(), self.renews_on) - self.period_start).days + 1
+        dates = [self.period_start + timedelta(days=n) for n in range(count)]
+        return [days.get(day) or DayOut(date=day, audio_seconds=0, jobs=0) for day in dates]
 
     @property
     def busiest(self) -> float:
-        """Seconds of the day with the most of them."""
+        """Seconds of audio on the busiest day."""
         return max((day.audio_seconds for day in self.days), default=0.0)
 
 
-def month_of(user: User) -> UsageOut:
-    """What `user` has used, this month.
+def usage_this_month(user: User) -> UsageOut:
+    """The usage of `user` in the current month.
 
-    Minutes that were given back for an earlier month are used up before this month's own: until
-    then nothing counts as used, and never less than nothing.
+    Refunds for earlier months are subtracted from it, but usage is never negative.
     """
     now = timezone.now()
-    first, following = ledger.month_of(now)
-    plan, used = user.effective_plan, max(0, ledger.billed_ms(user.pk, now))
-    quota = None if plan.monthly_minutes is None else plan.monthly_minutes * 60_000
+    first, following = ledger.month_bounds(now)
+    plan, used_ms = user.effective_plan, max(0, ledger.billed_ms(user.pk, now))
+    quota_ms = None if plan.monthly_minutes is None else plan.monthly_minutes * 60_000
     return UsageOut(
         plan=plan.name,
         period_start=first,
         renews_on=following,
-        audio_seconds=used / 1000,
-        jobs=ledger.recordings_of_month(user.pk, now).aggregate(n=RECORDINGS)["n"],
-        quota_seconds=None if quota is None else quota / 1000,
-        remaining_seconds=None if quota is None else max(0, quota - used) / 1000,
+        audio_seconds=used_ms / 1000,
+        jobs=ledger.attempts_of_month(user.pk, now).aggregate(n=RECORDINGS)["n"],
+        quota_seconds=None if quota_ms is None else quota_ms / 1000,
+        remaining_seconds=None if quota_ms is None else max(0, quota_ms - used_ms) / 1000,
         days=_days(user, now),
     )
 
 
 def _days(user: User, now: datetime) -> list[DayOut]:
     sums = ledger.days_of_month(user.pk, now).order_by("day").values_list("day")
-    rows = ledger.recordings_of_month(user.pk, now).values_list(TruncDate("created_at", tzinfo=UTC))
+    rows = ledger.attempts_of_month(user.pk, now).values_list(TruncDate("created_at", tzinfo=UTC))
     recordings = dict(rows.order_by().annotate(RECORDINGS))
     return [
         DayOut(date=day, audio_seconds=max(0, ms) / 1000, jobs=recordings.get(day, 0))

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 READ, WRITE, USAGE = Scope.READ, Scope.WRITE, Scope.USAGE
 SESSION = None  # no token is good enough
 
-# Operation: the scope that it takes. What has an {id} is its owner's alone.
+# Operation: the scope that it takes. What has an {id} or {token_id} is its owner's alone.
 OPERATIONS = {
     "GET /api/transcriptions": READ,
     "POST /api/transcriptions": WRITE,
@@ -59,7 +59,7 @@ OPERATIONS = {
     "GET /api/usage": USAGE,
     "GET /api/tokens": SESSION,
     "POST /api/tokens": SESSION,
-    "DELETE /api/tokens/{id}": SESSION,
+    "DELETE /api/tokens/{token_id}": SESSION,
     "GET /v1/models": READ,
     "GET /v1/models/{name}": READ,
     "POST /v1/audio/transcriptions": WRITE,
@@ -80,7 +80,7 @@ PAGES = {
     "settings/usage/charges/": SIGNED_IN,
     "settings/activity/": SIGNED_IN,
     "settings/tokens/": SIGNED_IN,
-    "settings/tokens/<int:id>/revoke/": OWNER,
+    "settings/tokens/<int:token_id>/revoke/": OWNER,
     "settings/data/": SIGNED_IN,
     "settings/data/takeout/": SIGNED_IN,
     "settings/data/goodbye/": SIGNED_IN,
@@ -173,11 +173,9 @@ class Things:
 
     def fill(self, path: str) -> str:
         """An address with her ids in it."""
-        id: Any = self.row.id
-        if "tokens" in path:
-            id = self.token.id
-        elif "webhooks" in path:
-            id = self.endpoint.id
+        for name in ("{token_id}", "<int:token_id>"):
+            path = path.replace(name, str(self.token.id))
+        id = self.endpoint.id if "webhooks" in path else self.row.id
         for name in ("{id}", "<id:id>", "<int:id>", "<path:object_id>"):
             path = path.replace(name, str(id))
         path = path.replace("{number}", "1").replace("{name}", "whisper-1")
@@ -240,7 +238,7 @@ def test_a_token_needs_the_scope(operation: str, things: Things, alice: User) ->
         assert call(with_token(alice, needed), operation, things).status_code not in (401, 403)
 
 
-@pytest.mark.parametrize("operation", [name for name in OPERATIONS if "{id}" in name])
+@pytest.mark.parametrize("operation", [name for name in OPERATIONS if "id}" in name])
 def test_what_is_hers_is_not_there_for_anybody_else(
     operation: str, things: Things, bob: User, carol: User
 ) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts import email
 from accounts.models import User
 from accounts.usage.quota_notices import next_unsent_threshold
-from accounts.usage.summary import month_of
+from accounts.usage.summary import usage_this_month
 from transcriptions.models import State, Transcription
 
 SUBJECTS = {
@@ -36,5 +36,5 @@ def send_quota_notice(user_id: int) -> None:
         return
     with transaction.atomic():  # recorded only if it was sent: otherwise the next charge retries
         if threshold := next_unsent_threshold(user, timezone.now()):
-            context = {"usage": month_of(user), "mark": threshold}
+            context = {"usage": usage_this_month(user), "mark": threshold}
             email.send(user.email, SUBJECTS[threshold], "quota", **context)

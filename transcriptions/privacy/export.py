@@ -15,7 +15,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from accounts.models import AuditEvent, User
 from accounts.text import clean_name
-from accounts.usage.summary import month_of
+from accounts.usage.summary import usage_this_month
 from transcriptions import permissions
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.service import transcript_of
@@ -137,5 +137,5 @@ def _account(user: User) -> dict[str, Any]:
         "settings": {name: getattr(user, name) for name in SETTINGS},
         "tokens": list(user.api_tokens.values("name", "hint", "scopes", "created_at")),
         "webhooks": list(webhooks_of(user).values_list("url", flat=True)),
-        "usage_this_month": month_of(user).model_dump(mode="json"),
+        "usage_this_month": usage_this_month(user).model_dump(mode="json"),
     }

@@ -12,7 +12,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.http import Http404
 
-from accounts.authentication import stays_signed_in
+from accounts.authentication import is_session_valid
 from transcriptions import permissions
 from transcriptions.realtime import streams
 
@@ -48,7 +48,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _send_events(self, id: Any) -> None:
         try:
-            welcome = partial(stays_signed_in, self.scope["user"], self.scope["session"])
+            welcome = partial(is_session_valid, self.scope["user"], self.scope["session"])
             async with aclosing(streams.follow(welcome, id, self._after())) as stream:
                 async for event in stream:
                     if event is not None:

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.authentication import authenticated_user, token_used
+from accounts.authentication import authenticated_user, request_token
 from accounts.models import User
 from transcriptions.models import (
     FINISHED,
@@ -46,7 +46,7 @@ def create_from_request(
 
     def make() -> Transcription:
         return create_transcription(
-            owner, upload, about.language, about.title, token_used(request), sent_at(request)
+            owner, upload, about.language, about.title, request_token(request), sent_at(request)
         )
 
     if not key and attempt is None:

@@ -135,7 +135,7 @@ def _left(row: Transcription, minutes: int, token: ApiToken | None = None) -> in
 
 
 def _renewal() -> datetime:
-    return datetime.combine(ledger.month_of(timezone.now())[1], time(), UTC)
+    return datetime.combine(ledger.month_bounds(timezone.now())[1], time(), UTC)
 
 
 def seconds_to_renewal() -> int:

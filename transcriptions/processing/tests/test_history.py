@@ -260,7 +260,7 @@ def test_a_charge_is_given_back_from_the_page_of_its_recording(
     operate(clerk, "refund", prepared)
     assert ledger.billed_ms(alice.pk, timezone.now()) == 10_000
     assert 'value="refund"' in page(operator, prepared)
-    assert "1 charge was taken back" in operate(operator, "refund", prepared).content.decode()
+    assert "1 charge was refunded" in operate(operator, "refund", prepared).content.decode()
     assert ledger.billed_ms(alice.pk, timezone.now()) == 0
     content = page(operator, prepared)
     assert "Refunded by carol@example.com." in content

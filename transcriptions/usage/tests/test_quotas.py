@@ -93,7 +93,7 @@ def test_without_minutes_nothing_is_taken(
     assert body["code"] == "quota_exceeded"
     sentence = body.get("detail") or body["message"]
     assert sentence.startswith("The 10 minutes that your plan has this month are used up.")
-    first = ledger.month_of(timezone.now())[1]
+    first = ledger.month_bounds(timezone.now())[1]
     assert f"They renew on 1 {first:%B}." in sentence
     assert not Transcription.objects.exists()
     assert stored_files(settings) == []
