@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
+from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]
+from celery.signals import before_task_publish, task_postrun, task_prerun
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from transcodio_site.logs import current_request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
 # It warns root of pickled messages. Ours are JSON, and untrusted media is touched by a guarded
@@ -23,3 +28,25 @@ app.autodiscover_tasks(
         "transcriptions.webhooks",
     ]
 )
+
+
+@before_task_publish.connect
+def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
+    """A task logs with the id of the request that enqueued it, and so do the tasks it enqueues."""
+    headers["request_id"] = current_request_id()
+
+
+@task_prerun.connect
+def _bind_task(task_id: str, task: Task[Any, Any], args: tuple[Any, ...], **_: Any) -> None:
+    clear_contextvars()
+    context = {"task": task.name, "task_id": task_id}
+    if args:
+        context["job_id"] = str(args[0])  # our tasks take the id of the row that they work on
+    if request_id := getattr(task.request, "request_id", ""):
+        context["request_id"] = request_id
+    bind_contextvars(**context)
+
+
+@task_postrun.connect
+def _unbind_task(**_: Any) -> None:
+    clear_contextvars()

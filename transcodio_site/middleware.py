@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
 
-from transcodio_site.logs import name_of_request, request_id
+from transcodio_site.logs import bind_request, valid_request_id
 from transcriptions.api.openai import error_body
 
 POLICY = "; ".join(
@@ -52,10 +52,10 @@ def request_id_header(
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        name = name_of_request(request.headers.get("X-Request-ID", ""))
-        request_id.set(name)
+        request_id = valid_request_id(request.headers.get("X-Request-ID", ""))
+        bind_request(request_id)
         response = get_response(request)
-        response.headers["X-Request-ID"] = name
+        response.headers["X-Request-ID"] = request_id
         return response
 
     return middleware

@@ -30,7 +30,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from transcodio_site.logs import name_of_request
+from transcodio_site.logs import valid_request_id
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         transport = self.channel.transport
         path = getattr(self.channel, "_path", b"")  # the request itself learns it with the body
         given = self.requestHeaders.getRawHeaders(b"x-request-id", [b""])[0]
-        transport.write(_answer(status, path, name_of_request(given.decode("latin-1"))))
+        transport.write(_answer(status, path, valid_request_id(given.decode("latin-1"))))
         if hasattr(transport, "loseWriteConnection"):
             transport.loseWriteConnection()
         reactor.callLater(PATIENCE, self._hang_up)  # type: ignore[arg-type]

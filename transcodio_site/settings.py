@@ -16,6 +16,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from transcodio_site import embedded
+from transcodio_site.logs import FORMATS, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -309,25 +310,11 @@ X_FRAME_OPTIONS = "DENY"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request": {"()": "transcodio_site.logs.RequestIdFilter"}},
-    "formatters": {
-        "line": {
-            "format": "{asctime} {levelname:<7} {name}:{request_id} {message}",
-            "style": "{",
-        }
-    },
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["request"],
-        }
-    },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
-    "loggers": {
-        "transcriptions": {"level": env.str("LOG_LEVEL", default="INFO")},
-    },
-}
+LOG_FORMAT = env.str("LOG_FORMAT", default="text")
+if LOG_FORMAT not in FORMATS:
+    raise ImproperlyConfigured(f"LOG_FORMAT={LOG_FORMAT} is unknown: set it to text or json.")
+LOGGING = logging_config(
+    LOG_FORMAT,
+    root_level=env.str("LOG_LEVEL", default="WARNING"),
+    our_level=env.str("LOG_LEVEL", default="INFO"),
+)
