@@ -17,10 +17,10 @@ from django.db import transaction
 from accounts.models import ApiToken, User
 from accounts.text import clean_name
 from gpu.languages import LANGUAGES
-from transcriptions import models, queue
+from transcriptions import queue
 from transcriptions.exceptions import DISK_FULL_MESSAGE
 from transcriptions.indexing.search import index_transcription
-from transcriptions.models import Phase, Transcription, source_path
+from transcriptions.models import Phase, Transcription, record_step, source_path
 from transcriptions.processing import tasks
 from transcriptions.usage import quotas
 
@@ -82,8 +82,8 @@ def create_transcription(
             row.save(force_insert=True)
             index_transcription(row)
             if began:
-                models.record_step(row, Phase.UPLOAD, at=began)
-            models.record_step(row, Phase.QUEUE)
+                record_step(row, Phase.UPLOAD, at=began)
+            record_step(row, Phase.QUEUE)
             quotas.admit(row)  # after the file was put away: it holds the account
             transaction.on_commit(lambda: _taken(row))
     except BaseException as error:

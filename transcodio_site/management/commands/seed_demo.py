@@ -18,9 +18,8 @@ from accounts.models import Action, ApiToken, AuditEvent, Outcome, Plan, UsageRe
 from accounts.tokens import issue_token
 from accounts.usage import ledger
 from gpu import pricing
-from transcriptions import models
 from transcriptions.indexing.search import index_transcription
-from transcriptions.models import Phase, Segment, State, Transcription
+from transcriptions.models import Phase, Segment, State, Transcription, record_step
 
 DOMAIN = "seeded.example"
 PLANS: dict[str, dict[str, int | None]] = {
@@ -164,6 +163,7 @@ def _recording(attempts: list[UsageRecord], chance: random.Random) -> None:
         token_id=record.token_id,
         title=f"Meeting of {record.created_at:%-d %B}",
         state=State(record.outcome),
+        completed_at=record.created_at,
         source_bytes=int(seconds * 8000),
         duration=seconds,
         language="en",
@@ -194,7 +194,7 @@ def _history(row: Transcription, attempts: list[UsageRecord], chance: random.Ran
         steps.insert(0, (phase, detail, moment))
     Transcription.objects.filter(id=row.id).update(created_at=moment, completed_at=ended)
     for phase, detail, began in steps:
-        models.record_step(row, phase, detail, at=began)
+        record_step(row, phase, detail, at=began)
 
 
 def _phases(
