@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import Celery, Task
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]
-from celery.signals import before_task_publish, task_postrun, task_prerun
+from celery.signals import before_task_publish, import_modules, task_postrun, task_prerun
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from transcodio_site.logs import current_request_id
@@ -28,6 +28,34 @@ app.autodiscover_tasks(
         "transcriptions.webhooks",
     ]
 )
+
+# Messages that an earlier release enqueued: these names are accepted until 0.2.
+FORMER_TASK_NAMES = {
+    "transcriptions.tasks.sweep": "transcriptions.tasks.requeue_stalled",
+    "transcriptions.tasks.mail_ready": "transcriptions.tasks.send_transcript_ready",
+    "transcriptions.tasks.mail_quota": "transcriptions.tasks.send_quota_notice",
+    "transcriptions.tasks.forget_old_keys": "transcriptions.tasks.delete_expired_idempotency_keys",
+    "transcriptions.tasks.forget_old_sessions": "transcriptions.tasks.delete_expired_sessions",
+    "transcriptions.tasks.delete_what_was_kept_long_enough": (
+        "transcriptions.tasks.delete_expired_recordings"
+    ),
+    "transcriptions.tasks.delete_strays": "transcriptions.tasks.delete_orphaned_files",
+    "transcriptions.webhooks.tasks.ring_due": (
+        "transcriptions.webhooks.tasks.enqueue_due_deliveries"
+    ),
+    "transcriptions.webhooks.tasks.forget_old_deliveries": (
+        "transcriptions.webhooks.tasks.delete_old_deliveries"
+    ),
+    "transcriptions.webhooks.tasks.forget_old_secrets": (
+        "transcriptions.webhooks.tasks.delete_expired_secrets"
+    ),
+}
+
+
+@import_modules.connect(sender=app, weak=False)
+def _accept_former_names(**_: Any) -> None:
+    for former, name in FORMER_TASK_NAMES.items():
+        app.tasks[former] = app.tasks[name]
 
 
 @before_task_publish.connect
