@@ -86,7 +86,7 @@ def test_unknown_log_format_is_refused_at_start() -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "LOG_FORMAT=yaml is unknown: set it to text or json." in done.stderr
+    assert "LOG_FORMAT=yaml is not valid: set it to text or json." in done.stderr
 
 
 def test_task_has_the_ids_of_its_request_task_and_job() -> None:
