@@ -81,7 +81,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         self._refused = False
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
-        """Called with the headers: a body that is declared too large is refused before it is sent."""
+        """Called with the headers: a body that is too large is refused before it is sent."""
         super().gotLength(length)
         self.started_at = time.time()
         if length is not None and length > self._limit():
