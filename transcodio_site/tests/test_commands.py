@@ -313,7 +313,7 @@ def test_seeding_fills_the_review(db: None) -> None:
     ("name", "value", "words"),
     [
         ("SIGNUP", "maybe", "set it to open, invited or closed"),
-        ("PORT", "abc", "PORT='abc' cannot be understood"),
+        ("PORT", "abc", "PORT='abc' is not valid"),
         ("DATABASE_URL", "postgresql://127.0.0.1:9/nobody", "check DATABASE_URL"),
     ],
 )

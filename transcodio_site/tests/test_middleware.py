@@ -10,7 +10,6 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts.models import User
-from transcodio_site.logs import RequestIdFilter
 from transcodio_site.testing import Stack
 
 
@@ -27,14 +26,6 @@ def test_without_a_usable_one_it_gets_a_name(db: None, client: Client, given: st
     names = {client.get("/health", headers={"X-Request-ID": given})["X-Request-ID"] for _ in "12"}
     assert len(names) == 2
     assert all(len(name) == 32 and name.isalnum() for name in names)
-
-
-def test_the_log_knows_it(db: None, client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.handler.addFilter(RequestIdFilter())
-    for name in ("job-7", "job-8"):
-        client.get("/nowhere", headers={"X-Request-ID": name})
-    names = [getattr(record, "request_id", None) for record in caplog.records]
-    assert names == [" [job-7]", " [job-8]"]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def create_from_request(
 
 def sent_at(request: HttpRequest) -> datetime | None:
     """When its first bytes came, if the server tells (see transcodio_site/server.py)."""
-    began = getattr(request, "scope", {}).get("transcodio.began")
+    began = getattr(request, "scope", {}).get("transcodio.started_at")
     return None if began is None else datetime.fromtimestamp(began, UTC)
 
 
