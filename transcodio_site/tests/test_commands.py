@@ -179,7 +179,7 @@ def test_create_token_prints_a_token_and_nothing_else(stack: Stack) -> None:
     ("arguments", "words"),
     [
         (["nobody@example.com"], "Add --create-user"),
-        (["not-an-address", "--create-user"], "not an e-mail address"),
+        (["not-an-address", "--create-user"], "not an email address"),
     ],
 )
 def test_create_token_explains_itself(stack: Stack, arguments: list[str], words: str) -> None:
