@@ -35,6 +35,7 @@ __all__ = [
     "redis_url",
     "revive",
     "servers",
+    "socket_folder",
 ]
 
 
