@@ -49,7 +49,7 @@ for folder in (VAR_DIR, FILE_UPLOAD_TEMP_DIR, VAR_DIR / "static"):
 def _stored_secret() -> str:
     """One secret per installation, so that sessions survive a restart without any configuration."""
     path = VAR_DIR / "secret_key"
-    if not path.exists():
+    if not path.exists() or not path.read_text().strip():  # a full disk leaves an empty file
         new = path.with_name(f"secret_key.{secrets.token_hex(4)}")
         new.touch(mode=0o600)
         new.write_text(secrets.token_urlsafe(50))

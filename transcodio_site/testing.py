@@ -86,6 +86,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_var, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def remove_server_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Databases of root's tests lie outside `tmp_path`, which is closed to their user."""
+    yield
+    from transcodio_site.embedded.cluster import OWNER_NOTE, SERVER_HOMES
+
+    for note in SERVER_HOMES.glob(f"*/{OWNER_NOTE}"):
+        if Path(note.read_text().strip()).is_relative_to(tmp_path_factory.getbasetemp()):
+            shutil.rmtree(note.parent, ignore_errors=True)
+
+
 @pytest.fixture(autouse=True)
 def own_channel_layer() -> Iterator[None]:
     """A lock of the layer's that was waited for in one event loop is of no use in the next one."""
