@@ -6,6 +6,10 @@ from copy import deepcopy
 from typing import Any
 
 from ninja import NinjaAPI
+from ninja.operation import Operation
+
+from accounts.authentication import READING, TokenAuth
+from accounts.models import Scope
 
 # A typical error by its status; which others there are, their own sentences say.
 ERRORS = {
@@ -62,6 +66,16 @@ RANGE = _asks("Range", "Such as `bytes=0-1023`")
 class DocumentedAPI(NinjaAPI):
     """Ninja's, whose document says also what is done outside the views."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._scopes: dict[str, str | None] = {}
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """See ninja. Called for every operation of the document."""
+        name: str = super().get_openapi_operation_id(operation)
+        self._scopes[name] = _scope_of(operation)
+        return name
+
     def get_openapi_schema(self, **options: Any) -> Any:
         """The document."""
         document = super().get_openapi_schema(**options)
@@ -69,7 +83,18 @@ class DocumentedAPI(NinjaAPI):
             for method, shared in operations.items():  # of one view with two methods
                 operations[method] = operation = deepcopy(shared)
                 _complete(path, method, operation)
+                if scope := self._scopes.get(operation["operationId"]):
+                    operation["x-required-scope"] = scope
         return document
+
+
+def _scope_of(operation: Operation) -> str | None:
+    """What a token needs for it; None where no token will do."""
+    for auth in operation.auth_callbacks:
+        if isinstance(auth, TokenAuth):
+            default = Scope.READ if {*operation.methods} <= {*READING} else Scope.WRITE
+            return str(auth.scope or default)
+    return None
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
