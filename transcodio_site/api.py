@@ -8,6 +8,7 @@ from accounts.api import router as tokens
 from accounts.authentication import api_auth
 from accounts.usage.api import router as usage
 from transcodio_site import __version__
+from transcodio_site.documentation.reference import ReferencePage
 from transcodio_site.errors import Problem, answer_errors
 from transcodio_site.openapi import DocumentedAPI
 from transcriptions.api.transcriptions import router as transcriptions
@@ -17,6 +18,7 @@ api = DocumentedAPI(
     version=__version__,
     description="Recordings into text, live. Send `Authorization: Bearer tk_...`.",
     auth=api_auth,
+    docs=ReferencePage(),
 )
 api.add_router("", transcriptions)
 api.add_router("", tokens)

@@ -1,4 +1,4 @@
-"""What holds for many operations of the API, said of each of them in the OpenAPI document."""
+"""Completes the OpenAPI document with what many operations share: errors, headers, scopes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from copy import deepcopy
 from typing import Any
 
 from ninja import NinjaAPI
+from ninja.operation import Operation
 
-# A typical error by its status; which others there are, their own sentences say.
+from accounts.authentication import READING, TokenAuth
+from accounts.models import Scope
+
+# A typical error of each status.
 ERRORS = {
     400: ("bad_request", "The request could not be understood."),
     401: (
@@ -38,14 +42,14 @@ def _header(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "schema": schema}
 
 
-ALWAYS = {"X-Request-ID": _header("Yours if you sent one; it stands in our log", TEXT)}
+ALWAYS = {"X-Request-ID": _header("Id of the request in the log; yours if you send one", TEXT)}
 COUNTED = {
-    "RateLimit-Limit": _header("Requests in a window", NUMBER),
-    "RateLimit-Remaining": _header("What is left of them", NUMBER),
-    "RateLimit-Reset": _header("Seconds until there is more", NUMBER),
+    "RateLimit-Limit": _header("Requests allowed in a window", NUMBER),
+    "RateLimit-Remaining": _header("Remaining requests", NUMBER),
+    "RateLimit-Reset": _header("Seconds until the window resets", NUMBER),
 }
-RETRY_AFTER = {"Retry-After": _header("Seconds until there is room again", NUMBER)}
-TAGGED = {"ETag": _header("Names this content: see `If-None-Match`", TEXT)}
+RETRY_AFTER = {"Retry-After": _header("Seconds to wait", NUMBER)}
+TAGGED = {"ETag": _header("Version of the content, for `If-None-Match`", TEXT)}
 
 
 def _asks(name: str, description: str) -> dict[str, Any]:
@@ -58,15 +62,30 @@ def _asks(name: str, description: str) -> dict[str, Any]:
     }
 
 
-IF_NONE_MATCH = _asks("If-None-Match", "The `ETag` of what you have: 304 if it is still the same")
-UNCHANGED = {"description": "It is what you have already."}
-LAST_EVENT_ID = _asks("Last-Event-ID", "The `id` of the last event that you have seen")
-AFTER = {**LAST_EVENT_ID, "in": "query", "name": "after", "description": "The same"}
-RANGE = _asks("Range", "Such as `bytes=0-1023`")
+IF_NONE_MATCH = _asks("If-None-Match", "`ETag` of an earlier answer: 304 if nothing has changed")
+UNCHANGED = {"description": "Nothing has changed."}
+LAST_EVENT_ID = _asks("Last-Event-ID", "`id` of the last event that you have received")
+AFTER = {
+    **LAST_EVENT_ID,
+    "in": "query",
+    "name": "after",
+    "description": "The same as `Last-Event-ID`",
+}
+RANGE = _asks("Range", "For example `bytes=0-1023`")
 
 
 class DocumentedAPI(NinjaAPI):
-    """Ninja's, whose document says also what is done outside the views."""
+    """NinjaAPI whose document includes what middleware and authentication do."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._scopes: dict[str, str | None] = {}
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """See ninja. Called for every operation of the document."""
+        name: str = super().get_openapi_operation_id(operation)
+        self._scopes[name] = _scope_of(operation)
+        return name
 
     def get_openapi_schema(self, **options: Any) -> Any:
         """The document."""
@@ -75,7 +94,18 @@ class DocumentedAPI(NinjaAPI):
             for method, shared in operations.items():  # of one view with two methods
                 operations[method] = operation = deepcopy(shared)
                 _complete(path, method, operation)
+                if scope := self._scopes.get(operation["operationId"]):
+                    operation["x-required-scope"] = scope
         return document
+
+
+def _scope_of(operation: Operation) -> str | None:
+    """What a token needs for it; None where no token will do."""
+    for auth in operation.auth_callbacks:
+        if isinstance(auth, TokenAuth):
+            default = Scope.READ if {*operation.methods} <= {*READING} else Scope.WRITE
+            return str(auth.scope or default)
+    return None
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment, m
 handler500 = "transcodio_site.errors.server_error"
 urlpatterns = [
     path("health", health),
+    path("docs/", include("transcodio_site.documentation.urls")),
     path("api/", api.urls),
     path("v1/", openai_api.urls),
     path("accounts/", include("allauth.urls")),

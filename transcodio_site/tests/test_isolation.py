@@ -69,6 +69,10 @@ OPERATIONS = {
 EVERYBODY, SIGNED_IN, OWNER, STAFF = "everybody", "signed in", "its owner", "staff"
 PAGES = {
     "health": EVERYBODY,
+    "docs/": EVERYBODY,
+    "docs/search/": EVERYBODY,
+    "docs/images/<str:name>": EVERYBODY,
+    "docs/<slug:name>/": EVERYBODY,
     "": EVERYBODY,  # the library; a visitor reads what this is
     "transcriptions/<id:id>/": OWNER,
     "transcriptions/<id:id>/row/": OWNER,
@@ -178,6 +182,7 @@ class Things:
         id = self.endpoint.id if "webhooks" in path else self.row.id
         for name in ("{id}", "<id:id>", "<int:id>", "<path:object_id>"):
             path = path.replace(name, str(id))
+        path = path.replace("<slug:name>", "api").replace("<str:name>", "live.png")
         path = path.replace("{number}", "1").replace("{name}", "whisper-1")
         path = path.replace("<str:code>", self.code)
         return path.replace("<id:delivery>", str(self.delivery.id))
