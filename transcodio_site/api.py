@@ -1,4 +1,4 @@
-"""The root of the REST API: routes, authentication and the one shape that errors have."""
+"""The REST API: its routers, authentication, and error responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transcriptions.api.transcriptions import router as transcriptions
 api = DocumentedAPI(
     title="Transcodio",
     version=__version__,
-    description="Recordings into text, live. Send `Authorization: Bearer tk_...`.",
+    description="Transcribe audio and video. Authenticate with `Authorization: Bearer tk_...`.",
     auth=api_auth,
     docs=ReferencePage(),
 )

@@ -1,4 +1,4 @@
-"""The root of `/v1`: OpenAI's audio API, for programs that speak it already."""
+"""The OpenAI-compatible audio API under `/v1`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ THEIRS = {
 }
 
 openai_api = NinjaAPI(
-    title="Transcodio, as OpenAI's audio API",
+    title="Transcodio: OpenAI-compatible audio API",
     version=__version__,
     urls_namespace="openai",
     docs_url=None,

@@ -1,12 +1,13 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class TranscriptionsConfig(AppConfig):
     name = "transcriptions"
-    verbose_name = "Transcriptions"
+    verbose_name = _("Transcriptions")
 
     def ready(self) -> None:
-        """Registers the path converter and connects signals."""
+        """Register the path converter and connect signal receivers."""
         from django.db.models.signals import pre_delete
 
         from transcriptions import signals

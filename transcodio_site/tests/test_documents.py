@@ -22,7 +22,7 @@ from transcodio_site.documentation.pages import documentation
 from transcodio_site.documentation.reference import document_of
 from transcodio_site.supervisor import Stack as Processes
 from transcodio_site.testing import ROOT
-from transcriptions.exporters import EXPORTERS
+from transcriptions.exports.documents import EXPORTERS
 from transcriptions.webhooks.models import DELAYS
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))

@@ -39,23 +39,23 @@ pytestmark = pytest.mark.django_db(transaction=True)
 READ, WRITE, USAGE = Scope.READ, Scope.WRITE, Scope.USAGE
 SESSION = None  # no token is good enough
 
-# Operation: the scope that it takes. What has an {id} or {token_id} is its owner's alone.
+# Operation: the scope that it takes. What has an id is its owner's alone.
 OPERATIONS = {
     "GET /api/transcriptions": READ,
     "POST /api/transcriptions": WRITE,
     "POST /api/transcribe": WRITE,
     "POST /api/transcribe/stream": WRITE,
-    "GET /api/transcriptions/{id}": READ,
-    "PATCH /api/transcriptions/{id}": WRITE,
-    "DELETE /api/transcriptions/{id}": WRITE,
-    "PATCH /api/transcriptions/{id}/segments/{number}": WRITE,
-    "POST /api/transcriptions/{id}/cancel": WRITE,
-    "POST /api/transcriptions/{id}/retry": WRITE,
-    "GET /api/transcriptions/{id}/events": READ,
-    "GET /api/transcriptions/{id}/export": READ,
-    "GET /api/transcriptions/{id}/audio": READ,
-    "HEAD /api/transcriptions/{id}/audio": READ,
-    "HEAD /api/transcriptions/{id}/export": READ,
+    "GET /api/transcriptions/{transcription_id}": READ,
+    "PATCH /api/transcriptions/{transcription_id}": WRITE,
+    "DELETE /api/transcriptions/{transcription_id}": WRITE,
+    "PATCH /api/transcriptions/{transcription_id}/segments/{number}": WRITE,
+    "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
+    "POST /api/transcriptions/{transcription_id}/retry": WRITE,
+    "GET /api/transcriptions/{transcription_id}/events": READ,
+    "GET /api/transcriptions/{transcription_id}/export": READ,
+    "GET /api/transcriptions/{transcription_id}/audio": READ,
+    "HEAD /api/transcriptions/{transcription_id}/audio": READ,
+    "HEAD /api/transcriptions/{transcription_id}/export": READ,
     "GET /api/usage": USAGE,
     "GET /api/tokens": SESSION,
     "POST /api/tokens": SESSION,
@@ -74,11 +74,11 @@ PAGES = {
     "docs/images/<str:name>": EVERYBODY,
     "docs/<slug:name>/": EVERYBODY,
     "": EVERYBODY,  # the library; a visitor reads what this is
-    "transcriptions/<id:id>/": OWNER,
-    "transcriptions/<id:id>/row/": OWNER,
-    "transcriptions/<id:id>/cancel/": OWNER,
-    "transcriptions/<id:id>/retry/": OWNER,
-    "transcriptions/<id:id>/delete/": OWNER,
+    "transcriptions/<id:transcription_id>/": OWNER,
+    "transcriptions/<id:transcription_id>/row/": OWNER,
+    "transcriptions/<id:transcription_id>/cancel/": OWNER,
+    "transcriptions/<id:transcription_id>/retry/": OWNER,
+    "transcriptions/<id:transcription_id>/delete/": OWNER,
     "invited/<str:code>/": EVERYBODY,
     "settings/usage/": SIGNED_IN,
     "settings/usage/charges/": SIGNED_IN,
@@ -119,7 +119,7 @@ ADMINISTERED = {
     *("socialaccount.SocialApp", "socialaccount.SocialAccount", "socialaccount.SocialToken"),
     "transcriptions.Transcription",
 }
-SOCKETS = {"ws/transcriptions/<id:id>/": OWNER}  # see test_consumers.py
+SOCKETS = {"ws/transcriptions/<id:transcription_id>/": OWNER}  # see test_consumers.py
 # What libraries bring, with doors of its own: these libraries, and these pages of theirs.
 LIBRARIES = ("ninja.", "allauth.", "django.contrib.", "django.views.generic.base")
 SIGNING_IN = {
@@ -177,11 +177,12 @@ class Things:
 
     def fill(self, path: str) -> str:
         """An address with her ids in it."""
-        for name in ("{token_id}", "<int:token_id>"):
-            path = path.replace(name, str(self.token.id))
-        id = self.endpoint.id if "webhooks" in path else self.row.id
-        for name in ("{id}", "<id:id>", "<int:id>", "<path:object_id>"):
-            path = path.replace(name, str(id))
+        id: Any = self.row.id
+        if "tokens" in path:
+            id = self.token.id
+        elif "webhooks" in path:
+            id = self.endpoint.id
+        path = re.sub(r"\{\w*id\}|<(int|path|id):\w*id>", str(id), path)
         path = path.replace("<slug:name>", "api").replace("<str:name>", "live.png")
         path = path.replace("{number}", "1").replace("{name}", "whisper-1")
         path = path.replace("<str:code>", self.code)

@@ -1,4 +1,4 @@
-"""How ids are read from addresses."""
+"""URL path converters."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from django.urls import register_converter
 from django.urls.converters import UUIDConverter
 
 
-class AnyCase(UUIDConverter):
-    """A UUID, whose letters may be large as well (RFC 9562, section 4); ours are small."""
+class CaseInsensitiveUUIDConverter(UUIDConverter):
+    """A UUID in upper or lower case (RFC 9562, section 4). URLs are written in lower case."""
 
     regex = UUIDConverter.regex.replace("a-f", "a-fA-F")
 
 
-register_converter(AnyCase, "id")
+register_converter(CaseInsensitiveUUIDConverter, "id")

@@ -1,9 +1,10 @@
-"""What the OpenAPI document says beyond signatures: raw bodies, streams, headers, examples."""
+"""OpenAPI details that view signatures cannot express: raw bodies, streams, headers, examples."""
 
 from __future__ import annotations
 
 from typing import Any
 
+# Media types of stored files, by the name that FFmpeg has for their format.
 MEDIA_TYPES = {
     "mp3": "audio/mpeg",
     "wav": "audio/wav",
@@ -16,7 +17,7 @@ MEDIA_TYPES = {
 
 _BINARY = {"type": "string", "format": "binary"}
 _ID = "3f0c8a52-6a0f-4f0e-9d53-0c1f4b6c8f11"
-_RECORDING: dict[str, Any] = {
+_TRANSCRIPTION: dict[str, Any] = {
     "id": _ID,
     "title": "Team meeting",
     "state": "completed",
@@ -39,8 +40,8 @@ _SEGMENT = {
         {"start": 0.9, "end": 2.1, "text": "morning."},
     ],
 }
-_TRANSCRIPT = _RECORDING | {"text": "Good morning.", "segments": [_SEGMENT]}
-_WAITING = _RECORDING | {
+_TRANSCRIPT = _TRANSCRIPTION | {"text": "Good morning.", "segments": [_SEGMENT]}
+_QUEUED = _TRANSCRIPTION | {
     "state": "queued",
     "duration": None,
     "completed_at": None,
@@ -48,7 +49,7 @@ _WAITING = _RECORDING | {
     "model": None,
 }
 _EXPORTED = {
-    **{name: _RECORDING[name] for name in ("title", "language", "duration")},
+    **{name: _TRANSCRIPTION[name] for name in ("title", "language", "duration")},
     "text": "Good morning.",
     "segments": [_SEGMENT],
 }
@@ -59,8 +60,8 @@ _STREAM = (
 )
 
 
-def _json(status: int, example: Any, **more: Any) -> dict[int, Any]:
-    return {status: {"content": {"application/json": {"example": example}}, **more}}
+def _json(status: int, example: Any, **extra: Any) -> dict[int, Any]:
+    return {status: {"content": {"application/json": {"example": example}}, **extra}}
 
 
 def _content(description: str, *media_types: str) -> dict[str, Any]:
@@ -72,45 +73,47 @@ def _header(description: str) -> dict[str, Any]:
     return {"description": description, "schema": {"type": "string"}}
 
 
-def _creates(responses: dict[int, Any]) -> dict[str, Any]:
-    """A recording as the field of a form, or as the body itself."""
-    raw = {"schema": _BINARY}
-    body = {"required": True, "content": {"audio/*": raw, "video/*": raw}}
-    return {"requestBody": body, "responses": responses}
+def _upload(responses: dict[int, Any]) -> dict[str, Any]:
+    """An operation that accepts a file as a form field or as the request body itself."""
+    binary_body = {"schema": _BINARY}
+    content = {"audio/*": binary_body, "video/*": binary_body}
+    return {"requestBody": {"required": True, "content": content}, "responses": responses}
 
 
 _EVENT = {
     "type": "object",
     "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
 }
-EVENTS = {
+_EVENTS = {
     200: {
-        "description": "`metadata`, `progress` for each segment, then `complete` or `error`; where "
-        "early words are on, also `partial`, without an `id`.",
+        "description": "The events `metadata`, `progress` for each segment, then `complete` or "
+        "`error`. If partial results are enabled, also `partial`, without an `id`.",
         "content": {"text/event-stream": {"schema": _EVENT, "example": _STREAM}},
     }
 }
-CREATES_TRANSCRIPT = _creates(_json(200, _TRANSCRIPT))
-CREATES_STREAM = _creates(EVENTS)
-CREATES_RECORDING = _creates(
-    _json(202, _WAITING, headers={"Location": _header("Where to look for it")})
-)
-LIST = {"responses": _json(200, {"items": [_RECORDING], "next_cursor": None})}
-RECORDING = {"responses": _json(200, _RECORDING)}
-RETRIED = {"responses": _json(202, _RECORDING | {"state": "prepared", "completed_at": None})}
-TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
-SEGMENT = {"responses": _json(200, _SEGMENT)}
-FOLLOW = {"responses": EVENTS | {204: {"description": "It has ended, and you have seen it all."}}}
-_TEXT = _content("The file.", "text/plain", "application/x-subrip", "text/vtt")
-_TEXT["content"]["application/x-subrip"]["example"] = (
+_NO_MORE_EVENTS = {"description": "The stream has ended and there are no more events."}
+_LOCATION = {"Location": _header("URL of the transcription")}
+_FILE = _content("The transcript file.", "text/plain", "application/x-subrip", "text/vtt")
+_FILE["content"]["application/x-subrip"]["example"] = (
     "1\n00:00:00,400 --> 00:00:02,100\nGood morning.\n"
 )
-_TEXT["content"]["application/json"] = {"schema": {"type": "object"}, "example": _EXPORTED}
-EXPORT = {"responses": {200: _TEXT}}
+_FILE["content"]["application/json"] = {"schema": {"type": "object"}, "example": _EXPORTED}
+
+# The argument `openapi_extra` of each operation.
+TRANSCRIBE = _upload(_json(200, _TRANSCRIPT))
+TRANSCRIBE_STREAM = _upload(_EVENTS)
+CREATE = _upload(_json(202, _QUEUED, headers=_LOCATION))
+LIST = {"responses": _json(200, {"items": [_TRANSCRIPTION], "next_cursor": None})}
+TRANSCRIPTION = {"responses": _json(200, _TRANSCRIPTION)}
+RETRY = {"responses": _json(202, _TRANSCRIPTION | {"state": "prepared", "completed_at": None})}
+TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
+SEGMENT = {"responses": _json(200, _SEGMENT)}
+EVENTS = {"responses": _EVENTS | {204: _NO_MORE_EVENTS}}
+EXPORT = {"responses": {200: _FILE}}
 AUDIO = {
     "responses": {
-        200: _content("All of it.", *{*MEDIA_TYPES.values(), "application/octet-stream"}),
-        206: _content("The part that `Range` asks for.", "audio/*"),
-        416: {"description": "There is no such part."},
+        200: _content("The whole file.", *{*MEDIA_TYPES.values(), "application/octet-stream"}),
+        206: _content("The requested range.", "audio/*"),
+        416: {"description": "The range is not satisfiable."},
     }
 }

@@ -1,5 +1,5 @@
-"""REST and Server-Sent Events. Views are synchronous, so that a large upload is parsed in a thread
-and never on the event loop; what streams is an asynchronous iterator inside the response."""
+"""REST and Server-Sent Events. Views are synchronous, so that Django parses large uploads in a
+thread and not on the event loop. Streaming responses contain asynchronous iterators."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response, set_response_etag
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 from ninja import File, Form, Header, Query, Router, Status, UploadedFile
 
 from accounts.audit_log import record_event
@@ -20,10 +21,9 @@ from accounts.models import Action
 from accounts.schemas import ErrorOut
 from transcriptions import permissions
 from transcriptions.api import openapi
-from transcriptions.api.errors import ApiError, refusal
+from transcriptions.api.errors import ApiError, failure_error
 from transcriptions.api.ranges import ranged_response
-from transcriptions.editing.service import correct as correct_segment
-from transcriptions.editing.service import rename as rename_transcription
+from transcriptions.editing import service as editing
 from transcriptions.exceptions import AudioDeleted, AudioError, EditConflict, WrongState
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.service import transcript_of
@@ -46,82 +46,82 @@ from transcriptions.uploads.requests import create_from_request
 
 router = Router(tags=["transcriptions"])
 
-ANYWHERE: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut, 429: ErrorOut}
-REFUSALS = ANYWHERE | dict.fromkeys((400, 410, 413, 415, 422, 507), ErrorOut)
-BODY = dict.fromkeys((400, 413, 422), ErrorOut)
-MISSING = ANYWHERE | {404: ErrorOut}
-CONFLICT = MISSING | {409: ErrorOut}
+COMMON_ERRORS: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut, 429: ErrorOut}
+UPLOAD_ERRORS = COMMON_ERRORS | dict.fromkeys((400, 410, 413, 415, 422, 507), ErrorOut)
+BODY_ERRORS = dict.fromkeys((400, 413, 422), ErrorOut)
+NOT_FOUND = COMMON_ERRORS | {404: ErrorOut}
+CONFLICT = NOT_FOUND | {409: ErrorOut}
 
-AUDIO_GONE = "The recording itself is not stored any more."
-
-# None: the body itself is the recording
-Recording = Annotated[
-    UploadedFile | None, File(description="MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4")
+# None if the recording is the request body itself.
+UploadedRecording = Annotated[
+    UploadedFile | None, File(description="MP3, WAV, M4A, FLAC, OGG, Opus, WebM, or MP4")
 ]
-Key = Annotated[
+IdempotencyKeyHeader = Annotated[
     str,
     Header(
         alias="Idempotency-Key",
         max_length=255,
         pattern="^[ -~]*$",
-        description="Sent again with the same key within 24 hours, the same request answers with "
-        "the recording that it made the first time.",
+        description="Repeating a request with the same key within 24 hours returns the recording "
+        "that the first request created.",
     ),
 ]
 
 
 @router.post(
     "/transcribe",
-    response={200: TranscriptOut, 503: ErrorOut, **REFUSALS, **CONFLICT},
-    openapi_extra=openapi.CREATES_TRANSCRIPT,
+    response={200: TranscriptOut, 503: ErrorOut, **UPLOAD_ERRORS, **CONFLICT},
+    openapi_extra=openapi.TRANSCRIBE,
 )
 def transcribe(
     request: HttpRequest,
     form: Form[UploadParams],
     query: Query[UploadParams],
-    file: Recording = None,
-    key: Key = "",
+    file: UploadedRecording = None,
+    key: IdempotencyKeyHeader = "",
 ) -> TranscriptOut:
-    """Upload a recording, wait, and get the whole transcript."""
+    """Upload a recording and wait for the complete transcript."""
     row = create_from_request(request, file, form | query, key)
-    connections.close_all()  # waiting needs no database connection
+    connections.close_all()  # no database connection is needed while waiting
     async_to_sync(wait_for_end)(row.id)
     row = permissions.transcription_for(authenticated_user(request), row.id)
     if row.state == State.FAILED:
-        raise refusal(row.error_code, row.error_message, 422)
+        raise failure_error(row.error_code, row.error_message, 422)
     if row.state == State.CANCELLED:
         raise ApiError(409, row.error_code, row.error_message)
     return TranscriptOut.of(row)
 
 
 @router.post(
-    "/transcribe/stream", response={200: None, **REFUSALS}, openapi_extra=openapi.CREATES_STREAM
+    "/transcribe/stream",
+    response={200: None, **UPLOAD_ERRORS},
+    openapi_extra=openapi.TRANSCRIBE_STREAM,
 )
 def transcribe_stream(
     request: HttpRequest,
     form: Form[UploadParams],
     query: Query[UploadParams],
-    file: Recording = None,
-    key: Key = "",
+    file: UploadedRecording = None,
+    key: IdempotencyKeyHeader = "",
 ) -> HttpResponseBase:
-    """Upload a recording and read its segments as Server-Sent Events while they are recognised."""
+    """Upload a recording and receive its segments as Server-Sent Events as they are recognized."""
     return event_stream(request, create_from_request(request, file, form | query, key))
 
 
 @router.post(
     "/transcriptions",
-    response={202: TranscriptionOut, **REFUSALS},
-    openapi_extra=openapi.CREATES_RECORDING,
+    response={202: TranscriptionOut, **UPLOAD_ERRORS},
+    openapi_extra=openapi.CREATE,
 )
-def create(
+def create_transcription(
     request: HttpRequest,
     response: HttpResponse,
     form: Form[UploadParams],
     query: Query[UploadParams],
-    file: Recording = None,
-    key: Key = "",
+    file: UploadedRecording = None,
+    key: IdempotencyKeyHeader = "",
 ) -> Status[TranscriptionOut]:
-    """Upload a recording and return at once; `Location` says where to look for it."""
+    """Upload a recording and return immediately. `Location` has the URL of the transcription."""
     row = create_from_request(request, file, form | query, key)
     response["Location"] = f"/api/transcriptions/{row.id}"
     return Status(202, TranscriptionOut.of(row))
@@ -129,70 +129,73 @@ def create(
 
 @router.get(
     "/transcriptions",
-    response={200: TranscriptionPage, 422: ErrorOut, **ANYWHERE},
+    response={200: TranscriptionPage, 422: ErrorOut, **COMMON_ERRORS},
     openapi_extra=openapi.LIST,
 )
-def library(
+def list_transcriptions(
     request: HttpRequest,
     filters: Query[LibraryFilter],
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str, Query(description="`next_cursor` of the page before")] = "",
+    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of items")] = 20,
+    cursor: Annotated[str, Query(description="`next_cursor` of the previous page")] = "",
 ) -> TranscriptionPage:
-    """Your recordings, newest first."""
+    """List your transcriptions, newest first."""
     rows = filters.apply(permissions.visible_to(request.user)).defer("spans", "peaks")
     try:
-        found, following = pagination.page(rows, cursor, limit)
-    except pagination.BadCursor as error:
+        page, next_cursor = pagination.paginate(rows, cursor, limit)
+    except pagination.InvalidCursor as error:
         raise ApiError(422, "invalid_cursor", str(error)) from None
-    return TranscriptionPage(
-        items=[TranscriptionOut.of(row) for row in found], next_cursor=following
-    )
+    items = [TranscriptionOut.of(row) for row in page]
+    return TranscriptionPage(items=items, next_cursor=next_cursor)
 
 
 @router.get(
-    "/transcriptions/{id:id}",
-    response={200: TranscriptOut, **MISSING},
+    "/transcriptions/{id:transcription_id}",
+    response={200: TranscriptOut, **NOT_FOUND},
     openapi_extra=openapi.TRANSCRIPT,
 )
-def detail(request: HttpRequest, id: uuid.UUID) -> TranscriptOut:
-    """One recording, with the segments that are known by now."""
-    return TranscriptOut.of(permissions.transcription_for(request.user, id))
+def get_transcription(request: HttpRequest, transcription_id: uuid.UUID) -> TranscriptOut:
+    """Get a transcription with the segments recognized so far."""
+    return TranscriptOut.of(permissions.transcription_for(request.user, transcription_id))
 
 
 @router.patch(
-    "/transcriptions/{id:id}",
-    response={200: TranscriptionOut, **BODY, **MISSING},
-    openapi_extra=openapi.RECORDING,
+    "/transcriptions/{id:transcription_id}",
+    response={200: TranscriptionOut, **BODY_ERRORS, **NOT_FOUND},
+    openapi_extra=openapi.TRANSCRIPTION,
 )
-def rename(request: HttpRequest, id: uuid.UUID, change: RenameIn) -> TranscriptionOut:
-    """Give it another title."""
-    row = permissions.transcription_for(request.user, id)
-    rename_transcription(row, change.title)
+def rename_transcription(
+    request: HttpRequest, transcription_id: uuid.UUID, change: RenameIn
+) -> TranscriptionOut:
+    """Change the title of a transcription."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    editing.rename(row, change.title)
     return TranscriptionOut.of(row)
 
 
-@router.delete("/transcriptions/{id:id}", response={204: None, **MISSING})
-def delete(request: HttpRequest, id: uuid.UUID) -> Status[None]:
-    """Delete the recording, its transcript and its files. Work on it stops."""
-    row = permissions.transcription_for(request.user, id)
+@router.delete("/transcriptions/{id:transcription_id}", response={204: None, **NOT_FOUND})
+def delete_transcription(request: HttpRequest, transcription_id: uuid.UUID) -> Status[None]:
+    """Delete a recording with its transcript and files. Processing stops."""
+    row = permissions.transcription_for(request.user, transcription_id)
     row.delete()
     record_event(request, Action.DELETED, row.title)
     return Status(204, None)
 
 
 @router.patch(
-    "/transcriptions/{id:id}/segments/{int:number}",
-    response={200: SegmentOut, **BODY, **CONFLICT},
+    "/transcriptions/{id:transcription_id}/segments/{int:number}",
+    response={200: SegmentOut, **BODY_ERRORS, **CONFLICT},
     openapi_extra=openapi.SEGMENT,
 )
-def correct(request: HttpRequest, id: uuid.UUID, number: int, change: CorrectionIn) -> SegmentOut:
-    """Correct the text of one segment. Words that stay keep their times."""
-    row = permissions.transcription_for(request.user, id)
+def correct_segment(
+    request: HttpRequest, transcription_id: uuid.UUID, number: int, change: CorrectionIn
+) -> SegmentOut:
+    """Correct the text of a segment. Unchanged words keep their timestamps."""
+    row = permissions.transcription_for(request.user, transcription_id)
     text = " ".join(change.text.split())
     try:
-        return SegmentOut.of(correct_segment(row, number, text, change.expected_text))
+        return SegmentOut.of(editing.correct(row, number, text, change.expected_text))
     except Segment.DoesNotExist:
-        raise Http404("There is no such segment.") from None
+        raise Http404(_("There is no such segment.")) from None
     except EditConflict as error:
         raise ApiError(409, "edit_conflict", str(error)) from None
     except WrongState as error:
@@ -200,13 +203,13 @@ def correct(request: HttpRequest, id: uuid.UUID, number: int, change: Correction
 
 
 @router.post(
-    "/transcriptions/{id:id}/cancel",
+    "/transcriptions/{id:transcription_id}/cancel",
     response={200: TranscriptionOut, **CONFLICT},
-    openapi_extra=openapi.RECORDING,
+    openapi_extra=openapi.TRANSCRIPTION,
 )
-def cancel(request: HttpRequest, id: uuid.UUID) -> TranscriptionOut:
-    """Stop the work on it. What is known by now stays, and `retry` goes on from there."""
-    row = permissions.transcription_for(request.user, id)
+def cancel_transcription(request: HttpRequest, transcription_id: uuid.UUID) -> TranscriptionOut:
+    """Cancel processing. Existing segments are kept, and `retry` resumes after them."""
+    row = permissions.transcription_for(request.user, transcription_id)
     try:
         commands.cancel(row)
     except WrongState as error:
@@ -215,48 +218,52 @@ def cancel(request: HttpRequest, id: uuid.UUID) -> TranscriptionOut:
 
 
 @router.post(
-    "/transcriptions/{id:id}/retry",
+    "/transcriptions/{id:transcription_id}/retry",
     response={202: TranscriptionOut, 422: ErrorOut, **CONFLICT},
-    openapi_extra=openapi.RETRIED,
+    openapi_extra=openapi.RETRY,
 )
-def retry(request: HttpRequest, id: uuid.UUID) -> Status[TranscriptionOut]:
-    """Try again what has failed or was cancelled. Segments that are there stay as they are."""
-    row = permissions.transcription_for(request.user, id)
+def retry_transcription(
+    request: HttpRequest, transcription_id: uuid.UUID
+) -> Status[TranscriptionOut]:
+    """Retry a failed transcription or resume a cancelled one. Existing segments are kept."""
+    row = permissions.transcription_for(request.user, transcription_id)
     try:
         commands.retry(row)
     except AudioDeleted as error:
         raise ApiError(409, "audio_gone", str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_failed", str(error)) from None
-    except AudioError as error:  # more than is left by now
-        raise refusal(error.code, str(error), 422) from None
+    except AudioError as error:  # longer than the plan or the remaining quota now allows
+        raise failure_error(error.code, str(error), 422) from None
     return Status(202, TranscriptionOut.of(row))
 
 
 @router.get(
-    "/transcriptions/{id:id}/events",
-    response={200: None, **MISSING},
-    openapi_extra=openapi.FOLLOW,
+    "/transcriptions/{id:transcription_id}/events",
+    response={200: None, **NOT_FOUND},
+    openapi_extra=openapi.EVENTS,
 )
-def follow(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
-    """Its events: first those that have happened (after `Last-Event-ID`), then live."""
-    row = permissions.transcription_for(request.user, id)
+def stream_events(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponseBase:
+    """Stream events: past events first (after `Last-Event-ID`), then live."""
+    row = permissions.transcription_for(request.user, transcription_id)
     return event_stream(request, row, LastEventId.from_request(request))
 
 
 @router.api_operation(
     ["GET", "HEAD"],
-    "/transcriptions/{id:id}/export",
+    "/transcriptions/{id:transcription_id}/export",
     response={200: None, 422: ErrorOut, **CONFLICT},
     openapi_extra=openapi.EXPORT,
 )
-def export(
-    request: HttpRequest, id: uuid.UUID, format: Literal["txt", "srt", "vtt", "json"] = "txt"
+def export_transcript(
+    request: HttpRequest,
+    transcription_id: uuid.UUID,
+    format: Literal["txt", "srt", "vtt", "json"] = "txt",
 ) -> HttpResponse:
-    """The transcript as a file: text, SubRip, WebVTT or JSON."""
-    row = permissions.transcription_for(request.user, id)
+    """Export the transcript as text, SubRip, WebVTT, or JSON."""
+    row = permissions.transcription_for(request.user, transcription_id)
     if row.state != State.COMPLETED:
-        raise ApiError(409, "not_completed", "There is no finished transcript to export yet.")
+        raise ApiError(409, "not_completed", _("The transcript is not complete yet."))
     exporter = EXPORTERS[format]
     response = HttpResponse(
         exporter.write(transcript_of(row)),
@@ -264,29 +271,33 @@ def export(
         headers={"Content-Disposition": _attachment(f"{row.title}.{format}")},
     )
     set_response_etag(response)
-    answer = get_conditional_response(request, response["ETag"], None, response)
-    # The headers alone, or the news that the caller has it already, take nothing away.
-    if answer is response and request.method == "GET":
+    conditional = get_conditional_response(request, response["ETag"], None, response)
+    # HEAD and 304 responses send no transcript, so they are not audited.
+    if conditional is response and request.method == "GET":
         record_event(request, Action.EXPORTED, f"{row.title} ({format})")
     return response
 
 
 @router.api_operation(
     ["GET", "HEAD"],
-    "/transcriptions/{id:id}/audio",
-    response={200: None, 206: None, 304: None, 416: None, **MISSING},
+    "/transcriptions/{id:transcription_id}/audio",
+    response={200: None, 206: None, 304: None, 416: None, **NOT_FOUND},
     openapi_extra=openapi.AUDIO,
 )
-def listen(request: HttpRequest, id: uuid.UUID) -> HttpResponseBase:
-    """The recording as it was uploaded; HTTP ranges are understood."""
-    row = permissions.transcription_for(request.user, id)
+def download_audio(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponseBase:
+    """Download the original file. HTTP range requests are supported."""
+    row = permissions.transcription_for(request.user, transcription_id)
     if not row.source:
-        raise ApiError(404, "audio_gone", AUDIO_GONE)
+        raise _audio_deleted()
     media_type = openapi.MEDIA_TYPES.get(row.format, "application/octet-stream")
     try:
         return ranged_response(request, row.source, media_type, etag=f'"{row.id}"')
     except FileNotFoundError:
-        raise ApiError(404, "audio_gone", AUDIO_GONE) from None
+        raise _audio_deleted() from None
+
+
+def _audio_deleted() -> ApiError:
+    return ApiError(404, "audio_gone", _("The audio has been deleted."))
 
 
 def _attachment(filename: str) -> str:

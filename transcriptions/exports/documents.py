@@ -1,4 +1,4 @@
-"""A finished transcript as a file. Knows nothing of Django."""
+"""File formats of a finished transcript. Imports no Django."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from transcriptions.exports import subtitles
 from transcriptions.exports.subtitles import Cue
 from transcriptions.exports.transcript import Transcript
 
-PARAGRAPH = 2.0  # seconds of silence that begin a new paragraph
+PARAGRAPH_PAUSE_S = 2.0  # a pause this long starts a new paragraph
 
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """One format: its media type and how it is written."""
+    """A file format: its media type and the function that writes it."""
 
     media_type: str
     write: Callable[[Transcript], str]
 
 
 def _text(transcript: Transcript) -> str:
-    """Running text, a new paragraph where the speaker paused."""
+    """Plain text, with a new paragraph after a long pause."""
     parts: list[str] = []
-    before: float | None = None
+    previous_end: float | None = None
     for segment in transcript.segments:
-        if before is not None:
-            parts.append("\n\n" if segment["start"] - before >= PARAGRAPH else " ")
+        if previous_end is not None:
+            pause_s = segment["start"] - previous_end
+            parts.append("\n\n" if pause_s >= PARAGRAPH_PAUSE_S else " ")
         parts.append(segment["text"])
-        before = segment["end"]
+        previous_end = segment["end"]
     return "".join(parts) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Transcripts from the database."""
+"""Load a transcript from the database for export."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from transcriptions.schemas.transcripts import SegmentOut
 
 
 def transcript_of(row: Transcription) -> Transcript:
-    """The transcript of a recording; reads its segments."""
+    """The transcript of a transcription row. Queries its segments."""
     segments = [SegmentOut.of(segment).model_dump() for segment in row.segments.all()]
     return Transcript(row.title, row.language, row.duration or 0.0, segments)

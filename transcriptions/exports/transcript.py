@@ -1,4 +1,4 @@
-"""What is exported. Free of Django."""
+"""The transcript that is exported. Imports no Django."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The segments as the API returns them, and facts about the recording."""
+    """A transcript: segments as the API returns them, and facts about the recording."""
 
     title: str
     language: str
-    duration: float
+    duration: float  # seconds
     segments: Sequence[dict[str, Any]]  # {"id", "start", "end", "text", "words"}

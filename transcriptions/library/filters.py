@@ -1,4 +1,4 @@
-"""Filters of the library."""
+"""Query parameters that filter the library."""
 
 from __future__ import annotations
 
@@ -7,52 +7,59 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from transcriptions.indexing import search
 from transcriptions.models import State, Transcription
 
-PLAIN = r"^[^\x00-\x1f]*$"  # no control characters
+NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f]*$"
 
 
-def _iso(value: object) -> object:
-    """Pydantic takes bare numbers for seconds since 1970; nobody means that in an address."""
-    if (isinstance(value, str) and not value[:4].isdigit()) or "-" not in str(value):
-        raise ValueError("a moment such as 2026-05-04T09:30:00Z is wanted, or a date")
-    return f"{value}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)) else value
+def _require_iso_format(value: object) -> object:
+    """Reject bare numbers, which pydantic reads as seconds since 1970. A date means midnight UTC.
+
+    Raises ValueError.
+    """
+    text = str(value)
+    if (isinstance(value, str) and not text[:4].isdigit()) or "-" not in text:
+        raise ValueError(_("use a date or a time such as 2026-05-04T09:30:00Z"))
+    return f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else value
 
 
-def _in_utc(value: datetime) -> datetime:
-    """PostgreSQL knows fewer offsets than Python."""
+def _to_utc(value: datetime) -> datetime:
+    """Convert to UTC, because PostgreSQL accepts fewer offsets than Python. Raises ValueError."""
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("this moment is beyond all calendars") from None
+        raise ValueError(_("the time is out of range")) from None
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_iso), AfterValidator(_in_utc)]
+Timestamp = Annotated[AwareDatetime, BeforeValidator(_require_iso_format), AfterValidator(_to_utc)]
 
 
 class LibraryFilter(Schema):
-    """Which part of the library is wanted. All conditions hold together."""
+    """Filters of the library, combined with AND."""
 
-    q: Annotated[str, Field(max_length=200, pattern=PLAIN)] = Field(
+    q: Annotated[str, Field(max_length=200, pattern=NO_CONTROL_CHARACTERS)] = Field(
         default="",
-        description='Words to be found in title or text, in any form: `"in quotes"` as they '
-        "stand, `or` between two, `-` before what must not be there",
+        description="Words to search for in titles and transcripts, in any inflected form. "
+        'Use `"quotes"` for a phrase, `or` between alternatives, and `-` to exclude a word',
     )
-    state: list[State] = Field(default=[], description="One state or several")
+    state: list[State] = Field(default=[], description="Filter by one or more states")
     language: str = Field(
         default="",
         pattern="^([A-Za-z]{2,3}(-[A-Za-z0-9-]{1,30})?)?$",
-        description="Code such as `en`; of `en-US` the first part counts",
+        description="Language code such as `en`; a region, as in `en-US`, is ignored",
     )
-    created_after: Moment | None = Field(default=None, description="From this moment on")
-    created_before: Moment | None = Field(default=None, description="Before this moment")
+    created_after: Timestamp | None = Field(
+        default=None, description="Created at or after this time"
+    )
+    created_before: Timestamp | None = Field(default=None, description="Created before this time")
 
     def apply(self, rows: QuerySet[Transcription]) -> QuerySet[Transcription]:
-        """Those of `rows` that are wanted."""
+        """The rows that match all filters."""
         if self.state:
             rows = rows.filter(state__in=self.state)
         if self.language:

@@ -1,4 +1,4 @@
-"""Pages of the library that neither skip nor repeat a row when others come or go meanwhile."""
+"""Keyset pagination: rows that are added or deleted meanwhile cause no gaps or duplicates."""
 
 from __future__ import annotations
 
@@ -8,42 +8,45 @@ import uuid
 from datetime import UTC, datetime
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from transcriptions.models import Transcription
 
 
-class BadCursor(ValueError):
-    """Not a cursor of ours; `str()` says what to do."""
+class InvalidCursor(ValueError):
+    """The cursor was not created by `paginate`; `str()` is a sentence for the caller."""
 
     def __init__(self) -> None:
-        super().__init__("This cursor is unknown: take `next_cursor` of the page before.")
+        super().__init__(_("Invalid cursor. Use `next_cursor` of the previous page."))
 
 
-def page(
+def paginate(
     rows: QuerySet[Transcription], cursor: str, limit: int
 ) -> tuple[list[Transcription], str | None]:
-    """The first `limit` rows after `cursor`, newest first, and the cursor of what follows.
+    """The first `limit` rows after `cursor`, newest first, and the cursor of the next page.
 
-    Raises BadCursor.
+    Raises InvalidCursor.
     """
     if cursor:
-        at, id = _position(cursor)
-        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, id__lt=id))
-    found = list(rows.order_by("-created_at", "-id")[: limit + 1])
-    more = len(found) > limit
-    return found[:limit], _cursor(found[limit - 1]) if more else None
+        created_at, transcription_id = _decode_cursor(cursor)
+        older = Q(created_at__lt=created_at)
+        rows = rows.filter(older | Q(created_at=created_at, id__lt=transcription_id))
+    page = list(rows.order_by("-created_at", "-id")[: limit + 1])
+    has_next = len(page) > limit
+    return page[:limit], _encode_cursor(page[limit - 1]) if has_next else None
 
 
-def _cursor(row: Transcription) -> str:
+def _encode_cursor(row: Transcription) -> str:
     return base64.urlsafe_b64encode(f"{row.created_at.isoformat()} {row.id}".encode()).decode()
 
 
-def _position(cursor: str) -> tuple[datetime, uuid.UUID]:
+def _decode_cursor(cursor: str) -> tuple[datetime, uuid.UUID]:
     try:
-        at, id = base64.b64decode(cursor.encode(), b"-_", validate=True).decode().split(" ")
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None:
+        decoded = base64.b64decode(cursor.encode(), b"-_", validate=True).decode()
+        timestamp, transcription_id = decoded.split(" ")
+        created_at = datetime.fromisoformat(timestamp)
+        if created_at.tzinfo is None:
             raise ValueError("no time zone")
-        return moment.astimezone(UTC), uuid.UUID(id)
+        return created_at.astimezone(UTC), uuid.UUID(transcription_id)
     except (ValueError, OverflowError, binascii.Error, UnicodeError):
-        raise BadCursor from None
+        raise InvalidCursor from None

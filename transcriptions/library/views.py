@@ -1,4 +1,4 @@
-"""The pages: the library with its upload box, and the live transcript."""
+"""Pages: the library with its upload form, and the live transcript."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.audit_log import record_event
@@ -28,38 +29,39 @@ from transcriptions.uploads.service import FORMATS
 from transcriptions.usage import quotas
 from transcriptions.usage.retention import RetentionPolicy
 
-PER_PAGE = 20
+RECORDINGS_PER_PAGE = 20
+MAX_QUERY_LENGTH = 200
 
 
 @require_GET
 def library(request: HttpRequest) -> HttpResponse:
-    """Everything the person has; a visitor reads what this is."""
+    """The user's recordings, optionally searched; the welcome page for visitors."""
     if not request.user.is_authenticated:
         return render(request, "welcome.html")
-    words = request.GET.get("q", "").replace("\0", "").strip()[:200]
-    everything = permissions.visible_to(request.user)
-    rows = search.matching(everything, words) if words else everything
-    page = Paginator(rows.defer("spans", "peaks"), PER_PAGE).get_page(request.GET.get("page"))
+    query = request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY_LENGTH]
+    visible = permissions.visible_to(request.user)
+    rows = search.matching(visible, query) if query else visible
+    paginator = Paginator(rows.defer("spans", "peaks"), RECORDINGS_PER_PAGE)
     context = {
-        "page": page,
-        "words": words,
-        **_upload_box(authenticated_user(request).effective_plan),
+        "page": paginator.get_page(request.GET.get("page")),
+        "words": query,
+        **_upload_form_context(authenticated_user(request).effective_plan),
     }
     return render(request, "transcriptions/library.html", context)
 
 
 @login_required
 @require_GET
-def detail(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """One recording: what is known of its transcript, then live."""
-    found = permissions.transcription_for(request.user, id)
-    terms = RetentionPolicy.of(authenticated_user(request))
+def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """A transcript: the segments so far. The page's script adds new ones as they are recognized."""
+    transcription = permissions.transcription_for(request.user, transcription_id)
+    retention = RetentionPolicy.of(authenticated_user(request))
     context = {
-        "transcription": found,
-        "audio_until": terms.audio_until(found) if found.source else None,
-        "until": terms.until(found),
-        "segments": found.segments.defer("words"),
-        "language": LANGUAGES.get(found.language, ""),
+        "transcription": transcription,
+        "audio_until": retention.audio_until(transcription) if transcription.source else None,
+        "until": retention.until(transcription),
+        "segments": transcription.segments.defer("words"),
+        "language": LANGUAGES.get(transcription.language, ""),
         "formats": EXPORTERS,
     }
     return render(request, "transcriptions/detail.html", context)
@@ -67,50 +69,51 @@ def detail(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def row(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """One line of the library, as htmx asks for it while its recording is worked on."""
-    context = {"transcription": permissions.transcription_for(request.user, id)}
+def row(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """One row of the library, which htmx polls while the recording is processed."""
+    context = {"transcription": permissions.transcription_for(request.user, transcription_id)}
     return render(request, "transcriptions/_row.html", context)
 
 
 @login_required
 @require_POST
-def cancel(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """Stops the work on it. That it has ended meanwhile is what was wanted too."""
+def cancel(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """Stop processing. A recording that has finished meanwhile is not an error."""
     with suppress(WrongState):
-        commands.cancel(permissions.transcription_for(request.user, id))
-    return redirect("transcriptions:detail", id)
+        commands.cancel(permissions.transcription_for(request.user, transcription_id))
+    return redirect("transcriptions:detail", transcription_id)
 
 
 @login_required
 @require_POST
-def retry(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """Goes on with what has failed or was cancelled."""
+def retry(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """Retry a failed recording or resume a cancelled one."""
     try:
-        commands.retry(permissions.transcription_for(request.user, id))
+        commands.retry(permissions.transcription_for(request.user, transcription_id))
     except (Throttled, AudioError, AudioDeleted) as error:
         messages.error(request, str(error))
     except WrongState:
-        pass  # somebody was quicker: it is under way already
-    return redirect("transcriptions:detail", id)
+        pass  # another request has restarted it already
+    return redirect("transcriptions:detail", transcription_id)
 
 
 @login_required
 @require_POST
-def delete(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """Deletes for good and goes back to the library."""
-    found = permissions.transcription_for(request.user, id)
-    found.delete()
-    record_event(request, Action.DELETED, found.title)
-    messages.success(request, f"“{found.title}” has been deleted.")
+def delete(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """Delete a recording with its files and redirect to the library."""
+    transcription = permissions.transcription_for(request.user, transcription_id)
+    transcription.delete()
+    record_event(request, Action.DELETED, transcription.title)
+    message = _("“%(title)s” has been deleted.") % {"title": transcription.title}
+    messages.success(request, message)
     return redirect("transcriptions:library")
 
 
-def _upload_box(plan: Plan) -> dict[str, Any]:
-    longest = quotas.longest_recording(plan, settings.MAX_DURATION_SECONDS)
+def _upload_form_context(plan: Plan) -> dict[str, Any]:
+    max_duration_s = quotas.longest_recording(plan, settings.MAX_DURATION_SECONDS)
     return {
         "languages": sorted(LANGUAGES.items(), key=lambda item: item[1]),
         "formats": FORMATS,
         "max_megabytes": quotas.largest_file(plan, settings.MAX_FILE_SIZE_MB),
-        "longest": durations.limit(longest),
+        "longest": durations.limit(max_duration_s),
     }

@@ -8,14 +8,14 @@ from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle, tasks
 from transcriptions.realtime import streams
-from transcriptions.schemas.events import ending
+from transcriptions.schemas.events import final_event
 from transcriptions.usage import quotas
 
 
 def cancel(row: Transcription) -> None:
     """Stops processing; stored segments stay. Raises WrongState."""
     lifecycle.mark_cancelled(row)
-    streams.publish(row.id, ending(row, row.segments.count()))
+    streams.publish(row.id, final_event(row, row.segments.count()))
 
 
 def retry(row: Transcription) -> None:

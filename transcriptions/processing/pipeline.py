@@ -44,7 +44,7 @@ from transcriptions.processing.leases import LeaseHolder, hold_lease
 from transcriptions.processing.lifecycle import MAX_ATTEMPTS
 from transcriptions.realtime import streams
 from transcriptions.realtime.partials import PartialPublisher
-from transcriptions.schemas.events import MetadataEvent, ProgressEvent, ending
+from transcriptions.schemas.events import MetadataEvent, ProgressEvent, final_event
 from transcriptions.usage import metering, quotas
 
 log = logging.getLogger(__name__)
@@ -115,14 +115,14 @@ def _keep(row: Transcription, event: EngineEvent, partials: PartialPublisher) ->
             lifecycle.mark_started(row, settings.STT_ENGINE, event)
             streams.publish(row.id, MetadataEvent.of(row))
         case Partial():
-            partials.show(event)
+            partials.schedule(event)
         case Segment():
             stored = lifecycle.add_segment(row, event)
-            partials.replaced_by(stored.number)
+            partials.discard(stored.number)
             streams.publish(row.id, ProgressEvent.of(stored))
         case Complete():
             lifecycle.mark_completed(row, event)
-            streams.publish(row.id, ending(row, row.segments.count()))
+            streams.publish(row.id, final_event(row, row.segments.count()))
 
 
 # --- What both halves stand on ------------------------------------------------------------------
@@ -195,7 +195,7 @@ def _our_fault(error: Exception) -> tuple[str, str]:
 def _fail(row: Transcription, code: str, message: str) -> None:
     log.info("%s: failed: %s: %s", row.id, code, message)
     lifecycle.mark_failed(row, code, message)
-    streams.publish(row.id, ending(row, row.segments.count()))
+    streams.publish(row.id, final_event(row, row.segments.count()))
 
 
 class _Movable(File):  # type: ignore[type-arg]

@@ -1,12 +1,12 @@
-"""The dashboard's WebSocket: the same events as SSE, one JSON object per message."""
+"""The WebSocket of the transcript page: the same events as SSE, one JSON object per message."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from contextlib import aclosing
 from functools import partial
-from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -18,51 +18,57 @@ from transcriptions.realtime import streams
 
 log = logging.getLogger(__name__)
 
-NOT_FOUND = 4404  # close codes from 4000 on are the application's own
-DONE = 1000
+# Close codes (RFC 6455, section 7.4). Those from 4000 on are defined by the application.
+CLOSE_NORMAL = 1000
+CLOSE_INTERNAL_ERROR = 1011  # the page reconnects
+CLOSE_NOT_FOUND = 4404
 
 
 class TranscriptionConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """`/ws/transcriptions/{id}/?after=N`: what the database has after event N, then live."""
+    """`/ws/transcriptions/{id}/?after=N`: events after N from the database, then live."""
 
-    # Events come by `subscribe`: a channel of the consumer's own would only hold a connection.
+    # `subscribe` receives the events: a channel of the consumer would only hold a connection.
     channel_layer_alias = "none"
 
     async def connect(self) -> None:
-        """Lets the owner in. A stranger learns no more than that there is nothing here."""
+        """Start sending events, or close with CLOSE_NOT_FOUND if the user is not the owner."""
         await self.accept()
         self.sender: asyncio.Task[None] | None = None
-        id = self.scope["url_route"]["kwargs"]["id"]
+        transcription_id = self.scope["url_route"]["kwargs"]["transcription_id"]
         find = database_sync_to_async(permissions.transcription_for, thread_sensitive=False)
         try:
-            await find(self.scope["user"], id)
+            await find(self.scope["user"], transcription_id)
         except Http404:
-            await self.close(NOT_FOUND)
+            await self.close(CLOSE_NOT_FOUND)
             return
-        self.sender = asyncio.create_task(self._send_events(id))
+        self.sender = asyncio.create_task(self._send_events(transcription_id))
 
     async def disconnect(self, code: int) -> None:
-        """Frees everything at once."""
+        """Stop sending, which also leaves the event group."""
         if self.sender:
             self.sender.cancel()
 
-    async def _send_events(self, id: Any) -> None:
+    async def _send_events(self, transcription_id: uuid.UUID) -> None:
+        is_authorized = partial(is_session_valid, self.scope["user"], self.scope["session"])
         try:
-            welcome = partial(is_session_valid, self.scope["user"], self.scope["session"])
-            async with aclosing(streams.follow(welcome, id, self._after())) as stream:
-                async for event in stream:
+            events = streams.subscribe_while_authorized(
+                is_authorized, transcription_id, self._after()
+            )
+            async with aclosing(events):
+                async for event in events:
                     if event is not None:
                         await self.send(event.model_dump_json())
-            await self.close(DONE)
+            await self.close(CLOSE_NORMAL)
         except Exception:
-            log.exception("%s: the WebSocket broke off", id)
-            await self.close(1011)  # "internal error": the page connects again
+            log.exception("%s: sending events over the WebSocket failed", transcription_id)
+            await self.close(CLOSE_INTERNAL_ERROR)
 
     def _after(self) -> int:
-        query = dict(
+        """The query parameter `after`; if it is missing or not a number, send every event."""
+        parameters = dict(
             pair.partition("=")[::2] for pair in self.scope["query_string"].decode().split("&")
         )
         try:
-            return max(streams.NOTHING_SEEN, int(query["after"]))
+            return max(streams.BEFORE_FIRST_EVENT, int(parameters["after"]))
         except (KeyError, ValueError):
-            return streams.NOTHING_SEEN
+            return streams.BEFORE_FIRST_EVENT

@@ -7,5 +7,5 @@ from django.urls import path
 from transcriptions.realtime.consumers import TranscriptionConsumer
 
 websocket_urlpatterns = [
-    path("ws/transcriptions/<id:id>/", TranscriptionConsumer.as_asgi()),
+    path("ws/transcriptions/<id:transcription_id>/", TranscriptionConsumer.as_asgi()),
 ]

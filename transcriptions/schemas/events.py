@@ -1,7 +1,7 @@
-"""Events of a recording: the same over SSE and the WebSocket.
+"""Events of a transcription, the same over SSE and the WebSocket.
 
-`id` counts without gaps: 0 is metadata, n is the n-th segment, and the one after the last segment
-is complete or error. A client that knows one id knows everything before it.
+`id` has no gaps: 0 is metadata, n is the n-th segment, and complete or error follows the last
+segment. A client that has received one id has received every event before it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transcriptions.schemas.transcripts import SegmentOut
 
 
 class MetadataEvent(Schema):
-    """What is known before the first word."""
+    """Facts about the recording, sent before the first segment."""
 
     type: Literal["metadata"] = "metadata"
     id: int = 0
@@ -42,7 +42,7 @@ class MetadataEvent(Schema):
 
 
 class ProgressEvent(Schema):
-    """One more segment."""
+    """A new segment."""
 
     type: Literal["progress"] = "progress"
     id: int
@@ -55,7 +55,7 @@ class ProgressEvent(Schema):
 
 
 class PartialEvent(Schema):
-    """Early words of the segment after event `id`; what comes next replaces them. Never stored."""
+    """Partial text of the segment after event `id`. The next event replaces it. Never stored."""
 
     type: Literal["partial"] = "partial"
     id: int
@@ -63,7 +63,7 @@ class PartialEvent(Schema):
 
 
 class CompleteEvent(Schema):
-    """All words are there."""
+    """The transcript is complete."""
 
     type: Literal["complete"] = "complete"
     id: int
@@ -77,7 +77,7 @@ class CompleteEvent(Schema):
 
 
 class ErrorEvent(Schema):
-    """It ended without a transcript."""
+    """The transcription failed, or was cancelled or deleted."""
 
     type: Literal["error"] = "error"
     id: int
@@ -92,17 +92,20 @@ Event = Annotated[
 ]
 
 
-def ending(row: Transcription, segments: int) -> CompleteEvent | ErrorEvent:
-    """The last event of a finished recording that has `segments` segments."""
+def final_event(row: Transcription, segment_count: int) -> CompleteEvent | ErrorEvent:
+    """The last event of a finished transcription."""
     if row.error_code:
         return ErrorEvent(
-            id=segments + 1, transcription=row.id, code=row.error_code, detail=row.error_message
+            id=segment_count + 1,
+            transcription=row.id,
+            code=row.error_code,
+            detail=row.error_message,
         )
     duration = row.duration or 0.0
     return CompleteEvent(
-        id=segments + 1,
+        id=segment_count + 1,
         transcription=row.id,
-        segments=segments,
+        segments=segment_count,
         duration=duration,
         language=row.language,
         decode_seconds=round(row.decode_seconds, 3),

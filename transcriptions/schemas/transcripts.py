@@ -13,11 +13,12 @@ from accounts.schemas import Body, ErrorOut
 from accounts.text import validate_display_name
 from transcriptions.models import Segment, Transcription
 
-LINES = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0e-\x1f]*$"  # not only space
+# No control characters other than white space, and at least one character that is not space.
+TEXT_PATTERN = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0e-\x1f]*$"
 
 
 class WordOut(Schema):
-    """A word with its times in seconds."""
+    """A word with its start and end in seconds."""
 
     start: float
     end: float
@@ -25,7 +26,8 @@ class WordOut(Schema):
 
 
 class SegmentOut(Schema):
-    """A sentence or so. `id` counts from 1 within its transcription."""
+    """A sentence or a part of one, with its start and end in seconds. `id` counts from 1 within the
+    transcription."""
 
     id: int
     start: float
@@ -41,7 +43,7 @@ class SegmentOut(Schema):
 
 
 class TranscriptionOut(Schema):
-    """A recording in the library."""
+    """A transcription without its text. `duration` is in seconds."""
 
     id: uuid.UUID
     title: str
@@ -62,7 +64,7 @@ class TranscriptionOut(Schema):
 
 
 class TranscriptOut(TranscriptionOut):
-    """A recording with its words."""
+    """A transcription with its text and segments."""
 
     text: str
     segments: list[SegmentOut]
@@ -75,14 +77,16 @@ class TranscriptOut(TranscriptionOut):
 
 
 class TranscriptionPage(Schema):
-    """One page of the library, newest first."""
+    """A page of transcriptions, newest first."""
 
     items: list[TranscriptionOut]
-    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last one")
+    next_cursor: str | None = Field(
+        description="Pass it as `cursor` to get the next page; null on the last page"
+    )
 
 
 class RenameIn(Body):
-    """What can be changed of a recording."""
+    """The new title of a transcription."""
 
     model_config = Body.example(title="Team meeting")
 
@@ -92,12 +96,12 @@ class RenameIn(Body):
 
 
 class CorrectionIn(Body):
-    """The corrected text of a segment, and optionally the text that you expect to replace: if
-    someone else edited the segment meanwhile, the answer is 409 and nothing is overwritten."""
+    """The corrected text of a segment. With `expected_text`, the text that you expect to replace,
+    the request fails with 409 if someone else has edited the segment."""
 
     model_config = Body.example(text="Good morning, everybody.", expected_text="Good morning.")
 
-    text: Annotated[str, Field(min_length=1, max_length=5000, pattern=LINES)]
+    text: Annotated[str, Field(min_length=1, max_length=5000, pattern=TEXT_PATTERN)]
     expected_text: Annotated[str, Field(max_length=5000)] | None = None
 
 

@@ -1,4 +1,4 @@
-"""A transcript as a file, in each of its formats."""
+"""The file formats of a transcript."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def segment(start: float, end: float, text: str) -> dict[str, Any]:
     return {"id": int(start) + 1, "start": start, "end": end, "text": text, "words": []}
 
 
-LETTER = Transcript(
-    title="A letter",
+GREETING = Transcript(
+    title="A greeting",
     language="en",
     duration=12.5,
     segments=[
@@ -26,54 +26,54 @@ LETTER = Transcript(
         segment(8.999, 12.0, "Bye."),
     ],
 )
-SILENCE = Transcript(title="Nothing", language="", duration=3.0, segments=[])
+EMPTY = Transcript(title="Nothing", language="", duration=3.0, segments=[])
 
 
-def written(format: str, transcript: Transcript = LETTER) -> str:
+def export(format: str, transcript: Transcript = GREETING) -> str:
     return EXPORTERS[format].write(transcript)
 
 
-def test_text_has_a_paragraph_for_each_pause_of_two_seconds() -> None:
-    assert written("txt") == (
+def test_text_starts_paragraph_after_pause_of_two_seconds() -> None:
+    assert export("txt") == (
         "Good morning. Tom & Jerry are here.\n\nÜber alles. Bye.\n"  # 2 s, then 1.999 s
     )
 
 
-def test_json_says_all_and_keeps_every_letter() -> None:
-    file = written("json")
-    assert json.loads(file) == {
-        "title": "A letter",
+def test_json_is_complete_and_not_ascii_escaped() -> None:
+    content = export("json")
+    assert json.loads(content) == {
+        "title": "A greeting",
         "language": "en",
         "duration": 12.5,
         "text": "Good morning. Tom & Jerry are here. Über alles. Bye.",
-        "segments": LETTER.segments,
+        "segments": GREETING.segments,
     }
-    assert "Über" in file
+    assert "Über" in content
 
 
 @pytest.mark.parametrize("format", ["srt", "vtt"])
-def test_subtitles_have_a_cue_for_each_segment(format: str) -> None:
-    file = written(format)
-    assert file.count(" --> ") == 4
-    assert "00:00:08" in file
+def test_subtitles_have_one_cue_per_segment(format: str) -> None:
+    content = export(format)
+    assert content.count(" --> ") == 4
+    assert "00:00:08" in content
 
 
 def test_only_webvtt_is_escaped() -> None:
-    assert "Tom & Jerry" in written("srt")
-    assert "Tom &amp; Jerry" in written("vtt")
+    assert "Tom & Jerry" in export("srt")
+    assert "Tom &amp; Jerry" in export("vtt")
 
 
-@pytest.mark.parametrize(("format", "file"), [("txt", "\n"), ("srt", ""), ("vtt", "WEBVTT\n\n")])
-def test_an_empty_transcript_is_an_empty_file_of_its_format(format: str, file: str) -> None:
-    assert written(format, SILENCE) == file
+@pytest.mark.parametrize(("format", "content"), [("txt", "\n"), ("srt", ""), ("vtt", "WEBVTT\n\n")])
+def test_empty_transcript_is_a_valid_file(format: str, content: str) -> None:
+    assert export(format, EMPTY) == content
 
 
-def test_an_empty_transcript_is_json_all_the_same() -> None:
-    document = json.loads(written("json", SILENCE))
+def test_empty_transcript_is_valid_json() -> None:
+    document = json.loads(export("json", EMPTY))
     assert (document["text"], document["segments"]) == ("", [])
 
 
-def test_every_format_names_its_media_type_and_encoding() -> None:
+def test_formats_have_media_type_and_encoding() -> None:
     types = {name: exporter.media_type for name, exporter in EXPORTERS.items()}
     assert types == {
         "txt": "text/plain; charset=utf-8",

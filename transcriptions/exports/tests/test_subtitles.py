@@ -1,4 +1,4 @@
-"""Subtitles: to the letter where it matters, and readable back whatever is written."""
+"""SubRip and WebVTT: exact output, and parsing of what was written for any text."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 from transcriptions.exports.subtitles import Cue, srt, vtt
 
-TWO = [Cue(0.152, 0.772, "Good morning."), Cue(1.372, 5.012, "I am walking along the harbor.")]
+TWO_CUES = [Cue(0.152, 0.772, "Good morning."), Cue(1.372, 5.012, "I am walking along the harbor.")]
 
 
-def test_subrip_to_the_letter() -> None:
-    assert srt(TWO) == (
+def test_subrip_output() -> None:
+    assert srt(TWO_CUES) == (
         "1\n00:00:00,152 --> 00:00:00,772\nGood morning.\n"
         "\n"
         "2\n00:00:01,372 --> 00:00:05,012\nI am walking along the harbor.\n"
     )
 
 
-def test_webvtt_to_the_letter() -> None:
-    assert vtt(TWO) == (
+def test_webvtt_output() -> None:
+    assert vtt(TWO_CUES) == (
         "WEBVTT\n"
         "\n"
         "00:00:00.152 --> 00:00:00.772\nGood morning.\n"
@@ -32,13 +32,13 @@ def test_webvtt_to_the_letter() -> None:
     )
 
 
-def test_without_cues_there_is_still_a_file() -> None:
+def test_no_cues_is_a_valid_file() -> None:
     assert srt([]) == ""
     assert vtt([]) == "WEBVTT\n\n"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "clock"),
+    ("seconds", "timestamp"),
     [
         (0, "00:00:00,000"),
         (0.0004, "00:00:00,000"),
@@ -50,10 +50,12 @@ def test_without_cues_there_is_still_a_file() -> None:
         (123 * 3600 + 4, "123:00:04,000"),
     ],
 )
-def test_milliseconds_are_rounded_once(seconds: float, clock: str) -> None:
-    assert srt([Cue(seconds, seconds + 9, "Hi")]).splitlines()[1].startswith(f"{clock} --> ")
+def test_milliseconds_are_rounded_with_carry(seconds: float, timestamp: str) -> None:
+    assert srt([Cue(seconds, seconds + 9, "Hi")]).splitlines()[1].startswith(f"{timestamp} --> ")
     assert (
-        vtt([Cue(seconds, seconds + 9, "Hi")]).splitlines()[2].startswith(clock.replace(",", "."))
+        vtt([Cue(seconds, seconds + 9, "Hi")])
+        .splitlines()[2]
+        .startswith(timestamp.replace(",", "."))
     )
 
 
@@ -69,71 +71,72 @@ def test_milliseconds_are_rounded_once(seconds: float, clock: str) -> None:
         ("  around  ", "around", "around"),
     ],
 )
-def test_no_text_breaks_its_file(text: str, in_srt: str, in_vtt: str) -> None:
+def test_text_is_escaped_and_blank_lines_are_removed(text: str, in_srt: str, in_vtt: str) -> None:
     assert srt([Cue(0, 1, text)]) == f"1\n00:00:00,000 --> 00:00:01,000\n{in_srt}\n"
     assert vtt([Cue(0, 1, text)]) == f"WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n{in_vtt}\n"
 
 
 @pytest.mark.parametrize("text", ["a --> b", "---->", "--->", "--\n>", "- - ->", "--\r\n>\n\n-->"])
-def test_an_arrow_is_never_in_a_text(text: str) -> None:
-    for written in (srt([Cue(0, 1, text)]), vtt([Cue(0, 1, text)])):
-        assert written.count("-->") == 1
+def test_arrow_in_text_is_removed(text: str) -> None:
+    for file in (srt([Cue(0, 1, text)]), vtt([Cue(0, 1, text)])):
+        assert file.count("-->") == 1
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n\r\n"])
-def test_a_cue_without_text_is_left_out_and_the_numbers_go_on(text: str) -> None:
-    written = srt([Cue(0, 1, "one"), Cue(1, 2, text), Cue(2, 3, "two")])
-    assert re.findall(r"^\d+$", written, re.MULTILINE) == ["1", "2"]
+def test_cue_without_text_is_skipped_and_not_numbered(text: str) -> None:
+    file = srt([Cue(0, 1, "one"), Cue(1, 2, text), Cue(2, 3, "two")])
+    assert re.findall(r"^\d+$", file, re.MULTILINE) == ["1", "2"]
     assert vtt([Cue(1, 2, text)]) == "WEBVTT\n\n"
 
 
-# --- Read back by a parser of its own -----------------------------------------------------------
+# --- Round trips through an independent parser ---------------------------------------------------
 
 SECONDS = st.floats(0, 500_000, allow_nan=False)
 CUES = st.lists(st.builds(Cue, SECONDS, SECONDS, st.text(max_size=60)), max_size=12)
 
 
-def parsed(file: str, mark: str) -> list[Cue]:
-    """The cues of an SRT or VTT file, by the letter of their formats."""
+def parse(file: str, decimal_mark: str) -> list[Cue]:
+    """The cues of an SRT or VTT file without its header. Follows the format definitions."""
     cues = []
     for block in file.split("\n\n"):
-        *_, times, payload = ["", *block.strip("\n").split("\n", 2 - (mark == "."))]
-        start, end = (seconds(clock, mark) for clock in times.split(" --> "))
+        *_, times, payload = ["", *block.strip("\n").split("\n", 2 - (decimal_mark == "."))]
+        start, end = (seconds(timestamp, decimal_mark) for timestamp in times.split(" --> "))
         cues.append(Cue(start, end, payload))
     return cues
 
 
-def seconds(clock: str, mark: str) -> float:
-    found = re.fullmatch(rf"(\d\d+):([0-5]\d):([0-5]\d){re.escape(mark)}(\d\d\d)", clock)
-    assert found, clock
-    hours, minutes, rest, millis = map(int, found.groups())
+def seconds(timestamp: str, decimal_mark: str) -> float:
+    pattern = rf"(\d\d+):([0-5]\d):([0-5]\d){re.escape(decimal_mark)}(\d\d\d)"
+    match = re.fullmatch(pattern, timestamp)
+    assert match, timestamp
+    hours, minutes, rest, millis = map(int, match.groups())
     return hours * 3600 + minutes * 60 + rest + millis / 1000
 
 
 @given(CUES)
-def test_subrip_is_read_back(cues: list[Cue]) -> None:
-    kept = [cue for cue in cues if cue.text.strip()]
+def test_subrip_round_trip(cues: list[Cue]) -> None:
+    visible = [cue for cue in cues if cue.text.strip()]
     file = srt(cues)
-    check(kept, parsed(file, ",") if file else [])
+    assert_cues_match(visible, parse(file, ",") if file else [])
     assert [block.split("\n")[0] for block in file.split("\n\n") if block] == [
-        str(number + 1) for number in range(len(kept))
+        str(number + 1) for number in range(len(visible))
     ]
 
 
 @given(CUES)
-def test_webvtt_is_read_back(cues: list[Cue]) -> None:
+def test_webvtt_round_trip(cues: list[Cue]) -> None:
     file = vtt(cues).removeprefix("WEBVTT\n\n")
-    read = parsed(file, ".") if file else []
-    check([cue for cue in cues if cue.text.strip()], read)
-    assert not any("<" in cue.text for cue in read)
-    for cue in read:
+    parsed = parse(file, ".") if file else []
+    assert_cues_match([cue for cue in cues if cue.text.strip()], parsed)
+    assert not any("<" in cue.text for cue in parsed)
+    for cue in parsed:
         assert html.unescape(cue.text).strip()
 
 
-def check(written: list[Cue], read: list[Cue]) -> None:
-    """Times within a millisecond, in the same order, each cue with some duration."""
-    assert len(read) == len(written)
-    for before, after in zip(written, read, strict=True):
+def assert_cues_match(written: list[Cue], parsed: list[Cue]) -> None:
+    """Times agree to a millisecond, the order is the same, and every cue has a duration."""
+    assert len(parsed) == len(written)
+    for before, after in zip(written, parsed, strict=True):
         assert after.start == pytest.approx(before.start, abs=0.00051)
         assert after.end == pytest.approx(max(before.end, before.start + 0.001), abs=0.00151)
         assert after.end > after.start

@@ -1,4 +1,4 @@
-"""The library over REST: pages of it, questions to it, and changes by its owner."""
+"""The library over REST and as a page: pagination, search and filters, edits, cancel and retry."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
-def change(client: Client, path: str, **fields: Any) -> Any:
+def patch(client: Client, path: str, **fields: Any) -> Any:
     return client.patch(path, json.dumps(fields), content_type="application/json")
 
 
 def titles(client: Client, query: str = "") -> list[str]:
-    answer = client.get(f"/api/transcriptions{query}")
-    assert answer.status_code == 200, answer.content
-    return [item["title"] for item in answer.json()["items"]]
+    response = client.get(f"/api/transcriptions{query}")
+    assert response.status_code == 200, response.content
+    return [item["title"] for item in response.json()["items"]]
 
 
 def recording(owner: User, title: str, **fields: Any) -> Transcription:
@@ -47,30 +47,30 @@ def recording(owner: User, title: str, **fields: Any) -> Transcription:
     return row
 
 
-# --- Pages --------------------------------------------------------------------------------------
+# --- Pagination ---------------------------------------------------------------------------------
 
 
-def test_pages_follow_each_other_without_gap_or_repetition(
+def test_cursor_pagination_has_no_gaps_or_duplicates(
     alice: User, api: Client, django_assert_num_queries: Any
 ) -> None:
     for number in range(7):
-        same_time = NOON + timedelta(minutes=number // 2)  # two at a time: ids decide
-        recording(alice, str(number), created_at=same_time)
-    api.get("/api/usage")  # the first use of a token is written down
-    with django_assert_num_queries(2):  # token, page: however many rows
+        created_at = NOON + timedelta(minutes=number // 2)  # pairs are equal: their ids decide
+        recording(alice, str(number), created_at=created_at)
+    api.get("/api/usage")  # updates last_used_at of the token
+    with django_assert_num_queries(2):  # the token and the page
         first = api.get("/api/transcriptions?limit=3").json()
     seen, cursor = [row["id"] for row in first["items"]], first["next_cursor"]
-    recording(alice, "New", created_at=NOON + timedelta(days=1))  # shifts what offsets would count
+    recording(alice, "New", created_at=NOON + timedelta(days=1))  # would shift offset pagination
     while cursor:
         page = api.get(f"/api/transcriptions?limit=3&cursor={cursor}").json()
         seen += [row["id"] for row in page["items"]]
         cursor = page["next_cursor"]
-    whole = api.get("/api/transcriptions").json()["items"]
-    assert seen == [row["id"] for row in whole if row["title"] != "New"]
+    all_rows = api.get("/api/transcriptions").json()["items"]
+    assert seen == [row["id"] for row in all_rows if row["title"] != "New"]
     assert len(seen) == 7
 
 
-def test_a_page_does_not_fetch_the_times_of_words_that_it_does_not_show(
+def test_detail_page_does_not_query_words(
     alice: User, client: Client, django_assert_max_num_queries: Any
 ) -> None:
     row = recording(alice, "Talk", text="Good morning.")
@@ -82,7 +82,7 @@ def test_a_page_does_not_fetch_the_times_of_words_that_it_does_not_show(
     assert '"words"' not in query
 
 
-def test_new_words_are_read_out_while_there_may_be_any(alice: User, client: Client) -> None:
+def test_detail_page_is_aria_live_only_while_transcribing(alice: User, client: Client) -> None:
     client.force_login(alice)
     for state in State.TRANSCRIBING, State.COMPLETED:
         row = recording(alice, "Talk", text="Good morning.", state=state)
@@ -90,7 +90,7 @@ def test_new_words_are_read_out_while_there_may_be_any(alice: User, client: Clie
         assert ('aria-live="polite"' in content) is (state == State.TRANSCRIBING)
 
 
-def test_a_last_page_that_is_full_has_no_successor(alice: User, api: Client) -> None:
+def test_full_last_page_has_no_next_cursor(alice: User, api: Client) -> None:
     for number in range(2):
         recording(alice, str(number))
     assert api.get("/api/transcriptions?limit=2").json()["next_cursor"] is None
@@ -105,39 +105,37 @@ def test_a_last_page_that_is_full_has_no_successor(alice: User, api: Client) -> 
         ("state=lost", "invalid_field"),
         ("created_after=yesterday", "invalid_field"),
         ("created_after=0.5", "invalid_field"),
-        ("created_after=2026-05-04T12:00:00", "invalid_field"),  # where?
+        ("created_after=2026-05-04T12:00:00", "invalid_field"),  # without an offset
         ("created_after=0001-01-01T00:00:00%2B10:00", "invalid_field"),
         ("q=%00", "invalid_field"),
         ("language=%00", "invalid_field"),
         ("cursor=abc", "invalid_cursor"),
-        ("cursor=MjAyNi0wNS0wNFQxMjowMDowMCB4", "invalid_cursor"),  # a moment and no id
+        ("cursor=MjAyNi0wNS0wNFQxMjowMDowMCB4", "invalid_cursor"),  # a time without an id
     ],
 )
-def test_questions_that_make_no_sense_are_answered_with_a_sentence(
-    api: Client, query: str, code: str
-) -> None:
-    answer = api.get(f"/api/transcriptions?{query}")
-    assert (answer.status_code, answer.json()["code"]) == (422, code)
+def test_invalid_query_parameter_is_422(api: Client, query: str, code: str) -> None:
+    response = api.get(f"/api/transcriptions?{query}")
+    assert (response.status_code, response.json()["code"]) == (422, code)
 
 
-# --- Questions ----------------------------------------------------------------------------------
+# --- Search and filters -------------------------------------------------------------------------
 
 
-def test_filters_hold_together(alice: User, api: Client) -> None:
+def test_filters_are_combined_with_and(alice: User, api: Client) -> None:
     recording(alice, "English", state=State.COMPLETED, created_at=NOON)
     recording(alice, "German", state=State.COMPLETED, language="de", created_at=NOON)
-    recording(alice, "Asked for German", language="", requested_language="de")
+    recording(alice, "German requested", language="", requested_language="de")
     recording(alice, "Failed", state=State.FAILED, created_at=NOON - timedelta(days=1))
     assert titles(api, "?state=completed&language=en") == ["English"]
     assert set(titles(api, "?state=completed&state=failed")) == {"English", "German", "Failed"}
-    assert set(titles(api, "?language=DE")) == {"German", "Asked for German"}
+    assert set(titles(api, "?language=DE")) == {"German", "German requested"}
     assert titles(api, "?created_before=2026-05-04T00:00:00Z") == ["Failed"]
     assert titles(api, "?created_before=0693-03-06T23:34:17%2B19:15") == []  # an odd offset
     after = "created_after=2026-05-04T12:00:00Z&created_before=2026-05-04T12:00:01Z"
     assert set(titles(api, f"?{after}")) == {"English", "German"}
 
 
-def test_words_are_found_in_title_and_text_and_in_any_form(alice: User, api: Client) -> None:
+def test_search_finds_inflected_words_in_title_and_text(alice: User, api: Client) -> None:
     recording(alice, "Harbour walk", text="We were walking past two ships.")
     recording(alice, "Budget", text="The meetings were postponed, and the ship sailed.")
     recording(alice, "Häuser", language="de", text="Die alten Häuser standen am Meer.")
@@ -151,7 +149,7 @@ def test_words_are_found_in_title_and_text_and_in_any_form(alice: User, api: Cli
     assert titles(api, "?q=budget") == ["Budget"]
 
 
-def test_languages_without_spaces_are_searched_by_their_letters(alice: User, api: Client) -> None:
+def test_search_in_languages_without_spaces_matches_characters(alice: User, api: Client) -> None:
     recording(alice, "会議", language="ja", text="今日は港まで歩きました。")
     assert titles(api, "?q=港まで") == ["会議"]
     assert titles(api, "?q=会") == ["会議"]
@@ -165,124 +163,119 @@ def test_languages_without_spaces_are_searched_by_their_letters(alice: User, api
     assert set(titles(api, "?q=会議+or+天気")) == {"会議", "天気の話"}
 
 
-def test_words_that_a_language_leaves_out_are_found_as_they_stand(alice: User, api: Client) -> None:
+def test_search_for_stop_words_matches_exactly(alice: User, api: Client) -> None:
     recording(alice, "The Who, live", text="Three of them.")
     recording(alice, "Hamlet", text="To be, they say. And to be  or not to be?")
     recording(alice, "Budget", text="Who said the whole of it? Theatre, he did.")
     recording(alice, "Wer", language="de", text="Das ist the Who.")
-    for words in ("the+who", "%22The+Who%22", "the+who%3F"):
-        assert set(titles(api, f"?q={words}")) == {"The Who, live", "Wer"}
+    for query in ("the+who", "%22The+Who%22", "the+who%3F"):
+        assert set(titles(api, f"?q={query}")) == {"The Who, live", "Wer"}
     assert titles(api, "?q=to+be,+or+not+to+be") == ["Hamlet"]
     assert titles(api, "?q=be+not") == titles(api, "?q=he+(") == titles(api, "?q=%22") == []
 
 
-def test_a_title_is_found_while_its_words_are_recognised_and_after_a_failure(
+def test_title_is_found_during_transcription_and_after_failure(
     api: Client, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
     rename(prepared, "Quarterly meetings")
-    found: list[list[str]] = []
-    engine.before[2] = lambda: found.append(titles(api, "?q=meeting"))
+    results: list[list[str]] = []
+    engine.before[2] = lambda: results.append(titles(api, "?q=meeting"))
     engine.before[3] = lambda: 1 / 0
     pipeline.transcribe(prepared.id)
-    assert found == [["Quarterly meetings"]]
+    assert results == [["Quarterly meetings"]]
     assert titles(api, "?q=meeting+sentence") == ["Quarterly meetings"]
 
 
-def test_a_finished_recording_is_found_by_what_was_said(
-    api: Client, finished: Transcription
-) -> None:
+def test_finished_recording_is_found_by_text(api: Client, finished: Transcription) -> None:
     assert titles(api, "?q=sentence") == ["Ten seconds"]
     assert titles(api, "?q=paragraph") == []
 
 
-def test_an_upload_is_found_by_its_title_at_once(
-    api: Client, upload: Upload, tmp_path: Path
-) -> None:
+def test_new_upload_is_found_by_title(api: Client, upload: Upload, tmp_path: Path) -> None:
     path = tmp_path / "Board meeting.mp3"
     path.write_bytes(b"ID3\x04" + bytes(100))
     upload(path)
     assert titles(api, "?q=board") == ["Board meeting"]
 
 
-# --- Changes ------------------------------------------------------------------------------------
+# --- Edits, cancel, retry -----------------------------------------------------------------------
 
 
-def test_a_new_title_is_kept_and_found(api: Client, finished: Transcription) -> None:
+def test_rename_normalizes_stores_and_indexes_title(api: Client, finished: Transcription) -> None:
     url = f"/api/transcriptions/{finished.id}"
-    answer = change(api, url, title="  Walk\u200b at dawn ")
-    assert (answer.status_code, answer.json()["title"]) == (200, "Walk at dawn")
+    response = patch(api, url, title="  Walk\u200b at dawn ")
+    assert (response.status_code, response.json()["title"]) == (200, "Walk at dawn")
     assert titles(api, "?q=dawn") == ["Walk at dawn"]
     assert titles(api, "?q=seconds") == []
-    assert change(api, url, title="x" * 3_000_000).json()["code"] == "too_large"
+    assert patch(api, url, title="x" * 3_000_000).json()["code"] == "too_large"
     for title in ("", "  ", "\u200b", "\x00", "\u200d", "\u2800", "\u0301", "x" * 256, None):
-        assert change(api, url, title=title).status_code == 422
+        assert patch(api, url, title=title).status_code == 422
     assert titles(api) == ["Walk at dawn"]
     england = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
     for title in ("می\u200cخواهم", "👩\u200d👩\u200d👧 at sea", england):  # noqa: RUF001 - Persian
-        assert change(api, url, title=title).json()["title"] == title
-    answer = change(api, url, title="Board\nof\u00a0Trade\u3000東京")
-    assert answer.json()["title"] == "Board of Trade 東京"
+        assert patch(api, url, title=title).json()["title"] == title
+    response = patch(api, url, title="Board\nof\u00a0Trade\u3000東京")
+    assert response.json()["title"] == "Board of Trade 東京"
 
 
-def test_a_corrected_segment_is_exported_and_found(api: Client, finished: Transcription) -> None:
+def test_corrected_segment_is_exported_and_indexed(api: Client, finished: Transcription) -> None:
     url = f"/api/transcriptions/{finished.id}"
-    answer = change(api, f"{url}/segments/2", text="Second\n sentence.")
-    assert answer.status_code == 200
-    assert answer.json()["text"] == "Second sentence."
-    assert [word["text"] for word in answer.json()["words"]] == ["Second", "sentence."]
-    assert (answer.json()["start"], answer.json()["end"]) == (1.0, 1.9)
+    response = patch(api, f"{url}/segments/2", text="Second\n sentence.")
+    assert response.status_code == 200
+    assert response.json()["text"] == "Second sentence."
+    assert [word["text"] for word in response.json()["words"]] == ["Second", "sentence."]
+    assert (response.json()["start"], response.json()["end"]) == (1.0, 1.9)
     assert "Sentence 1. Second sentence. Sentence 3." in api.get(url).json()["text"]
     assert b"\nSecond sentence.\n" in api.get(f"{url}/export?format=srt").content
     assert titles(api, "?q=second") == ["Ten seconds"]
-    assert change(api, f"{url}/segments/9", text="Nothing").status_code == 404
+    assert patch(api, f"{url}/segments/9", text="Nothing").status_code == 404
     for body in ('"Text"', "[]", '{"text": "a", "start": 1}', "{"):
-        bad = api.patch(f"{url}/segments/1", body, content_type="application/json")
-        assert bad.status_code in (400, 422), body
+        response = api.patch(f"{url}/segments/1", body, content_type="application/json")
+        assert response.status_code in (400, 422), body
     for text in ("", " \n", "a\x00b"):
-        assert change(api, f"{url}/segments/1", text=text).status_code == 422
+        assert patch(api, f"{url}/segments/1", text=text).status_code == 422
 
 
-def test_what_was_edit_conflict_is_not_overwritten(api: Client, finished: Transcription) -> None:
+def test_conflicting_edit_is_409_and_not_stored(api: Client, finished: Transcription) -> None:
     url = f"/api/transcriptions/{finished.id}/segments/2"
-    was = finished.segments.get(number=2).text
-    assert change(api, url, text="Hers.", expected_text=f" {was}").status_code == 200
-    his = change(api, url, text="His.", expected_text=was)
-    assert (his.status_code, his.json()["code"]) == (409, "edit_conflict")
-    assert "“Hers.”" in his.json()["detail"]
-    assert (
-        change(api, url, text="Hers.", expected_text=was).status_code == 200
-    )  # nothing is lost by that
-    assert change(api, url, text="His.", expected_text="Hers.").json()["text"] == "His."
-    assert change(api, url, text="Anybody's.").json()["text"] == "Anybody's."
+    original = finished.segments.get(number=2).text
+    assert patch(api, url, text="Alice.", expected_text=f" {original}").status_code == 200
+    conflict = patch(api, url, text="Bob.", expected_text=original)
+    assert (conflict.status_code, conflict.json()["code"]) == (409, "edit_conflict")
+    assert "“Alice.”" in conflict.json()["detail"]
+    repeated = patch(api, url, text="Alice.", expected_text=original)
+    assert repeated.status_code == 200  # the same edit sent twice is no conflict
+    assert patch(api, url, text="Bob.", expected_text="Alice.").json()["text"] == "Bob."
+    assert patch(api, url, text="Without check.").json()["text"] == "Without check."
 
 
-def test_nothing_is_corrected_before_its_end(api: Client, prepared: Transcription) -> None:
-    answer = change(api, f"/api/transcriptions/{prepared.id}/segments/1", text="Early")
-    assert (answer.status_code, answer.json()["code"]) == (409, "not_completed")
+def test_correction_before_completion_is_409(api: Client, prepared: Transcription) -> None:
+    response = patch(api, f"/api/transcriptions/{prepared.id}/segments/1", text="Early")
+    assert (response.status_code, response.json()["code"]) == (409, "not_completed")
 
 
-def test_work_stops_when_it_is_cancelled(
+def test_cancel_stops_transcription_and_keeps_segments(
     api: Client, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
     url = f"/api/transcriptions/{prepared.id}"
-    answers: list[Any] = []
-    engine.before[3] = lambda: answers.append(api.post(f"{url}/cancel"))
+    responses: list[Any] = []
+    engine.before[3] = lambda: responses.append(api.post(f"{url}/cancel"))
     assert not pipeline.transcribe(prepared.id)
-    (answer,) = answers
-    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
-    assert answer.json()["error"]["code"] == "cancelled"
-    assert texts(prepared) == ["Sentence 1.", "Sentence 2."]  # what is known stays
-    again = api.post(f"{url}/cancel")
-    assert (again.status_code, again.json()["code"]) == (409, "already_ended")
+    (response,) = responses
+    assert (response.status_code, response.json()["state"]) == (200, "cancelled")
+    assert response.json()["error"]["code"] == "cancelled"
+    assert texts(prepared) == ["Sentence 1.", "Sentence 2."]  # stored segments are kept
+    repeated = api.post(f"{url}/cancel")
+    assert (repeated.status_code, repeated.json()["code"]) == (409, "already_ended")
     engine.before.clear()
-    assert not pipeline.transcribe(prepared.id)  # late bells change nothing
+    assert not pipeline.transcribe(prepared.id)  # a late task changes nothing
 
 
-async def test_followers_are_told_of_the_cancellation(prepared: Transcription) -> None:
+async def test_cancel_ends_event_stream_with_error(prepared: Transcription) -> None:
     stream = streams.subscribe(prepared.id)
-    waiting = anext(stream)
+    next_event = anext(stream)
     await database_sync_to_async(commands.cancel)(prepared)
-    event = await waiting
+    event = await next_event
     assert event is not None
     assert (event.type, event.id) == ("error", 1)
     assert getattr(event, "code", None) == "cancelled"
@@ -290,7 +283,7 @@ async def test_followers_are_told_of_the_cancellation(prepared: Transcription) -
         await anext(stream)
 
 
-def test_a_retry_goes_on_where_it_stopped(
+def test_retry_resumes_after_last_segment(
     api: Client, prepared: Transcription, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"/api/transcriptions/{prepared.id}"
@@ -298,60 +291,59 @@ def test_a_retry_goes_on_where_it_stopped(
     assert not pipeline.transcribe(prepared.id)
     assert api.get(url).json()["state"] == "failed"
     engine.before.clear()
-    answer = api.post(f"{url}/retry")
-    assert (answer.status_code, answer.json()["state"]) == (202, "prepared")
-    assert answer.json()["error"] is None
+    response = api.post(f"{url}/retry")
+    assert (response.status_code, response.json()["state"]) == (202, "prepared")
+    assert response.json()["error"] is None
     assert pipeline.transcribe(prepared.id)
     assert texts(prepared) == [f"Sentence {n}." for n in (1, 2, 3, 4, 5)]
-    assert engine.asked[-1].spans[0].start == pytest.approx(1.9)  # the rest of it alone
-    again = api.post(f"{url}/retry")
-    assert (again.status_code, again.json()["code"]) == (409, "not_failed")
+    assert engine.asked[-1].spans[0].start == pytest.approx(1.9)  # only the part after segment 2
+    repeated = api.post(f"{url}/retry")
+    assert (repeated.status_code, repeated.json()["code"]) == (409, "not_failed")
 
 
-def test_a_retry_rings_for_the_half_that_is_missing(
+def test_retry_enqueues_the_task_that_is_missing(
     api: Client, prepared: Transcription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
-    rung: list[Any] = []
-    monkeypatch.setattr(queue, "enqueue", lambda task, id: rung.append((task.name, id)))
+    enqueued: list[Any] = []
+    monkeypatch.setattr(queue, "enqueue", lambda task, row_id: enqueued.append((task.name, row_id)))
     for audio, task in (("recordings/ten.wav", "transcribe"), ("", "preprocess")):
         set_state(State.CANCELLED, audio=audio)
         assert api.post(f"/api/transcriptions/{prepared.id}/retry").status_code == 202
-        assert rung.pop() == (f"transcriptions.tasks.{task}", prepared.id)
-    assert rung == []
+        assert enqueued.pop() == (f"transcriptions.tasks.{task}", prepared.id)
+    assert enqueued == []
 
 
-def test_what_is_not_stored_any_more_is_not_tried_again(
+def test_retry_after_audio_deletion_is_409(
     api: Client, alice: User, page: Client, finished: Transcription
 ) -> None:
     lifecycle.delete_audio(finished)
     set_state(State.FAILED)
-    answer = api.post(f"/api/transcriptions/{finished.id}/retry")
-    assert (answer.status_code, answer.json()["code"]) == (409, "audio_gone")
-    old = f"/transcriptions/{finished.id}/retry/"  # from a page that was open before
-    form = page.post(old, follow=True).content.decode()
-    assert "The audio is not stored anymore: upload the recording again." in form
-    assert re.search(r'<form id="retry"[^>]* hidden>', form)
+    response = api.post(f"/api/transcriptions/{finished.id}/retry")
+    assert (response.status_code, response.json()["code"]) == (409, "audio_gone")
+    url = f"/transcriptions/{finished.id}/retry/"  # from a page opened before the deletion
+    content = page.post(url, follow=True).content.decode()
+    assert "The audio is not stored anymore: upload the recording again." in content
+    assert re.search(r'<form id="retry"[^>]* hidden>', content)
     assert Transcription.objects.get().state == State.FAILED
 
 
 # --- ETags --------------------------------------------------------------------------------------
 
 
-def test_what_has_not_changed_is_not_sent_again(api: Client, finished: Transcription) -> None:
+def test_unchanged_etag_is_304(api: Client, finished: Transcription) -> None:
     url = f"/api/transcriptions/{finished.id}"
     for path in (url, "/api/transcriptions", f"{url}/export?format=vtt", f"{url}/audio"):
         tag = api.get(path)["ETag"]
-        told = AuditEvent.objects.count()
-        same = api.get(path, headers={"If-None-Match": tag})
-        assert (same.status_code, b"".join(same)) == (304, b""), path
-        assert AuditEvent.objects.count() == told  # nothing was exported
+        audit_events = AuditEvent.objects.count()
+        response = api.get(path, headers={"If-None-Match": tag})
+        assert (response.status_code, b"".join(response)) == (304, b""), path
+        assert AuditEvent.objects.count() == audit_events  # a 304 is no export
     tag = api.get(url)["ETag"]
-    change(api, f"{url}/segments/2", text="Second sentence.")
+    patch(api, f"{url}/segments/2", text="Second sentence.")
     assert api.get(url, headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_a_part_is_given_of_the_same_recording_alone(api: Client, finished: Transcription) -> None:
+def test_if_range_with_other_etag_returns_whole_file(api: Client, finished: Transcription) -> None:
     path = f"/api/transcriptions/{finished.id}/audio"
     tag = api.get(path)["ETag"]
     for condition, status in ((tag, 206), ('"another"', 200)):
@@ -359,7 +351,7 @@ def test_a_part_is_given_of_the_same_recording_alone(api: Client, finished: Tran
         assert api.get(path, headers=headers).status_code == status
 
 
-# --- On the pages -------------------------------------------------------------------------------
+# --- Pages --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -369,17 +361,19 @@ def page(alice: User) -> Client:
     return client
 
 
-def test_the_library_page_is_searched(alice: User, page: Client) -> None:
+def test_library_page_search(alice: User, page: Client) -> None:
     recording(alice, "Harbour walk", text="We were walking past two ships.")
     recording(alice, "Budget", text="The meetings were postponed.")
-    found = page.get("/?q=ship").content.decode()
-    assert "Harbour walk" in found
-    assert "Budget" not in found
-    nothing = page.get("/", {"q": "<b>whale"}).content.decode()
-    assert "No recording has “&lt;b&gt;whale” in its title or text." in nothing
+    content = page.get("/?q=ship").content.decode()
+    assert "Harbour walk" in content
+    assert "Budget" not in content
+    empty = page.get("/", {"q": "<b>whale"}).content.decode()
+    assert "No recording has “&lt;b&gt;whale” in its title or text." in empty
 
 
-def test_cancel_and_retry_from_the_page(page: Client, bob: User, prepared: Transcription) -> None:
+def test_cancel_and_retry_from_detail_page(
+    page: Client, bob: User, prepared: Transcription
+) -> None:
     url = f"/transcriptions/{prepared.id}/"
     stranger = Client()
     stranger.force_login(bob)

@@ -1,4 +1,4 @@
-"""The dashboard's WebSocket: the owner's alone, complete, and closed when there is no more."""
+"""The WebSocket: owners only, complete, and closed after the last event."""
 
 from __future__ import annotations
 
@@ -24,63 +24,64 @@ from transcriptions.testing import ScriptedEngine
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Socket(ApplicationCommunicator):
-    """A browser's end of the connection. (That of Channels keeps database connections open.)"""
+class WebSocketClient(ApplicationCommunicator):
+    """A WebSocket client. The one that Channels provides keeps database connections open."""
 
-    def __init__(self, app: Any, id: object, query: str = "", **scope: Any) -> None:
-        path = f"/ws/transcriptions/{id}/"
+    def __init__(self, app: Any, transcription_id: object, query: str = "", **scope: Any) -> None:
+        path = f"/ws/transcriptions/{transcription_id}/"
         scope = {"path": path, "query_string": query.encode(), "headers": []} | scope
         super().__init__(app, {"type": "websocket", "subprotocols": []} | scope)
 
     async def connect(self) -> bool:
-        """Whether we are let in."""
+        """Whether the server accepted the connection."""
         await self.send_input({"type": "websocket.connect"})
         return bool((await self.receive_output(20))["type"] == "websocket.accept")
 
-    async def next(self) -> dict[str, Any]:
-        """The next event."""
+    async def next_event(self) -> dict[str, Any]:
+        """The next event from the server."""
         event: dict[str, Any] = json.loads((await self.receive_output(20))["text"])
         return event
 
-    async def everything(self) -> tuple[list[dict[str, Any]], int]:
+    async def all_events(self) -> tuple[list[dict[str, Any]], int]:
         """All events until the server closes, and its close code."""
         assert await self.connect()
-        heard: list[dict[str, Any]] = []
+        events: list[dict[str, Any]] = []
         while (message := await self.receive_output(20))["type"] == "websocket.send":
-            heard.append(json.loads(message["text"]))
+            events.append(json.loads(message["text"]))
         await self.send_input({"type": "websocket.disconnect", "code": message["code"]})
         await self.wait()
-        return heard, message["code"]
+        return events, message["code"]
 
 
 SESSION = SessionStore("a" * 32)
 
 
 @pytest.fixture(autouse=True)
-def signed_in(transactional_db: None) -> None:
-    """Whoever connects by `socket` has this session."""
+def session(transactional_db: None) -> None:
+    """Store the session that `websocket` uses."""
     SESSION.save(must_create=True)
 
 
-def socket(user: Any, id: object, query: str = "") -> Socket:
-    """A connection by `user`, who has signed in already."""
-    return Socket(URLRouter(websocket_urlpatterns), id, query, user=user, session=SESSION)
+def websocket(user: Any, transcription_id: object, query: str = "") -> WebSocketClient:
+    """A client whose session belongs to `user`."""
+    application = URLRouter(websocket_urlpatterns)
+    return WebSocketClient(application, transcription_id, query, user=user, session=SESSION)
 
 
-@pytest.mark.parametrize("how", ["signed out", "closed"])
-async def test_nobody_listens_on_after_the_session_has_ended(
-    alice: User, prepared: Transcription, monkeypatch: pytest.MonkeyPatch, how: str
+@pytest.mark.parametrize("reason", ["signed out", "account closed"])
+async def test_websocket_closes_when_session_or_account_ends(
+    alice: User, prepared: Transcription, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT", 0.2)
-    listening = socket(alice, prepared.id)
-    assert await listening.connect()
-    if how == "closed":
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.2)
+    connection = websocket(alice, prepared.id)
+    assert await connection.connect()
+    if reason == "account closed":
         await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
     else:
         await SESSION.adelete()
-    assert (await listening.receive_output(20))["type"] == "websocket.close"
-    await listening.send_input({"type": "websocket.disconnect", "code": 1000})
-    await listening.wait()
+    assert (await connection.receive_output(20))["type"] == "websocket.close"
+    await connection.send_input({"type": "websocket.disconnect", "code": 1000})
+    await connection.wait()
 
 
 @pytest.fixture
@@ -89,46 +90,46 @@ def finished(prepared: Transcription, engine: ScriptedEngine) -> Transcription:
     return prepared
 
 
-async def test_the_owner_hears_all_of_it(alice: User, finished: Transcription) -> None:
-    heard, code = await socket(alice, finished.id).everything()
-    assert [event["id"] for event in heard] == [0, 1, 2, 3, 4, 5, 6]
-    assert [event["type"] for event in heard] == ["metadata", *["progress"] * 5, "complete"]
-    assert heard[1]["segment"]["words"] == [{"start": 0.0, "end": 0.9, "text": "Sentence 1."}]
+async def test_owner_receives_all_events(alice: User, finished: Transcription) -> None:
+    events, code = await websocket(alice, finished.id).all_events()
+    assert [event["id"] for event in events] == [0, 1, 2, 3, 4, 5, 6]
+    assert [event["type"] for event in events] == ["metadata", *["progress"] * 5, "complete"]
+    assert events[1]["segment"]["words"] == [{"start": 0.0, "end": 0.9, "text": "Sentence 1."}]
     assert code == 1000
 
 
 @pytest.mark.parametrize(
     ("query", "first"), [("after=3", 4), ("after=-1", 0), ("after=x", 0), ("a&after=6", None)]
 )
-async def test_after_says_what_is_known_already(
+async def test_after_parameter_skips_received_events(
     alice: User, finished: Transcription, query: str, first: int | None
 ) -> None:
-    heard, code = await socket(alice, finished.id, query).everything()
-    assert (heard[0]["id"] if heard else None) == first
+    events, code = await websocket(alice, finished.id, query).all_events()
+    assert (events[0]["id"] if events else None) == first
     assert code == 1000
 
 
-async def test_words_arrive_while_they_are_recognised(
+async def test_events_arrive_during_transcription(
     alice: User, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
-    connection = socket(alice, prepared.id)
+    connection = websocket(alice, prepared.id)
     assert await connection.connect()
-    work = database_sync_to_async(pipeline.transcribe, thread_sensitive=False)
-    assert await work(prepared.id)
-    assert [(await connection.next())["id"] for _ in range(7)] == list(range(7))
+    transcribe = database_sync_to_async(pipeline.transcribe, thread_sensitive=False)
+    assert await transcribe(prepared.id)
+    assert [(await connection.next_event())["id"] for _ in range(7)] == list(range(7))
 
 
-async def test_a_stranger_learns_nothing(bob: User, finished: Transcription) -> None:
-    assert await socket(bob, finished.id).everything() == ([], 4404)
-    assert await socket(AnonymousUser(), finished.id).everything() == ([], 4404)
-    assert await socket(bob, uuid.uuid4()).everything() == ([], 4404)
+async def test_stranger_is_closed_with_4404(bob: User, finished: Transcription) -> None:
+    assert await websocket(bob, finished.id).all_events() == ([], 4404)
+    assert await websocket(AnonymousUser(), finished.id).all_events() == ([], 4404)
+    assert await websocket(bob, uuid.uuid4()).all_events() == ([], 4404)
 
 
-async def test_staff_is_a_stranger_too(carol: User, finished: Transcription) -> None:
-    assert await socket(carol, finished.id).everything() == ([], 4404)
+async def test_staff_is_closed_with_4404(carol: User, finished: Transcription) -> None:
+    assert await websocket(carol, finished.id).all_events() == ([], 4404)
 
 
-async def test_the_session_cookie_opens_the_door_and_a_foreign_page_does_not(
+async def test_session_cookie_is_accepted_and_foreign_origin_rejected(
     alice: User, finished: Transcription, client: Client
 ) -> None:
     from transcodio_site.asgi import application
@@ -136,10 +137,10 @@ async def test_the_session_cookie_opens_the_door_and_a_foreign_page_does_not(
     await database_sync_to_async(client.force_login)(alice)
     cookie = f"sessionid={client.cookies['sessionid'].value}".encode()
 
-    def page_of(origin: bytes) -> Socket:
+    def client_with_origin(origin: bytes) -> WebSocketClient:
         headers = [(b"cookie", cookie), (b"origin", origin), (b"host", b"127.0.0.1")]
-        return Socket(application, finished.id, headers=headers)
+        return WebSocketClient(application, finished.id, headers=headers)
 
-    heard, code = await page_of(b"http://127.0.0.1").everything()
-    assert (len(heard), code) == (7, 1000)
-    assert not await page_of(b"http://evil.example").connect()
+    events, code = await client_with_origin(b"http://127.0.0.1").all_events()
+    assert (len(events), code) == (7, 1000)
+    assert not await client_with_origin(b"http://evil.example").connect()

@@ -1,4 +1,4 @@
-"""Server-Sent Events over HTTP, through the whole application that the server serves."""
+"""Server-Sent Events over HTTP, through the whole ASGI application."""
 
 from __future__ import annotations
 
@@ -24,59 +24,59 @@ from transcriptions.testing import ScriptedEngine, spoken
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Stream(ApplicationCommunicator):
-    """A client that reads events, and takes everything compressed that it can get."""
+class EventStreamClient(ApplicationCommunicator):
+    """A client that reads the events of a transcription and accepts compressed responses."""
 
     def __init__(self, user: User, row: Transcription, **headers: str) -> None:
         from transcodio_site.asgi import application
 
         self.text = ""
-        sent = {"authorization": f"Bearer {issue_token(user)[1]}", "host": "127.0.0.1"}
-        sent |= {"accept-encoding": "gzip, br"} | headers
+        request_headers = {"authorization": f"Bearer {issue_token(user)[1]}", "host": "127.0.0.1"}
+        request_headers |= {"accept-encoding": "gzip, br"} | headers
         path = f"/api/transcriptions/{row.id}/events"
         scope = {"path": path, "raw_path": path.encode(), "query_string": b"", "method": "GET"}
-        scope |= {"headers": [(k.encode(), v.encode()) for k, v in sent.items()]}
+        scope |= {"headers": [(k.encode(), v.encode()) for k, v in request_headers.items()]}
         super().__init__(application, {"type": "http", "http_version": "1.1"} | scope)
 
-    async def begin(self) -> tuple[int, dict[str, str]]:
-        """Status and headers."""
+    async def open(self) -> tuple[int, dict[str, str]]:
+        """Send the request. Returns status and headers of the response."""
         await self.send_input({"type": "http.request", "body": b"", "more_body": False})
         start = await self.receive_output(20)
         headers = {k.decode().lower(): v.decode() for k, v in start["headers"]}
         return start["status"], headers
 
-    async def until(self, words: str) -> str:
-        """Reads on until `words` have come; returns all that has come."""
-        while words not in self.text:
+    async def until(self, text: str) -> str:
+        """Read until `text` was received. Returns all text received so far."""
+        while text not in self.text:
             message = await self.receive_output(20)
             self.text += message.get("body", b"").decode()
-            assert message.get("more_body") or words in self.text, self.text
+            assert message.get("more_body") or text in self.text, self.text
         return self.text
 
-    async def go_away(self) -> None:
+    async def disconnect(self) -> None:
         await self.send_input({"type": "http.disconnect"})
         await self.wait()
 
 
 @pytest.fixture
-def claimed(prepared: Transcription) -> Transcription:
-    """A recording whose engine is at work."""
+def leased(prepared: Transcription) -> Transcription:
+    """A row that a worker has leased for transcription."""
     row = lifecycle.claim(prepared.id, State.TRANSCRIBING)
     assert row
     return row
 
 
-def say(row: Transcription) -> None:
+def add_first_segment(row: Transcription) -> None:
     lifecycle.mark_started(row, "scripted", Metadata("en", "scripted-1"))
     lifecycle.add_segment(row, spoken(1))
 
 
-async def test_a_stream_passes_proxies_and_shows_that_it_is_alive(
-    alice: User, claimed: Transcription, monkeypatch: pytest.MonkeyPatch
+async def test_stream_disables_buffering_and_sends_keep_alive(
+    alice: User, leased: Transcription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT", 0.05)
-    stream = await database_sync_to_async(Stream)(alice, claimed)
-    status, headers = await stream.begin()
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.05)
+    stream = await database_sync_to_async(EventStreamClient)(alice, leased)
+    status, headers = await stream.open()
     assert status == 200
     assert headers["content-type"] == "text/event-stream; charset=utf-8"
     assert headers["x-accel-buffering"] == "no"
@@ -85,48 +85,50 @@ async def test_a_stream_passes_proxies_and_shows_that_it_is_alive(
     assert "content-length" not in headers
     await stream.until(": keep-alive\n\n")
     assert stream.text.startswith("retry: 2000\n\n")
-    await database_sync_to_async(say)(claimed)
+    await database_sync_to_async(add_first_segment)(leased)
     await stream.until("id: 1\nevent: progress\ndata: {")
-    await stream.go_away()
+    await stream.disconnect()
 
 
-async def test_who_goes_away_leaves_nothing_behind(alice: User, claimed: Transcription) -> None:
-    stream = await database_sync_to_async(Stream)(alice, claimed)
-    await stream.begin()
+async def test_disconnect_leaves_no_keys_in_valkey(alice: User, leased: Transcription) -> None:
+    stream = await database_sync_to_async(EventStreamClient)(alice, leased)
+    await stream.open()
     await stream.until("retry")
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
 
-    async def groups() -> int:
-        return len(await client.keys(f"*{claimed.id}*"))
+    async def group_count() -> int:
+        return len(await client.keys(f"*{leased.id}*"))
 
     async with asyncio.timeout(20):
-        while not await groups():
+        while not await group_count():
             pass
-        await stream.go_away()
-        while await groups():
+        await stream.disconnect()
+        while await group_count():
             pass
     await client.aclose()
 
 
-def seen(client: Client, row: Transcription, id: str) -> Any:
-    return client.get(f"/api/transcriptions/{row.id}/events", headers={"Last-Event-ID": id})
+def resume(client: Client, row: Transcription, last_event_id: str) -> Any:
+    return client.get(
+        f"/api/transcriptions/{row.id}/events", headers={"Last-Event-ID": last_event_id}
+    )
 
 
-@pytest.mark.parametrize("how", ["revoked", "expired", "closed"])
-async def test_a_stream_ends_when_its_token_does(
-    alice: User, claimed: Transcription, monkeypatch: pytest.MonkeyPatch, how: str
+@pytest.mark.parametrize("reason", ["revoked", "expired", "account closed"])
+async def test_stream_ends_when_token_is_no_longer_valid(
+    alice: User, leased: Transcription, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT", 0.2)
-    stream = await database_sync_to_async(Stream)(alice, claimed)
-    await stream.begin()
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.2)
+    stream = await database_sync_to_async(EventStreamClient)(alice, leased)
+    await stream.open()
     await stream.until("keep-alive")
     tokens = ApiToken.objects.filter(user=alice)
-    match how:
+    match reason:
         case "revoked":
             await tokens.adelete()
         case "expired":
             await tokens.aupdate(expires_at=timezone.now())
-        case "closed":
+        case "account closed":
             await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
     more = True
     while more:
@@ -134,28 +136,26 @@ async def test_a_stream_ends_when_its_token_does(
     await stream.wait()
 
 
-def test_who_has_seen_the_end_is_told_not_to_come_back(
-    api: Client, finished: Transcription
-) -> None:
-    assert seen(api, finished, "5").status_code == 200
-    for id in ("6", "7", "999999999"):
-        assert seen(api, finished, id).status_code == 204
-    for id in ("", "-1", "x", "6-x", "9" * 30):
-        assert seen(api, finished, id).status_code == 200
+def test_resume_after_last_event_is_204(api: Client, finished: Transcription) -> None:
+    assert resume(api, finished, "5").status_code == 200
+    for event_id in ("6", "7", "999999999"):
+        assert resume(api, finished, event_id).status_code == 204
+    for event_id in ("", "-1", "x", "6-x", "9" * 30):
+        assert resume(api, finished, event_id).status_code == 200
 
 
-async def ids(user: User, row: Transcription, after: str) -> list[str]:
-    stream = await database_sync_to_async(Stream)(user, row, **{"last-event-id": after})
-    assert (await stream.begin())[0] == 200
+async def received_ids(user: User, row: Transcription, after: str) -> list[str]:
+    stream = await database_sync_to_async(EventStreamClient)(user, row, **{"last-event-id": after})
+    assert (await stream.open())[0] == 200
     text = await stream.until("event: complete" if row.state == State.COMPLETED else "event: error")
     await stream.wait()
     return [line[4:] for line in text.splitlines() if line.startswith("id: ")]
 
 
-async def test_an_error_takes_no_number_from_what_follows_a_retry(
+async def test_error_id_does_not_hide_segments_after_retry(
     alice: User, api: Client, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
-    def fails_and_goes_on() -> None:
+    def retry_and_complete() -> None:
         commands.retry(prepared)
         del engine.before[4]
         pipeline.transcribe(prepared.id)
@@ -164,8 +164,8 @@ async def test_an_error_takes_no_number_from_what_follows_a_retry(
     engine.before[4] = lambda: 1 / 0
     await database_sync_to_async(pipeline.transcribe)(prepared.id)
     await database_sync_to_async(prepared.refresh_from_db)()
-    assert await ids(alice, prepared, "1") == ["2", "3", "3-error"]
-    again = await database_sync_to_async(seen)(api, prepared, "3-error")
-    assert again.status_code == 204
-    await database_sync_to_async(fails_and_goes_on)()
-    assert await ids(alice, prepared, "3-error") == ["4", "5", "6"]
+    assert await received_ids(alice, prepared, "1") == ["2", "3", "3-error"]
+    response = await database_sync_to_async(resume)(api, prepared, "3-error")
+    assert response.status_code == 204
+    await database_sync_to_async(retry_and_complete)()
+    assert await received_ids(alice, prepared, "3-error") == ["4", "5", "6"]

@@ -1,4 +1,4 @@
-"""Subscribers hear everything once and in order, whatever happens to the messages on the way."""
+"""Subscribers receive every event once and in order, even if messages are lost or repeated."""
 
 from __future__ import annotations
 
@@ -19,14 +19,20 @@ from gpu.types import Complete, Metadata
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.realtime import streams
-from transcriptions.schemas.events import Event, MetadataEvent, PartialEvent, ProgressEvent, ending
+from transcriptions.schemas.events import (
+    Event,
+    MetadataEvent,
+    PartialEvent,
+    ProgressEvent,
+    final_event,
+)
 from transcriptions.testing import spoken
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Recording:
-    """A row that a worker has claimed, and what the worker does with it."""
+class Worker:
+    """A worker that has leased a row, and the events that it stores and publishes."""
 
     def __init__(self, row: Transcription) -> None:
         claimed = lifecycle.claim(row.id, State.TRANSCRIBING)
@@ -37,74 +43,75 @@ class Recording:
         lifecycle.mark_started(self.row, "scripted", Metadata("en", "scripted-1"))
         return MetadataEvent.of(self.row)
 
-    def say(self, number: int) -> Event:
+    def add_segment(self, number: int) -> Event:
         return ProgressEvent.of(lifecycle.add_segment(self.row, spoken(number)))
 
-    def end(self) -> Event:
+    def complete(self) -> Event:
         lifecycle.mark_completed(self.row, Complete(1.0, 0.1))
-        return ending(self.row, self.row.segments.count())
+        return final_event(self.row, self.row.segments.count())
 
-    async def tell(self, *changes: Callable[[], Event], aloud: bool = True) -> list[Event]:
-        """Makes the changes; announces them too unless the messages are to be lost."""
+    async def run(self, *steps: Callable[[], Event], publish: bool = True) -> list[Event]:
+        """Run the steps and publish their events; `publish=False` simulates lost messages."""
 
         def work() -> list[Event]:
-            made = [change() for change in changes]
-            for event in made if aloud else []:
+            events = [step() for step in steps]
+            for event in events if publish else []:
                 streams.publish(self.row.id, event)
-            return made
+            return events
 
-        made: list[Event] = await database_sync_to_async(work, thread_sensitive=False)()
-        return made
+        events: list[Event] = await database_sync_to_async(work, thread_sensitive=False)()
+        return events
 
 
 @pytest.fixture
-def recording(prepared: Transcription) -> Recording:
-    return Recording(prepared)
+def worker(prepared: Transcription) -> Worker:
+    return Worker(prepared)
 
 
-class Listener:
-    """A subscriber that writes down what it hears."""
+class Subscriber:
+    """Subscribes in a task and collects what it receives."""
 
-    def __init__(self, recording: Recording, after: int = streams.NOTHING_SEEN) -> None:
-        self.heard: list[Event] = []
-        self.silences = 0
-        self._news = asyncio.Event()
-        self._task = asyncio.create_task(self._listen(recording, after))
-        self._task.add_done_callback(lambda task: self._news.set())
+    def __init__(self, worker: Worker, after: int = streams.BEFORE_FIRST_EVENT) -> None:
+        self.received: list[Event] = []
+        self.timeouts = 0
+        self._changed = asyncio.Event()
+        self._task = asyncio.create_task(self._subscribe(worker, after))
+        self._task.add_done_callback(lambda task: self._changed.set())
 
-    async def _listen(self, recording: Recording, after: int) -> None:
-        async with aclosing(streams.subscribe(recording.row.id, after)) as stream:
+    async def _subscribe(self, worker: Worker, after: int) -> None:
+        async with aclosing(streams.subscribe(worker.row.id, after)) as stream:
             async for event in stream:
                 if event is None:
-                    self.silences += 1
+                    self.timeouts += 1
                 else:
-                    self.heard.append(event)
-                self._news.set()
+                    self.received.append(event)
+                self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
             while not condition():
                 if self._task.done():
-                    self._task.result()  # what broke it off is what is wrong
-                    pytest.fail(f"the stream ended after {self.heard}")
-                await self._news.wait()
-                self._news.clear()
+                    self._task.result()  # raises the error that ended the stream, if any
+                    pytest.fail(f"the stream ended after {self.received}")
+                await self._changed.wait()
+                self._changed.clear()
 
     async def end(self) -> list[int]:
+        """The ids of all events, once the stream has ended."""
         async with asyncio.timeout(20):
             await self._task
-        return [event.id for event in self.heard]
+        return [event.id for event in self.received]
 
 
-async def test_what_is_stored_comes_first_and_then_what_happens(recording: Recording) -> None:
-    await recording.tell(recording.start, lambda: recording.say(1))
-    listener = Listener(recording)
-    await listener.until(lambda: len(listener.heard) == 2)
-    await recording.tell(lambda: recording.say(2))
-    await listener.until(lambda: len(listener.heard) == 3)
-    await recording.tell(recording.end)
-    assert await listener.end() == [0, 1, 2, 3]
-    assert [event.type for event in listener.heard] == [
+async def test_stored_events_come_before_published_ones(worker: Worker) -> None:
+    await worker.run(worker.start, lambda: worker.add_segment(1))
+    subscriber = Subscriber(worker)
+    await subscriber.until(lambda: len(subscriber.received) == 2)
+    await worker.run(lambda: worker.add_segment(2))
+    await subscriber.until(lambda: len(subscriber.received) == 3)
+    await worker.run(worker.complete)
+    assert await subscriber.end() == [0, 1, 2, 3]
+    assert [event.type for event in subscriber.received] == [
         "metadata",
         "progress",
         "progress",
@@ -112,177 +119,182 @@ async def test_what_is_stored_comes_first_and_then_what_happens(recording: Recor
     ]
 
 
-async def test_a_reader_who_comes_back_hears_only_the_rest(recording: Recording) -> None:
-    steps = [recording.start, lambda: recording.say(1), lambda: recording.say(2), recording.end]
-    await recording.tell(*steps)
+async def test_subscriber_receives_only_events_after_given_id(worker: Worker) -> None:
+    steps = [
+        worker.start,
+        lambda: worker.add_segment(1),
+        lambda: worker.add_segment(2),
+        worker.complete,
+    ]
+    await worker.run(*steps)
     for after, rest in ((-1, [0, 1, 2, 3]), (0, [1, 2, 3]), (1, [2, 3]), (2, [3])):
-        assert await Listener(recording, after).end() == rest
+        assert await Subscriber(worker, after).end() == rest
 
 
-async def test_a_lost_message_is_made_up_for_by_the_next(recording: Recording) -> None:
-    listener = Listener(recording)
-    await recording.tell(recording.start)
-    await listener.until(lambda: len(listener.heard) == 1)
-    await recording.tell(lambda: recording.say(1), lambda: recording.say(2), aloud=False)
-    await recording.tell(lambda: recording.say(3))
-    await listener.until(lambda: len(listener.heard) == 4)
-    await recording.tell(recording.end)
-    assert await listener.end() == [0, 1, 2, 3, 4]
+async def test_lost_message_is_recovered_with_the_next_one(worker: Worker) -> None:
+    subscriber = Subscriber(worker)
+    await worker.run(worker.start)
+    await subscriber.until(lambda: len(subscriber.received) == 1)
+    await worker.run(lambda: worker.add_segment(1), lambda: worker.add_segment(2), publish=False)
+    await worker.run(lambda: worker.add_segment(3))
+    await subscriber.until(lambda: len(subscriber.received) == 4)
+    await worker.run(worker.complete)
+    assert await subscriber.end() == [0, 1, 2, 3, 4]
 
 
-async def test_messages_twice_and_in_disorder_are_heard_once_and_in_order(
-    recording: Recording,
+async def test_repeated_and_reordered_messages_are_received_once_in_order(
+    worker: Worker,
 ) -> None:
-    listener = Listener(recording)
-    made = await recording.tell(recording.start, aloud=False)
-    made += await recording.tell(*(lambda n=n: recording.say(n) for n in range(1, 9)), aloud=False)
-    noisy = made * 3
-    random.Random(5).shuffle(noisy)
-    for event in noisy:
-        await asyncio.to_thread(streams.publish, recording.row.id, event)
-    await listener.until(lambda: len(listener.heard) == 9)
-    await recording.tell(recording.end)
-    assert await listener.end() == list(range(10))
+    subscriber = Subscriber(worker)
+    events = await worker.run(worker.start, publish=False)
+    events += await worker.run(
+        *(lambda n=n: worker.add_segment(n) for n in range(1, 9)), publish=False
+    )
+    messages = events * 3
+    random.Random(5).shuffle(messages)
+    for event in messages:
+        await asyncio.to_thread(streams.publish, worker.row.id, event)
+    await subscriber.until(lambda: len(subscriber.received) == 9)
+    await worker.run(worker.complete)
+    assert await subscriber.end() == list(range(10))
 
 
-async def test_an_engine_that_begins_between_two_looks_is_heard_from_its_beginning(
-    recording: Recording,
+async def test_engine_starting_between_two_queries_loses_no_event(
+    worker: Worker,
 ) -> None:
     def read() -> list[Event]:
-        """The engine says its first words just after the row was read."""
-        begun = False
+        """Read events while the engine starts right after the first query."""
+        started = False
 
-        def begin(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            nonlocal begun
+        def start_after_query(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            nonlocal started
             result = execute(sql, params, many, context)
-            if not begun:
-                begun = True
-                recording.start()
-                recording.say(1)
+            if not started:
+                started = True
+                worker.start()
+                worker.add_segment(1)
             return result
 
-        with connection.execute_wrapper(begin):
-            found = streams._read(recording.row.id, streams.NOTHING_SEEN)
-        assert begun
-        return found
+        with connection.execute_wrapper(start_after_query):
+            events = streams._read_events(worker.row.id, streams.BEFORE_FIRST_EVENT)
+        assert started
+        return events
 
     before = await database_sync_to_async(read)()
-    after = max((event.id for event in before), default=streams.NOTHING_SEEN)
-    await recording.tell(recording.end)
-    assert [event.id for event in before] + await Listener(recording, after).end() == [0, 1, 2]
+    after = max((event.id for event in before), default=streams.BEFORE_FIRST_EVENT)
+    await worker.run(worker.complete)
+    assert [event.id for event in before] + await Subscriber(worker, after).end() == [0, 1, 2]
 
 
-async def test_silence_is_a_reason_to_ask_the_database(
-    recording: Recording, monkeypatch: pytest.MonkeyPatch
+async def test_database_is_queried_after_heartbeat_without_message(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT", 0.05)
-    listener = Listener(recording)
-    await listener.until(lambda: listener.silences > 0)
-    await recording.tell(recording.start, lambda: recording.say(1), recording.end, aloud=False)
-    assert await listener.end() == [0, 1, 2]
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.05)
+    subscriber = Subscriber(worker)
+    await subscriber.until(lambda: subscriber.timeouts > 0)
+    await worker.run(worker.start, lambda: worker.add_segment(1), worker.complete, publish=False)
+    assert await subscriber.end() == [0, 1, 2]
 
 
-async def test_a_queue_that_forgets_everything_is_told_again(
-    recording: Recording, monkeypatch: pytest.MonkeyPatch
+async def test_subscriber_rejoins_group_after_valkey_lost_its_data(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT", 0.1)
-    listener = Listener(recording)
-    await recording.tell(recording.start)
-    await listener.until(lambda: len(listener.heard) == 1)
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
+    subscriber = Subscriber(worker)
+    await worker.run(worker.start)
+    await subscriber.until(lambda: len(subscriber.received) == 1)
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
     await client.flushall()
-    silences = listener.silences
-    await listener.until(lambda: listener.silences > silences + 1)
-    assert await client.keys(f"*{recording.row.id}*") != []  # messages will arrive again
+    timeouts = subscriber.timeouts
+    await subscriber.until(lambda: subscriber.timeouts > timeouts + 1)
+    assert await client.keys(f"*{worker.row.id}*") != []  # it has joined the group again
     await client.aclose()
-    await recording.tell(lambda: recording.say(1), recording.end)
-    assert await listener.end() == [0, 1, 2]
+    await worker.run(lambda: worker.add_segment(1), worker.complete)
+    assert await subscriber.end() == [0, 1, 2]
 
 
-async def test_long_transcripts_are_read_in_pieces(
-    recording: Recording, monkeypatch: pytest.MonkeyPatch
+async def test_long_transcript_is_read_in_batches(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "BATCH", 3)
-    steps = [lambda n=n: recording.say(n) for n in range(1, 9)]
-    await recording.tell(recording.start, *steps, recording.end, aloud=False)
-    assert await Listener(recording).end() == list(range(10))
+    monkeypatch.setattr(streams, "SEGMENTS_PER_QUERY", 3)
+    steps = [lambda n=n: worker.add_segment(n) for n in range(1, 9)]
+    await worker.run(worker.start, *steps, worker.complete, publish=False)
+    assert await Subscriber(worker).end() == list(range(10))
 
 
-async def test_a_failure_ends_the_stream_with_its_sentence(recording: Recording) -> None:
-    await recording.tell(recording.start, lambda: recording.say(1))
-    listener = Listener(recording)
+async def test_failure_ends_stream_with_error_message(worker: Worker) -> None:
+    await worker.run(worker.start, lambda: worker.add_segment(1))
+    subscriber = Subscriber(worker)
 
     def fail() -> Event:
-        lifecycle.mark_failed(recording.row, "engine_failed", "It did not work.")
-        return ending(recording.row, 1)
+        lifecycle.mark_failed(worker.row, "engine_failed", "It did not work.")
+        return final_event(worker.row, 1)
 
-    await recording.tell(fail)
-    assert await listener.end() == [0, 1, 2]
-    last: Any = listener.heard[-1]
+    await worker.run(fail)
+    assert await subscriber.end() == [0, 1, 2]
+    last: Any = subscriber.received[-1]
     assert (last.type, last.code, last.detail) == ("error", "engine_failed", "It did not work.")
 
 
-async def test_a_deleted_recording_ends_the_stream(
-    recording: Recording, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT", 0.05)
-    listener = Listener(recording)
-    await recording.tell(recording.start)
-    await listener.until(lambda: len(listener.heard) == 1)
-    await database_sync_to_async(recording.row.delete)()
-    assert await listener.end() == [0, 1]
-    assert getattr(listener.heard[-1], "code", "") == "deleted"
+async def test_deletion_ends_stream(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.05)
+    subscriber = Subscriber(worker)
+    await worker.run(worker.start)
+    await subscriber.until(lambda: len(subscriber.received) == 1)
+    await database_sync_to_async(worker.row.delete)()
+    assert await subscriber.end() == [0, 1]
+    assert getattr(subscriber.received[-1], "code", "") == "deleted"
 
 
-async def test_who_goes_away_leaves_nothing_in_the_queue(recording: Recording) -> None:
-    async with aclosing(streams.subscribe(recording.row.id)) as stream:
-        await recording.tell(recording.start)
+async def test_closed_subscription_leaves_no_keys_in_valkey(worker: Worker) -> None:
+    async with aclosing(streams.subscribe(worker.row.id)) as stream:
+        await worker.run(worker.start)
         assert (await anext(stream)) is not None
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
-    assert await client.keys(f"*{recording.row.id}*") == []
+    assert await client.keys(f"*{worker.row.id}*") == []
     await client.aclose()
 
 
-def test_a_queue_that_is_away_does_not_stop_the_work(
-    recording: Recording, settings: Any, monkeypatch: pytest.MonkeyPatch
+def test_publish_and_subscribe_work_without_valkey(
+    worker: Worker, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from channels_redis.core import RedisChannelLayer
 
-    nobody = RedisChannelLayer(hosts=["unix:///nonexistent/valkey.sock"])
-    monkeypatch.setattr(streams, "_layer", lambda: nobody)
-    streams.publish(recording.row.id, recording.start())
-    assert async_to_sync(_first)(recording) == 0
+    unreachable = RedisChannelLayer(hosts=["unix:///nonexistent/valkey.sock"])
+    monkeypatch.setattr(streams, "_layer", lambda: unreachable)
+    streams.publish(worker.row.id, worker.start())
+    assert async_to_sync(_first_id)(worker) == 0
 
 
-async def _first(recording: Recording) -> int:
-    async with aclosing(streams.subscribe(recording.row.id)) as stream:
+async def _first_id(worker: Worker) -> int:
+    async with aclosing(streams.subscribe(worker.row.id)) as stream:
         event = await anext(stream)
         assert event is not None
         return event.id
 
 
-async def test_early_words_are_heard_by_whoever_is_up_to_date_and_never_stored(
-    recording: Recording,
+async def test_partials_reach_current_subscribers_and_are_not_stored(
+    worker: Worker,
 ) -> None:
-    def early(id: int) -> Callable[[], Event]:
-        return lambda: PartialEvent(id=id, text="Sentence t")
+    def partial(number: int) -> Callable[[], Event]:
+        return lambda: PartialEvent(id=number, text="Sentence t")
 
-    listener = Listener(recording)
-    await recording.tell(recording.start, lambda: recording.say(1), early(1))
-    await listener.until(lambda: len(listener.heard) == 3)
-    await recording.tell(early(0), lambda: recording.say(2), recording.end)  # one that is outdated
-    assert await listener.end() == [0, 1, 1, 2, 3]
-    assert listener.heard[2] == early(1)()
-    assert await Listener(recording).end() == [0, 1, 2, 3]
+    subscriber = Subscriber(worker)
+    await worker.run(worker.start, lambda: worker.add_segment(1), partial(1))
+    await subscriber.until(lambda: len(subscriber.received) == 3)
+    await worker.run(partial(0), lambda: worker.add_segment(2), worker.complete)  # 0 is outdated
+    assert await subscriber.end() == [0, 1, 1, 2, 3]
+    assert subscriber.received[2] == partial(1)()
+    assert await Subscriber(worker).end() == [0, 1, 2, 3]
 
 
-async def test_early_words_that_are_ahead_show_what_was_missed(recording: Recording) -> None:
-    listener = Listener(recording)
-    await recording.tell(recording.start)
-    await listener.until(lambda: len(listener.heard) == 1)
-    await recording.tell(lambda: recording.say(1), aloud=False)
-    await recording.tell(lambda: PartialEvent(id=1, text="Sentence t"))
-    await listener.until(lambda: len(listener.heard) == 2)
-    assert listener.heard[1].type == "progress"
-    await recording.tell(recording.end)
-    assert await listener.end() == [0, 1, 2]
+async def test_partial_ahead_of_subscriber_recovers_missed_segment(worker: Worker) -> None:
+    subscriber = Subscriber(worker)
+    await worker.run(worker.start)
+    await subscriber.until(lambda: len(subscriber.received) == 1)
+    await worker.run(lambda: worker.add_segment(1), publish=False)
+    await worker.run(lambda: PartialEvent(id=1, text="Sentence t"))
+    await subscriber.until(lambda: len(subscriber.received) == 2)
+    assert subscriber.received[1].type == "progress"
+    await worker.run(worker.complete)
+    assert await subscriber.end() == [0, 1, 2]
