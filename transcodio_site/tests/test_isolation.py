@@ -82,8 +82,8 @@ PAGES = {
     "settings/tokens/": SIGNED_IN,
     "settings/tokens/<int:id>/revoke/": OWNER,
     "settings/data/": SIGNED_IN,
-    "settings/data/takeout/": SIGNED_IN,
-    "settings/data/goodbye/": SIGNED_IN,
+    "settings/data/export/": SIGNED_IN,
+    "settings/data/delete-account/": SIGNED_IN,
     "settings/webhooks/": SIGNED_IN,
     "settings/webhooks/<int:id>/": OWNER,
     "settings/webhooks/<int:id>/test/": OWNER,
@@ -104,8 +104,8 @@ POSTED = (
     "enable/",
     "rotate/",
     "replay/",
-    "takeout/",
-    "goodbye/",
+    "data/export/",
+    "delete-account/",
 )
 # What the admin site has pages for: no words, no webhooks with their secrets.
 ADMINISTERED = {
