@@ -77,7 +77,7 @@ PAGES = {
     "transcriptions/<id:id>/delete/": OWNER,
     "invited/<str:code>/": EVERYBODY,
     "settings/usage/": SIGNED_IN,
-    "settings/usage/charges/": SIGNED_IN,
+    "settings/usage/details/": SIGNED_IN,
     "settings/activity/": SIGNED_IN,
     "settings/tokens/": SIGNED_IN,
     "settings/tokens/<int:id>/revoke/": OWNER,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transcriptions.usage.quotas import seconds_to_renewal
+from transcriptions.usage.quotas import seconds_until_reset
 
 # HTTP statuses of failures that happened after the upload was accepted.
 STATUSES = {"disk_full": 507, "quota_exceeded": 429}
@@ -27,5 +27,5 @@ def status_of(code: str, refused: int) -> int:
 
 def refusal(code: str, message: str, refused: int) -> ApiError:
     """The answer about a recording that has failed, see `status_of`."""
-    wait = seconds_to_renewal() if code == "quota_exceeded" else None
+    wait = seconds_until_reset() if code == "quota_exceeded" else None
     return ApiError(status_of(code, refused), code, message, wait)

@@ -20,8 +20,13 @@ from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.notifications import emails, tasks
 from transcriptions.processing import commands, lifecycle, pipeline
-from transcriptions.testing import ScriptedEngine, set_state, spoken
-from transcriptions.usage.tests.test_quotas import together, use
+from transcriptions.testing import (
+    ScriptedEngine,
+    run_concurrently,
+    set_state,
+    spoken,
+    use_minutes,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
@@ -42,7 +47,7 @@ def waited(minutes: float) -> None:
 def small(user: User, used: float) -> None:
     user.plan = Plan.objects.create(name="Small", monthly_minutes=10)
     user.save()
-    use(user, used)
+    use_minutes(user, used)
 
 
 def html(letter: EmailMultiAlternatives) -> str:
@@ -135,7 +140,7 @@ def test_two_charges_at_the_same_moment_tell_of_it_once(
     for row in claimed:
         assert row
         lifecycle.add_segment(row, spoken(1))
-    together(*[lambda row=row: complete(row) for row in claimed])
+    run_concurrently(*[lambda row=row: complete(row) for row in claimed])
     assert [letter.subject for letter in mailoutbox] == [EIGHTY]
 
 
@@ -146,10 +151,10 @@ def test_a_mark_is_told_of_once_a_month(
     assert pipeline.transcribe(prepared.id)
     ledger.correct(UsageRecord.objects.latest("id"), "A mistake.")
     emails.send_quota_notice(alice.pk)
-    use(alice, 0.2)
+    use_minutes(alice, 0.2)
     emails.send_quota_notice(alice.pk)
     assert [letter.subject for letter in mailoutbox] == [EIGHTY]
-    use(alice, 2)
+    use_minutes(alice, 2)
     for _ in range(2):
         emails.send_quota_notice(alice.pk)
     assert [letter.subject for letter in mailoutbox[1:]] == [

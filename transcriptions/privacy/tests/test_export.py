@@ -82,7 +82,7 @@ def test_export_contains_recordings_and_account(
         assert any(str(without_file.id)[:8] in name for name in names)
         usage = json.loads(archive.read("usage.json"))
         assert [(row["charged_seconds"], row["reason"]) for row in usage] == [
-            (10, "The transcript is complete."),
+            (10, "Completed."),
             (-10, "Refunded."),
         ]
         assert {row["recording"] for row in usage} == {str(finished.id)}

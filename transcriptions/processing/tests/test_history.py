@@ -119,7 +119,7 @@ def test_staff_see_where_the_time_went_and_what_it_cost(
     pipeline.transcribe(prepared.id)
     content = page(clerk, prepared)
     assert "Wait for the engine" in content
-    assert "It failed (internal_error): not charged." in content
+    assert "Failed (internal_error). Not charged." in content
     assert str(prepared.id) in clerk.get(LIST).content.decode()
     for client, sees in ((clerk, False), (signed_in(carol), True)):
         for content in (page(client, prepared), client.get(LIST).content.decode()):
