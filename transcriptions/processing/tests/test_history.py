@@ -16,8 +16,7 @@ from transcodio_site.testing import Media
 from transcriptions import models, queue
 from transcriptions.models import Phase, State, Transcription
 from transcriptions.processing import commands, history, lifecycle, pipeline, tasks
-from transcriptions.testing import ScriptedEngine, Upload
-from transcriptions.usage.tests.test_quotas import together
+from transcriptions.testing import ScriptedEngine, Upload, run_concurrently
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -244,7 +243,7 @@ def test_a_charge_is_given_back_once_however_many_ask_for_it(
     assert pipeline.transcribe(prepared.id)
     row, operators = UsageRecord.objects.get(), [signed_in(carol) for _ in range(4)]
     form = {"action": "refund", "_selected_action": [row.pk]}
-    together(*[lambda o=o: o.post("/admin/accounts/usagerecord/", form) for o in operators])
+    run_concurrently(*[lambda o=o: o.post("/admin/accounts/usagerecord/", form) for o in operators])
     assert ledger.billed_ms(alice.pk, timezone.now()) == 0
     assert UsageRecord.objects.get(corrects=row).audio_ms == -10_000
     assert AuditEvent.objects.filter(user=alice, action="admin").count() == 1
