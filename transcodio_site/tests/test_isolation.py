@@ -85,12 +85,12 @@ PAGES = {
     "settings/data/export/": SIGNED_IN,
     "settings/data/delete-account/": SIGNED_IN,
     "settings/webhooks/": SIGNED_IN,
-    "settings/webhooks/<int:id>/": OWNER,
-    "settings/webhooks/<int:id>/test/": OWNER,
-    "settings/webhooks/<int:id>/enable/": OWNER,
-    "settings/webhooks/<int:id>/rotate/": OWNER,
-    "settings/webhooks/<int:id>/delete/": OWNER,
-    "settings/webhooks/<int:id>/deliveries/<id:delivery>/replay/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/test/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/enable/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/rotate/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/delete/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/deliveries/<id:delivery_id>/replay/": OWNER,
     "admin/accounts/usageday/": STAFF,
     "admin/transcriptions/transcription/<path:object_id>/change/": STAFF,
     "admin/transcriptions/transcription/<path:object_id>/history/": STAFF,
@@ -167,7 +167,7 @@ class Things:
         Segment.objects.create(transcription=self.row, number=1, start=0, end=1, text="Hers.")
         self.token = issue_token(alice)[0]
         self.endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
-        self.delivery = self.endpoint.send("webhook.test", "msg_1", {})
+        self.delivery = self.endpoint.create_delivery("webhook.test", "msg_1", {})
         invitation = Invitation.objects.create(email="dora@example.com", invited_by=alice)
         self.code = invitation_link(invitation).split("/")[-2]
 
@@ -178,11 +178,11 @@ class Things:
             id = self.token.id
         elif "webhooks" in path:
             id = self.endpoint.id
-        for name in ("{id}", "<id:id>", "<int:id>", "<path:object_id>"):
+        for name in ("{id}", "<id:id>", "<int:id>", "<int:endpoint_id>", "<path:object_id>"):
             path = path.replace(name, str(id))
         path = path.replace("{number}", "1").replace("{name}", "whisper-1")
         path = path.replace("<str:code>", self.code)
-        return path.replace("<id:delivery>", str(self.delivery.id))
+        return path.replace("<id:delivery_id>", str(self.delivery.id))
 
     def untouched(self) -> bool:
         """Whether all of it is as it was."""

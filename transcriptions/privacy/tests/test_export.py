@@ -101,7 +101,7 @@ def test_export_reads_tables_in_batches(alice: User, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(account_data, "BATCH_ROWS", 3)
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
     for number in range(10):
-        endpoint.send("webhook.test", f"msg_{number}", {"number": number})
+        endpoint.create_delivery("webhook.test", f"msg_{number}", {"number": number})
     same_moment = endpoint.deliveries.order_by("message")[3].created_at
     endpoint.deliveries.filter(message__in=["msg_3", "msg_4", "msg_5"]).update(
         created_at=same_moment

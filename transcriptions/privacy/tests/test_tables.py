@@ -95,7 +95,7 @@ def full_account(alice: User, finished: Transcription) -> User:
     IdempotencyKey.objects.create(owner=alice, key="key", fingerprint="x", transcription=finished)
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
     endpoint.replaced.create(secret="secret-5", until=timezone.now() + timedelta(hours=1))
-    endpoint.send("webhook.test", "msg_1", {})
+    endpoint.create_delivery("webhook.test", "msg_1", {})
     return alice
 
 
