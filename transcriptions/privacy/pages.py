@@ -1,4 +1,4 @@
-"""The privacy page: retention, e-mail settings, data export and account deletion."""
+"""The privacy page: retention, email settings, data export and account deletion."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ RETENTION_CHOICES = [
 
 
 class SettingsForm(forms.Form):
-    """Retention and e-mail settings; field names are those of `User`."""
+    """Retention and email settings; field names are those of `User`."""
 
     keep_audio_days = forms.TypedChoiceField(
         choices=RETENTION_CHOICES,
@@ -86,7 +86,7 @@ class DeleteAccountForm(forms.Form):
 @login_required
 @require_http_methods(["GET", "POST"])
 def settings_page(request: HttpRequest) -> HttpResponse:
-    """Shows the page; POST saves retention and e-mail settings."""
+    """Shows the page; POST saves retention and email settings."""
     user = authenticated_user(request)
     posted = request.POST if request.method == "POST" else None
     form = SettingsForm(posted, initial=_initial(user))

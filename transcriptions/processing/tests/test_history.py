@@ -214,8 +214,8 @@ def test_an_operator_queues_again_and_cancels(
     assert pipeline.transcribe(prepared.id)
     told = AuditEvent.objects.filter(user=alice, action="admin").order_by("id")
     assert [event.detail for event in told] == [
-        "carol@example.com: the recording “Ten seconds” was cancelled.",
-        "carol@example.com: the recording “Ten seconds” was queued again.",
+        "carol@example.com cancelled the recording “Ten seconds”.",
+        "carol@example.com resumed the recording “Ten seconds”.",
     ]
 
 
