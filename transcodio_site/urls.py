@@ -30,7 +30,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("invited/<str:code>/", invited, name="invited"),
     path("settings/", include("accounts.urls")),
-    path("settings/usage/charges/", usage_details, name="charges"),
+    path("settings/usage/details/", usage_details, name="usage-details"),
     path("settings/data/", include("transcriptions.privacy.urls")),
     path("settings/webhooks/", include("transcriptions.webhooks.urls")),
     path("admin/", admin.site.urls),

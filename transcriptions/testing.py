@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import ApiToken, Outcome, Plan, UsageRecord, User
+from accounts.usage import ledger
 from gpu.types import Audio, Complete, EngineEvent, Metadata, Partial, Segment, Span, Spent, Word
 from transcriptions.models import FINISHED, State, Transcription
 
@@ -84,3 +86,51 @@ def set_state(state: State, rows: QuerySet[Transcription] | None = None, /, **fi
         cursor.execute("SET LOCAL session_replication_role = replica")
         (Transcription.objects.all() if rows is None else rows).update(state=state, **fields)
         cursor.execute("SET LOCAL session_replication_role = origin")
+
+
+# --- Plans and usage ----------------------------------------------------------------------------
+
+
+def assign_plan(user: User, **limits: Any) -> None:
+    """Gives the user a new plan with these limits, named "Small"."""
+    user.plan = Plan.objects.create(name="Small", **limits)
+    user.save()
+
+
+def use_minutes(user: User, minutes: float, token: ApiToken | None = None) -> None:
+    """Charges minutes of this month, for a recording that does not exist."""
+    ledger.write_record(
+        UsageRecord(
+            user=user,
+            token=token,
+            transcription="00000000-0000-4000-8000-000000000000",
+            outcome=Outcome.COMPLETED,
+            audio_ms=round(minutes * 60_000),
+            billed=True,
+            reason="A test.",
+        )
+    )
+
+
+def charged_ms(user: User) -> int:
+    """Milliseconds charged to the user this month."""
+    return ledger.billed_ms(user.pk, timezone.now())
+
+
+def run_concurrently(*functions: Callable[[], Any]) -> list[Any]:
+    """Starts all functions at the same moment, each in a thread; returns what they returned."""
+    barrier, results = threading.Barrier(len(functions)), list[Any]()
+
+    def run(function: Callable[[], Any]) -> None:
+        barrier.wait()
+        try:
+            results.append(function())
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results

@@ -31,7 +31,7 @@ def test_account_deletion_deletes_sessions_and_invitation(
 ) -> None:
     for email in (alice.email, "dora@example.com"):
         Invitation.objects.create(email=email, invited_by=carol, accepted_at=timezone.now())
-    browsers[0].post("/settings/data/goodbye/", {"proof": PASSWORD})
+    browsers[0].post("/settings/data/delete-account/", {"proof": PASSWORD})
     assert not User.objects.filter(pk=alice.pk).exists()
     assert not any(alice.email in str(s.get_decoded()) for s in Session.objects.all())
     assert Invitation.objects.get().email == "dora@example.com"

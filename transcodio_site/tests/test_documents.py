@@ -23,7 +23,7 @@ from transcodio_site.documentation.reference import document_of
 from transcodio_site.supervisor import Stack as Processes
 from transcodio_site.testing import ROOT
 from transcriptions.exports.documents import EXPORTERS
-from transcriptions.webhooks.models import DELAYS
+from transcriptions.webhooks.models import RETRY_DELAYS_S
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *DOCS]
@@ -145,9 +145,9 @@ def test_every_export_format_is_documented() -> None:
 
 def test_webhook_attempts_are_documented() -> None:
     words = {8: "eight"}
-    assert f"{words[len(DELAYS) + 1]} attempts" in TEXTS["docs/webhooks.md"]
+    assert f"{words[len(RETRY_DELAYS_S) + 1]} attempts" in TEXTS["docs/webhooks.md"]
     assert "5 seconds, 1, 5 and 30\n  minutes, and 2, 5 and 16 hours" in TEXTS["docs/webhooks.md"]
-    assert DELAYS == (5, 60, 300, 1800, 2 * 3600, 5 * 3600, 16 * 3600)
+    assert RETRY_DELAYS_S == (5, 60, 300, 1800, 2 * 3600, 5 * 3600, 16 * 3600)
 
 
 # --- Version and changelog ----------------------------------------------------------------------

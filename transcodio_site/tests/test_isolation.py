@@ -81,20 +81,20 @@ PAGES = {
     "transcriptions/<id:transcription_id>/delete/": OWNER,
     "invited/<str:code>/": EVERYBODY,
     "settings/usage/": SIGNED_IN,
-    "settings/usage/charges/": SIGNED_IN,
+    "settings/usage/details/": SIGNED_IN,
     "settings/activity/": SIGNED_IN,
     "settings/tokens/": SIGNED_IN,
     "settings/tokens/<int:token_id>/revoke/": OWNER,
     "settings/data/": SIGNED_IN,
-    "settings/data/takeout/": SIGNED_IN,
-    "settings/data/goodbye/": SIGNED_IN,
+    "settings/data/export/": SIGNED_IN,
+    "settings/data/delete-account/": SIGNED_IN,
     "settings/webhooks/": SIGNED_IN,
-    "settings/webhooks/<int:id>/": OWNER,
-    "settings/webhooks/<int:id>/test/": OWNER,
-    "settings/webhooks/<int:id>/enable/": OWNER,
-    "settings/webhooks/<int:id>/rotate/": OWNER,
-    "settings/webhooks/<int:id>/delete/": OWNER,
-    "settings/webhooks/<int:id>/deliveries/<id:delivery>/replay/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/test/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/enable/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/rotate/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/delete/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/deliveries/<id:delivery_id>/replay/": OWNER,
     "admin/accounts/usageday/": STAFF,
     "admin/transcriptions/transcription/<path:object_id>/change/": STAFF,
     "admin/transcriptions/transcription/<path:object_id>/history/": STAFF,
@@ -108,8 +108,8 @@ POSTED = (
     "enable/",
     "rotate/",
     "replay/",
-    "takeout/",
-    "goodbye/",
+    "data/export/",
+    "delete-account/",
 )
 # What the admin site has pages for: no words, no webhooks with their secrets.
 ADMINISTERED = {
@@ -171,7 +171,7 @@ class Things:
         Segment.objects.create(transcription=self.row, number=1, start=0, end=1, text="Hers.")
         self.token = issue_token(alice)[0]
         self.endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
-        self.delivery = self.endpoint.send("webhook.test", "msg_1", {})
+        self.delivery = self.endpoint.create_delivery("webhook.test", "msg_1", {})
         invitation = Invitation.objects.create(email="dora@example.com", invited_by=alice)
         self.code = invitation_link(invitation).split("/")[-2]
 
@@ -182,11 +182,11 @@ class Things:
             id = self.token.id
         elif "webhooks" in path:
             id = self.endpoint.id
+        path = path.replace("<id:delivery_id>", str(self.delivery.id))
         path = re.sub(r"\{\w*id\}|<(int|path|id):\w*id>", str(id), path)
         path = path.replace("<slug:name>", "api").replace("<str:name>", "live.png")
         path = path.replace("{number}", "1").replace("{name}", "whisper-1")
-        path = path.replace("<str:code>", self.code)
-        return path.replace("<id:delivery>", str(self.delivery.id))
+        return path.replace("<str:code>", self.code)
 
     def untouched(self) -> bool:
         """Whether all of it is as it was."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transcriptions.usage.quotas import seconds_to_renewal
+from transcriptions.usage.quotas import seconds_until_reset
 
 # HTTP status by error code, for recordings that failed after their upload was accepted.
 FAILURE_STATUSES = {"disk_full": 507, "quota_exceeded": 429}
@@ -28,5 +28,5 @@ def failure_status(code: str, client_error: int) -> int:
 
 def failure_error(code: str, message: str, client_error: int) -> ApiError:
     """The error response for a failed recording. See `failure_status`."""
-    wait = seconds_to_renewal() if code == "quota_exceeded" else None
+    wait = seconds_until_reset() if code == "quota_exceeded" else None
     return ApiError(failure_status(code, client_error), code, message, wait)

@@ -1,4 +1,4 @@
-"""Receivers of signals that enqueue e-mails after commit."""
+"""Receivers of signals, which enqueue emails after commit."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.notifications import tasks
 
-MIN_WAIT = timedelta(minutes=3)  # whoever waited less is probably still looking at the page
+MIN_WAIT = timedelta(minutes=3)  # after a shorter wait the owner probably still has the page open
 
 
 def enqueue_transcript_ready(sender: type[Transcription], row: Transcription, **_: Any) -> None:
-    """Receiver of `transcription_finished`."""
+    """Receiver of `transcription_finished`: emails owners who want it and had to wait."""
     if row.state != State.COMPLETED or row.completed_at is None:
         return
     if row.owner.mail_when_ready and row.completed_at - row.created_at >= MIN_WAIT:
@@ -25,7 +25,7 @@ def enqueue_transcript_ready(sender: type[Transcription], row: Transcription, **
 
 
 def enqueue_quota_notice(sender: type[UsageRecord], owner: User, **_: Any) -> None:
-    """Receiver of `usage_charged`. The task checks after commit, so that of two simultaneous
-    charges one sees both."""
+    """Receiver of `usage_charged`. The task checks the quota after commit: two concurrent charges
+    that reach a threshold together do not see each other before."""
     if owner.effective_plan.monthly_minutes:
         transaction.on_commit(partial(queue.enqueue, tasks.send_quota_notice, owner.pk))

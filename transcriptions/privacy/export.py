@@ -1,141 +1,122 @@
-"""All that somebody has, as one ZIP file that is written while it is read."""
+"""The export of all data of a user: a ZIP file that is generated while it is sent."""
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import zipfile
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
-from allauth.account.models import EmailAddress
-from allauth.socialaccount.models import SocialAccount
 from django.core.serializers.json import DjangoJSONEncoder
+from zipstream import ZipStream
 
-from accounts.models import AuditEvent, User
+from accounts.models import User
 from accounts.text import clean_name
-from accounts.usage.summary import usage_this_month
 from transcriptions import permissions
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.service import transcript_of
 from transcriptions.models import State, Transcription
+from transcriptions.privacy import account_data
 from transcriptions.schemas.transcripts import TranscriptOut
-from transcriptions.webhooks.permissions import webhooks_of
 
-PIECE = 256 * 1024
-SETTINGS = ("keep_audio_days", "keep_days", "mail_when_ready")
-EXTENSIONS = {"mp3": "mp3", "wav": "wav", "w64": "wav", "mov": "m4a", "flac": "flac", "ogg": "ogg"}
-
-
-class _Outlet(io.RawIOBase):
-    """What a ZIP file is written to: it holds no more than what has not been taken yet."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
-
-    def write(self, data: Any) -> int:
-        """Keeps a piece."""
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def take(self) -> bytes:
-        """All pieces since the last time."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+PIECE_BYTES = 256 * 1024
+MAX_TITLE_BYTES = 200  # file systems allow 255 bytes per name; the folder has a date and an id too
+FILE_EXTENSIONS = {
+    "mp3": "mp3",
+    "wav": "wav",
+    "w64": "wav",
+    "mov": "m4a",
+    "flac": "flac",
+    "ogg": "ogg",
+}
 
 
 def export_user_data(user: User) -> Iterator[bytes]:
-    """The pieces of the ZIP: the account with all that is written about it, and a folder for each
-    recording."""
-    outlet = _Outlet()
-    with zipfile.ZipFile(outlet, "w") as archive:
-        for name, about in (("account", _account), ("usage", _usage), ("activity", _activity)):
-            archive.writestr(f"{name}.json", _json(about(user)))
-            yield outlet.take()
-        for id in list(
-            permissions.visible_to(user).order_by("created_at").values_list("id", flat=True)
-        ):
-            if (
-                row := permissions.visible_to(user).filter(id=id).first()
-            ):  # else it is deleted by now
-                yield from _recording(archive, outlet, row)
-    yield outlet.take()
+    """Yields the ZIP file in pieces of PIECE_BYTES to 2 * PIECE_BYTES; the last one may be smaller.
+
+    At most one transcript and two pieces are in memory. No query is open between two pieces, so
+    the caller may close the database connection there.
+    """
+    piece = bytearray()
+    for data in _archive(user):
+        piece += data
+        if len(piece) >= PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
 
 
-def _recording(archive: zipfile.ZipFile, outlet: _Outlet, row: Transcription) -> Iterator[bytes]:
-    folder = f"{row.created_at:%Y-%m-%d} {_for_disks(row.title)} {str(row.id)[:8]}"
-    archive.writestr(f"{folder}/recording.json", TranscriptOut.of(row).model_dump_json(indent=2))
+def _archive(user: User) -> Iterator[bytes]:
+    archive = ZipStream()
+    archive.add(_json(account_data.account(user)), "account.json")
+    # Iterables have no known size, so zipstream writes them with ZIP64 headers.
+    archive.add(_json_array(account_data.usage(user)), "usage.json")
+    archive.add(_json_array(account_data.activity(user)), "activity.json")
+    archive.add(_json_array(account_data.webhook_deliveries(user)), "webhook_deliveries.json")
+    yield from archive.all_files()
+    for transcription_id in _transcription_ids(user):
+        row = permissions.visible_to(user).filter(id=transcription_id).first()
+        if row is not None:  # None: deleted since the export started
+            yield from _recording(archive, row)
+    yield from archive.footer()
+
+
+def _transcription_ids(user: User) -> list[uuid.UUID]:
+    rows = permissions.visible_to(user).order_by("created_at", "id")
+    return list(rows.values_list("id", flat=True))
+
+
+def _recording(archive: ZipStream, row: Transcription) -> Iterator[bytes]:
+    folder = _folder_name(row)
+    archive.add(TranscriptOut.of(row).model_dump_json(indent=2), f"{folder}/recording.json")
     if row.state == State.COMPLETED:
         transcript = transcript_of(row)
-        for form in ("txt", "srt", "vtt"):
-            archive.writestr(f"{folder}/transcript.{form}", EXPORTERS[form].write(transcript))
-    yield outlet.take()
+        for extension in ("txt", "srt", "vtt"):
+            content = EXPORTERS[extension].write(transcript)
+            archive.add(content, f"{folder}/transcript.{extension}")
+    yield from archive.all_files()
+    source = _open_source(row)
+    if source is not None:
+        with source:
+            extension = FILE_EXTENSIONS.get(row.format, "media")
+            archive.add(_read(source), f"{folder}/recording.{extension}")
+            yield from archive.all_files()
+
+
+def _open_source(row: Transcription) -> Any:
+    """The uploaded file, or None if it was deleted. A file that is deleted after it was opened can
+    still be read."""
     try:
-        source = row.source.open("rb") if row.source else None
+        return row.source.open("rb") if row.source else None
     except FileNotFoundError:
-        source = None
-    if source:
-        name = f"{folder}/recording.{EXTENSIONS.get(row.format, 'media')}"
-        with source, archive.open(name, "w", force_zip64=True) as entry:
-            yield from _copied(source, entry, outlet)
+        return None
 
 
-def _copied(source: Any, entry: IO[bytes], outlet: _Outlet) -> Iterator[bytes]:
-    while piece := source.read(PIECE):
-        entry.write(piece)
-        yield outlet.take()
+def _read(source: IO[bytes]) -> Iterator[bytes]:
+    while data := source.read(PIECE_BYTES):
+        yield data
 
 
-def _for_disks(title: str) -> str:
-    """Without what some system does not take in a name. Names that Windows keeps for itself (NUL)
-    and dots at the end do no harm between a date and an id."""
-    return re.sub(r'[<>:"/\\|?*]', "-", clean_name(title))[:80]
+def _folder_name(row: Transcription) -> str:
+    return f"{row.created_at:%Y-%m-%d} {_safe_name(row.title)} {str(row.id)[:8]}"
+
+
+def _safe_name(title: str) -> str:
+    """The title without characters that Windows does not allow in file names. Reserved names (NUL)
+    and trailing dots are no problem between a date and an id."""
+    name = re.sub(r'[<>:"/\\|?*]', "-", clean_name(title))[:80]
+    return name.encode()[:MAX_TITLE_BYTES].decode(errors="ignore")
 
 
 def _json(data: object) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False, cls=DjangoJSONEncoder)
 
 
-def _usage(user: User) -> list[dict[str, Any]]:
-    """All rows of the ledger, oldest first."""
-    return [
-        {
-            "at": row.created_at,
-            "recording": row.transcription,
-            "outcome": row.outcome,
-            "charged_seconds": row.audio_seconds if row.billed else 0,
-            "reason": row.reason,
-        }
-        for row in user.usage.order_by("created_at", "id")
-    ]
-
-
-def _activity(user: User) -> list[dict[str, Any]]:
-    """The audit log, oldest first."""
-    events = AuditEvent.objects.filter(user=user).order_by("created_at", "id")
-    return [
-        {"at": e.created_at, "what": e.action, "detail": e.detail, "address": e.address}
-        for e in events
-    ]
-
-
-def _account(user: User) -> dict[str, Any]:
-    addresses = EmailAddress.objects.filter(user=user)
-    connected = SocialAccount.objects.filter(user=user)
-    return {
-        "email": user.email,
-        "joined": user.date_joined,
-        "name": user.get_full_name(),
-        "addresses": list(addresses.values("email", "verified", "primary")),
-        "connected": list(connected.values("provider", "uid", "date_joined")),
-        "plan": user.effective_plan.name,
-        "settings": {name: getattr(user, name) for name in SETTINGS},
-        "tokens": list(user.api_tokens.values("name", "hint", "scopes", "created_at")),
-        "webhooks": list(webhooks_of(user).values_list("url", flat=True)),
-        "usage_this_month": usage_this_month(user).model_dump(mode="json"),
-    }
+def _json_array(rows: Iterable[object]) -> Iterator[bytes]:
+    """A JSON array of any length, one element at a time."""
+    separator = "[\n"
+    for row in rows:
+        yield f"{separator}{_json(row)}".encode()
+        separator = ",\n"
+    yield b"[]\n" if separator == "[\n" else b"\n]\n"

@@ -1,4 +1,4 @@
-"""The settings page of one's data: how long they are kept, all of them as a ZIP, and the end."""
+"""The privacy page: retention, email settings, data export and account deletion."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.audit_log import record_event
@@ -24,36 +26,40 @@ from accounts.models import Action, User
 from transcriptions import permissions
 from transcriptions.privacy.export import export_user_data
 
-DAYS = {
-    "": "For good",
-    "1": "1 day",
-    "7": "7 days",
-    "30": "30 days",
-    "90": "90 days",
-    "365": "A year",
-}
+RETENTION_CHOICES = [
+    ("", _("Keep forever")),
+    ("1", _("1 day")),
+    ("7", _("7 days")),
+    ("30", _("30 days")),
+    ("90", _("90 days")),
+    ("365", _("1 year")),
+]
 
 
 class SettingsForm(forms.Form):
-    """How long things are kept, and what letters are wanted."""
+    """Retention and email settings; field names are those of `User`."""
 
     keep_audio_days = forms.TypedChoiceField(
-        choices=[*DAYS.items()], coerce=int, empty_value=None, required=False, label="Audio"
-    )
-    keep_days = forms.TypedChoiceField(
-        choices=[*DAYS.items()],
+        choices=RETENTION_CHOICES,
         coerce=int,
         empty_value=None,
         required=False,
-        label="Transcripts, with everything else",
+        label=_("Keep audio for"),
+    )
+    keep_days = forms.TypedChoiceField(
+        choices=RETENTION_CHOICES,
+        coerce=int,
+        empty_value=None,
+        required=False,
+        label=_("Keep recordings and transcripts for"),
     )
     mail_when_ready = forms.BooleanField(
-        required=False, label="Write to me when a transcript that took a while is ready"
+        required=False, label=_("Email me when a long transcription finishes")
     )
 
 
 class DeleteAccountForm(forms.Form):
-    """The end of an account is asked for with its password, or its address if it has none."""
+    """Asks for the password, or for the email address if the account has no password."""
 
     proof = forms.CharField(widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
 
@@ -61,30 +67,32 @@ class DeleteAccountForm(forms.Form):
         super().__init__(*args, **options)
         self._user = user
         has_password = user.has_usable_password()
-        self.fields["proof"].label = "Your password" if has_password else "Your e-mail address"
+        self.fields["proof"].label = _("Password") if has_password else _("Email address")
 
     def clean_proof(self) -> str:
-        """Raises ValidationError if it is wrong."""
+        """Raises ValidationError if it is wrong, or after too many attempts."""
         proof = str(self.cleaned_data["proof"])
         if not ratelimit.consume(context.request, action="reauthenticate", user=self._user):
-            raise forms.ValidationError("Too many attempts: wait a minute. Nothing was deleted.")
-        known = self._user.has_usable_password()
-        right = self._user.check_password(proof) if known else proof.lower() == self._user.email
-        if not right:
-            raise forms.ValidationError("This is not right. Nothing was deleted.")
+            message = _("Too many attempts. Try again in a minute. Nothing was deleted.")
+            raise forms.ValidationError(message)
+        if self._user.has_usable_password():
+            if not self._user.check_password(proof):
+                raise forms.ValidationError(_("Incorrect password. Nothing was deleted."))
+        elif proof.lower() != self._user.email:
+            raise forms.ValidationError(_("Incorrect email address. Nothing was deleted."))
         return proof
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
 def settings_page(request: HttpRequest) -> HttpResponse:
-    """Shows it, and keeps how long things are kept."""
+    """Shows the page; POST saves retention and email settings."""
     user = authenticated_user(request)
     posted = request.POST if request.method == "POST" else None
     form = SettingsForm(posted, initial=_initial(user))
     if request.method == "POST" and form.is_valid():
         User.objects.filter(pk=user.pk).update(**form.cleaned_data)
-        messages.success(request, "Kept.")
+        messages.success(request, gettext("Settings saved."))
         return redirect("data:settings")
     return _page(request, form, DeleteAccountForm(user))
 
@@ -92,11 +100,11 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def export_data(request: HttpRequest) -> HttpResponseBase:
-    """Everything as a ZIP, which is written while it is sent."""
+    """Sends all data of the user as a ZIP file, which is generated while it is sent."""
     record_event(request, Action.DATA_EXPORTED)
     name = f"transcodio-{timezone.now():%Y-%m-%d}.zip"
     return StreamingHttpResponse(
-        _in_pieces(export_user_data(authenticated_user(request))),
+        _stream(export_user_data(authenticated_user(request))),
         content_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
@@ -105,19 +113,20 @@ def export_data(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @require_POST
 def delete_account(request: HttpRequest) -> HttpResponse:
-    """Deletes the account with every file. What it has used stays in the ledger, by its number."""
+    """Deletes the account with all rows and files. Only the usage ledger and the audit log, which
+    are append-only, keep its id."""
     user = authenticated_user(request)
     form = DeleteAccountForm(user, request.POST)
     if not form.is_valid():
         return _page(request, SettingsForm(initial=_initial(user)), form, status=400)
     with transaction.atomic():
-        User.objects.select_for_update().get(pk=user.pk)  # no recording comes in any more
+        User.objects.select_for_update().get(pk=user.pk)  # blocks uploads
         for row in permissions.visible_to(user).defer("spans", "peaks").iterator():
-            row.delete()  # one by one: all of them together would lie in memory
+            row.delete()  # one at a time: a cascade would load all of them into memory
         record_event(request, Action.ACCOUNT_DELETED)
         logout(request)
         user.delete()
-    messages.success(request, "Your account and everything in it are gone.")
+    messages.success(request, gettext("Your account and all its data have been deleted."))
     return redirect("transcriptions:library")
 
 
@@ -126,20 +135,22 @@ def _initial(user: User) -> dict[str, Any]:
 
 
 def _page(
-    request: HttpRequest, form: SettingsForm, end: DeleteAccountForm, status: int = 200
+    request: HttpRequest, form: SettingsForm, delete_form: DeleteAccountForm, status: int = 200
 ) -> HttpResponse:
     context = {
         "form": form,
-        "end": end,
+        "delete_form": delete_form,
         "longest": authenticated_user(request).effective_plan.max_keep_days,
     }
     return render(request, "transcriptions/data.html", context, status=status)
 
 
-async def _in_pieces(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The server would otherwise collect a synchronous iterator in memory. Between two pieces no
-    database connection is held: a slow reader may take hours."""
-    take = database_sync_to_async(lambda: next(pieces, None), thread_sensitive=False)
-    while (piece := await take()) is not None:
-        if piece:
-            yield piece
+async def _stream(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """An asynchronous iterator, because Django collects a synchronous one in memory under ASGI.
+
+    Each step runs in a thread that closes its database connection afterwards, so a slow reader
+    holds none while it waits.
+    """
+    next_piece = database_sync_to_async(lambda: next(pieces, None), thread_sensitive=False)
+    while (piece := await next_piece()) is not None:
+        yield piece

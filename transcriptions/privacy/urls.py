@@ -1,4 +1,4 @@
-"""The settings page of one's data."""
+"""Routes of the privacy page."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from transcriptions.privacy import pages
 app_name = "data"
 urlpatterns = [
     path("", pages.settings_page, name="settings"),
-    path("takeout/", pages.export_data, name="takeout"),
-    path("goodbye/", pages.delete_account, name="goodbye"),
+    path("export/", pages.export_data, name="export"),
+    path("delete-account/", pages.delete_account, name="delete-account"),
 ]

@@ -1,4 +1,7 @@
-"""What an attempt is worth, as a row of the ledger. Called in the transaction that ends it."""
+"""Usage of an attempt as a row of the ledger, written in the transaction that ends the attempt.
+
+`reason` is shown to the owner and stored, so it is written in the language of the installation.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet, Sum
+from django.utils.translation import gettext as _
 
 from accounts.models import Outcome, UsageRecord
 from accounts.usage import ledger
@@ -20,38 +24,41 @@ log = logging.getLogger(__name__)
 
 
 def record_completed(row: Transcription, meter: Complete) -> None:
-    """All of the recording is charged, but for what was charged of it before; and nothing if
-    there is not a word in it."""
+    """Charges the whole duration, less what was charged for earlier attempts; nothing if the
+    transcript is empty."""
     empty = not row.segments.exists()
-    reason = "No speech in it: not charged." if empty else "The transcript is complete."
+    reason = _("No speech found. Not charged.") if empty else _("Completed.")
     record = _record(row, Outcome.COMPLETED, reason)
     record.audio_ms = 0 if empty else due_ms(row, row.duration or 0.0)
     record.billed = not empty
-    _charge(row, _price(record, meter))
+    _charge(row, _with_engine_usage(record, meter))
 
 
 def record_failed(row: Transcription, used: Spent) -> None:
-    """A failure is never charged, but what it used is known."""
-    record = _record(row, Outcome.FAILED, f"It failed ({row.error_code}): not charged.")
-    ledger.write_record(_price(record, used))
+    """Records what a failed attempt used. Failures are never charged."""
+    reason = _("Failed (%(code)s). Not charged.") % {"code": row.error_code}
+    ledger.write_record(_with_engine_usage(_record(row, Outcome.FAILED, reason), used))
 
 
 def record_interrupted(row: Transcription, used: Spent) -> None:
-    """Somebody else ended it, or will go on with it: what was used until then, to nobody's
-    charge."""
+    """Records what a worker used before it lost or returned the lease. Not charged: the row of
+    the attempt that ends the job is."""
     if used:
-        record = _record(row, Outcome.INTERRUPTED, "Broken off: what it had used until then.")
-        ledger.write_record(_price(record, used))
+        record = _record(row, Outcome.INTERRUPTED, _("Interrupted. Not charged."))
+        ledger.write_record(_with_engine_usage(record, used))
 
 
 def record_cancelled(row: Transcription, used: Spent) -> None:
-    """Charged as far as there are words to be read: nothing, if it had not begun."""
+    """Charges up to the end of the last segment; nothing if there is none."""
     last = row.segments.last()
-    heard = due_ms(row, last.end if last else 0.0)
-    reason = "Cancelled: charged as far as it came." if heard else "Cancelled: not charged."
+    due = due_ms(row, last.end if last else 0.0)
+    if due:
+        reason = _("Cancelled. Charged for the part processed.")
+    else:
+        reason = _("Cancelled. Not charged.")
     record = _record(row, Outcome.CANCELLED, reason)
-    record.audio_ms, record.billed = heard, heard > 0
-    _charge(row, _price(record, used))
+    record.audio_ms, record.billed = due, due > 0
+    _charge(row, _with_engine_usage(record, used))
 
 
 def _charge(row: Transcription, record: UsageRecord) -> None:
@@ -72,17 +79,17 @@ def _record(row: Transcription, outcome: Outcome, reason: str) -> UsageRecord:
     )
 
 
-def _price(record: UsageRecord, used: Complete | Spent) -> UsageRecord:
-    """With the engine's time, and what a second of it costs just now."""
+def _with_engine_usage(record: UsageRecord, used: Complete | Spent) -> UsageRecord:
+    """Sets the engine's times, and the price of a GPU second at this moment."""
     price = pricing.usd_per_second(used.gpu) if used.gpu else 0.0
     if price is None:
         log.warning(
-            "%s: no price is known for the GPU %s, so it is written down as free: "
-            "set MODAL_USD_PER_GPU_SECOND",
+            "%s: no price is known for the GPU %s, recording it as 0: set MODAL_USD_PER_GPU_SECOND",
             record.transcription,
             used.gpu,
         )
-        record.reason += f" Without the GPU's price, which is not known ({used.gpu})."
+        note = _("The price of the GPU (%(gpu)s) is unknown and not included.")
+        record.reason += " " + note % {"gpu": used.gpu}
     record.gpu_type = used.gpu
     record.decode_ms = _ms(used.decode_seconds)
     record.queue_ms, record.load_ms = _ms(used.queue_seconds), _ms(used.load_seconds)
@@ -91,13 +98,13 @@ def _price(record: UsageRecord, used: Complete | Spent) -> UsageRecord:
 
 
 def due_ms(row: Transcription, seconds: float) -> int:
-    """What its first `seconds` will be charged, in ms: less what was charged before."""
+    """Milliseconds to charge for the first `seconds` of a recording: less what was charged."""
     return max(0, _ms(seconds) - charged_ms([row.id]))
 
 
-def charged_ms(ids: Iterable[uuid.UUID] | QuerySet[Any]) -> int:
-    """What attempts at these recordings were charged until now, and not given back."""
-    rows = UsageRecord.objects.filter(transcription__in=ids, billed=True)
+def charged_ms(transcription_ids: Iterable[uuid.UUID] | QuerySet[Any]) -> int:
+    """Milliseconds charged for all attempts at these recordings, less refunds."""
+    rows = UsageRecord.objects.filter(transcription__in=transcription_ids, billed=True)
     return int(rows.aggregate(sum=Sum("audio_ms"))["sum"] or 0)
 
 

@@ -1,8 +1,8 @@
-"""The page that explains every charge of this month: what for, how much, and why."""
+"""The page "Usage details": every charge and refund of this month, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.contrib.auth.decorators import login_required
@@ -23,38 +23,37 @@ PER_PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class UsageDetail:
-    """A row of the ledger as its owner reads it; `title` is empty when the recording is gone."""
+    """A row of the ledger for its owner. `title` is empty if the recording was deleted."""
 
     record: UsageRecord
     title: str
 
     @property
     def seconds(self) -> float:
-        """Of audio that were charged; below zero where they were given back."""
+        """Charged audio; negative for a refund."""
         return self.record.audio_seconds if self.record.billed else 0.0
 
     @property
-    def returned(self) -> float:
-        """Seconds that were given back."""
+    def refunded(self) -> float:
+        """Refunded audio in seconds; 0 for a charge."""
         return max(0.0, -self.seconds)
 
 
 @login_required
 @require_GET
 def usage_details(request: HttpRequest) -> HttpResponse:
-    """Newest first."""
+    """Lists the charges of this month, newest first."""
     user = authenticated_user(request)
     rows = ledger.records_of_month(user.pk, timezone.now()).exclude(
-        outcome=models.Outcome.INTERRUPTED  # part of an attempt whose end is here
+        outcome=models.Outcome.INTERRUPTED  # part of a job that another row ends
     )
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "charges": [*_explained(user, page)]}
+    context = {"page": page, "charges": _with_titles(user, page)}
     return render(request, "transcriptions/charges.html", context)
 
 
-def _explained(user: User, records: Iterable[UsageRecord]) -> Iterator[UsageDetail]:
-    found = [*records]
-    ids = {record.transcription for record in found}
+def _with_titles(user: User, page: Iterable[UsageRecord]) -> list[UsageDetail]:
+    records = list(page)
+    ids = {record.transcription for record in records}
     titles = dict(permissions.visible_to(user).filter(id__in=ids).values_list("id", "title"))
-    for record in found:
-        yield UsageDetail(record, titles.get(record.transcription, ""))
+    return [UsageDetail(record, titles.get(record.transcription, "")) for record in records]

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from accounts.models import User
 from transcriptions.models import Transcription
 
-FOREVER_DAYS = 36_500  # this many days or more mean forever
+FOREVER_DAYS = 36_500  # as many or more mean forever; dates overflow with much more
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """Days after the upload; None: forever."""
+    """Days after the upload until deletion; None: never."""
 
     audio: int | None
     everything: int | None

@@ -1,13 +1,14 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class WebhooksConfig(AppConfig):
     name = "transcriptions.webhooks"
     label = "webhooks"
-    verbose_name = "Webhooks"
+    verbose_name = _("Webhooks")
 
     def ready(self) -> None:
-        """Connects signals."""
+        """Connects the receiver of `transcription_finished`."""
         from transcriptions.signals import transcription_finished
         from transcriptions.webhooks.outbox import enqueue_deliveries
 

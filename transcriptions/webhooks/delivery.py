@@ -1,4 +1,4 @@
-"""One attempt to deliver a message."""
+"""One attempt of a delivery."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import random
 import time
 import uuid
 
+from django.utils.translation import gettext as _
+
 from transcriptions.webhooks import transport
 from transcriptions.webhooks.models import Delivery
 from transcriptions.webhooks.signatures import signature
@@ -15,34 +17,35 @@ from transcriptions.webhooks.signatures import signature
 log = logging.getLogger(__name__)
 
 
-def attempt(id: uuid.UUID) -> None:
-    """Posts it once, if it is due."""
-    delivery = Delivery.objects.claim(id)
+def attempt(delivery_id: uuid.UUID) -> None:
+    """Sends the delivery once and records the result. Does nothing if it is not due."""
+    delivery = Delivery.objects.claim(delivery_id)
     if delivery is None:
         return
-    status, answer = _posted(delivery)
-    delivery.attempted(status, answer, jitter=random.uniform(0.9, 1.1))  # noqa: S311
+    status, answer = _post(delivery)
+    delivery.record_attempt(status, answer, jitter=random.uniform(0.9, 1.1))  # noqa: S311
 
 
-def _posted(delivery: Delivery) -> tuple[int | None, str]:
+def _post(delivery: Delivery) -> tuple[int | None, str]:
     try:
-        return transport.post(delivery.endpoint.url, *_signed(delivery))
-    except Exception as error:  # a fault of ours: it is an attempt all the same, and has an end
-        log.exception("%s could not be sent", delivery.id)
-        return None, f"It could not be sent: {error!r}"
+        return transport.post(delivery.endpoint.url, *_signed_request(delivery))
+    except Exception as error:  # a bug of ours must count as an attempt, or it would never end
+        log.exception("%s: the delivery could not be sent", delivery.id)
+        return None, _("Could not be sent: %(error)r") % {"error": error}
 
 
-def _signed(delivery: Delivery) -> tuple[dict[str, str], bytes]:
-    """Headers and body: each attempt is signed for its own moment."""
+def _signed_request(delivery: Delivery) -> tuple[dict[str, str], bytes]:
+    """Headers and body. Each attempt has its own timestamp and signature."""
     body = json.dumps(delivery.payload, ensure_ascii=False, separators=(",", ":")).encode()
-    now = int(time.time())
-    secrets = delivery.endpoint.secrets
-    signatures = (signature(secret, delivery.message, now, body) for secret in secrets)
+    timestamp = int(time.time())
+    signatures = (
+        signature(secret, delivery.message, timestamp, body) for secret in delivery.endpoint.secrets
+    )
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Transcodio-Webhooks",
         "webhook-id": delivery.message,
-        "webhook-timestamp": str(now),
+        "webhook-timestamp": str(timestamp),
         "webhook-signature": " ".join(signatures),
     }
     return headers, body

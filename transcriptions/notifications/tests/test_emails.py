@@ -1,4 +1,4 @@
-"""Letters: about a transcript that took a while, and a quota that runs out."""
+"""Emails: a transcript is ready, and a quota is nearly or completely used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Plan, UsageRecord, User
+from accounts.models import UsageRecord, User
 from accounts.tokens import issue_token
 from accounts.usage import ledger
 from gpu.types import Complete
@@ -20,65 +20,72 @@ from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.notifications import emails, tasks
 from transcriptions.processing import commands, lifecycle, pipeline
-from transcriptions.testing import ScriptedEngine, set_state, spoken
-from transcriptions.usage.tests.test_quotas import together, use
+from transcriptions.testing import (
+    ScriptedEngine,
+    assign_plan,
+    run_concurrently,
+    set_state,
+    spoken,
+    use_minutes,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
-EIGHTY = "You have used 80% of your minutes this month"
-TEN: dict[str, Any] = {"state": State.PREPARED, "duration": 10.0, "source_bytes": 1}
+SUBJECT_80_PERCENT = "You have used 80% of your minutes this month"
+TEN_SECONDS: dict[str, Any] = {"state": State.PREPARED, "duration": 10.0, "source_bytes": 1}
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workers' part is done where it is rung for."""
-    monkeypatch.setattr(queue, "enqueue", lambda task, *given: task(*map(str, given)))
+def eager_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs tasks where they are enqueued."""
+    monkeypatch.setattr(queue, "enqueue", lambda task, *args: task(*map(str, args)))
 
 
-def waited(minutes: float) -> None:
+def set_age(minutes: float) -> None:
+    """Moves the upload of all recordings to `minutes` ago."""
     Transcription.objects.update(created_at=timezone.now() - timedelta(minutes=minutes))
 
 
-def small(user: User, used: float) -> None:
-    user.plan = Plan.objects.create(name="Small", monthly_minutes=10)
-    user.save()
-    use(user, used)
+def use_of_ten_minutes(user: User, used_minutes: float) -> None:
+    """Gives the user a plan of ten minutes a month and charges some of them."""
+    assign_plan(user, monthly_minutes=10)
+    use_minutes(user, used_minutes)
 
 
-def html(letter: EmailMultiAlternatives) -> str:
-    ((content, media_type),) = letter.alternatives
+def html(message: EmailMultiAlternatives) -> str:
+    ((content, media_type),) = message.alternatives
     assert media_type == "text/html"
     return str(content)
 
 
-def test_who_has_waited_is_written_to(
-    at_once: None, prepared: Transcription, engine: ScriptedEngine, mailoutbox: Any
+def test_owner_is_emailed_after_a_long_transcription(
+    eager_tasks: None, prepared: Transcription, engine: ScriptedEngine, mailoutbox: Any
 ) -> None:
     Transcription.objects.update(title="Plans & <b>dates\nBcc: x@example.com")
-    waited(4)
+    set_age(4)
     assert pipeline.transcribe(prepared.id)
-    (letter,) = mailoutbox
-    assert letter.to == ["alice@example.com"]
-    assert letter.subject == "Your transcript is ready: Plans & <b>dates Bcc: x@example.com"
+    (message,) = mailoutbox
+    assert message.to == ["alice@example.com"]
+    assert message.subject == "Your transcript is ready: Plans & <b>dates Bcc: x@example.com"
     link = f"http://127.0.0.1:8000/transcriptions/{prepared.id}/"
-    assert link in letter.body
-    assert "“Plans & <b>dates" in letter.body
-    assert f'href="{link}"' in html(letter)
-    assert "Plans &amp; &lt;b&gt;dates" in html(letter)
+    assert link in message.body
+    assert "“Plans & <b>dates" in message.body
+    assert f'href="{link}"' in html(message)
+    assert "Plans &amp; &lt;b&gt;dates" in html(message)
 
 
-def test_who_has_not_waited_or_does_not_want_it_is_left_alone(
-    at_once: None, alice: User, prepared: Transcription, engine: ScriptedEngine, mailoutbox: Any
+def test_no_email_after_a_short_wait_or_if_disabled(
+    eager_tasks: None, alice: User, prepared: Transcription, engine: ScriptedEngine, mailoutbox: Any
 ) -> None:
     assert pipeline.transcribe(prepared.id)
     assert mailoutbox == []
     browser = Client()
     browser.force_login(alice)
-    browser.post("/settings/data/", {})  # the box is not ticked
+    browser.post("/settings/data/", {})  # the checkbox is not checked
     alice.refresh_from_db()
     assert not alice.mail_when_ready
     set_state(State.PREPARED)
-    waited(4)
+    set_age(4)
     assert pipeline.transcribe(prepared.id)
     assert mailoutbox == []
 
@@ -87,13 +94,13 @@ def test_who_has_not_waited_or_does_not_want_it_is_left_alone(
     ("used", "subjects"),
     [
         (7.0, []),
-        (7.9, [EIGHTY]),
-        (8.1, [EIGHTY]),
+        (7.9, [SUBJECT_80_PERCENT]),
+        (8.1, [SUBJECT_80_PERCENT]),
         (9.84, ["You have used all your minutes for this month"]),
     ],
 )
-def test_a_quota_is_told_of_when_a_mark_is_reached(
-    at_once: None,
+def test_quota_email_is_sent_when_a_threshold_is_reached(
+    eager_tasks: None,
     alice: User,
     prepared: Transcription,
     engine: ScriptedEngine,
@@ -101,76 +108,76 @@ def test_a_quota_is_told_of_when_a_mark_is_reached(
     used: float,
     subjects: list[str],
 ) -> None:
-    small(alice, used)
+    use_of_ten_minutes(alice, used)
     assert pipeline.transcribe(prepared.id)  # ten seconds
-    assert [letter.subject for letter in mailoutbox] == subjects
-    for letter in mailoutbox:
-        assert "renew on" in letter.body
-        assert "/settings/usage/" in html(letter)
+    assert [message.subject for message in mailoutbox] == subjects
+    for message in mailoutbox:
+        assert "renew on" in message.body
+        assert "/settings/usage/" in html(message)
 
 
-def test_a_cancellation_that_reaches_a_mark_tells_of_it_too(
-    at_once: None, alice: User, prepared: Transcription, engine: ScriptedEngine, mailoutbox: Any
+def test_charge_of_a_cancellation_can_reach_a_threshold(
+    eager_tasks: None, alice: User, prepared: Transcription, engine: ScriptedEngine, mailoutbox: Any
 ) -> None:
-    small(alice, 7.99)
+    use_of_ten_minutes(alice, 7.99)
     engine.before[3] = lambda: commands.cancel(Transcription.objects.get())
     pipeline.transcribe(prepared.id)
-    assert [letter.subject for letter in mailoutbox] == [EIGHTY]
+    assert [message.subject for message in mailoutbox] == [SUBJECT_80_PERCENT]
 
 
-def test_two_charges_at_the_same_moment_tell_of_it_once(
-    at_once: None, alice: User, mailoutbox: Any
+def test_concurrent_charges_send_one_quota_email(
+    eager_tasks: None, alice: User, mailoutbox: Any
 ) -> None:
     tokens = [issue_token(alice)[0] for _ in range(2)]
-    rows = [Transcription.objects.create(owner=alice, token=t, **TEN) for t in tokens]
-    small(alice, 7.7)  # neither of them reaches it alone
-    both = threading.Barrier(2)
+    rows = [Transcription.objects.create(owner=alice, token=t, **TEN_SECONDS) for t in tokens]
+    use_of_ten_minutes(alice, 7.7)  # neither charge reaches 80% alone
+    barrier = threading.Barrier(2)
 
     def complete(row: Transcription) -> None:
         with transaction.atomic():
             lifecycle.mark_completed(row, Complete(10.0, 0.1))
-            both.wait(10)
+            barrier.wait(10)
 
     claimed = [lifecycle.claim(row.id, State.TRANSCRIBING) for row in rows]
     for row in claimed:
         assert row
         lifecycle.add_segment(row, spoken(1))
-    together(*[lambda row=row: complete(row) for row in claimed])
-    assert [letter.subject for letter in mailoutbox] == [EIGHTY]
+    run_concurrently(*[lambda row=row: complete(row) for row in claimed])
+    assert [message.subject for message in mailoutbox] == [SUBJECT_80_PERCENT]
 
 
-def test_a_mark_is_told_of_once_a_month(
-    at_once: None, alice: User, prepared: Transcription, engine: ScriptedEngine, mailoutbox: Any
+def test_each_threshold_is_emailed_once_a_month(
+    eager_tasks: None, alice: User, prepared: Transcription, engine: ScriptedEngine, mailoutbox: Any
 ) -> None:
-    small(alice, 7.9)
+    use_of_ten_minutes(alice, 7.9)
     assert pipeline.transcribe(prepared.id)
     ledger.correct(UsageRecord.objects.latest("id"), "A mistake.")
     emails.send_quota_notice(alice.pk)
-    use(alice, 0.2)
+    use_minutes(alice, 0.2)
     emails.send_quota_notice(alice.pk)
-    assert [letter.subject for letter in mailoutbox] == [EIGHTY]
-    use(alice, 2)
+    assert [message.subject for message in mailoutbox] == [SUBJECT_80_PERCENT]
+    use_minutes(alice, 2)
     for _ in range(2):
         emails.send_quota_notice(alice.pk)
-    assert [letter.subject for letter in mailoutbox[1:]] == [
+    assert [message.subject for message in mailoutbox[1:]] == [
         "You have used all your minutes for this month"
     ]
 
 
-def test_a_letter_that_cannot_be_sent_is_tried_again(
+def test_quota_email_that_failed_is_sent_by_the_next_task(
     alice: User, mailoutbox: Any, settings: Any
 ) -> None:
-    small(alice, 9)
+    use_of_ten_minutes(alice, 9)
     backend, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, SMTP
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     with pytest.raises(OSError, match="refused"):
         emails.send_quota_notice(alice.pk)
     settings.EMAIL_BACKEND = backend
     emails.send_quota_notice(alice.pk)
-    assert [letter.subject for letter in mailoutbox] == [EIGHTY]
+    assert [message.subject for message in mailoutbox] == [SUBJECT_80_PERCENT]
 
 
-def test_a_mail_server_that_is_away_loses_no_letter(
+def test_email_is_retried_while_the_mail_server_is_down(
     prepared: Transcription,
     engine: ScriptedEngine,
     mailoutbox: Any,
@@ -189,7 +196,7 @@ def test_a_mail_server_that_is_away_loses_no_letter(
     assert len(mailoutbox) == 1
 
 
-def test_what_is_gone_by_then_is_not_written_about(alice: User, mailoutbox: Any) -> None:
+def test_no_email_about_a_deleted_recording_or_account(alice: User, mailoutbox: Any) -> None:
     emails.send_transcript_ready(Transcription(owner=alice).id)
     emails.send_quota_notice(0)
     assert mailoutbox == []

@@ -16,8 +16,7 @@ from transcodio_site.testing import Media
 from transcriptions import models, queue
 from transcriptions.models import Phase, State, Transcription
 from transcriptions.processing import commands, history, lifecycle, pipeline, tasks
-from transcriptions.testing import ScriptedEngine, Upload
-from transcriptions.usage.tests.test_quotas import together
+from transcriptions.testing import ScriptedEngine, Upload, run_concurrently
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -119,7 +118,7 @@ def test_staff_see_where_the_time_went_and_what_it_cost(
     pipeline.transcribe(prepared.id)
     content = page(clerk, prepared)
     assert "Wait for the engine" in content
-    assert "It failed (internal_error): not charged." in content
+    assert "Failed (internal_error). Not charged." in content
     assert str(prepared.id) in clerk.get(LIST).content.decode()
     for client, sees in ((clerk, False), (signed_in(carol), True)):
         for content in (page(client, prepared), client.get(LIST).content.decode()):
@@ -215,8 +214,8 @@ def test_an_operator_queues_again_and_cancels(
     assert pipeline.transcribe(prepared.id)
     told = AuditEvent.objects.filter(user=alice, action="admin").order_by("id")
     assert [event.detail for event in told] == [
-        "carol@example.com: the recording “Ten seconds” was cancelled.",
-        "carol@example.com: the recording “Ten seconds” was queued again.",
+        "carol@example.com cancelled the recording “Ten seconds”.",
+        "carol@example.com resumed the recording “Ten seconds”.",
     ]
 
 
@@ -244,7 +243,7 @@ def test_a_charge_is_given_back_once_however_many_ask_for_it(
     assert pipeline.transcribe(prepared.id)
     row, operators = UsageRecord.objects.get(), [signed_in(carol) for _ in range(4)]
     form = {"action": "refund", "_selected_action": [row.pk]}
-    together(*[lambda o=o: o.post("/admin/accounts/usagerecord/", form) for o in operators])
+    run_concurrently(*[lambda o=o: o.post("/admin/accounts/usagerecord/", form) for o in operators])
     assert ledger.billed_ms(alice.pk, timezone.now()) == 0
     assert UsageRecord.objects.get(corrects=row).audio_ms == -10_000
     assert AuditEvent.objects.filter(user=alice, action="admin").count() == 1

@@ -1,4 +1,4 @@
-"""Whoever asks what a charge was for finds it, with the reason."""
+"""The pages "Usage" and "Usage details"."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from transcriptions.processing import pipeline
 from transcriptions.testing import ScriptedEngine
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PAGE = "/settings/usage/charges/"
+PAGE = "/settings/usage/details/"
 
 
 @pytest.fixture
-def page(alice: User) -> Client:
+def browser(alice: User) -> Client:
     client = Client()
     client.force_login(alice)
     return client
 
 
-def test_every_charge_has_its_reason_and_its_recording(
-    page: Client, bob: User, prepared: Transcription, engine: ScriptedEngine
+def test_details_show_reason_and_recording_of_every_charge(
+    browser: Client, bob: User, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
-    assert "Nothing was charged this month." in page.get(PAGE).content.decode()
+    assert "Nothing was charged this month." in browser.get(PAGE).content.decode()
     engine.before[2] = lambda: 1 / 0
     pipeline.transcribe(prepared.id)
     engine.before.clear()
-    assert page.post(f"/transcriptions/{prepared.id}/retry/").status_code == 302
+    assert browser.post(f"/transcriptions/{prepared.id}/retry/").status_code == 302
     pipeline.transcribe(prepared.id)
-    content = page.get(PAGE).content.decode()
+    content = browser.get(PAGE).content.decode()
     assert content.count("Ten seconds</a>") == 2
-    assert "It failed (internal_error): not charged." in content
-    assert "The transcript is complete." in content
+    assert "Failed (internal_error). Not charged." in content
+    assert "Completed." in content
     assert "0:10" in content
     ledger.correct(UsageRecord.objects.get(billed=True), "Refunded by support.")
     Transcription.objects.get().delete()
-    content = page.get(PAGE).content.decode()
+    content = browser.get(PAGE).content.decode()
     assert content.count("A recording that is deleted") == 3
     assert "Refunded by support." in content
     assert "\N{MINUS SIGN}0:10 given back" in " ".join(content.split())
@@ -51,8 +51,8 @@ def test_every_charge_has_its_reason_and_its_recording(
     assert "Refunded" not in stranger.get(PAGE).content.decode()
 
 
-def test_only_this_month_is_shown_in_pages(
-    page: Client, alice: User, django_assert_max_num_queries: Any
+def test_details_show_the_current_month_in_pages(
+    browser: Client, alice: User, django_assert_max_num_queries: Any
 ) -> None:
     def record(reason: str, **fields: Any) -> UsageRecord:
         values = {"user": alice, "outcome": Outcome.COMPLETED, "reason": reason}
@@ -61,19 +61,19 @@ def test_only_this_month_is_shown_in_pages(
     ledger.write_record(record("Long ago.", created_at=timezone.now() - timedelta(days=40)))
     for number in range(60):
         ledger.write_record(record(f"Number {number}."))
-    with django_assert_max_num_queries(14):  # however many rows
-        content = page.get(PAGE).content.decode()
+    with django_assert_max_num_queries(14):  # for any number of rows
+        content = browser.get(PAGE).content.decode()
     assert "Number 59." in content
     assert "Number 9." not in content
-    assert "Number 9." in page.get(f"{PAGE}?page=2").content.decode()
-    assert "Long ago." not in page.get(f"{PAGE}?page=2").content.decode()
+    assert "Number 9." in browser.get(f"{PAGE}?page=2").content.decode()
+    assert "Long ago." not in browser.get(f"{PAGE}?page=2").content.decode()
 
 
-def test_the_plan_is_told_with_its_limits_and_its_price(page: Client, alice: User) -> None:
-    assert "The plan:" not in page.get("/settings/usage/").content.decode()
+def test_usage_page_shows_limits_and_price_of_the_plan(browser: Client, alice: User) -> None:
+    assert "The plan:" not in browser.get("/settings/usage/").content.decode()
     alice.plan = Plan.objects.create(
         name="Studio", monthly_minutes=600, max_minutes=90, max_file_mb=500, price_cents=1250
     )
     alice.save()
     words = "600 minutes a month, recordings of up to 90 minutes and 500 MB; 12.50 USD a month."
-    assert words in page.get("/settings/usage/").content.decode()
+    assert words in browser.get("/settings/usage/").content.decode()

@@ -1,4 +1,4 @@
-"""Nothing that a user writes into an address leads into our own network, or holds us up."""
+"""Requests to URLs of users: never into a private network, and always with a deadline."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pytest
 from transcriptions.webhooks import transport
 from transcriptions.webhooks.tests.conftest import Receiver
 
+NOT_PUBLIC = "The host name does not resolve to a public address."
+
 
 @pytest.mark.parametrize(
     "address",
@@ -26,64 +28,84 @@ from transcriptions.webhooks.tests.conftest import Receiver
         "::ffff:0:127.0.0.1",
     ],
 )  # fmt: skip
-def test_what_is_not_the_open_internet_is_refused(address: str) -> None:
+def test_address_is_not_public(address: str) -> None:
     assert not transport.is_public(ip_address(address))
 
 
 @pytest.mark.parametrize(
     "address", ["1.1.1.1", "93.184.215.14", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"]
 )
-def test_what_is_may_be_reached(address: str) -> None:
+def test_address_is_public(address: str) -> None:
     assert transport.is_public(ip_address(address))
 
 
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"]
 )
-def test_no_spelling_of_loopback_is_posted_to(receiver: Receiver, settings: Any, host: str) -> None:
+def test_every_spelling_of_loopback_is_refused(
+    receiver: Receiver, settings: Any, host: str
+) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = False
     status, reason = transport.post(f"http://{host}:{receiver.server_port}/", {}, b"{}")
     assert status is None
-    assert "public addresses only" in reason
-    assert receiver.got == []
+    assert reason == NOT_PUBLIC
+    assert receiver.requests == []
 
 
-@pytest.mark.parametrize("first", ["refuses", "stays silent"])
-def test_another_address_of_the_host_is_tried(
+@pytest.mark.parametrize("exists", [True, False])
+def test_private_and_unknown_host_names_get_the_same_answer(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, exists: bool
+) -> None:
+    """Otherwise a user could learn names and addresses of the private network."""
+
+    def resolve(host: str, *args: Any, **options: Any) -> Any:
+        if exists:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.20.30.40", 80))]
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    settings.WEBHOOK_ALLOW_PRIVATE = False
+    caplog.set_level("INFO")
+    assert transport.post("http://db.internal.example/", {}, b"{}") == (None, NOT_PUBLIC)
+    assert ("10.20.30.40" in caplog.text) == exists  # for the operator
+
+
+@pytest.mark.parametrize("first", ["refuses", "does not answer"])
+def test_next_address_of_the_host_is_tried(
     receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
-    monkeypatch.setattr(transport, "DEADLINE", 2.0)
+    monkeypatch.setattr(transport, "DEADLINE_S", 2.0)
     addresses = [ip_address("127.0.0.9"), ip_address("127.0.0.1")]
-    monkeypatch.setattr(transport, "_addresses", lambda host, port: addresses)
-    with socket.socket() as silent, ExitStack() as waiting:
-        if first == "stays silent":  # its queue is full: nobody accepts anything there
+    monkeypatch.setattr(transport, "_resolve", lambda host, port: addresses)
+    with socket.socket() as silent, ExitStack() as stack:
+        if first == "does not answer":  # its accept queue is full
             silent.bind(("127.0.0.9", receiver.server_port))
             silent.listen(0)
             for _ in range(4):
-                each = waiting.enter_context(socket.socket())
-                each.setblocking(False)
-                each.connect_ex(("127.0.0.9", receiver.server_port))
+                client = stack.enter_context(socket.socket())
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.9", receiver.server_port))
         url = f"http://receiver.example:{receiver.server_port}/"
         assert transport.post(url, {}, b"{}")[0] == 204
-    assert len(receiver.got) == 1
+    assert len(receiver.requests) == 1
 
 
-def test_the_address_that_was_checked_is_the_one_that_is_used(
+def test_dns_rebinding_does_not_change_the_checked_address(
     receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name server that says something else each time is asked once."""
-    asked: list[str] = []
-    answers = iter(["192.0.2.1", "127.0.0.1"])
+    """The name is resolved once, even if the name server returns another address each time."""
+    resolved: list[str] = []
+    addresses = iter(["192.0.2.1", "127.0.0.1"])
     real = socket.getaddrinfo
 
-    def changing(host: Any, *args: Any, **options: Any) -> Any:
+    def resolve(host: Any, *args: Any, **options: Any) -> Any:
         if host != "rebinding.example":
             return real(host, *args, **options)
-        asked.append(host)
-        return real(next(answers), *args, **options)
+        resolved.append(host)
+        return real(next(addresses), *args, **options)
 
-    monkeypatch.setattr(socket, "getaddrinfo", changing)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     settings.WEBHOOK_ALLOW_PRIVATE = False
     connected: list[Any] = []
 
@@ -94,7 +116,7 @@ def test_the_address_that_was_checked_is_the_one_that_is_used(
     monkeypatch.setattr(socket, "create_connection", connect)
     monkeypatch.setattr(transport, "is_public", lambda address: str(address) == "192.0.2.1")
     transport.post(f"http://rebinding.example:{receiver.server_port}/", {}, b"{}")
-    assert asked == ["rebinding.example"]
+    assert resolved == ["rebinding.example"]
     assert connected == [("192.0.2.1", receiver.server_port)]
 
 
@@ -103,42 +125,42 @@ def test_redirects_are_not_followed(receiver: Receiver) -> None:
     receiver.headers = {"Location": receiver.url.replace("/hook", "/secret")}
     status, _ = transport.post(receiver.url, {}, b"{}")
     assert status == 307
-    assert [path for path, _, _ in receiver.got] == ["/hook"]
+    assert [path for path, _, _ in receiver.requests] == ["/hook"]
 
 
 @pytest.mark.parametrize(
     "url",
     ["http://127.0.0.1:1/", "http://no-such-host.invalid/", "http://", "http://[::1", "x://y"],
 )
-def test_what_cannot_be_reached_is_told_in_words(settings: Any, url: str) -> None:
+def test_failed_connection_has_a_reason(settings: Any, url: str) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
     status, reason = transport.post(url, {}, b"{}")
     assert status is None
     assert reason
 
 
-def test_a_trickle_of_bytes_does_not_hold_us_up(
+def test_slow_trickle_of_bytes_runs_into_the_deadline(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
-    monkeypatch.setattr(transport, "DEADLINE", 0.5)
-    over = threading.Event()
+    monkeypatch.setattr(transport, "DEADLINE_S", 0.5)
+    done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def trickle() -> None:
             connection, _ = server.accept()
             with connection:
                 connection.sendall(b"HTTP/1.1 200 OK\r\n")
-                while not over.wait(0.05):
+                while not done.wait(0.05):
                     connection.sendall(b"X-Slow: 1\r\n")
 
         thread = threading.Thread(target=trickle, daemon=True)
         thread.start()
-        began = time.monotonic()
+        started = time.monotonic()
         status, reason = transport.post(f"http://127.0.0.1:{server.getsockname()[1]}/", {}, b"{}")
-        took = time.monotonic() - began
-        over.set()
+        took = time.monotonic() - started
+        done.set()
         thread.join()
     assert status is None
-    assert "No answer within" in reason
+    assert "No response within" in reason
     assert took < 5
