@@ -19,7 +19,7 @@ from transcriptions.indexing.search import index_transcription
 from transcriptions.models import FINISHED, Segment, State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.realtime import streams
-from transcriptions.testing import ScriptedEngine, Upload, set_state, texts
+from transcriptions.testing import MP3, ScriptedEngine, Upload, set_state, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -199,7 +199,7 @@ def test_an_upload_is_found_by_its_title_at_once(
     api: Client, upload: Upload, tmp_path: Path
 ) -> None:
     path = tmp_path / "Board meeting.mp3"
-    path.write_bytes(b"ID3\x04" + bytes(100))
+    path.write_bytes(MP3)
     upload(path)
     assert titles(api, "?q=board") == ["Board meeting"]
 
@@ -303,7 +303,7 @@ def test_a_retry_goes_on_where_it_stopped(
     assert answer.json()["error"] is None
     assert pipeline.transcribe(prepared.id)
     assert texts(prepared) == [f"Sentence {n}." for n in (1, 2, 3, 4, 5)]
-    assert engine.asked[-1].spans[0].start == pytest.approx(1.9)  # the rest of it alone
+    assert engine.calls[-1].spans[0].start == pytest.approx(1.9)  # the rest of it alone
     again = api.post(f"{url}/retry")
     assert (again.status_code, again.json()["code"]) == (409, "not_failed")
 

@@ -21,9 +21,9 @@ from transcodio_site.testing import Media
 from transcriptions import exceptions
 from transcriptions.exceptions import AudioError, NoAudio, TooLong
 from transcriptions.processing import media as media_module
-from transcriptions.processing.media import Prepared, ffmpeg_binary
+from transcriptions.processing.media import PreparedAudio, ffmpeg_binary
 
-Prepare = Callable[[Path], Prepared]
+Prepare = Callable[[Path], PreparedAudio]
 
 FILM = ("-f", "lavfi", "-i", "testsrc=d=5:s=64x64:r=5")
 SILENCE = ("-f", "lavfi", "-i", "anullsrc=r=24000:cl=mono:d=5")
@@ -47,7 +47,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
 def prepare(tmp_path: Path) -> Iterator[Prepare]:
     """`audio.prepare` into a folder of its own, in which nothing but the expected is left."""
 
-    def work(source: Path) -> Prepared:
+    def work(source: Path) -> PreparedAudio:
         return media_module.prepare(source, tmp_path)
 
     yield work
@@ -200,7 +200,7 @@ def test_a_guess_of_the_length_is_no_reason_to_call_a_recording_damaged(
 
 def test_a_disk_that_is_full_does_not_cut_the_recording_short(media: Media, tmp_path: Path) -> None:
     (tmp_path / "audio.wav").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="no room") as refused:
+    with pytest.raises(OSError, match="no space left") as refused:
         media_module.prepare(media.speech("whole.mp3"), tmp_path)
     assert exceptions.is_disk_full(refused.value)
 
@@ -345,7 +345,9 @@ def test_even_a_reader_of_playlists_could_not_reach_the_network(
     media: Media, prepare: Prepare, monkeypatch: pytest.MonkeyPatch, script: bytes
 ) -> None:
     monkeypatch.setattr(media_module, "DEMUXERS", f"{media_module.DEMUXERS},hls,concat,dash,mpegts")
-    monkeypatch.setattr(media_module, "deadline", lambda: 10)  # the server would never answer
+    monkeypatch.setattr(
+        media_module, "conversion_timeout_s", lambda: 10
+    )  # the server would never answer
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = b"http://127.0.0.1:%d/canary.ts" % server.getsockname()[1]
         with pytest.raises(AudioError):
@@ -413,11 +415,11 @@ def test_ffmpeg_has_a_deadline_and_is_gone_after_it(
 ) -> None:
     fifo = tmp_path_factory.mktemp("fifo") / "never-written"
     os.mkfifo(fifo)
-    monkeypatch.setattr(media_module, "deadline", lambda: 0.3)
+    monkeypatch.setattr(media_module, "conversion_timeout_s", lambda: 0.3)
     with pytest.raises(AudioError, match=r"too long to decode\. Convert it"):
         prepare(fifo)
 
 
 def test_the_deadline_grows_with_the_longest_recording(settings: Any) -> None:
     settings.MAX_DURATION_SECONDS = 3600
-    assert media_module.deadline() > 120
+    assert media_module.conversion_timeout_s() > 120

@@ -83,7 +83,7 @@ def test_done_work_is_not_done_again(prepared: Transcription, engine: ScriptedEn
     assert pipeline.transcribe(prepared.id)
     assert not pipeline.transcribe(prepared.id)
     assert not pipeline.preprocess(prepared.id)
-    assert len(engine.asked) == 1
+    assert len(engine.calls) == 1
     assert texts(prepared) == FIVE
 
 
@@ -118,8 +118,8 @@ def test_a_crash_costs_only_what_was_not_stored(
     expire(prepared)
     engine.before = {}
     assert pipeline.transcribe(prepared.id)
-    assert engine.asked[1].spans[0].start == pytest.approx(2.9)  # after the third sentence
-    assert engine.asked[1].language == "en"  # decided once
+    assert engine.calls[1].spans[0].start == pytest.approx(2.9)  # after the third sentence
+    assert engine.calls[1].language == "en"  # decided once
     assert texts(prepared) == FIVE
     assert fresh(prepared).state == State.COMPLETED
 
@@ -342,7 +342,7 @@ def test_silence_is_said_plainly_and_no_engine_is_asked(
     assert pipeline.preprocess(row.id)
     assert pipeline.transcribe(row.id)
     row = fresh(row)
-    assert (row.state, texts(row), engine.asked) == (State.COMPLETED, [], [])
+    assert (row.state, texts(row), engine.calls) == (State.COMPLETED, [], [])
     assert "No speech was found" in row.note
 
 
@@ -360,8 +360,8 @@ def test_a_truncated_recording_gives_what_it_holds_and_says_so(
 @pytest.mark.parametrize(
     ("name", "content", "code"),
     [
-        ("noise.mp3", b"\xff\xfb\x90\x64" + b"not really an MP3" * 400, "corrupt_media"),
-        ("header.wav", b"RIFF\x24\x00\x00\x00WAVEfmt ", "corrupt_media"),
+        ("header.wav", b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(20), "corrupt_media"),
+        ("noise.ogg", b"OggS\0\2" + b"not really an Ogg" * 400, "corrupt_media"),
         (
             "half.m4a",
             b"\x00\x00\x00\x18ftypM4A \x00\x00\x00\x00M4A isom" + bytes(500),
@@ -407,7 +407,7 @@ def test_early_words_are_announced_before_their_segment_and_not_stored(
         heard.append((event.type, event.id))
 
     monkeypatch.setattr(streams, "publish", publish)
-    engine.early = True
+    engine.send_partials = True
     engine.before[3] = lambda: wait_until(lambda: ("partial", 2) in heard)
     assert pipeline.transcribe(prepared.id)
     assert texts(prepared) == FIVE

@@ -16,17 +16,17 @@ from gpu.tests.wer import word_error_rate
 from gpu.types import Audio, Segment, Span
 from transcodio_site.testing import SAMPLE, SAMPLE_TEXT, Media
 from transcriptions.processing import voice_activity
-from transcriptions.processing.media import Prepared, prepare
+from transcriptions.processing.media import PreparedAudio, prepare
 from transcriptions.processing.voice_activity import PEAKS, find_peaks, find_speech
 
-Ready = Callable[[Path], Prepared]
+Ready = Callable[[Path], PreparedAudio]
 
 
 def nothing() -> None:
     pass
 
 
-def spans_of(ready: Prepared) -> list[Span]:
+def spans_of(ready: PreparedAudio) -> list[Span]:
     return find_speech(ready.path, ready.duration, nothing)
 
 
@@ -42,24 +42,24 @@ def ready(tmp_path: Path) -> Ready:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def sample(tmp_path_factory: pytest.TempPathFactory) -> PreparedAudio:
     return prepare(SAMPLE, tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture(scope="module")
-def twice(sample: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def twice(sample: PreparedAudio, tmp_path_factory: pytest.TempPathFactory) -> PreparedAudio:
     """The sample two times over."""
     path = tmp_path_factory.mktemp("twice") / "audio.wav"
     with wave.open(str(sample.path)) as one, wave.open(str(path), "wb") as two:
         two.setparams(one.getparams())
         two.writeframes(one.readframes(one.getnframes()) * 2)
-    return Prepared(path, sample.duration * 2, "wav", "")
+    return PreparedAudio(path, sample.duration * 2, "wav", "")
 
 
 # --- Speech -------------------------------------------------------------------------------------
 
 
-def test_spans_are_in_order_and_within_the_recording(sample: Prepared) -> None:
+def test_spans_are_in_order_and_within_the_recording(sample: PreparedAudio) -> None:
     spans = spans_of(sample)
     assert spans[0].start >= 0
     assert spans[-1].end <= sample.duration
@@ -67,7 +67,7 @@ def test_spans_are_in_order_and_within_the_recording(sample: Prepared) -> None:
     assert all(one.end <= two.start for one, two in pairwise(spans))
 
 
-def test_spans_cover_what_is_loud(sample: Prepared) -> None:
+def test_spans_cover_what_is_loud(sample: PreparedAudio) -> None:
     samples = pcm.read(sample.path, 0, sample.duration)
     blocks = np.abs(samples[: len(samples) // 480 * 480].reshape(-1, 480).astype(int))  # 20 ms
     loud = np.flatnonzero(blocks.max(axis=1) > 2000) * 0.02 + 0.01
@@ -75,7 +75,7 @@ def test_spans_cover_what_is_loud(sample: Prepared) -> None:
     assert covered(spans_of(sample), loud).mean() > 0.995
 
 
-def test_the_sample_is_understood_where_it_is_spoken(sample: Prepared) -> None:
+def test_the_sample_is_understood_where_it_is_spoken(sample: PreparedAudio) -> None:
     spans = spans_of(sample)
     audio = Audio(sample.path, sample.duration, tuple(spans))
     events = get_engine("whisper").stream(audio, lambda: False)
@@ -113,7 +113,7 @@ def test_a_silent_second_half_holds_no_speech(media: Media, ready: Ready) -> Non
 
 @pytest.mark.parametrize("block", [30, 43, 44, 44.2, 44.24, 53.7, 66.6, 80])
 def test_the_edges_of_blocks_change_nothing(
-    twice: Prepared, block: float, monkeypatch: pytest.MonkeyPatch
+    twice: PreparedAudio, block: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = np.arange(0, twice.duration, 0.05)
     whole = covered(spans_of(twice), moments)
@@ -125,7 +125,7 @@ def test_the_edges_of_blocks_change_nothing(
 
 
 def test_speech_without_a_pause_in_a_whole_block_comes_to_an_end(
-    twice: Prepared, monkeypatch: pytest.MonkeyPatch
+    twice: PreparedAudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(voice_activity, "BLOCK", 2.0)
     spans = spans_of(twice)
@@ -133,14 +133,16 @@ def test_speech_without_a_pause_in_a_whole_block_comes_to_an_end(
     assert all(one.end <= two.start for one, two in pairwise(spans))
 
 
-def test_alive_is_called_for_each_block(twice: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alive_is_called_for_each_block(
+    twice: PreparedAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(voice_activity, "BLOCK", 30.0)
     calls: list[None] = []
     find_speech(twice.path, twice.duration, lambda: calls.append(None))
     assert len(calls) >= 3
 
 
-def test_what_alive_raises_ends_the_search(sample: Prepared) -> None:
+def test_what_alive_raises_ends_the_search(sample: PreparedAudio) -> None:
     def gone() -> None:
         raise InterruptedError
 
@@ -151,7 +153,7 @@ def test_what_alive_raises_ends_the_search(sample: Prepared) -> None:
 # --- Peaks --------------------------------------------------------------------------------------
 
 
-def test_peaks_are_as_many_as_fit_and_between_0_and_100(sample: Prepared) -> None:
+def test_peaks_are_as_many_as_fit_and_between_0_and_100(sample: PreparedAudio) -> None:
     peaks = find_peaks(sample.path, sample.duration)
     assert len(peaks) == PEAKS
     assert min(peaks) >= 0
@@ -182,7 +184,9 @@ def test_a_short_recording_has_fewer_peaks(media: Media, ready: Ready, seconds: 
     assert max(peaks) == 100
 
 
-def test_every_sample_is_looked_at_once(twice: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_sample_is_looked_at_once(
+    twice: PreparedAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read, counted = pcm.read, []
 
     def noted(path: Path, start: float, end: float) -> np.ndarray:

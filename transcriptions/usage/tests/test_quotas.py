@@ -23,6 +23,7 @@ from transcodio_site.testing import Media
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, leases, lifecycle, pipeline, voice_activity
 from transcriptions.testing import (
+    MP3,
     Headers,
     ScriptedEngine,
     Upload,
@@ -35,7 +36,6 @@ from transcriptions.usage.quotas import NotEnoughLeft
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MP3 = b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(100)
 URL = "/api/transcriptions"
 
 
@@ -112,7 +112,7 @@ def test_a_token_may_have_less_than_its_user(alice: User, folders: None) -> None
 
 def test_a_plan_has_its_own_largest_file(alice: User, api: Client, settings: Any) -> None:
     give(alice, max_file_mb=1)
-    answer = send(api, URL, MP3 * 12_000, "a.mp3")
+    answer = send(api, URL, MP3 * 2000, "a.mp3")
     assert (answer.status_code, answer.json()["code"]) == (413, "file_too_large")
     assert "larger than 1 MB" in answer.json()["detail"]
     assert stored_files(settings) == []
@@ -177,7 +177,7 @@ def test_what_is_longer_than_what_is_left_never_reaches_the_engine(
     row.refresh_from_db()
     assert (row.state, row.error_code) == (State.FAILED, "quota_exceeded")
     assert "0:06 long, and 0:03 of the 10 minutes that your plan has" in row.error_message
-    assert engine.asked == []
+    assert engine.calls == []
     assert [path.suffix for path in stored_files(settings)] == [".source"]
 
 
