@@ -31,6 +31,7 @@ from transcriptions.durations import units
 from transcriptions.exceptions import AudioError, NoAudio, TooLong, UnsupportedFormat
 
 DEMUXERS = "mp3,wav,mov,mp4,m4a,flac,ogg,matroska,webm"
+FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"  # the same for people
 MEMORY_LIMIT_BYTES = 2 << 30  # of address space; decoding audio takes a tenth of it
 LOG_EXCERPT_BYTES = 64_000  # read from the start of FFmpeg's log, and again from its end
 
@@ -49,7 +50,7 @@ TIMESTAMP_FILTER = (
     r"asetpts=st(1\,max(PTS\,ld(0)))+0*st(0\,ld(1)+S/(SR*TB)),aresample=async=1:first_pts=0"
 )
 MIN_DURATION_S = 0.05  # no word is shorter
-MIN_READABLE_SHARE = 0.9  # if less of the declared duration could be read, the owner is told
+MIN_READABLE_SHARE = 0.9  # of the declared duration; a note tells the owner if less could be read
 DEMUXING_ERROR = "Error during demuxing"  # FFmpeg's message when it stops reading
 STREAMED_WAV_SIZE = 0x7FFF0000  # a WAV that was written to a pipe declares this size or more
 
@@ -78,12 +79,15 @@ def probe(path: Path) -> Probe:
     A file that FFmpeg recognizes by a complete signature but cannot open is accepted: it is
     damaged, and `prepare` says so.
     """
-    report = _probe_report(path)
+    report, in_time = _probe_report(path)
     detected = DETECTED.search(report)  # the first match: FFmpeg has not read any metadata yet
     names, score = (detected[1], int(detected[2])) if detected else ("", 0)
     allowed = not set(DEMUXERS.split(",")).isdisjoint(names.split(","))
     if not allowed or not (_is_open(report) or score >= SIGNATURE_SCORE):
-        raise UnsupportedFormat(_("This is not a recording in a format we can read."))
+        if not in_time:
+            raise UnsupportedFormat(_("The file could not be read in time. Please try again."))
+        message = _("This is not a recording in a format we can read. Send %(formats)s.")
+        raise UnsupportedFormat(message % {"formats": FORMATS})
     return Probe(names.split(",")[0], _has_audio(report))
 
 
@@ -114,15 +118,17 @@ def _input_options() -> dict[str, Any]:
     return {"protocol_whitelist": "file", "format_whitelist": DEMUXERS, "threads": 1}
 
 
-def _probe_report(path: Path) -> str:
-    """Opens the file without any output, and returns FFmpeg's log."""
+def _probe_report(path: Path) -> tuple[str, bool]:
+    """Opens the file without any output. Returns FFmpeg's log, and whether it finished in time."""
     options = [part for name, value in _input_options().items() for part in (f"-{name}", value)]
     command = [ffmpeg_binary(), "-hide_banner", "-nostdin", "-loglevel", "debug"]
     command += [*map(str, options), "-i", f"file:{path}"]
     with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as log:
-        with contextlib.suppress(subprocess.TimeoutExpired):  # the log so far is enough to decide
+        try:
             _run(command, log, PROBE_TIMEOUT_S, PROBE_LOG_LIMIT_BYTES)
-        return _read(log)
+            return _read(log), True
+        except subprocess.TimeoutExpired:  # the log so far may be enough to decide
+            return _read(log), False
 
 
 def _convert(source: Path, wav: Path, log_path: Path) -> str:

@@ -69,10 +69,11 @@ def sent_at(request: HttpRequest) -> datetime | None:
 
 
 def _forget_earlier_attempts(owner: User, key: str, retry_count: int) -> None:
-    """Deletes the implicit key if this request is to create a new recording.
+    """Deletes the implicit key if this request should create a new recording.
 
-    A first attempt (0) always is: whoever uploads a file twice wants two transcripts. A retry is
-    if the earlier recording failed or is gone, or was finished long before this attempt.
+    A first attempt (0) always should: the user uploads the same file again. A retry should if the
+    earlier recording was deleted, failed or cancelled, or if it is finished and the last attempt
+    was longer ago than RETRY_WINDOW.
     """
     earlier = IdempotencyKey.objects.filter(owner=owner, key=key)
     if retry_count == 0:

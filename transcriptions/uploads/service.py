@@ -30,7 +30,6 @@ from transcriptions.usage import quotas
 
 log = logging.getLogger(__name__)
 
-FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"
 UNTITLED = "Untitled recording"
 
 
@@ -127,8 +126,7 @@ def check(upload: UploadedFile[Any], owner: User) -> None:
         with _path_of(upload) as path:
             media.probe(path)
     except UnsupportedFormat as error:
-        hint = _("Send %(formats)s.") % {"formats": FORMATS}
-        raise UploadRefused(415, error.code, f"{error} {hint}") from None
+        raise UploadRefused(415, error.code, str(error)) from None
 
 
 @contextmanager

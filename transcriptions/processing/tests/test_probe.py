@@ -192,9 +192,22 @@ def test_probe_has_a_timeout_and_leaves_no_process(
     fifo = tmp_path / "never-written"
     os.mkfifo(fifo)
     monkeypatch.setattr(media_module, "PROBE_TIMEOUT_S", 0.3)
-    with pytest.raises(UnsupportedFormat):
+    with pytest.raises(UnsupportedFormat, match="could not be read in time"):
         probe(fifo)
     assert not [p for p in psutil.Process().children() if "ffmpeg" in p.name()]
+
+
+def test_probe_that_is_killed_after_it_found_a_signature_accepts_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "hanging-ffmpeg"
+    script.write_text(
+        "#!/bin/sh\necho Format wav probed with size=2048 and score=99\nexec tail -f /dev/null\n"
+    )
+    script.chmod(0o700)
+    monkeypatch.setattr(media_module, "ffmpeg_binary", lambda: str(script))
+    monkeypatch.setattr(media_module, "PROBE_TIMEOUT_S", 2.0)
+    assert probe(tmp_path / "upload") == Probe("wav", has_audio=False)
 
 
 def test_metadata_cannot_pretend_to_be_a_detected_format(media: Media) -> None:
@@ -236,7 +249,9 @@ def check_guard(report: str) -> None:
 def test_probe_runs_with_empty_environment_limits_and_allow_lists(
     tmp_path: Path, printing_ffmpeg: None
 ) -> None:
-    check_guard(media_module._probe_report(tmp_path / "upload"))
+    report, in_time = media_module._probe_report(tmp_path / "upload")
+    assert in_time
+    check_guard(report)
 
 
 def test_conversion_runs_with_empty_environment_limits_and_allow_lists(

@@ -18,9 +18,9 @@ from accounts.models import User
 from transcodio_site.testing import Media
 from transcriptions import queue
 from transcriptions.models import State, Transcription
+from transcriptions.processing.media import FORMATS
 from transcriptions.testing import MP3, Headers, send, stored_files
 from transcriptions.uploads.service import (
-    FORMATS,
     UploadRefused,
     check,
     check_language,
