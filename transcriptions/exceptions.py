@@ -1,4 +1,4 @@
-"""Errors that more than one package raises or handles. `str()` is a sentence for the owner."""
+"""Errors that more than one package raises or handles. `str()` is a message for the owner."""
 
 from __future__ import annotations
 
