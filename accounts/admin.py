@@ -219,7 +219,7 @@ class ReviewAdmin(ForAllStaff, OnlyGrows):
             "columns": [name.replace("_", " ").replace("usd", "USD") for name in COLUMNS],
             "query": query.urlencode(),
         }
-        return TemplateResponse(request, "admin/review.html", context)
+        return TemplateResponse(request, "admin/usage_report.html", context)
 
     @staticmethod
     def _compared(review: Review, asked: bool) -> dict[str, Any]:

@@ -10,19 +10,19 @@ from django.template.loader import render_to_string
 
 
 def send(to: str, subject: str, template: str, **context: Any) -> None:
-    """Renders `mail/<template>.txt` and `.html`, and sends them. Raises OSError if it cannot."""
+    """Renders `email/<template>.txt` and `.html`, and sends them. Raises OSError if it cannot."""
     context |= {"site": settings.SITE_URL}
     line = " ".join(subject.split())  # a title can hold no header of its own
     letter = EmailMultiAlternatives(
-        line, render_to_string(f"mail/{template}.txt", context), to=[to]
+        line, render_to_string(f"email/{template}.txt", context), to=[to]
     )
-    letter.attach_alternative(render_to_string(f"mail/{template}.html", context), "text/html")
+    letter.attach_alternative(render_to_string(f"email/{template}.html", context), "text/html")
     letter.send()
 
 
 def dress(letter: EmailMessage) -> EmailMessage:
     """Gives a letter of plain text its HTML: paragraphs, and links that can be clicked."""
     if isinstance(letter, EmailMultiAlternatives) and not letter.alternatives:
-        html = render_to_string("mail/plain.html", {"text": letter.body})
+        html = render_to_string("email/plain_text.html", {"text": letter.body})
         letter.attach_alternative(html, "text/html")
     return letter

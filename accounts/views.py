@@ -29,7 +29,7 @@ def invited(request: HttpRequest, code: str) -> HttpResponse:
         messages.info(request, "You are signed in: sign out first to make another account.")
         return redirect("/")
     if invitation is None or settings.SIGNUP == "closed":
-        return render(request, "accounts/invitation_over.html", status=410)
+        return render(request, "accounts/invitation_expired.html", status=410)
     invitation.show(request)
     return redirect("account_signup")
 

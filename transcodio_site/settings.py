@@ -318,6 +318,7 @@ X_FRAME_OPTIONS = "DENY"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "transcodio_site.formats"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

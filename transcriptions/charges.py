@@ -48,7 +48,7 @@ def charges(request: HttpRequest) -> HttpResponse:
     )
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "charges": [*_explained(user, page)]}
-    return render(request, "transcriptions/charges.html", context)
+    return render(request, "transcriptions/usage_details.html", context)
 
 
 def _explained(user: User, records: Iterable[UsageRecord]) -> Iterator[Charge]:

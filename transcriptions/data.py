@@ -129,7 +129,7 @@ def _page(
     request: HttpRequest, form: SettingsForm, end: GoodbyeForm, status: int = 200
 ) -> HttpResponse:
     context = {"form": form, "end": end, "longest": person(request).terms.max_keep_days}
-    return render(request, "transcriptions/data.html", context, status=status)
+    return render(request, "transcriptions/privacy.html", context, status=status)
 
 
 async def _in_pieces(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -46,7 +46,7 @@ def ready(id: uuid.UUID) -> None:
     if row:
         link = f"{settings.SITE_URL}/transcriptions/{row.id}/"
         subject = f"Your transcript is ready: {row.title}"
-        letters.send(row.owner.email, subject, "ready", row=row, link=link)
+        letters.send(row.owner.email, subject, "transcript_ready", row=row, link=link)
 
 
 def quota(user_id: int) -> None:

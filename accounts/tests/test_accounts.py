@@ -258,7 +258,10 @@ def test_every_title_names_the_site_once(db: None, client: Client, page: str) ->
 
 @pytest.mark.parametrize(
     ("page", "place"),
-    [("/accounts/2fa/webauthn/", "Two-factor"), ("/settings/usage/charges/", "Usage")],
+    [
+        ("/accounts/2fa/webauthn/", "Two-factor authentication"),
+        ("/settings/usage/charges/", "Usage"),
+    ],
 )
 def test_the_account_s_menu_shows_where_one_is(
     alice: User, client: Client, page: str, place: str

@@ -214,7 +214,7 @@ def test_usage_needs_its_own_scope(used: User) -> None:
 def test_usage_on_the_page(used: User, client: Client) -> None:
     client.force_login(used)
     page = client.get("/settings/usage/").content.decode()
-    for words in ("2:00", "of 10:00 of audio", "7:59 left", "Small", "3 recordings"):
+    for words in ("2:00", "of 10:00 used", "7:59 left", "Small", "3 recordings"):
         assert words in page, words
 
 

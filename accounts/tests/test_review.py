@@ -130,11 +130,11 @@ def test_a_name_is_no_formula(alice: User, clerk: Client) -> None:
 def test_the_page_shows_a_bar_for_each_day_on_a_scale(used: None, clerk: Client) -> None:
     page = clerk.get(f"{PAGE}?since=2026-05-01&until=2026-05-31").content.decode()
     assert page.count("<rect ") == 2 * 31
-    assert "4 May 2026: 3.0 min" in page
-    assert "4 May 2026: 0.0007 USD" in page
+    assert "May 4, 2026: 3.0 min" in page
+    assert "May 4, 2026: 0.0007 USD" in page
     for scale in (("3", "1.5", "0"), ("0.0008", "0.0004", "0")):
         assert "".join(f"<li>{mark}</li>" for mark in scale) in page
-    assert "<span>1 May</span><span>31 May</span>" in page
+    assert "<span>May 1, 2026</span><span>May 31, 2026</span>" in page
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_accounts_that_are_not_active_bring_in_nothing(
     User.objects.filter(pk=bob.pk).update(is_active=False)
     page = clerk.get(PAGE).content.decode()
     assert '<th scope="row">Studio</th><td>2</td><td>38.00</td>' in page
-    assert "Revenue of a month" in page
+    assert "Monthly revenue by plan" in page
 
 
 def test_plans_stand_in_the_order_of_their_prices(alice: User, clerk: Client) -> None:
@@ -168,7 +168,7 @@ def test_a_form_that_is_wrong_gives_a_page_and_no_csv(clerk: Client) -> None:
 
 
 def test_without_any_usage_it_says_so(clerk: Client) -> None:
-    assert "Nothing was used in this time." in clerk.get(PAGE).content.decode()
+    assert "No usage in this period" in clerk.get(PAGE).content.decode()
     assert clerk.get(f"{PAGE}?since=tomorrow").status_code == 200
 
 

@@ -161,12 +161,12 @@ def test_who_turns_back_is_told_so(db: None, client: Client, oidc: str) -> None:
     # This provider forgets the state, which RFC 6749 (4.1.2.1) asks for here too.
     (state,) = parse_qs(urlsplit(way).query)["state"]
     answer = client.get(f"{back.path}?{back.query}&state={state}", follow=True)
-    assert "You did not sign in" in answer.content.decode()
+    assert "Sign-in cancelled" in answer.content.decode()
 
 
 def test_an_answer_that_nobody_asked_for_is_refused(db: None, client: Client, oidc: str) -> None:
     answer = client.get("/accounts/oidc/oidc/login/callback/?code=stolen&state=made-up")
-    assert "That did not work" in answer.content.decode()
+    assert "Sign-in failed" in answer.content.decode()
     assert not User.objects.exists()
 
 
@@ -177,4 +177,4 @@ def test_a_provider_that_does_not_answer_is_said(
     gone = {**app, "settings": {"server_url": "http://127.0.0.1:9"}}
     settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [gone]}}
     answer = client.get(LOGIN, follow=True)
-    assert "That did not work" in answer.content.decode()
+    assert "Sign-in failed" in answer.content.decode()

@@ -63,7 +63,7 @@ def test_the_audio_may_go_before_the_words(
     assert (answer.status_code, answer.json()["code"]) == (404, "audio_gone")
     assert "Sentence 1." in page.get(url).json()["text"]
     shown = page.get(f"/transcriptions/{finished.id}/").content.decode()
-    assert "Everything is deleted on" in shown
+    assert "Everything will be deleted on" in shown
     assert "<transcript-player" not in shown
     age(30.1)
     delete_what_was_kept_long_enough()

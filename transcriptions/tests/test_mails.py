@@ -101,7 +101,7 @@ def test_a_quota_is_told_of_when_a_mark_is_reached(
     assert pipeline.transcribe(prepared.id)  # ten seconds
     assert [letter.subject for letter in mailoutbox] == subjects
     for letter in mailoutbox:
-        assert "renew on" in letter.body
+        assert "reset on" in letter.body
         assert "/settings/usage/" in html(letter)
 
 

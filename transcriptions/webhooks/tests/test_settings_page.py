@@ -147,7 +147,7 @@ def test_a_test_is_sent_and_seen_in_the_log_and_sent_again(
 def test_one_that_was_switched_off_is_switched_on(browser: Client, endpoint: Endpoint) -> None:
     Endpoint.objects.update(disabled_at=endpoint.created_at)
     assert "410 Gone" in browser.get(PAGE).content.decode()
-    assert "what waits goes out" in browser.get(f"{PAGE}{endpoint.id}/").content.decode()
+    assert "Pending deliveries are sent" in browser.get(f"{PAGE}{endpoint.id}/").content.decode()
     browser.post(f"{PAGE}{endpoint.id}/enable/")
     assert "410 Gone" not in browser.get(PAGE).content.decode()
 
