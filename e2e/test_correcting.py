@@ -1,4 +1,4 @@
-"""Titles and sentences, corrected where they stand: nothing that somebody has typed is lost."""
+"""Editing the title and the segments in place: nothing that was typed is lost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_title_and_words_are_corrected_where_they_stand(sign_up: OpenPage, media
     first.press("Enter")
     second.fill("Nothing of that.")
     second.press("Escape")
-    expect(said).to_have_text("Saved.")
+    expect(said).to_have_text("Saved")
     expect(page).to_have_title("By the harbour · Transcodio")
     page.click("transcript-editor button")
     page.reload()
@@ -60,10 +60,10 @@ def test_a_correction_that_cannot_be_sent_is_not_lost(sign_up: OpenPage, media: 
     page.unroute("**/segments/1")
     first.focus()
     first.blur()
-    expect(said).to_have_text("Saved.")
+    expect(said).to_have_text("Saved")
     first.fill(" ")
     first.blur()
-    expect(said).to_contain_text("It cannot be empty")
+    expect(said).to_contain_text("The text cannot be empty")
     expect(first).to_have_text("I walk along the harbour.")
     assert stored(page)["segments"][0]["text"] == "I walk along the harbour."
 
@@ -82,7 +82,7 @@ def test_what_is_typed_while_an_answer_is_awaited_is_saved_too(
     page.keyboard.type(" And I stay.")
     held[0].continue_()
     page.unroute("**/segments/1")
-    expect(said).to_have_text("Saved.")
+    expect(said).to_have_text("Saved")
     expect(first).to_have_text("I walk. And I stay.")
     with page.expect_response("**/segments/1"):
         first.blur()
@@ -100,7 +100,7 @@ def test_what_was_written_in_another_tab_is_read_before_it_is_replaced(
     other.click("transcript-editor button")
     other.locator("[data-segment='1'] .segment-text").fill("Hers.")
     other.locator("[data-segment='1'] .segment-text").blur()
-    expect(other.locator("transcript-editor [role=status]")).to_have_text("Saved.")
+    expect(other.locator("transcript-editor [role=status]")).to_have_text("Saved")
     first.fill("His.")
     first.blur()
     expect(said).to_contain_text("Not saved: It was changed meanwhile, to “Hers.”")
@@ -108,7 +108,7 @@ def test_what_was_written_in_another_tab_is_read_before_it_is_replaced(
     expect(first).to_have_text("His.")
     first.focus()
     first.blur()
-    expect(said).to_have_text("Saved.")
+    expect(said).to_have_text("Saved")
     assert stored(page)["segments"][0]["text"] == "His."
 
 
@@ -180,6 +180,6 @@ def test_what_became_of_a_correction_is_said_in_sight(sign_up: OpenPage, media: 
     last.fill("And that is all.")
     last.blur()
     page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
-    expect(page.locator("transcript-editor [role=status]")).to_have_text("Saved.")
+    expect(page.locator("transcript-editor [role=status]")).to_have_text("Saved")
     expect(page.locator("transcript-editor [role=status]")).to_be_in_viewport(ratio=1)
     expect(page.locator("transcript-editor button")).to_be_in_viewport(ratio=1)

@@ -1,4 +1,4 @@
-"""The product as a person meets it: sign up, drop a recording, read along, take it away."""
+"""The main path through the pages: sign up, upload, follow the transcript, export, delete."""
 
 from __future__ import annotations
 
@@ -110,15 +110,15 @@ def test_what_is_deleted_elsewhere_can_only_be_left(
     expect(page.get_by_role("link", name="Library").first).to_be_visible()
 
 
-def test_early_words_stand_greyed_until_their_segment_replaces_them(
+def test_partial_text_is_gray_until_its_segment_replaces_it(
     sign_up: OpenPage, media: Media
 ) -> None:
-    page = sign_up("early@example.com")
+    page = sign_up("partial@example.com")
     sockets: list[WebSocketRoute] = []
     later: list[str | bytes] = []
 
-    def with_early_words(socket: WebSocketRoute) -> None:
-        """The server's own events; after the first segment early words, and the rest is held."""
+    def with_partial(socket: WebSocketRoute) -> None:
+        """The server's events; after the first segment a partial, and the rest is held back."""
         sockets.append(socket)
 
         def forward(message: str | bytes) -> None:
@@ -134,13 +134,13 @@ def test_early_words_stand_greyed_until_their_segment_replaces_them(
         server.on_message(forward)
         server.on_close(lambda code, reason: None)  # the page is not told before we are done
 
-    page.route_web_socket("**/ws/**", with_early_words)
-    start(page, media.speech("early.mp3", 12))
-    early = page.locator("#early")
-    expect(early).to_have_text("it may be that")
+    page.route_web_socket("**/ws/**", with_partial)
+    start(page, media.speech("partial.mp3", 12))
+    partial = page.locator("#partial")
+    expect(partial).to_have_text("it may be that")
     colors = [
         page.eval_on_selector(s, "e => getComputedStyle(e).color")
-        for s in ("#early", ".segment-text", ".facts")
+        for s in ("#partial", ".segment-text", ".facts")
     ]
     assert colors[0] == colors[2] != colors[1]
     while not later or json.loads(later[-1])["type"] != "complete":
@@ -148,7 +148,7 @@ def test_early_words_stand_greyed_until_their_segment_replaces_them(
     for message in later:
         sockets[0].send(message)
     wait_for_state(page, "completed")
-    expect(early).to_have_text("")
+    expect(partial).to_have_text("")
     assert_complete(page)
 
 
@@ -226,18 +226,18 @@ def test_subtitles_are_downloaded_and_the_recording_is_played_and_deleted(
     assert download.value.suggested_filename == "harbour.srt"
     assert Path(download.value.path()).read_text().startswith("1\n00:00:00,")
 
-    page.focus("[data-delete]")
+    page.focus("confirm-dialog [data-open]")
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_focused()
-    page.click("[data-segment='2'] .stamp")
+    page.click("[data-segment='2'] .timestamp")
     expect(page.locator("[data-segment='2'][aria-current]")).to_be_visible()
 
-    page.click("[data-delete]")
-    page.click("[data-delete-confirm]")
+    page.click("confirm-dialog [data-open]")
+    page.click("confirm-dialog dialog [type=submit]")
     expect(page.locator(".messages")).to_contain_text("“harbour” has been deleted.")
     expect(page.locator("[data-transcription]")).to_have_count(0)
     page.goto(url)
-    expect(page.locator("h1")).to_have_text("There is nothing at this address")
+    expect(page.locator("h1")).to_have_text("Page not found")
 
 
 def test_the_player_does_not_pull_back_who_has_scrolled_away(
@@ -249,7 +249,7 @@ def test_the_player_does_not_pull_back_who_has_scrolled_away(
     heard, next_one = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (2, 3))
     audio = page.locator("audio")
     audio.evaluate("audio => { audio.playbackRate = 0.5; }")  # time enough to scroll away
-    page.click("[data-segment='2'] .stamp")
+    page.click("[data-segment='2'] .timestamp")
     second = float(page.locator("[data-segment='2']").get_attribute("data-start") or 0)
     wait_until(lambda: audio.evaluate("audio => audio.currentTime") > second + 0.5)
     expect(heard).to_be_in_viewport()
@@ -263,8 +263,8 @@ def test_the_player_does_not_pull_back_who_has_scrolled_away(
     expect(page.locator(".segment[aria-current]")).to_be_in_viewport()
 
 
-def letter_link(stack: Stack, path: str) -> str:
-    """The link to `path` in the newest letter, which the console back end prints."""
+def email_link(stack: Stack, path: str) -> str:
+    """The link to `path` in the newest email, which the console backend prints."""
     links: list[str] = []
 
     def printed() -> bool:
@@ -290,8 +290,8 @@ def test_a_passkey_stands_in_for_the_password(chromium: Browser, stack: Stack) -
     page.fill("[name=password2]", PASSWORD)
     page.click("main button[type=submit]")
     page.wait_for_selector("upload-box")
-    letter = letter_link(stack, "/accounts/confirm-email/")
-    page.goto(letter.replace("127.0.0.1", "localhost"))
+    link = email_link(stack, "/accounts/confirm-email/")
+    page.goto(link.replace("127.0.0.1", "localhost"))
     page.click("main button[type=submit]")
     page.wait_for_selector("upload-box")
     page.goto("/accounts/2fa/webauthn/add/")
@@ -304,7 +304,7 @@ def test_a_passkey_stands_in_for_the_password(chromium: Browser, stack: Stack) -
     page.goto("/accounts/2fa/webauthn/")
     expect(page.locator("main")).to_contain_text("My laptop")
     page.click("header button[type=submit]")
-    expect(page.locator("h1")).to_have_text("Recordings into text, live.")
+    expect(page.locator("h1")).to_have_text("Turn recordings into text, live")
     page.goto("/accounts/login/")
     page.click("#passkey_login")
     page.wait_for_selector("upload-box")
@@ -328,7 +328,7 @@ def test_a_stranger_does_not_find_it(sign_up: OpenPage, media: Media) -> None:
 def test_signing_out_and_in_again(sign_up: OpenPage) -> None:
     page = sign_up("returning@example.com")
     page.click("header button[type=submit]")
-    expect(page.locator("h1")).to_have_text("Recordings into text, live.")
+    expect(page.locator("h1")).to_have_text("Turn recordings into text, live")
     page.goto("/accounts/login/")
     page.fill("[name=login]", "Returning@Example.com")
     page.fill("[name=password]", "wrong")

@@ -42,7 +42,8 @@ class Texts(HTMLParser):
 def test_texts_are_marked_for_translation(path: Path) -> None:
     texts = Texts()
     texts.feed(TAG.sub("", CLASSES.sub("", TRANSLATED.sub("", path.read_text()))))
-    words = {text.strip(" ·–:,.") for text in texts.found if re.search("[A-Za-z]{2}", text)}
+    found = [text for text in texts.found if re.search("[A-Za-z]{2}", text)]
+    words = {text.strip(" ·\N{EN DASH}:,.") for text in found}
     assert words - UNTRANSLATED == set()
 
 

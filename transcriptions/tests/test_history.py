@@ -187,7 +187,7 @@ def test_what_is_deleted_is_not_read_out(alice: User, carol: User, prepared: Tra
 
 
 def test_what_is_older_than_the_history_says_so(clerk: Client, prepared: Transcription) -> None:
-    assert "older than the history" in page(clerk, prepared)
+    assert "before timelines were recorded" in page(clerk, prepared)
 
 
 def operate(client: Client, action: str, *rows: Transcription) -> Any:

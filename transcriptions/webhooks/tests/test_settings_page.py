@@ -138,7 +138,7 @@ def test_a_test_is_sent_and_seen_in_the_log_and_sent_again(
         state="failed", attempts=8, status=500, answer="<b>no", last_attempt_at=row.created_at
     )
     page = browser.get(f"{PAGE}{endpoint.id}/").content.decode()
-    assert "Answered 500: &lt;b&gt;no" in page
+    assert "Response: 500 · &lt;b&gt;no" in page
     browser.post(f"{PAGE}{endpoint.id}/deliveries/{row.id}/replay/")
     row.refresh_from_db()
     assert (row.state, row.attempts) == ("pending", 0)
