@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -50,3 +51,14 @@ def test_texts_are_marked_for_translation(path: Path) -> None:
 @templates
 def test_dates_have_one_style(path: Path) -> None:
     assert not re.search(r"\|(date|time|naturaltime|timesince):?", path.read_text())
+
+
+def test_the_english_catalog_is_compiled() -> None:
+    folder = Path(settings.BASE_DIR) / "transcodio_site/locale/en/LC_MESSAGES"
+    source = (folder / "django.po").read_text()
+    with (folder / "django.mo").open("rb") as file:
+        compiled = gettext.GNUTranslations(file)
+    entries = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', source, re.MULTILINE)
+    assert len(entries) > 80
+    for msgid, msgstr in entries:
+        assert compiled.gettext(msgid.replace('\\"', '"')) == msgstr.replace('\\"', '"')
