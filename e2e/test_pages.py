@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from e2e.conftest import DESKTOP, PASSWORD, PHONE, OpenPage
 from transcodio_site.testing import SAMPLE, Media, Stack, wait_until
 
-# Writes down, for each segment that appears, what the page said of the state at that moment.
+# Records the state and the progress that the page shows whenever a segment appears.
 WATCH = """
 new MutationObserver((changes) => {
   for (const change of changes) for (const node of change.addedNodes) {
@@ -34,7 +34,7 @@ def upload(page: Page, path: Path | list[Path]) -> None:
 
 
 def start(page: Page, path: Path) -> str:
-    """Uploads one file and returns the address of its transcript, where the browser then is."""
+    """Uploads one file and returns the URL of its transcript, which the browser has opened."""
     upload(page, path)
     page.wait_for_url("**/transcriptions/*/")
     return page.url
@@ -45,7 +45,7 @@ def wait_for_state(page: Page, state: str) -> None:
 
 
 def numbers(page: Page) -> list[int]:
-    """The segments on the page, in the order in which they are read."""
+    """The ids of the segments on the page, in order."""
     found: list[int] = page.eval_on_selector_all(
         "#segments [data-segment]", "all => all.map((one) => Number(one.dataset.segment))"
     )
@@ -53,14 +53,14 @@ def numbers(page: Page) -> list[int]:
 
 
 def stored(page: Page) -> dict[str, Any]:
-    """What the server has."""
+    """The recording as the API returns it."""
     id = page.url.rstrip("/").rsplit("/", 1)[1]
     body: dict[str, Any] = page.request.get(f"/api/transcriptions/{id}").json()
     return body
 
 
 def assert_complete(page: Page) -> None:
-    """All segments are on the page, each once, in order, with the words that are stored."""
+    """The page shows all stored segments, each once, in order."""
     body = stored(page)
     assert body["state"] == "completed"
     assert numbers(page) == [segment["id"] for segment in body["segments"]]
@@ -71,11 +71,11 @@ def assert_complete(page: Page) -> None:
 
 @pytest.fixture(scope="module")
 def long_recording(media: Media) -> Path:
-    """A minute and a half: long enough for something to happen on the way."""
+    """A minute and a half: long enough to interrupt the transcription."""
     return media.make("long.mp3", "-stream_loop", "1", "-i", str(SAMPLE))
 
 
-def test_words_appear_while_the_rest_is_still_being_recognised(sign_up: OpenPage) -> None:
+def test_segments_appear_during_transcription(sign_up: OpenPage) -> None:
     page = sign_up("reader@example.com")
     expect(page.locator(".empty")).to_be_visible()
     start(page, SAMPLE)
@@ -92,7 +92,7 @@ def test_words_appear_while_the_rest_is_still_being_recognised(sign_up: OpenPage
     expect(page.locator("#note")).to_be_hidden()
 
 
-def test_what_is_deleted_elsewhere_can_only_be_left(
+def test_page_of_deleted_recording_offers_no_actions(
     sign_up: OpenPage, long_recording: Path
 ) -> None:
     page = sign_up("elsewhere@example.com")
@@ -132,7 +132,9 @@ def test_partial_text_is_gray_until_its_segment_replaces_it(
 
         server = socket.connect_to_server()
         server.on_message(forward)
-        server.on_close(lambda code, reason: None)  # the page is not told before we are done
+        server.on_close(
+            lambda code, reason: None
+        )  # the page must not see it before the rest is sent
 
     page.route_web_socket("**/ws/**", with_partial)
     start(page, media.speech("partial.mp3", 12))
@@ -144,7 +146,7 @@ def test_partial_text_is_gray_until_its_segment_replaces_it(
     ]
     assert colors[0] == colors[2] != colors[1]
     while not later or json.loads(later[-1])["type"] != "complete":
-        page.wait_for_timeout(50)  # lets what the server says arrive
+        page.wait_for_timeout(50)  # lets the events arrive
     for message in later:
         sockets[0].send(message)
     wait_for_state(page, "completed")
@@ -152,9 +154,7 @@ def test_partial_text_is_gray_until_its_segment_replaces_it(
     assert_complete(page)
 
 
-def test_a_tab_that_is_closed_and_opened_again_misses_nothing(
-    sign_up: OpenPage, long_recording: Path
-) -> None:
+def test_reopened_tab_shows_all_segments(sign_up: OpenPage, long_recording: Path) -> None:
     page = sign_up("closer@example.com")
     url = start(page, long_recording)
     page.wait_for_selector("[data-segment='1']")
@@ -162,12 +162,12 @@ def test_a_tab_that_is_closed_and_opened_again_misses_nothing(
     page.close()
     again = context.new_page()
     again.goto(url)
-    assert stored(again)["state"] == "transcribing"  # we are back before it is done
+    assert stored(again)["state"] == "transcribing"  # reopened before the end
     wait_for_state(again, "completed")
     assert_complete(again)
 
 
-def test_a_page_catches_up_by_itself_when_the_web_server_dies(
+def test_page_reconnects_after_web_server_crash(
     sign_up: OpenPage, long_recording: Path, stack: Stack
 ) -> None:
     page = sign_up("patient@example.com")
@@ -191,7 +191,7 @@ def test_a_page_catches_up_by_itself_when_the_web_server_dies(
         ("too long", "longer than 5 min"),
     ],
 )
-def test_what_is_found_out_later_is_said_on_the_transcript(
+def test_processing_errors_are_shown_on_transcript(
     sign_up: OpenPage, media: Media, kind: str, words: str
 ) -> None:
     path = {
@@ -207,7 +207,7 @@ def test_what_is_found_out_later_is_said_on_the_transcript(
     expect(page.get_by_role("alert")).to_contain_text(words)
 
 
-def test_silence_is_said_plainly(sign_up: OpenPage, media: Media) -> None:
+def test_silent_recording_shows_note(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("silence@example.com")
     start(page, media.silence("silence.mp3", 4))
     wait_for_state(page, "completed")
@@ -215,15 +215,13 @@ def test_silence_is_said_plainly(sign_up: OpenPage, media: Media) -> None:
     assert numbers(page) == []
 
 
-def test_subtitles_are_downloaded_and_the_recording_is_played_and_deleted(
-    sign_up: OpenPage, media: Media
-) -> None:
+def test_export_playback_and_deletion(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("taker@example.com")
-    url = start(page, media.speech("harbour.mp3", 12))
+    url = start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
     with page.expect_download() as download:
         page.click("a[data-export=srt]")
-    assert download.value.suggested_filename == "harbour.srt"
+    assert download.value.suggested_filename == "harbor.srt"
     assert Path(download.value.path()).read_text().startswith("1\n00:00:00,")
 
     page.focus("confirm-dialog [data-open]")
@@ -234,21 +232,19 @@ def test_subtitles_are_downloaded_and_the_recording_is_played_and_deleted(
 
     page.click("confirm-dialog [data-open]")
     page.click("confirm-dialog dialog [type=submit]")
-    expect(page.locator(".messages")).to_contain_text("“harbour” has been deleted.")
+    expect(page.locator(".messages")).to_contain_text("“harbor” has been deleted.")
     expect(page.locator("[data-transcription]")).to_have_count(0)
     page.goto(url)
     expect(page.locator("h1")).to_have_text("Page not found")
 
 
-def test_the_player_does_not_pull_back_who_has_scrolled_away(
-    sign_up: OpenPage, media: Media
-) -> None:
+def test_player_does_not_scroll_back_after_manual_scroll(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("wanderer@example.com", (390, 250))
-    start(page, media.speech("harbour.mp3", 12))
+    start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
     heard, next_one = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (2, 3))
     audio = page.locator("audio")
-    audio.evaluate("audio => { audio.playbackRate = 0.5; }")  # time enough to scroll away
+    audio.evaluate("audio => { audio.playbackRate = 0.5; }")  # slow enough to scroll away
     page.click("[data-segment='2'] .timestamp")
     second = float(page.locator("[data-segment='2']").get_attribute("data-start") or 0)
     wait_until(lambda: audio.evaluate("audio => audio.currentTime") > second + 0.5)
@@ -259,7 +255,7 @@ def test_the_player_does_not_pull_back_who_has_scrolled_away(
     expect(next_one).to_have_count(1)
     assert page.evaluate("window.scrollY") == 0
     page.click(".player-play")
-    page.click(".player-play")  # whoever asks to hear it is led there again
+    page.click(".player-play")  # after play the page follows again
     expect(page.locator(".segment[aria-current]")).to_be_in_viewport()
 
 
@@ -275,8 +271,8 @@ def email_link(stack: Stack, path: str) -> str:
     return links[-1]
 
 
-def test_a_passkey_stands_in_for_the_password(chromium: Browser, stack: Stack) -> None:
-    # A passkey belongs to a name, which an address is not.
+def test_sign_in_with_passkey(chromium: Browser, stack: Stack) -> None:
+    # A passkey belongs to a domain name, not to an IP address.
     context = chromium.new_context(base_url=stack.url.replace("127.0.0.1", "localhost"))
     page = context.new_page()
     device = context.new_cdp_session(page)
@@ -312,7 +308,7 @@ def test_a_passkey_stands_in_for_the_password(chromium: Browser, stack: Stack) -
     context.close()
 
 
-def test_a_stranger_does_not_find_it(sign_up: OpenPage, media: Media) -> None:
+def test_stranger_gets_404_on_transcript(sign_up: OpenPage, media: Media) -> None:
     owner = sign_up("owner@example.com")
     url = start(owner, media.speech("private.mp3", 5))
     stranger = sign_up("stranger@example.com")
@@ -325,7 +321,7 @@ def test_a_stranger_does_not_find_it(sign_up: OpenPage, media: Media) -> None:
     anonymous.context.close()
 
 
-def test_signing_out_and_in_again(sign_up: OpenPage) -> None:
+def test_sign_out_and_sign_in_again(sign_up: OpenPage) -> None:
     page = sign_up("returning@example.com")
     page.click("header button[type=submit]")
     expect(page.locator("h1")).to_have_text("Turn recordings into text, live")
@@ -341,7 +337,7 @@ def test_signing_out_and_in_again(sign_up: OpenPage) -> None:
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_overflows_and_both_schemes_differ(
+def test_no_horizontal_overflow_in_light_and_dark(
     sign_up: OpenPage, media: Media, size: tuple[int, int], scheme: str
 ) -> None:
     page = sign_up(f"{size[0]}-{scheme}@example.com", size, scheme)
