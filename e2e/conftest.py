@@ -47,7 +47,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser, stack: Stack) -> Iterator[OpenPage]:
-    """A function that opens a page in a fresh profile; browser errors and warnings fail the test."""
+    """A function that opens a page in a fresh profile; browser errors fail the test."""
     contexts = []
     problems: list[str] = []
 

@@ -132,9 +132,7 @@ def test_partial_text_is_gray_until_its_segment_replaces_it(
 
         server = socket.connect_to_server()
         server.on_message(forward)
-        server.on_close(
-            lambda code, reason: None
-        )  # the page must not see it before the rest is sent
+        server.on_close(lambda code, reason: None)  # forward the rest first
 
     page.route_web_socket("**/ws/**", with_partial)
     start(page, media.speech("partial.mp3", 12))
