@@ -36,6 +36,7 @@ def test_title_and_segments_are_edited_in_place(sign_up: OpenPage, media: Media)
     expect(said).to_have_text("Saved")
     expect(page).to_have_title("By the harbor · Transcodio")
     page.click("transcript-editor button")
+    expect(page.locator("transcript-editor button")).to_have_text("Edit")  # all edits are saved
     page.reload()
     expect(page.locator("h1")).to_have_text("By the harbor")
     expect(first).to_have_text("I walk along the harbor.")
