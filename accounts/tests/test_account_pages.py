@@ -7,6 +7,7 @@ import time
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from django.test import Client
@@ -37,7 +38,8 @@ def test_recovery_codes_are_shown(alice: User, browser: Client) -> None:
     activate_authenticator_app(browser)
     page = browser.get("/accounts/2fa/recovery-codes/").content.decode()
     (shown,) = re.findall(r'<textarea id="recovery_codes"[^>]*>([^<]*)</textarea>', page)
-    codes = RecoveryCodes(alice.authenticator_set.get(type="recovery_codes")).get_unused_codes()
+    row = Authenticator.objects.get(user=alice, type=Authenticator.Type.RECOVERY_CODES)
+    codes = RecoveryCodes(row).get_unused_codes()
     assert shown.split("\n") == codes
     assert len(codes) == 10
 

@@ -371,7 +371,7 @@ def test_the_library_page_is_searched(alice: User, page: Client) -> None:
     assert "Harbour walk" in found
     assert "Budget" not in found
     nothing = page.get("/", {"q": "<b>whale"}).content.decode()
-    assert "No recording has “&lt;b&gt;whale” in its title or text." in nothing
+    assert "No recordings match “&lt;b&gt;whale”" in nothing
 
 
 def test_cancel_and_retry_from_the_page(page: Client, bob: User, prepared: Transcription) -> None:
