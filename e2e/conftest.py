@@ -1,4 +1,4 @@
-"""A real Chromium in front of the whole running product."""
+"""A real Chromium with the whole running stack."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 PASSWORD = "correct horse battery"
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
-PATIENCE = 60_000  # milliseconds for a busy machine to recognise some speech
+TIMEOUT_MS = 60_000  # a busy machine needs time to transcribe
 
 OpenPage = Callable[..., Page]
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,9 +47,9 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser, stack: Stack) -> Iterator[OpenPage]:
-    """A function that opens a page in a fresh profile; whatever the browser complains of fails."""
+    """A function that opens a page in a fresh profile; browser errors fail the test."""
     contexts = []
-    complaints: list[str] = []
+    problems: list[str] = []
 
     def open_one(size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
         width, height = size
@@ -59,39 +59,39 @@ def open_page(chromium: Browser, stack: Stack) -> Iterator[OpenPage]:
             color_scheme=scheme,  # type: ignore[arg-type]
         )
         contexts.append(context)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT_MS)
         page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: _note(complaints, message.type, message.text))
-        page.on("request", lambda request: _no_stranger(complaints, request, stack.url))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: _note(problems, message.type, message.text))
+        page.on("request", lambda request: _check_origin(problems, request, stack.url))
         return page
 
     yield open_one
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert problems == []
 
 
-def _note(complaints: list[str], kind: str, text: str) -> None:
-    # Refused uploads, pages that are not there and a server that was killed are what tests do.
+def _note(problems: list[str], kind: str, text: str) -> None:
+    # Tests provoke refused uploads, missing pages and a killed server.
     expected = re.search(
         r"status of 4\d\d|WebSocket connection|ERR_CONNECTION|ERR_INCOMPLETE", text
     )
     if kind in ("error", "warning") and not expected:
-        complaints.append(text)
+        problems.append(text)
 
 
-def _no_stranger(complaints: list[str], request: Request, url: str) -> None:
-    """Pages load nothing from anybody else."""
+def _check_origin(problems: list[str], request: Request, url: str) -> None:
+    """Pages load nothing from other servers."""
     if not request.url.startswith((url, url.replace("http", "ws"), "data:", "blob:")):
-        complaints.append(f"a foreign request: {request.url}")
+        problems.append(f"request to another server: {request.url}")
 
 
 @pytest.fixture
 def sign_up(open_page: OpenPage) -> OpenPage:
-    """A function that opens a page and signs a new person up, who then sees an empty library."""
+    """A function that opens a page and signs up a new user, who then sees an empty library."""
 
-    def new_person(email: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
+    def new_user(email: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
         page = open_page(size, scheme)
         page.goto("/accounts/signup/")
         page.fill("[name=email]", email)
@@ -101,4 +101,4 @@ def sign_up(open_page: OpenPage) -> OpenPage:
         page.wait_for_selector("upload-box:defined")
         return page
 
-    return new_person
+    return new_user

@@ -1,10 +1,13 @@
-/** Keeps the end of a growing page in sight, unless its reader has scrolled away from it. */
+/** Keeps the end of a growing page in view, unless the reader has scrolled away from it. */
 const NEAR = 160; // pixels
 
-/** Call it before the page grows and what it returns afterwards; a button goes into `host`. */
-export function keepTheEndInSight(host) {
+/**
+ * Call this before the page grows, and what it returns afterwards: it scrolls to the new end, or
+ * adds a button with `label` to `host` that does so.
+ */
+export function keepEndInView(host, label) {
   const near = isNear();
-  return () => (near ? scroll() : offer(host));
+  return () => (near ? scroll() : addButton(host, label));
 }
 
 function isNear() {
@@ -16,12 +19,12 @@ function scroll() {
   window.scrollTo({ top: document.documentElement.scrollHeight });
 }
 
-function offer(host) {
+function addButton(host, label) {
   if (host.querySelector(".to-end")) return;
   const button = document.createElement("button");
   button.className = "button button-small to-end";
   button.type = "button";
-  button.textContent = "New text below";
+  button.textContent = label;
   button.addEventListener("click", scroll);
   const remove = () => {
     if (!isNear()) return;

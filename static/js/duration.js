@@ -1,5 +1,5 @@
-/** Seconds as m:ss or h:mm:ss, cut off and never rounded up: the same as `_clock.html` on the server. */
-export function clock(seconds) {
+/** Seconds as m:ss or h:mm:ss, rounded down: the same as the template filter `duration`. */
+export function formatDuration(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   const two = (n) => String(n).padStart(2, "0");
   const hours = Math.floor(whole / 3600);

@@ -1,4 +1,4 @@
-"""Titles and sentences, corrected where they stand: nothing that somebody has typed is lost."""
+"""Editing the title and the segments in place: nothing that was typed is lost."""
 
 from __future__ import annotations
 
@@ -10,67 +10,66 @@ from transcodio_site.testing import Media
 
 
 def edit(page: Page, media: Media) -> tuple[Locator, Locator]:
-    """A transcript that is being corrected: its first sentence, and what the page says."""
-    start(page, media.speech("harbour.mp3", 12))
+    """A transcript in edit mode: its first segment, and the status text."""
+    start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
     page.click("transcript-editor button")
     first = page.locator("[data-segment='1'] .segment-text")
     return first, page.locator("transcript-editor [role=status]")
 
 
-def test_title_and_words_are_corrected_where_they_stand(sign_up: OpenPage, media: Media) -> None:
+def test_title_and_segments_are_edited_in_place(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("editor@example.com")
-    start(page, media.speech("harbour.mp3", 12))
+    start(page, media.speech("harbor.mp3", 12))
     said = page.locator("transcript-editor [role=status]")
     wait_for_state(page, "completed")
     first, second = (page.locator(f"[data-segment='{n}'] .segment-text") for n in (1, 2))
     was = second.inner_text()
     page.click("transcript-editor button")
-    page.fill("h1", "By  the harbour")
+    page.fill("h1", "By  the harbor")
     page.press("h1", "Enter")
     expect(first).to_be_focused()
-    first.fill("I walk along the harbour.")
+    first.fill("I walk along the harbor.")
     first.press("Enter")
     second.fill("Nothing of that.")
     second.press("Escape")
-    expect(said).to_have_text("Saved.")
-    expect(page).to_have_title("By the harbour · Transcodio")
+    expect(said).to_have_text("Saved")
+    expect(page).to_have_title("By the harbor · Transcodio")
     page.click("transcript-editor button")
+    expect(page.locator("transcript-editor button")).to_have_text("Edit")  # all edits are saved
     page.reload()
-    expect(page.locator("h1")).to_have_text("By the harbour")
-    expect(first).to_have_text("I walk along the harbour.")
+    expect(page.locator("h1")).to_have_text("By the harbor")
+    expect(first).to_have_text("I walk along the harbor.")
     expect(second).to_have_text(was)
     assert not first.evaluate("field => field.isContentEditable")
     words = stored(page)["segments"][0]["words"]
-    assert [word["text"] for word in words] == ["I", "walk", "along", "the", "harbour."]
+    assert [word["text"] for word in words] == ["I", "walk", "along", "the", "harbor."]
 
 
-def test_a_correction_that_cannot_be_sent_is_not_lost(sign_up: OpenPage, media: Media) -> None:
+def test_failed_save_keeps_text(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("careful@example.com")
-    start(page, media.speech("harbour.mp3", 12))
+    start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
     first = page.locator("[data-segment='1'] .segment-text")
     said = page.locator("transcript-editor [role=status]")
     page.click("transcript-editor button")
     page.route("**/segments/1", lambda route: route.abort("connectionrefused"))
-    first.fill("I walk along the harbour.")
+    first.fill("I walk along the harbor.")
     first.blur()
     expect(said).to_contain_text("Not saved: The server cannot be reached.")
-    expect(first).to_have_text("I walk along the harbour.")
+    expect(first).to_have_text("I walk along the harbor.")
     page.unroute("**/segments/1")
     first.focus()
     first.blur()
-    expect(said).to_have_text("Saved.")
+    expect(said).to_have_text("Saved")
     first.fill(" ")
     first.blur()
-    expect(said).to_contain_text("It cannot be empty")
-    expect(first).to_have_text("I walk along the harbour.")
-    assert stored(page)["segments"][0]["text"] == "I walk along the harbour."
+    expect(said).to_contain_text("The text cannot be empty")
+    expect(first).to_have_text("I walk along the harbor.")
+    assert stored(page)["segments"][0]["text"] == "I walk along the harbor."
 
 
-def test_what_is_typed_while_an_answer_is_awaited_is_saved_too(
-    sign_up: OpenPage, media: Media
-) -> None:
+def test_text_typed_during_save_is_saved(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("quick-typist@example.com")
     first, said = edit(page, media)
     held: list[Route] = []
@@ -82,16 +81,14 @@ def test_what_is_typed_while_an_answer_is_awaited_is_saved_too(
     page.keyboard.type(" And I stay.")
     held[0].continue_()
     page.unroute("**/segments/1")
-    expect(said).to_have_text("Saved.")
+    expect(said).to_have_text("Saved")
     expect(first).to_have_text("I walk. And I stay.")
     with page.expect_response("**/segments/1"):
         first.blur()
     assert stored(page)["segments"][0]["text"] == "I walk. And I stay."
 
 
-def test_what_was_written_in_another_tab_is_read_before_it_is_replaced(
-    sign_up: OpenPage, media: Media
-) -> None:
+def test_edit_conflict_shows_other_text_before_overwrite(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("two-tabs@example.com")
     first, said = edit(page, media)
     first.focus()
@@ -100,7 +97,7 @@ def test_what_was_written_in_another_tab_is_read_before_it_is_replaced(
     other.click("transcript-editor button")
     other.locator("[data-segment='1'] .segment-text").fill("Hers.")
     other.locator("[data-segment='1'] .segment-text").blur()
-    expect(other.locator("transcript-editor [role=status]")).to_have_text("Saved.")
+    expect(other.locator("transcript-editor [role=status]")).to_have_text("Saved")
     first.fill("His.")
     first.blur()
     expect(said).to_contain_text("Not saved: Someone else edited this. It now reads: “Hers.”")
@@ -108,11 +105,11 @@ def test_what_was_written_in_another_tab_is_read_before_it_is_replaced(
     expect(first).to_have_text("His.")
     first.focus()
     first.blur()
-    expect(said).to_have_text("Saved.")
+    expect(said).to_have_text("Saved")
     assert stored(page)["segments"][0]["text"] == "His."
 
 
-def test_a_refusal_is_said_also_where_the_other_words_do_not_come(
+def test_edit_conflict_is_reported_if_other_text_cannot_be_fetched(
     sign_up: OpenPage, media: Media
 ) -> None:
     page = sign_up("unlucky@example.com")
@@ -131,17 +128,17 @@ def test_a_refusal_is_said_also_where_the_other_words_do_not_come(
     assert stored(page)["segments"][0]["text"] == "Mine."
 
 
-def test_a_correction_outlives_its_session(sign_up: OpenPage, media: Media) -> None:
+def test_edit_survives_expired_session(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("expired@example.com")
     first, said = edit(page, media)
-    first.fill("I walk along the harbour.")
+    first.fill("I walk along the harbor.")
     page.context.clear_cookies()
     first.blur()
     expect(said).to_contain_text("Not saved: You are signed out.")
     done = page.locator("transcript-editor button")
     with page.expect_response("**/segments/1"):
         done.click()
-    expect(done).to_have_text("Done")  # it does not close over words that are not saved
+    expect(done).to_have_text("Done")  # editing does not end while an edit is unsaved
     other = page.context.new_page()
     other.goto("/accounts/login/")
     other.fill("[name=login]", "expired@example.com")
@@ -150,10 +147,10 @@ def test_a_correction_outlives_its_session(sign_up: OpenPage, media: Media) -> N
     other.wait_for_selector("upload-box")
     done.click()
     expect(done).to_have_text("Edit")
-    assert stored(page)["segments"][0]["text"] == "I walk along the harbour."
+    assert stored(page)["segments"][0]["text"] == "I walk along the harbor."
 
 
-def test_nobody_leaves_in_the_middle_of_a_sentence_unasked(sign_up: OpenPage, media: Media) -> None:
+def test_leaving_with_unsaved_edit_asks(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("hasty@example.com")
     first, _ = edit(page, media)
     asked: list[str] = []
@@ -173,13 +170,13 @@ def test_nobody_leaves_in_the_middle_of_a_sentence_unasked(sign_up: OpenPage, me
     assert asked == ["beforeunload"]
 
 
-def test_what_became_of_a_correction_is_said_in_sight(sign_up: OpenPage, media: Media) -> None:
+def test_save_status_stays_in_viewport(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("far-down@example.com", (390, 400))
     edit(page, media)
     last = page.locator(".segment-text").last
     last.fill("And that is all.")
     last.blur()
     page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
-    expect(page.locator("transcript-editor [role=status]")).to_have_text("Saved.")
+    expect(page.locator("transcript-editor [role=status]")).to_have_text("Saved")
     expect(page.locator("transcript-editor [role=status]")).to_be_in_viewport(ratio=1)
     expect(page.locator("transcript-editor button")).to_be_in_viewport(ratio=1)
