@@ -141,7 +141,7 @@ def test_current_page_is_marked(client: Client) -> None:
         ("nginx", "/docs/self-hosting/#nginx"),
         ("STT_ENGINE", "/docs/configuration/#speech-engines"),
         ("cancel", "/docs/api/#cancel-retry-and-delete"),
-        ("cancel transcriptions", "/api/docs#cancel"),
+        ("cancel transcriptions", "/api/docs#cancel_transcription"),
     ],
 )
 def test_search_finds_the_section(client: Client, query: str, url: str) -> None:
