@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transcriptions.editing import alignment
 from transcriptions.editing.alignment import realign_words
 
 WORDS = [
@@ -61,11 +61,13 @@ def test_script_without_spaces_is_aligned_by_character() -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [("no ", "no oh "), ("あ", "あい")])
-def test_repetitive_text_is_aligned_in_two_seconds_of_cpu_time(old: str, new: str) -> None:
+def test_repetitive_text_is_aligned_without_quadratic_comparison(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str
+) -> None:
     words = realign_words([], (old * 5000)[:5000], 0.0, 20.0)
-    began = time.process_time()
+    # Its time grows with the pairs of equal words: millions here.
+    monkeypatch.delattr(alignment, "SequenceMatcher")
     realigned = realign_words(words, (new * 5000)[:5000], 0.0, 20.0)
-    assert time.process_time() - began < 2
     edges = [edge for word in realigned for edge in (word["start"], word["end"])]
     assert edges == sorted(edges)
     assert len(realigned) > 1000
