@@ -89,8 +89,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def remove_server_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Deletes databases of tests that run as root: they are outside of `tmp_path`, which the server's
-    user cannot read."""
+    """Deletes databases of tests that run as root. Postgres's user cannot read `tmp_path`, so they
+    are elsewhere."""
     yield
     from transcodio_site.embedded.cluster import OWNER_NOTE, SERVER_HOMES
 
@@ -170,7 +170,7 @@ class Media:
         self.folder = folder
 
     def speech(self, name: str, seconds: float | None = None, *options: str) -> Path:
-        """The sample recording, or its first `seconds`, in the format of the extension of `name`."""
+        """The sample recording, or its first `seconds`, in the format that `name` ends with."""
         cut = [] if seconds is None else ["-t", str(seconds)]
         return self.make(name, "-i", str(SAMPLE), *cut, *options)
 
@@ -251,7 +251,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For commands on the same data folder. The limits are low, so that tests can exceed them."""
+        """For commands on the same data folder. Low limits, so that tests can exceed them."""
         return os.environ | {
             "VAR_DIR": str(self.var),
             "MAX_FILE_SIZE_MB": "8",
