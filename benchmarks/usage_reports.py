@@ -1,8 +1,8 @@
-"""Measures the usage review with a full ledger: python -m benchmarks.review
+"""Measures the usage reports with a large ledger: python -m benchmarks.usage_reports
 
-A million rows of a thousand accounts over a year, in an embedded Postgres of its own; how long each
-page takes, and how long it takes to write one row more. The result goes to
-benchmarks/results/review.json.
+The ledger has a million rows of a thousand accounts over a year, in a temporary embedded Postgres.
+Measures the response time of each page and the time to write one row. Writes the result to
+benchmarks/results/usage-reports.json.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any
 from accounts.usage import ledger
 
 ROOT = Path(__file__).parent.parent
-ROWS, USERS, DAYS, ROUNDS = 1_000_000, 1000, 365, 7
+ROWS, USERS, DAYS, ROUNDS = 1_000_000, 1000, 365, 7  # rounds: repetitions of a measurement
 
-# Some use it a hundred times as much as others; one job in fifty fails.
+# The busiest accounts have a hundred times the usage of others; one job in fifty fails.
 LEDGER = """
 INSERT INTO accounts_usagerecord (created_at, user_id, token_id, transcription, outcome, engine,
     model, gpu_type, audio_ms, decode_ms, queue_ms, load_ms, nano_usd_per_second, cost_micro_usd,
@@ -34,7 +34,7 @@ SELECT now() - random() * %(days)s * interval '1 day', 1 + floor(%(users)s * ran
     CASE WHEN random() < 0.02 THEN 'failed' ELSE 'completed' END,
     CASE WHEN random() < 0.8 THEN 'modal' ELSE 'whisper' END, 'stt', 'L4',
     600000 * random(), 12000 * random(), 800 * random(), 0, 275000, 3300 * random(), true,
-    'Made up.'
+    'Benchmark.'
 FROM generate_series(1, %(rows)s)
 """
 BY_DAY = """
@@ -59,14 +59,14 @@ def main() -> None:
         with embedded.servers(Path(var)):
             result = {
                 "machine": f"{platform.machine()}, {os.cpu_count()} cores, embedded Postgres",
-                **_filled(),
-                "rows": [_measured(name, act) for name, act in _questions().items()],
+                **_create_ledger(),
+                "rows": [_measure(name, operation) for name, operation in _operations().items()],
             }
-    path = ROOT / "benchmarks" / "results" / "review.json"
+    path = ROOT / "benchmarks" / "results" / "usage-reports.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def _filled() -> dict[str, int]:
+def _create_ledger() -> dict[str, int]:
     from django.core.management import call_command
     from django.db import connection
 
@@ -83,7 +83,7 @@ def _filled() -> dict[str, int]:
     return sizes
 
 
-def _questions() -> dict[str, Callable[[], object]]:
+def _operations() -> dict[str, Callable[[], object]]:
     from django.test import Client
     from django.utils import timezone
 
@@ -103,35 +103,35 @@ def _questions() -> dict[str, Callable[[], object]]:
 
         return get
 
-    review = "/admin/accounts/usageday/"
+    report = "/admin/accounts/usageday/"
     return {
-        "review, 30 days, by day": page(staff, review),
-        "review, 30 days, by user": page(staff, f"{review}?by=user"),
-        "review, a year, by day": page(staff, f"{review}?since={year}"),
-        "review, a year, by user": page(staff, f"{review}?since={year}&by=user"),
-        "review, a year, by engine": page(staff, f"{review}?since={year}&by=engine"),
-        "the ledger's first page": page(staff, "/admin/accounts/usagerecord/"),
+        "usage report, 30 days, by day": page(staff, report),
+        "usage report, 30 days, by user": page(staff, f"{report}?by=user"),
+        "usage report, a year, by day": page(staff, f"{report}?since={year}"),
+        "usage report, a year, by user": page(staff, f"{report}?since={year}&by=user"),
+        "usage report, a year, by engine": page(staff, f"{report}?since={year}&by=engine"),
+        "first page of the ledger": page(staff, "/admin/accounts/usagerecord/"),
         "usage of the busiest account": page(heavy, "/settings/usage/"),
-        "one row more": lambda: ledger.write_record(
+        "write one row": lambda: ledger.write_record(
             models.UsageRecord(
                 user_id=1,
                 transcription=uuid.uuid4(),
                 outcome=models.Outcome.COMPLETED,
                 audio_ms=60_000,
                 billed=True,
-                reason="Measured.",
+                reason="Benchmark.",
             )
         ),
     }
 
 
-def _measured(name: str, act: Callable[[], object]) -> dict[str, Any]:
-    act()  # the first one compiles templates and warms caches
+def _measure(name: str, operation: Callable[[], object]) -> dict[str, Any]:
+    operation()  # warm-up: compiles templates and fills caches
     times = []
     for _ in range(ROUNDS):
-        began = time.perf_counter()
-        act()
-        times.append(time.perf_counter() - began)
+        started_at = time.perf_counter()
+        operation()
+        times.append(time.perf_counter() - started_at)
     milliseconds = round(1000 * statistics.median(times), 1)
     print(f"{milliseconds:8.1f} ms  {name}")
     return {"what": name, "median_ms": milliseconds}
