@@ -22,7 +22,7 @@ from transcodio_site.documentation.pages import documentation
 from transcodio_site.documentation.reference import document_of, operations_of
 from transcodio_site.documentation.search import MAX_QUERY, MAX_RESULTS, Entry, search, terms_of
 from transcodio_site.testing import Media, Stack
-from transcodio_site.tests.test_isolation import OPERATIONS
+from transcodio_site.tests.test_permissions import OPERATIONS
 
 pytestmark = pytest.mark.django_db
 
