@@ -40,15 +40,16 @@ class DeviceClock:
     use it just now (the codec, the decoder), and the share of each equally among the jobs that it
     works for. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
-        self._since = time.monotonic()
+        self._now = now  # seconds
+        self._since = now()
         self._users: dict[str, Sequence[Charged]] = {}
 
     def works_for(self, user: str, jobs: Sequence[Charged]) -> None:
         """From now on `user` does; it rests if there are none."""
         with self._lock:
-            now = time.monotonic()
+            now = self._now()
             for served in self._users.values():
                 for job in served:
                     job.device_seconds += (now - self._since) / len(self._users) / len(served)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from functools import cache
 
 import pytest
 
@@ -15,7 +16,7 @@ from gpu.types import EngineUnavailable
 def test_threads_that_ask_at_the_same_time_share_one_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _made.cache_clear()
+    monkeypatch.setattr("gpu.engine._made", cache(_made.__wrapped__))
     barrier, got = threading.Barrier(8), []
 
     def ask() -> None:

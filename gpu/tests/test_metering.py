@@ -18,7 +18,7 @@ class Job:
     device_seconds: float = 0.0
 
 
-def test_what_was_used_is_told_before_segments_and_before_what_breaks_off() -> None:
+def test_usage_is_yielded_before_segments_and_before_an_error() -> None:
     def broken() -> Iterator[EngineEvent]:
         yield SEGMENT
         yield SEGMENT
@@ -32,10 +32,9 @@ def test_what_was_used_is_told_before_segments_and_before_what_breaks_off() -> N
         next(events)
 
 
-def test_no_second_is_charged_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_time_is_divided_among_codec_decoder_and_jobs() -> None:
     now = 100.0
-    monkeypatch.setattr("gpu.metering.time.monotonic", lambda: now)
-    clock, a, b = DeviceClock(), Job(), Job()
+    clock, a, b = DeviceClock(lambda: now), Job(), Job()
     steps = [
         (5.0, "codec", [a]),  # five seconds of nothing, and then the codec works for a
         (2.0, "decoder", [a, b]),  # after two seconds the decoder begins, for both

@@ -19,17 +19,14 @@ from modal_proto import api_pb2 as api
 from gpu import codec, pcm
 from gpu.tests import tiny
 from gpu.tests.conftest import WriteWav
-from gpu.tests.modal.control_plane import Call, ControlPlane
-from gpu.types import (
-    Audio,
-    Segment,
-    Span,
-    Word,
-)
-from transcodio_site.testing import ROOT, Media
+from gpu.tests.modal.containers import Call
+from gpu.tests.modal.control_plane import ControlPlane
+from gpu.types import Audio, Segment, Span, Word
+from transcodio_site.testing import ROOT, WAIT_S, Media
 
 MODAL = [sys.executable, "-m", "modal"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Calls = Callable[[], list[Call]]
 
 
 def never() -> bool:
@@ -75,7 +72,7 @@ def cli(plane: ControlPlane, model: Path) -> Run:
             env=os.environ | settings | more,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=WAIT_S,
             check=False,
         )
 
@@ -107,16 +104,32 @@ def words_of(events: list[Any]) -> list[Word]:
     return [word for event in events if isinstance(event, Segment) for word in event.words]
 
 
-def said(call: Call) -> list[dict[str, Any]]:
-    """What it has answered, but for the mark of its end."""
+def messages_of(call: Call) -> list[dict[str, Any]]:
+    """What it has answered, without the mark of its end."""
     chunks = (c for c in call.chunks if c.data_format != api.DATA_FORMAT_GENERATOR_DONE)
     return [json.loads(pickle.loads(chunk.data)) for chunk in chunks]  # noqa: S301 - our own
 
 
-def ended_early(plane: ControlPlane) -> list[Call]:
-    """The calls that noticed that nobody wanted them any more."""
-    finished = [call for call in plane.calls.values() if call.output is not None]
-    return [c for c in finished if [i.get("code") for i in said(c)][-1:] == ["cancelled"]]
+def outcome_of(call: Call) -> str:
+    """`complete`, or the code of its error; empty as long as it has not ended."""
+    if call.output is None:
+        return ""
+    last = messages_of(call)[-1]
+    return str(last.get("code", last["type"]))
+
+
+@pytest.fixture
+def new_calls(deployed: ControlPlane) -> Calls:
+    """A function that gives the calls that were made since the test began."""
+    before = len(deployed.calls)
+    return lambda: list(deployed.calls.values())[before:]
+
+
+@pytest.fixture(autouse=True)
+def no_call_outlives_its_test(running_plane: ControlPlane) -> Iterator[None]:
+    """Or a container would answer it during the next one."""
+    yield
+    running_plane.end_calls()
 
 
 @pytest.fixture(scope="module")
