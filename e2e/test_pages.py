@@ -9,24 +9,26 @@ from typing import Any
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
-from e2e.conftest import DESKTOP, PASSWORD, PHONE, OpenPage
+from e2e.conftest import DESKTOP, PASSWORD, PHONE, OpenContext, OpenPage
 from transcodio_site.testing import SAMPLE, Media, Stack, wait_until
 
-# Writes down, for each segment that appears, what the page said of the state at that moment.
-WATCH = """
-new MutationObserver((changes) => {
-  for (const change of changes) for (const node of change.addedNodes) {
-    if (!node.dataset?.segment) continue;
-    window.seen = [...(window.seen ?? []), {
-      segment: Number(node.dataset.segment),
-      state: document.querySelector('#status').dataset.state,
-      bar: document.querySelector('#progress')?.position,
-    }];
-  }
-}).observe(document.querySelector('#segments'), { childList: true });
-"""
+# Notes that the page has said so; it says something else as soon as it is connected again.
+NOTE_RECONNECTING = """() => {
+  const position = document.querySelector("#position");
+  new MutationObserver(() => {
+    window.reconnecting ||= position.textContent.includes("Reconnecting");
+  }).observe(position, { childList: true, characterData: true, subtree: true });
+}"""
+# The slowest that Chromium plays: a segment lasts sixteen times as long.
+SLOW = "audio => { audio.playbackRate = 0.0625; }"
+SLOW_AFTER = """(audio, seconds) => {
+  audio.playbackRate = 1;
+  audio.addEventListener("timeupdate", () => {
+    if (audio.currentTime > seconds) audio.playbackRate = 0.0625;
+  });
+}"""
 
 
 def upload(page: Page, path: Path | list[Path]) -> None:
@@ -69,22 +71,25 @@ def assert_complete(page: Page) -> None:
     ]
 
 
-@pytest.fixture(scope="module")
-def long_recording(media: Media) -> Path:
-    """A minute and a half: long enough for something to happen on the way."""
-    return media.make("long.mp3", "-stream_loop", "1", "-i", str(SAMPLE))
+def answered(page: Page, messages: list[Any]) -> bool:
+    """Whether something has been intercepted; Playwright hands it over while it is asked."""
+    page.evaluate("true")
+    return bool(messages)
 
 
-def test_words_appear_while_the_rest_is_still_being_recognised(sign_up: OpenPage) -> None:
+def test_words_appear_while_the_rest_is_still_being_recognised(
+    sign_up: OpenPage, stack: Stack
+) -> None:
     page = sign_up("reader@example.com")
     expect(page.locator(".empty")).to_be_visible()
-    start(page, SAMPLE)
-    page.evaluate(WATCH)
+    with stack.hold():
+        start(page, SAMPLE)
+        expect(page.locator("[data-segment='1']")).to_be_visible()
+        expect(page.locator("#status")).to_have_attribute("data-state", "transcribing")
+        assert numbers(page) == [1]
+        # Most of the recording is still to come.
+        assert 0 < page.evaluate("document.querySelector('#progress').position") < 0.5
     wait_for_state(page, "completed")
-    seen = page.evaluate("window.seen")
-    assert seen[0]["segment"] == 1
-    assert seen[0]["state"] == "transcribing"
-    assert seen[0]["bar"] < 0.5  # most of the recording is still to come
     assert_complete(page)
     assert "walking along the harbor" in page.inner_text("#segments")
     expect(page.locator("#segments[aria-live]")).to_have_count(0)
@@ -92,18 +97,17 @@ def test_words_appear_while_the_rest_is_still_being_recognised(sign_up: OpenPage
     expect(page.locator("#note")).to_be_hidden()
 
 
-def test_what_is_deleted_elsewhere_can_only_be_left(
-    sign_up: OpenPage, long_recording: Path
-) -> None:
+def test_what_is_deleted_elsewhere_can_only_be_left(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("elsewhere@example.com")
-    start(page, long_recording)
-    expect(page.locator(".segment").first).to_be_visible()
-    page.evaluate(
-        "id => fetch(`/api/transcriptions/${id}`, {method: 'DELETE', headers: {"
-        "'X-CSRFToken': document.querySelector('[name=csrfmiddlewaretoken]').value}})",
-        page.url.split("/")[-2],
-    )
-    expect(page.get_by_role("alert")).to_have_text("The transcription has been deleted.")
+    with stack.hold():
+        start(page, SAMPLE)
+        expect(page.locator(".segment").first).to_be_visible()
+        page.evaluate(
+            "id => fetch(`/api/transcriptions/${id}`, {method: 'DELETE', headers: {"
+            "'X-CSRFToken': document.querySelector('[name=csrfmiddlewaretoken]').value}})",
+            page.url.split("/")[-2],
+        )
+        expect(page.get_by_role("alert")).to_have_text("The transcription has been deleted.")
     expect(page.locator("#status")).to_have_text("Deleted")
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     expect(page.get_by_role("button", name="Delete")).to_have_count(0)
@@ -143,8 +147,7 @@ def test_early_words_stand_greyed_until_their_segment_replaces_them(
         for s in ("#early", ".segment-text", ".facts")
     ]
     assert colors[0] == colors[2] != colors[1]
-    while not later or json.loads(later[-1])["type"] != "complete":
-        page.wait_for_timeout(50)  # lets what the server says arrive
+    wait_until(lambda: answered(page, later) and json.loads(later[-1])["type"] == "complete")
     for message in later:
         sockets[0].send(message)
     wait_for_state(page, "completed")
@@ -153,31 +156,34 @@ def test_early_words_stand_greyed_until_their_segment_replaces_them(
 
 
 def test_a_tab_that_is_closed_and_opened_again_misses_nothing(
-    sign_up: OpenPage, long_recording: Path
+    sign_up: OpenPage, stack: Stack
 ) -> None:
     page = sign_up("closer@example.com")
-    url = start(page, long_recording)
-    page.wait_for_selector("[data-segment='1']")
-    context = page.context
-    page.close()
-    again = context.new_page()
-    again.goto(url)
-    assert stored(again)["state"] == "transcribing"  # we are back before it is done
+    with stack.hold():
+        url = start(page, SAMPLE)
+        page.wait_for_selector("[data-segment='1']")
+        context = page.context
+        page.close()
+        again = context.new_page()
+        again.goto(url)
+        assert stored(again)["state"] == "transcribing"
     wait_for_state(again, "completed")
     assert_complete(again)
 
 
 def test_a_page_catches_up_by_itself_when_the_web_server_dies(
-    sign_up: OpenPage, long_recording: Path, stack: Stack
+    sign_up: OpenPage, stack: Stack
 ) -> None:
     page = sign_up("patient@example.com")
-    start(page, long_recording)
-    page.wait_for_selector("[data-segment='1']")
-    assert stack.process
-    children = psutil.Process(stack.process.pid).children()
-    web = next(c for c in children if "transcodio_site.server" in " ".join(c.cmdline()))
-    web.kill()
-    expect(page.locator("#position")).to_contain_text("Reconnecting")
+    with stack.hold():
+        start(page, SAMPLE)
+        page.wait_for_selector("[data-segment='1']")
+        assert stack.process
+        children = psutil.Process(stack.process.pid).children()
+        web = next(c for c in children if "transcodio_site.server" in " ".join(c.cmdline()))
+        page.evaluate(NOTE_RECONNECTING)
+        web.kill()
+        wait_until(lambda: page.evaluate("window.reconnecting"))
     wait_for_state(page, "completed")
     assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
     assert_complete(page)
@@ -229,6 +235,7 @@ def test_subtitles_are_downloaded_and_the_recording_is_played_and_deleted(
     page.focus("[data-delete]")
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_focused()
+    page.locator("audio").evaluate(SLOW)
     page.click("[data-segment='2'] .stamp")
     expect(page.locator("[data-segment='2'][aria-current]")).to_be_visible()
 
@@ -248,14 +255,17 @@ def test_the_player_does_not_pull_back_who_has_scrolled_away(
     wait_for_state(page, "completed")
     heard, next_one = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (2, 3))
     audio = page.locator("audio")
-    audio.evaluate("audio => { audio.playbackRate = 0.5; }")  # time enough to scroll away
+    audio.evaluate(SLOW)  # time enough to scroll away
     page.click("[data-segment='2'] .stamp")
-    second = float(page.locator("[data-segment='2']").get_attribute("data-start") or 0)
-    wait_until(lambda: audio.evaluate("audio => audio.currentTime") > second + 0.5)
+    second, third = (
+        float(page.locator(f"[data-segment='{n}']").get_attribute("data-start") or 0)
+        for n in (2, 3)
+    )
+    wait_until(lambda: audio.evaluate("audio => audio.currentTime") > second + 0.05)
     expect(heard).to_be_in_viewport()
     page.evaluate("window.scrollTo(0, 0)")
     expect(heard).not_to_be_in_viewport()
-    audio.evaluate("audio => { audio.playbackRate = 1; }")
+    audio.evaluate(SLOW_AFTER, third)
     expect(next_one).to_have_count(1)
     assert page.evaluate("window.scrollY") == 0
     page.click(".player-play")
@@ -263,21 +273,23 @@ def test_the_player_does_not_pull_back_who_has_scrolled_away(
     expect(page.locator(".segment[aria-current]")).to_be_in_viewport()
 
 
-def letter_link(stack: Stack, path: str) -> str:
-    """The link to `path` in the newest letter, which the console back end prints."""
+def email_link(stack: Stack, address: str, path: str) -> str:
+    """The link to `path` in an email to `address`, which the console back end prints."""
     links: list[str] = []
 
     def printed() -> bool:
-        links[:] = re.findall(rf"http://\S+?{path}[\w:/-]+", "".join(stack.output))
+        emails = "".join(stack.output).split("\nTo: ")
+        mine = "".join(email for email in emails if email.startswith(f"{address}\n"))
+        links[:] = re.findall(rf"http://\S+?{path}[\w:/-]+", mine)
         return bool(links)
 
     wait_until(printed)
     return links[-1]
 
 
-def test_a_passkey_stands_in_for_the_password(chromium: Browser, stack: Stack) -> None:
+def test_a_passkey_stands_in_for_the_password(open_context: OpenContext, stack: Stack) -> None:
     # A passkey belongs to a name, which an address is not.
-    context = chromium.new_context(base_url=stack.url.replace("127.0.0.1", "localhost"))
+    context = open_context(base_url=stack.url.replace("127.0.0.1", "localhost"))
     page = context.new_page()
     device = context.new_cdp_session(page)
     device.send("WebAuthn.enable")
@@ -290,14 +302,15 @@ def test_a_passkey_stands_in_for_the_password(chromium: Browser, stack: Stack) -
     page.fill("[name=password2]", PASSWORD)
     page.click("main button[type=submit]")
     page.wait_for_selector("upload-box")
-    letter = letter_link(stack, "/accounts/confirm-email/")
-    page.goto(letter.replace("127.0.0.1", "localhost"))
+    link = email_link(stack, "passkey@example.com", "/accounts/confirm-email/")
+    page.goto(link.replace("127.0.0.1", "localhost"))
     page.click("main button[type=submit]")
     page.wait_for_selector("upload-box")
     page.goto("/accounts/2fa/webauthn/add/")
     page.fill("[name=password]", PASSWORD)
     page.click("main button[type=submit]")
     page.fill("[name=name]", "My laptop")
+    page.wait_for_load_state()  # a click before the script is there would do nothing
     page.check("[name=passwordless]")
     page.click("#mfa_webauthn_add")
     page.wait_for_url("**/recovery-codes/")
@@ -309,20 +322,20 @@ def test_a_passkey_stands_in_for_the_password(chromium: Browser, stack: Stack) -
     page.click("#passkey_login")
     page.wait_for_selector("upload-box")
     expect(page.locator(".who")).to_contain_text("passkey@example.com")
-    context.close()
 
 
-def test_a_stranger_does_not_find_it(sign_up: OpenPage, media: Media) -> None:
+def test_a_stranger_does_not_find_it(
+    sign_up: OpenPage, open_context: OpenContext, media: Media
+) -> None:
     owner = sign_up("owner@example.com")
     url = start(owner, media.speech("private.mp3", 5))
     stranger = sign_up("stranger@example.com")
     answer = stranger.goto(url)
     assert answer
     assert answer.status == 404
-    anonymous = owner.context.browser.new_context().new_page()  # type: ignore[union-attr]
+    anonymous = open_context().new_page()
     anonymous.goto(url)
     assert "/accounts/login/" in anonymous.url
-    anonymous.context.close()
 
 
 def test_signing_out_and_in_again(sign_up: OpenPage) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Route, expect
 
 from e2e.conftest import OpenPage
-from e2e.test_pages import upload
-from transcodio_site.testing import Media
+from e2e.test_pages import answered, upload
+from transcodio_site.testing import Media, wait_until
 
 # The next request is told that it has failed when its answer comes.
 LOSE_AN_ANSWER = """() => {
@@ -29,8 +29,7 @@ def test_a_file_that_is_chosen_before_the_script_has_come_is_taken(
     page.goto("/", wait_until="commit")
     page.wait_for_selector("upload-box:not(:defined)")
     upload(page, media.silence("quick.mp3", 1))
-    while not scripts:
-        page.wait_for_timeout(50)  # lets the request for the script be seen
+    wait_until(lambda: answered(page, scripts))
     scripts[0].continue_()
     page.wait_for_url("**/transcriptions/*/")
 

@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from transcodio_site.cli.client import Client, Unreachable
-from transcodio_site.testing import ROOT, SAMPLE, Media, Stack
+from transcodio_site.testing import ROOT, SAMPLE, WAIT_S, Media, Stack
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PROGRAM = [sys.executable, "-m", "transcodio_site.cli"]
@@ -53,7 +53,7 @@ def run(stack: Stack, token: str, tmp_path: Path) -> Run:
             env=environment(stack, token, **more),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=WAIT_S,
             check=False,
         )
 
@@ -185,7 +185,7 @@ def test_a_recording_may_come_through_a_pipe(stack: Stack, token: str, short: Pa
             stdin=cat.stdout,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=WAIT_S,
             check=False,
         )
     assert done.returncode == 0, done.stderr
@@ -209,7 +209,7 @@ def answering(*answers: str) -> Iterator[str]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        thread.join(20)
+        thread.join(WAIT_S)
 
 
 PORTAL = "200 OK\nContent-Type: text/html\n\n<html>Sign in"
@@ -269,25 +269,22 @@ def test_signs_of_life_are_heard_while_a_recording_waits(monkeypatch: pytest.Mon
         list(Client(url, "tk_x").events("x"))
 
 
-def test_it_stops_when_it_is_interrupted(
-    stack: Stack, token: str, media: Media, tmp_path: Path
-) -> None:
-    # Long enough to be far from its end when we have read the first line, on a busy machine too.
-    long = media.make("long.mp3", "-stream_loop", "2", "-i", str(SAMPLE))
-    process = subprocess.Popen(
-        [*PROGRAM, "transcribe", str(long)],
-        cwd=tmp_path,
-        env=environment(stack, token),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell that started us in the background has told us, and ours, to ignore it.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stderr is not None
-    assert "0:0" in process.stderr.readline()  # the first segment
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+def test_it_stops_when_it_is_interrupted(stack: Stack, token: str, tmp_path: Path) -> None:
+    with stack.hold():
+        process = subprocess.Popen(
+            [*PROGRAM, "transcribe", str(SAMPLE)],
+            cwd=tmp_path,
+            env=environment(stack, token),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell that started us in the background has told us, and ours, to ignore it.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        )
+        assert process.stderr is not None
+        assert "0:0" in process.stderr.readline()  # the first segment
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 130
     assert "goes on at the server" in errors
     auth = {"Authorization": f"Bearer {token}"}
@@ -399,7 +396,7 @@ def test_what_is_installed_is_the_command_alone(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)],
         check=True,
-        timeout=120,
+        timeout=WAIT_S,
     )
     (path,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(path) as wheel:

@@ -29,7 +29,7 @@ from gpu.tests import tiny
 from gpu.tests.wer import word_error_rate
 from transcodio_site.demo_account import demo_account
 from transcodio_site.supervisor import free_port
-from transcodio_site.testing import ROOT, SAMPLE_TEXT, Media, Stack, wait_until
+from transcodio_site.testing import ROOT, SAMPLE_TEXT, WAIT_S, Media, Stack, wait_until
 from transcriptions.history import timeline
 from transcriptions.models import Transcription
 
@@ -94,7 +94,7 @@ def test_ctrl_c_or_a_kill_stops_everything_and_the_account_stays(own_stack: Stac
     first = login(own_stack.output)
     assert own_stack.process
     own_stack.process.send_signal(signal.SIGINT)
-    assert own_stack.process.wait(60) == 0
+    assert own_stack.process.wait(WAIT_S) == 0
     assert of_folder(own_stack.var) == []
     assert not (own_stack.var / "address.json").exists()
     own_stack.output.clear()
@@ -106,7 +106,7 @@ def test_ctrl_c_or_a_kill_stops_everything_and_the_account_stays(own_stack: Stac
     own_stack.process.kill()
     wait_until(lambda: not any(c.is_running() and c.status() != "zombie" for c in ours))
     own_stack.start()
-    assert healthy(own_stack)
+    wait_until(lambda: healthy(own_stack))
 
 
 @pytest.mark.parametrize("word", ["transcodio_site.server", "worker", "beat"])
@@ -119,8 +119,9 @@ def test_what_dies_is_started_again(stack: Stack, word: str) -> None:
 
 def test_a_server_that_dies_is_started_again(stack: Stack) -> None:
     victim = psutil.Process(int((stack.var / "run" / "valkey.pid").read_text()))
+    said = len(stack.output)
     victim.kill()
-    wait_until(lambda: any("Valkey had stopped" in line for line in stack.output))
+    wait_until(lambda: any("Valkey had stopped" in line for line in stack.output[said:]))
     wait_until(lambda: healthy(stack))
 
 

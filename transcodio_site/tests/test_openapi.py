@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from transcodio_site.api import api
 from transcodio_site.openapi import ERRORS
-from transcodio_site.testing import Media, Stack
+from transcodio_site.testing import WAIT_S, Media, Stack
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def recording(stack: Stack, token: str, media: Media) -> str:
             f"{stack.url}/api/transcribe",
             files={"file": file},
             headers={"Authorization": f"Bearer {token}"},
-            timeout=120,
+            timeout=WAIT_S,
         )
     id: str = answer.json()["id"]
     return id
@@ -114,7 +114,7 @@ def test_every_answer_is_foretold(
         unusable.append(negative_data_rejection)  # our token takes the place of a wrong one
     case.call_and_validate(
         headers={"Authorization": f"Bearer {token}"},
-        timeout=60,
+        timeout=WAIT_S,
         base_url=stack.url,
         excluded_checks=unusable,
     )

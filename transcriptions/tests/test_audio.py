@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from gpu import pcm
-from transcodio_site.testing import Media
+from transcodio_site.testing import WAIT_S, Media
 from transcriptions import audio
 from transcriptions.audio import AudioError, NoAudio, Prepared, TooLong, ffmpeg_binary
 
@@ -334,7 +334,7 @@ def test_the_traps_are_real(canaries: Path, tmp_path: Path, name: str, content: 
     (canaries / name).write_bytes(content)
     out = tmp_path / "heard.wav"
     command = [ffmpeg_binary(), "-nostdin", "-v", "error", "-i", str(canaries / name), str(out)]
-    subprocess.run(command, check=True, timeout=30)
+    subprocess.run(command, check=True, timeout=WAIT_S)
     assert out.stat().st_size > 50_000
 
 

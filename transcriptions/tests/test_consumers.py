@@ -15,6 +15,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 
 from accounts.models import User
+from transcodio_site.testing import WAIT_S
 from transcriptions import events, pipeline
 from transcriptions.models import Transcription
 from transcriptions.routing import websocket_urlpatterns
@@ -34,21 +35,21 @@ class Socket(ApplicationCommunicator):
     async def connect(self) -> bool:
         """Whether we are let in."""
         await self.send_input({"type": "websocket.connect"})
-        return bool((await self.receive_output(20))["type"] == "websocket.accept")
+        return bool((await self.receive_output(WAIT_S))["type"] == "websocket.accept")
 
     async def next(self) -> dict[str, Any]:
         """The next event."""
-        event: dict[str, Any] = json.loads((await self.receive_output(20))["text"])
+        event: dict[str, Any] = json.loads((await self.receive_output(WAIT_S))["text"])
         return event
 
     async def everything(self) -> tuple[list[dict[str, Any]], int]:
         """All events until the server closes, and its close code."""
         assert await self.connect()
         heard: list[dict[str, Any]] = []
-        while (message := await self.receive_output(20))["type"] == "websocket.send":
+        while (message := await self.receive_output(WAIT_S))["type"] == "websocket.send":
             heard.append(json.loads(message["text"]))
         await self.send_input({"type": "websocket.disconnect", "code": message["code"]})
-        await self.wait()
+        await self.wait(WAIT_S)
         return heard, message["code"]
 
 
@@ -77,9 +78,9 @@ async def test_nobody_listens_on_after_the_session_has_ended(
         await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
     else:
         await SESSION.adelete()
-    assert (await listening.receive_output(20))["type"] == "websocket.close"
+    assert (await listening.receive_output(WAIT_S))["type"] == "websocket.close"
     await listening.send_input({"type": "websocket.disconnect", "code": 1000})
-    await listening.wait()
+    await listening.wait(WAIT_S)
 
 
 @pytest.fixture

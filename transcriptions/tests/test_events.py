@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from gpu.types import Complete, Metadata
+from transcodio_site.testing import WAIT_S
 from transcriptions import events
 from transcriptions.models import State, Transcription
 from transcriptions.schemas import Event, MetadataEvent, PartialEvent, ProgressEvent, ending
@@ -81,7 +82,7 @@ class Listener:
                 self._news.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S):
             while not condition():
                 if self._task.done():
                     self._task.result()  # what broke it off is what is wrong
@@ -90,7 +91,7 @@ class Listener:
                 self._news.clear()
 
     async def end(self) -> list[int]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S):
             await self._task
         return [event.id for event in self.heard]
 

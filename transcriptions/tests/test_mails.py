@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, Plan, UsageRecord, User
 from gpu.types import Complete
+from transcodio_site.testing import WAIT_S
 from transcriptions import actions, mails, pipeline, tasks
 from transcriptions.models import State, Transcription
 from transcriptions.tests.conftest import ScriptedEngine, spoken
@@ -125,7 +126,7 @@ def test_two_charges_at_the_same_moment_tell_of_it_once(
     def complete(row: Transcription) -> None:
         with transaction.atomic():
             row.completed(Complete(10.0, 0.1))
-            both.wait(10)
+            both.wait(WAIT_S)
 
     claimed = [Transcription.objects.claim(row.id, State.TRANSCRIBING) for row in rows]
     for row in claimed:

@@ -18,7 +18,7 @@ from accounts import ledger
 from accounts.ledger import Outcome, UsageRecord
 from accounts.models import ApiToken, Plan, User
 from gpu.types import Audio, Complete, EngineError, EngineEvent, Spent
-from transcodio_site.testing import Media
+from transcodio_site.testing import WAIT_S, Media
 from transcriptions import actions, claims, pipeline, speech
 from transcriptions.models import State, Transcription
 from transcriptions.quotas import NotEnoughLeft
@@ -321,7 +321,7 @@ def test_days_are_added_up_anew_while_work_goes_on(alice: User) -> None:
                 assert not mended.is_set()
 
     def mend() -> None:
-        writing.wait(10)
+        assert writing.wait(WAIT_S)
         call_command("rebuild_usage", stdout=said)
         mended.set()
 

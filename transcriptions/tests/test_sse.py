@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, User
 from gpu.types import Metadata
+from transcodio_site.testing import WAIT_S
 from transcriptions import actions, events, pipeline
 from transcriptions.models import State, Transcription
 from transcriptions.tests.conftest import ScriptedEngine, spoken
@@ -39,21 +40,21 @@ class Stream(ApplicationCommunicator):
     async def begin(self) -> tuple[int, dict[str, str]]:
         """Status and headers."""
         await self.send_input({"type": "http.request", "body": b"", "more_body": False})
-        start = await self.receive_output(20)
+        start = await self.receive_output(WAIT_S)
         headers = {k.decode().lower(): v.decode() for k, v in start["headers"]}
         return start["status"], headers
 
     async def until(self, words: str) -> str:
         """Reads on until `words` have come; returns all that has come."""
         while words not in self.text:
-            message = await self.receive_output(20)
+            message = await self.receive_output(WAIT_S)
             self.text += message.get("body", b"").decode()
             assert message.get("more_body") or words in self.text, self.text
         return self.text
 
     async def go_away(self) -> None:
         await self.send_input({"type": "http.disconnect"})
-        await self.wait()
+        await self.wait(WAIT_S)
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ async def test_who_goes_away_leaves_nothing_behind(alice: User, claimed: Transcr
     async def groups() -> int:
         return len(await client.keys(f"*{claimed.id}*"))
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_S):
         while not await groups():
             pass
         await stream.go_away()
@@ -128,8 +129,8 @@ async def test_a_stream_ends_when_its_token_does(
             await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
     more = True
     while more:
-        more = (await stream.receive_output(20)).get("more_body", False)
-    await stream.wait()
+        more = (await stream.receive_output(WAIT_S)).get("more_body", False)
+    await stream.wait(WAIT_S)
 
 
 def test_who_has_seen_the_end_is_told_not_to_come_back(
@@ -146,7 +147,7 @@ async def ids(user: User, row: Transcription, after: str) -> list[str]:
     stream = await database_sync_to_async(Stream)(user, row, **{"last-event-id": after})
     assert (await stream.begin())[0] == 200
     text = await stream.until("event: complete" if row.state == State.COMPLETED else "event: error")
-    await stream.wait()
+    await stream.wait(WAIT_S)
     return [line[4:] for line in text.splitlines() if line.startswith("id: ")]
 
 

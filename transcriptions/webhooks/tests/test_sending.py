@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from transcodio_site.testing import WAIT_S
 from transcriptions.webhooks import sending
 from transcriptions.webhooks.tests.conftest import Receiver
 
@@ -53,7 +54,7 @@ def test_another_address_of_the_host_is_tried(
     receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
-    monkeypatch.setattr(sending, "DEADLINE", 2.0)
+    monkeypatch.setattr(sending, "DEADLINE", 10.0)
     addresses = [ip_address("127.0.0.9"), ip_address("127.0.0.1")]
     monkeypatch.setattr(sending, "_addresses", lambda host, port: addresses)
     with socket.socket() as silent, ExitStack() as waiting:
@@ -122,23 +123,20 @@ def test_a_trickle_of_bytes_does_not_hold_us_up(
 ) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
     monkeypatch.setattr(sending, "DEADLINE", 0.5)
-    over = threading.Event()
+    over, last = threading.Event(), time.monotonic() + WAIT_S
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def trickle() -> None:
             connection, _ = server.accept()
             with connection:
                 connection.sendall(b"HTTP/1.1 200 OK\r\n")
-                while not over.wait(0.05):
+                while not over.wait(0.05) and time.monotonic() < last:
                     connection.sendall(b"X-Slow: 1\r\n")
 
         thread = threading.Thread(target=trickle, daemon=True)
         thread.start()
-        began = time.monotonic()
         status, reason = sending.post(f"http://127.0.0.1:{server.getsockname()[1]}/", {}, b"{}")
-        took = time.monotonic() - began
         over.set()
         thread.join()
     assert status is None
     assert "No answer within" in reason
-    assert took < 5
