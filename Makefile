@@ -1,19 +1,20 @@
-# `make run` needs Python 3.11 or newer and nothing else.
+# `make run` needs Python and nothing else: which ones, requirements/check_platform.py knows.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lock clean-venv
+.PHONY: help run demo test test-slow lock
 SHELL := /bin/sh
 
 PORT ?= 8000
 HOST ?= 127.0.0.1
 VENV := .venv
 PY := $(VENV)/bin/python
-# pip keeps quiet unless something is wrong, so that the one line that matters stays in sight.
+# pip keeps quiet unless something is wrong, so that the one line that matters is not lost.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 help:
 	@echo "make run  [PORT=8000]       the whole service on this machine"
 	@echo "make demo [FILE=recording]  one recording through the API, with its subtitles in var/demo/"
-	@echo "make test                   everything that must hold"
+	@echo "make test                   all checks and tests"
+	@echo "make test-slow              installs and starts it with each Python on this machine"
 
 run: $(VENV)/base
 	@exec $(PY) manage.py up --host $(HOST) --port $(PORT)
@@ -31,6 +32,9 @@ test: $(VENV)/test
 		$(PY) manage.py check --deploy --fail-level WARNING
 	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
+test-slow: $(VENV)/test
+	$(PY) -m pytest -m slow
+
 # Writes the locked versions anew from pyproject.toml. The build of torch is the machine's choice.
 LOCK := $(VENV)/bin/pip-compile --quiet --upgrade --strip-extras --no-header --no-annotate --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
@@ -41,13 +45,15 @@ lock: $(VENV)/test
 	sed -i.bak 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/test.txt && rm requirements/test.txt.bak
 
 $(VENV)/base: requirements/base.txt
-	@python=; for candidate in python3 python3.13 python3.12 python3.11; do \
-		if $$candidate -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
-		then python=$$candidate; break; fi; done; \
+	@python=; reason=; for candidate in python3 python3.13 python3.12 python3.11; do \
+		if line=$$($$candidate requirements/check_platform.py 2>/dev/null); then python=$$candidate; break; fi; \
+		case "$$line" in Transcodio*) reason=$${reason:-$$line};; esac; \
+	done; \
 	if [ -z "$$python" ]; then \
-		echo "Transcodio needs Python 3.11 or newer with its venv module; found: $$(python3 --version 2>&1)." >&2; \
+		echo "$${reason:-Transcodio needs Python 3.11 or newer, and there is no python3 here (Debian, Ubuntu: apt install python3-venv).}" >&2; \
 		exit 1; fi; \
-	[ -x $(PY) ] || { echo "Installing Transcodio into $(VENV) (a minute or two, the first time only) ..."; \
+	$(PY) -m pip --version >/dev/null 2>&1 || { \
+		echo "Installing Transcodio into $(VENV) (a minute or two, the first time only) ..."; \
 		$$python -m venv $(VENV); }
 	@$(PIP) -r requirements/base.txt
 	@$(PIP) --no-deps -e .

@@ -1,4 +1,4 @@
-"""What allauth asks us."""
+"""Adapters that customize django-allauth."""
 
 from __future__ import annotations
 
@@ -21,81 +21,94 @@ from django.core.mail import EmailMessage
 from django.http import HttpRequest
 from django.shortcuts import render
 
-from accounts import letters
-from accounts.invitations import Invitation
+from accounts import email
+from accounts.invitations import invitation_in_session
+from accounts.models import Invitation
 
 log = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """The house's answers."""
+    """Sign-up policy, client IP addresses and emails."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Whether this visitor may make an account."""
+        """Whether this visitor may create an account."""
         if settings.SIGNUP == "invited":
-            return Invitation.of(request) is not None
+            return invitation_in_session(request) is not None
         return bool(settings.SIGNUP == "open")
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """See allauth. Who comes by IPv4 to a server that listens for IPv6 is ::ffff:192.0.2.7
-        there; limits count IPv6 by networks, and all of those would be a single one. Who comes
-        through fewer proxies than we trust has whatever address the connection has."""
+        """Return the client's IP address, with IPv4-mapped IPv6 addresses as IPv4.
+
+        allauth's rate limits count IPv6 addresses by network: all of ::ffff:0:0/96, which is how a
+        server that listens on IPv6 sees IPv4 clients, would be one client. If the request passed
+        fewer proxies than TRUSTED_PROXY_COUNT, return the address of the connection. Raises
+        PermissionDenied if there is none.
+        """
         try:
             address = ip_address(super().get_client_ip(request))
         except ImproperlyConfigured:
             log.warning(
-                "TRUSTED_PROXY_COUNT=%s, and a request came through fewer proxies: %s",
+                "TRUSTED_PROXY_COUNT=%s, but a request came through fewer proxies: %s",
                 settings.ALLAUTH_TRUSTED_PROXY_COUNT,
                 request.headers.get("X-Forwarded-For", "no X-Forwarded-For"),
             )
             if not request.META.get("REMOTE_ADDR"):
-                raise PermissionDenied("no address, as on a Unix socket") from None
+                raise PermissionDenied("no IP address, as on a Unix socket") from None
             address = ip_address(request.META["REMOTE_ADDR"])
         return str(getattr(address, "ipv4_mapped", None) or address)
 
-    def send_mail(self, template_prefix: str, email: str, about: dict[str, Any]) -> None:
-        """With our own address in it: the Host of the request that asks for a letter is whatever
-        its sender likes."""
-        said, ours = context.request.get_host(), urlsplit(settings.SITE_URL).netloc
-        at_home = {
-            name: value.replace(f"//{said}/", f"//{ours}/", 1) if isinstance(value, str) else value
-            for name, value in about.items()
+    def send_mail(self, template_prefix: str, email: str, template_context: dict[str, Any]) -> None:
+        """Send an email whose links lead to SITE_URL: the sender of the request chooses its Host
+        header, and could otherwise put a link to another site into the email."""
+        requested, own = context.request.get_host(), urlsplit(settings.SITE_URL).netloc
+        safe_context = {
+            name: value.replace(f"//{requested}/", f"//{own}/", 1)
+            if isinstance(value, str)
+            else value
+            for name, value in template_context.items()
         }
-        site = SimpleNamespace(name=ours, domain=ours)
-        super().send_mail(template_prefix, email, at_home | {"current_site": site})
+        site = SimpleNamespace(name=own, domain=own)
+        super().send_mail(template_prefix, email, safe_context | {"current_site": site})
 
-    def render_mail(self, *given: Any, **named: Any) -> EmailMessage:
-        """Its letters, in our clothes."""
-        return letters.dress(super().render_mail(*given, **named))
+    def render_mail(self, *args: Any, **kwargs: Any) -> EmailMessage:
+        """Render allauth's email, with an HTML version in our layout."""
+        return email.attach_html(super().render_mail(*args, **kwargs))
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
-    """Who comes with the word of somebody else."""
+    """Sign-up and sign-in with an account of a third-party provider."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
-        """An invitation is for an address, and who vouches for that opens the door as well as the
-        letter does."""
+        """Whether this visitor may create an account. An email address that the provider verified
+        is as good as the link of an invitation."""
         if settings.SIGNUP != "invited":
             return bool(settings.SIGNUP == "open")
-        proven = [a.email.lower() for a in sociallogin.email_addresses if a.verified]
-        return Invitation.open().filter(email__in=proven).exists()
+        verified = [a.email.lower() for a in sociallogin.email_addresses if a.verified]
+        return Invitation.pending().filter(email__in=verified).exists()
 
     def can_authenticate_by_email(self, sociallogin: SocialLogin, email: str) -> bool:
-        """Only where we know as well whose address it is: an account that somebody made with the
-        address of another must not become a trap for them."""
+        """Whether the provider's address signs in to the existing account with that address.
+
+        Only if the address is verified here too: otherwise somebody could create an account with
+        another person's address, wait for that person to sign in, and share the account.
+        """
         allowed = super().can_authenticate_by_email(sociallogin, email)
         return bool(allowed and EmailAddress.objects.is_verified(email))
 
     def get_requests_session(self) -> requests.Session:
-        """One whose questions, if nobody answers, end on a page that says so."""
-        session: requests.Session = super().get_requests_session()
-        ask = session.request
+        """Return a session that answers with an error page when the provider is unreachable.
 
-        def request(*given: Any, **named: Any) -> requests.Response:
+        Its requests raise ImmediateHttpResponse.
+        """
+        session: requests.Session = super().get_requests_session()
+        send = session.request
+
+        def request(*args: Any, **kwargs: Any) -> requests.Response:
             try:
-                return ask(*given, **named)
+                return send(*args, **kwargs)
             except requests.RequestException as error:
-                log.warning("the sign-in provider does not answer: %s", error)
+                log.warning("the sign-in provider does not respond: %s", error)
                 page = render(context.request, "socialaccount/authentication_error.html")
                 raise ImmediateHttpResponse(page) from error
 
@@ -103,6 +116,6 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         return session
 
 
-def signup_door(request: HttpRequest) -> dict[str, str]:
-    """For all pages: a door that is closed is not shown."""
-    return {"signup_door": settings.SIGNUP}
+def signup_policy(request: HttpRequest) -> dict[str, str]:
+    """Context processor: pages offer sign-up only if `signup_mode` is "open"."""
+    return {"signup_mode": settings.SIGNUP}

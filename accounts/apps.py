@@ -1,23 +1,24 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class AccountsConfig(AppConfig):
     name = "accounts"
-    verbose_name = "People and usage"
+    verbose_name = _("Users and usage")
 
     def ready(self) -> None:
-        """The audit log hears of what Django does, invitations of who has come, and of who goes."""
+        """Connect the audit log, invitations and account deletion to their signals."""
         from allauth.account.signals import user_signed_up
         from allauth.usersessions.models import UserSession
         from django.contrib.auth.signals import user_logged_in, user_login_failed
         from django.db.models.signals import post_delete
 
-        from accounts import audit, checks, farewell, invitations  # noqa: F401
+        from accounts import account_deletion, audit_log, checks, invitations  # noqa: F401
         from accounts.models import User
 
-        user_logged_in.connect(audit.signed_in)
-        user_login_failed.connect(audit.sign_in_failed)
-        audit.listen()
-        user_signed_up.connect(invitations.accept)
-        post_delete.connect(farewell.end_session, sender=UserSession)
-        post_delete.connect(farewell.forget_invitation, sender=User)
+        user_logged_in.connect(audit_log.record_sign_in)
+        user_login_failed.connect(audit_log.record_failed_sign_in)
+        audit_log.connect()
+        user_signed_up.connect(invitations.accept_invitation)
+        post_delete.connect(account_deletion.end_session, sender=UserSession)
+        post_delete.connect(account_deletion.delete_invitation, sender=User)

@@ -1,117 +1,123 @@
-"""Who is calling: a token in the Authorization header, or the session of a signed-in person."""
+"""Authentication of requests: by an API token in the Authorization header, or by session."""
 
 from __future__ import annotations
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from ninja.security import HttpBearer, SessionAuth
 
-from accounts import limits
-from accounts.addresses import client_address
-from accounts.models import ApiToken, Scope, User, digest_of
+from accounts import rate_limits
+from accounts.client_ip import get_client_ip
+from accounts.models import ApiToken, Scope, User
+from accounts.tokens import find_token, record_token_use
 
-READING = ("GET", "HEAD", "OPTIONS")
+READ_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
-class ScopeMissing(Exception):
-    """The token is valid, but not for this."""
+class InsufficientScope(Exception):
+    """The token is valid, but lacks the scope that the operation needs (RFC 6750, section 3.1)."""
 
     def __init__(self, scope: str) -> None:
-        super().__init__(f"This token lacks the scope {scope}: make one that has it.")
+        message = gettext("This token lacks the scope %(scope)s. Create a token that has it.")
+        super().__init__(message % {"scope": scope})
         self.scope = scope
 
 
-def token_of(secret: str) -> ApiToken | None:
-    """The token if it can be used. Looked up by hash: equality leaks no timing."""
-    token = ApiToken.objects.select_related("user").filter(digest=digest_of(secret)).first()
-    if token is None or token.is_expired or not token.user.is_active:
-        return None
-    return token
+class SessionRequired(Exception):
+    """A token was sent to an operation that only a signed-in user may call."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            gettext(
+                "API tokens cannot be managed with an API token. "
+                "Create, list and revoke them on the settings page, or with its session."
+            )
+        )
 
 
-def person(request: HttpRequest) -> User:
-    """Who is calling, in views that stand behind authentication."""
+def authenticated_user(request: HttpRequest) -> User:
+    """The user of a request, in views that require authentication. Raises TypeError elsewhere."""
     if not isinstance(request.user, User):
         raise TypeError("a view without authentication")
     return request.user
 
 
-def token_used(request: HttpRequest) -> ApiToken | None:
-    """The token by which the request came; None if it came with a session."""
+def request_token(request: HttpRequest) -> ApiToken | None:
+    """The token that authenticated the request; None for a session."""
     return getattr(request, "api_token", None)
 
 
-class SessionNeeded(Exception):
-    """A token was sent where only the person themselves may act."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Tokens are made, seen and revoked on the settings page, or with its session: "
-            "a token cannot do that."
-        )
-
-
-def stays_signed_in(user: User, session: SessionBase) -> bool:
-    """Whether nobody has closed the account, changed its password, or ended the session, since it
-    was loaded."""
+def is_session_valid(user: User, session: SessionBase) -> bool:
+    """Whether the session still signs in `user`: the account is active, the password has not
+    changed since `user` was loaded, and the session has not been ended."""
     key = session.session_key
-    open_ = User.objects.filter(pk=user.pk, is_active=True, password=user.password).exists()
-    return open_ and key is not None and session.exists(key)
+    unchanged = User.objects.filter(pk=user.pk, is_active=True, password=user.password).exists()
+    return unchanged and key is not None and session.exists(key)
 
 
-def is_still_welcome(request: HttpRequest) -> bool:
-    """Whether whoever was let in would be let in now: for answers that take long."""
-    used = token_used(request)
-    if used is None:
-        return stays_signed_in(person(request), request.session)
-    token = ApiToken.objects.select_related("user").filter(pk=used.pk).first()
+def is_still_authorized(request: HttpRequest) -> bool:
+    """Whether the request would still be authenticated now: for responses that take long."""
+    sent_token = request_token(request)
+    if sent_token is None:
+        return is_session_valid(authenticated_user(request), request.session)
+    token = ApiToken.objects.select_related("user").filter(pk=sent_token.pk).first()
     return token is not None and not token.is_expired and token.user.is_active
 
 
 class TokenAuth(HttpBearer):
-    """`Authorization: Bearer tk_...`, with the scope that is given, or that the method needs."""
+    """`Authorization: Bearer tk_...`, with `scope` or else the scope that the method needs."""
 
     def __init__(self, scope: Scope | None = None) -> None:
         super().__init__()
         self.scope = scope
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
-        """Puts the owner on the request, so that views read `request.user` in both cases.
+        """Set `request.user` to the owner of the token, so that views need not care which
+        authentication was used.
 
-        Raises ScopeMissing, TooMany.
+        Raises InsufficientScope, Throttled.
         """
-        row = token_of(token)
+        row = find_token(token)
         if row is None:
             return None
-        limits.count(request, row.user, row)
-        row.touch(client_address(request))
-        needed = self.scope or (Scope.READ if request.method in READING else Scope.WRITE)
-        if needed not in row.scopes:
-            raise ScopeMissing(needed)
+        rate_limits.count_request(request, row.user, row)
+        record_token_use(row, get_client_ip(request))
+        scope = self.scope or (Scope.READ if request.method in READ_METHODS else Scope.WRITE)
+        if scope not in row.scopes:
+            raise InsufficientScope(scope)
         request.user = row.user
         request.api_token = row  # type: ignore[attr-defined]
         return row.user
 
 
-class PageAuth(SessionAuth):
-    """The session cookie of the pages, with Django's CSRF check; `alone` where no token will do."""
+class WebSessionAuth(SessionAuth):
+    """The session cookie of the web app, with Django's CSRF check.
 
-    def __init__(self, alone: bool = False) -> None:
+    With `reject_tokens`, a valid token is refused with SessionRequired rather than as missing
+    authentication.
+    """
+
+    def __init__(self, reject_tokens: bool = False) -> None:
         super().__init__()
-        self.alone = alone
+        self.reject_tokens = reject_tokens
 
     def __call__(self, request: HttpRequest) -> User | AnonymousUser | None:
-        """A request that carries a token is judged by the token alone; and who is not signed in
-        is told so, rather than that a CSRF token is missing. Raises TooMany, SessionNeeded."""
-        if self.alone and token_of(request.headers.get("Authorization", "").partition(" ")[2]):
-            raise SessionNeeded
+        """Authenticate by session, but never a request with an Authorization header.
+
+        Visitors get 401 before the CSRF check would give them 403. Raises Throttled,
+        SessionRequired.
+        """
+        credentials = request.headers.get("Authorization", "").partition(" ")[2]
+        if self.reject_tokens and find_token(credentials):
+            raise SessionRequired
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
         user = super().__call__(request)
         if isinstance(user, User):
-            limits.count(request, user)
+            rate_limits.count_request(request, user)
         return user
 
 
-api_auth = [TokenAuth(), PageAuth()]
+api_auth = [TokenAuth(), WebSessionAuth()]

@@ -1,4 +1,4 @@
-"""What `manage.py check --deploy` says about accounts."""
+"""Checks of `manage.py check --deploy`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 
-UNPROVEN = Warning(
-    "Anybody can sign up with somebody else's address, and what they set up there (API tokens, "
-    "passkeys) stays when its owner comes.",
-    hint="Set EMAIL_VERIFICATION=mandatory, and EMAIL_URL so that letters arrive.",
+UNVERIFIED_SIGNUP = Warning(
+    "Anyone can sign up with another person's email address, and what they set up in that account "
+    "(API tokens, passkeys) remains when its owner takes it over.",
+    hint="Set EMAIL_VERIFICATION=mandatory, and EMAIL_URL so that emails are delivered.",
     id="accounts.W001",
 )
 
 
 @register(deploy=True)
-def addresses_are_proven(**_: Any) -> list[CheckMessage]:
-    """With invitations they are: the letter has arrived."""
+def check_email_verification(**_: Any) -> list[CheckMessage]:
+    """Warn if sign-up is open to unverified addresses. An invitation verifies the address itself:
+    its link was delivered there."""
     is_open = settings.SIGNUP == "open"
-    return [UNPROVEN] if is_open and settings.ACCOUNT_EMAIL_VERIFICATION != "mandatory" else []
+    is_verified = settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory"
+    return [UNVERIFIED_SIGNUP] if is_open and not is_verified else []

@@ -1,4 +1,4 @@
-"""What people fill in on their settings pages."""
+"""Forms of the settings pages and of sign-up."""
 
 from __future__ import annotations
 
@@ -8,56 +8,67 @@ from allauth.account.forms import SignupForm as AllauthSignupForm
 from allauth.core import context
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Invitation, Scope
-from accounts.names import visible_name
+from accounts.invitations import invitation_in_session
+from accounts.models import Scope
+from accounts.text import validate_display_name
 
-EXPIRY = {"": "Never", "30": "After 30 days", "90": "After 90 days", "365": "After a year"}
+EXPIRATION_DAYS = {
+    "": _("No expiration"),
+    "30": _("30 days"),
+    "90": _("90 days"),
+    "365": _("1 year"),
+}
 
 
 class TokenForm(forms.Form):
     """A new API token."""
 
     name = forms.CharField(
-        max_length=100, label="Name", help_text="What it is for, so that you can tell it apart."
+        max_length=100, label=_("Name"), help_text=_("For example, the program that will use it.")
     )
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices,
         initial=Scope.values,
         widget=forms.CheckboxSelectMultiple,
-        label="It may",
-        error_messages={"required": "Choose at least one thing that it may do."},
+        label=_("Permissions"),
+        error_messages={"required": _("Select at least one permission.")},
     )
-    expiry = forms.ChoiceField(choices=list(EXPIRY.items()), required=False, label="Expires")
+    expiry = forms.ChoiceField(
+        choices=list(EXPIRATION_DAYS.items()), required=False, label=_("Expiration")
+    )
 
     monthly_minutes = forms.IntegerField(
         required=False,
         min_value=1,
         max_value=1_000_000,
-        label="Minutes of audio a month",
-        help_text="At the most; leave it empty, and it may use all that you have.",
+        label=_("Optional monthly limit (minutes of audio)"),
+        help_text=_("Without a limit, the token can use all the minutes of your plan."),
     )
 
     def clean_name(self) -> str:
-        """Raises ValidationError."""
+        """Raises ValidationError if the name has no visible character."""
         try:
-            return visible_name(self.cleaned_data["name"])
+            return validate_display_name(self.cleaned_data["name"])
         except ValueError:
-            raise ValidationError("Give it a name that can be seen.") from None
+            raise ValidationError(gettext("Enter a name with a visible character.")) from None
 
     def clean_expiry(self) -> int | None:
-        """Days, or None for never."""
+        """Days until the token expires, or None for never."""
         value: Any = self.cleaned_data["expiry"]
         return int(value) if value else None
 
 
 class SignupForm(AllauthSignupForm):  # type: ignore[misc]
-    """Who follows an invitation comes with the address that was invited."""
+    """Sign-up; with an invitation, only with the invited email address."""
 
     def clean_email(self) -> str:
-        """Raises ValidationError."""
+        """Raises ValidationError if the invitation is for another address."""
         email: str = super().clean_email()
-        invitation = Invitation.of(context.request)
+        invitation = invitation_in_session(context.request)
         if invitation and email.lower() != invitation.email:
-            raise ValidationError(f"This invitation is for {invitation.email} alone.")
+            message = gettext("This invitation is only for %(email)s.")
+            raise ValidationError(message % {"email": invitation.email})
         return email

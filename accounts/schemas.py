@@ -1,4 +1,4 @@
-"""What every part of the API answers with."""
+"""Schemas that all parts of the API share."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Body(BaseModel):
-    """What a program sends as JSON: an object with these fields and no others. (ninja's own Schema
-    would read them from anything that has attributes of that name, a text among it.)"""
+    """A JSON request body: an object with these fields and no others.
+
+    ninja's own Schema would also accept a JSON string or number, and read attributes of it.
+    """
 
     @staticmethod
     def example(**fields: Any) -> ConfigDict:
-        """Configuration with an example for the documentation."""
+        """Model configuration with an example for the OpenAPI document."""
         return ConfigDict(extra="forbid", json_schema_extra={"example": fields})
 
 
-def example(status: int, answer: Any) -> dict[str, Any]:
-    """What an operation may answer, for the documentation."""
-    return {"responses": {status: {"content": {"application/json": {"example": answer}}}}}
+def example(status: int, body: Any) -> dict[str, Any]:
+    """An example response of an operation, for its `openapi_extra`."""
+    return {"responses": {status: {"content": {"application/json": {"example": body}}}}}
 
 
 class ErrorOut(Schema):
-    """Every error answer: a sentence for people, a code for programs."""
+    """Every error response: a sentence for people, a code for programs."""
 
     model_config: ClassVar = ConfigDict(
         json_schema_extra={

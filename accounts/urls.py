@@ -1,4 +1,4 @@
-"""Settings pages."""
+"""URLs of the settings pages."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ urlpatterns = [
     path("activity/", views.activity, name="activity"),
     path("usage/", views.usage, name="usage"),
     path("tokens/", views.tokens, name="tokens"),
-    path("tokens/<int:id>/revoke/", views.revoke_token, name="revoke-token"),
+    path("tokens/<int:token_id>/revoke/", views.revoke_token, name="revoke-token"),
 ]

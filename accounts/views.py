@@ -1,4 +1,4 @@
-"""The settings pages of a signed-in person."""
+"""The settings pages of the signed-in user, and the link of an invitation."""
 
 from __future__ import annotations
 
@@ -10,27 +10,32 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.audit import AuditEvent
-from accounts.authentication import person
+from accounts.authentication import authenticated_user
 from accounts.forms import TokenForm
-from accounts.models import ApiToken, Invitation
-from accounts.usage import month_of
+from accounts.invitations import find_invitation, remember_invitation
+from accounts.models import AuditEvent
+from accounts.tokens import issue_token
+from accounts.tokens import revoke_token as revoke
+from accounts.usage.summary import usage_this_month
+
+EVENTS_PER_PAGE = 50
 
 
 @never_cache
 @require_GET
 def invited(request: HttpRequest, code: str) -> HttpResponse:
-    """The link of an invitation: on to the form, which knows the address already."""
-    invitation = Invitation.of_code(code)
+    """Open the link of an invitation: redirect to sign-up, where the address is filled in."""
+    invitation = find_invitation(code)
     if request.user.is_authenticated:
-        messages.info(request, "You are signed in: sign out first to make another account.")
+        messages.info(request, gettext("Sign out first to create another account."))
         return redirect("/")
     if invitation is None or settings.SIGNUP == "closed":
         return render(request, "accounts/invitation_over.html", status=410)
-    invitation.show(request)
+    remember_invitation(request, invitation)
     return redirect("account_signup")
 
 
@@ -38,50 +43,51 @@ def invited(request: HttpRequest, code: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def tokens(request: HttpRequest) -> HttpResponse:
-    """Lists tokens and makes new ones. A secret is on the answer to the form and nowhere else."""
+    """List tokens and create new ones. Only the response to the form contains the secret."""
     form = TokenForm(request.POST or None)
-    made: dict[str, Any] = {}
+    created: dict[str, Any] = {}
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
-        row, secret = ApiToken.issue(
-            person(request),
+        token, secret = issue_token(
+            authenticated_user(request),
             data["name"],
             data["scopes"],
             data["expiry"],
             data["monthly_minutes"],
             request,
         )
-        form, made = TokenForm(), {"row": row, "secret": secret}
-    rows = person(request).api_tokens.all()
+        form, created = TokenForm(), {"token": token, "secret": secret}
+    rows = authenticated_user(request).api_tokens.all()
     status = 400 if form.errors else 200
-    context = {"form": form, "made": made, "tokens": rows}
+    context = {"form": form, "created": created, "tokens": rows}
     return render(request, "accounts/tokens.html", context, status=status)
 
 
 @login_required
 @require_POST
-def revoke_token(request: HttpRequest, id: int) -> HttpResponse:
-    """A stranger's token is as unknown as one that is gone."""
-    row = person(request).api_tokens.filter(id=id).first()
-    if row is None:
-        raise Http404("There is no such token.")
-    row.revoke(request)
-    messages.success(request, f"The token “{row.name}” does not work any more.")
+def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
+    """Revoke a token. Raises Http404 for another user's token, as for one that does not exist."""
+    token = authenticated_user(request).api_tokens.filter(id=token_id).first()
+    if token is None:
+        raise Http404(gettext("Token not found."))
+    revoke(token, request)
+    messages.success(request, gettext("Token “%(name)s” revoked.") % {"name": token.name})
     return redirect("accounts:tokens")
 
 
 @login_required
 @require_GET
 def activity(request: HttpRequest) -> HttpResponse:
-    """The audit log of one's own account."""
-    events = AuditEvent.objects.filter(user=person(request))
-    page = Paginator(events, 50).get_page(request.GET.get("page"))
+    """The audit log of the user's own account."""
+    events = AuditEvent.objects.filter(user=authenticated_user(request))
+    page = Paginator(events, EVENTS_PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "accounts/activity.html", {"page": page})
 
 
 @login_required
 @require_GET
 def usage(request: HttpRequest) -> HttpResponse:
-    """This month: what was used, what is left, and when it renews."""
-    user = person(request)
-    return render(request, "accounts/usage.html", {"usage": month_of(user), "plan": user.terms})
+    """Usage of this month, what is left of the quota, and when it resets."""
+    user = authenticated_user(request)
+    context = {"usage": usage_this_month(user), "plan": user.effective_plan}
+    return render(request, "accounts/usage.html", context)

@@ -19,6 +19,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from accounts.usage import ledger
+
 ROOT = Path(__file__).parent.parent
 ROWS, USERS, DAYS, ROUNDS = 1_000_000, 1000, 365, 7
 
@@ -85,7 +87,7 @@ def _questions() -> dict[str, Callable[[], object]]:
     from django.test import Client
     from django.utils import timezone
 
-    from accounts import ledger
+    from accounts import models
     from accounts.models import User
 
     staff = Client(HTTP_HOST="127.0.0.1")
@@ -110,14 +112,16 @@ def _questions() -> dict[str, Callable[[], object]]:
         "review, a year, by engine": page(staff, f"{review}?since={year}&by=engine"),
         "the ledger's first page": page(staff, "/admin/accounts/usagerecord/"),
         "usage of the busiest account": page(heavy, "/settings/usage/"),
-        "one row more": lambda: ledger.UsageRecord(
-            user_id=1,
-            transcription=uuid.uuid4(),
-            outcome=ledger.Outcome.COMPLETED,
-            audio_ms=60_000,
-            billed=True,
-            reason="Measured.",
-        ).write(),
+        "one row more": lambda: ledger.write_record(
+            models.UsageRecord(
+                user_id=1,
+                transcription=uuid.uuid4(),
+                outcome=models.Outcome.COMPLETED,
+                audio_ms=60_000,
+                billed=True,
+                reason="Measured.",
+            )
+        ),
     }
 
 

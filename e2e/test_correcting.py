@@ -103,7 +103,7 @@ def test_what_was_written_in_another_tab_is_read_before_it_is_replaced(
     expect(other.locator("transcript-editor [role=status]")).to_have_text("Saved.")
     first.fill("His.")
     first.blur()
-    expect(said).to_contain_text("Not saved: It was changed meanwhile, to “Hers.”")
+    expect(said).to_contain_text("Not saved: Someone else edited this. It now reads: “Hers.”")
     assert stored(page)["segments"][0]["text"] == "Hers."
     expect(first).to_have_text("His.")
     first.focus()
@@ -119,7 +119,7 @@ def test_a_refusal_is_said_also_where_the_other_words_do_not_come(
     first, said = edit(page, media)
     first.fill("Mine.")
     url = page.url.replace("/transcriptions/", "/api/transcriptions/").rstrip("/")
-    theirs = {"detail": "It was changed meanwhile.", "code": "changed_meanwhile"}
+    theirs = {"detail": "It was changed meanwhile.", "code": "edit_conflict"}
     page.route(f"{url}/segments/1", lambda route: route.fulfill(status=409, json=theirs))
     page.route(url, lambda route: route.abort("connectionreset"))
     first.blur()

@@ -19,7 +19,7 @@ from typing import Any
 import modal
 import modal.experimental
 
-from gpu import config, tickets
+from gpu import cancellation, config
 
 # torchaudio is what transformers reads audio with when it is there; it fits one release of torch.
 PACKAGES = (
@@ -136,7 +136,7 @@ class KyutaiSTTModel:
         Once its `ticket` is handed in (see gpu/tickets.py) it ends with the error `cancelled`. All
         of them name the same `run`, unless Modal has begun the call anew on another machine.
         """
-        run = tickets.new()
+        run = cancellation.new()
         async for event in self._events(audio, spans, language, sent_at, ticket):
             yield json.dumps(event | {"run": run})
 
@@ -152,7 +152,7 @@ class KyutaiSTTModel:
 
         load_seconds = untold = self.cold_start.seconds_for(sent_at)
         make = partial(messages, self.engine, audio, spans, language)
-        is_unwanted = partial(tickets.is_handed_in, ticket) if ticket else None
+        is_unwanted = partial(cancellation.is_handed_in, ticket) if ticket else None
         async for event in relay(make, is_unwanted):
             if event["type"] == "complete":
                 event["load_seconds"] = load_seconds

@@ -33,7 +33,7 @@ def _made(name: str) -> Engine:
 
         return KyutaiEngine()
     if name == "modal":
-        from gpu.client import ModalEngine
+        from gpu.modal_engine import ModalEngine
 
         return ModalEngine()
     raise EngineUnavailable(f"STT_ENGINE={name!r} is unknown; choose one of {', '.join(ENGINES)}")

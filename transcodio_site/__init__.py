@@ -1,4 +1,5 @@
-"""The Django project: settings, routes, the embedded servers and the commands that run it all."""
+"""The Django project: settings, URLs, embedded servers, documentation and commands."""
 
+# The only place of the version: pyproject.toml, the API, /health and the command line read it.
 __version__ = "0.1.0"
 __all__ = ["__version__"]

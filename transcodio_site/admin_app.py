@@ -6,4 +6,4 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class AdminApp(AdminConfig):
-    default_site = "accounts.staff.Site"
+    default_site = "accounts.admin_base.AuditedAdminSite"

@@ -1,4 +1,4 @@
-"""The root of the REST API: routes, authentication and the one shape that errors have."""
+"""The REST API: its routers, authentication, and error responses."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from django.http import HttpResponse, JsonResponse
 
 from accounts.api import router as tokens
 from accounts.authentication import api_auth
-from accounts.usage import router as usage
+from accounts.usage.api import router as usage
 from transcodio_site import __version__
+from transcodio_site.documentation.reference import ReferencePage
 from transcodio_site.errors import Problem, answer_errors
 from transcodio_site.openapi import DocumentedAPI
-from transcriptions.api import router as transcriptions
+from transcriptions.api.transcriptions import router as transcriptions
 
 api = DocumentedAPI(
     title="Transcodio",
     version=__version__,
-    description="Recordings into text, live. Send `Authorization: Bearer tk_...`.",
+    description="Transcribe audio and video. Authenticate with `Authorization: Bearer tk_...`.",
     auth=api_auth,
+    docs=ReferencePage(),
 )
 api.add_router("", transcriptions)
 api.add_router("", tokens)

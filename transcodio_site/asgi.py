@@ -14,7 +14,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
 from transcodio_site.server import BodyFromDisk  # noqa: E402
-from transcriptions.routing import websocket_urlpatterns  # noqa: E402
+from transcriptions.realtime.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
+from typing import Any
 
-from celery import Celery
+from celery import Celery, Task
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]
+from celery.signals import before_task_publish, import_modules, task_postrun, task_prerun
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from transcodio_site.logs import current_request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
 # It warns root of pickled messages. Ours are JSON, and untrusted media is touched by a guarded
@@ -15,4 +20,61 @@ warnings.simplefilter("ignore", SecurityWarning)
 
 app = Celery("transcodio")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+app.autodiscover_tasks(
+    [
+        "transcriptions.notifications",
+        "transcriptions.operations",
+        "transcriptions.processing",
+        "transcriptions.webhooks",
+    ]
+)
+
+# Messages that an earlier release enqueued: these names are accepted until 0.2.
+FORMER_TASK_NAMES = {
+    "transcriptions.tasks.sweep": "transcriptions.tasks.requeue_stalled",
+    "transcriptions.tasks.mail_ready": "transcriptions.tasks.send_transcript_ready",
+    "transcriptions.tasks.mail_quota": "transcriptions.tasks.send_quota_notice",
+    "transcriptions.tasks.forget_old_keys": "transcriptions.tasks.delete_expired_idempotency_keys",
+    "transcriptions.tasks.forget_old_sessions": "transcriptions.tasks.delete_expired_sessions",
+    "transcriptions.tasks.delete_what_was_kept_long_enough": (
+        "transcriptions.tasks.delete_expired_recordings"
+    ),
+    "transcriptions.tasks.delete_strays": "transcriptions.tasks.delete_orphaned_files",
+    "transcriptions.webhooks.tasks.ring_due": (
+        "transcriptions.webhooks.tasks.enqueue_due_deliveries"
+    ),
+    "transcriptions.webhooks.tasks.forget_old_deliveries": (
+        "transcriptions.webhooks.tasks.delete_old_deliveries"
+    ),
+    "transcriptions.webhooks.tasks.forget_old_secrets": (
+        "transcriptions.webhooks.tasks.delete_expired_secrets"
+    ),
+}
+
+
+@import_modules.connect(sender=app, weak=False)
+def _accept_former_names(**_: Any) -> None:
+    for former, name in FORMER_TASK_NAMES.items():
+        app.tasks[former] = app.tasks[name]
+
+
+@before_task_publish.connect
+def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
+    """A task logs with the id of the request that enqueued it, and so do the tasks it enqueues."""
+    headers["request_id"] = current_request_id()
+
+
+@task_prerun.connect
+def _bind_task(task_id: str, task: Task[Any, Any], args: tuple[Any, ...], **_: Any) -> None:
+    clear_contextvars()
+    context = {"task": task.name, "task_id": task_id}
+    if args:
+        context["job_id"] = str(args[0])  # our tasks take the id of the row that they work on
+    if request_id := getattr(task.request, "request_id", ""):
+        context["request_id"] = request_id
+    bind_contextvars(**context)
+
+
+@task_postrun.connect
+def _unbind_task(**_: Any) -> None:
+    clear_contextvars()

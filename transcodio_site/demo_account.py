@@ -1,4 +1,4 @@
-"""The account that a first run makes, so that a newcomer can sign in and call the API at once."""
+"""The account that the first start creates, to sign in and to call the API with."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 from allauth.account.models import EmailAddress
 from django.conf import settings
 
-from accounts.authentication import token_of
-from accounts.models import ApiToken, User
+from accounts.models import User
+from accounts.tokens import find_token, issue_token
 
 EMAIL = "demo@example.com"
 
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """What to type."""
+    """The credentials to type."""
 
     email: str
     password: str
@@ -27,22 +27,38 @@ class DemoAccount:
 
 
 def demo_account() -> DemoAccount:
-    """The account of this installation, made at the first call and kept in the data folder."""
-    path = Path(settings.VAR_DIR) / "demo_account.json"
-    if path.exists():
-        account = DemoAccount(**json.loads(path.read_text()))
-        token = token_of(account.token)
-        if token and token.user.check_password(account.password):
+    """The account of this installation, created at the first call and kept in the data folder."""
+    account = _stored()
+    if account and (token := find_token(account.token)):
+        if token.user.check_password(account.password):
             return account
-        if token:
-            return replace(account, password="(the one that you chose)")  # noqa: S106
-    account = _make()
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(asdict(account), file)
+        return replace(account, password="(the one that you chose)")  # noqa: S106
+    account = _create()
+    _store(account)
     return account
 
 
-def _make() -> DemoAccount:
+def _path() -> Path:
+    return Path(settings.VAR_DIR) / "demo_account.json"
+
+
+def _stored() -> DemoAccount | None:
+    """None also where the file cannot be used, as after a full disk: a new account replaces it."""
+    try:
+        return DemoAccount(**json.loads(_path().read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _store(account: DemoAccount) -> None:
+    """In one step, so that no reader and no crash finds half a file."""
+    new = _path().with_name(f"demo_account.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(asdict(account), file)
+    new.replace(_path())
+
+
+def _create() -> DemoAccount:
     password = secrets.token_urlsafe(9)
     user = User.objects.filter(email=EMAIL).first() or User(email=EMAIL)
     user.set_password(password)
@@ -52,4 +68,4 @@ def _make() -> DemoAccount:
     EmailAddress.objects.update_or_create(
         user=user, email=EMAIL, defaults={"verified": True, "primary": True}
     )
-    return DemoAccount(EMAIL, password, ApiToken.issue(user, "demo")[1])
+    return DemoAccount(EMAIL, password, issue_token(user, "demo")[1])

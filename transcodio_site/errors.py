@@ -1,6 +1,6 @@
-"""What goes wrong under both APIs, in one table: its status, its code, and a sentence that helps.
+"""Errors of both APIs in one table: status, code, and a message that says what to do.
 
-The shape of the answer is the business of each API.
+Each API writes them in its own format.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from psycopg.errors import DiskFull
 
-from accounts.authentication import ScopeMissing, SessionNeeded
-from accounts.limits import TooMany
-from transcodio_site.middleware import SENTENCES
-from transcriptions.api import ApiError
-from transcriptions.audio import is_full
-from transcriptions.intake import FORM, no_recording
-from transcriptions.uploads import UploadRefused, no_room
+from accounts.authentication import InsufficientScope, SessionRequired
+from accounts.rate_limits import Throttled
+from transcodio_site.middleware import ERROR_MESSAGES
+from transcriptions.api.errors import ApiError
+from transcriptions.exceptions import is_disk_full
+from transcriptions.uploads.requests import FORM, no_recording
+from transcriptions.uploads.service import UploadRefused, disk_full
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error that is still to be written down."""
+    """An error, before an API formats it."""
 
     status: int
     code: str
     detail: str
-    param: str | None = None  # the field to be changed, if there is one
+    param: str | None = None  # the field that is wrong, if there is one
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -52,7 +52,7 @@ Describe = Callable[[HttpRequest, Any], Problem]
 
 
 def answer_errors(api: NinjaAPI, write: Callable[[Problem], HttpResponse]) -> None:
-    """Lets `write` answer whatever the table knows."""
+    """Registers handlers for all errors in the table; `write` formats them."""
 
     def answer(request: HttpRequest, error: Any, describe: Describe) -> HttpResponse:
         return write(describe(request, error))
@@ -62,11 +62,11 @@ def answer_errors(api: NinjaAPI, write: Callable[[Problem], HttpResponse]) -> No
 
 
 def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> Problem:
-    sentence = "Send a valid API token in the header: Authorization: Bearer tk_..."
-    return Problem(401, "not_authenticated", sentence, headers={"WWW-Authenticate": "Bearer"})
+    detail = "Send a valid API token in the header: Authorization: Bearer tk_..."
+    return Problem(401, "not_authenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _too_many(request: HttpRequest, error: TooMany) -> Problem:
+def _too_many(request: HttpRequest, error: Throttled) -> Problem:
     return Problem(429, error.code, str(error), headers={"Retry-After": str(error.wait)})
 
 
@@ -77,44 +77,46 @@ def _refused(request: HttpRequest, error: ApiError | UploadRefused) -> Problem:
 
 
 def _too_large(request: HttpRequest, error: SuspiciousOperation) -> Problem:
-    """More than Django reads into memory: a recording that a program calls a form, as curl does
-    unless it is told otherwise, or a body that no recording was expected in."""
+    """More than Django reads into memory: a recording that was sent as a URL-encoded form, which is
+    curl's default, or a large body where none was expected."""
     if request.content_type == FORM and request.method == "POST":
         return _refused(request, no_recording())
-    return Problem(413, *SENTENCES[413])
+    return Problem(413, *ERROR_MESSAGES[413])
 
 
 def _http_error(request: HttpRequest, error: HttpError) -> Problem:
     codes = {400: "bad_request", 403: "forbidden"}
-    detail = next((ours for theirs, ours in SAID.items() if str(error).startswith(theirs)), "")
-    return Problem(error.status_code, codes.get(error.status_code, "error"), detail or str(error))
+    detail = next(
+        (ours for start, ours in LIBRARY_MESSAGES.items() if str(error).startswith(start)), ""
+    )
+    return Problem(error.status_code, codes.get(error.status_code, "error"), detail)
 
 
 def _disk_full(request: HttpRequest, error: OSError) -> Problem:
-    if not is_full(error):
+    if not is_disk_full(error):
         raise error
     log.error("the disk is full: %s", error)
-    return _refused(request, no_room())
+    return _refused(request, disk_full())
 
 
-def _database_away(request: HttpRequest, error: DatabaseError) -> Problem:
-    log.error("the database does not answer as it should", exc_info=error)
+def _database_unavailable(request: HttpRequest, error: DatabaseError) -> Problem:
+    log.error("database error", exc_info=error)
     if isinstance(error.__cause__, DiskFull):
-        return _refused(request, no_room())
-    return Problem(503, *SENTENCES[503], headers={"Retry-After": str(AWAY_FOR)})
+        return _refused(request, disk_full())
+    return Problem(503, *ERROR_MESSAGES[503], headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The page for what was raised outside of the APIs, as by the look for a session."""
+    """The error page for everything outside of the APIs."""
     response = defaults.server_error(request)
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         response.status_code = 503
-        response.headers["Retry-After"] = str(AWAY_FOR)
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
 
 def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
-    """The first problem as a sentence: which field, and what is wrong with it."""
+    """The first problem: which field, and what is wrong with it."""
     first = error.errors[0]
     kind, name = first["type"], [part for part in first["loc"] if isinstance(part, str)][-1]
     if kind == "missing":
@@ -126,21 +128,21 @@ def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
     return Problem(422, "invalid_field", f"The field {name!r}: {reason}.", name)
 
 
-# What libraries say, and what helps.
-SAID = {
+# Messages of libraries (by their first words), and ours.
+LIBRARY_MESSAGES = {
     "Cannot parse request body": "The body is not valid JSON.",
-    "CSRF check Failed": "The X-CSRFToken of the page's session is missing or too old.",
+    "CSRF check Failed": "The X-CSRFToken of the session is missing or expired.",
 }
-PATTERN = "it is empty, or has characters that do not belong there"
-BAD_FORM = "The form cannot be read: let your client set its Content-Type, with the boundary."
-AWAY_FOR = 5  # seconds
-MANY_FILES = "Send one recording at a time, as the field 'file'."
+PATTERN = "it is empty or has characters that are not allowed"
+BAD_FORM = "The form cannot be read. Let your client set the Content-Type with its boundary."
+RETRY_AFTER_S = 5  # when the database is unreachable
+MANY_FILES = "Send one recording per request, as the field 'file'."
 
 PROBLEMS: dict[type[Exception], Describe] = {
     AuthenticationError: _not_authenticated,
-    SessionNeeded: lambda _, error: Problem(403, "session_only", str(error)),
-    ScopeMissing: lambda _, error: Problem(403, "insufficient_scope", str(error)),
-    TooMany: _too_many,
+    SessionRequired: lambda _, error: Problem(403, "session_only", str(error)),
+    InsufficientScope: lambda _, error: Problem(403, "insufficient_scope", str(error)),
+    Throttled: _too_many,
     RequestDataTooBig: _too_large,
     TooManyFieldsSent: _too_large,
     TooManyFilesSent: lambda _, error: Problem(400, "too_many_files", MANY_FILES),
@@ -150,7 +152,7 @@ PROBLEMS: dict[type[Exception], Describe] = {
     Http404: lambda _, error: Problem(404, "not_found", str(error)),
     HttpError: _http_error,
     OSError: _disk_full,
-    OperationalError: _database_away,
-    InterfaceError: _database_away,
+    OperationalError: _database_unavailable,
+    InterfaceError: _database_unavailable,
     ValidationError: _invalid,
 }

@@ -1,25 +1,68 @@
-"""What the log says beside each line. Loaded with the settings, before any application."""
+"""Structured logs. Each line carries the ids of the request, the task and the job it belongs to.
+
+Modules log with the standard library; structlog adds the context and renders the line. Loaded with
+the settings, before any application.
+"""
 
 from __future__ import annotations
 
-import logging
 import re
 import uuid
-from contextvars import ContextVar
+from typing import Any
 
-request_id: ContextVar[str] = ContextVar("request_id", default="")
-NAME = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)  # nothing that could forge a line
+import structlog
+from structlog.contextvars import bind_contextvars, get_contextvars
 
-
-def name_of_request(given: str) -> str:
-    """What its caller calls it, if that can be written anywhere, or else a new name."""
-    return given if NAME.fullmatch(given) else uuid.uuid4().hex
+VALID_REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)  # nothing that could forge a line
+FORMATS = ("text", "json")
 
 
-class RequestIdFilter(logging.Filter):
-    """Puts the name of the request on log records."""
+def valid_request_id(received: str) -> str:
+    """The caller's request id if it is safe to log, else a new one."""
+    return received if VALID_REQUEST_ID.fullmatch(received) else uuid.uuid4().hex
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Every record passes."""
-        record.request_id = f" [{request_id.get()}]" if request_id.get() else ""
-        return True
+
+def bind_request(request_id: str) -> None:
+    """Adds the request id to all lines that the current context logs from now on."""
+    bind_contextvars(request_id=request_id)
+
+
+def current_request_id() -> str:
+    """The request id of the current context, empty outside of requests and their tasks."""
+    return str(get_contextvars().get("request_id", ""))
+
+
+def logging_config(log_format: str, root_level: str, our_level: str) -> dict[str, Any]:
+    """Django's LOGGING: one line per event on standard error, as `text` or `json`."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structured": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": [
+                    structlog.contextvars.merge_contextvars,
+                    structlog.stdlib.add_log_level,
+                    structlog.stdlib.add_logger_name,
+                    structlog.processors.TimeStamper(fmt="iso", utc=True),
+                ],
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *_renderers(log_format),
+                ],
+            }
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "root": {"handlers": ["console"], "level": root_level},
+        "loggers": {name: {"level": our_level} for name in ("accounts", "gpu", "transcriptions")},
+    }
+
+
+def _renderers(log_format: str) -> list[Any]:
+    if log_format == "json":
+        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+        )
+    ]

@@ -1,4 +1,4 @@
-"""What surrounds every request: uploads that are closed, and headers that every page carries."""
+"""Middleware: request ids, rate-limit headers, errors as JSON, security headers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
 
-from transcodio_site.logs import name_of_request, request_id
-from transcriptions.openai import error_body
+from transcodio_site.logs import bind_request, valid_request_id
+from transcriptions.api.openai import error_body
 
 POLICY = "; ".join(
     (
         "default-src 'self'",
         "img-src 'self' data: blob:",
         "media-src 'self' blob:",
-        # Swagger's and the admin's own pages set style attributes.
+        # Swagger and the admin set style attributes.
         "style-src 'self' 'unsafe-inline'",
         "object-src 'none'",
         "base-uri 'none'",
@@ -28,48 +28,48 @@ POLICY = "; ".join(
 )
 
 
-SENTENCES = {
+ERROR_MESSAGES = {
     400: ("bad_request", "The request could not be understood."),
     403: ("forbidden", "This is not allowed."),
-    404: ("not_found", "There is nothing at this address."),
-    405: ("method_not_allowed", "This address does not take this method: see Allow."),
+    404: ("not_found", "Page not found."),
+    405: ("method_not_allowed", "This method is not allowed here: see the Allow header."),
     413: ("too_large", "The request is too large."),
-    416: ("no_such_range", "The recording has no such part: see Content-Range."),
-    500: ("internal_error", "Something went wrong on our side. Tell us the X-Request-ID."),
+    416: ("no_such_range", "The requested range is outside the recording: see Content-Range."),
+    500: ("internal_error", "Something went wrong on our side. Please report the X-Request-ID."),
     503: (
         "unavailable",
-        "Something that we need is being started again. Please try again in a few seconds.",
+        "Temporarily unavailable. Please try again in a few seconds.",
     ),
 }
 
 
-def name_request(
+def request_id_header(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """`X-Request-ID`: the caller's own if it sent one, echoed, and beside every line of the log.
+    """`X-Request-ID`: the caller's own if it sent one. It is echoed and logged with every line.
 
-    It is not taken back: Django logs after all middleware, and each request has its own context.
+    It stays bound: Django logs after all middleware, and each request has its own context.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        name = name_of_request(request.headers.get("X-Request-ID", ""))
-        request_id.set(name)
+        request_id = valid_request_id(request.headers.get("X-Request-ID", ""))
+        bind_request(request_id)
         response = get_response(request)
-        response.headers["X-Request-ID"] = name
+        response.headers["X-Request-ID"] = request_id
         return response
 
     return middleware
 
 
-def tell_rate_limit(
+def rate_limit_headers(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """`RateLimit-*` on answers to requests that were counted."""
+    """`RateLimit-*` on responses to requests that were counted."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if standing := getattr(request, "rate_limit", None):
-            for name, value in standing.headers.items():
+        if state := getattr(request, "rate_limit", None):
+            for name, value in state.headers.items():
                 response.headers[name] = value
         return response
 
@@ -79,17 +79,17 @@ def tell_rate_limit(
 def errors_as_json(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """Programs get every error in the shape that they read, also those that no view has made."""
+    """Under /api/ and /v1/ every error is JSON, also those that no view has raised."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        ours, theirs = (request.path.startswith(path) for path in ("/api/", "/v1/"))
+        is_ours, is_openai = (request.path.startswith(path) for path in ("/api/", "/v1/"))
         is_json = response.get("Content-Type", "").startswith("application/json")
-        if (ours or theirs) and response.status_code >= 400 and not is_json:
-            code, detail = SENTENCES.get(response.status_code, SENTENCES[400])
+        if (is_ours or is_openai) and response.status_code >= 400 and not is_json:
+            code, detail = ERROR_MESSAGES.get(response.status_code, ERROR_MESSAGES[400])
             body = (
                 {"detail": detail, "code": code}
-                if ours
+                if is_ours
                 else error_body(code, detail, status=response.status_code)
             )
             response.content = json.dumps(body)
@@ -103,8 +103,8 @@ def errors_as_json(
 def head_as_get(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """Programs may ask for the headers alone (RFC 9110, section 9.3.2): the server leaves the body
-    away, and streams are not even begun. Downloads have a way of their own."""
+    """Answers HEAD like GET (RFC 9110, section 9.3.2): the server drops the body, and streams are
+    not started. Downloads and exports handle HEAD themselves."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.method != "HEAD" or not request.path.startswith("/api/"):
@@ -122,7 +122,7 @@ def head_as_get(
 
 
 class ContentSecurityPolicyMiddleware(MiddlewareMixin):
-    """Only our own scripts run: a transcript or a file name can never become code."""
+    """Only our own scripts run: a transcript or file name can never become code."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Sets the policy unless the view has set its own."""
@@ -131,15 +131,15 @@ class ContentSecurityPolicyMiddleware(MiddlewareMixin):
 
 
 @sync_only_middleware
-def let_go(
+def release_resources(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """Nothing is held while an answer is on its way: that can take as long as the client likes.
+    """Holds no resources while a response is sent, which can take as long as the client likes.
 
-    Temporary files of uploads are gone when the answer is made, and the database connection is back
-    in its pool: Django would keep both until the last byte is sent, or for good if the client hangs
-    up just then. Being synchronous, this also keeps all that it surrounds in one thread, which
-    nobody cancels.
+    Temporary files of uploads are deleted and the database connection returns to its pool as soon
+    as the response exists: Django would keep both until the last byte was sent, or forever if the
+    client disconnects at that moment. As this middleware is synchronous, everything inside it runs
+    in one thread, which is never cancelled.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -148,7 +148,7 @@ def let_go(
         finally:
             request.close()
             for connection in connections.all(initialized_only=True):
-                if not connection.in_atomic_block:  # somebody else's, such as a test's
+                if not connection.in_atomic_block:  # of an outer transaction, such as a test's
                     connection.close_if_unusable_or_obsolete()
 
     return middleware

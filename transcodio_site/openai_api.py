@@ -1,4 +1,4 @@
-"""The root of `/v1`: OpenAI's audio API, for programs that speak it already."""
+"""The OpenAI-compatible audio API under `/v1`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ninja import NinjaAPI
 from accounts.authentication import TokenAuth
 from transcodio_site import __version__
 from transcodio_site.errors import Problem, answer_errors
-from transcriptions.openai import error_body, router
+from transcriptions.api.openai import error_body, router
 
 LONGEST_WAIT = 60  # seconds that a client may reasonably sleep before it tries again
 # What they call otherwise, and their status for it.
@@ -19,7 +19,7 @@ THEIRS = {
 }
 
 openai_api = NinjaAPI(
-    title="Transcodio, as OpenAI's audio API",
+    title="Transcodio: OpenAI-compatible audio API",
     version=__version__,
     urls_namespace="openai",
     docs_url=None,

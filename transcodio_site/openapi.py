@@ -1,4 +1,4 @@
-"""What holds for many operations of the API, said of each of them in the OpenAPI document."""
+"""OpenAPI details that many operations share: errors, headers, and parameters."""
 
 from __future__ import annotations
 
@@ -6,91 +6,129 @@ from copy import deepcopy
 from typing import Any
 
 from ninja import NinjaAPI
+from ninja.operation import Operation
 
-# A typical error by its status; which others there are, their own sentences say.
+from accounts.authentication import READ_METHODS, TokenAuth
+from accounts.models import Scope
+
+# An example error (code, detail) by HTTP status.
 ERRORS = {
-    400: ("bad_request", "The request could not be understood."),
-    401: (
-        "not_authenticated",
-        "Send a valid API token.",
-    ),
+    400: ("bad_request", "The body is not valid JSON."),
+    401: ("not_authenticated", "Send a valid API token."),
     403: ("insufficient_scope", "This token lacks the scope transcriptions:write."),
     404: ("not_found", "There is no such transcription."),
-    409: ("not_completed", "There is no finished transcript to export yet."),
-    410: ("idempotency_result_gone", "The recording of this Idempotency-Key has been deleted."),
-    413: ("file_too_large", "The file is larger than 2048 MB."),
-    415: ("unsupported_format", "This is not a recording in a format we can read."),
-    422: ("invalid_field", "The field 'language': unknown."),
-    429: ("rate_limited", "More than 300 per 1 minute for this token: wait 12 s."),
-    503: ("engine_unavailable", "Speech recognition is not available at the moment."),
-    507: ("disk_full", "There is no room for this recording just now."),
+    409: ("not_completed", "The transcript is not complete yet."),
+    410: (
+        "idempotency_result_gone",
+        "The recording created with this Idempotency-Key has been deleted. Use a new key.",
+    ),
+    413: ("file_too_large", "The file is larger than 2 GB."),
+    415: ("unsupported_format", "Unsupported file format."),
+    422: ("invalid_field", "The field 'limit': Input should be less than or equal to 100."),
+    429: (
+        "rate_limited",
+        "Rate limit exceeded (300 per 1 minute per token). Try again in 12 seconds.",
+    ),
+    503: ("engine_unavailable", "Speech recognition is temporarily unavailable. Try again later."),
+    507: (
+        "disk_full",
+        "There is not enough disk space for this recording. Please try again later.",
+    ),
 }
-TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
+STRING, INTEGER = {"type": "string"}, {"type": "integer"}
 
 
 def _header(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "schema": schema}
 
 
-ALWAYS = {"X-Request-ID": _header("Yours if you sent one; it stands in our log", TEXT)}
-COUNTED = {
-    "RateLimit-Limit": _header("Requests in a window", NUMBER),
-    "RateLimit-Remaining": _header("What is left of them", NUMBER),
-    "RateLimit-Reset": _header("Seconds until there is more", NUMBER),
+REQUEST_ID = {
+    "X-Request-ID": _header("The request ID: yours if you sent one. It is logged.", STRING)
 }
-RETRY_AFTER = {"Retry-After": _header("Seconds until there is room again", NUMBER)}
-TAGGED = {"ETag": _header("Names this content: see `If-None-Match`", TEXT)}
+RATE_LIMIT = {
+    "RateLimit-Limit": _header("Requests allowed per window", INTEGER),
+    "RateLimit-Remaining": _header("Requests remaining in the window", INTEGER),
+    "RateLimit-Reset": _header("Seconds until the limit resets", INTEGER),
+}
+RETRY_AFTER = {"Retry-After": _header("Seconds to wait before retrying", INTEGER)}
+ETAG = {"ETag": _header("Identifies this version of the content; see `If-None-Match`", STRING)}
 
 
-def _asks(name: str, description: str) -> dict[str, Any]:
+def _header_parameter(name: str, description: str) -> dict[str, Any]:
     return {
         "in": "header",
         "name": name,
         "required": False,
         "description": description,
-        "schema": TEXT,
+        "schema": STRING,
     }
 
 
-IF_NONE_MATCH = _asks("If-None-Match", "The `ETag` of what you have: 304 if it is still the same")
-UNCHANGED = {"description": "It is what you have already."}
-LAST_EVENT_ID = _asks("Last-Event-ID", "The `id` of the last event that you have seen")
-AFTER = {**LAST_EVENT_ID, "in": "query", "name": "after", "description": "The same"}
-RANGE = _asks("Range", "Such as `bytes=0-1023`")
+IF_NONE_MATCH = _header_parameter(
+    "If-None-Match", "The `ETag` of your copy; the response is 304 if it is unchanged"
+)
+NOT_MODIFIED = {"description": "Not modified."}
+LAST_EVENT_ID = _header_parameter("Last-Event-ID", "The `id` of the last event you received")
+AFTER = {**LAST_EVENT_ID, "in": "query", "name": "after", "description": "Same as `Last-Event-ID`"}
+RANGE = _header_parameter("Range", "For example, `bytes=0-1023`")
 
 
 class DocumentedAPI(NinjaAPI):
-    """Ninja's, whose document says also what is done outside the views."""
+    """A NinjaAPI whose document includes what middleware, errors and authentication add."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._scopes: dict[str, str | None] = {}
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """The name of the view function. Unlike Ninja's default, it is stable when modules move."""
+        name: str = operation.view_func.__name__
+        self._scopes[name] = _required_scope(operation)
+        return name
 
     def get_openapi_schema(self, **options: Any) -> Any:
-        """The document."""
+        """The OpenAPI document."""
         document = super().get_openapi_schema(**options)
         for path, operations in document["paths"].items():
-            for method, shared in operations.items():  # of one view with two methods
+            for method, shared in operations.items():  # GET and HEAD of one view share an object
                 operations[method] = operation = deepcopy(shared)
+                if scope := self._scopes.get(operation["operationId"]):
+                    operation["x-required-scope"] = scope
                 _complete(path, method, operation)
         return document
 
 
+def _required_scope(operation: Operation) -> str | None:
+    """The scope that a token needs; None if tokens are not accepted."""
+    for auth in operation.auth_callbacks:
+        if isinstance(auth, TokenAuth):
+            default = Scope.READ if {*operation.methods} <= {*READ_METHODS} else Scope.WRITE
+            return str(auth.scope or default)
+    return None
+
+
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
-    streams = path.endswith("/events")
+    is_stream = path.endswith("/events")
+    if method == "head":
+        operation["operationId"] += "_head"  # operation ids must be unique
+    operation["summary"] = operation["summary"].capitalize()
     parameters = operation.setdefault("parameters", [])
-    if method == "get" and not streams:
+    if method == "get" and not is_stream:
         parameters.append(IF_NONE_MATCH)
-        operation["responses"].setdefault(304, UNCHANGED)
-    if streams:
+        operation["responses"].setdefault(304, NOT_MODIFIED)
+    if is_stream:
         parameters.extend((LAST_EVENT_ID, AFTER))
     if path.endswith("/audio"):
         parameters.append(RANGE)
     for status, response in operation["responses"].items():
-        _answer(int(status), response, tagged=method == "get" and not streams)
+        _complete_response(int(status), response, has_etag=method == "get" and not is_stream)
 
 
-def _answer(status: int, response: dict[str, Any], tagged: bool) -> None:
+def _complete_response(status: int, response: dict[str, Any], has_etag: bool) -> None:
     response["headers"] = {
-        **ALWAYS,
-        **(COUNTED if status not in (401, 413) else {}),
-        **(TAGGED if tagged and status in (200, 206) else {}),
+        **REQUEST_ID,
+        **(RATE_LIMIT if status not in (401, 413) else {}),
+        **(ETAG if has_etag and status in (200, 206) else {}),
         **(RETRY_AFTER if status == 429 else {}),
         **response.get("headers", {}),
     }

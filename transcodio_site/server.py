@@ -1,10 +1,10 @@
-"""Daphne, made fit for large uploads: `python -m transcodio_site.server --bind HOST --port PORT`.
+"""Daphne for large uploads: `python -m transcodio_site.server --bind HOST --port PORT`.
 
-As it comes, Daphne reads a whole request body into memory (three times: Twisted parses forms, and
-all of it goes into a queue), and the application is asked only after the last byte. Here a body
-that is too large is refused as soon as that is known, and others go from disk to the application in
-pieces that it asks for. Nor does Daphne ever wait for a client: here an application that sends a
-large answer goes on when the client has taken what was sent before.
+Plain Daphne reads a request body into memory (three times: Twisted parses forms, and the whole body
+goes into a queue) and calls the application only after the last byte. This server refuses a body
+that is too large as soon as that is known, and streams the others from disk to the application.
+Plain Daphne also never waits for a client: here an application that sends a large response waits
+until the client has read what was sent before.
 """
 
 from __future__ import annotations
@@ -30,64 +30,65 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from transcodio_site.logs import name_of_request
+from transcodio_site.logs import valid_request_id
 
 log = logging.getLogger(__name__)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
 
-PIECE = 256 * 1024
-FORM_OVERHEAD = 1 << 20  # bytes that multipart may add around the file
-GRACE = 1.0  # seconds that requests have to come to their end, twice, before the process goes
+CHUNK_BYTES = 256 * 1024
+FORM_OVERHEAD_BYTES = 1 << 20  # that multipart may add to the file
+SHUTDOWN_TIMEOUT_S = 1.0  # for requests to finish, and again after they were told to stop
 GOING_AWAY = 1001  # RFC 6455, section 7.4.1
-PATIENCE = 30.0  # seconds in which a refused client may read why before it is cut off
-BEGAN = "transcodio.began"  # when its headers were there, in seconds since 1970
-BODY = "transcodio.body"  # the key of the body's file in the ASGI scope
+REFUSAL_TIMEOUT_S = 30.0  # in which a refused client can read the response before we disconnect
+# Keys of the ASGI scope: when the headers arrived (seconds since 1970), and the file with the body.
+STARTED_AT = "transcodio.started_at"
+BODY = "transcodio.body"
 
 
 @implementer(IPushProducer)
-class Valve:
-    """Shut while the client is slow to take what was sent; Twisted turns it."""
+class FlowControl:
+    """Closed while the client is slow to read; Twisted opens and closes it."""
 
     def __init__(self) -> None:
         self._open = asyncio.Event()
         self.resumeProducing()
 
-    async def passed(self) -> None:
-        """Returns when there is room for more, or nobody who could take it."""
+    async def wait_until_writable(self) -> None:
+        """Returns when more can be sent, or the client has disconnected."""
         await self._open.wait()
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """More than some 64 kB wait to be sent."""
+        """About 64 kB are waiting to be sent."""
         self._open.clear()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """There is room again."""
+        """More can be sent."""
         self._open.set()
 
-    stopProducing = resumeProducing  # noqa: N815 - the client has gone away
+    stopProducing = resumeProducing  # noqa: N815 - the client has disconnected
 
 
 class UploadRequest(WebRequest):  # type: ignore[misc]
-    """One request, whose body stays on disk and below the limit."""
+    """One request whose body is on disk and within the limit."""
 
     content: Any  # the body, in memory while it is small and else in a temporary file
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Django parses forms, piece by piece; Twisted would do it in memory.
+        # Django parses forms in chunks; Twisted would do it in memory.
         super().__init__(*args, **kwargs, parsePOSTFormSubmission=False)
         self._received = 0
         self._refused = False
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
-        """The headers are there: an honest client is refused before it sends the file."""
+        """Called with the headers: a body that is too large is refused before it is sent."""
         super().gotLength(length)
-        self.began = time.time()
+        self.started_at = time.time()
         if length is not None and length > self._limit():
             self._refuse(413)
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """A piece of the body. What comes after a refusal is thrown away."""
+        """A chunk of the body. After a refusal, chunks are discarded."""
         self._received += len(data)
         if not self._refused and self._received > self._limit():
             self._refuse(413)
@@ -95,11 +96,11 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
             self._store(lambda: super(UploadRequest, self).handleContentChunk(data))
 
     def _store(self, write: Callable[[], object]) -> None:
-        """Refuses the body that there is no room for."""
+        """Refuses the body if the disk is full."""
         try:
             write()
         except OSError as error:
-            log.error("a body could not be stored: %s", error)
+            log.error("request body could not be stored: %s", error)
             self._refuse(507)
 
     def process(self) -> Any:
@@ -110,49 +111,49 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
             self.channel.loseConnection()
             return None
         if self.requestHeaders.hasHeader(b"Upgrade"):
-            self.content = BytesIO()  # a handshake has no body; Daphne would read it into memory
+            self.content = BytesIO()  # a handshake has no body
         return super().process()
 
     def finish(self) -> None:
-        """All of the answer is on its way."""
+        """The whole response was sent."""
         if self.producer:
             self.unregisterProducer()
         super().finish()
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
-        """The client has gone away: nothing has to wait for it any more."""
+        """The client has disconnected: nothing has to wait for it."""
         if self.producer:
             self.producer.stopProducing()
         super().connectionLost(reason)
 
-    async def passed(self) -> None:
-        """Returns when the client has room for more of the answer."""
+    async def wait_until_writable(self) -> None:
+        """Returns when the client can receive more of the response."""
         if self.finished or self.channel is None:
             return
         if not self.producer:
-            self.registerProducer(Valve(), True)
-        await self.producer.passed()
+            self.registerProducer(FlowControl(), True)
+        await self.producer.wait_until_writable()
 
     def take_body(self) -> Any:
-        """The file with the body; Daphne, which would queue all of it, is left an empty one."""
+        """The file with the body. Daphne, which would queue all of it, gets an empty one."""
         body: Any = self.content
         self.content = BytesIO()
         body.seek(0)
         return body
 
     def _refuse(self, status: int) -> None:
-        # Only our half of the connection is closed, and what still comes is read: a reset would
-        # take the answer away from a client that is busy sending.
+        # Only our side of the connection is closed, and what still arrives is read: after a reset
+        # a client that is still sending could not read the response.
         self._refused = True
-        self.requestHeaders.removeHeader(b"expect")  # or Twisted answers "100 Continue" as well
+        self.requestHeaders.removeHeader(b"expect")  # or Twisted sends "100 Continue" as well
         self.channel.persistent = False
         transport = self.channel.transport
-        path = getattr(self.channel, "_path", b"")  # the request itself learns it with the body
-        given = self.requestHeaders.getRawHeaders(b"x-request-id", [b""])[0]
-        transport.write(_answer(status, path, name_of_request(given.decode("latin-1"))))
+        path = getattr(self.channel, "_path", b"")  # the request gets it only with the body
+        request_id = self.requestHeaders.getRawHeaders(b"x-request-id", [b""])[0]
+        transport.write(_response(status, path, valid_request_id(request_id.decode("latin-1"))))
         if hasattr(transport, "loseWriteConnection"):
             transport.loseWriteConnection()
-        reactor.callLater(PATIENCE, self._hang_up)  # type: ignore[arg-type]
+        reactor.callLater(REFUSAL_TIMEOUT_S, self._hang_up)  # type: ignore[arg-type]
 
     def _hang_up(self) -> None:
         if self.channel is not None:
@@ -162,23 +163,26 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
     def _limit() -> int:
         from django.conf import settings
 
-        return int(settings.MAX_FILE_SIZE_MB) * 1024 * 1024 + FORM_OVERHEAD
+        return int(settings.MAX_FILE_SIZE_MB) * 1024 * 1024 + FORM_OVERHEAD_BYTES
 
 
-def _answer(status: int, path: bytes, request_id: str) -> bytes:
-    from transcriptions.openai import error_body
-    from transcriptions.uploads import no_room, too_large
+def _response(status: int, path: bytes, request_id: str) -> bytes:
+    from transcriptions.api.openai import error_body
+    from transcriptions.uploads.service import disk_full, too_large
 
-    refused = too_large() if status == 413 else no_room()
-    ours = {"detail": str(refused), "code": refused.code}
-    theirs = error_body(refused.code, str(refused))
-    body = json.dumps(theirs if path.startswith(b"/v1/") else ours).encode()
+    refusal = too_large() if status == 413 else disk_full()
+    content = (
+        error_body(refusal.code, str(refusal))
+        if path.startswith(b"/v1/")
+        else {"detail": str(refusal), "code": refusal.code}
+    )
+    body = json.dumps(content).encode()
     return (
         b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Request-ID: %s\r\n"
         b"Connection: close\r\nContent-Length: %d\r\n\r\n%s"
         % (
-            refused.status,
-            HTTPStatus(refused.status).phrase.encode(),
+            refusal.status,
+            HTTPStatus(refusal.status).phrase.encode(),
             request_id.encode(),
             len(body),
             body,
@@ -187,7 +191,7 @@ def _answer(status: int, path: bytes, request_id: str) -> bytes:
 
 
 class UploadFactory(HTTPFactory):  # type: ignore[misc]
-    """Makes UploadRequests."""
+    """Creates UploadRequests."""
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
         """One connection."""
@@ -197,93 +201,93 @@ class UploadFactory(HTTPFactory):  # type: ignore[misc]
 
 
 class UploadServer(daphne.server.Server):  # type: ignore[misc]
-    """Daphne's server with the factory above."""
+    """Daphne's server with UploadFactory."""
 
     @property
     def http_factory(self) -> UploadFactory:
-        """`run()` makes a factory itself; what it makes is replaced here."""
+        """`run()` assigns a factory of its own, which is replaced here."""
         return self._factory
 
     @http_factory.setter
-    def http_factory(self, made: HTTPFactory) -> None:
+    def http_factory(self, factory: HTTPFactory) -> None:
         self._factory = UploadFactory(self)
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """Hands the body over as a file; `BodyFromDisk` reads it."""
+        """Passes the body on as a file; `BodyFromDisk` reads it."""
         if scope["type"] == "http":
             scope[BODY] = protocol.take_body()
-            scope[BEGAN] = protocol.began
+            scope[STARTED_AT] = protocol.started_at
         return super().create_application(protocol, scope)
 
     def kill_all_applications(self) -> Deferred[None]:
-        """Heard before the end."""
-        return Deferred.fromFuture(asyncio.ensure_future(self._end()))
+        """Called before the server stops."""
+        return Deferred.fromFuture(asyncio.ensure_future(self._shut_down()))
 
-    async def _end(self) -> None:
-        """What is under way may be finished; to what goes on after that, its client has left."""
-        open_ = {
-            about["application_instance"]: protocol
-            for protocol, about in self.connections.items()
-            if "application_instance" in about
+    async def _shut_down(self) -> None:
+        """Running requests may finish; the others are told that their client disconnected."""
+        running = {
+            details["application_instance"]: protocol
+            for protocol, details in self.connections.items()
+            if "application_instance" in details
         }
-        if not open_:
+        if not running:
             return
-        _, pending = await asyncio.wait(open_, timeout=GRACE)
+        _, pending = await asyncio.wait(running, timeout=SHUTDOWN_TIMEOUT_S)
         for application in pending:
-            protocol = open_[application]
+            protocol = running[application]
             kind = "http" if isinstance(protocol, WebRequest) else "websocket"
-            leaves = {"type": f"{kind}.disconnect", "code": GOING_AWAY}
-            protocol.application_queue.put_nowait(leaves)
+            disconnect = {"type": f"{kind}.disconnect", "code": GOING_AWAY}
+            protocol.application_queue.put_nowait(disconnect)
         if pending:
-            await asyncio.wait(pending, timeout=GRACE)
+            await asyncio.wait(pending, timeout=SHUTDOWN_TIMEOUT_S)
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
-        """Sends a part of an answer, and waits until there is room for the next one."""
+        """Sends a part of a response and waits until the next one can be sent."""
         await super().handle_reply(protocol, message)
         if message.get("more_body"):
-            await protocol.passed()
+            await protocol.wait_until_writable()
 
 
 class BodyFromDisk:
-    """ASGI middleware: gives the application the body piece by piece, when it asks for one."""
+    """ASGI middleware: streams the body from its file, a chunk at a time."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
         self.app = app
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Works under any ASGI server: without a file in the scope nothing is changed."""
+        """Without a file in the scope (another ASGI server) nothing changes."""
         body = scope.pop(BODY, None)
         if body is None:
             await self.app(scope, receive, send)
             return
-        _tell_length(scope, body)
+        _set_content_length(scope, body)
         complete = False
 
-        async def receive_piece() -> Any:
+        async def receive_chunk() -> Any:
             nonlocal complete
             if complete:
                 return await anext(messages)
-            piece = await sync_to_async(body.read, thread_sensitive=False)(PIECE)
-            complete = len(piece) < PIECE
-            return {"type": "http.request", "body": piece, "more_body": not complete}
+            chunk = await sync_to_async(body.read, thread_sensitive=False)(CHUNK_BYTES)
+            complete = len(chunk) < CHUNK_BYTES
+            return {"type": "http.request", "body": chunk, "more_body": not complete}
 
-        messages = _but_for_the_body(receive)
+        messages = _messages_without_body(receive)
         try:
-            await self.app(scope, receive_piece, send)
+            await self.app(scope, receive_chunk, send)
         finally:
             body.close()
 
 
-def _tell_length(scope: dict[str, Any], body: Any) -> None:
-    """A body that came in chunks says nothing of its length, and Django would take it as empty."""
+def _set_content_length(scope: dict[str, Any], body: Any) -> None:
+    """Django takes a chunked body, which has no Content-Length, as empty."""
     if not any(name == b"content-length" for name, _ in scope["headers"]):
         length = b"%d" % body.seek(0, os.SEEK_END)
         body.seek(0)
         scope["headers"] = [*scope["headers"], (b"content-length", length)]
 
 
-async def _but_for_the_body(receive: Any) -> AsyncIterator[Any]:
-    """What the server has to say otherwise: that the client has gone away."""
+async def _messages_without_body(receive: Any) -> AsyncIterator[Any]:
+    """All other messages: that the client has disconnected."""
     while True:
         message = await receive()
         if message["type"] != "http.request":
@@ -296,13 +300,13 @@ class Command(CommandLineInterface):  # type: ignore[misc]
     server_class = UploadServer
 
     def run(self, args: list[str]) -> None:
-        """Serves until it is told to stop."""
+        """Serves until it is stopped."""
         from django.conf import settings
 
-        # Large bodies become temporary files of Twisted's: they belong on the disk of the data.
+        # Twisted writes large bodies to temporary files: they belong on the disk with the data.
         tempfile.tempdir = str(settings.FILE_UPLOAD_TEMP_DIR)
         super().run(args)
-        # Python would wait for every thread, and some wait for a transcript in a loop that is over.
+        # Python would wait for all threads, and some wait for an event loop that has stopped.
         logging.shutdown()
         os._exit(0)
 

@@ -1,4 +1,4 @@
-"""All settings, read from the environment; the README's table lists every variable.
+"""All settings, read from the environment: docs/configuration.md lists every variable.
 
 Without any variable set the product runs embedded: Postgres and Valkey from wheels, data in `var/`.
 """
@@ -16,19 +16,20 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from transcodio_site import embedded
+from transcodio_site.logs import FORMATS, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 class Env(environ.Env):  # type: ignore[misc]
-    """The environment; what cannot be read there is named."""
+    """The environment; the error for a value that cannot be parsed names its variable."""
 
     def get_value(self, var: str, *args: Any, **options: Any) -> Any:
         """One variable. Raises ImproperlyConfigured."""
         try:
             return super().get_value(var, *args, **options)
         except ValueError:
-            message = f"{var}={os.environ.get(var)!r} cannot be understood: see README.md."
+            message = f"{var}={os.environ.get(var)!r} is not valid: see docs/configuration.md."
             raise ImproperlyConfigured(message) from None
 
 
@@ -36,7 +37,7 @@ env = Env()
 if (BASE_DIR / ".env").is_file():
     env.read_env(BASE_DIR / ".env")
 
-# The runtime of the speech detector reports its use to its maker unless it is told not to.
+# onnxruntime, which the speech detector uses, sends telemetry unless this is set.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
@@ -48,7 +49,7 @@ for folder in (VAR_DIR, FILE_UPLOAD_TEMP_DIR, VAR_DIR / "static"):
 def _stored_secret() -> str:
     """One secret per installation, so that sessions survive a restart without any configuration."""
     path = VAR_DIR / "secret_key"
-    if not path.exists():
+    if not path.exists() or not path.read_text().strip():  # a full disk leaves an empty file
         new = path.with_name(f"secret_key.{secrets.token_hex(4)}")
         new.touch(mode=0o600)
         new.write_text(secrets.token_urlsafe(50))
@@ -67,7 +68,7 @@ ALLOWED_HOSTS = env.list(
 CSRF_TRUSTED_ORIGINS = [SITE_URL] if HTTPS else []
 
 INSTALLED_APPS = [
-    # For the sake of its `runserver`; every other start would be half a second slower.
+    # Only for its `runserver`: it makes every start half a second slower.
     *(["daphne"] if "runserver" in sys.argv else []),
     "transcodio_site",
     "accounts",
@@ -90,9 +91,9 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.openid_connect",
 ]
 MIDDLEWARE = [
-    "transcodio_site.middleware.let_go",
-    "transcodio_site.middleware.name_request",
-    "transcodio_site.middleware.tell_rate_limit",
+    "transcodio_site.middleware.release_resources",
+    "transcodio_site.middleware.request_id_header",
+    "transcodio_site.middleware.rate_limit_headers",
     "transcodio_site.middleware.errors_as_json",
     "transcodio_site.middleware.head_as_get",
     "django.middleware.security.SecurityMiddleware",
@@ -120,7 +121,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "accounts.adapter.signup_door",
+                "accounts.adapter.signup_policy",
             ],
         },
     }
@@ -129,7 +130,7 @@ TEMPLATES = [
 # --- Postgres and Valkey (or Redis) -----------------------------------------------------------
 DATABASE_URL = env.str("DATABASE_URL", default="") or embedded.postgres_url(VAR_DIR)
 REDIS_URL = env.str("REDIS_URL", default="") or embedded.redis_url(VAR_DIR)
-# Whether the database is the one from the wheel, which is when a demo account is made.
+# Whether the database is the one from the wheel: then a demo account is created.
 EMBEDDED = not env.str("DATABASE_URL", default="")
 EMBEDDED_SERVERS: dict[str, Any] = {
     "var": VAR_DIR,
@@ -139,14 +140,14 @@ EMBEDDED_SERVERS: dict[str, Any] = {
 DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
-    # One pool per process: a page that is open costs no connection while nothing happens on it.
+    # One pool per process: an idle page or stream holds no connection.
     "pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL_SIZE", default=20), "timeout": 30},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        # The layer waits up to 5 s for a message: the client's own limit has to be longer.
+        # The layer waits up to 5 s for a message: the socket timeout must be longer.
         "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 15}], "capacity": 500},
     }
 }
@@ -167,30 +168,21 @@ CELERY_TASK_ROUTES = {
     "transcriptions.tasks.transcribe": {"queue": "transcribe"},
 }
 CELERY_BEAT_SCHEDULE = {
-    "ring-again": {"task": "transcriptions.tasks.sweep", "schedule": 15.0},
-    "ring-webhooks": {"task": "transcriptions.webhooks.tasks.ring_due", "schedule": 15.0},
-    "forget-deliveries": {
-        "task": "transcriptions.webhooks.tasks.forget_old_deliveries",
-        "schedule": 24 * 3600.0,
-    },
-    "forget-secrets": {
-        "task": "transcriptions.webhooks.tasks.forget_old_secrets",
-        "schedule": 3600.0,
-    },
-    "retention": {
-        "task": "transcriptions.tasks.delete_what_was_kept_long_enough",
-        "schedule": 3600.0,
-    },
-    "strays": {"task": "transcriptions.tasks.delete_strays", "schedule": 24 * 3600.0},
-    "forget-sessions": {
-        "task": "transcriptions.tasks.forget_old_sessions",
-        "schedule": 24 * 3600.0,
-    },
-    "forget-keys": {"task": "transcriptions.tasks.forget_old_keys", "schedule": 3600.0},
+    task.rsplit(".", 1)[1]: {"task": task, "schedule": seconds}
+    for task, seconds in (
+        ("transcriptions.tasks.requeue_stalled", 15.0),
+        ("transcriptions.webhooks.tasks.enqueue_due_deliveries", 15.0),
+        ("transcriptions.webhooks.tasks.delete_expired_secrets", 3600.0),
+        ("transcriptions.webhooks.tasks.delete_old_deliveries", 24 * 3600.0),
+        ("transcriptions.tasks.delete_expired_recordings", 3600.0),
+        ("transcriptions.tasks.delete_expired_idempotency_keys", 3600.0),
+        ("transcriptions.tasks.delete_expired_sessions", 24 * 3600.0),
+        ("transcriptions.tasks.delete_orphaned_files", 24 * 3600.0),
+    )
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
-# --- Limits of the API: a number for a time, such as 10/second, 300/minute, 5000/hour -----------
+# --- Rate limits, such as 10/second, 300/minute, 5000/hour ------------------------ -----------
 RATE_LIMIT_PER_TOKEN = env.str("RATE_LIMIT_PER_TOKEN", default="300/minute")
 RATE_LIMIT_PER_USER = env.str("RATE_LIMIT_PER_USER", default="600/minute")
 
@@ -199,15 +191,15 @@ MAX_FILE_SIZE_MB = env.int("MAX_FILE_SIZE_MB", default=2048)
 MAX_DURATION_SECONDS = env.int("MAX_DURATION_SECONDS", default=4 * 3600)
 LEASE_SECONDS = env.int("LEASE_SECONDS", default=60)
 STT_ENGINE = env.str("STT_ENGINE", default="whisper")
-# Webhooks to loopback and private addresses; for development, or where all users are trusted.
+# Webhooks to loopback and private addresses: for development, or if all users are trusted.
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
-# What is paid for GPUs, by day: a function of the first and the last day that gives USD.
-BILL_BY_DAY = "gpu.billing.cost_by_day"
-# The engines read their own variables (WHISPER_MODEL, ...): gpu/config.py knows nothing of Django.
+# The GPU bill: a function of the first and last day that returns USD by day.
+BILL_BY_DAY = "gpu.modal_billing.cost_by_day"
+# The engines read their own variables (WHISPER_MODEL, ...) in gpu/config.py, free of Django.
 
 # --- Files ------------------------------------------------------------------------------------
 MEDIA_ROOT = VAR_DIR / "media"
-FILE_UPLOAD_HANDLERS = ["transcriptions.upload_handler.UploadHandler"]
+FILE_UPLOAD_HANDLERS = ["transcriptions.uploads.handler.UploadHandler"]
 FILE_UPLOAD_PERMISSIONS = 0o600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 STATIC_URL = "/static/"
@@ -217,9 +209,9 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-# Served from where they lie: no collectstatic step before `make run`.
+# Served from the source folders: `make run` needs no collectstatic step.
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = not HTTPS  # someone at work on the pages sees their changes at once
+WHITENOISE_AUTOREFRESH = not HTTPS  # changes to static files show without a restart
 
 # --- Accounts and mail ------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
@@ -236,8 +228,8 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
-# How many proxies of ours a request passes: so many entries of X-Forwarded-For, from its end, are
-# true, and the first of those is the client.
+# How many reverse proxies a request passes: that many entries at the end of X-Forwarded-For are
+# trusted, and the first of them is the client.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -245,37 +237,37 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional")
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm"}
-# Who may sign up: everybody, who was invited, or nobody.
+# Who may sign up: everyone, invited addresses, or no one.
 SIGNUP = env.str("SIGNUP", default="open")
 if SIGNUP not in ("open", "invited", "closed"):
-    raise ImproperlyConfigured(f"SIGNUP={SIGNUP} is unknown: set it to open, invited or closed.")
-# A code from an app, or a passkey, beside the password or in place of it.
+    raise ImproperlyConfigured(f"SIGNUP={SIGNUP} is not valid: set it to open, invited or closed.")
+# Two-factor authentication by authenticator app or passkey; a passkey can replace the password.
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Transcodio"
-MFA_TOTP_TOLERANCE = 1  # a code counts half a minute longer: clocks differ, and people type slowly
+MFA_TOTP_TOLERANCE = 1  # accepts the previous code: clocks differ, and typing takes time
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 USERSESSIONS_TRACK_ACTIVITY = True
 
 
-def _known(client_id: str, secret: str, **more: object) -> dict[str, object]:
-    """The app as which a provider knows us; none unless it does."""
+def _app(client_id: str, secret: str, **more: object) -> dict[str, object]:
+    """Our app at a provider; none without a client id."""
     return {"APPS": [{"client_id": client_id, "secret": secret, **more}] if client_id else []}
 
 
-# Who else may say who somebody is.
+# Sign-in with other providers.
 SOCIALACCOUNT_PROVIDERS = {
-    "google": _known(
+    "google": _app(
         env.str("GOOGLE_CLIENT_ID", default=""), env.str("GOOGLE_CLIENT_SECRET", default="")
     )
     | {"SCOPE": ["profile", "email"]},
-    "github": _known(
+    "github": _app(
         env.str("GITHUB_CLIENT_ID", default=""), env.str("GITHUB_CLIENT_SECRET", default="")
     ),
-    "microsoft": _known(
+    "microsoft": _app(
         env.str("MICROSOFT_CLIENT_ID", default=""), env.str("MICROSOFT_CLIENT_SECRET", default="")
     ),
-    "openid_connect": _known(
+    "openid_connect": _app(
         env.str("OIDC_CLIENT_ID", default=""),
         env.str("OIDC_CLIENT_SECRET", default=""),
         provider_id="oidc",
@@ -291,14 +283,14 @@ INSTALLED_APPS += [
 SOCIALACCOUNT_ADAPTER = "accounts.adapter.SocialAdapter"
 SOCIALACCOUNT_QUERY_EMAIL = True
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
-# By a link: the policy of our pages would not let a form be sent on to a place that we do not know,
-# and companies' sign-in pages send people on. What comes back is bound to the session in any case.
+# By a link: our Content-Security-Policy (form-action 'self') blocks forms that redirect to another
+# host, as sign-in pages do. The response is bound to the session in any case.
 SOCIALACCOUNT_LOGIN_ON_GET = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
-EMAIL_TIMEOUT = 20  # seconds: a mail server that does not answer holds up no page for longer
+EMAIL_TIMEOUT = 20  # seconds: a mail server that does not answer delays no page for longer
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Transcodio <noreply@localhost>")
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
@@ -318,25 +310,11 @@ X_FRAME_OPTIONS = "DENY"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request": {"()": "transcodio_site.logs.RequestIdFilter"}},
-    "formatters": {
-        "line": {
-            "format": "{asctime} {levelname:<7} {name}:{request_id} {message}",
-            "style": "{",
-        }
-    },
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["request"],
-        }
-    },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
-    "loggers": {
-        "transcriptions": {"level": env.str("LOG_LEVEL", default="INFO")},
-    },
-}
+LOG_FORMAT = env.str("LOG_FORMAT", default="text")
+if LOG_FORMAT not in FORMATS:
+    raise ImproperlyConfigured(f"LOG_FORMAT={LOG_FORMAT} is not valid: set it to text or json.")
+LOGGING = logging_config(
+    LOG_FORMAT,
+    root_level=env.str("LOG_LEVEL", default="WARNING"),
+    our_level=env.str("LOG_LEVEL", default="INFO"),
+)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,10 +23,11 @@ from django.conf import settings
 
 from transcodio_site.embedded import revive
 
-BOOT = 60.0  # seconds until the page must answer
-GRACE = 10.0  # seconds for a process to stop by itself
-ROUND = 3.0  # seconds between two looks at the embedded servers
-STABLE = 30.0  # seconds after which an earlier crash of a process is forgiven
+STARTUP_TIMEOUT_S = 60.0  # until the page must answer
+SHUTDOWN_TIMEOUT_S = 10.0  # then a process is killed
+SERVER_CHECK_INTERVAL_S = 3.0  # between two checks of the embedded servers
+CRASH_RESET_S = 30.0  # a process that ran for so long starts to count its crashes anew
+READ_TIMEOUT_S = 1.0
 MAX_CRASHES = 5
 PR_SET_PDEATHSIG = 1
 
@@ -36,13 +38,15 @@ class StackError(Exception):
 
 @dataclass
 class Child:
-    """One process and how often it had to be started."""
+    """One process and how often it has crashed."""
 
     name: str
     command: list[str]
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     crashes: int = 0
+    last_line: str = ""  # of its error output
+    reader: threading.Thread | None = None
 
     def start(self, env: dict[str, str]) -> None:
         """Starts it, in a session of its own: Ctrl-C is the supervisor's business."""
@@ -51,13 +55,30 @@ class Child:
             cwd=settings.BASE_DIR,
             env=env,
             stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             start_new_session=True,
             preexec_fn=_die_with_parent(),
         )
         self.started = time.monotonic()
+        self.last_line = ""
+        self.reader = threading.Thread(target=self._pass_errors_on, daemon=True)
+        self.reader.start()
+
+    def why(self) -> str:
+        """The last line of its error output, after it has died: of a traceback, the exception."""
+        if self.reader:
+            self.reader.join(READ_TIMEOUT_S)  # a grandchild may hold the pipe open
+        return self.last_line or "it printed nothing"
+
+    def _pass_errors_on(self) -> None:
+        assert self.process  # noqa: S101 - for mypy
+        for line in self.process.stderr or ():
+            self.last_line = line.decode(errors="replace").strip() or self.last_line
+            with suppress(OSError):  # our own reader may be gone: go on, or the child would block
+                os.write(2, line)
 
     def has_died(self) -> bool:
-        """Whether it ended although nobody asked for it."""
+        """Whether it has ended."""
         return self.process is not None and self.process.poll() is not None
 
 
@@ -83,7 +104,7 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """The address of the page."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
         return f"http://{host}:{self.port}"
 
@@ -94,18 +115,18 @@ class Stack:
             for child in self.children:
                 if child.has_died():
                     self._restart(child)
-            if time.monotonic() - looked > ROUND:
+            if time.monotonic() - looked > SERVER_CHECK_INTERVAL_S:
                 for name in revive(**dict[str, Any](settings.EMBEDDED_SERVERS)):
                     _say(f"{name} had stopped and is started again.")
                 looked = time.monotonic()
             time.sleep(0.1)
 
     def _restart(self, child: Child) -> None:
-        if time.monotonic() - child.started > STABLE:
+        if time.monotonic() - child.started > CRASH_RESET_S:
             child.crashes = 0
         child.crashes += 1
         if child.crashes > MAX_CRASHES:
-            raise StackError(f"The {child.name} process keeps stopping; its messages are above.")
+            raise StackError(f"The {child.name} process keeps stopping: {child.why()}")
         _say(f"The {child.name} process stopped and is started again.")
         child.start(self._environment())
 
@@ -113,12 +134,12 @@ class Stack:
         return os.environ | {"PORT": str(self.port)}
 
     def _wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + BOOT
+        deadline = time.monotonic() + STARTUP_TIMEOUT_S
         while not is_healthy(self.url):
             if self.children[0].has_died():
-                raise StackError("The web server did not start; its messages are above.")
+                raise StackError(f"The web server did not start: {self.children[0].why()}")
             if time.monotonic() > deadline:
-                raise StackError(f"The page did not answer within {BOOT:.0f} seconds.")
+                raise StackError(f"The page did not answer within {STARTUP_TIMEOUT_S:.0f} seconds.")
             time.sleep(0.05)
 
     def _stop(self) -> None:
@@ -126,12 +147,12 @@ class Stack:
         for process in running:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + GRACE
+        deadline = time.monotonic() + SHUTDOWN_TIMEOUT_S
         for process in running:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                process.kill()  # what it worked on is taken up again where it was
+                process.kill()  # its work is continued at the next start
                 process.wait()
 
 
@@ -157,20 +178,20 @@ def running(host: str, port: int) -> Iterator[Stack]:
 
 
 def address_file() -> Path:
-    """Where a running stack of this data folder says what its address is."""
+    """In it a running stack of this data folder publishes its URL."""
     return Path(settings.VAR_DIR) / "address.json"
 
 
 def running_url() -> str | None:
-    """The address of the stack that runs on this data folder, if there is one."""
+    """The URL of the stack that runs on this data folder, if there is one."""
     address = _address()
-    # What was killed has left its address, and somebody else may answer there by now.
+    # A killed stack leaves the file, and another program may listen there by now.
     alive = address and psutil.pid_exists(address["pid"])
     return address["url"] if alive and is_healthy(address["url"]) else None
 
 
 def _address() -> dict[str, Any]:
-    """`url` and `pid` of the stack that started last; nothing if it has ended."""
+    """`url` and `pid` of the stack that started last; empty if it has ended."""
     with suppress(OSError, ValueError):
         return dict(json.loads(address_file().read_text()))
     return {}
@@ -201,14 +222,14 @@ def check_port(host: str, port: int) -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that is free just now."""
+    """A free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """On Linux a child gets SIGTERM when the supervisor is gone, however it went."""
+    """On Linux a child gets SIGTERM when the supervisor ends, even if it was killed."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None).prctl

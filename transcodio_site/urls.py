@@ -11,7 +11,7 @@ from accounts.views import invited
 from transcodio_site.api import api
 from transcodio_site.health import health
 from transcodio_site.openai_api import openai_api
-from transcriptions.charges import charges
+from transcriptions.usage.pages import usage_details
 
 admin.site.site_header = admin.site.site_title = "Transcodio"
 admin.site.index_title = "Operation"
@@ -24,14 +24,15 @@ admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment, m
 handler500 = "transcodio_site.errors.server_error"
 urlpatterns = [
     path("health", health),
+    path("docs/", include("transcodio_site.documentation.urls")),
     path("api/", api.urls),
     path("v1/", openai_api.urls),
     path("accounts/", include("allauth.urls")),
     path("invited/<str:code>/", invited, name="invited"),
     path("settings/", include("accounts.urls")),
-    path("settings/usage/charges/", charges, name="charges"),
-    path("settings/data/", include("transcriptions.data_urls")),
+    path("settings/usage/details/", usage_details, name="usage-details"),
+    path("settings/data/", include("transcriptions.privacy.urls")),
     path("settings/webhooks/", include("transcriptions.webhooks.urls")),
     path("admin/", admin.site.urls),
-    path("", include("transcriptions.urls")),
+    path("", include("transcriptions.library.urls")),
 ]

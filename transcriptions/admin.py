@@ -1,7 +1,8 @@
-"""Recordings in the admin site: where the time went, and what can be done about it.
+"""Recordings in the admin site: their processing history and cost, and actions on them.
 
-States change by methods of the model, under a lease; nothing is edited by hand. All staff may see
-how the work went; what a recording is called and why it failed is for those who may view it.
+Nothing is edited by hand: actions run the same commands as the pages of the owner. All staff see
+how a recording was processed. Its title, note and error message are content: they require the
+permission `view_transcription`.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
-from accounts.audit import Action, note
-from accounts.limits import TooMany
-from accounts.models import UsageRecord
-from accounts.refunds import may_refund, open_charges, refund, sentence
-from accounts.staff import ForAllStaff, NotByHand
-from transcriptions import actions, history
-from transcriptions.audio import AudioError
-from transcriptions.models import Transcription, WrongState
-from transcriptions.quotas import spoken
+from accounts.admin_base import ReadOnlyAdmin, StaffReadableAdmin
+from accounts.audit_log import record_event
+from accounts.models import Action, UsageRecord
+from accounts.rate_limits import Throttled
+from accounts.usage.refunds import can_refund, refund, refund_message, refundable
+from transcriptions.durations import clock
+from transcriptions.exceptions import AudioError, WrongState
+from transcriptions.models import Transcription
+from transcriptions.processing import commands, history
 
-WORK = (
+METADATA_FIELDS = (
     "id",
     "owner",
     "token",
@@ -35,43 +38,44 @@ WORK = (
     "language",
     "format",
     "source_bytes",
-    "length",
-    "speech",
+    "display_duration",
+    "display_speech_duration",
     "created_at",
     "completed_at",
 )
-WORDS = ("title", "note", "error_message")
+CONTENT_FIELDS = ("title", "note", "error_message")
 
 
 @admin.register(Transcription)
-class TranscriptionAdmin(ForAllStaff, NotByHand):
+class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
     change_form_template = "admin/job.html"
     list_filter = ("state", "engine", "created_at")
     list_select_related = ("owner",)
     actions = ("requeue", "cancel", "refund")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Titles are for whom they concern."""
-        shown = ("owner", "state", "length", "language", "engine", "created_at")
-        return ("title" if self._may_read(request) else "id", *shown)
+        """The title, or the id for staff who may not read content."""
+        columns = ("owner", "state", "display_duration", "language", "engine", "created_at")
+        return ("title" if self._may_read_content(request) else "id", *columns)
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """What cannot be seen cannot be searched either."""
-        return ("=id", "owner__email", *(["title"] if self._may_read(request) else []))
+        """Titles are searched only for staff who may read them."""
+        return ("=id", "owner__email", *(["title"] if self._may_read_content(request) else []))
 
     def get_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
-        """See above."""
-        return (*(WORDS if self._may_read(request) else ()), *WORK)
+        """Content fields only for staff who may read them."""
+        content = CONTENT_FIELDS if self._may_read_content(request) else ()
+        return (*content, *METADATA_FIELDS)
 
-    @admin.display(description="Length", ordering="duration")
-    def length(self, row: Transcription) -> str:
-        """Of the recording, as players write it."""
-        return "" if row.duration is None else spoken(row.duration)
+    @admin.display(description=_("Duration"), ordering="duration")
+    def display_duration(self, row: Transcription) -> str:
+        """`m:ss`; empty until it is known."""
+        return "" if row.duration is None else clock(row.duration)
 
-    @admin.display(description="Of it speech")
-    def speech(self, row: Transcription) -> str:
-        """What an engine had to listen to."""
-        return spoken(row.speech_seconds)
+    @admin.display(description=_("Speech duration"))
+    def display_speech_duration(self, row: Transcription) -> str:
+        """`m:ss` of audio that engines have processed."""
+        return clock(row.speech_seconds)
 
     def change_view(
         self,
@@ -80,87 +84,97 @@ class TranscriptionAdmin(ForAllStaff, NotByHand):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """A job: its timeline, and every attempt with what it cost."""
+        """Adds the timeline, the attempts with their cost, and buttons for the actions."""
         context = dict(extra_context or {})
         row = self.get_object(request, object_id)
         if row is not None:
             attempts = UsageRecord.objects.filter(transcription=row.id).order_by("id")
             context |= {
-                "title": "Recording",
-                "subtitle": row.title if self._may_read(request) else str(row.id),
+                "title": gettext("Recording"),
+                "subtitle": row.title if self._may_read_content(request) else str(row.id),
                 "timeline": history.timeline(row),
                 "attempts": attempts,
                 "may_operate": self.has_operate_permission(request),
-                "may_refund": may_refund(request) and open_charges(attempts).exists(),
+                "may_refund": can_refund(request) and refundable(attempts).exists(),
             }
         return super().change_view(request, object_id, form_url, context)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Its heading is the title."""
-        if not self._may_read(request):
+        """Its heading shows the title of the recording."""
+        if not self._may_read_content(request):
             raise PermissionDenied
         return super().history_view(request, object_id, extra_context)
 
-    # --- What an operator may do ----------------------------------------------------------------
+    # --- Actions --------------------------------------------------------------------------------
 
-    @admin.action(description="Try again where it ended", permissions=["operate"])
+    @admin.action(description=_("Retry or resume"), permissions=["operate"])
     def requeue(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
-        """What is done already is not done again; the owner's quota holds."""
-        self._each(request, rows, actions.retry, "queued again")
+        """Enqueues failed and cancelled recordings; finished work is not repeated. The quota of
+        the owner applies."""
+        detail = gettext("%(user)s resumed the recording “%(title)s”.")
+        if count := self._run_each(request, rows, commands.retry, detail):
+            text = ngettext("%(count)d recording queued.", "%(count)d recordings queued.", count)
+            self.message_user(request, text % {"count": count})
 
-    @admin.action(description="Cancel: stop the work on it", permissions=["operate"])
+    @admin.action(description=_("Cancel"), permissions=["operate"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
-        """What is known by then stays."""
-        self._each(request, rows, actions.cancel, "cancelled")
+        """Stops processing; stored segments stay."""
+        detail = gettext("%(user)s cancelled the recording “%(title)s”.")
+        if count := self._run_each(request, rows, commands.cancel, detail):
+            text = ngettext(
+                "%(count)d recording cancelled.", "%(count)d recordings cancelled.", count
+            )
+            self.message_user(request, text % {"count": count})
 
-    @admin.action(description="Refund: give back what was charged", permissions=["refund"])
+    @admin.action(description=_("Refund charges"), permissions=["refund"])
     def refund(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
-        """All charges of these recordings that were not given back before."""
+        """Refunds all charges of these recordings that were not refunded yet."""
         charges = UsageRecord.objects.filter(transcription__in=rows.values("id"))
-        self.message_user(request, sentence(refund(request, charges)))
+        self.message_user(request, refund_message(refund(request, charges)))
 
-    def _each(
+    def _run_each(
         self,
         request: HttpRequest,
         rows: QuerySet[Transcription],
-        act: Callable[[Transcription], None],
-        done: str,
-    ) -> None:
+        command: Callable[[Transcription], None],
+        detail: str,
+    ) -> int:
+        """Runs a command for each recording and logs it for the owner; shows why one is not
+        possible. Returns the number of recordings for which it succeeded."""
         count = 0
         for row in rows.select_related("owner"):
             try:
-                act(row)
-            except (WrongState, TooMany, AudioError) as error:
+                command(row)
+            except (WrongState, Throttled, AudioError) as error:
                 self.message_user(request, f"{row.id}: {error}", messages.WARNING)
             else:
                 count += 1
-                said = f"{request.user}: the recording “{row}” was {done}."
-                note(request, Action.ADMIN, said, user_id=row.owner_id)
-        if count:
-            self.message_user(request, f"{count} recordings: {done}.")
+                text = detail % {"user": request.user, "title": row.title}
+                record_event(request, Action.ADMIN, text, user_id=row.owner_id)
+        return count
+
+    # --- Permissions ----------------------------------------------------------------------------
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """What cannot be seen cannot be asked for in the address either. Django refuses what lies
-        behind an owner, such as passwords and other recordings, and knows no columns."""
-        column, seen = lookup.split("__")[0], (*self.list_filter, "owner", "language", "id")
+        """Refuses filters by content in the query string, which would reveal it bit by bit.
+        Django refuses lookups across the owner, but knows no permissions for columns."""
+        column, visible = lookup.split("__")[0], (*self.list_filter, "owner", "language", "id")
         allowed = super().lookup_allowed(lookup, value, request)
-        return bool(allowed and (self._may_read(request) or column in seen))
-
-    # --- Who may --------------------------------------------------------------------------------
+        return bool(allowed and (self._may_read_content(request) or column in visible))
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Who may change recordings."""
+        """Required for the actions that change recordings."""
         return bool(request.user.has_perm("transcriptions.change_transcription"))
 
     def has_refund_permission(self, request: HttpRequest) -> bool:
-        """See there."""
-        return may_refund(request)
+        """Required for refunds."""
+        return can_refund(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may read as well: before something is deleted it is called by its name."""
-        return bool(super().has_delete_permission(request, obj) and self._may_read(request))
+        """Requires access to content too: the confirmation page shows the title."""
+        return bool(super().has_delete_permission(request, obj) and self._may_read_content(request))
 
-    def _may_read(self, request: HttpRequest) -> bool:
+    def _may_read_content(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("transcriptions.view_transcription"))

@@ -1,16 +1,21 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class TranscriptionsConfig(AppConfig):
     name = "transcriptions"
-    verbose_name = "Transcriptions"
+    verbose_name = _("Transcriptions")
 
     def ready(self) -> None:
-        """Knows ids in addresses; hears when recordings end, and when something was charged."""
-        from transcriptions import converters  # noqa: F401
-        from transcriptions.mails import when_charged, when_ended
-        from transcriptions.metering import charged
-        from transcriptions.models import ended
+        """Register the path converter and connect signal receivers."""
+        from django.db.models.signals import pre_delete
 
-        ended.connect(when_ended)
-        charged.connect(when_charged)
+        from transcriptions import signals
+        from transcriptions.api import converters  # noqa: F401
+        from transcriptions.models import Transcription
+        from transcriptions.notifications import receivers
+        from transcriptions.processing.lifecycle import cancel_before_delete
+
+        pre_delete.connect(cancel_before_delete, sender=Transcription)
+        signals.transcription_finished.connect(receivers.enqueue_transcript_ready)
+        signals.usage_charged.connect(receivers.enqueue_quota_notice)

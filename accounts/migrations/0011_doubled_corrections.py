@@ -1,7 +1,7 @@
 from django.db import migrations
 
-# Until now two who refunded at the same moment both did. Their amounts stay as they were given; only
-# the first remains *the* correction, so that the next migration can say that there is one.
+# Two concurrent refunds of a charge could both be written. Their amounts stay, but only the first
+# keeps its reference to the charge, so that the next migration can add a unique constraint.
 UNLINK = """
 ALTER TABLE accounts_usagerecord DISABLE TRIGGER only_grows;
 UPDATE accounts_usagerecord AS later SET corrects_id = NULL

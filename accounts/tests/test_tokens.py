@@ -1,4 +1,4 @@
-"""API tokens: shown once, stored hashed, and dead when their owner is."""
+"""API tokens: storage, validity, last use and scopes."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.authentication import token_of
 from accounts.models import ApiToken, User
+from accounts.tokens import find_token, issue_token
 
 
 def test_only_the_hash_is_stored(alice: User) -> None:
-    row, secret = ApiToken.issue(alice, "laptop")
+    row, secret = issue_token(alice, "laptop")
     assert secret.startswith("tk_")
     stored = ApiToken.objects.values().get(id=row.id)
     assert secret not in map(str, stored.values())
-    assert token_of(secret) == row
+    assert find_token(secret) == row
 
 
-def test_a_wrong_token_is_nobody(alice: User) -> None:
-    _, secret = ApiToken.issue(alice)
-    assert token_of(secret[:-1]) is None
-    assert token_of("") is None
+def test_unknown_token_is_not_found(alice: User) -> None:
+    _, secret = issue_token(alice)
+    assert find_token(secret[:-1]) is None
+    assert find_token("") is None
 
 
-def test_the_token_of_a_deactivated_user_is_nobody(alice: User) -> None:
-    _, secret = ApiToken.issue(alice)
+def test_token_of_an_inactive_user_is_not_found(alice: User) -> None:
+    _, secret = issue_token(alice)
     User.objects.filter(pk=alice.pk).update(is_active=False)
-    assert token_of(secret) is None
+    assert find_token(secret) is None
 
 
-def test_an_expired_token_is_nobody(alice: User) -> None:
-    row, secret = ApiToken.issue(alice, days=1)
-    assert token_of(secret) == row
+def test_expired_token_is_not_found(alice: User) -> None:
+    row, secret = issue_token(alice, days=1)
+    assert find_token(secret) == row
     ApiToken.objects.update(expires_at=timezone.now())
-    assert token_of(secret) is None
+    assert find_token(secret) is None
 
 
-def test_last_use_is_noted_but_not_on_every_call(
+def test_last_use_is_recorded_but_not_on_every_request(
     alice: User, client: Client, django_assert_num_queries: Any
 ) -> None:
-    row, secret = ApiToken.issue(alice)
+    row, secret = issue_token(alice)
     header = {"Authorization": f"Bearer {secret}"}
     assert client.get("/api/transcriptions", headers=header).status_code == 200
     row.refresh_from_db()
     assert row.last_used_at is not None
     assert row.last_used_address == "127.0.0.1"
-    with django_assert_num_queries(2):  # the token and the list, but no writing
+    with django_assert_num_queries(2):  # reads of the token and the list, and no writes
         client.get("/api/transcriptions", headers=header)
     client.get("/api/transcriptions", headers=header, REMOTE_ADDR="192.0.2.7")
     row.refresh_from_db()
@@ -64,19 +64,13 @@ def test_last_use_is_noted_but_not_on_every_call(
         (["usage:read"], 403, 403),
     ],
 )
-def test_a_token_may_do_what_its_scopes_say(
+def test_scopes_limit_what_a_token_can_do(
     alice: User, client: Client, scopes: list[str], reading: int, writing: int
 ) -> None:
-    header = {"Authorization": f"Bearer {ApiToken.issue(alice, scopes=scopes)[1]}"}
+    header = {"Authorization": f"Bearer {issue_token(alice, scopes=scopes)[1]}"}
     assert client.get("/api/transcriptions", headers=header).status_code == reading
-    answer = client.post("/api/transcriptions", headers=header)  # without a file
-    assert answer.status_code == writing
+    response = client.post("/api/transcriptions", headers=header)  # without a file
+    assert response.status_code == writing
     if writing == 403:
-        assert answer.json()["code"] == "insufficient_scope"
-        assert "transcriptions:write" in answer.json()["detail"]
-
-
-def test_addresses_are_one_whatever_their_case(db: None) -> None:
-    user = User.objects.create_user("Dora@Example.COM", "correct horse battery")
-    assert user.email == "dora@example.com"
-    assert User.objects.get_by_natural_key("DORA@example.com") == user
+        assert response.json()["code"] == "insufficient_scope"
+        assert "transcriptions:write" in response.json()["detail"]

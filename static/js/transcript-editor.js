@@ -110,11 +110,11 @@ customElements.define("transcript-editor", class extends HTMLElement {
     const answer = await fetch(`/api/transcriptions/${this.dataset.id}${path}`, {
       method: "PATCH",
       headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
-      body: JSON.stringify(segment ? { text, was: field.dataset.before } : { title: text }),
+      body: JSON.stringify(segment ? { text, expected_text: field.dataset.before } : { title: text }),
     }).catch(() => null);
     const body = await answer?.json().catch(() => null);
     if (!answer) return { problem: "The server cannot be reached." };
-    if (body?.code === "changed_meanwhile") await this.catchUp(field, Number(segment));
+    if (body?.code === "edit_conflict") await this.catchUp(field, Number(segment));
     if (!answer.ok || !body) return { problem: refusal(answer.status, body) };
     if (!segment) document.title = `${body.title} · Transcodio`;
     return { saved: segment ? body.text : body.title };

@@ -1,1 +1,1 @@
-"""`transcodio`: the service from the command line. Needs httpx and rich, and nothing else."""
+"""`transcodio`: the command line. Needs only httpx and rich."""

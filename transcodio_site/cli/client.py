@@ -1,4 +1,4 @@
-"""The REST API as the command line uses it: uploads that may be repeated, events that resume."""
+"""A client of the REST API: uploads are retried safely, event streams resume."""
 
 from __future__ import annotations
 
@@ -17,55 +17,55 @@ from typing import Any, BinaryIO
 
 import httpx
 
-PIECE = 256 * 1024
-PATIENCE = 30.0  # seconds without a sign of life; the server gives one every 15
-UPLOADED = 300.0  # seconds that the server may need to put a large file away
-ATTEMPTS = 5
-LONGEST_WAIT = 60.0
+CHUNK_BYTES = 256 * 1024
+READ_TIMEOUT_S = 30.0  # without any byte; the server sends a comment every 15 s
+UPLOAD_RESPONSE_TIMEOUT_S = 300.0  # the server may need that long to store a large file
+MAX_ATTEMPTS = 5
+MAX_WAIT_S = 60.0
 
-Answer = dict[str, Any]
-Sent = Callable[[int], None]  # is told how many bytes have gone out
+JsonObject = dict[str, Any]
+OnProgress = Callable[[int], None]  # called with the number of bytes sent
 
 
 class ApiError(Exception):
-    """The server said no; `str()` is its own sentence."""
+    """The server refused; `str()` is its message."""
 
     exit_status = 1
 
 
-class NotAllowed(ApiError):
-    """The token is missing, wrong, or not good for this."""
+class NotAuthorized(ApiError):
+    """The token is missing, invalid, or lacks the permission."""
 
     exit_status = 3
 
 
 class Unreachable(ApiError):
-    """There is no server, or it does not answer."""
+    """There is no server at this address, or it does not answer."""
 
     exit_status = 4
 
 
 class Client:
-    """One server, one token. Safe to be used by several threads."""
+    """One server and one token. Thread-safe."""
 
     def __init__(self, server: str, token: str) -> None:
-        """Raises NotAllowed if that can be no token, and Unreachable if it is no address."""
+        """Raises NotAuthorized if it cannot be a token, and Unreachable if it is no valid URL."""
         if not (token.isascii() and token.isprintable()):
-            raise NotAllowed("This is no API token: it has letters that no token has.")
+            raise NotAuthorized("This is not an API token: it has characters that no token has.")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._server = server
         try:
-            self._http = httpx.Client(base_url=server, headers=headers, timeout=PATIENCE)
+            self._http = httpx.Client(base_url=server, headers=headers, timeout=READ_TIMEOUT_S)
         except httpx.InvalidURL as error:
             raise self._unreachable(error) from None
 
-    def upload(self, path: Path, language: str, sent: Sent) -> Answer:
+    def upload(self, path: Path, language: str, on_progress: OnProgress) -> JsonObject:
         """Sends the file and returns the new recording. Raises ApiError, OSError."""
-        key = str(uuid.uuid4())  # however often it has to be sent, there will be one recording
-        with _opened(path) as file:
+        key = str(uuid.uuid4())  # retries with the same key create one recording
+        with _open_seekable(path) as file:
             size = file.seek(0, os.SEEK_END)
 
-            def once() -> Answer:
+            def attempt() -> JsonObject:
                 file.seek(0)
                 response = self._send(
                     "POST",
@@ -76,19 +76,19 @@ class Client:
                         "Content-Length": str(size),
                         "Idempotency-Key": key,
                     },
-                    content=_pieces(file, sent),
-                    timeout=httpx.Timeout(PATIENCE, read=UPLOADED),
+                    content=_chunks(file, on_progress),
+                    timeout=httpx.Timeout(READ_TIMEOUT_S, read=UPLOAD_RESPONSE_TIMEOUT_S),
                 )
                 return self._read(response.content, "id")
 
-            return _patiently(once)
+            return _with_retries(attempt)
 
-    def events(self, id: str) -> Iterator[Answer]:
-        """All events until `complete` or `error`, over as many connections as it takes."""
+    def events(self, transcription_id: str) -> Iterator[JsonObject]:
+        """All events until `complete` or `error`; reconnects as often as needed."""
         seen, failures = -1, 0
         while True:
             try:
-                for event in self._stream(id, seen):
+                for event in self._stream(transcription_id, seen):
                     failures = 0
                     if event is None:
                         continue
@@ -99,26 +99,26 @@ class Client:
             except Unreachable:
                 pass
             failures += 1
-            if failures == ATTEMPTS:
-                raise Unreachable(f"The connection to {self._server} was lost, again and again.")
-            time.sleep(min(2.0**failures, LONGEST_WAIT))
+            if failures == MAX_ATTEMPTS:
+                raise Unreachable(f"The connection to {self._server} was lost repeatedly.")
+            time.sleep(min(2.0**failures, MAX_WAIT_S))
 
-    def library(self, limit: int, **filters: str) -> Iterator[Answer]:
+    def library(self, limit: int, **filters: str) -> Iterator[JsonObject]:
         """Recordings, newest first, at most `limit`. Raises ApiError."""
         cursor: str | None = ""
         while cursor is not None and limit > 0:
-            wanted = {name: value for name, value in filters.items() if value}
+            query = {name: value for name, value in filters.items() if value}
             page = {"limit": str(min(limit, 100)), "cursor": cursor}
-            response = self._send("GET", "/api/transcriptions", params=wanted | page)
-            answer = self._read(response.content, "items", "next_cursor")
-            yield from answer["items"]
-            limit -= len(answer["items"])
-            cursor = answer["next_cursor"]
+            response = self._send("GET", "/api/transcriptions", params=query | page)
+            body = self._read(response.content, "items", "next_cursor")
+            yield from body["items"]
+            limit -= len(body["items"])
+            cursor = body["next_cursor"]
 
-    def export(self, id: str, form: str) -> bytes:
+    def export(self, transcription_id: str, export_format: str) -> bytes:
         """The transcript as a file. Raises ApiError."""
-        path = f"/api/transcriptions/{id}/export"
-        return self._send("GET", path, params={"format": form}).content
+        path = f"/api/transcriptions/{transcription_id}/export"
+        return self._send("GET", path, params={"format": export_format}).content
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
@@ -128,18 +128,18 @@ class Client:
         self._check(response)
         return response
 
-    def _stream(self, id: str, seen: int) -> Iterator[Answer | None]:
-        """Events after `seen`, and None for a sign of life."""
+    def _stream(self, transcription_id: str, seen: int) -> Iterator[JsonObject | None]:
+        """Events after `seen`, and None for each other line."""
         headers = {} if seen < 0 else {"Last-Event-ID": str(seen)}
         try:
             with self._http.stream(
-                "GET", f"/api/transcriptions/{id}/events", headers=headers
+                "GET", f"/api/transcriptions/{transcription_id}/events", headers=headers
             ) as response:
                 if response.status_code != 200:
                     response.read()
                 self._check(response)
                 if not _is_of_type(response, "text/event-stream"):
-                    raise self._strange()  # its lines would count as signs of life for ever
+                    raise self._not_transcodio()  # not an event stream
                 for line in response.iter_lines():
                     if line.startswith("data: "):
                         yield self._read(line.removeprefix("data: "), "id", "type")
@@ -148,63 +148,63 @@ class Client:
         except httpx.RequestError as error:
             raise self._unreachable(error) from None
 
-    def _read(self, text: str | bytes, *names: str) -> Answer:
-        """An object of JSON that has all of `names`. Raises ApiError."""
+    def _read(self, text: str | bytes, *names: str) -> JsonObject:
+        """A JSON object that has all of `names`. Raises ApiError."""
         with suppress(ValueError):
-            answer = json.loads(text)
-            if isinstance(answer, dict) and answer.keys() >= {*names}:
-                return answer
-        raise self._strange()
+            body = json.loads(text)
+            if isinstance(body, dict) and body.keys() >= {*names}:
+                return body
+        raise self._not_transcodio()
 
     def _check(self, response: httpx.Response) -> None:
         if response.is_success:
             if _is_of_type(response, "text/html"):
-                raise self._strange()  # the page of a network that wants a sign-in first
+                raise self._not_transcodio()  # a captive portal's page
             return
         if response.status_code in (401, 403):
-            raise NotAllowed(_sentence(response))
-        wait = _wait(response.headers.get("Retry-After", ""))
-        if response.status_code in (429, 502, 503, 504) and wait <= LONGEST_WAIT:
-            raise Busy(_sentence(response), wait)
-        raise ApiError(_sentence(response))
+            raise NotAuthorized(_error_message(response))
+        wait = _retry_after_s(response.headers.get("Retry-After", ""))
+        if response.status_code in (429, 502, 503, 504) and wait <= MAX_WAIT_S:
+            raise Busy(_error_message(response), wait)
+        raise ApiError(_error_message(response))
 
-    def _strange(self) -> ApiError:
-        return ApiError(f"{self._server} does not answer as Transcodio does.")
+    def _not_transcodio(self) -> ApiError:
+        return ApiError(f"{self._server} did not respond like a Transcodio server.")
 
     def _unreachable(self, error: Exception) -> Unreachable:
         return Unreachable(f"{self._server} does not answer: {error or type(error).__name__}")
 
 
 class Busy(Unreachable):
-    """Not now: there will be room in `wait` seconds."""
+    """The server is busy: retry in `wait` seconds."""
 
     def __init__(self, message: str, wait: float) -> None:
         super().__init__(message)
         self.wait = wait
 
 
-def _patiently(once: Callable[[], Answer]) -> Answer:
-    """Tries again when nobody answers, or when it is too much at once."""
-    for attempt in range(1, ATTEMPTS):
+def _with_retries(attempt: Callable[[], JsonObject]) -> JsonObject:
+    """Retries while the server is unreachable or busy."""
+    for number in range(1, MAX_ATTEMPTS):
         try:
-            return once()
+            return attempt()
         except Busy as error:
             time.sleep(error.wait)
         except Unreachable:
-            time.sleep(attempt)
-    return once()
+            time.sleep(number)
+    return attempt()
 
 
-def _pieces(file: BinaryIO, sent: Sent) -> Iterator[bytes]:
-    sent(0)
-    while piece := file.read(PIECE):
-        yield piece
-        sent(file.tell())
+def _chunks(file: BinaryIO, on_progress: OnProgress) -> Iterator[bytes]:
+    on_progress(0)
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk
+        on_progress(file.tell())
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The file, to be read as often as need be: what comes through a pipe is kept for that."""
+def _open_seekable(path: Path) -> Iterator[BinaryIO]:
+    """The file; a pipe is copied to a temporary file, so that it can be read again."""
     with path.open("rb") as file:
         if file.seekable():
             yield file
@@ -215,12 +215,12 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def readable(name: str) -> str:
-    """The name of a file, as far as it is text."""
+    """A file name as text; bytes that are not text are replaced."""
     return os.fsencode(name).decode(errors="replace")
 
 
-def _wait(retry_after: str) -> float:
-    """Seconds; the header may also name a moment (RFC 9110, 10.2.3)."""
+def _retry_after_s(retry_after: str) -> float:
+    """Seconds; the header may also be a date (RFC 9110, section 10.2.3)."""
     try:
         return max(0.0, float(retry_after or 2))
     except ValueError:
@@ -232,8 +232,8 @@ def _wait(retry_after: str) -> float:
 
 
 def _is_of_type(response: httpx.Response, media_type: str) -> bool:
-    given: str = response.headers.get("Content-Type", "")
-    return given.partition(";")[0].strip().lower() == media_type
+    content_type: str = response.headers.get("Content-Type", "")
+    return content_type.partition(";")[0].strip().lower() == media_type
 
 
 def _media_type(path: Path) -> str:
@@ -241,7 +241,7 @@ def _media_type(path: Path) -> str:
     return guess if guess.startswith(("audio/", "video/")) else "application/octet-stream"
 
 
-def _sentence(response: httpx.Response) -> str:
+def _error_message(response: httpx.Response) -> str:
     try:
         return str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):

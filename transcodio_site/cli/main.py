@@ -1,4 +1,4 @@
-"""The command line itself: what can be said, what is shown, and with which status it ends."""
+"""The command line: arguments, output and exit status."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ from rich.table import Table
 from rich.text import Text
 
 from transcodio_site import __version__
-from transcodio_site.cli.client import ApiError, Client, NotAllowed, readable
+from transcodio_site.cli.client import ApiError, Client, NotAuthorized, readable
 
 FORMATS = ("txt", "srt", "vtt", "json")
-AT_ONCE = 3  # recordings on their way side by side
-INTERRUPTED = 130
+MAX_PARALLEL = 3  # recordings processed in parallel
+INTERRUPTED_STATUS = 130
 
 STATUSES = """\
-exit status: 0 done; 1 a recording was refused or failed; 2 wrong usage;
+exit status: 0 success; 1 a recording was refused or failed; 2 usage error;
 3 the token is not accepted; 4 the server does not answer; 130 interrupted"""
 
-# What is shown while it goes on is for eyes; standard output is for the result alone.
-show = Console(stderr=True, highlight=False)
+# Progress goes to standard error; standard output has only the result.
+progress_console = Console(stderr=True, highlight=False)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Ends the process."""
+    """Runs one command and exits."""
     options = parser().parse_args(arguments)
     if getattr(options, "format", "") is None:
         ending = options.output.suffix.lower()[1:] if options.output else ""
         options.format = ending if ending in FORMATS else "txt"
     try:
         status = options.run(Client(options.server.rstrip("/"), options.token.strip()), options)
-    except BrokenPipeError:  # whoever read our output has read enough
+    except BrokenPipeError:  # the reader of our output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
-    except NotAllowed as error:
-        complain(f"{error} Use --token, or set TRANSCODIO_TOKEN.")
+    except NotAuthorized as error:
+        print_error(f"{error} Use --token, or set TRANSCODIO_TOKEN.")
         status = error.exit_status
     except ApiError as error:
-        complain(str(error))
+        print_error(str(error))
         status = error.exit_status
     except OSError as error:
-        complain(told(error))
+        print_error(os_error_message(error))
         status = 1
     except KeyboardInterrupt:
-        complain("Interrupted. What has been uploaded goes on at the server: transcodio list")
-        os._exit(INTERRUPTED)  # threads that wait for the server would keep us here
+        print_error("Interrupted. Uploaded recordings continue on the server: transcodio list")
+        os._exit(INTERRUPTED_STATUS)  # does not wait for threads that wait for the server
     sys.exit(status)
 
 
 def positive(text: str) -> int:
-    """Raises ValueError, which is wrong usage."""
+    """A number above zero. Raises ValueError, which argparse reports as a usage error."""
     number = int(text)
     if number < 1:
         raise ValueError
@@ -68,10 +68,10 @@ def positive(text: str) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All that can be said."""
+    """The argument parser."""
     top = argparse.ArgumentParser(
         prog="transcodio",
-        description="Recordings into text, live.",
+        description="Turn recordings into text, live.",
         epilog=STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -80,35 +80,39 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--server",
         default=os.environ.get("TRANSCODIO_SERVER", "http://127.0.0.1:8000"),
-        help="its address (or TRANSCODIO_SERVER; default %(default)s)",
+        help="URL of the server (or TRANSCODIO_SERVER; default %(default)s)",
     )
     common.add_argument(
         "--token",
         default=os.environ.get("TRANSCODIO_TOKEN", ""),
-        help="an API token (better: TRANSCODIO_TOKEN)",
+        help="API token (TRANSCODIO_TOKEN is safer)",
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    one = commands.add_parser("transcribe", parents=[common], help="upload and read along")
+    one = commands.add_parser("transcribe", parents=[common], help="upload and follow live")
     one.set_defaults(run=transcribe)
     one.add_argument("files", nargs="+", type=Path, metavar="FILE")
     one.add_argument(
-        "-l", "--language", type=readable, default="", help="such as en; else it is detected"
+        "-l", "--language", type=readable, default="", help="such as en; default: detected"
     )
-    one.add_argument("-f", "--format", choices=FORMATS, help="default: txt, or as -o ends")
-    one.add_argument("-o", "--output", type=Path, help="a file, or a folder for several")
-    one.add_argument("--no-stream", action="store_true", help="show nothing until it is done")
+    one.add_argument(
+        "-f", "--format", choices=FORMATS, help="default: from the extension of -o, else txt"
+    )
+    one.add_argument("-o", "--output", type=Path, help="a file, or a folder for several results")
+    one.add_argument("--no-stream", action="store_true", help="print only the result")
 
-    listing = commands.add_parser("list", parents=[common], help="your recordings")
+    listing = commands.add_parser("list", parents=[common], help="list your recordings")
     listing.set_defaults(run=library)
     listing.add_argument("-q", "--search", type=readable, default="", help="words in title or text")
     listing.add_argument("--state", type=readable, default="", help="such as completed or failed")
     listing.add_argument("-n", "--limit", type=positive, default=20, help="at most (default 20)")
 
-    take = commands.add_parser("export", parents=[common], help="a transcript as a file")
+    take = commands.add_parser("export", parents=[common], help="download a transcript")
     take.set_defaults(run=export)
     take.add_argument("id", type=readable, metavar="ID")
-    take.add_argument("-f", "--format", choices=FORMATS, help="default: txt, or as -o ends")
+    take.add_argument(
+        "-f", "--format", choices=FORMATS, help="default: from the extension of -o, else txt"
+    )
     take.add_argument("-o", "--output", type=Path)
     return top
 
@@ -117,26 +121,28 @@ def parser() -> argparse.ArgumentParser:
 
 
 def transcribe(client: Client, options: argparse.Namespace) -> int:
-    """Several at once; results in the order of the files. The worst status counts."""
+    """Processes files in parallel; results in the order of the files. Returns the worst status."""
     files, output = options.files, options.output
     targets: list[Path | None] = [output] * len(files)
     if output and (len(files) > 1 or output.is_dir()):
         output.mkdir(parents=True, exist_ok=True)
-        targets = [*names(files, output, options.format)]
+        targets = [*target_paths(files, output, options.format)]
     elif len(files) > 1 and options.format != "txt":
-        complain(f"Several files as {options.format}: say where to put them, with -o FOLDER.")
+        print_error(f"Several files as {options.format} need a folder: add -o FOLDER.")
         return 2
     for target in targets:
         check_target(target)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    blind = options.no_stream or not show.is_terminal
-    pool = ThreadPoolExecutor(AT_ONCE)
+    no_progress = options.no_stream or not progress_console.is_terminal
+    pool = ThreadPoolExecutor(MAX_PARALLEL)
     try:
-        with Progress(*columns, console=show, transient=True, disable=blind) as bars:
+        with Progress(
+            *columns, console=progress_console, transient=True, disable=no_progress
+        ) as bars:
             jobs = [Job(client, *pair, options, bars) for pair in zip(files, targets, strict=True)]
             worst = 0
             for job, status in zip(jobs, pool.map(Job.run, jobs), strict=True):
-                job.put_result()
+                job.print_result()
                 worst = max(worst, status)
             return worst
     finally:
@@ -144,14 +150,14 @@ def transcribe(client: Client, options: argparse.Namespace) -> int:
 
 
 def library(client: Client, options: argparse.Namespace) -> int:
-    """A table for eyes, tabs for pipes."""
+    """A table on a terminal, tab-separated otherwise."""
     rows = client.library(options.limit, q=options.search, state=options.state)
     cells = [
         (row["id"], row["state"], clock(row["duration"]), row["created_at"][:16], row["title"])
         for row in rows
     ]
     if not sys.stdout.isatty():
-        put("".join("\t".join(line) + "\n" for line in cells).encode())
+        write_result("".join("\t".join(line) + "\n" for line in cells).encode())
         return 0
     table = Table("ID", "State", "Length", "Uploaded (UTC)", "Title", box=None)
     table.columns[0].no_wrap = True
@@ -162,18 +168,18 @@ def library(client: Client, options: argparse.Namespace) -> int:
 
 
 def export(client: Client, options: argparse.Namespace) -> int:
-    """To a file or to standard output."""
+    """Writes the transcript to a file or to standard output."""
     check_target(options.output)
     content = client.export(options.id, options.format)
     if options.output:
         options.output.write_bytes(content)
     else:
-        put(content)
+        write_result(content)
     return 0
 
 
 class Job:
-    """One file on its way."""
+    """One file to transcribe."""
 
     def __init__(
         self,
@@ -189,62 +195,70 @@ class Job:
         self.result = b""
 
     def run(self) -> int:
-        """The exit status of this one. A wrong token is everybody's problem: raises NotAllowed."""
+        """Returns the exit status. Raises NotAuthorized, which concerns all files."""
         try:
             result = self._transcript(self._upload())
             if self.target:
                 self.target.write_bytes(result)
             self.result = result
-        except NotAllowed:
+        except NotAuthorized:
             raise
         except ApiError as error:
-            complain(f"{self.name}{error}")
+            print_error(f"{self.name}{error}")
             return error.exit_status
         except OSError as error:
-            complain(told(error) if error.filename else f"{self.name}{error.strerror or error}")
+            print_error(
+                os_error_message(error)
+                if error.filename
+                else f"{self.name}{error.strerror or error}"
+            )
             return 1
         return 0
 
-    def put_result(self) -> None:
-        """To standard output, unless it went to a file or has been read already."""
+    def print_result(self) -> None:
+        """Prints to standard output, unless it went to a file or was shown live."""
         if self.target:
             if self.result:
-                show.print(Text(readable(str(self.target))))
+                progress_console.print(Text(readable(str(self.target))))
             return
-        read = sys.stdout.isatty() and self.options.format == "txt" and not self.options.no_stream
-        if self.result and not read:
-            put(self.name.encode() + self.result)
+        shown_live = (
+            sys.stdout.isatty() and self.options.format == "txt" and not self.options.no_stream
+        )
+        if self.result and not shown_live:
+            write_result(self.name.encode() + self.result)
 
     def _upload(self) -> str:
         size = self.path.stat().st_size if self.path.is_file() else None
         bar = self.bars.add_task(escape(readable(self.path.name)), total=size)
         try:
-            sent = partial(self._sent, bar)
-            return str(self.client.upload(self.path, self.options.language, sent)["id"])
+            on_progress = partial(self._update, bar)
+            return str(self.client.upload(self.path, self.options.language, on_progress)["id"])
         finally:
             self.bars.remove_task(bar)
 
-    def _sent(self, bar: TaskID, amount: int) -> None:
+    def _update(self, bar: TaskID, amount: int) -> None:
         self.bars.update(bar, completed=amount)
 
-    def _transcript(self, id: str) -> bytes:
-        for event in self.client.events(id):
+    def _transcript(self, transcription_id: str) -> bytes:
+        for event in self.client.events(transcription_id):
             if event["type"] == "progress" and not self.options.no_stream:
                 segment = event["segment"]
                 time = Text(f"{clock(segment['start']):>7}  ", style="dim")
-                show.print(time, Text(self.name + segment["text"]), sep="", soft_wrap=True)
+                progress_console.print(
+                    time, Text(self.name + segment["text"]), sep="", soft_wrap=True
+                )
             elif event["type"] == "error":
                 raise ApiError(event["detail"])
             elif event["type"] == "complete" and event["note"]:
-                complain(f"{self.name}{event['note']}")
-        return self.client.export(id, self.options.format)
+                print_error(f"{self.name}{event['note']}")
+        return self.client.export(transcription_id, self.options.format)
 
 
-# --- What they stand on -------------------------------------------------------------------------
+# --- Helpers ------------------------------------------------------------------------------------
 
 
-def names(files: list[Path], folder: Path, form: str) -> Iterator[Path]:
-    """A name for the result of each file: two of one name do not overwrite each other's."""
+def target_paths(files: list[Path], folder: Path, extension: str) -> Iterator[Path]:
+    """A path for the result of each file; files of the same name get a number."""
     taken: set[str] = set()
     for file in files:
         stem, number = file.stem, 1
@@ -252,44 +266,44 @@ def names(files: list[Path], folder: Path, form: str) -> Iterator[Path]:
             number += 1
             stem = f"{file.stem}-{number}"
         taken.add(stem)
-        yield folder / f"{stem}.{form}"
+        yield folder / f"{stem}.{extension}"
 
 
 def check_target(path: Path | None) -> None:
-    """Raises OSError if nothing can be written there: said before anything is uploaded."""
+    """Raises OSError if the file cannot be written: checked before anything is uploaded."""
     if path is None:
         return
     if path.is_dir():
-        raise refused(errno.EISDIR, path)
-    place = path if path.exists() else path.parent
-    if not place.exists():
-        raise refused(errno.ENOENT, place)
-    if place != path and not place.is_dir():
-        raise refused(errno.ENOTDIR, place)
-    if not os.access(place, os.W_OK):
-        raise refused(errno.EACCES, place)
+        raise os_error(errno.EISDIR, path)
+    existing = path if path.exists() else path.parent
+    if not existing.exists():
+        raise os_error(errno.ENOENT, existing)
+    if existing != path and not existing.is_dir():
+        raise os_error(errno.ENOTDIR, existing)
+    if not os.access(existing, os.W_OK):
+        raise os_error(errno.EACCES, existing)
 
 
-def refused(number: int, path: Path) -> OSError:
-    """As the system itself would say it."""
+def os_error(number: int, path: Path) -> OSError:
+    """The error that the system would raise."""
     return OSError(number, os.strerror(number), str(path))
 
 
-def told(error: OSError) -> str:
-    """Which file, and what is wrong with it."""
+def os_error_message(error: OSError) -> str:
+    """The file and the reason."""
     where = f"{readable(os.fsdecode(error.filename))}: " if error.filename else ""
     return f"{where}{error.strerror or error}"
 
 
-def put(content: bytes) -> None:
-    """The result, as it came, to standard output."""
+def write_result(content: bytes) -> None:
+    """Writes bytes to standard output."""
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
 
 
-def complain(sentence: str) -> None:
-    """On standard error."""
-    show.print(Text(f"transcodio: {sentence}"), soft_wrap=True)
+def print_error(message: str) -> None:
+    """Prints to standard error."""
+    progress_console.print(Text(f"transcodio: {message}"), soft_wrap=True)
 
 
 def clock(seconds: float | None) -> str:

@@ -1,32 +1,51 @@
 """PostgreSQL and Valkey from Python wheels, so that `make run` needs nothing but Python.
 
 Every command that needs the servers holds a shared lock for as long as it runs. The first one
-starts them, the last one to leave stops them, and what a killed command left running is taken over
-by the next. Both listen on Unix sockets in a private folder, never on a port, and nothing outside
-the data folder changes its owner or its permissions.
+starts them, the last one to end stops them, and what a killed command left running is taken over
+by the next. Both listen on Unix sockets in a private folder, never on a port, and no folder that
+exists outside the data folder changes its owner or its permissions.
 """
 
 from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from transcodio_site.embedded.folders import EmbeddedError, check_room, prepare, socket_folder
-from transcodio_site.embedded.processes import NAME, Postgres, Server, Valkey
+from transcodio_site.embedded.cluster import data_folder
+from transcodio_site.embedded.folders import (
+    EmbeddedError,
+    check_free_space,
+    postgres_socket_folder,
+    prepare,
+    remove_socket_folder,
+    socket_folder,
+)
+from transcodio_site.embedded.postgres import NAME, Postgres
+from transcodio_site.embedded.server import Server
+from transcodio_site.embedded.valkey import Valkey
 
-__all__ = ["EmbeddedError", "check_room", "postgres_url", "redis_url", "revive", "servers"]
+__all__ = [
+    "EmbeddedError",
+    "check_free_space",
+    "data_folder",
+    "postgres_url",
+    "redis_url",
+    "revive",
+    "servers",
+    "socket_folder",
+]
 
 
 def postgres_url(var: Path) -> str:
-    """The address of the database that belongs to the data folder `var`."""
-    return f"postgresql://{NAME}@/{NAME}?host={socket_folder(var)}&port=5432"
+    """The URL of the database that belongs to the data folder `var`."""
+    return f"postgresql://{NAME}@/{NAME}?host={postgres_socket_folder(var)}&port=5432"
 
 
 def redis_url(var: Path) -> str:
-    """The address of the Valkey that belongs to the data folder `var`."""
+    """The URL of the Valkey that belongs to the data folder `var`."""
     return f"unix://{socket_folder(var) / 'valkey.sock'}?db=0"
 
 
@@ -47,7 +66,7 @@ def servers(var: Path, *, postgres: bool = True, valkey: bool = True) -> Iterato
 
 
 def revive(var: Path, *, postgres: bool = True, valkey: bool = True) -> list[str]:
-    """Starts those again that have died while `servers` holds them; returns their names.
+    """Restarts those that have died while `servers` is entered; returns their names.
 
     Raises EmbeddedError.
     """
@@ -84,9 +103,7 @@ def _leave(run: Path, users: IO[str], wanted: list[Server]) -> None:
             return
         for server in reversed(wanted):
             server.stop()
-        if (sockets := socket_folder(run.parent)) != run:
-            with suppress(OSError):  # something else lies there, or another command was quicker
-                sockets.rmdir()
+        remove_socket_folder(run.parent)
 
 
 @contextmanager

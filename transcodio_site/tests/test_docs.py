@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from transcodio_site.testing import ROOT, WAIT_S, Media, Stack
-from transcriptions.webhooks.signing import new_secret, signature
+from transcriptions.webhooks.signatures import new_secret, signature
 
 HERE = "http://127.0.0.1:8000"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GUIDE = (ROOT / "docs" / "api.md").read_text()
+WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
@@ -111,10 +112,10 @@ def test_every_example_of_the_guide_does_what_it_says(reader: Reader) -> None:
                 at = found + len(line)
 
 
-def test_the_signature_is_checked_by_the_lines_of_the_guide() -> None:
-    (code,) = [content for kind, content in BLOCK.findall(GUIDE) if kind == "python"]
+def test_documented_code_verifies_webhook_signatures() -> None:
+    (code,) = [content for kind, content in BLOCK.findall(WEBHOOKS) if kind == "python"]
     scope: dict[str, Any] = {}
-    exec(compile(code, "docs/api.md", "exec"), scope)  # noqa: S102
+    exec(compile(code, "docs/webhooks.md", "exec"), scope)  # noqa: S102
     secret, body, now = new_secret(), b'{"type":"webhook.test"}', int(time.time())
     headers = {
         "webhook-id": "msg_1",

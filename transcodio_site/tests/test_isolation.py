@@ -21,14 +21,17 @@ from django.contrib.admindocs.views import BookmarkletsView, simplify_regex
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, path
+from django.utils import timezone
 from django.views.generic import TemplateView
 from ninja import NinjaAPI, Router
 from ninja.operation import PathView
 
+from accounts.invitations import invitation_link
 from accounts.models import ApiToken, Invitation, Scope, User
+from accounts.tokens import issue_token
 from transcodio_site.asgi import application
 from transcriptions.models import Segment, State, Transcription
-from transcriptions.routing import websocket_urlpatterns
+from transcriptions.realtime.routing import websocket_urlpatterns
 from transcriptions.webhooks.models import Delivery, Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,27 +39,27 @@ pytestmark = pytest.mark.django_db(transaction=True)
 READ, WRITE, USAGE = Scope.READ, Scope.WRITE, Scope.USAGE
 SESSION = None  # no token is good enough
 
-# Operation: the scope that it takes. What has an {id} is its owner's alone.
+# Operation: the scope that it takes. What has an id is its owner's alone.
 OPERATIONS = {
     "GET /api/transcriptions": READ,
     "POST /api/transcriptions": WRITE,
     "POST /api/transcribe": WRITE,
     "POST /api/transcribe/stream": WRITE,
-    "GET /api/transcriptions/{id}": READ,
-    "PATCH /api/transcriptions/{id}": WRITE,
-    "DELETE /api/transcriptions/{id}": WRITE,
-    "PATCH /api/transcriptions/{id}/segments/{number}": WRITE,
-    "POST /api/transcriptions/{id}/cancel": WRITE,
-    "POST /api/transcriptions/{id}/retry": WRITE,
-    "GET /api/transcriptions/{id}/events": READ,
-    "GET /api/transcriptions/{id}/export": READ,
-    "GET /api/transcriptions/{id}/audio": READ,
-    "HEAD /api/transcriptions/{id}/audio": READ,
-    "HEAD /api/transcriptions/{id}/export": READ,
+    "GET /api/transcriptions/{transcription_id}": READ,
+    "PATCH /api/transcriptions/{transcription_id}": WRITE,
+    "DELETE /api/transcriptions/{transcription_id}": WRITE,
+    "PATCH /api/transcriptions/{transcription_id}/segments/{number}": WRITE,
+    "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
+    "POST /api/transcriptions/{transcription_id}/retry": WRITE,
+    "GET /api/transcriptions/{transcription_id}/events": READ,
+    "GET /api/transcriptions/{transcription_id}/export": READ,
+    "GET /api/transcriptions/{transcription_id}/audio": READ,
+    "HEAD /api/transcriptions/{transcription_id}/audio": READ,
+    "HEAD /api/transcriptions/{transcription_id}/export": READ,
     "GET /api/usage": USAGE,
     "GET /api/tokens": SESSION,
     "POST /api/tokens": SESSION,
-    "DELETE /api/tokens/{id}": SESSION,
+    "DELETE /api/tokens/{token_id}": SESSION,
     "GET /v1/models": READ,
     "GET /v1/models/{name}": READ,
     "POST /v1/audio/transcriptions": WRITE,
@@ -66,28 +69,32 @@ OPERATIONS = {
 EVERYBODY, SIGNED_IN, OWNER, STAFF = "everybody", "signed in", "its owner", "staff"
 PAGES = {
     "health": EVERYBODY,
+    "docs/": EVERYBODY,
+    "docs/search/": EVERYBODY,
+    "docs/images/<str:name>": EVERYBODY,
+    "docs/<slug:name>/": EVERYBODY,
     "": EVERYBODY,  # the library; a visitor reads what this is
-    "transcriptions/<id:id>/": OWNER,
-    "transcriptions/<id:id>/row/": OWNER,
-    "transcriptions/<id:id>/cancel/": OWNER,
-    "transcriptions/<id:id>/retry/": OWNER,
-    "transcriptions/<id:id>/delete/": OWNER,
+    "transcriptions/<id:transcription_id>/": OWNER,
+    "transcriptions/<id:transcription_id>/row/": OWNER,
+    "transcriptions/<id:transcription_id>/cancel/": OWNER,
+    "transcriptions/<id:transcription_id>/retry/": OWNER,
+    "transcriptions/<id:transcription_id>/delete/": OWNER,
     "invited/<str:code>/": EVERYBODY,
     "settings/usage/": SIGNED_IN,
-    "settings/usage/charges/": SIGNED_IN,
+    "settings/usage/details/": SIGNED_IN,
     "settings/activity/": SIGNED_IN,
     "settings/tokens/": SIGNED_IN,
-    "settings/tokens/<int:id>/revoke/": OWNER,
+    "settings/tokens/<int:token_id>/revoke/": OWNER,
     "settings/data/": SIGNED_IN,
-    "settings/data/takeout/": SIGNED_IN,
-    "settings/data/goodbye/": SIGNED_IN,
+    "settings/data/export/": SIGNED_IN,
+    "settings/data/delete-account/": SIGNED_IN,
     "settings/webhooks/": SIGNED_IN,
-    "settings/webhooks/<int:id>/": OWNER,
-    "settings/webhooks/<int:id>/test/": OWNER,
-    "settings/webhooks/<int:id>/enable/": OWNER,
-    "settings/webhooks/<int:id>/rotate/": OWNER,
-    "settings/webhooks/<int:id>/delete/": OWNER,
-    "settings/webhooks/<int:id>/deliveries/<id:delivery>/replay/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/test/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/enable/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/rotate/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/delete/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/deliveries/<id:delivery_id>/replay/": OWNER,
     "admin/accounts/usageday/": STAFF,
     "admin/transcriptions/transcription/<path:object_id>/change/": STAFF,
     "admin/transcriptions/transcription/<path:object_id>/history/": STAFF,
@@ -101,8 +108,8 @@ POSTED = (
     "enable/",
     "rotate/",
     "replay/",
-    "takeout/",
-    "goodbye/",
+    "data/export/",
+    "delete-account/",
 )
 # What the admin site has pages for: no words, no webhooks with their secrets.
 ADMINISTERED = {
@@ -112,7 +119,7 @@ ADMINISTERED = {
     *("socialaccount.SocialApp", "socialaccount.SocialAccount", "socialaccount.SocialToken"),
     "transcriptions.Transcription",
 }
-SOCKETS = {"ws/transcriptions/<id:id>/": OWNER}  # see test_consumers.py
+SOCKETS = {"ws/transcriptions/<id:transcription_id>/": OWNER}  # see test_consumers.py
 # What libraries bring, with doors of its own: these libraries, and these pages of theirs.
 LIBRARIES = ("ninja.", "allauth.", "django.contrib.", "django.views.generic.base")
 SIGNING_IN = {
@@ -154,14 +161,19 @@ class Things:
 
     def __init__(self, alice: User) -> None:
         self.row = Transcription.objects.create(
-            owner=alice, title="Hers", source="none", source_bytes=1, state=State.COMPLETED
+            owner=alice,
+            title="Hers",
+            source="none",
+            source_bytes=1,
+            state=State.COMPLETED,
+            completed_at=timezone.now(),
         )
         Segment.objects.create(transcription=self.row, number=1, start=0, end=1, text="Hers.")
-        self.token = ApiToken.issue(alice)[0]
+        self.token = issue_token(alice)[0]
         self.endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
-        self.delivery = self.endpoint.send("webhook.test", "msg_1", {})
+        self.delivery = self.endpoint.create_delivery("webhook.test", "msg_1", {})
         invitation = Invitation.objects.create(email="dora@example.com", invited_by=alice)
-        self.code = invitation.link.split("/")[-2]
+        self.code = invitation_link(invitation).split("/")[-2]
 
     def fill(self, path: str) -> str:
         """An address with her ids in it."""
@@ -170,11 +182,11 @@ class Things:
             id = self.token.id
         elif "webhooks" in path:
             id = self.endpoint.id
-        for name in ("{id}", "<id:id>", "<int:id>", "<path:object_id>"):
-            path = path.replace(name, str(id))
+        path = path.replace("<id:delivery_id>", str(self.delivery.id))
+        path = re.sub(r"\{\w*id\}|<(int|path|id):\w*id>", str(id), path)
+        path = path.replace("<slug:name>", "api").replace("<str:name>", "live.png")
         path = path.replace("{number}", "1").replace("{name}", "whisper-1")
-        path = path.replace("<str:code>", self.code)
-        return path.replace("<id:delivery>", str(self.delivery.id))
+        return path.replace("<str:code>", self.code)
 
     def untouched(self) -> bool:
         """Whether all of it is as it was."""
@@ -200,7 +212,7 @@ def call(client: Client, operation: str, things: Things) -> Any:
 
 
 def with_token(user: User, *scopes: Scope) -> Client:
-    return Client(headers={"Authorization": f"Bearer {ApiToken.issue(user, scopes=scopes)[1]}"})
+    return Client(headers={"Authorization": f"Bearer {issue_token(user, scopes=scopes)[1]}"})
 
 
 def with_session(user: User) -> Client:
@@ -232,7 +244,7 @@ def test_a_token_needs_the_scope(operation: str, things: Things, alice: User) ->
         assert call(with_token(alice, needed), operation, things).status_code not in (401, 403)
 
 
-@pytest.mark.parametrize("operation", [name for name in OPERATIONS if "{id}" in name])
+@pytest.mark.parametrize("operation", [name for name in OPERATIONS if "id}" in name])
 def test_what_is_hers_is_not_there_for_anybody_else(
     operation: str, things: Things, bob: User, carol: User
 ) -> None:

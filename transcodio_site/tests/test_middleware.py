@@ -10,7 +10,6 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts.models import User
-from transcodio_site.logs import RequestIdFilter
 from transcodio_site.testing import Stack
 
 
@@ -27,14 +26,6 @@ def test_without_a_usable_one_it_gets_a_name(db: None, client: Client, given: st
     names = {client.get("/health", headers={"X-Request-ID": given})["X-Request-ID"] for _ in "12"}
     assert len(names) == 2
     assert all(len(name) == 32 and name.isalnum() for name in names)
-
-
-def test_the_log_knows_it(db: None, client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.handler.addFilter(RequestIdFilter())
-    for name in ("job-7", "job-8"):
-        client.get("/nowhere", headers={"X-Request-ID": name})
-    names = [getattr(record, "request_id", None) for record in caplog.records]
-    assert names == [" [job-7]", " [job-8]"]
 
 
 @pytest.mark.parametrize(
@@ -63,12 +54,12 @@ def test_programs_get_every_error_in_their_shape(
 def test_a_failure_of_our_own_is_told_in_that_shape_too(
     db: None, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transcriptions import access
+    from transcriptions import permissions
 
     def broken(user: object) -> None:
         raise RuntimeError("a secret of the code")
 
-    monkeypatch.setattr(access, "visible_to", broken)
+    monkeypatch.setattr(permissions, "visible_to", broken)
     client.raise_request_exception = False
     client.force_login(User.objects.create_user("x@example.com", "x"))
     answer = client.get("/api/transcriptions")

@@ -190,7 +190,7 @@ def test_a_file_that_is_too_large_is_refused_in_their_shape(client: OpenAI, medi
 
 
 def test_translation_is_honestly_not_offered(client: OpenAI, short: Path) -> None:
-    with pytest.raises(openai.BadRequestError, match="not offered"):
+    with pytest.raises(openai.BadRequestError, match="not supported"):
         client.audio.translations.create(file=short, model="whisper-1")
 
 

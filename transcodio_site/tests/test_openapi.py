@@ -104,8 +104,12 @@ def test_every_answer_is_foretold(
 ) -> None:
     assert case.meta is not None
     mutated = {place for place, part in case.meta.components.items() if part.mode == "negative"}
-    if "path" not in mutated and "id" in case.path_parameters and case.method != "DELETE":
-        case.path_parameters["id"] = recording
+    if (
+        "path" not in mutated
+        and "transcription_id" in case.path_parameters
+        and case.method != "DELETE"
+    ):
+        case.path_parameters["transcription_id"] = recording
     unusable = [
         positive_data_acceptance,  # random bytes are no recording, random words no cursor
         unsupported_method,  # it tries them at addresses that are none

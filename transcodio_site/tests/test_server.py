@@ -271,7 +271,7 @@ def test_the_time_of_the_upload_is_part_of_the_history(
         headers={"Authorization": f"Bearer {token}", "Content-Type": "audio/mpeg"},
     )
     question = (
-        "from transcriptions.history import Step\n"
+        "from transcriptions.models import Step\n"
         f"first, second = Step.objects.filter(transcription='{answer.json()['id']}')[:2]\n"
         "print(first.phase, second.phase, 0 < (second.began_at - first.began_at).total_seconds())"
     )

@@ -1,4 +1,4 @@
-"""Webhooks: what happened to a recording, posted to its owner's servers as Standard Webhooks say.
+"""Webhooks: events of recordings, posted to URLs of their owner as Standard Webhooks specifies.
 
-https://www.standardwebhooks.com: the headers, the signature, and the habits that receivers expect.
+https://www.standardwebhooks.com specifies the headers, the signature and the retries.
 """

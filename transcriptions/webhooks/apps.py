@@ -1,14 +1,15 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class WebhooksConfig(AppConfig):
     name = "transcriptions.webhooks"
     label = "webhooks"
-    verbose_name = "Webhooks"
+    verbose_name = _("Webhooks")
 
     def ready(self) -> None:
-        """Hears when recordings end."""
-        from transcriptions.models import ended
-        from transcriptions.webhooks.outbox import announce
+        """Connects the receiver of `transcription_finished`."""
+        from transcriptions.signals import transcription_finished
+        from transcriptions.webhooks.outbox import enqueue_deliveries
 
-        ended.connect(announce)
+        transcription_finished.connect(enqueue_deliveries)

@@ -1,48 +1,54 @@
-"""What people fill in about their webhooks."""
+"""The form for a new webhook."""
 
 from __future__ import annotations
 
 import httpx
 from django import forms
 from django.core.validators import URLValidator
+from django.utils.translation import gettext_lazy as _
 
 from transcriptions.webhooks.models import EventType
 
-web_address = URLValidator(schemes=["https", "http"])
+MAX_PORT = 65535
+validate_http_url = URLValidator(schemes=["https", "http"])
 
 
-class AddressField(forms.CharField):
-    """An address as it is sent: names in Punycode, everything else percent-encoded."""
+class WebhookURLField(forms.CharField):
+    """A URL as it is requested: host names in Punycode, everything else percent-encoded."""
 
     def to_python(self, value: object) -> str:
         """Raises ValidationError."""
-        given = super().to_python(value) or ""
+        text = super().to_python(value) or ""
         try:
-            url = httpx.URL(given)
+            url = httpx.URL(text)
         except httpx.InvalidURL:
-            raise forms.ValidationError("Enter a valid URL.") from None
+            raise forms.ValidationError(_("Enter a valid URL.")) from None
         if url.userinfo:
-            message = "Leave name and password out: messages are signed with a secret instead."
-            raise forms.ValidationError(message)
-        if url.port is not None and not 0 < url.port < 65536:
-            raise forms.ValidationError("There is no such port: they go from 1 to 65535.")
+            raise forms.ValidationError(
+                _(
+                    "Remove the user name and password from the URL. "
+                    "Requests are signed with a secret instead."
+                )
+            )
+        if url.port is not None and not 0 < url.port <= MAX_PORT:
+            raise forms.ValidationError(_("Enter a port from 1 to 65535."))
         return str(url.copy_with(fragment=None))
 
 
 class EndpointForm(forms.Form):
-    """A new endpoint."""
+    """URL and events of a new endpoint."""
 
-    url = AddressField(
+    url = WebhookURLField(
         max_length=500,
-        label="Address",
-        validators=[web_address],
+        label=_("URL"),
+        validators=[validate_http_url],
         widget=forms.URLInput(attrs={"placeholder": "https://example.com/hooks"}),
-        help_text="Where we POST to. It answers with 2xx within 15 seconds.",
+        help_text=_("Must respond with a 2xx status within 15 seconds."),
     )
     events = forms.MultipleChoiceField(
         choices=EventType.choices,
         initial=EventType.values,
         widget=forms.CheckboxSelectMultiple,
-        label="When",
-        error_messages={"required": "Choose at least one event."},
+        label=_("Events"),
+        error_messages={"required": _("Select at least one event.")},
     )

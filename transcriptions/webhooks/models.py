@@ -1,10 +1,11 @@
-"""Where to post, and what was or is to be posted: the outbox, and at the same time its log."""
+"""Endpoints and deliveries. The table of deliveries is the outbox and the log in one."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -13,40 +14,40 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from transcriptions.webhooks.signing import new_secret
+from transcriptions.webhooks.signatures import new_secret
 
-# Seconds between attempts: eight of them, over a day.
-DELAYS = (5, 60, 300, 1800, 7200, 18_000, 57_600)
-ATTEMPT_TAKES = timedelta(minutes=1)  # at the most; then it may be made again
-OVERLAP = timedelta(hours=24)  # that a secret signs on for after it was replaced
-SIGNATURES = 5  # of one message, at the most
+RETRY_DELAYS_S = (5, 60, 300, 1800, 7200, 18_000, 57_600)  # between eight attempts in 24 hours
+ATTEMPT_LEASE = timedelta(minutes=1)  # longer than an attempt takes; then its worker has died
+SECRET_OVERLAP = timedelta(hours=24)  # how long a replaced secret still signs
+MAX_SIGNATURES = 5  # of one request: the header grows with each
 
 
 class EventType(models.TextChoices):
-    """What can be announced."""
+    """Events that an endpoint can subscribe to."""
 
-    COMPLETED = "transcription.completed", "A transcript is complete"
-    FAILED = "transcription.failed", "A transcription has failed"
+    COMPLETED = "transcription.completed", _("Transcription completed")
+    FAILED = "transcription.failed", _("Transcription failed")
 
 
-TEST = "webhook.test"  # sent by hand from the settings page
+TEST_EVENT = "webhook.test"  # sent from the settings page
 
 
 def default_events() -> list[str]:
-    """All of them."""
+    """All events."""
     return [str(value) for value in EventType.values]
 
 
 class Endpoint(models.Model):
-    """A server of a user's that wants to know."""
+    """A URL of a user that events are posted to."""
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="webhooks"
     )
     url = models.URLField(max_length=500)
     events = ArrayField(models.CharField(max_length=40), default=default_events)
-    secret = models.CharField(max_length=80, default=new_secret)  # signs: it must be readable
+    secret = models.CharField(max_length=80, default=new_secret)  # not hashed: it signs requests
     created_at = models.DateTimeField(default=timezone.now)
     disabled_at = models.DateTimeField(null=True, blank=True)
 
@@ -56,8 +57,8 @@ class Endpoint(models.Model):
     def __str__(self) -> str:
         return self.url
 
-    def send(self, event: str, message: str, data: dict[str, Any]) -> Delivery:
-        """Puts a message into the outbox."""
+    def create_delivery(self, event: str, message: str, data: dict[str, Any]) -> Delivery:
+        """Adds a delivery that is due now. `message` is the `webhook-id`."""
         return self.deliveries.create(
             event=event,
             message=message,
@@ -65,28 +66,28 @@ class Endpoint(models.Model):
         )
 
     def enable(self) -> None:
-        """After it was switched off."""
+        """Enables an endpoint that was disabled by a response 410 Gone."""
         type(self).objects.filter(id=self.id).update(disabled_at=None)
 
     @property
     def secrets(self) -> list[str]:
-        """All that sign just now, the newest first."""
+        """All secrets that sign now, newest first."""
         replaced = self.replaced.filter(until__gt=timezone.now())
-        return [self.secret, *replaced.values_list("secret", flat=True)[: SIGNATURES - 1]]
+        return [self.secret, *replaced.values_list("secret", flat=True)[: MAX_SIGNATURES - 1]]
 
-    def rotate(self) -> None:
-        """Gives it a new secret. Receivers that know the one before have a day to learn it."""
+    def rotate_secret(self) -> None:
+        """Sets a new secret. The old one still signs for SECRET_OVERLAP."""
         with transaction.atomic():
-            # Locked: of two that are asked for at once, the second replaces the first.
+            # Locked: of two simultaneous rotations, the second replaces the secret of the first.
             current = type(self).objects.select_for_update().get(id=self.id)
-            self.replaced.create(secret=current.secret, until=timezone.now() + OVERLAP)
+            self.replaced.create(secret=current.secret, until=timezone.now() + SECRET_OVERLAP)
             self.secret = new_secret()
             self.save(update_fields=["secret"])
 
 
 class ReplacedSecret(models.Model):
-    """A secret that signs beside its successor. There may be several: who has lost the new one asks
-    for another, and the receiver still knows the first."""
+    """A replaced secret that still signs. An endpoint can have several: an owner who lost the new
+    secret rotates again, and the receiver still knows the first one."""
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="replaced")
     secret = models.CharField(max_length=80)
@@ -96,50 +97,51 @@ class ReplacedSecret(models.Model):
         ordering: ClassVar = ["-until", "-id"]
 
     def __str__(self) -> str:
-        return f"Replaced at {self.endpoint}"
+        return f"Replaced secret of {self.endpoint}"
 
 
 class DeliveryState(models.TextChoices):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
-    PENDING = "pending", "Waiting"
-    DELIVERED = "delivered", "Delivered"
-    FAILED = "failed", "Failed"
+    PENDING = "pending", _("Pending")
+    DELIVERED = "delivered", _("Delivered")
+    FAILED = "failed", _("Failed")
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
-    """Questions about deliveries."""
+    """Queries for deliveries."""
 
     def waiting(self) -> models.QuerySet[Delivery]:
-        """Those that are still to be sent: to endpoints that want them."""
-        # No join: who claims one must be asked again when somebody else was quicker.
-        wanting = Endpoint.objects.filter(disabled_at=None).values("id")
-        return self.filter(state=DeliveryState.PENDING, endpoint_id__in=wanting)
+        """Pending deliveries of enabled endpoints."""
+        # No join: after waiting for a lock, PostgreSQL checks the locked row again, and the joined
+        # row as it was before.
+        enabled = Endpoint.objects.filter(disabled_at=None).values("id")
+        return self.filter(state=DeliveryState.PENDING, endpoint_id__in=enabled)
 
     def due(self) -> models.QuerySet[Delivery]:
-        """Those whose time has come. Those that were never tried go first: a receiver that is away
-        delays others as little as can be."""
-        ours = self.waiting().filter(next_attempt_at__lte=timezone.now())
-        return ours.order_by("attempts", "next_attempt_at")
+        """Deliveries whose next attempt is due. New deliveries come first, so that a receiver
+        that is down delays others as little as possible."""
+        due = self.waiting().filter(next_attempt_at__lte=timezone.now())
+        return due.order_by("attempts", "next_attempt_at")
 
-    def claim(self, id: uuid.UUID) -> Delivery | None:
-        """Takes it for one attempt, or None if it is not due: somebody else is at it, or it is
-        over, or gone."""
-        took = (
+    def claim(self, delivery_id: uuid.UUID) -> Delivery | None:
+        """Takes a due delivery for one attempt. Returns None if another worker has it, or it is
+        finished or deleted."""
+        claimed = (
             self.due()
-            .filter(id=id)
-            .update(attempts=F("attempts") + 1, next_attempt_at=timezone.now() + ATTEMPT_TAKES)
+            .filter(id=delivery_id)
+            .update(attempts=F("attempts") + 1, next_attempt_at=timezone.now() + ATTEMPT_LEASE)
         )
-        return self.select_related("endpoint").filter(id=id).first() if took else None
+        return self.select_related("endpoint").filter(id=delivery_id).first() if claimed else None
 
 
 class Delivery(models.Model):
-    """One message to one endpoint, until it has arrived or was given up."""
+    """One message to one endpoint, with the result of its last attempt."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="deliveries")
     event = models.CharField(max_length=40)
-    message = models.CharField(max_length=64)  # `webhook-id`: the same however often it is sent
+    message = models.CharField(max_length=64)  # `webhook-id`, the same in every attempt
     payload = models.JSONField(encoder=DjangoJSONEncoder)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -149,8 +151,8 @@ class Delivery(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
     last_attempt_at = models.DateTimeField(null=True)
-    status = models.PositiveSmallIntegerField(null=True)  # of the last answer
-    answer = models.TextField(blank=True)  # its first characters, or why there was none
+    status = models.PositiveSmallIntegerField(null=True)  # HTTP status of the last response
+    answer = models.TextField(blank=True)  # the start of its body, or the error
 
     objects = DeliveryQuerySet.as_manager()
 
@@ -165,32 +167,37 @@ class Delivery(models.Model):
 
     @property
     def pretty(self) -> str:
-        """The message, to be read by people."""
+        """The payload as indented JSON."""
         return json.dumps(self.payload, ensure_ascii=False, indent=2)
 
-    def attempted(self, status: int | None, answer: str, jitter: float = 1.0) -> None:
-        """Notes how an attempt went, and when the next one is due. 2xx is success; a test is not
-        tried again: whoever sent it looks on, and sends another."""
-        arrived = status is not None and 200 <= status < 300
+    def record_attempt(self, status: int | None, answer: str, jitter: float = 1.0) -> None:
+        """Records the result of an attempt and schedules the next one, `jitter` times the delay.
+
+        2xx is success. A test is not retried: its sender watches the page and can send another.
+        410 Gone disables the endpoint.
+        """
+        delivered = status is not None and 200 <= status < 300
         now = timezone.now()
         values: dict[str, Any] = {"last_attempt_at": now, "status": status, "answer": answer}
-        if arrived:
+        if delivered:
             values["state"] = DeliveryState.DELIVERED
-        elif self.attempts > len(DELAYS) or status == 410 or self.event == TEST:
+        elif (
+            self.attempts > len(RETRY_DELAYS_S)
+            or status == HTTPStatus.GONE
+            or self.event == TEST_EVENT
+        ):
             values["state"] = DeliveryState.FAILED
         else:
-            values["next_attempt_at"] = self._next(now, jitter)
+            delay = timedelta(seconds=RETRY_DELAYS_S[self.attempts - 1] * jitter)
+            values["next_attempt_at"] = now + delay
         type(self).objects.filter(id=self.id, attempts=self.attempts).update(**values)
-        if status == 410:  # "gone": the receiver wants no more
+        if status == HTTPStatus.GONE:
             Endpoint.objects.filter(id=self.endpoint_id).update(disabled_at=now)
 
-    def _next(self, now: datetime, jitter: float) -> datetime:
-        return now + timedelta(seconds=DELAYS[self.attempts - 1] * jitter)
-
-    def again(self) -> bool:
-        """Sends it once more from the beginning, with the same message id. Not while it is on its
-        way: whether it was over."""
-        over = type(self).objects.filter(id=self.id).exclude(state=DeliveryState.PENDING)
+    def requeue(self) -> bool:
+        """Starts again from the first attempt, with the same message id. Returns False, and
+        changes nothing, while it is pending."""
+        finished = type(self).objects.filter(id=self.id).exclude(state=DeliveryState.PENDING)
         return bool(
-            over.update(state=DeliveryState.PENDING, attempts=0, next_attempt_at=timezone.now())
+            finished.update(state=DeliveryState.PENDING, attempts=0, next_attempt_at=timezone.now())
         )

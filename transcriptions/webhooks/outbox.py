@@ -1,4 +1,4 @@
-"""From the end of a recording to its owner's servers: written with the end, posted after it."""
+"""Creation of deliveries: in the transaction of the event, enqueued after its commit."""
 
 from __future__ import annotations
 
@@ -7,44 +7,45 @@ from typing import Any
 
 from django.db import transaction
 
+from transcriptions import queue
 from transcriptions.models import State, Transcription
-from transcriptions.schemas import TranscriptionOut
-from transcriptions.tasks import ring
+from transcriptions.schemas.transcripts import TranscriptionOut
 from transcriptions.webhooks import tasks
-from transcriptions.webhooks.models import TEST, Delivery, DeliveryState, Endpoint, EventType
+from transcriptions.webhooks.models import TEST_EVENT, Delivery, DeliveryState, Endpoint, EventType
 
 
-def announce(sender: type[Transcription], row: Transcription, **_: Any) -> None:
-    """Writes to all of the owner's endpoints that want to know. Called in the transaction that
-    ends the recording."""
+def enqueue_deliveries(sender: type[Transcription], row: Transcription, **_: Any) -> None:
+    """Receiver of `transcription_finished`: creates a delivery for each endpoint of the owner that
+    subscribes to the event."""
     event = EventType.COMPLETED if row.state == State.COMPLETED else EventType.FAILED
-    wanting = Endpoint.objects.filter(
+    subscribed = Endpoint.objects.filter(
         owner_id=row.owner_id, events__contains=[event], disabled_at=None
     )
-    message = _new_message()
+    message = _new_message_id()
     data = TranscriptionOut.of(row).model_dump(mode="json")
-    for endpoint in wanting:
-        _bell(endpoint.send(event, message, data))
+    for endpoint in subscribed:
+        _enqueue_after_commit(endpoint.create_delivery(event, message, data))
 
 
 def send_test(endpoint: Endpoint) -> None:
-    """A message that means nothing, to see whether it arrives; one at a time."""
+    """Sends a test event, unless one is pending."""
     with transaction.atomic():
-        # Locked: of two clicks at once, the second one finds what the first one has sent.
+        # Locked: of two simultaneous clicks, the second finds the delivery of the first.
         Endpoint.objects.select_for_update().filter(id=endpoint.id).first()
-        if not endpoint.deliveries.filter(event=TEST, state=DeliveryState.PENDING).exists():
-            _bell(endpoint.send(TEST, _new_message(), {"hello": "from Transcodio"}))
+        if not endpoint.deliveries.filter(event=TEST_EVENT, state=DeliveryState.PENDING).exists():
+            data = {"hello": "from Transcodio"}
+            _enqueue_after_commit(endpoint.create_delivery(TEST_EVENT, _new_message_id(), data))
 
 
 def replay(delivery: Delivery) -> None:
-    """Sends it once more, by the same message id: receivers know it again."""
-    if delivery.again():
-        _bell(delivery)
+    """Sends a finished delivery again. Receivers recognize it by its message id."""
+    if delivery.requeue():
+        _enqueue_after_commit(delivery)
 
 
-def _bell(delivery: Delivery) -> None:
-    transaction.on_commit(lambda: ring(tasks.deliver, delivery.id))
+def _enqueue_after_commit(delivery: Delivery) -> None:
+    transaction.on_commit(lambda: queue.enqueue(tasks.deliver, delivery.id))
 
 
-def _new_message() -> str:
+def _new_message_id() -> str:
     return f"msg_{uuid.uuid4().hex}"

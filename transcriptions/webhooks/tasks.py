@@ -1,4 +1,4 @@
-"""Celery's shells around the outbox."""
+"""Celery tasks of webhooks."""
 
 from __future__ import annotations
 
@@ -10,49 +10,51 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from transcriptions.tasks import ring
-from transcriptions.webhooks.attempts import attempt
+from transcriptions import queue
+from transcriptions.webhooks.delivery import attempt
 from transcriptions.webhooks.models import Delivery, ReplacedSecret
 
-KEPT_DAYS = 30
-BELLS = 20  # of one round: more would only pile up in a queue whose workers are busy
-PLACES = threading.BoundedSemaphore(max(1, settings.CELERY_WORKER_CONCURRENCY // 4))
+DELIVERY_LOG_DAYS = 30
+MAX_ENQUEUED = 20  # per run of the periodic task: more would only wait in the queue
+# A quarter of the worker's threads: slow receivers must not hold up recordings.
+delivery_slots = threading.BoundedSemaphore(max(1, settings.CELERY_WORKER_CONCURRENCY // 4))
 
 
 @shared_task
-def deliver(id: str) -> None:
-    """One attempt; then it rings for the next delivery that is due.
+def deliver(delivery_id: str) -> None:
+    """Makes one attempt, then enqueues the delivery that is due next.
 
-    Receivers can be slow, and recordings wait for the same threads: a few of those at the most are
-    here, and after each attempt recordings have their turn. Who finds no place leaves the delivery
-    to who has one, or to the next round of `ring_due`.
+    Without a free slot it does nothing: a task that has one, or the next run of
+    `enqueue_due_deliveries`, takes the delivery. One attempt per task lets recordings that wait in
+    the same queue go first.
     """
-    if not PLACES.acquire(blocking=False):
+    if not delivery_slots.acquire(blocking=False):
         return
     try:
-        attempt(uuid.UUID(id))
+        attempt(uuid.UUID(delivery_id))
     finally:
-        PLACES.release()
+        delivery_slots.release()
     if due := Delivery.objects.due().first():
-        ring(deliver, due.id)
+        queue.enqueue(deliver, due.id)
 
 
 @shared_task
-def ring_due() -> None:
-    """Rings for deliveries whose time has come; each of them rings for the next."""
-    for id in Delivery.objects.due().values_list("id", flat=True)[:BELLS]:
-        ring(deliver, id)
+def enqueue_due_deliveries() -> None:
+    """Enqueues deliveries that are due; each of them enqueues the next one."""
+    due = Delivery.objects.due().values_list("id", flat=True)
+    for delivery_id in due[:MAX_ENQUEUED]:
+        queue.enqueue(deliver, delivery_id)
 
 
 @shared_task
-def forget_old_deliveries() -> None:
-    """The log goes back a month, but for what is still to be sent."""
-    before = timezone.now() - timedelta(days=KEPT_DAYS)
+def delete_old_deliveries() -> None:
+    """Deletes deliveries older than DELIVERY_LOG_DAYS, except those that are still to be sent."""
+    before = timezone.now() - timedelta(days=DELIVERY_LOG_DAYS)
     waiting = Delivery.objects.waiting().values("id")
     Delivery.objects.filter(created_at__lt=before).exclude(id__in=waiting).delete()
 
 
 @shared_task
-def forget_old_secrets() -> None:
-    """Those that sign no more."""
+def delete_expired_secrets() -> None:
+    """Deletes replaced secrets that no longer sign."""
     ReplacedSecret.objects.filter(until__lte=timezone.now()).delete()

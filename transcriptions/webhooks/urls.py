@@ -1,4 +1,4 @@
-"""The settings page of webhooks."""
+"""Routes of the webhook settings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from transcriptions.webhooks import views
 app_name = "webhooks"
 urlpatterns = [
     path("", views.endpoints, name="endpoints"),
-    path("<int:id>/", views.deliveries, name="deliveries"),
-    path("<int:id>/test/", views.test, name="test"),
-    path("<int:id>/enable/", views.enable, name="enable"),
-    path("<int:id>/rotate/", views.rotate, name="rotate"),
-    path("<int:id>/delete/", views.delete, name="delete"),
-    path("<int:id>/deliveries/<id:delivery>/replay/", views.replay, name="replay"),
+    path("<int:endpoint_id>/", views.deliveries, name="deliveries"),
+    path("<int:endpoint_id>/test/", views.test, name="test"),
+    path("<int:endpoint_id>/enable/", views.enable, name="enable"),
+    path("<int:endpoint_id>/rotate/", views.rotate, name="rotate"),
+    path("<int:endpoint_id>/delete/", views.delete, name="delete"),
+    path("<int:endpoint_id>/deliveries/<id:delivery_id>/replay/", views.replay, name="replay"),
 ]

@@ -1,4 +1,4 @@
-"""The settings page of webhooks: endpoints, and the log of what was sent to them."""
+"""The webhook settings: endpoints, and the log of their deliveries."""
 
 from __future__ import annotations
 
@@ -9,100 +9,117 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.audit import Action, note
-from accounts.authentication import person
-from transcriptions import access
-from transcriptions.webhooks import outbox
+from accounts.audit_log import record_event
+from accounts.authentication import authenticated_user
+from accounts.models import Action
+from transcriptions.webhooks import outbox, permissions
 from transcriptions.webhooks.forms import EndpointForm
 from transcriptions.webhooks.models import Endpoint
 
-MOST = 10  # endpoints of one user
+MAX_ENDPOINTS = 10  # per user
 PER_PAGE = 25
-SHOWN = "webhook_secret"  # in the session: whose secret the next page shows, and no page after it
+SHOW_ONCE_KEY = "webhook_secret"  # in the session: the endpoint whose secret is shown once
 
 
 @login_required
 @never_cache
 @require_http_methods(["GET", "POST"])
 def endpoints(request: HttpRequest) -> HttpResponse:
-    """Lists endpoints, and makes new ones. A new secret is shown once."""
-    mine = access.webhooks_of(request.user)
+    """Lists endpoints; POST adds one. A new secret is shown once."""
+    own = permissions.webhooks_of(request.user)
     form = EndpointForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        if mine.count() < MOST:
-            row = mine.create(owner=person(request), **form.cleaned_data)
-            note(request, Action.WEBHOOK, f"Added: {row.url}")
-            messages.success(request, "From now on we will post to that address.")
-            return _secret_shown(request, row)
-        form.add_error("url", f"There are {MOST} addresses already: delete one of them.")
+        if own.count() < MAX_ENDPOINTS:
+            endpoint = own.create(owner=authenticated_user(request), **form.cleaned_data)
+            record_event(request, Action.WEBHOOK, _detail(_("Added: %(url)s"), endpoint))
+            messages.success(request, _("Webhook added."))
+            return _show_secret(request, endpoint)
+        form.add_error("url", _too_many_endpoints())
     status = 400 if form.errors else 200
-    made = mine.filter(id=request.session.pop(SHOWN, 0)).first()
-    context = {"form": form, "made": made, "endpoints": mine.all()}
+    endpoint_with_secret = own.filter(id=request.session.pop(SHOW_ONCE_KEY, 0)).first()
+    context = {
+        "form": form,
+        "endpoint_with_secret": endpoint_with_secret,
+        "endpoints": own.all(),
+    }
     return render(request, "webhooks/endpoints.html", context, status=status)
-
-
-def _secret_shown(request: HttpRequest, row: Endpoint) -> HttpResponse:
-    request.session[SHOWN] = row.id
-    return redirect("webhooks:endpoints")
 
 
 @login_required
 @require_GET
-def deliveries(request: HttpRequest, id: int) -> HttpResponse:
-    """What was sent to one endpoint, newest first."""
-    endpoint = access.webhook_for(request.user, id)
+def deliveries(request: HttpRequest, endpoint_id: int) -> HttpResponse:
+    """Lists the deliveries to one endpoint, newest first."""
+    endpoint = permissions.webhook_for(request.user, endpoint_id)
     page = Paginator(endpoint.deliveries.all(), PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "webhooks/deliveries.html", {"endpoint": endpoint, "page": page})
 
 
 @login_required
 @require_POST
-def test(request: HttpRequest, id: int) -> HttpResponse:
-    """Sends something that means nothing."""
-    outbox.send_test(access.webhook_for(request.user, id))
-    return redirect("webhooks:deliveries", id)
+def test(request: HttpRequest, endpoint_id: int) -> HttpResponse:
+    """Sends a test event."""
+    outbox.send_test(permissions.webhook_for(request.user, endpoint_id))
+    return redirect("webhooks:deliveries", endpoint_id)
 
 
 @login_required
 @require_POST
-def replay(request: HttpRequest, id: int, delivery: uuid.UUID) -> HttpResponse:
-    """Sends a message once more."""
-    row = access.delivery_for(request.user, id, delivery)
-    outbox.replay(row)
-    note(request, Action.WEBHOOK, f"Sent again: {row.message} to {row.endpoint.url}")
-    return redirect("webhooks:deliveries", id)
+def replay(request: HttpRequest, endpoint_id: int, delivery_id: uuid.UUID) -> HttpResponse:
+    """Sends a delivery again."""
+    delivery = permissions.delivery_for(request.user, endpoint_id, delivery_id)
+    outbox.replay(delivery)
+    detail = _("Resent: %(message)s to %(url)s")
+    detail %= {"message": delivery.message, "url": delivery.endpoint.url}
+    record_event(request, Action.WEBHOOK, detail)
+    return redirect("webhooks:deliveries", endpoint_id)
 
 
 @login_required
 @require_POST
-def enable(request: HttpRequest, id: int) -> HttpResponse:
-    """Posts again to an endpoint that had answered that it is gone."""
-    row = access.webhook_for(request.user, id)
-    row.enable()
-    note(request, Action.WEBHOOK, f"Turned on: {row.url}")
+def enable(request: HttpRequest, endpoint_id: int) -> HttpResponse:
+    """Enables an endpoint that was disabled by a response 410 Gone."""
+    endpoint = permissions.webhook_for(request.user, endpoint_id)
+    endpoint.enable()
+    record_event(request, Action.WEBHOOK, _detail(_("Enabled: %(url)s"), endpoint))
     return redirect("webhooks:endpoints")
 
 
 @login_required
 @require_POST
-def rotate(request: HttpRequest, id: int) -> HttpResponse:
-    """A new secret, for one that was lost or seen by others."""
-    row = access.webhook_for(request.user, id)
-    row.rotate()
-    note(request, Action.WEBHOOK, f"New secret: {row.url}")
-    messages.success(request, "For 24 hours messages are signed with the old secret as well.")
-    return _secret_shown(request, row)
+def rotate(request: HttpRequest, endpoint_id: int) -> HttpResponse:
+    """Replaces the secret."""
+    endpoint = permissions.webhook_for(request.user, endpoint_id)
+    endpoint.rotate_secret()
+    record_event(request, Action.WEBHOOK, _detail(_("Secret rotated: %(url)s"), endpoint))
+    message = _("Secret rotated. Requests are also signed with the old secret for 24 hours.")
+    messages.success(request, message)
+    return _show_secret(request, endpoint)
 
 
 @login_required
 @require_POST
-def delete(request: HttpRequest, id: int) -> HttpResponse:
-    """With its log."""
-    row = access.webhook_for(request.user, id)
-    note(request, Action.WEBHOOK, f"Deleted: {row.url}")
-    row.delete()
-    messages.success(request, "We will not post to that address any more.")
+def delete(request: HttpRequest, endpoint_id: int) -> HttpResponse:
+    """Deletes an endpoint with its log."""
+    endpoint = permissions.webhook_for(request.user, endpoint_id)
+    record_event(request, Action.WEBHOOK, _detail(_("Deleted: %(url)s"), endpoint))
+    endpoint.delete()
+    messages.success(request, _("Webhook deleted."))
     return redirect("webhooks:endpoints")
+
+
+def _show_secret(request: HttpRequest, endpoint: Endpoint) -> HttpResponse:
+    request.session[SHOW_ONCE_KEY] = endpoint.id
+    return redirect("webhooks:endpoints")
+
+
+def _detail(text: str, endpoint: Endpoint) -> str:
+    return text % {"url": endpoint.url}
+
+
+def _too_many_endpoints() -> str:
+    text = _("You can have up to %(count)d webhooks. Delete one to add another.")
+    return text % {"count": MAX_ENDPOINTS}

@@ -19,7 +19,7 @@ from modal_proto import api_pb2 as api
 
 from gpu import codec, config, pcm
 from gpu.app import PACKAGES
-from gpu.client import ModalEngine
+from gpu.modal_engine import ModalEngine
 from gpu.tests.modal import hub
 from gpu.tests.modal.conftest import Run, never
 from gpu.tests.modal.control_plane import ControlPlane

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gpu import reach
-from gpu.client import ModalEngine
-from gpu.reach import Breaker
+from gpu import connectivity
+from gpu.connectivity import Breaker
+from gpu.modal_engine import ModalEngine
 from gpu.tests.modal.conftest import never
 from gpu.tests.modal.control_plane import ControlPlane
 from gpu.types import Audio, EngineUnavailable, Unreachable
@@ -19,7 +19,7 @@ from gpu.types import Audio, EngineUnavailable, Unreachable
 
 def test_default_server_addresses_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MODAL_SERVER_URL", raising=False)
-    found = reach.addresses()
+    found = connectivity.addresses()
     assert ("api.modal.com", 443) in found
     assert all(re.fullmatch(r"[a-z0-9.-]+", host) for host, _ in found)
 
@@ -28,9 +28,9 @@ def test_proxy_is_probed_instead_of_the_servers_behind_it(monkeypatch: pytest.Mo
     monkeypatch.setenv("MODAL_SERVER_URL", "https://api.modal.com,https://intern.example:8443")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "intern.example")
-    assert reach.addresses() == [("127.0.0.1", 9), ("intern.example", 8443)]
+    assert connectivity.addresses() == [("127.0.0.1", 9), ("intern.example", 8443)]
     monkeypatch.setenv("MODAL_DISABLE_API_PROXY", "1")
-    assert reach.addresses() == [("api.modal.com", 443), ("intern.example", 8443)]
+    assert connectivity.addresses() == [("api.modal.com", 443), ("intern.example", 8443)]
 
 
 def test_silent_name_server_is_given_up(
@@ -42,11 +42,11 @@ def test_silent_name_server_is_given_up(
         answered.wait()
         raise socket.gaierror(socket.EAI_AGAIN, "it has said nothing")
 
-    monkeypatch.setattr(reach, "PROBE_TIMEOUT", 0.2)
+    monkeypatch.setattr(connectivity, "PROBE_TIMEOUT", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", wait)
     try:
         with pytest.raises(Unreachable, match="nothing within"):
-            reach.probe()
+            connectivity.probe()
     finally:
         answered.set()
 
@@ -55,14 +55,14 @@ def test_open_circuit_lets_one_attempt_through(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     breaker = Breaker()
-    for _ in range(reach.FAILURES):
+    for _ in range(connectivity.FAILURES):
         breaker.check()
         breaker.failed(Unreachable("gone"))
     with pytest.raises(EngineUnavailable, match="gone"):
         breaker.check()
-    monkeypatch.setattr(reach, "PAUSE", 0.0)
+    monkeypatch.setattr(connectivity, "PAUSE", 0.0)
     breaker.failed(Unreachable("gone"))
-    monkeypatch.setattr(reach, "PAUSE", 3600.0)
+    monkeypatch.setattr(connectivity, "PAUSE", 3600.0)
     breaker.check()
     with pytest.raises(EngineUnavailable, match="gone"):  # one goes ahead, and the others wait
         breaker.check()
@@ -74,10 +74,10 @@ def test_first_event_closes_the_circuit(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = ModalEngine()
-    monkeypatch.setattr(reach, "PAUSE", 0.0)
-    for _ in range(reach.FAILURES):
+    monkeypatch.setattr(connectivity, "PAUSE", 0.0)
+    for _ in range(connectivity.FAILURES):
         engine._breaker.failed(Unreachable("gone"))
-    monkeypatch.setattr(reach, "PAUSE", 3600.0)
+    monkeypatch.setattr(connectivity, "PAUSE", 3600.0)
     trial = engine.stream(audio, never)
     next(trial)
     engine._breaker.check()

@@ -16,8 +16,8 @@ from aiohttp import ClientPayloadError
 from grpclib.exceptions import StreamTerminatedError
 from modal_proto import api_pb2 as api
 
-from gpu import client, config, tickets
-from gpu.client import ModalEngine
+from gpu import cancellation, config, modal_engine
+from gpu.modal_engine import ModalEngine
 from gpu.tests.modal.conftest import Calls, never, words_of
 from gpu.tests.modal.containers import Call
 from gpu.tests.modal.control_plane import ControlPlane
@@ -47,7 +47,7 @@ def test_missing_deployment_is_reported_with_the_command_to_run(
 
 def test_wrong_token_is_reported_with_the_command_to_run(plane: ControlPlane, audio: Audio) -> None:
     code = (
-        "import sys; from pathlib import Path; from gpu.client import ModalEngine\n"
+        "import sys; from pathlib import Path; from gpu.modal_engine import ModalEngine\n"
         "from gpu.types import Audio, NotAuthenticated, Span\n"
         "audio = Audio(Path(sys.argv[1]), 10.0, (Span(0, 9),))\n"
         "try: list(ModalEngine().stream(audio, lambda: False))\n"
@@ -63,7 +63,7 @@ def test_wrong_token_is_reported_with_the_command_to_run(plane: ControlPlane, au
 def test_interrupted_call_is_continued_after_the_last_received_segment(
     deployed: ControlPlane, audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
     deployed.lose_after = 5  # metadata, and two segments with what they have used
     events = list(ModalEngine().stream(audio, never))
     first, again = new_calls()
@@ -89,7 +89,7 @@ def test_output_of_a_restarted_call_is_not_mixed_with_what_was_received(
     deployed: ControlPlane, audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When Modal preempts a container, another one starts the same call again."""
-    monkeypatch.setattr(client, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
     deployed.preempt_after = 5
     events = list(ModalEngine().stream(audio, never))
     assert len(new_calls()) == 2
@@ -107,8 +107,8 @@ def test_output_of_a_restarted_call_is_not_mixed_with_what_was_received(
 def test_two_unanswered_probes_do_not_end_a_recording(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PROBE", 0.2)
-    monkeypatch.setattr(client, "AGAIN", 0.2)
+    monkeypatch.setattr(modal_engine, "PROBE", 0.2)
+    monkeypatch.setattr(modal_engine, "AGAIN", 0.2)
     probes = 0
     with ExitStack() as hold:
         hold.enter_context(deployed.hold())
@@ -121,7 +121,7 @@ def test_two_unanswered_probes_do_not_end_a_recording(
             if probes == 4:
                 hold.close()
 
-        monkeypatch.setattr(client, "probe", unlucky)
+        monkeypatch.setattr(modal_engine, "probe", unlucky)
         assert isinstance(list(ModalEngine().stream(audio, never))[-1], Complete)
     assert probes >= 4
 
@@ -138,10 +138,10 @@ def test_unreadable_local_audio_is_not_reported_as_unreachable(
 def test_interrupted_call_is_cancelled_in_its_container(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
     ended: list[str] = []
-    monkeypatch.setattr(tickets, "hand_in", ended.append)
-    part = client.Part(audio)
+    monkeypatch.setattr(cancellation, "hand_in", ended.append)
+    part = modal_engine.Part(audio)
     part._ticket = "lost"
     next(part._heard_events())
     assert ended == ["lost"]
@@ -153,7 +153,7 @@ def test_interrupted_call_is_cancelled_in_its_container(
     "error", [StreamTerminatedError("reset"), ClientPayloadError("cut off"), ConnectionError("x")]
 )
 def test_connection_errors_are_transient(error: Exception) -> None:
-    assert isinstance(client.translated(error), client.TRANSIENT)
+    assert isinstance(modal_engine.translated(error), modal_engine.TRANSIENT)
 
 
 TIMEOUT = api.GenericResult.GENERIC_STATUS_TIMEOUT
@@ -178,7 +178,7 @@ def test_failed_call_is_reported_by_kind_and_full_memory_is_tried_again(
     kind: type[EngineError] | None,
 ) -> None:
     """It fails after its first items. Full memory may have room at the second attempt."""
-    monkeypatch.setattr(client, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
     monkeypatch.setattr(deployed, "loss", api.GenericResult(status=status, exception=message))
     deployed.lose_after = 3
     events: list[Any] = []
@@ -203,7 +203,7 @@ def arguments(plane: ControlPlane, call: Call) -> bytes:
 def test_refusal_by_the_container_is_reported_by_kind(remote: Any, noise: bytes) -> None:
     (item,) = list(remote.transcribe_stream.remote_gen(noise, language="de"))
     with pytest.raises(UnsupportedLanguage, match="English only"):
-        client.event_of(json.loads(item), 0.0)
+        modal_engine.event_of(json.loads(item), 0.0)
 
 
 def test_stalled_stream_is_given_up(
@@ -226,4 +226,4 @@ def test_recording_past_its_deadline_is_given_up(deployed: ControlPlane, audio: 
 def test_bad_audio_is_reported_by_kind() -> None:
     message = {"type": "error", "code": "bad_audio", "detail": "…", "reason": "empty"}
     with pytest.raises(BadAudio, match="empty"):
-        client.event_of(message, 0.0)
+        modal_engine.event_of(message, 0.0)

@@ -9,34 +9,39 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 from django.db import ProgrammingError
 
-from accounts.models import ApiToken, User
+from accounts.models import User
+from accounts.tokens import issue_token
 
 
 class Command(BaseCommand):
-    help = "Makes an API token for a user and prints it. It cannot be shown again later."
+    help = "Creates an API token for a user and prints it. It cannot be shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The command line."""
         parser.add_argument("email", help="whose token it is")
-        parser.add_argument("--create-user", action="store_true", help="make the user if missing")
+        parser.add_argument("--create-user", action="store_true", help="create the user if missing")
         parser.add_argument("--name", default="command line", help="to tell tokens apart")
 
     def handle(self, *args: Any, **options: Any) -> str:
         """Prints the token alone, so that scripts can read it."""
         email = options["email"].strip().lower()
         try:
-            user = User.objects.filter(email=email).first() or _make(email, options["create_user"])
+            user = User.objects.filter(email=email).first() or _create_user(
+                email, options["create_user"]
+            )
         except ProgrammingError:
-            detail = "The database has no tables yet: `make run` or `manage.py migrate` makes them."
+            detail = (
+                "The database has no tables yet: `make run` or `manage.py migrate` creates them."
+            )
             raise CommandError(detail) from None
-        return ApiToken.issue(user, options["name"][:100])[1]
+        return issue_token(user, options["name"][:100])[1]
 
 
-def _make(email: str, wanted: bool) -> User:
+def _create_user(email: str, wanted: bool) -> User:
     try:
         validate_email(email)
     except ValidationError:
-        raise CommandError(f"{email!r} is not an e-mail address.") from None
+        raise CommandError(f"{email!r} is not an email address.") from None
     if not wanted:
-        raise CommandError(f"There is no user {email}. Add --create-user to make one.")
-    return User.objects.create_user(email)  # without a password: it can be reset by mail
+        raise CommandError(f"There is no user {email}. Add --create-user to create one.")
+    return User.objects.create_user(email)  # without a password: it can be reset by email

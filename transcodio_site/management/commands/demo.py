@@ -1,4 +1,4 @@
-"""`manage.py demo [FILE]`: one recording through the public API, as a program would do it."""
+"""`manage.py demo [FILE]`: one recording through the public API, as programs send it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ FORMATS = ("txt", "srt", "vtt", "json")
 
 
 class Command(BaseCommand):
-    help = "Sends a recording to the REST API, prints its words as they come, and exports them."
+    help = (
+        "Sends a recording to the REST API, prints its segments as they arrive, and exports them."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The command line."""
@@ -45,20 +47,20 @@ class Command(BaseCommand):
 
     def _transcribe(self, url: str, path: Path, language: str) -> None:
         headers = {"Authorization": f"Bearer {demo_account().token}"}
-        began = time.monotonic()
+        started_at = time.monotonic()
         with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
-            id, ending = self._follow(client, path, language)
-            took = time.monotonic() - began
+            transcription_id, ending = self._follow(client, path, language)
+            elapsed = time.monotonic() - started_at
             if ending["type"] == "error":
                 raise CommandError(ending["detail"])
             if not ending["segments"]:
                 raise CommandError(ending["note"])
             self.stdout.write("")
-            for target in _export(client, id, path.stem):
+            for target in _export(client, transcription_id, path.stem):
                 self.stdout.write(f"  {target}")
         duration = ending["duration"]
         self.stdout.write(
-            f"\n{duration:.1f} s of audio in {took:.1f} s: {duration / took:.1f} x real time"
+            f"\n{duration:.1f} s of audio in {elapsed:.1f} s: {duration / elapsed:.1f} x real time"
         )
 
     def _follow(
@@ -86,7 +88,7 @@ class Command(BaseCommand):
 
 @contextmanager
 def stack_url() -> Iterator[str]:
-    """The running stack, or one of our own until the body ends."""
+    """The URL of the running stack, or of one that runs until the body ends."""
     url = running_url()
     if url:
         yield url
@@ -102,11 +104,13 @@ def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
             yield json.loads(line.removeprefix("data: "))
 
 
-def _export(client: httpx.Client, id: str, stem: str) -> Iterator[Path]:
+def _export(client: httpx.Client, transcription_id: str, stem: str) -> Iterator[Path]:
     folder = Path(settings.VAR_DIR) / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     for format in FORMATS:
-        answer = client.get(f"/api/transcriptions/{id}/export", params={"format": format})
+        answer = client.get(
+            f"/api/transcriptions/{transcription_id}/export", params={"format": format}
+        )
         answer.raise_for_status()
         target = folder / f"{stem}.{format}"
         target.write_bytes(answer.content)

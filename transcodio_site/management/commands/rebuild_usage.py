@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from accounts.rebuilding import rebuild
+from accounts.usage.rebuild import rebuild
 
 
 class Command(BaseCommand):

@@ -14,14 +14,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import ledger
-from accounts.audit import Action, AuditEvent
-from accounts.ledger import Outcome, UsageRecord
-from accounts.models import ApiToken, Plan, User
+from accounts.models import Action, ApiToken, AuditEvent, Outcome, Plan, UsageRecord, User
+from accounts.tokens import issue_token
+from accounts.usage import ledger
 from gpu import pricing
-from transcriptions import history
-from transcriptions.history import Phase
-from transcriptions.models import Segment, State, Transcription
+from transcriptions.indexing.search import index_transcription
+from transcriptions.models import Phase, Segment, State, Transcription, record_step
 
 DOMAIN = "seeded.example"
 PLANS: dict[str, dict[str, int | None]] = {
@@ -61,7 +59,7 @@ class Command(BaseCommand):
             users = [*_users(options["users"], options["days"], chance)]
             stories = [[*_story(*user, chance)] for user in users]
             records = [record for story in stories for record in story]
-            ledger.write(records)
+            ledger.write_records(records)
             for story in stories:
                 for attempts in _by_recording(story)[-IN_THE_LIBRARY:]:
                     _recording(attempts, chance)
@@ -76,12 +74,12 @@ def _users(count: int, days: int, chance: random.Random) -> Iterator[tuple[User,
         joined = timezone.now() - timedelta(days=days - 1 - chance.randrange(newest))
         email = f"user{number:03}@{DOMAIN}"
         user = User.objects.create_user(email, plan=plan, date_joined=joined)
-        yield user, ApiToken.issue(user, "Program")[0]
+        yield user, issue_token(user, "Program")[0]
 
 
 def _story(user: User, token: ApiToken, chance: random.Random) -> Iterator[UsageRecord]:
     """What one user did: more on weekdays, more as time goes by, and no more than the plan has."""
-    plan, now = user.terms, timezone.now()
+    plan, now = user.effective_plan, timezone.now()
     left: Counter[tuple[int, int]] = Counter()  # ms that were used in a month
     days = (now - user.date_joined).days + 1
     for number in range(days):
@@ -105,7 +103,7 @@ def _by_recording(story: list[UsageRecord]) -> list[list[UsageRecord]]:
 
 
 def _attempt(user: User, token: ApiToken, moment: datetime, chance: random.Random) -> UsageRecord:
-    longest = 60_000 * (user.terms.max_minutes or 180)
+    longest = 60_000 * (user.effective_plan.max_minutes or 180)
     engine = "whisper" if chance.random() < ON_THE_CPU else "modal"
     record = UsageRecord(
         user=user,
@@ -165,6 +163,7 @@ def _recording(attempts: list[UsageRecord], chance: random.Random) -> None:
         token_id=record.token_id,
         title=f"Meeting of {record.created_at:%-d %B}",
         state=State(record.outcome),
+        completed_at=record.created_at,
         source_bytes=int(seconds * 8000),
         duration=seconds,
         language="en",
@@ -182,7 +181,7 @@ def _recording(attempts: list[UsageRecord], chance: random.Random) -> None:
             Segment.objects.create(
                 transcription=row, number=number, start=start, end=start + 4, text=text
             )
-    row.index()
+    index_transcription(row)
     _history(row, attempts, chance)
 
 
@@ -195,7 +194,7 @@ def _history(row: Transcription, attempts: list[UsageRecord], chance: random.Ran
         steps.insert(0, (phase, detail, moment))
     Transcription.objects.filter(id=row.id).update(created_at=moment, completed_at=ended)
     for phase, detail, began in steps:
-        history.began(row, phase, detail, at=began)
+        record_step(row, phase, detail, at=began)
 
 
 def _phases(
@@ -220,7 +219,7 @@ def _afterwards(users: list[User], records: list[UsageRecord], chance: random.Ra
     """What was given back, and the audit log."""
     for record in records:
         if record.billed and chance.random() < REFUNDED:
-            record.correct("Given back: the sound was not understood well.")
+            ledger.correct(record, "Given back: the sound was not understood well.")
     AuditEvent.objects.bulk_create(
         AuditEvent(
             user=user, action=Action.SIGNED_IN, created_at=user.date_joined, address="203.0.113.7"

@@ -1,7 +1,8 @@
-"""`manage.py up`: everything that Transcodio is, until Ctrl-C."""
+"""`manage.py up`: the web server, the worker and the scheduler, until Ctrl-C."""
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
@@ -12,12 +13,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, connections
 
 from transcodio_site.demo_account import demo_account
-from transcodio_site.embedded import check_room
+from transcodio_site.embedded import check_free_space, data_folder
 from transcodio_site.supervisor import StackError, check_port, running
 
 
 class Command(BaseCommand):
-    help = "Starts the web server, the worker and the clock, and keeps them running until Ctrl-C."
+    help = (
+        "Starts the web server, the worker and the scheduler, and keeps them running until Ctrl-C."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The command line."""
@@ -45,15 +48,21 @@ class Command(BaseCommand):
             account = demo_account()
             self.stdout.write(f"  sign in as  {account.email}  password  {account.password}")
             self.stdout.write(f"  API token   {account.token}")
+            if (data := data_folder(settings.VAR_DIR)).parent != settings.VAR_DIR:
+                self.stdout.write(f"  database    {data}")  # outside VAR_DIR: for the backup
         self.stdout.write("Ctrl-C stops it; the data stays.\n")
         self.stdout.flush()
         connections.close_all()
 
 
 def prepare() -> None:
-    """The database in its newest shape, and room on the disk. Raises StackError, EmbeddedError."""
-    check_room(settings.VAR_DIR)
-    try:  # once, without the pool: that would try for half a minute and keep the reason to itself
+    """Checks the disk, migrates the database, creates the demo account.
+
+    Raises StackError, EmbeddedError.
+    """
+    os.umask(0o077)  # what this command and its processes write is private
+    check_free_space(settings.VAR_DIR)
+    try:  # once, without the pool: that would try for half a minute and hide the reason
         psycopg.connect(**connection.get_connection_params()).close()
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())

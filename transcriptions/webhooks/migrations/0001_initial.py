@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import transcriptions.webhooks.models
-import transcriptions.webhooks.signing
+import transcriptions.webhooks.signatures
 
 
 class Migration(migrations.Migration):
@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 (
                     "secret",
                     models.CharField(
-                        default=transcriptions.webhooks.signing.new_secret, max_length=80
+                        default=transcriptions.webhooks.signatures.new_secret, max_length=80
                     ),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),

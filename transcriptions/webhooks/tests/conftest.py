@@ -1,4 +1,4 @@
-"""A receiver as users have one, and the recordings of the library's own tests."""
+"""A webhook receiver on loopback."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from typing import Any
 
 import pytest
 
-from transcriptions.tests.conftest import engine, folders, prepared  # noqa: F401
-
 
 class Receiver(ThreadingHTTPServer):
-    """Keeps what it is sent, and answers with `status`."""
+    """Stores what it receives and responds with `status`."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status = 204
         self.headers: dict[str, str] = {}
         self.body = b""
-        self.got: list[tuple[str, dict[str, str], bytes]] = []
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.url = f"http://127.0.0.1:{self.server_port}/hook"
 
 
@@ -29,7 +27,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.got.append((self.path, dict(self.headers), body))
+        self.server.requests.append((self.path, dict(self.headers), body))
         self.send_response(self.server.status)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
@@ -38,12 +36,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(self.server.body)
 
     def log_message(self, *_: Any) -> None:
-        """In silence."""
+        """Logs nothing."""
 
 
 @pytest.fixture
 def receiver(settings: Any) -> Iterator[Receiver]:
-    """On loopback, which the operator has allowed."""
+    """A running receiver; loopback addresses are allowed."""
     settings.WEBHOOK_ALLOW_PRIVATE = True
     server = Receiver()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)

@@ -1,4 +1,4 @@
-"""From the end of a recording to a real receiver, and again when it does not answer."""
+"""Deliveries: from the event to a real receiver, and the retries when it does not respond."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.models import User
 from transcodio_site.testing import WAIT_S, wait_until
-from transcriptions import actions, pipeline
-from transcriptions.models import Transcription
-from transcriptions.tests.conftest import ScriptedEngine
+from transcriptions import queue
+from transcriptions.models import State, Transcription
+from transcriptions.processing import commands, lifecycle, pipeline
+from transcriptions.signals import transcription_finished
+from transcriptions.testing import ScriptedEngine
 from transcriptions.webhooks import outbox, tasks
-from transcriptions.webhooks.attempts import attempt
+from transcriptions.webhooks.delivery import attempt
 from transcriptions.webhooks.models import (
-    DELAYS,
-    SIGNATURES,
-    TEST,
+    MAX_SIGNATURES,
+    RETRY_DELAYS_S,
+    TEST_EVENT,
     Delivery,
     DeliveryState,
     Endpoint,
@@ -41,25 +43,25 @@ def endpoint(alice: User, receiver: Receiver) -> Endpoint:
 
 @pytest.fixture
 def delivery(endpoint: Endpoint) -> Delivery:
-    return endpoint.send("transcription.completed", "msg_1", {"id": 1})
+    return endpoint.create_delivery("transcription.completed", "msg_1", {"id": 1})
 
 
 def deliver_all() -> None:
-    """What the workers do when they are rung."""
-    for id in Delivery.objects.due().values_list("id", flat=True):
-        attempt(id)
+    """Makes one attempt for each due delivery, as workers do."""
+    for delivery_id in Delivery.objects.due().values_list("id", flat=True):
+        attempt(delivery_id)
 
 
-def fresh(delivery: Delivery) -> Delivery:
+def reload(delivery: Delivery) -> Delivery:
     return Delivery.objects.get(id=delivery.id)
 
 
-def test_a_completed_transcript_is_announced(
+def test_completed_transcription_is_delivered_once_and_signed(
     endpoint: Endpoint, receiver: Receiver, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
     pipeline.transcribe(prepared.id)
     deliver_all()
-    ((path, headers, body),) = receiver.got
+    ((path, headers, body),) = receiver.requests
     assert path == "/hook"
     assert headers["Content-Type"] == "application/json"
     message = Webhook(endpoint.secret).verify(body, {k.lower(): v for k, v in headers.items()})
@@ -70,23 +72,23 @@ def test_a_completed_transcript_is_announced(
     row = Delivery.objects.get()
     assert (row.state, row.status, row.attempts) == (DeliveryState.DELIVERED, 204, 1)
     deliver_all()
-    assert len(receiver.got) == 1
+    assert len(receiver.requests) == 1
 
 
-def test_a_signature_is_worth_nothing_for_another_body(
+def test_signature_does_not_verify_another_body(
     endpoint: Endpoint, receiver: Receiver, delivery: Delivery
 ) -> None:
     attempt(delivery.id)
-    headers = {name.lower(): value for name, value in receiver.got[0][1].items()}
+    headers = {name.lower(): value for name, value in receiver.requests[0][1].items()}
     with pytest.raises(WebhookVerificationError):
-        Webhook(endpoint.secret).verify(receiver.got[0][2] + b" ", headers)
+        Webhook(endpoint.secret).verify(receiver.requests[0][2] + b" ", headers)
 
 
-def test_a_secret_signs_on_for_a_day_after_it_was_replaced(
+def test_replaced_secret_signs_for_24_hours(
     endpoint: Endpoint, receiver: Receiver, delivery: Delivery
 ) -> None:
     def verifies(secret: str) -> bool:
-        _, headers, body = receiver.got[-1]
+        _, headers, body = receiver.requests[-1]
         try:
             Webhook(secret).verify(body, {name.lower(): v for name, v in headers.items()})
         except WebhookVerificationError:
@@ -94,40 +96,40 @@ def test_a_secret_signs_on_for_a_day_after_it_was_replaced(
         return True
 
     secrets = [endpoint.secret]
-    for _ in range(2):  # twice: who has lost the new one asks again
-        endpoint.rotate()
+    for _ in range(2):  # twice: as if the owner lost the first new secret
+        endpoint.rotate_secret()
         secrets.append(endpoint.secret)
     attempt(delivery.id)
     assert [verifies(secret) for secret in secrets] == [True] * 3
     ReplacedSecret.objects.filter(secret=secrets[0]).update(until=timezone.now())
-    delivery.again()
+    delivery.requeue()
     attempt(delivery.id)
     assert [verifies(secret) for secret in secrets] == [False, True, True]
-    tasks.forget_old_secrets()
+    tasks.delete_expired_secrets()
     assert ReplacedSecret.objects.get().secret == secrets[1]
 
 
-def test_messages_do_not_swell_with_signatures(endpoint: Endpoint) -> None:
-    for _ in range(SIGNATURES + 1):
-        endpoint.rotate()
-    assert len(endpoint.secrets) == SIGNATURES
+def test_number_of_signatures_is_limited(endpoint: Endpoint) -> None:
+    for _ in range(MAX_SIGNATURES + 1):
+        endpoint.rotate_secret()
+    assert len(endpoint.secrets) == MAX_SIGNATURES
 
 
-def test_a_failure_is_announced_and_a_cancellation_is_not(
+def test_failure_is_delivered_and_cancellation_is_not(
     endpoint: Endpoint, receiver: Receiver, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
     engine.before[2] = lambda: 1 / 0
     pipeline.transcribe(prepared.id)
     deliver_all()
-    message = json.loads(receiver.got[0][2])
+    message = json.loads(receiver.requests[0][2])
     assert message["type"] == "transcription.failed"
     assert message["data"]["error"]["code"] == "internal_error"
-    actions.retry(prepared)
-    actions.cancel(prepared)
+    commands.retry(prepared)
+    commands.cancel(prepared)
     assert Delivery.objects.count() == 1
 
 
-def test_only_the_owner_s_endpoints_that_want_it_are_told(
+def test_only_enabled_endpoints_of_the_owner_that_subscribe_get_deliveries(
     alice: User, bob: User, prepared: Transcription, engine: ScriptedEngine, receiver: Receiver
 ) -> None:
     for owner, fields in (
@@ -140,47 +142,49 @@ def test_only_the_owner_s_endpoints_that_want_it_are_told(
     assert not Delivery.objects.exists()
 
 
-def test_who_wants_no_more_gets_no_more(
+def test_disabled_endpoint_gets_pending_deliveries_after_it_is_enabled(
     endpoint: Endpoint, receiver: Receiver, delivery: Delivery
 ) -> None:
-    later = endpoint.send("transcription.completed", "msg_2", {"id": 2})
+    later = endpoint.create_delivery("transcription.completed", "msg_2", {"id": 2})
     receiver.status = 410
     attempt(delivery.id)
     attempt(later.id)
     deliver_all()
-    assert len(receiver.got) == 1
-    assert fresh(later).attempts == 0
+    assert len(receiver.requests) == 1
+    assert reload(later).attempts == 0
     Endpoint.objects.get().enable()
     receiver.status = 204
     deliver_all()
-    assert fresh(later).state == DeliveryState.DELIVERED
+    assert reload(later).state == DeliveryState.DELIVERED
 
 
-def test_a_fault_of_ours_is_an_attempt_with_an_end(delivery: Delivery) -> None:
-    Endpoint.objects.update(url="https://bücher.example/")  # the form would not have kept it so
-    for _ in range(len(DELAYS) + 1):
+def test_unexpected_error_counts_as_a_failed_attempt(delivery: Delivery) -> None:
+    Endpoint.objects.update(
+        url="https://bücher.example/"
+    )  # the form would have stored it as Punycode
+    for _ in range(len(RETRY_DELAYS_S) + 1):
         Delivery.objects.update(next_attempt_at=timezone.now())
         attempt(delivery.id)
-    row = fresh(delivery)
+    row = reload(delivery)
     assert (row.state, row.status) == (DeliveryState.FAILED, None)
     assert "TypeError" in row.answer
 
 
-def test_slow_receivers_leave_room_for_recordings(
+def test_slow_receivers_occupy_a_limited_number_of_threads(
     endpoint: Endpoint, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waiting, go_on = threading.Semaphore(0), threading.Event()
-    rung: list[uuid.UUID] = []
+    started, proceed = threading.Semaphore(0), threading.Event()
+    enqueued: list[uuid.UUID] = []
 
-    def slowly(id: uuid.UUID) -> None:
-        waiting.release()
-        go_on.wait(WAIT_S)
-        attempt(id)
+    def attempt_slowly(delivery_id: uuid.UUID) -> None:
+        started.release()
+        proceed.wait(WAIT_S)
+        attempt(delivery_id)
 
-    monkeypatch.setattr(tasks, "PLACES", threading.BoundedSemaphore(2))
-    monkeypatch.setattr(tasks, "attempt", slowly)
-    monkeypatch.setattr(tasks, "ring", lambda task, id: rung.append(id))
-    rows = [endpoint.send("webhook.test", f"msg_{n}", {}) for n in range(5)]
+    monkeypatch.setattr(tasks, "delivery_slots", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(tasks, "attempt", attempt_slowly)
+    monkeypatch.setattr(queue, "enqueue", lambda task, delivery_id: enqueued.append(delivery_id))
+    rows = [endpoint.create_delivery("webhook.test", f"msg_{n}", {}) for n in range(5)]
 
     def work(row: Delivery) -> None:
         tasks.deliver(str(row.id))
@@ -190,49 +194,49 @@ def test_slow_receivers_leave_room_for_recordings(
     for thread in threads:
         thread.start()
     for _ in range(2):
-        assert waiting.acquire(timeout=WAIT_S)
-    wait_until(lambda: sum(thread.is_alive() for thread in threads) == 2)  # others are free
-    go_on.set()
+        assert started.acquire(timeout=WAIT_S)
+    wait_until(lambda: sum(thread.is_alive() for thread in threads) == 2)  # the others return
+    proceed.set()
     for thread in threads:
         thread.join(WAIT_S)
-    assert len(receiver.got) == 2  # and recordings have their turn before the next one
-    while rung:
-        tasks.deliver(str(rung.pop()))
-    assert len(receiver.got) == 5
+    assert len(receiver.requests) == 2  # the next ones are enqueued behind waiting recordings
+    while enqueued:
+        tasks.deliver(str(enqueued.pop()))
+    assert len(receiver.requests) == 5
 
 
-def test_who_is_away_does_not_delay_what_is_new(
+def test_new_deliveries_are_sent_before_retries(
     endpoint: Endpoint, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rung: list[uuid.UUID] = []
-    monkeypatch.setattr(tasks, "ring", lambda task, id: rung.append(id))
+    enqueued: list[uuid.UUID] = []
+    monkeypatch.setattr(queue, "enqueue", lambda task, delivery_id: enqueued.append(delivery_id))
     long_ago = timezone.now() - timedelta(hours=1)
-    for number in range(tasks.BELLS):
-        row = endpoint.send("transcription.completed", f"msg_{number}", {})
+    for number in range(tasks.MAX_ENQUEUED):
+        retry = endpoint.create_delivery("transcription.completed", f"msg_{number}", {})
     Delivery.objects.update(attempts=1, next_attempt_at=long_ago)
-    new = endpoint.send("transcription.completed", "msg_new", {})
-    tasks.ring_due()
-    assert (len(rung), rung[0]) == (tasks.BELLS, new.id)
-    tasks.deliver(str(row.id))
-    assert rung[-1] == new.id
+    new = endpoint.create_delivery("transcription.completed", "msg_new", {})
+    tasks.enqueue_due_deliveries()
+    assert (len(enqueued), enqueued[0]) == (tasks.MAX_ENQUEUED, new.id)
+    tasks.deliver(str(retry.id))
+    assert enqueued[-1] == new.id
 
 
-def test_a_test_is_tried_once(endpoint: Endpoint, receiver: Receiver) -> None:
+def test_test_event_is_not_retried(endpoint: Endpoint, receiver: Receiver) -> None:
     receiver.status = 503
-    row = endpoint.send(TEST, "msg_1", {})
+    row = endpoint.create_delivery(TEST_EVENT, "msg_1", {})
     attempt(row.id)
-    assert (fresh(row).state, fresh(row).status) == (DeliveryState.FAILED, 503)
+    assert (reload(row).state, reload(row).status) == (DeliveryState.FAILED, 503)
 
 
-def test_of_many_clicks_at_once_one_test_is_sent(endpoint: Endpoint) -> None:
-    together = threading.Barrier(8)
+def test_simultaneous_clicks_send_one_test_event(endpoint: Endpoint) -> None:
+    barrier = threading.Barrier(8)
 
     def click() -> None:
-        together.wait(WAIT_S)
+        barrier.wait(WAIT_S)
         outbox.send_test(endpoint)
         connections.close_all()
 
-    threads = [threading.Thread(target=click) for _ in range(together.parties)]
+    threads = [threading.Thread(target=click) for _ in range(barrier.parties)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -240,114 +244,114 @@ def test_of_many_clicks_at_once_one_test_is_sent(endpoint: Endpoint) -> None:
     assert Delivery.objects.count() == 1
 
 
-def test_what_is_on_its_way_is_not_sent_beside_it(delivery: Delivery) -> None:
+def test_replay_of_a_pending_delivery_does_nothing(delivery: Delivery) -> None:
     assert Delivery.objects.claim(delivery.id)
     outbox.replay(delivery)
     assert Delivery.objects.claim(delivery.id) is None
 
 
-def test_what_is_not_stored_is_not_announced(
+def test_rolled_back_transition_creates_no_delivery(
     endpoint: Endpoint, prepared: Transcription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transcriptions.models import State, ended
+    def fail(**_: Any) -> None:
+        raise RuntimeError("after the delivery was created")
 
-    def broken(**_: Any) -> None:
-        raise RuntimeError("after the outbox was written")
-
-    ended.connect(broken)
+    transcription_finished.connect(fail)
     try:
-        row = Transcription.objects.claim(prepared.id, State.TRANSCRIBING)
+        row = lifecycle.claim(prepared.id, State.TRANSCRIBING)
         assert row is not None
         with pytest.raises(RuntimeError):
-            row.failed("code", "sentence")
+            lifecycle.mark_failed(row, "code", "sentence")
     finally:
-        ended.disconnect(broken)
+        transcription_finished.disconnect(fail)
     assert not Delivery.objects.exists()
     prepared.refresh_from_db()
     assert prepared.state == State.TRANSCRIBING
 
 
-def test_what_does_not_arrive_is_tried_again_for_a_day(
-    receiver: Receiver, delivery: Delivery
-) -> None:
+def test_failed_delivery_is_retried_for_24_hours(receiver: Receiver, delivery: Delivery) -> None:
     receiver.status, receiver.body = 503, b"busy\x00" + b"x" * 2000
-    waits: list[tuple[float, float]] = []  # at the least, at the most
-    for number in range(1, len(DELAYS) + 2):
+    waits: list[tuple[float, float]] = []  # seconds at least and at most
+    for number in range(1, len(RETRY_DELAYS_S) + 2):
         before = timezone.now()
         attempt(delivery.id)
-        row = fresh(delivery)
+        row = reload(delivery)
         assert (row.attempts, row.status) == (number, 503)
         assert row.answer.startswith("busyx")
         assert len(row.answer) <= 500
         at = row.next_attempt_at
         waits.append(((at - timezone.now()).total_seconds(), (at - before).total_seconds()))
-        attempt(delivery.id)  # too early: nothing happens
-        assert fresh(delivery).attempts == number
+        attempt(delivery.id)  # not due yet
+        assert reload(delivery).attempts == number
         Delivery.objects.update(next_attempt_at=timezone.now())
-    for (least, most), delay in zip(waits, DELAYS, strict=False):
+    for (least, most), delay in zip(waits, RETRY_DELAYS_S, strict=False):
         assert least <= 1.1 * delay
         assert 0.9 * delay <= most
-    assert 23 * 3600 < sum(DELAYS) < 25 * 3600
-    assert fresh(delivery).state == DeliveryState.FAILED
-    ids = {headers["webhook-id"] for _, headers, _ in receiver.got}
-    assert (len(receiver.got), ids) == (len(DELAYS) + 1, {"msg_1"})
+    assert 23 * 3600 < sum(RETRY_DELAYS_S) < 25 * 3600
+    assert reload(delivery).state == DeliveryState.FAILED
+    ids = {headers["webhook-id"] for _, headers, _ in receiver.requests}
+    assert (len(receiver.requests), ids) == (len(RETRY_DELAYS_S) + 1, {"msg_1"})
 
 
-def test_two_workers_do_not_post_the_same_message(receiver: Receiver, delivery: Delivery) -> None:
+def test_delivery_can_be_claimed_by_one_worker_only(receiver: Receiver, delivery: Delivery) -> None:
     assert Delivery.objects.claim(delivery.id)
     assert Delivery.objects.claim(delivery.id) is None
     Delivery.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
-    assert Delivery.objects.claim(delivery.id)  # the first one has died
+    assert Delivery.objects.claim(delivery.id)  # the lease of the first worker expired
 
 
-def test_a_replay_has_the_same_id(receiver: Receiver, delivery: Delivery) -> None:
+def test_replay_has_the_same_message_id(receiver: Receiver, delivery: Delivery) -> None:
     attempt(delivery.id)
-    delivery.again()
+    delivery.requeue()
     attempt(delivery.id)
-    assert [headers["webhook-id"] for _, headers, _ in receiver.got] == ["msg_1", "msg_1"]
-    assert fresh(delivery).state == DeliveryState.DELIVERED
+    assert [headers["webhook-id"] for _, headers, _ in receiver.requests] == ["msg_1", "msg_1"]
+    assert reload(delivery).state == DeliveryState.DELIVERED
 
 
-def test_an_endpoint_that_is_gone_is_switched_off(
+def test_response_410_disables_the_endpoint(
     receiver: Receiver, endpoint: Endpoint, delivery: Delivery
 ) -> None:
     receiver.status = 410
     attempt(delivery.id)
-    assert fresh(delivery).state == DeliveryState.FAILED
+    assert reload(delivery).state == DeliveryState.FAILED
     endpoint.refresh_from_db()
     assert endpoint.disabled_at is not None
 
 
-def test_beat_rings_for_what_is_due(delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
-    rung: list[Any] = []
-    monkeypatch.setattr(tasks, "ring", lambda task, id: rung.append(id))
-    tasks.ring_due()
-    assert rung == [delivery.id]
+def test_periodic_task_enqueues_due_deliveries(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueued: list[Any] = []
+    monkeypatch.setattr(queue, "enqueue", lambda task, delivery_id: enqueued.append(delivery_id))
+    tasks.enqueue_due_deliveries()
+    assert enqueued == [delivery.id]
     Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(minutes=1))
-    tasks.ring_due()
-    assert rung == [delivery.id]
+    tasks.enqueue_due_deliveries()
+    assert enqueued == [delivery.id]
 
 
-def test_the_log_goes_back_a_month(delivery: Delivery) -> None:
+def test_finished_deliveries_are_deleted_after_30_days(delivery: Delivery) -> None:
     Delivery.objects.update(created_at=timezone.now() - timedelta(days=31))
-    tasks.forget_old_deliveries()
-    assert Delivery.objects.exists()  # it still waits
+    tasks.delete_old_deliveries()
+    assert Delivery.objects.exists()  # still pending
     Delivery.objects.update(state=DeliveryState.DELIVERED)
-    tasks.forget_old_deliveries()
+    tasks.delete_old_deliveries()
     assert not Delivery.objects.exists()
 
 
-def test_nothing_waits_for_ever_for_who_wants_no_more(endpoint: Endpoint) -> None:
-    endpoint.send("transcription.completed", "msg_1", {})
+def test_pending_deliveries_of_a_disabled_endpoint_are_deleted_after_30_days(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.create_delivery("transcription.completed", "msg_1", {})
     Delivery.objects.update(created_at=timezone.now() - timedelta(days=31))
     Endpoint.objects.update(disabled_at=timezone.now())
-    tasks.forget_old_deliveries()
+    tasks.delete_old_deliveries()
     assert not Delivery.objects.exists()
 
 
-def test_a_delivery_whose_endpoint_was_deleted_is_nobody_s(
+def test_delivery_of_a_deleted_endpoint_is_not_sent(
     endpoint: Endpoint, delivery: Delivery, receiver: Receiver
 ) -> None:
     endpoint.delete()
     attempt(delivery.id)
-    assert receiver.got == []
+    assert receiver.requests == []

@@ -1,4 +1,4 @@
-"""Endpoints and their log on the settings page, which are their owner's alone."""
+"""The webhook settings: endpoints and the log of their deliveries, for their owner only."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.audit import Action, AuditEvent
-from accounts.models import User
+from accounts.models import Action, AuditEvent, User
 from transcriptions.webhooks.models import Delivery, Endpoint, EventType
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,7 +33,7 @@ def secrets_in(answer: Any) -> list[str]:
     return re.findall(r"whsec_[\w+/]{43}=", answer.content.decode())
 
 
-def test_an_endpoint_is_added_and_its_secret_shown_once(alice: User, browser: Client) -> None:
+def test_new_endpoint_shows_its_secret_once(alice: User, browser: Client) -> None:
     assert browser.post(PAGE, NEW)["Location"] == PAGE
     row = Endpoint.objects.get()
     assert (row.owner, row.url, row.events) == (alice, NEW["url"], NEW["events"])
@@ -44,7 +43,7 @@ def test_an_endpoint_is_added_and_its_secret_shown_once(alice: User, browser: Cl
     assert secrets_in(browser.get(PAGE)) == []
 
 
-def test_a_new_secret_is_shown_once(browser: Client, endpoint: Endpoint) -> None:
+def test_rotated_secret_is_shown_once(browser: Client, endpoint: Endpoint) -> None:
     assert browser.post(f"{PAGE}{endpoint.id}/rotate/")["Location"] == PAGE
     new = Endpoint.objects.get().secret
     assert new != endpoint.secret
@@ -53,44 +52,42 @@ def test_a_new_secret_is_shown_once(browser: Client, endpoint: Endpoint) -> None
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
-        ("https://user:secret@example.com/", "Leave name and password out"),
-        ("https://example.com:99999/", "no such port"),
+        ("https://user:secret@example.com/", "Remove the user name and password from the URL."),
+        ("https://example.com:99999/", "Enter a port from 1 to 65535."),
     ],
 )
-def test_an_address_that_cannot_be_posted_to_is_refused(
-    browser: Client, url: str, words: str
-) -> None:
+def test_url_with_password_or_invalid_port_is_400(browser: Client, url: str, message: str) -> None:
     answer = browser.post(PAGE, NEW | {"url": url})
     assert answer.status_code == 400
-    assert words in answer.content.decode()
+    assert message in answer.content.decode()
     assert not Endpoint.objects.exists()
 
 
-def test_all_that_is_done_to_a_webhook_is_told(
+def test_changes_of_webhooks_are_in_the_audit_log(
     alice: User, browser: Client, endpoint: Endpoint
 ) -> None:
-    delivery = endpoint.send(EventType.COMPLETED, "msg_1", {})
+    delivery = endpoint.create_delivery(EventType.COMPLETED, "msg_1", {})
     browser.post(PAGE, NEW | {"url": "https://example.com/two"})
     for action in ("rotate", "enable", f"deliveries/{delivery.id}/replay", "delete"):
         browser.post(f"{PAGE}{endpoint.id}/{action}/")
     events = AuditEvent.objects.filter(user=alice, action=Action.WEBHOOK).order_by("id")
     assert [event.detail for event in events] == [
         "Added: https://example.com/two",
-        "New secret: https://example.com/hooks",
-        "Turned on: https://example.com/hooks",
-        "Sent again: msg_1 to https://example.com/hooks",
+        "Secret rotated: https://example.com/hooks",
+        "Enabled: https://example.com/hooks",
+        "Resent: msg_1 to https://example.com/hooks",
         "Deleted: https://example.com/hooks",
     ]
 
 
-def test_an_address_is_kept_as_it_is_sent(browser: Client) -> None:
+def test_url_is_stored_in_ascii(browser: Client) -> None:
     browser.post(PAGE, NEW | {"url": "https://bücher.example/häuser?q=ä"})
     assert Endpoint.objects.get().url == "https://xn--bcher-kva.example/h%C3%A4user?q=%C3%A4"
 
 
-def test_one_test_at_a_time_is_on_its_way(browser: Client, endpoint: Endpoint) -> None:
+def test_only_one_test_event_is_pending(browser: Client, endpoint: Endpoint) -> None:
     for _ in range(3):
         browser.post(f"{PAGE}{endpoint.id}/test/")
     assert Delivery.objects.count() == 1
@@ -100,40 +97,38 @@ def test_one_test_at_a_time_is_on_its_way(browser: Client, endpoint: Endpoint) -
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "message"),
     [
         ({"url": ""}, "This field is required."),
         ({"url": "ftp://example.com/"}, "Enter a valid URL."),
         ({"url": "https://exa mple.com/"}, "Enter a valid URL."),
         ({"url": "javascript:alert(1)"}, "Enter a valid URL."),
-        ({"events": []}, "Choose at least one event."),
+        ({"events": []}, "Select at least one event."),
         ({"events": ["x"]}, "not one of the available choices"),
     ],
 )
-def test_a_wrong_one_is_refused_with_a_sentence(
-    browser: Client, fields: dict[str, object], words: str
+def test_invalid_form_is_400_with_a_message(
+    browser: Client, fields: dict[str, object], message: str
 ) -> None:
     answer = browser.post(PAGE, NEW | fields)
     assert answer.status_code == 400
-    assert words in answer.content.decode()
+    assert message in answer.content.decode()
     assert not Endpoint.objects.exists()
 
 
-def test_there_are_ten_at_the_most(browser: Client) -> None:
+def test_number_of_endpoints_is_limited(browser: Client) -> None:
     for _ in range(10):
         assert browser.post(PAGE, NEW).status_code == 302
-    assert "delete one of them" in browser.post(PAGE, NEW).content.decode()
+    assert "up to 10 webhooks" in browser.post(PAGE, NEW).content.decode()
     assert Endpoint.objects.count() == 10
 
 
-def test_a_test_is_sent_and_seen_in_the_log_and_sent_again(
-    browser: Client, endpoint: Endpoint
-) -> None:
+def test_test_event_is_logged_and_can_be_replayed(browser: Client, endpoint: Endpoint) -> None:
     assert browser.post(f"{PAGE}{endpoint.id}/test/")["Location"] == f"{PAGE}{endpoint.id}/"
     row = Delivery.objects.get()
     page = browser.get(f"{PAGE}{endpoint.id}/").content.decode()
     assert "webhook.test" in page
-    assert "Waiting" in page
+    assert "Pending" in page
     Delivery.objects.update(
         state="failed", attempts=8, status=500, answer="<b>no", last_attempt_at=row.created_at
     )
@@ -144,7 +139,7 @@ def test_a_test_is_sent_and_seen_in_the_log_and_sent_again(
     assert (row.state, row.attempts) == ("pending", 0)
 
 
-def test_one_that_was_switched_off_is_switched_on(browser: Client, endpoint: Endpoint) -> None:
+def test_disabled_endpoint_can_be_enabled(browser: Client, endpoint: Endpoint) -> None:
     Endpoint.objects.update(disabled_at=endpoint.created_at)
     assert "410 Gone" in browser.get(PAGE).content.decode()
     assert "what waits goes out" in browser.get(f"{PAGE}{endpoint.id}/").content.decode()
@@ -152,7 +147,7 @@ def test_one_that_was_switched_off_is_switched_on(browser: Client, endpoint: End
     assert "410 Gone" not in browser.get(PAGE).content.decode()
 
 
-def test_strangers_and_visitors_find_nothing(
+def test_stranger_gets_404_and_visitor_is_redirected_to_login(
     browser: Client, bob: User, endpoint: Endpoint
 ) -> None:
     browser.post(f"{PAGE}{endpoint.id}/test/")

@@ -1,0 +1,93 @@
+"""Users and plans in the admin site."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.forms import UserChangeForm as DjangoUserChangeForm
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from accounts.authentication import authenticated_user
+from accounts.models import Plan, User
+
+
+class UserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = ("email",)
+
+
+class UserChangeForm(DjangoUserChangeForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = "__all__"
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+    form = UserChangeForm
+    add_form = UserCreationForm
+    ordering = ("email",)
+    list_display = ("email", "plan", "is_active", "is_staff", "date_joined", "last_login")
+    list_select_related = ("plan",)
+    list_filter = ("plan", "is_active", "is_staff")
+    search_fields = ("email", "first_name", "last_name")
+    fieldsets = (
+        (None, {"fields": ("email", "password")}),
+        (_("Personal info"), {"fields": ("first_name", "last_name")}),
+        (_("Plan"), {"fields": ("plan",)}),
+        (_("Permissions"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        (_("Important dates"), {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (
+            None,
+            {
+                "classes": ("wide",),
+                "fields": ("email", "usable_password", "password1", "password2"),
+            },
+        ),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Only superusers grant permissions: other staff could grant them to themselves."""
+        if request.user.is_superuser:
+            return super().get_readonly_fields(request, obj)
+        return ("is_staff", "is_superuser", "groups")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only superusers change accounts of staff, whose passwords would give access."""
+        return bool(super().has_change_permission(request, obj)) and _can_manage(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only superusers delete accounts of staff."""
+        return bool(super().has_delete_permission(request, obj)) and _can_manage(request, obj)
+
+
+def _can_manage(request: HttpRequest, user: User | None) -> bool:
+    is_privileged = user is not None and (user.is_staff or user.is_superuser)
+    return authenticated_user(request).is_superuser or not is_privileged
+
+
+@admin.register(Plan)
+class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = (
+        "name",
+        "monthly_minutes",
+        "max_file_mb",
+        "max_minutes",
+        "max_jobs",
+        "max_keep_days",
+        "price_cents",
+        "is_default",
+    )
+
+    def has_delete_permission(self, request: HttpRequest, obj: Plan | None = None) -> bool:
+        """Nobody deletes the default plan: accounts without a plan would have no limits."""
+        if obj is not None and obj.is_default:
+            return False
+        return bool(super().has_delete_permission(request, obj))

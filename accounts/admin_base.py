@@ -1,0 +1,159 @@
+"""Base classes of the admin site: who may open its pages, and the audit log of what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext
+
+from accounts.audit_log import record_event
+from accounts.authentication import authenticated_user
+from accounts.models import Action
+
+# Fields that would let staff sign in as somebody else. No admin page needs to show them.
+SECRET_FIELDS = {
+    "mfa.Authenticator": ("data",),
+    "usersessions.UserSession": ("session_key",),
+    "socialaccount.SocialToken": ("token", "token_secret"),
+}
+OWN_APPS = ("accounts.", "transcriptions.")  # prefixes of modules
+
+
+class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Record every change in the audit log of the object's owner, or else of the acting user.
+
+    Secret fields are neither shown nor searchable, and rows that have some cannot be added.
+    """
+
+    @property
+    def secret_fields(self) -> tuple[str, ...]:
+        """The secret fields of this model."""
+        return SECRET_FIELDS.get(self.opts.label, ())
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Exclude secret fields from the form."""
+        return (*(super().get_exclude(request, obj) or ()), *self.secret_fields) or None
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Forbid filtering by secret fields, which would reveal them one character at a time."""
+        is_secret = lookup.split("__")[0] in self.secret_fields
+        return not is_secret and super().lookup_allowed(lookup, value, request)
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        """Search by email address where a library's admin searches by user name: our users have
+        none."""
+        fields = super().get_search_fields(request)
+        return [field.replace("user__username", "user__email") for field in fields]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody may add a row with secret fields."""
+        return not self.secret_fields and super().has_add_permission(request)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Record the addition in the audit log too."""
+        return _record(request, obj, super().log_addition(request, obj, message))
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Record the change in the audit log too."""
+        return _record(request, obj, super().log_change(request, obj, message))
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Record the deletions in the audit log too. Django calls this before it deletes, while the
+        owners are still known."""
+        for obj in queryset:
+            message = gettext("Deleted %(model)s “%(object)s”.")
+            _record(request, obj, message % {"model": obj._meta.verbose_name, "object": obj})
+        return super().log_deletions(request, queryset)
+
+    def get_deleted_objects(
+        self, objs: Sequence[Model] | QuerySet[Model], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Name only the selected objects, and count related ones: the confirmation page of deleting
+        an account must not list the titles of its recordings."""
+        _, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
+        return [str(obj) for obj in objs], counts, perms_needed, protected
+
+
+class SuperuserOnlyAdmin(AuditedAdmin):
+    """Base class for the admin pages of libraries: email addresses, connected accounts, groups.
+
+    Anybody who adds or changes one could sign in as a superuser or become one, so only superusers
+    may. Deleting one gives no access and needs the usual permission.
+    """
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Only superusers."""
+        return authenticated_user(request).is_superuser and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only superusers."""
+        return authenticated_user(request).is_superuser and super().has_change_permission(
+            request, obj
+        )
+
+
+class AuditedAdminSite(admin.AdminSite):
+    """The admin site. It adds the audit log to every registered page, also to those of libraries,
+    which can remove second factors and email addresses."""
+
+    def register(
+        self,
+        model_or_iterable: Any,
+        admin_class: type[admin.ModelAdmin[Any]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Register a subclass of `admin_class` and AuditedAdmin or SuperuserOnlyAdmin."""
+        base = admin_class or admin.ModelAdmin
+        attributes: dict[str, Any] = {"__module__": base.__module__}
+        if base.__module__.startswith(OWN_APPS):
+            audited = type(base.__name__, (AuditedAdmin, base), attributes)
+        else:
+            # Actions of libraries change rows without logging it; the forms do the same and log it.
+            attributes["actions"] = ()
+            audited = type(base.__name__, (SuperuserOnlyAdmin, base), attributes)
+        super().register(model_or_iterable, audited, **options)
+
+
+def _record(request: HttpRequest, obj: Any, entry: Any) -> Any:
+    """Record `entry` in the audit log of the owner of `obj`, and return it."""
+    own_id = obj.pk if isinstance(obj, get_user_model()) else None
+    user_id = own_id or getattr(obj, "owner_id", None) or getattr(obj, "user_id", None)
+    record_event(request, Action.ADMIN, f"{request.user}: {entry}", user_id=user_id)
+    return entry
+
+
+class StaffReadableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """All staff may view these rows, without any other permission."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """All staff."""
+        return bool(request.user.is_active and getattr(request.user, "is_staff", False))
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """All staff."""
+        return self.has_module_permission(request)
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows that only the service writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Nobody."""
+        return False
+
+
+class AppendOnlyAdmin(ReadOnlyAdmin):
+    """Rows that only the service writes, and that are never deleted."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Nobody."""
+        return False

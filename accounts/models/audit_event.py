@@ -1,0 +1,50 @@
+"""The audit log. Rows are only added: a database trigger refuses updates and deletes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Action(models.TextChoices):
+    """What the audit log records."""
+
+    SIGNED_IN = "signed_in", _("Signed in")
+    SIGN_IN_FAILED = "sign_in_failed", _("Sign-in failed")
+    TOKEN_CREATED = "token_created", _("API token created")
+    TOKEN_REVOKED = "token_revoked", _("API token revoked")
+    TOKEN_NEW_ADDRESS = "token_new_address", _("API token used from a new IP address")
+    EXPORTED = "exported", _("Transcript exported")
+    DATA_EXPORTED = "data_exported", _("Data exported")
+    DELETED = "deleted", _("Recording deleted")
+    ACCOUNT_DELETED = "account_deleted", _("Account deleted")
+    ADMIN = "admin", _("Changed by an administrator")
+    PASSWORD = "password", _("Password changed")
+    EMAIL = "email", _("Email address changed")
+    MFA_CHANGED = "mfa_changed", _("Two-factor authentication changed")
+    CONNECTED_ACCOUNT = "connected_account", _("Connected account changed")
+    WEBHOOK = "webhook", _("Webhook changed")
+
+
+class AuditEvent(models.Model):
+    """One recorded action."""
+
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    # The account concerned. No database constraint: the log outlives the account.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.DO_NOTHING, db_constraint=False, related_name="audit"
+    )
+    action = models.CharField(max_length=20, choices=Action)
+    detail = models.CharField(max_length=300, blank=True)
+    address = models.GenericIPAddressField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+        indexes: ClassVar = [models.Index(fields=["user", "-created_at"], name="audit_of_user")]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {self.detail}"

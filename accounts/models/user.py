@@ -1,0 +1,64 @@
+"""Users, who sign in with their email address."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser, BaseUserManager
+from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models.plan import Plan
+
+
+class UserManager(BaseUserManager["User"]):
+    """Creates users by email address."""
+
+    use_in_migrations = True
+
+    def create_user(self, email: str, password: str | None = None, **fields: object) -> User:
+        """Create a user. Raises ValueError without an email address."""
+        if not email:
+            raise ValueError("A user needs an email address.")
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: object) -> User:
+        """Create a superuser."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        """Find a user by email address in any case: addresses are stored in lower case."""
+        return self.get(email=(username or "").lower())
+
+
+class User(AbstractUser):
+    """A user, identified by email address instead of user name."""
+
+    username = None  # type: ignore[assignment]
+    email = models.EmailField(_("email address"), unique=True)
+    # Empty: the default plan applies.
+    plan = models.ForeignKey(
+        Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="users"
+    )
+    # Days until audio, or the whole recording with its transcript, is deleted; empty: never.
+    keep_audio_days = models.PositiveIntegerField(null=True, blank=True)
+    keep_days = models.PositiveIntegerField(null=True, blank=True)
+    mail_when_ready = models.BooleanField(default=True)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def effective_plan(self) -> Plan:
+        """The user's plan, or else the default plan, or else an unsaved plan without limits."""
+        plan = self.plan or Plan.objects.filter(is_default=True).first()
+        return plan or Plan(name=gettext("Unlimited"))

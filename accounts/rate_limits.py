@@ -1,0 +1,101 @@
+"""Rate limits of requests by token and by user, counted in Valkey over a sliding window."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from functools import cache
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.translation import gettext
+from limits import RateLimitItem, parse
+from limits.storage import RedisStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from redis import ConnectionPool, RedisError
+
+from accounts.models import ApiToken, User
+
+log = logging.getLogger(__name__)
+
+
+class Throttled(Exception):
+    """A limit is exceeded. `str()` names it; after `wait` seconds the request may be repeated."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, wait: int) -> None:
+        super().__init__(detail)
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitState:
+    """What is left of a limit: `remaining` requests, and one more after `reset` seconds."""
+
+    item: RateLimitItem
+    remaining: int
+    reset: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of draft-ietf-httpapi-ratelimit-headers, in its form with one per number."""
+        return {
+            "RateLimit-Limit": str(self.item.amount),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset),
+            "RateLimit-Policy": f"{self.item.amount};w={self.item.get_expiry()}",
+        }
+
+
+def count_request(request: HttpRequest, user: User, token: ApiToken | None = None) -> None:
+    """Count this request, and set `request.rate_limit` to the state of the tightest limit.
+
+    Raises Throttled. While Valkey is unavailable, all requests pass and none are counted.
+    """
+    limits = [(parse(settings.RATE_LIMIT_PER_USER), "user", user.pk)]
+    if token:
+        limits.insert(0, (parse(settings.RATE_LIMIT_PER_TOKEN), "token", token.pk))
+    outcomes = []
+    try:
+        for item, kind, key in limits:
+            outcomes.append((_hit(item, kind, key), kind))
+            if not outcomes[-1][0][0]:
+                break  # a request refused for its token must not use up the limit of the user
+    except (RedisError, OSError) as error:
+        log.warning("requests are not counted: %s", error)
+        return
+    (passed, tightest), kind = min(outcomes, key=lambda o: (o[0][0], o[0][1].remaining))
+    request.rate_limit = tightest  # type: ignore[attr-defined]
+    if not passed:
+        raise Throttled(_message(tightest, kind), tightest.reset)
+
+
+def _message(state: RateLimitState, kind: str) -> str:
+    if kind == "token":
+        message = gettext(
+            "Rate limit of this token exceeded (%(limit)s). Try again in %(seconds)s s."
+        )
+    else:
+        message = gettext(
+            "Rate limit of this user exceeded (%(limit)s). Try again in %(seconds)s s."
+        )
+    return message % {"limit": state.item, "seconds": state.reset}
+
+
+def _hit(item: RateLimitItem, kind: str, key: int) -> tuple[bool, RateLimitState]:
+    """Count one request. Return whether it is within the limit, and the state after it."""
+    limiter = _limiter(settings.REDIS_URL)
+    passed = limiter.hit(item, kind, str(key))
+    reset, remaining = limiter.get_window_stats(item, kind, str(key))
+    seconds = max(1, math.ceil(reset - time.time()))
+    return passed, RateLimitState(item, remaining if passed else 0, seconds)
+
+
+@cache
+def _limiter(url: str) -> SlidingWindowCounterRateLimiter:
+    # RedisStorage requires a URL even when it gets a pool, and then connects only by the pool.
+    pool = ConnectionPool.from_url(url, socket_timeout=2)
+    return SlidingWindowCounterRateLimiter(RedisStorage("redis://", connection_pool=pool))

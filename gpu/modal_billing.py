@@ -1,0 +1,35 @@
+"""What Modal charges for the app, by day, to be held against what the ledger says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+import modal
+
+from gpu import config
+from gpu.connectivity import probe
+from gpu.modal_engine import translated
+
+
+def cost_by_day(since: date, until: date) -> dict[date, Decimal]:
+    """USD of each whole day (UTC) from `since` to `until`, both included, on which the app cost
+    something; Modal leaves out a day that is not over.
+
+    Raises ConnectionError with what the operator can do.
+    """
+    try:
+        probe()
+        items = modal.Workspace.from_context().billing.report(
+            start=datetime.combine(since, time(), UTC),
+            end=datetime.combine(until + timedelta(days=1), time(), UTC),
+            resolution="d",
+        )
+    except Exception as error:  # the client raises many kinds
+        raise ConnectionError(str(translated(error))) from error
+    days: dict[date, Decimal] = defaultdict(Decimal)
+    for item in items:
+        if item.description == config.MODAL_APP:
+            days[item.interval_start.date()] += item.cost
+    return dict(days)

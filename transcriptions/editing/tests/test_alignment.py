@@ -1,0 +1,114 @@
+"""What a person writes over a segment keeps the times of what was said."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcriptions.editing.alignment import realign_words
+
+SAID = [
+    {"start": 1.0, "end": 1.4, "text": "We"},
+    {"start": 1.5, "end": 2.0, "text": "met"},
+    {"start": 2.2, "end": 2.6, "text": "Jon"},
+    {"start": 2.6, "end": 3.0, "text": "today."},
+]
+
+
+def times(words: list[dict[str, Any]]) -> list[tuple[str, float, float]]:
+    return [(word["text"], word["start"], word["end"]) for word in words]
+
+
+def told(text: str, *edges: float) -> list[tuple[str, float, float]]:
+    """Words with their starts and ends."""
+    return [*zip(text.split(), edges[::2], edges[1::2], strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "edges"),
+    [
+        ("We met Jon today.", (1, 1.4, 1.5, 2, 2.2, 2.6, 2.6, 3)),
+        ("we met John, today!", (1, 1.4, 1.5, 2, 2.2, 2.6, 2.6, 3)),
+        ("We met today.", (1, 1.4, 1.5, 2, 2.6, 3)),
+        ("We met J. on today.", (1, 1.4, 1.5, 2, 2.2, 2.4, 2.4, 2.6, 2.6, 3)),
+        ("We met up Jon today.", (1, 1.4, 1.5, 2, 2, 2.2, 2.2, 2.6, 2.6, 3)),
+        ("So we met Jon today.", (1, 1, 1, 1.4, 1.5, 2, 2.2, 2.6, 2.6, 3)),
+        ("Nothing like it.", (1, 2, 2, 2.571, 2.571, 3)),
+    ],
+)
+def test_words_keep_their_times_or_share_those_of_what_they_replace(
+    text: str, edges: tuple[float, ...]
+) -> None:
+    assert times(realign_words(SAID, text, 1.0, 3.0)) == told(text, *edges)
+
+
+def test_a_segment_without_words_gets_some() -> None:
+    assert times(realign_words([], "One two", 0.0, 2.0)) == [("One", 0, 1), ("two", 1, 2)]
+
+
+def test_writing_without_spaces_goes_letter_by_letter() -> None:
+    said = [
+        {"start": 0.0, "end": 1.0, "text": "今天"},
+        {"start": 1.0, "end": 2.0, "text": "好", "glued": True},
+    ]
+    new = realign_words(said, "今日好", 0.0, 2.0)
+    assert times(new) == [("今", 0, 0.5), ("日", 0.5, 1), ("好", 1, 2)]
+    assert [word.get("glued", False) for word in new] == [False, True, True]
+
+
+@pytest.mark.parametrize(("old", "new"), [("no ", "no oh "), ("あ", "あい")])
+def test_repetitive_text_is_not_compared_in_quadratic_time(old: str, new: str) -> None:
+    said = realign_words([], (old * 5000)[:5000], 0.0, 20.0)
+    calls = 0
+
+    def count(*_: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 500_000:  # the comparison would make hundreds of millions
+            raise AssertionError("too much work")
+
+    sys.setprofile(count)
+    try:
+        words = realign_words(said, (new * 5000)[:5000], 0.0, 20.0)
+    finally:
+        sys.setprofile(None)
+    edges = [edge for word in words for edge in (word["start"], word["end"])]
+    assert edges == sorted(edges)
+    assert len(words) > 1000
+
+
+def test_a_word_that_is_added_to_a_long_text_leaves_all_others_alone() -> None:
+    text = " ".join(f"word{n}" for n in range(500))
+    said = realign_words([], text, 0.0, 500.0)
+    new = realign_words(said, text.replace("word250 ", "word250 and "), 0.0, 500.0)
+    assert [word for word in new if word["text"] != "and"] == said
+
+
+def test_letters_far_apart_are_corrected_in_writing_without_spaces() -> None:
+    text = "".join(chr(0x4E00 + 7 * n % 300) for n in range(400))
+    said = realign_words([], text, 0.0, 400.0)
+    new = realign_words(said, "\u3042" + text + "\u3042", 0.0, 400.0)
+    far = realign_words(said, text[:3] + "\u3042" + text[3:-3] + "\u3042" + text[-3:], 0.0, 400.0)
+    for words in (new, far):
+        kept = [(w["start"], w["end"], w["text"]) for w in words if w["text"] != "\u3042"]
+        assert kept == [(w["start"], w["end"], w["text"]) for w in said]
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "c.", "D", "日"]), min_size=1, max_size=12), st.randoms()
+)
+def test_times_stay_in_order_and_within_the_segment(text: list[str], random: Any) -> None:
+    said = [
+        {"start": float(n), "end": n + 0.5, "text": random.choice("abcde")}
+        for n in range(random.randint(0, 6))
+    ]
+    new = realign_words(said, " ".join(text), 0.0, 10.0)
+    assert " ".join(word["text"] for word in new) == " ".join(text)
+    edges = [edge for word in new for edge in (word["start"], word["end"])]
+    assert edges == sorted(edges)
+    assert edges[0] >= 0
+    assert edges[-1] <= 10

@@ -1,0 +1,46 @@
+"""Errors that more than one package raises or handles. `str()` is a sentence for the owner."""
+
+from __future__ import annotations
+
+import errno
+
+DISK_FULL_MESSAGE = "There is not enough disk space for this recording. Please try again later."
+
+
+class LeaseLost(Exception):
+    """The row was deleted or cancelled, or its lease expired and another worker has it now."""
+
+
+class WrongState(Exception):
+    """The operation is not possible in the state that the recording is in."""
+
+
+class EditConflict(WrongState):
+    """The text is not what the caller has read: someone else edited it."""
+
+
+class AudioDeleted(WrongState):
+    """The audio that would be processed is not stored anymore."""
+
+
+class AudioError(Exception):
+    """The recording cannot be used."""
+
+    code = "corrupt_media"
+
+
+class NoAudio(AudioError):
+    """The file contains no sound."""
+
+    code = "no_audio"
+
+
+class TooLong(AudioError):
+    """The recording is longer than MAX_DURATION_SECONDS or the plan allow."""
+
+    code = "too_long"
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether a disk, or a user's share of it, has no space left."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)

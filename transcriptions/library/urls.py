@@ -1,0 +1,17 @@
+"""URLs of the library and transcript pages."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from transcriptions.library import views
+
+app_name = "transcriptions"
+urlpatterns = [
+    path("", views.library, name="library"),
+    path("transcriptions/<id:transcription_id>/", views.detail, name="detail"),
+    path("transcriptions/<id:transcription_id>/row/", views.row, name="row"),
+    path("transcriptions/<id:transcription_id>/cancel/", views.cancel, name="cancel"),
+    path("transcriptions/<id:transcription_id>/retry/", views.retry, name="retry"),
+    path("transcriptions/<id:transcription_id>/delete/", views.delete, name="delete"),
+]

@@ -1,0 +1,119 @@
+"""Pages: the library with its upload form, and the live transcript."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.audit_log import record_event
+from accounts.authentication import authenticated_user
+from accounts.models import Action, Plan
+from accounts.rate_limits import Throttled
+from gpu.languages import LANGUAGES
+from transcriptions import durations, permissions
+from transcriptions.exceptions import AudioDeleted, AudioError, WrongState
+from transcriptions.exports.documents import EXPORTERS
+from transcriptions.indexing import search
+from transcriptions.processing import commands
+from transcriptions.uploads.service import FORMATS
+from transcriptions.usage import quotas
+from transcriptions.usage.retention import RetentionPolicy
+
+RECORDINGS_PER_PAGE = 20
+MAX_QUERY_LENGTH = 200
+
+
+@require_GET
+def library(request: HttpRequest) -> HttpResponse:
+    """The user's recordings, optionally searched; the welcome page for visitors."""
+    if not request.user.is_authenticated:
+        return render(request, "welcome.html")
+    query = request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY_LENGTH]
+    visible = permissions.visible_to(request.user)
+    rows = search.matching(visible, query) if query else visible
+    paginator = Paginator(rows.defer("spans", "peaks"), RECORDINGS_PER_PAGE)
+    context = {
+        "page": paginator.get_page(request.GET.get("page")),
+        "words": query,
+        **_upload_form_context(authenticated_user(request).effective_plan),
+    }
+    return render(request, "transcriptions/library.html", context)
+
+
+@login_required
+@require_GET
+def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """A transcript: the segments so far. The page's script adds new ones as they are recognized."""
+    transcription = permissions.transcription_for(request.user, transcription_id)
+    retention = RetentionPolicy.of(authenticated_user(request))
+    context = {
+        "transcription": transcription,
+        "audio_until": retention.audio_until(transcription) if transcription.source else None,
+        "until": retention.until(transcription),
+        "segments": transcription.segments.defer("words"),
+        "language": LANGUAGES.get(transcription.language, ""),
+        "formats": EXPORTERS,
+    }
+    return render(request, "transcriptions/detail.html", context)
+
+
+@login_required
+@require_GET
+def row(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """One row of the library, which htmx polls while the recording is processed."""
+    context = {"transcription": permissions.transcription_for(request.user, transcription_id)}
+    return render(request, "transcriptions/_row.html", context)
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """Stop processing. A recording that has finished meanwhile is not an error."""
+    with suppress(WrongState):
+        commands.cancel(permissions.transcription_for(request.user, transcription_id))
+    return redirect("transcriptions:detail", transcription_id)
+
+
+@login_required
+@require_POST
+def retry(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """Retry a failed recording or resume a cancelled one."""
+    try:
+        commands.retry(permissions.transcription_for(request.user, transcription_id))
+    except (Throttled, AudioError, AudioDeleted) as error:
+        messages.error(request, str(error))
+    except WrongState:
+        pass  # another request has restarted it already
+    return redirect("transcriptions:detail", transcription_id)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """Delete a recording with its files and redirect to the library."""
+    transcription = permissions.transcription_for(request.user, transcription_id)
+    transcription.delete()
+    record_event(request, Action.DELETED, transcription.title)
+    message = _("“%(title)s” has been deleted.") % {"title": transcription.title}
+    messages.success(request, message)
+    return redirect("transcriptions:library")
+
+
+def _upload_form_context(plan: Plan) -> dict[str, Any]:
+    max_duration_s = quotas.longest_recording(plan, settings.MAX_DURATION_SECONDS)
+    return {
+        "languages": sorted(LANGUAGES.items(), key=lambda item: item[1]),
+        "formats": FORMATS,
+        "max_megabytes": quotas.largest_file(plan, settings.MAX_FILE_SIZE_MB),
+        "longest": durations.limit(max_duration_s),
+    }

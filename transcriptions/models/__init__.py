@@ -1,0 +1,38 @@
+"""Tables of the transcriptions app: fields, constraints and queries.
+
+What changes a recording's state is in `transcriptions.processing.lifecycle`.
+"""
+
+from __future__ import annotations
+
+from transcriptions.models.idempotency import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
+from transcriptions.models.processing_step import FINAL_PHASES, Phase, Step, record_step
+from transcriptions.models.segment import Segment
+from transcriptions.models.state import FINISHED, UNSUCCESSFUL, State
+from transcriptions.models.transcription import (
+    STORAGE_FOLDER,
+    Transcription,
+    TranscriptionQuerySet,
+    audio_path,
+    lease_end,
+    source_path,
+)
+
+__all__ = [
+    "FINAL_PHASES",
+    "FINISHED",
+    "IDEMPOTENCY_KEY_LIFETIME",
+    "STORAGE_FOLDER",
+    "UNSUCCESSFUL",
+    "IdempotencyKey",
+    "Phase",
+    "Segment",
+    "State",
+    "Step",
+    "Transcription",
+    "TranscriptionQuerySet",
+    "audio_path",
+    "lease_end",
+    "record_step",
+    "source_path",
+]

@@ -1,0 +1,54 @@
+"""The processing history of a recording: which phase started when.
+
+Rows are added in the transaction that changes the state, and are never changed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from transcriptions.models.transcription import Transcription
+
+
+class Phase(models.TextChoices):
+    """A phase lasts until the next one starts."""
+
+    UPLOAD = "upload", "Upload"
+    QUEUE = "queue", "Queue"
+    PREPROCESS = "preprocess", "Preprocess"
+    READY = "ready", "Queue for recognition"
+    ENGINE = "engine", "Wait for the engine"
+    DECODE = "decode", "Decode"
+    COMPLETED = "completed", "Completed"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+FINAL_PHASES = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
+
+
+class Step(models.Model):
+    """One phase of one recording."""
+
+    transcription = models.ForeignKey(Transcription, models.CASCADE, related_name="steps")
+    phase = models.CharField(max_length=12, choices=Phase)
+    began_at = models.DateTimeField(default=timezone.now)
+    detail = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.get_phase_display()} {self.began_at:%H:%M:%S}"
+
+
+def record_step(
+    row: Transcription, phase: Phase, detail: str = "", at: datetime | None = None
+) -> None:
+    """Adds a step that starts now, or started `at`."""
+    moment = at or timezone.now()
+    Step.objects.create(transcription=row, phase=phase, detail=detail[:200], began_at=moment)

@@ -1,0 +1,153 @@
+"""Recordings and what is known about each."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
+from django.utils import timezone
+
+from gpu.types import Audio, Span, Spent
+from transcriptions.models.state import FINISHED, UNSUCCESSFUL, State
+
+STORAGE_FOLDER = "recordings"  # within the storage; file names start with the id of their row
+
+
+def source_path(transcription: Transcription, filename: str) -> str:
+    """Where an upload is stored. The client's file name is never used."""
+    return f"{STORAGE_FOLDER}/{transcription.id}.source"
+
+
+def audio_path(transcription: Transcription, filename: str) -> str:
+    """Where the prepared WAV is stored."""
+    return f"{STORAGE_FOLDER}/{transcription.id}.wav"
+
+
+def lease_end() -> datetime:
+    """When a lease that is taken or renewed now expires."""
+    return timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+
+
+class TranscriptionQuerySet(models.QuerySet["Transcription"]):
+    """Queries that more than one module needs."""
+
+    def with_expired_lease(self) -> models.QuerySet[Transcription]:
+        """Unfinished rows that nobody works on: their task was lost or their worker died."""
+        return self.exclude(state__in=FINISHED).filter(lease_until__lt=timezone.now())
+
+
+class Transcription(models.Model):
+    """One recording and its transcript."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="transcriptions"
+    )
+    # The token that uploaded it; null: uploaded in the web app, or the token was deleted.
+    token = models.ForeignKey(
+        "accounts.ApiToken", null=True, on_delete=models.SET_NULL, related_name="transcriptions"
+    )
+    title = models.CharField(max_length=255)
+    state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
+    created_at = models.DateTimeField(default=timezone.now)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    source = models.FileField(upload_to=source_path, max_length=255)
+    source_bytes = models.PositiveBigIntegerField()
+    audio = models.FileField(upload_to=audio_path, max_length=255, blank=True)
+    format = models.CharField(max_length=40, blank=True)  # FFmpeg's name of the container
+    duration = models.FloatField(null=True, blank=True)  # seconds
+    spans = models.JSONField(default=list)  # speech as [[start, end], ...] in seconds
+    peaks = models.JSONField(default=list)  # loudness along the time line, 0 to 100
+
+    requested_language = models.CharField(max_length=8, blank=True)  # empty: detect it
+    language = models.CharField(max_length=8, blank=True)
+    engine = models.CharField(max_length=20, blank=True)
+    model = models.CharField(max_length=100, blank=True)
+    decode_seconds = models.FloatField(default=0)
+    speech_seconds = models.FloatField(default=0)
+
+    note = models.TextField(blank=True)  # a remark for the owner about a successful transcript
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True)
+
+    lease = models.UUIDField(null=True, editable=False)
+    # For a row that waits: when its task is enqueued again.
+    lease_until = models.DateTimeField(default=lease_end, editable=False)
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    # What engines have used and no ledger row contains yet: see `take_unbilled_usage`.
+    unbilled_decode_seconds = models.FloatField(default=0, editable=False)
+    unbilled_gpu = models.CharField(max_length=20, blank=True, editable=False)
+    unbilled_queue_seconds = models.FloatField(default=0, editable=False)
+    unbilled_load_seconds = models.FloatField(default=0, editable=False)
+    search = SearchVectorField(null=True, editable=False)  # title and text: see indexing/search.py
+
+    objects = TranscriptionQuerySet.as_manager()
+
+    # Used since the last segment was stored: known only to the worker that holds the lease.
+    unsaved_usage = Spent(0.0)
+
+    class Meta:
+        verbose_name = "recording"
+        ordering: ClassVar = ["-created_at", "-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["owner", "-created_at", "-id"], name="library"),
+            models.Index(
+                fields=["lease_until"],
+                name="forgotten",
+                condition=~Q(state__in=FINISHED),
+            ),
+            GinIndex(fields=["search"], name="words"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(state__in=FINISHED, completed_at__isnull=False)
+                | (~Q(state__in=FINISHED) & Q(completed_at__isnull=True)),
+                name="finished_has_completed_at",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether processing has ended."""
+        return self.state in FINISHED
+
+    @property
+    def can_be_retried(self) -> bool:
+        """Whether it failed or was cancelled, and audio to work on is still stored."""
+        return self.state in UNSUCCESSFUL and bool(self.source or self.audio)
+
+    @property
+    def text(self) -> str:
+        """The whole transcript."""
+        return " ".join(segment.text for segment in self.segments.all())
+
+    def to_audio(self, path: Path) -> Audio:
+        """What an engine needs to know about this recording, whose WAV is at `path`."""
+        spans = tuple(Span(start, end) for start, end in self.spans)
+        language = self.language or self.requested_language or None
+        return Audio(path, self.duration or 0.0, spans, language)
+
+
+@receiver(post_delete, sender=Transcription)
+def delete_files(instance: Transcription, **_: Any) -> None:
+    """Deletes the files of a deleted row after commit, also when its owner's account is deleted.
+
+    Files that cannot be deleted now are found later as orphaned files.
+    """
+    for file in (instance.source, instance.audio):
+        if file.name:
+            transaction.on_commit(partial(file.storage.delete, file.name), robust=True)

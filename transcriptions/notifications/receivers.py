@@ -1,0 +1,31 @@
+"""Receivers of signals, which enqueue emails after commit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import UsageRecord, User
+from transcriptions import queue
+from transcriptions.models import State, Transcription
+from transcriptions.notifications import tasks
+
+MIN_WAIT = timedelta(minutes=3)  # after a shorter wait the owner probably still has the page open
+
+
+def enqueue_transcript_ready(sender: type[Transcription], row: Transcription, **_: Any) -> None:
+    """Receiver of `transcription_finished`: emails owners who want it and had to wait."""
+    if row.state != State.COMPLETED or row.completed_at is None:
+        return
+    if row.owner.mail_when_ready and row.completed_at - row.created_at >= MIN_WAIT:
+        transaction.on_commit(partial(queue.enqueue, tasks.send_transcript_ready, row.id))
+
+
+def enqueue_quota_notice(sender: type[UsageRecord], owner: User, **_: Any) -> None:
+    """Receiver of `usage_charged`. The task checks the quota after commit: two concurrent charges
+    that reach a threshold together do not see each other before."""
+    if owner.effective_plan.monthly_minutes:
+        transaction.on_commit(partial(queue.enqueue, tasks.send_quota_notice, owner.pk))

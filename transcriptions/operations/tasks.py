@@ -1,0 +1,36 @@
+"""Periodic tasks: see CELERY_BEAT_SCHEDULE."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from accounts import account_deletion
+from transcriptions.models import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
+from transcriptions.operations import orphaned_files
+from transcriptions.privacy import retention
+
+
+@shared_task(name="transcriptions.tasks.delete_expired_idempotency_keys")
+def delete_expired_idempotency_keys() -> None:
+    """Deletes keys that are not valid anymore."""
+    expired = timezone.now() - IDEMPOTENCY_KEY_LIFETIME
+    IdempotencyKey.objects.filter(created_at__lt=expired).delete()
+
+
+@shared_task(name="transcriptions.tasks.delete_expired_sessions")
+def delete_expired_sessions() -> None:
+    """See accounts/account_deletion.py."""
+    account_deletion.delete_expired_sessions()
+
+
+@shared_task(name="transcriptions.tasks.delete_expired_recordings")
+def delete_expired_recordings() -> None:
+    """See privacy/retention.py."""
+    retention.delete_expired()
+
+
+@shared_task(name="transcriptions.tasks.delete_orphaned_files")
+def delete_orphaned_files() -> None:
+    """See orphaned_files.py."""
+    orphaned_files.delete_orphaned_files()

@@ -1,0 +1,122 @@
+"""The export of all data of a user: a ZIP file that is generated while it is sent."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from zipstream import ZipStream
+
+from accounts.models import User
+from accounts.text import clean_name
+from transcriptions import permissions
+from transcriptions.exports.documents import EXPORTERS
+from transcriptions.exports.service import transcript_of
+from transcriptions.models import State, Transcription
+from transcriptions.privacy import account_data
+from transcriptions.schemas.transcripts import TranscriptOut
+
+PIECE_BYTES = 256 * 1024
+MAX_TITLE_BYTES = 200  # file systems allow 255 bytes per name; the folder has a date and an id too
+FILE_EXTENSIONS = {
+    "mp3": "mp3",
+    "wav": "wav",
+    "w64": "wav",
+    "mov": "m4a",
+    "flac": "flac",
+    "ogg": "ogg",
+}
+
+
+def export_user_data(user: User) -> Iterator[bytes]:
+    """Yields the ZIP file in pieces of PIECE_BYTES to 2 * PIECE_BYTES; the last one may be smaller.
+
+    At most one transcript and two pieces are in memory. No query is open between two pieces, so
+    the caller may close the database connection there.
+    """
+    piece = bytearray()
+    for data in _archive(user):
+        piece += data
+        if len(piece) >= PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+def _archive(user: User) -> Iterator[bytes]:
+    archive = ZipStream()
+    archive.add(_json(account_data.account(user)), "account.json")
+    # Iterables have no known size, so zipstream writes them with ZIP64 headers.
+    archive.add(_json_array(account_data.usage(user)), "usage.json")
+    archive.add(_json_array(account_data.activity(user)), "activity.json")
+    archive.add(_json_array(account_data.webhook_deliveries(user)), "webhook_deliveries.json")
+    yield from archive.all_files()
+    for transcription_id in _transcription_ids(user):
+        row = permissions.visible_to(user).filter(id=transcription_id).first()
+        if row is not None:  # None: deleted since the export started
+            yield from _recording(archive, row)
+    yield from archive.footer()
+
+
+def _transcription_ids(user: User) -> list[uuid.UUID]:
+    rows = permissions.visible_to(user).order_by("created_at", "id")
+    return list(rows.values_list("id", flat=True))
+
+
+def _recording(archive: ZipStream, row: Transcription) -> Iterator[bytes]:
+    folder = _folder_name(row)
+    archive.add(TranscriptOut.of(row).model_dump_json(indent=2), f"{folder}/recording.json")
+    if row.state == State.COMPLETED:
+        transcript = transcript_of(row)
+        for extension in ("txt", "srt", "vtt"):
+            content = EXPORTERS[extension].write(transcript)
+            archive.add(content, f"{folder}/transcript.{extension}")
+    yield from archive.all_files()
+    source = _open_source(row)
+    if source is not None:
+        with source:
+            extension = FILE_EXTENSIONS.get(row.format, "media")
+            archive.add(_read(source), f"{folder}/recording.{extension}")
+            yield from archive.all_files()
+
+
+def _open_source(row: Transcription) -> Any:
+    """The uploaded file, or None if it was deleted. A file that is deleted after it was opened can
+    still be read."""
+    try:
+        return row.source.open("rb") if row.source else None
+    except FileNotFoundError:
+        return None
+
+
+def _read(source: IO[bytes]) -> Iterator[bytes]:
+    while data := source.read(PIECE_BYTES):
+        yield data
+
+
+def _folder_name(row: Transcription) -> str:
+    return f"{row.created_at:%Y-%m-%d} {_safe_name(row.title)} {str(row.id)[:8]}"
+
+
+def _safe_name(title: str) -> str:
+    """The title without characters that Windows does not allow in file names. Reserved names (NUL)
+    and trailing dots are no problem between a date and an id."""
+    name = re.sub(r'[<>:"/\\|?*]', "-", clean_name(title))[:80]
+    return name.encode()[:MAX_TITLE_BYTES].decode(errors="ignore")
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False, cls=DjangoJSONEncoder)
+
+
+def _json_array(rows: Iterable[object]) -> Iterator[bytes]:
+    """A JSON array of any length, one element at a time."""
+    separator = "[\n"
+    for row in rows:
+        yield f"{separator}{_json(row)}".encode()
+        separator = ",\n"
+    yield b"[]\n" if separator == "[\n" else b"\n]\n"

@@ -1,0 +1,156 @@
+"""The privacy page: retention, email settings, data export and account deletion."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from allauth.core import context, ratelimit
+from channels.db import database_sync_to_async
+from django import forms
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.audit_log import record_event
+from accounts.authentication import authenticated_user
+from accounts.models import Action, User
+from transcriptions import permissions
+from transcriptions.privacy.export import export_user_data
+
+RETENTION_CHOICES = [
+    ("", _("Keep forever")),
+    ("1", _("1 day")),
+    ("7", _("7 days")),
+    ("30", _("30 days")),
+    ("90", _("90 days")),
+    ("365", _("1 year")),
+]
+
+
+class SettingsForm(forms.Form):
+    """Retention and email settings; field names are those of `User`."""
+
+    keep_audio_days = forms.TypedChoiceField(
+        choices=RETENTION_CHOICES,
+        coerce=int,
+        empty_value=None,
+        required=False,
+        label=_("Keep audio for"),
+    )
+    keep_days = forms.TypedChoiceField(
+        choices=RETENTION_CHOICES,
+        coerce=int,
+        empty_value=None,
+        required=False,
+        label=_("Keep recordings and transcripts for"),
+    )
+    mail_when_ready = forms.BooleanField(
+        required=False, label=_("Email me when a long transcription finishes")
+    )
+
+
+class DeleteAccountForm(forms.Form):
+    """Asks for the password, or for the email address if the account has no password."""
+
+    proof = forms.CharField(widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+
+    def __init__(self, user: User, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._user = user
+        has_password = user.has_usable_password()
+        self.fields["proof"].label = _("Password") if has_password else _("Email address")
+
+    def clean_proof(self) -> str:
+        """Raises ValidationError if it is wrong, or after too many attempts."""
+        proof = str(self.cleaned_data["proof"])
+        if not ratelimit.consume(context.request, action="reauthenticate", user=self._user):
+            message = _("Too many attempts. Try again in a minute. Nothing was deleted.")
+            raise forms.ValidationError(message)
+        if self._user.has_usable_password():
+            if not self._user.check_password(proof):
+                raise forms.ValidationError(_("Incorrect password. Nothing was deleted."))
+        elif proof.lower() != self._user.email:
+            raise forms.ValidationError(_("Incorrect email address. Nothing was deleted."))
+        return proof
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def settings_page(request: HttpRequest) -> HttpResponse:
+    """Shows the page; POST saves retention and email settings."""
+    user = authenticated_user(request)
+    posted = request.POST if request.method == "POST" else None
+    form = SettingsForm(posted, initial=_initial(user))
+    if request.method == "POST" and form.is_valid():
+        User.objects.filter(pk=user.pk).update(**form.cleaned_data)
+        messages.success(request, gettext("Settings saved."))
+        return redirect("data:settings")
+    return _page(request, form, DeleteAccountForm(user))
+
+
+@login_required
+@require_POST
+def export_data(request: HttpRequest) -> HttpResponseBase:
+    """Sends all data of the user as a ZIP file, which is generated while it is sent."""
+    record_event(request, Action.DATA_EXPORTED)
+    name = f"transcodio-{timezone.now():%Y-%m-%d}.zip"
+    return StreamingHttpResponse(
+        _stream(export_user_data(authenticated_user(request))),
+        content_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@login_required
+@require_POST
+def delete_account(request: HttpRequest) -> HttpResponse:
+    """Deletes the account with all rows and files. Only the usage ledger and the audit log, which
+    are append-only, keep its id."""
+    user = authenticated_user(request)
+    form = DeleteAccountForm(user, request.POST)
+    if not form.is_valid():
+        return _page(request, SettingsForm(initial=_initial(user)), form, status=400)
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)  # blocks uploads
+        for row in permissions.visible_to(user).defer("spans", "peaks").iterator():
+            row.delete()  # one at a time: a cascade would load all of them into memory
+        record_event(request, Action.ACCOUNT_DELETED)
+        logout(request)
+        user.delete()
+    messages.success(request, gettext("Your account and all its data have been deleted."))
+    return redirect("transcriptions:library")
+
+
+def _initial(user: User) -> dict[str, Any]:
+    return {name: getattr(user, name) for name in SettingsForm.base_fields}
+
+
+def _page(
+    request: HttpRequest, form: SettingsForm, delete_form: DeleteAccountForm, status: int = 200
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "delete_form": delete_form,
+        "longest": authenticated_user(request).effective_plan.max_keep_days,
+    }
+    return render(request, "transcriptions/data.html", context, status=status)
+
+
+async def _stream(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """An asynchronous iterator, because Django collects a synchronous one in memory under ASGI.
+
+    Each step runs in a thread that closes its database connection afterwards, so a slow reader
+    holds none while it waits.
+    """
+    next_piece = database_sync_to_async(lambda: next(pieces, None), thread_sensitive=False)
+    while (piece := await next_piece()) is not None:
+        yield piece

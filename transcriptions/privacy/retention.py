@@ -1,0 +1,53 @@
+"""Deletion of recordings whose retention period has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.audit_log import record_event
+from accounts.models import Action, Plan, User
+from transcriptions.models import FINISHED, Transcription
+from transcriptions.processing.lifecycle import delete_audio
+from transcriptions.usage.retention import RetentionPolicy
+
+
+def delete_expired() -> None:
+    """Deletes expired recordings and audio, except those that are still being processed."""
+    now = timezone.now()
+    for user in _users_with_retention():
+        policy = RetentionPolicy.of(user)
+        rows = Transcription.objects.filter(owner=user, state__in=FINISHED).defer("search")
+        if policy.everything is not None:
+            for row in rows.filter(created_at__lt=now - timedelta(days=policy.everything)):
+                _delete(row, row.delete, _("%(title)s (retention period ended)"))
+        if policy.audio is not None:
+            old = rows.filter(created_at__lt=now - timedelta(days=policy.audio))
+            for row in old.exclude(source="", audio=""):
+                detail = _("Audio of %(title)s (retention period ended)")
+                _delete(row, partial(delete_audio, row), detail)
+
+
+def _delete(row: Transcription, deletion: Callable[[], object], detail: str) -> None:
+    """Deletes and logs in one transaction, unless the recording was resumed in the meantime."""
+    with transaction.atomic():
+        finished = Transcription.objects.select_for_update().filter(id=row.id, state__in=FINISHED)
+        if not finished.exists():
+            return
+        deletion()
+        record_event(None, Action.DELETED, detail % {"title": row.title}, user_id=row.owner_id)
+
+
+def _users_with_retention() -> Iterator[User]:
+    """Users with a retention limit, of their own or of their plan."""
+    limited = Q(keep_days__isnull=False) | Q(keep_audio_days__isnull=False)
+    limited |= Q(plan__max_keep_days__isnull=False)
+    if Plan.objects.filter(is_default=True, max_keep_days__isnull=False).exists():
+        limited |= Q(plan=None)
+    return User.objects.filter(limited).select_related("plan").iterator()

@@ -1,0 +1,135 @@
+"""Retention: which recordings and audio files are deleted, and when."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Action, AuditEvent, Plan, UsageRecord, User
+from transcriptions.models import State, Transcription
+from transcriptions.operations.tasks import delete_expired_recordings
+from transcriptions.privacy import retention
+from transcriptions.processing import commands
+from transcriptions.processing.lifecycle import delete_audio
+from transcriptions.testing import set_state, stored_files
+from transcriptions.usage.retention import RetentionPolicy
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGE = "/settings/data/"
+
+
+def set_age(days: float) -> None:
+    """Moves all recordings to `days` ago."""
+    Transcription.objects.update(created_at=timezone.now() - timedelta(days=days))
+
+
+def test_recordings_are_kept_forever_by_default(finished: Transcription) -> None:
+    set_age(10_000)
+    delete_expired_recordings()
+    assert Transcription.objects.exists()
+
+
+def test_audio_can_expire_before_the_transcript(
+    browser: Client, alice: User, finished: Transcription, settings: Any
+) -> None:
+    assert browser.post(PAGE, {"keep_audio_days": "7", "keep_days": "30"}).status_code == 302
+    set_age(6.9)
+    delete_expired_recordings()
+    assert len(stored_files(settings)) == 2
+    set_age(7.1)
+    delete_expired_recordings()
+    assert stored_files(settings) == []
+    url = f"/api/transcriptions/{finished.id}"
+    answer = browser.get(f"{url}/audio")
+    assert (answer.status_code, answer.json()["code"]) == (404, "audio_gone")
+    assert "Sentence 1." in browser.get(url).json()["text"]
+    page = browser.get(f"/transcriptions/{finished.id}/").content.decode()
+    assert "Everything is deleted on" in page
+    assert "<transcript-player" not in page
+    set_age(30.1)
+    delete_expired_recordings()
+    assert not Transcription.objects.exists()
+    assert UsageRecord.objects.exists()  # the ledger stays
+    deleted = AuditEvent.objects.filter(user=alice, action=Action.DELETED).order_by("id")
+    assert [event.detail for event in deleted] == [
+        f"Audio of {finished.title} (retention period ended)",
+        f"{finished.title} (retention period ended)",
+    ]
+
+
+def test_saved_settings_are_confirmed(browser: Client, alice: User) -> None:
+    page = browser.post(PAGE, {"keep_days": "365"}, follow=True).content.decode()
+    assert "Settings saved." in page
+    assert '<option value="365" selected>1 year</option>' in page
+    alice.refresh_from_db()
+    assert (alice.keep_days, alice.keep_audio_days, alice.mail_when_ready) == (365, None, False)
+
+
+def test_resumed_recording_is_not_deleted_by_a_stale_task(
+    finished: Transcription, settings: Any
+) -> None:
+    set_state(State.FAILED)
+    stale = Transcription.objects.get()  # as the task read it, before the owner resumed it
+    commands.retry(Transcription.objects.get())
+    retention._delete(stale, partial(delete_audio, stale), "Audio")
+    retention._delete(stale, stale.delete, "All of it")
+    assert Transcription.objects.exists()
+    assert len(stored_files(settings)) == 2
+    assert not AuditEvent.objects.exists()
+
+
+def test_plan_limits_the_retention_of_the_user(alice: User, finished: Transcription) -> None:
+    alice.plan = Plan.objects.create(name="Free", max_keep_days=14)
+    alice.keep_days = 365
+    alice.save()
+    assert RetentionPolicy.of(alice) == RetentionPolicy(audio=14, everything=14)
+    set_age(14.1)
+    delete_expired_recordings()
+    assert not Transcription.objects.exists()
+
+
+def test_plan_without_expiration_does_not_break_the_deletion_of_others(
+    alice: User, bob: User, finished: Transcription, browser: Client
+) -> None:
+    alice.plan = Plan.objects.create(name="Forever", max_keep_days=2_147_483_647)
+    alice.save()
+    bob.keep_days = 1
+    bob.save()
+    Transcription.objects.create(
+        owner=bob,
+        title="Old",
+        source="x",
+        source_bytes=1,
+        state=State.COMPLETED,
+        completed_at=timezone.now(),
+    )
+    set_age(2)
+    retention.delete_expired()
+    assert Transcription.objects.get() == finished
+    assert browser.get(f"/transcriptions/{finished.id}/").status_code == 200
+
+
+def test_default_plan_limits_users_without_a_plan(alice: User, finished: Transcription) -> None:
+    Plan.objects.create(name="Free", max_keep_days=14, is_default=True)
+    set_age(14.1)
+    delete_expired_recordings()
+    assert not Transcription.objects.exists()
+
+
+def test_unfinished_recording_is_not_deleted(alice: User, prepared: Transcription) -> None:
+    User.objects.update(keep_days=1)
+    set_age(2)
+    delete_expired_recordings()
+    assert Transcription.objects.get().state == State.PREPARED
+
+
+def test_retention_of_one_user_does_not_affect_others(bob: User, finished: Transcription) -> None:
+    User.objects.filter(pk=bob.pk).update(keep_days=1)
+    set_age(2)
+    delete_expired_recordings()
+    assert Transcription.objects.exists()

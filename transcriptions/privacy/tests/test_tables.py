@@ -1,0 +1,133 @@
+"""Every table with data of users: where it is exported, and that it is deleted with the account.
+
+A new table with a foreign key to a user, or to a row of a user, fails here until it is listed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress, EmailConfirmation
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialToken
+from allauth.usersessions.models import UserSession
+from django.apps import apps
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+from django.test import Client
+from django.utils import timezone
+
+from accounts.audit_log import record_event
+from accounts.models import Action, Invitation, QuotaNotice, User
+from accounts.tokens import issue_token
+from transcriptions.models import IdempotencyKey, Transcription
+from transcriptions.privacy.export import export_user_data
+from transcriptions.webhooks.models import Endpoint
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# Table: the file of the archive, and the key in it that must not be empty.
+EXPORTED = {
+    "accounts.User": ("account.json", "email"),
+    "accounts.ApiToken": ("account.json", "api_tokens"),
+    "accounts.QuotaNotice": ("account.json", "quota_notices"),
+    "accounts.Invitation": ("account.json", "invitations"),
+    "accounts.UsageRecord": ("usage.json", None),
+    "accounts.AuditEvent": ("activity.json", None),
+    "account.EmailAddress": ("account.json", "email_addresses"),
+    "mfa.Authenticator": ("account.json", "second_factors"),
+    "socialaccount.SocialAccount": ("account.json", "connected_accounts"),
+    "usersessions.UserSession": ("account.json", "sessions"),
+    "transcriptions.Transcription": ("recording.json", "title"),
+    "transcriptions.Segment": ("recording.json", "segments"),
+    "webhooks.Endpoint": ("account.json", "webhooks"),
+    "webhooks.Delivery": ("webhook_deliveries.json", None),
+}
+# Table: why it is not exported.
+NOT_EXPORTED = {
+    "account.EmailConfirmation": "a secret",
+    "socialaccount.SocialToken": "a secret",
+    "webhooks.ReplacedSecret": "a secret",
+    "accounts.UsageDay": "sums of accounts.UsageRecord",
+    "admin.LogEntry": "what administrators did to rows of others",
+    "transcriptions.IdempotencyKey": "technical, deleted after 24 hours",
+    "transcriptions.Step": "technical: which worker phase started when",
+}
+# They outlive the account and know it by its id only. The database refuses to delete their rows.
+KEPT = {"accounts.UsageRecord", "accounts.UsageDay", "accounts.AuditEvent"}
+
+
+def tables_of_users() -> dict[str, type[Model]]:
+    """All models from which foreign keys lead to a user."""
+    found: dict[str, type[Model]] = {User._meta.label: User}
+    while more := [m for m in apps.get_models() if m._meta.label not in found and _leads(m, found)]:
+        found |= {model._meta.label: model for model in more}
+    return found
+
+
+def _leads(model: type[Model], targets: dict[str, type[Model]]) -> bool:
+    related = [f.related_model for f in model._meta.get_fields() if f.many_to_one]
+    return any(target in related for target in targets.values())
+
+
+@pytest.fixture
+def full_account(alice: User, finished: Transcription) -> User:
+    """An account with a row in every table; the engine has written those of the recording."""
+    address = EmailAddress.objects.create(user=alice, email=alice.email)
+    EmailConfirmation.objects.create(email_address=address, key="secret-1")
+    Authenticator.objects.create(user=alice, type="totp", data={"secret": "secret-2"})
+    connected = SocialAccount.objects.create(user=alice, provider="github", uid="1")
+    SocialToken.objects.create(account=connected, token="secret-3")
+    UserSession.objects.create(user=alice, ip="192.0.2.1", session_key="secret-4", user_agent="A")
+    LogEntry.objects.create(
+        user=alice, content_type=ContentType.objects.get_for_model(User), action_flag=1
+    )
+    issue_token(alice)
+    record_event(None, Action.SIGNED_IN, user_id=alice.pk)
+    Invitation.objects.create(email=alice.email, invited_by=alice)
+    QuotaNotice.objects.create(user=alice, month=timezone.now().date().replace(day=1), mark=80)
+    IdempotencyKey.objects.create(owner=alice, key="key", fingerprint="x", transcription=finished)
+    endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
+    endpoint.replaced.create(secret="secret-5", until=timezone.now() + timedelta(hours=1))
+    endpoint.create_delivery("webhook.test", "msg_1", {})
+    return alice
+
+
+def test_every_table_of_users_is_listed(full_account: User) -> None:
+    tables = tables_of_users()
+    assert set(tables) == {*EXPORTED, *NOT_EXPORTED}
+    assert [label for label, model in tables.items() if not model._default_manager.exists()] == []
+
+
+def test_export_contains_every_table_and_no_secret(full_account: User) -> None:
+    content = b"".join(export_user_data(full_account))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        files: dict[str, Any] = {
+            name.split("/")[-1]: json.loads(archive.read(name))
+            for name in archive.namelist()
+            if name.endswith(".json")
+        }
+    empty = [
+        label
+        for label, (name, key) in EXPORTED.items()
+        if not (files[name][key] if key else files[name])
+    ]
+    assert empty == []
+    endpoint = Endpoint.objects.get()
+    for secret in (b"secret-", endpoint.secret.encode(), full_account.password.encode()):
+        assert secret not in content
+
+
+def test_deletion_leaves_rows_only_in_append_only_tables(full_account: User) -> None:
+    browser = Client()
+    browser.force_login(full_account)
+    proof = {"proof": "correct horse battery"}
+    assert browser.post("/settings/data/delete-account/", proof).status_code == 302
+    tables = tables_of_users()
+    assert {label for label, model in tables.items() if model._default_manager.exists()} == KEPT

@@ -1,0 +1,318 @@
+"""Every change of a recording's state, each in one short transaction.
+
+A worker owns a row by its lease, which `claim` takes with one conditional UPDATE. Every later
+change asks for that lease again, so a task that runs twice, late, or after its row was deleted
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from gpu.types import Complete, Metadata, Span, Spent
+from gpu.types import Segment as SpokenSegment
+from transcriptions.exceptions import AudioDeleted, LeaseLost, WrongState
+from transcriptions.indexing.search import index_transcription
+from transcriptions.models import (
+    FINISHED,
+    UNSUCCESSFUL,
+    Phase,
+    Segment,
+    State,
+    Transcription,
+    lease_end,
+    record_step,
+)
+from transcriptions.models.transcription import delete_files
+from transcriptions.signals import transcription_finished
+from transcriptions.usage import metering
+
+MAX_ATTEMPTS = 5  # claims of one state: more means that the recording itself kills the worker
+
+# The legal transitions. A database trigger (migration 0008) refuses every other one.
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.PREPROCESSING, State.CANCELLED}),
+    State.PREPROCESSING: frozenset({State.QUEUED, State.PREPARED, State.FAILED, State.CANCELLED}),
+    State.PREPARED: frozenset({State.TRANSCRIBING, State.CANCELLED}),
+    State.TRANSCRIBING: frozenset({State.PREPARED, State.COMPLETED, State.FAILED, State.CANCELLED}),
+    State.COMPLETED: frozenset(),
+    State.FAILED: frozenset({State.QUEUED, State.PREPARED}),
+    State.CANCELLED: frozenset({State.QUEUED, State.PREPARED}),
+}
+
+# By the state in which work is done: the state that waits for it, and the phases of the history.
+WAITING_STATE = {State.PREPROCESSING: State.QUEUED, State.TRANSCRIBING: State.PREPARED}
+WORKING_PHASE = {State.PREPROCESSING: Phase.PREPROCESS, State.TRANSCRIBING: Phase.ENGINE}
+WAITING_PHASE = {State.PREPROCESSING: Phase.QUEUE, State.TRANSCRIBING: Phase.READY}
+
+
+# --- Leases ------------------------------------------------------------------------------------
+
+
+def claim(transcription_id: uuid.UUID, state: State) -> Transcription | None:
+    """Takes the row into `state` with a new lease. Returns None if it cannot be taken: it is
+    done, deleted, or another worker's lease has not expired."""
+    rows = Transcription.objects.filter(id=transcription_id)
+    free = Q(state=WAITING_STATE[state]) | Q(state=state, lease_until__lt=timezone.now())
+    with transaction.atomic():
+        taken = rows.filter(free).update(
+            state=state, lease=uuid.uuid4(), lease_until=lease_end(), attempts=F("attempts") + 1
+        )
+        if not taken:
+            return None
+        row = rows.get()
+        metering.record_interrupted(row, take_unbilled_usage(row))  # of a dead or stuck worker
+        detail = "" if row.attempts == 1 else f"Attempt {row.attempts}"
+        record_step(row, WORKING_PHASE[state], detail)
+        return row
+
+
+def ensure_held(row: Transcription) -> None:
+    """Raises LeaseLost if the lease is not ours anymore."""
+    if not _held(row).exists():
+        raise LeaseLost(str(row.id))
+
+
+def renew_lease(row: Transcription) -> None:
+    """Extends the lease. Raises LeaseLost."""
+    _update_held(row, lease_until=lease_end())
+
+
+def release(row: Transcription) -> None:
+    """Gives the lease back with the work unfinished; whoever gets the next task continues it.
+    Raises LeaseLost."""
+    with transaction.atomic():
+        _update_held(row, lease_until=timezone.now(), attempts=F("attempts") - 1)
+        metering.record_interrupted(row, take_unbilled_usage(row))
+        record_step(row, WAITING_PHASE[State(row.state)], "Handed back: the worker stopped")
+
+
+def reschedule(row: Transcription, reason: str, seconds: float, attempted: bool = True) -> None:
+    """Gives the lease back; the work is tried again after `seconds`. Counts as an attempt only if
+    `attempted`. Raises LeaseLost."""
+    state = State(row.state)
+    with transaction.atomic():
+        _update_held(
+            row,
+            state=WAITING_STATE[state],
+            lease_until=timezone.now() + timedelta(seconds=seconds),
+            attempts=F("attempts") - (0 if attempted else 1),
+        )
+        metering.record_interrupted(row, take_unbilled_usage(row))
+        record_step(row, WAITING_PHASE[state], f"Delayed: {reason}")
+
+
+# --- Transitions of a worker that holds the lease ----------------------------------------------
+
+
+def mark_prepared(
+    row: Transcription,
+    *,
+    audio: str,
+    format: str,
+    duration: float,
+    spans: Iterable[Span],
+    peaks: list[int],
+    note: str,
+) -> None:
+    """The audio is ready for an engine. Raises LeaseLost."""
+    with transaction.atomic():
+        _update_held(
+            row,
+            state=State.PREPARED,
+            audio=audio,
+            format=format,
+            duration=duration,
+            spans=[[s.start, s.end] for s in spans],
+            peaks=peaks,
+            note=note,
+            attempts=0,
+        )
+        record_step(row, Phase.READY)
+
+
+def assign_engine(row: Transcription, engine: str) -> None:
+    """Usage from now on belongs to this engine. Raises LeaseLost."""
+    if row.engine != engine:
+        _update_held(row, engine=engine, model="")
+
+
+def mark_started(row: Transcription, engine: str, metadata: Metadata) -> None:
+    """The engine has opened the audio. Raises LeaseLost."""
+    with transaction.atomic():
+        _update_held(row, engine=engine, model=metadata.model, language=metadata.language)
+        index_transcription(row)  # search uses the rules of its language
+        record_step(row, Phase.DECODE, f"{engine}: {metadata.model}")
+
+
+def add_segment(row: Transcription, spoken: SpokenSegment) -> Segment:
+    """Stores the next segment, renews the lease, and saves the usage so far. Raises LeaseLost."""
+    usage = row.unsaved_usage
+    with transaction.atomic():
+        _update_held(  # first: it locks the row, so numbers cannot collide
+            row,
+            lease_until=lease_end(),
+            unbilled_decode_seconds=F("unbilled_decode_seconds") + usage.decode_seconds,
+            unbilled_gpu=usage.gpu,
+            unbilled_queue_seconds=F("unbilled_queue_seconds") + usage.queue_seconds,
+            unbilled_load_seconds=F("unbilled_load_seconds") + usage.load_seconds,
+        )
+        last = row.segments.order_by("-number").values_list("number", flat=True).first()
+        segment = row.segments.create(
+            number=(last or 0) + 1,
+            start=spoken.start,
+            end=spoken.end,
+            text=spoken.text,
+            words=[
+                {"start": w.start, "end": w.end, "text": w.text}
+                | ({"glued": True} if w.glued else {})
+                for w in spoken.words
+            ],
+        )
+    row.unsaved_usage = Spent(0.0)
+    return segment
+
+
+def mark_completed(row: Transcription, meter: Complete) -> None:
+    """All words are stored. Raises LeaseLost."""
+    with transaction.atomic():
+        renew_lease(row)
+        note = row.note
+        if not row.segments.exists():
+            note = f"No speech was found in this recording. {note}".strip()
+        _update_held(
+            row,
+            state=State.COMPLETED,
+            completed_at=timezone.now(),
+            note=note,
+            decode_seconds=F("decode_seconds") + meter.decode_seconds,
+            speech_seconds=F("speech_seconds") + meter.audio_seconds,
+        )
+        index_transcription(row)
+        record_step(row, Phase.COMPLETED, at=row.completed_at)
+        take_unbilled_usage(row)  # the meter includes it
+        metering.record_completed(row, meter)
+        transcription_finished.send(Transcription, row=row)
+
+
+def mark_failed(row: Transcription, code: str, message: str) -> None:
+    """It cannot be done; `message` tells its owner why. Raises LeaseLost."""
+    with transaction.atomic():
+        _update_held(
+            row,
+            state=State.FAILED,
+            completed_at=timezone.now(),
+            error_code=code,
+            error_message=message,
+        )
+        index_transcription(row)
+        record_step(row, Phase.FAILED, code, at=row.completed_at)
+        metering.record_failed(row, take_unbilled_usage(row))
+        transcription_finished.send(Transcription, row=row)
+
+
+# --- Transitions by its owner ------------------------------------------------------------------
+
+
+def mark_cancelled(row: Transcription) -> None:
+    """The owner cancels it; a worker that holds the lease loses it. Raises WrongState."""
+    with transaction.atomic():
+        _transition(
+            row,
+            Q(state__in=FINISHED),
+            "It has ended already: there is nothing to cancel.",
+            state=State.CANCELLED,
+            completed_at=timezone.now(),
+            error_code="cancelled",
+            error_message="The transcription was cancelled.",
+            lease=None,
+        )
+        index_transcription(row)
+        record_step(row, Phase.CANCELLED, at=row.completed_at)
+        metering.record_cancelled(row, take_unbilled_usage(row))
+
+
+def requeue(row: Transcription) -> None:
+    """Continues after a failure or a cancellation; finished work is not repeated.
+    Raises WrongState, AudioDeleted."""
+    with transaction.atomic():
+        with suppress(Transcription.DoesNotExist):  # locked: its audio may be deleted meanwhile
+            row.refresh_from_db(from_queryset=Transcription.objects.select_for_update())
+        if row.state in UNSUCCESSFUL and not row.can_be_retried:
+            raise AudioDeleted("The audio is not stored anymore: upload the recording again.")
+        _transition(
+            row,
+            ~Q(state__in=UNSUCCESSFUL),
+            "Only a failed or cancelled recording can be resumed.",
+            state=State.PREPARED if row.audio else State.QUEUED,
+            completed_at=None,
+            error_code="",
+            error_message="",
+            lease=None,
+            lease_until=lease_end(),
+            attempts=0,
+        )
+        record_step(row, Phase.READY if row.audio else Phase.QUEUE, "Resumed")
+
+
+def delete_audio(row: Transcription) -> None:
+    """Deletes the stored recording, original and prepared; the transcript stays.
+    Raises WrongState while it is processed."""
+    with transaction.atomic():
+        finished = Transcription.objects.filter(id=row.id, state__in=FINISHED)
+        if not finished.update(source="", audio=""):
+            raise WrongState("The recording is still being processed.")
+        delete_files(row)
+
+
+def take_unbilled_usage(row: Transcription) -> Spent:
+    """Usage that no ledger row contains yet. The caller must write it in the same transaction."""
+    saved = Spent(
+        row.unbilled_decode_seconds,
+        row.unbilled_gpu,
+        row.unbilled_queue_seconds,
+        row.unbilled_load_seconds,
+    )
+    usage = saved + row.unsaved_usage
+    row.unsaved_usage = Spent(0.0)
+    if usage:
+        Transcription.objects.filter(id=row.id).update(
+            unbilled_decode_seconds=0,
+            unbilled_gpu="",
+            unbilled_queue_seconds=0,
+            unbilled_load_seconds=0,
+        )
+    return usage
+
+
+def cancel_before_delete(sender: type[Transcription], instance: Transcription, **_: Any) -> None:
+    """Receiver of `pre_delete`: its worker stops at the next step, and what was processed is
+    charged."""
+    with suppress(WrongState):
+        mark_cancelled(instance)
+
+
+def _transition(row: Transcription, unless: Q, reason: str, **values: Any) -> None:
+    """A change of state that needs no lease. Raises WrongState."""
+    if not Transcription.objects.filter(id=row.id).exclude(unless).update(**values):
+        raise WrongState(reason)
+    row.refresh_from_db()
+
+
+def _update_held(row: Transcription, **values: Any) -> None:
+    if not _held(row).update(**values):
+        raise LeaseLost(str(row.id))
+    row.refresh_from_db()
+
+
+def _held(row: Transcription) -> models.QuerySet[Transcription]:
+    held = Transcription.objects.filter(id=row.id, lease=row.lease)
+    return held.exclude(state__in=FINISHED)

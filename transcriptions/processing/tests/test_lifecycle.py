@@ -1,0 +1,97 @@
+"""Rows are claimed by one worker at a time, and every change asks for the claim."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from gpu.types import Complete, Metadata, Span
+from transcriptions.exceptions import LeaseLost
+from transcriptions.models import State, Transcription
+from transcriptions.processing import lifecycle
+from transcriptions.testing import set_state, spoken, texts
+
+pytestmark = pytest.mark.django_db
+
+
+def claim(row: Transcription, state: State = State.TRANSCRIBING) -> Transcription:
+    claimed = lifecycle.claim(row.id, state)
+    assert claimed
+    return claimed
+
+
+def test_a_row_is_claimed_once(prepared: Transcription) -> None:
+    assert claim(prepared).state == State.TRANSCRIBING
+    assert lifecycle.claim(prepared.id, State.TRANSCRIBING) is None
+
+
+def test_only_a_row_that_waits_for_it_can_be_claimed(prepared: Transcription) -> None:
+    assert lifecycle.claim(prepared.id, State.PREPROCESSING) is None
+    assert lifecycle.claim(uuid.uuid4(), State.TRANSCRIBING) is None
+    set_state(State.COMPLETED)
+    assert lifecycle.claim(prepared.id, State.TRANSCRIBING) is None
+
+
+def test_every_change_needs_the_lease(prepared: Transcription) -> None:
+    lost = claim(prepared)
+    Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    winner = claim(prepared)
+    changes = [
+        lambda: lifecycle.renew_lease(lost),
+        lambda: lifecycle.release(lost),
+        lambda: lifecycle.mark_started(lost, "x", Metadata("en", "m")),
+        lambda: lifecycle.add_segment(lost, spoken(1)),
+        lambda: lifecycle.mark_completed(lost, Complete(1, 1)),
+        lambda: lifecycle.mark_failed(lost, "code", "sentence"),
+        lambda: lifecycle.mark_prepared(
+            lost, audio="a", format="wav", duration=1, spans=[Span(0, 1)], peaks=[], note=""
+        ),
+    ]
+    for change in changes:
+        with pytest.raises(LeaseLost):
+            change()
+    winner.refresh_from_db()
+    assert (winner.state, texts(winner)) == (State.TRANSCRIBING, [])
+
+
+def test_what_has_ended_does_not_change_any_more(prepared: Transcription) -> None:
+    row = claim(prepared)
+    lifecycle.mark_failed(row, "code", "sentence")
+    with pytest.raises(LeaseLost):
+        lifecycle.mark_completed(row, Complete(1, 1))
+
+
+def test_segments_are_numbered_from_one(prepared: Transcription) -> None:
+    row = claim(prepared)
+    assert [lifecycle.add_segment(row, spoken(n)).number for n in (1, 2, 3)] == [1, 2, 3]
+    assert row.text == "Sentence 1. Sentence 2. Sentence 3."
+
+
+def test_forgotten_are_unfinished_rows_without_a_lease(prepared: Transcription) -> None:
+    assert not Transcription.objects.with_expired_lease().exists()
+    past = timezone.now() - timedelta(seconds=1)
+    Transcription.objects.update(lease_until=past)
+    assert list(Transcription.objects.with_expired_lease()) == [prepared]
+    set_state(State.COMPLETED)
+    assert not Transcription.objects.with_expired_lease().exists()
+
+
+def test_removal_takes_the_files_along(
+    prepared: Transcription, django_capture_on_commit_callbacks: Any
+) -> None:
+    paths = [Path(prepared.source.path), Path(prepared.audio.path)]
+    with django_capture_on_commit_callbacks(execute=True):
+        prepared.delete()
+        assert all(path.exists() for path in paths)  # it might not be committed
+    assert not any(path.exists() for path in paths)
+
+
+def test_a_row_whose_files_are_gone_already_can_be_removed(prepared: Transcription) -> None:
+    Path(prepared.source.path).unlink()
+    prepared.delete()
+    assert not Transcription.objects.exists()

@@ -1,0 +1,54 @@
+"""The same way of one recording with the other engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpu.engine import get_engine
+from gpu.kyutai_engine import KyutaiEngine
+from gpu.tests import tiny
+from transcodio_site.testing import SAMPLE
+from transcriptions.models import State, Transcription
+from transcriptions.processing import pipeline
+from transcriptions.testing import Upload
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def kyutai(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The worker's engine is Kyutai with a tiny model of random weights."""
+    folder = tmp_path / "stt-tiny"
+    tiny.model().save_pretrained(folder)
+    tiny.processor().save_pretrained(folder)
+    engine = KyutaiEngine(str(folder), "cpu", rows=4)
+    settings.STT_ENGINE = "kyutai"
+    monkeypatch.setattr(pipeline, "get_engine", {"kyutai": engine}.__getitem__)
+    yield
+    engine.close()
+
+
+def test_a_recording_goes_all_the_way(upload: Upload, kyutai: None) -> None:
+    row = upload(SAMPLE)
+    assert pipeline.preprocess(row.id)
+    assert pipeline.transcribe(row.id)
+    row = Transcription.objects.get()
+    assert (row.state, row.engine, row.model) == (State.COMPLETED, "kyutai", "stt-tiny")
+    assert row.segments.exists()
+    assert row.decode_seconds > 0
+
+
+def test_a_language_that_kyutai_does_not_know_is_refused(upload: Upload, kyutai: None) -> None:
+    row = upload(SAMPLE, language="de")
+    assert pipeline.preprocess(row.id)
+    assert not pipeline.transcribe(row.id)
+    row = Transcription.objects.get()
+    assert (row.state, row.error_code) == (State.FAILED, "unsupported_language")
+
+
+def test_the_name_of_the_engine_finds_it() -> None:
+    assert get_engine("kyutai").name == "kyutai"

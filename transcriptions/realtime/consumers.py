@@ -1,0 +1,74 @@
+"""The WebSocket of the transcript page: the same events as SSE, one JSON object per message."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from contextlib import aclosing
+from functools import partial
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.http import Http404
+
+from accounts.authentication import is_session_valid
+from transcriptions import permissions
+from transcriptions.realtime import streams
+
+log = logging.getLogger(__name__)
+
+# Close codes (RFC 6455, section 7.4). Those from 4000 on are defined by the application.
+CLOSE_NORMAL = 1000
+CLOSE_INTERNAL_ERROR = 1011  # the page reconnects
+CLOSE_NOT_FOUND = 4404
+
+
+class TranscriptionConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """`/ws/transcriptions/{id}/?after=N`: events after N from the database, then live."""
+
+    # `subscribe` receives the events: a channel of the consumer would only hold a connection.
+    channel_layer_alias = "none"
+
+    async def connect(self) -> None:
+        """Start sending events, or close with CLOSE_NOT_FOUND if the user is not the owner."""
+        await self.accept()
+        self.sender: asyncio.Task[None] | None = None
+        transcription_id = self.scope["url_route"]["kwargs"]["transcription_id"]
+        find = database_sync_to_async(permissions.transcription_for, thread_sensitive=False)
+        try:
+            await find(self.scope["user"], transcription_id)
+        except Http404:
+            await self.close(CLOSE_NOT_FOUND)
+            return
+        self.sender = asyncio.create_task(self._send_events(transcription_id))
+
+    async def disconnect(self, code: int) -> None:
+        """Stop sending, which also leaves the event group."""
+        if self.sender:
+            self.sender.cancel()
+
+    async def _send_events(self, transcription_id: uuid.UUID) -> None:
+        is_authorized = partial(is_session_valid, self.scope["user"], self.scope["session"])
+        try:
+            events = streams.subscribe_while_authorized(
+                is_authorized, transcription_id, self._after()
+            )
+            async with aclosing(events):
+                async for event in events:
+                    if event is not None:
+                        await self.send(event.model_dump_json())
+            await self.close(CLOSE_NORMAL)
+        except Exception:
+            log.exception("%s: sending events over the WebSocket failed", transcription_id)
+            await self.close(CLOSE_INTERNAL_ERROR)
+
+    def _after(self) -> int:
+        """The query parameter `after`; if it is missing or not a number, send every event."""
+        parameters = dict(
+            pair.partition("=")[::2] for pair in self.scope["query_string"].decode().split("&")
+        )
+        try:
+            return max(streams.BEFORE_FIRST_EVENT, int(parameters["after"]))
+        except (KeyError, ValueError):
+            return streams.BEFORE_FIRST_EVENT

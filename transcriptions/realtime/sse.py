@@ -1,0 +1,112 @@
+"""Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+
+from asgiref.sync import SyncToAsync
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from accounts.authentication import is_still_authorized
+from transcriptions.models import Transcription
+from transcriptions.realtime import streams
+from transcriptions.schemas.events import ErrorEvent, Event, PartialEvent
+
+RECONNECT_MS = 2000  # sent as `retry`: a browser waits this long before it reconnects
+# After a retry, the next segment has the id that the error had. To tell them apart, the SSE id of
+# an error is the id of the event before it with this suffix.
+ERROR_SUFFIX = "-error"
+
+
+@dataclass(frozen=True, slots=True)
+class LastEventId:
+    """What a client has received: events up to `event_id`, and whether an error followed them."""
+
+    event_id: int = streams.BEFORE_FIRST_EVENT
+    is_error: bool = False
+
+    @classmethod
+    def from_request(cls, request: HttpRequest) -> LastEventId:
+        """From the header `Last-Event-ID` or the parameter `after`. Unknown ids are ignored."""
+        value = request.headers.get("Last-Event-ID") or request.GET.get("after") or ""
+        match = re.fullmatch(rf"(\d{{1,9}})({ERROR_SUFFIX})?", value)
+        return cls(int(match[1]), bool(match[2])) if match else cls()
+
+    def is_last_of(self, row: Transcription) -> bool:
+        """Whether the transcription has finished and no event follows this one."""
+        if not row.is_finished:
+            return False
+        return bool(row.error_code) if self.is_error else self.event_id > row.segments.count()
+
+
+def event_stream(
+    request: HttpRequest, row: Transcription, last_event_id: LastEventId | None = None
+) -> HttpResponseBase:
+    """A response that streams the events after `last_event_id` and ends with the last one.
+
+    Returns 204 if there are none, which tells a browser not to reconnect.
+    """
+    last_event_id = last_event_id or LastEventId()
+    if last_event_id.is_last_of(row):
+        return HttpResponse(status=204)
+    response = sse_response(_lines(request, row.id, last_event_id.event_id))
+    response.headers["X-Transcription-Id"] = str(row.id)
+    response.headers["Location"] = f"/api/transcriptions/{row.id}"
+    return response
+
+
+def sse_response(lines: AsyncGenerator[str]) -> StreamingHttpResponse:
+    """A response that proxies must not buffer, compress, or cache."""
+    return StreamingHttpResponse(
+        _release_view_thread(lines),
+        content_type="text/event-stream; charset=utf-8",
+        headers={
+            "Cache-Control": "no-cache, no-transform",
+            "X-Accel-Buffering": "no",  # nginx buffers responses otherwise
+        },
+    )
+
+
+async def _release_view_thread(lines: AsyncGenerator[str]) -> AsyncIterator[str]:
+    """Stream without the view's thread.
+
+    Django keeps the thread in which a synchronous view ran until the response has been sent, which
+    here is as long as the page is open. Later synchronous calls get another thread.
+    """
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    if context and (executor := SyncToAsync.context_to_thread_executor.pop(context, None)):
+        executor.shutdown(wait=False)
+    async with aclosing(lines):
+        async for line in lines:
+            yield line
+
+
+async def _lines(
+    request: HttpRequest, transcription_id: uuid.UUID, after: int
+) -> AsyncGenerator[str]:
+    yield f"retry: {RECONNECT_MS}\n\n"  # sent immediately, so that clients see an open stream
+    is_authorized = partial(is_still_authorized, request)
+    events = streams.subscribe_while_authorized(is_authorized, transcription_id, after)
+    async with aclosing(events):
+        async for event in events:
+            yield ": keep-alive\n\n" if event is None else _message(event)
+
+
+def _message(event: Event) -> str:
+    return f"{_id_line(event)}event: {event.type}\ndata: {event.model_dump_json()}\n\n"
+
+
+def _id_line(event: Event) -> str:
+    match event:
+        case PartialEvent():  # not stored: clients resume after the last stored event
+            return ""
+        case ErrorEvent():
+            return f"id: {event.id - 1}{ERROR_SUFFIX}\n"
+        case _:
+            return f"id: {event.id}\n"

@@ -1,0 +1,147 @@
+"""The WebSocket: owners only, complete, and closed after the last event."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+from channels.db import database_sync_to_async
+from channels.routing import URLRouter
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
+from django.test import Client
+
+from accounts.models import User
+from transcodio_site.testing import WAIT_S
+from transcriptions.models import Transcription
+from transcriptions.processing import pipeline
+from transcriptions.realtime import streams
+from transcriptions.realtime.routing import websocket_urlpatterns
+from transcriptions.testing import ScriptedEngine
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class WebSocketClient(ApplicationCommunicator):
+    """A WebSocket client. The one that Channels provides keeps database connections open."""
+
+    def __init__(self, app: Any, transcription_id: object, query: str = "", **scope: Any) -> None:
+        path = f"/ws/transcriptions/{transcription_id}/"
+        scope = {"path": path, "query_string": query.encode(), "headers": []} | scope
+        super().__init__(app, {"type": "websocket", "subprotocols": []} | scope)
+
+    async def connect(self) -> bool:
+        """Whether the server accepted the connection."""
+        await self.send_input({"type": "websocket.connect"})
+        return bool((await self.receive_output(WAIT_S))["type"] == "websocket.accept")
+
+    async def next_event(self) -> dict[str, Any]:
+        """The next event from the server."""
+        event: dict[str, Any] = json.loads((await self.receive_output(WAIT_S))["text"])
+        return event
+
+    async def all_events(self) -> tuple[list[dict[str, Any]], int]:
+        """All events until the server closes, and its close code."""
+        assert await self.connect()
+        events: list[dict[str, Any]] = []
+        while (message := await self.receive_output(WAIT_S))["type"] == "websocket.send":
+            events.append(json.loads(message["text"]))
+        await self.send_input({"type": "websocket.disconnect", "code": message["code"]})
+        await self.wait(WAIT_S)
+        return events, message["code"]
+
+
+SESSION = SessionStore("a" * 32)
+
+
+@pytest.fixture(autouse=True)
+def session(transactional_db: None) -> None:
+    """Store the session that `websocket` uses."""
+    SESSION.save(must_create=True)
+
+
+def websocket(user: Any, transcription_id: object, query: str = "") -> WebSocketClient:
+    """A client whose session belongs to `user`."""
+    application = URLRouter(websocket_urlpatterns)
+    return WebSocketClient(application, transcription_id, query, user=user, session=SESSION)
+
+
+@pytest.mark.parametrize("reason", ["signed out", "account closed"])
+async def test_websocket_closes_when_session_or_account_ends(
+    alice: User, prepared: Transcription, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.2)
+    connection = websocket(alice, prepared.id)
+    assert await connection.connect()
+    if reason == "account closed":
+        await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
+    else:
+        await SESSION.adelete()
+    assert (await connection.receive_output(WAIT_S))["type"] == "websocket.close"
+    await connection.send_input({"type": "websocket.disconnect", "code": 1000})
+    await connection.wait(WAIT_S)
+
+
+@pytest.fixture
+def finished(prepared: Transcription, engine: ScriptedEngine) -> Transcription:
+    assert pipeline.transcribe(prepared.id)
+    return prepared
+
+
+async def test_owner_receives_all_events(alice: User, finished: Transcription) -> None:
+    events, code = await websocket(alice, finished.id).all_events()
+    assert [event["id"] for event in events] == [0, 1, 2, 3, 4, 5, 6]
+    assert [event["type"] for event in events] == ["metadata", *["progress"] * 5, "complete"]
+    assert events[1]["segment"]["words"] == [{"start": 0.0, "end": 0.9, "text": "Sentence 1."}]
+    assert code == 1000
+
+
+@pytest.mark.parametrize(
+    ("query", "first"), [("after=3", 4), ("after=-1", 0), ("after=x", 0), ("a&after=6", None)]
+)
+async def test_after_parameter_skips_received_events(
+    alice: User, finished: Transcription, query: str, first: int | None
+) -> None:
+    events, code = await websocket(alice, finished.id, query).all_events()
+    assert (events[0]["id"] if events else None) == first
+    assert code == 1000
+
+
+async def test_events_arrive_during_transcription(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    connection = websocket(alice, prepared.id)
+    assert await connection.connect()
+    transcribe = database_sync_to_async(pipeline.transcribe, thread_sensitive=False)
+    assert await transcribe(prepared.id)
+    assert [(await connection.next_event())["id"] for _ in range(7)] == list(range(7))
+
+
+async def test_stranger_is_closed_with_4404(bob: User, finished: Transcription) -> None:
+    assert await websocket(bob, finished.id).all_events() == ([], 4404)
+    assert await websocket(AnonymousUser(), finished.id).all_events() == ([], 4404)
+    assert await websocket(bob, uuid.uuid4()).all_events() == ([], 4404)
+
+
+async def test_staff_is_closed_with_4404(carol: User, finished: Transcription) -> None:
+    assert await websocket(carol, finished.id).all_events() == ([], 4404)
+
+
+async def test_session_cookie_is_accepted_and_foreign_origin_rejected(
+    alice: User, finished: Transcription, client: Client
+) -> None:
+    from transcodio_site.asgi import application
+
+    await database_sync_to_async(client.force_login)(alice)
+    cookie = f"sessionid={client.cookies['sessionid'].value}".encode()
+
+    def client_with_origin(origin: bytes) -> WebSocketClient:
+        headers = [(b"cookie", cookie), (b"origin", origin), (b"host", b"127.0.0.1")]
+        return WebSocketClient(application, finished.id, headers=headers)
+
+    events, code = await client_with_origin(b"http://127.0.0.1").all_events()
+    assert (len(events), code) == (7, 1000)
+    assert not await client_with_origin(b"http://evil.example").connect()

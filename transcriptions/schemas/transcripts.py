@@ -1,0 +1,122 @@
+"""Transcripts as JSON: the same over REST, SSE and the WebSocket."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any
+
+from ninja import Schema
+from pydantic import AfterValidator, Field
+
+from accounts.schemas import Body, ErrorOut
+from accounts.text import validate_display_name
+from transcriptions.models import Segment, Transcription
+
+# No control characters other than white space, and at least one character that is not space.
+TEXT_PATTERN = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0e-\x1f]*$"
+
+
+class WordOut(Schema):
+    """A word with its start and end in seconds."""
+
+    start: float
+    end: float
+    text: str
+
+
+class SegmentOut(Schema):
+    """A sentence or a part of one, with its start and end in seconds. `id` counts from 1 within the
+    transcription."""
+
+    id: int
+    start: float
+    end: float
+    text: str
+    words: list[WordOut]
+
+    @classmethod
+    def of(cls, row: Segment) -> SegmentOut:
+        """From a row."""
+        words = [WordOut(**{k: w[k] for k in ("start", "end", "text")}) for w in row.words]
+        return cls(id=row.number, start=row.start, end=row.end, text=row.text, words=words)
+
+
+class TranscriptionOut(Schema):
+    """A transcription without its text. `duration` is in seconds."""
+
+    id: uuid.UUID
+    title: str
+    state: str
+    language: str | None
+    duration: float | None
+    created_at: datetime
+    completed_at: datetime | None
+    engine: str | None
+    model: str | None
+    note: str | None
+    error: ErrorOut | None
+
+    @classmethod
+    def of(cls, row: Transcription) -> TranscriptionOut:
+        """From a row."""
+        return cls(**_fields(row))
+
+
+class TranscriptOut(TranscriptionOut):
+    """A transcription with its text and segments."""
+
+    text: str
+    segments: list[SegmentOut]
+
+    @classmethod
+    def of(cls, row: Transcription) -> TranscriptOut:
+        """From a row; reads its segments."""
+        segments = [SegmentOut.of(segment) for segment in row.segments.all()]
+        return cls(**_fields(row), text=" ".join(s.text for s in segments), segments=segments)
+
+
+class TranscriptionPage(Schema):
+    """A page of transcriptions, newest first."""
+
+    items: list[TranscriptionOut]
+    next_cursor: str | None = Field(
+        description="Pass it as `cursor` to get the next page; null on the last page"
+    )
+
+
+class RenameIn(Body):
+    """The new title of a transcription."""
+
+    model_config = Body.example(title="Team meeting")
+
+    title: Annotated[
+        str, Field(min_length=1, max_length=255), AfterValidator(validate_display_name)
+    ]
+
+
+class CorrectionIn(Body):
+    """The corrected text of a segment. With `expected_text`, the text that you expect to replace,
+    the request fails with 409 if someone else has edited the segment."""
+
+    model_config = Body.example(text="Good morning, everybody.", expected_text="Good morning.")
+
+    text: Annotated[str, Field(min_length=1, max_length=5000, pattern=TEXT_PATTERN)]
+    expected_text: Annotated[str, Field(max_length=5000)] | None = None
+
+
+def _fields(row: Transcription) -> dict[str, Any]:
+    error = ErrorOut(detail=row.error_message, code=row.error_code) if row.error_code else None
+    return {
+        "id": row.id,
+        "title": row.title,
+        "state": row.state,
+        "language": row.language or row.requested_language or None,
+        "duration": row.duration,
+        "created_at": row.created_at,
+        "completed_at": row.completed_at,
+        "engine": row.engine or None,
+        "model": row.model or None,
+        "note": row.note or None,
+        "error": error,
+    }

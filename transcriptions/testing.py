@@ -1,0 +1,136 @@
+"""Helpers for tests: an engine that follows a script, uploads, and what is stored."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection, connections, transaction
+from django.db.models import QuerySet
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import ApiToken, Outcome, Plan, UsageRecord, User
+from accounts.usage import ledger
+from gpu.types import Audio, Complete, EngineEvent, Metadata, Partial, Segment, Span, Spent, Word
+from transcriptions.models import FINISHED, State, Transcription
+
+Upload = Callable[..., Transcription]
+Headers = Callable[[User], dict[str, str]]
+
+
+def spoken(number: int) -> Segment:
+    """The segment that is said in second `number`, counted from 1."""
+    return Segment((Word(number - 1.0, number - 0.1, f"Sentence {number}."),))
+
+
+@dataclass
+class ScriptedEngine:
+    """An engine whose recording says a sentence each second; `before[n]` runs before the n-th.
+
+    With `early` its words are said before their segment is whole. It has waited for 0.4 s in the
+    queue and 3 s for a machine when it says the first one.
+    """
+
+    sentences: int = 5
+    early: bool = False
+    before: dict[int, Callable[[], Any]] = field(default_factory=dict)
+    asked: list[Audio] = field(default_factory=list)
+    name: str = "scripted"
+    gpu: str = ""
+    stopped: Callable[[], bool] = bool
+
+    def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
+        """See `gpu.types.Engine`."""
+        self.asked.append(audio)
+        self.stopped = stopped
+        yield Metadata("en", "scripted-1")
+        for number in range(1, self.sentences + 1):
+            if self.early:
+                yield Partial(spoken(number).words)
+            self.before.get(number, lambda: None)()
+            if self._within(audio.spans, number):
+                yield Spent(0.1, self.gpu, *((0.4, 3.0) if number == 1 else ()))
+                yield spoken(number)
+        yield Complete(audio_seconds=float(self.sentences), decode_seconds=0.5)
+
+    @staticmethod
+    def _within(spans: tuple[Span, ...], number: int) -> bool:
+        return any(span.start <= number - 0.5 <= span.end for span in spans)
+
+
+def texts(row: Transcription) -> list[str]:
+    """What is stored of a transcript."""
+    return [segment.text for segment in row.segments.all()]
+
+
+def send(client: Client, path: str, content: bytes, name: str = "a.wav", **fields: str) -> Any:
+    """Uploads by form."""
+    return client.post(path, {"file": SimpleUploadedFile(name, content)} | fields)
+
+
+def stored_files(settings: Any) -> list[Path]:
+    """All files of recordings, and all temporary ones."""
+    roots = (Path(settings.MEDIA_ROOT), Path(settings.FILE_UPLOAD_TEMP_DIR))
+    return [path for root in roots for path in root.rglob("*") if path.is_file()]
+
+
+def set_state(state: State, rows: QuerySet[Transcription] | None = None, /, **fields: Any) -> None:
+    """Puts rows (default: all) into any state, past the trigger that guards transitions."""
+    fields |= {"completed_at": timezone.now() if state in FINISHED else None}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        (Transcription.objects.all() if rows is None else rows).update(state=state, **fields)
+        cursor.execute("SET LOCAL session_replication_role = origin")
+
+
+# --- Plans and usage ----------------------------------------------------------------------------
+
+
+def assign_plan(user: User, **limits: Any) -> None:
+    """Gives the user a new plan with these limits, named "Small"."""
+    user.plan = Plan.objects.create(name="Small", **limits)
+    user.save()
+
+
+def use_minutes(user: User, minutes: float, token: ApiToken | None = None) -> None:
+    """Charges minutes of this month, for a recording that does not exist."""
+    ledger.write_record(
+        UsageRecord(
+            user=user,
+            token=token,
+            transcription="00000000-0000-4000-8000-000000000000",
+            outcome=Outcome.COMPLETED,
+            audio_ms=round(minutes * 60_000),
+            billed=True,
+            reason="A test.",
+        )
+    )
+
+
+def charged_ms(user: User) -> int:
+    """Milliseconds charged to the user this month."""
+    return ledger.billed_ms(user.pk, timezone.now())
+
+
+def run_concurrently(*functions: Callable[[], Any]) -> list[Any]:
+    """Starts all functions at the same moment, each in a thread; returns what they returned."""
+    barrier, results = threading.Barrier(len(functions)), list[Any]()
+
+    def run(function: Callable[[], Any]) -> None:
+        barrier.wait()
+        try:
+            results.append(function())
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results

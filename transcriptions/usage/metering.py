@@ -1,0 +1,112 @@
+"""Usage of an attempt as a row of the ledger, written in the transaction that ends the attempt.
+
+`reason` is shown to the owner and stored, so it is written in the language of the installation.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import QuerySet, Sum
+from django.utils.translation import gettext as _
+
+from accounts.models import Outcome, UsageRecord
+from accounts.usage import ledger
+from gpu import pricing
+from gpu.types import Complete, Spent
+from transcriptions.models import Transcription
+from transcriptions.signals import usage_charged
+
+log = logging.getLogger(__name__)
+
+
+def record_completed(row: Transcription, meter: Complete) -> None:
+    """Charges the whole duration, less what was charged for earlier attempts; nothing if the
+    transcript is empty."""
+    empty = not row.segments.exists()
+    reason = _("No speech found. Not charged.") if empty else _("Completed.")
+    record = _record(row, Outcome.COMPLETED, reason)
+    record.audio_ms = 0 if empty else due_ms(row, row.duration or 0.0)
+    record.billed = not empty
+    _charge(row, _with_engine_usage(record, meter))
+
+
+def record_failed(row: Transcription, used: Spent) -> None:
+    """Records what a failed attempt used. Failures are never charged."""
+    reason = _("Failed (%(code)s). Not charged.") % {"code": row.error_code}
+    ledger.write_record(_with_engine_usage(_record(row, Outcome.FAILED, reason), used))
+
+
+def record_interrupted(row: Transcription, used: Spent) -> None:
+    """Records what a worker used before it lost or returned the lease. Not charged: the row of
+    the attempt that ends the job is."""
+    if used:
+        record = _record(row, Outcome.INTERRUPTED, _("Interrupted. Not charged."))
+        ledger.write_record(_with_engine_usage(record, used))
+
+
+def record_cancelled(row: Transcription, used: Spent) -> None:
+    """Charges up to the end of the last segment; nothing if there is none."""
+    last = row.segments.last()
+    due = due_ms(row, last.end if last else 0.0)
+    if due:
+        reason = _("Cancelled. Charged for the part processed.")
+    else:
+        reason = _("Cancelled. Not charged.")
+    record = _record(row, Outcome.CANCELLED, reason)
+    record.audio_ms, record.billed = due, due > 0
+    _charge(row, _with_engine_usage(record, used))
+
+
+def _charge(row: Transcription, record: UsageRecord) -> None:
+    ledger.write_record(record)
+    if record.billed:
+        usage_charged.send(UsageRecord, owner=row.owner)
+
+
+def _record(row: Transcription, outcome: Outcome, reason: str) -> UsageRecord:
+    return UsageRecord(
+        user_id=row.owner_id,
+        token_id=row.token_id,
+        transcription=row.id,
+        outcome=outcome,
+        engine=row.engine,
+        model=row.model,
+        reason=reason,
+    )
+
+
+def _with_engine_usage(record: UsageRecord, used: Complete | Spent) -> UsageRecord:
+    """Sets the engine's times, and the price of a GPU second at this moment."""
+    price = pricing.usd_per_second(used.gpu) if used.gpu else 0.0
+    if price is None:
+        log.warning(
+            "%s: no price is known for the GPU %s, recording it as 0: set MODAL_USD_PER_GPU_SECOND",
+            record.transcription,
+            used.gpu,
+        )
+        note = _("The price of the GPU (%(gpu)s) is unknown and not included.")
+        record.reason += " " + note % {"gpu": used.gpu}
+    record.gpu_type = used.gpu
+    record.decode_ms = _ms(used.decode_seconds)
+    record.queue_ms, record.load_ms = _ms(used.queue_seconds), _ms(used.load_seconds)
+    record.nano_usd_per_second = round((price or 0.0) * 1e9)
+    return record
+
+
+def due_ms(row: Transcription, seconds: float) -> int:
+    """Milliseconds to charge for the first `seconds` of a recording: less what was charged."""
+    return max(0, _ms(seconds) - charged_ms([row.id]))
+
+
+def charged_ms(transcription_ids: Iterable[uuid.UUID] | QuerySet[Any]) -> int:
+    """Milliseconds charged for all attempts at these recordings, less refunds."""
+    rows = UsageRecord.objects.filter(transcription__in=transcription_ids, billed=True)
+    return int(rows.aggregate(sum=Sum("audio_ms"))["sum"] or 0)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

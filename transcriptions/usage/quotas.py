@@ -1,0 +1,185 @@
+"""Quotas of a plan and of a token, checked before anything is spent on a recording.
+
+Every check locks the account's row, so concurrent uploads at a limit are checked one after the
+other. The duration of a recording counts from the moment it is known; a failure releases it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+
+from django.db.models import Sum
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.models import ApiToken, Plan, User
+from accounts.rate_limits import Throttled
+from accounts.usage import ledger
+from transcriptions.durations import clock, minutes
+from transcriptions.exceptions import AudioError, TooLong
+from transcriptions.models import FINISHED, State, Transcription
+from transcriptions.usage import metering
+
+TOO_MANY_JOBS_RETRY_S = 30
+RESERVING_STATES = (State.PREPARED, State.TRANSCRIBING)  # their duration is known and reserved
+
+
+class QuotaExceeded(Throttled):
+    """No minutes are left this month."""
+
+    code = "quota_exceeded"
+
+
+class NotEnoughLeft(AudioError):
+    """The recording is longer than the minutes that are left this month."""
+
+    code = "quota_exceeded"
+
+
+class TooManyJobs(Throttled):
+    """The plan's number of simultaneous recordings is reached."""
+
+    code = "too_many_jobs"
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyLimit:
+    """A monthly limit that applies to a recording, and how much of it is left."""
+
+    name: str  # translated, to be inserted into a sentence
+    minutes: int
+    left_ms: int  # may be negative: minutes can be refunded, or a plan changed
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Placeholders for sentences about this limit."""
+        return {
+            "limit": self.name,
+            "minutes": minutes(self.minutes),
+            "left": clock(max(0, self.left_ms) / 1000),
+            "date": date_format(_reset_at().date(), "DATE_FORMAT"),
+        }
+
+
+def largest_file(plan: Plan, installation_mb: int) -> int:
+    """The largest upload in MB: the smaller of the plan's and the installation's limits."""
+    return min(installation_mb, plan.max_file_mb or installation_mb)
+
+
+def longest_recording(plan: Plan, installation_seconds: float) -> float:
+    """The longest recording in seconds: the smaller of the plan's and the installation's limits."""
+    plan_minutes = math.inf if plan.max_minutes is None else plan.max_minutes
+    return min(installation_seconds, plan_minutes * 60)
+
+
+def admit(row: Transcription) -> None:
+    """Checks whether this new or resumed recording may be processed. Must be called in the
+    transaction that adds the row, which locks the account until it ends.
+
+    Raises QuotaExceeded, TooManyJobs.
+    """
+    plan = _lock_account(row.owner).effective_plan
+    if plan.max_jobs is not None:
+        unfinished = Transcription.objects.filter(owner=row.owner).exclude(state__in=FINISHED)
+        if unfinished.exclude(id=row.id).count() >= plan.max_jobs:
+            raise TooManyJobs(_too_many_jobs(plan, plan.max_jobs), wait=TOO_MANY_JOBS_RETRY_S)
+    if row.duration is not None and metering.due_ms(row, row.duration) == 0:
+        return  # resumed after all of it was charged
+    for limit in _monthly_limits(row):
+        if limit.left_ms <= 0:
+            sentence = _("The %(limit)s (%(minutes)s) is used up. It resets on %(date)s.")
+            raise QuotaExceeded(sentence % limit.words, wait=seconds_until_reset())
+
+
+def reserve(row: Transcription, duration: float) -> None:
+    """Checks whether the part of `duration` that was not charged before is left of all limits.
+    Must be called in the transaction that sets the state `prepared`: from then on it is reserved.
+
+    Raises TooLong, NotEnoughLeft.
+    """
+    plan = _lock_account(row.owner).effective_plan
+    if plan.max_minutes is not None and duration > plan.max_minutes * 60:
+        raise TooLong(_too_long(plan, plan.max_minutes, duration))
+    due = metering.due_ms(row, duration)
+    for limit in _monthly_limits(row):
+        if due > limit.left_ms:
+            raise NotEnoughLeft(_not_enough_left(limit, duration, due))
+
+
+def seconds_until_reset() -> int:
+    """Seconds until the monthly limits reset, rounded up."""
+    return int((_reset_at() - timezone.now()).total_seconds()) + 1
+
+
+def _reset_at() -> datetime:
+    return datetime.combine(ledger.month_bounds(timezone.now())[1], time(), UTC)
+
+
+# --- Sentences for the owner ---------------------------------------------------------------------
+
+
+def _too_many_jobs(plan: Plan, max_jobs: int) -> str:
+    return ngettext(
+        "Your plan (%(plan)s) allows %(count)d recording at a time. "
+        "Try again when it has finished.",
+        "Your plan (%(plan)s) allows %(count)d recordings at a time. "
+        "Try again when one has finished.",
+        max_jobs,
+    ) % {"plan": plan.name, "count": max_jobs}
+
+
+def _too_long(plan: Plan, max_minutes: int, duration: float) -> str:
+    return _(
+        "The recording is %(duration)s long. Your plan (%(plan)s) allows %(minutes)s. "
+        "Split it and upload the parts."
+    ) % {"duration": clock(duration), "plan": plan.name, "minutes": minutes(max_minutes)}
+
+
+def _not_enough_left(limit: MonthlyLimit, duration: float, due_ms: int) -> str:
+    if due_ms >= round(duration * 1000):
+        sentence = _(
+            "The recording is %(duration)s long, but only %(left)s of the %(limit)s (%(minutes)s) "
+            "is left. It resets on %(date)s."
+        )
+    else:  # a part was charged before
+        sentence = _(
+            "The recording has %(due)s of %(duration)s left to transcribe, but only %(left)s of "
+            "the %(limit)s (%(minutes)s) is left. It resets on %(date)s."
+        )
+    lengths = {"duration": clock(duration), "due": clock(due_ms / 1000)}
+    return sentence % (limit.words | lengths)
+
+
+# --- Limits --------------------------------------------------------------------------------------
+
+
+def _lock_account(owner: User) -> User:
+    """Locks the row until the transaction ends; rows that refer to it can still be added."""
+    users = User.objects.select_for_update(of=("self",), no_key=True)
+    return users.select_related("plan").get(pk=owner.pk)
+
+
+def _monthly_limits(row: Transcription) -> list[MonthlyLimit]:
+    limits = []
+    if (quota := row.owner.effective_plan.monthly_minutes) is not None:
+        limits.append(MonthlyLimit(_("monthly limit of your plan"), quota, _left_ms(row, quota)))
+    if row.token and (quota := row.token.monthly_minutes) is not None:
+        left_ms = _left_ms(row, quota, row.token)
+        limits.append(MonthlyLimit(_("monthly limit of this token"), quota, left_ms))
+    return limits
+
+
+def _left_ms(row: Transcription, minutes: int, token: ApiToken | None = None) -> int:
+    """What is left for this row: less what was charged and what other recordings reserve."""
+    others = Transcription.objects.filter(owner=row.owner, state__in=RESERVING_STATES)
+    others = others.exclude(id=row.id)
+    if token:
+        others = others.filter(token=token)
+    charged = ledger.billed_ms(row.owner_id, timezone.now(), token.pk if token else None)
+    seconds = others.aggregate(sum=Sum("duration"))["sum"] or 0.0
+    reserved = round(seconds * 1000) - metering.charged_ms(others.values("id"))
+    return minutes * 60_000 - charged - reserved

@@ -1,0 +1,204 @@
+"""Quotas: what a plan and a token allow, checked before anything is spent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from accounts.models import User
+from accounts.tokens import issue_token
+from accounts.usage import ledger
+from transcodio_site.testing import Media
+from transcriptions.models import State, Transcription
+from transcriptions.processing import commands, pipeline, voice_activity
+from transcriptions.testing import (
+    ScriptedEngine,
+    Upload,
+    assign_plan,
+    charged_ms,
+    send,
+    set_state,
+    stored_files,
+    use_minutes,
+)
+from transcriptions.usage.quotas import NotEnoughLeft
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MP3 = b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(100)
+URL = "/api/transcriptions"
+
+
+@pytest.mark.parametrize("path", [URL, "/api/transcribe", "/v1/audio/transcriptions"])
+def test_upload_without_minutes_left_is_429(
+    alice: User, api: Client, settings: Any, path: str
+) -> None:
+    assign_plan(alice, monthly_minutes=10)
+    use_minutes(alice, 10)
+    answer = send(api, path, MP3, "a.mp3", model="whisper-1")
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) > 0
+    body = answer.json() if path.startswith("/api") else answer.json()["error"]
+    assert body["code"] == "quota_exceeded"
+    sentence = body.get("detail") or body["message"]
+    assert sentence.startswith("The monthly limit of your plan (10 minutes) is used up.")
+    reset = ledger.month_bounds(timezone.now())[1]
+    assert reset.day == 1
+    assert f"It resets on {date_format(reset, 'DATE_FORMAT')}." in sentence
+    assert not Transcription.objects.exists()
+    assert stored_files(settings) == []
+
+
+def test_monthly_limit_of_a_token_spares_other_tokens(alice: User, folders: None) -> None:
+    token, secret = issue_token(alice, monthly_minutes=5)
+    use_minutes(alice, 5, token)
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+    answer = send(client, URL, MP3, "a.mp3")
+    assert answer.status_code == 429
+    assert "The monthly limit of this token (5 minutes)" in answer.json()["detail"]
+    other = Client(headers={"Authorization": f"Bearer {issue_token(alice)[1]}"})
+    assert send(other, URL, MP3, "a.mp3").status_code == 202
+
+
+def test_upload_larger_than_the_plan_allows_is_413(alice: User, api: Client, settings: Any) -> None:
+    assign_plan(alice, max_file_mb=1)
+    answer = send(api, URL, MP3 * 12_000, "a.mp3")
+    assert (answer.status_code, answer.json()["code"]) == (413, "file_too_large")
+    assert "larger than 1 MB" in answer.json()["detail"]
+    assert stored_files(settings) == []
+
+
+def test_cancellation_frees_a_job(alice: User, api: Client, prepared: Transcription) -> None:
+    assign_plan(alice, max_jobs=1)
+    assert send(api, URL, MP3, "a.mp3").status_code == 429
+    commands.cancel(prepared)
+    assert send(api, URL, MP3, "a.mp3").status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("limits", "text", "megabytes"),
+    [
+        ({}, "up to 500 MB and 4 hours.", 500),
+        ({"max_file_mb": 20, "max_minutes": 30}, "up to 20 MB and 30 minutes.", 20),
+        ({"max_file_mb": 900, "max_minutes": 60}, "up to 500 MB and 1 hour.", 500),
+        ({"max_minutes": 100}, "up to 500 MB and 100 minutes.", 500),
+    ],
+)
+def test_upload_page_shows_the_limits_of_the_plan(
+    alice: User, client: Client, settings: Any, limits: dict[str, int], text: str, megabytes: int
+) -> None:
+    settings.MAX_FILE_SIZE_MB, settings.MAX_DURATION_SECONDS = 500, 4 * 3600
+    assign_plan(alice, **limits)
+    client.force_login(alice)
+    page = client.get("/").content.decode()
+    assert text in page
+    assert f'data-max-megabytes="{megabytes}"' in page
+
+
+def test_recording_longer_than_the_minutes_left_is_not_transcribed(
+    alice: User, upload: Upload, media: Media, engine: ScriptedEngine, settings: Any
+) -> None:
+    assign_plan(alice, monthly_minutes=10)
+    use_minutes(alice, 9.95)
+    row = upload(media.speech("speech.mp3", 6))
+    assert not pipeline.preprocess(row.id)
+    row.refresh_from_db()
+    assert (row.state, row.error_code) == (State.FAILED, "quota_exceeded")
+    assert row.error_message.startswith(
+        "The recording is 0:06 long, "
+        "but only 0:03 of the monthly limit of your plan (10 minutes) is left. It resets on "
+    )
+    assert engine.asked == []
+    assert [path.suffix for path in stored_files(settings)] == [".source"]
+
+
+def test_recording_longer_than_the_plan_allows_is_refused(
+    alice: User, upload: Upload, media: Media
+) -> None:
+    assign_plan(alice, max_minutes=1)
+    row = upload(media.silence("long.wav", 61))
+    assert not pipeline.preprocess(row.id)
+    row.refresh_from_db()
+    assert (row.state, row.error_code) == (State.FAILED, "too_long")
+    assert "1:01 long. Your plan (Small) allows 1 minute." in row.error_message
+
+
+def test_account_deleted_during_preprocessing_is_not_a_failure(
+    alice: User,
+    upload: Upload,
+    media: Media,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    row = upload(media.silence("ten.wav", 10))
+    monkeypatch.setattr(voice_activity, "find_peaks", lambda *_: alice.delete() and [])
+    assert not pipeline.preprocess(row.id)
+    assert not Transcription.objects.exists()
+    assert f"{row.id}: deleted" in caplog.text
+    assert "unexpected failure" not in caplog.text
+
+
+def test_retry_checks_the_quota(alice: User, api: Client, prepared: Transcription) -> None:
+    set_state(State.FAILED)
+    assign_plan(alice, monthly_minutes=10)
+    use_minutes(alice, 9.9)
+    answer = api.post(f"{URL}/{prepared.id}/retry")
+    assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
+    assert int(answer["Retry-After"]) > 0
+    prepared.refresh_from_db()
+    assert prepared.state == State.FAILED
+    use_minutes(alice, 0.1)
+    assert api.post(f"{URL}/{prepared.id}/retry").status_code == 429
+
+
+def cancel_after_two_segments(row: Transcription, engine: ScriptedEngine) -> None:
+    """Two segments are charged: 1.9 of 10 seconds."""
+    engine.before[3] = lambda: commands.cancel(Transcription.objects.get(id=row.id))
+    pipeline.transcribe(row.id)
+    engine.before.clear()
+    row.refresh_from_db()
+    assert (row.state, charged_ms(row.owner)) == (State.CANCELLED, 1900)
+
+
+@pytest.mark.parametrize(("left_s", "fits"), [(8.1, True), (8.099, False)])
+def test_resumed_recording_needs_minutes_only_for_the_uncharged_part(
+    alice: User, prepared: Transcription, engine: ScriptedEngine, left_s: float, fits: bool
+) -> None:
+    cancel_after_two_segments(prepared, engine)
+    assign_plan(alice, monthly_minutes=1)
+    use_minutes(alice, (60 - 1.9 - left_s) / 60)
+    if not fits:
+        message = "has 0:08 of 0:10 left to transcribe, but only 0:08 of"
+        with pytest.raises(NotEnoughLeft, match=message):
+            commands.retry(prepared)
+        return
+    commands.retry(prepared)
+    assert pipeline.transcribe(prepared.id)
+    assert charged_ms(alice) == 60_000
+
+
+def test_resumed_recording_reserves_only_the_uncharged_part(
+    alice: User, upload: Upload, media: Media, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    cancel_after_two_segments(prepared, engine)
+    assign_plan(alice, monthly_minutes=1)
+    use_minutes(alice, 43 / 60)  # 1.9 s charged and 8.1 s reserved leave 7 s
+    commands.retry(prepared)
+    assert pipeline.preprocess(upload(media.speech("speech.mp3", 6)).id)
+
+
+def test_fully_charged_recording_can_be_resumed_without_minutes_left(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    cancel_after_two_segments(prepared, engine)
+    Transcription.objects.update(duration=1.9)
+    assign_plan(alice, monthly_minutes=1)
+    use_minutes(alice, 58.1 / 60)
+    prepared.refresh_from_db()
+    commands.retry(prepared)
+    prepared.refresh_from_db()
+    assert prepared.state == State.PREPARED

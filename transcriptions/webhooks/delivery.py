@@ -1,0 +1,51 @@
+"""One attempt of a delivery."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+import uuid
+
+from django.utils.translation import gettext as _
+
+from transcriptions.webhooks import transport
+from transcriptions.webhooks.models import Delivery
+from transcriptions.webhooks.signatures import signature
+
+log = logging.getLogger(__name__)
+
+
+def attempt(delivery_id: uuid.UUID) -> None:
+    """Sends the delivery once and records the result. Does nothing if it is not due."""
+    delivery = Delivery.objects.claim(delivery_id)
+    if delivery is None:
+        return
+    status, answer = _post(delivery)
+    delivery.record_attempt(status, answer, jitter=random.uniform(0.9, 1.1))  # noqa: S311
+
+
+def _post(delivery: Delivery) -> tuple[int | None, str]:
+    try:
+        return transport.post(delivery.endpoint.url, *_signed_request(delivery))
+    except Exception as error:  # a bug of ours must count as an attempt, or it would never end
+        log.exception("%s: the delivery could not be sent", delivery.id)
+        return None, _("Could not be sent: %(error)r") % {"error": error}
+
+
+def _signed_request(delivery: Delivery) -> tuple[dict[str, str], bytes]:
+    """Headers and body. Each attempt has its own timestamp and signature."""
+    body = json.dumps(delivery.payload, ensure_ascii=False, separators=(",", ":")).encode()
+    timestamp = int(time.time())
+    signatures = (
+        signature(secret, delivery.message, timestamp, body) for secret in delivery.endpoint.secrets
+    )
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Transcodio-Webhooks",
+        "webhook-id": delivery.message,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": " ".join(signatures),
+    }
+    return headers, body

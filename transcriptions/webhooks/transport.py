@@ -1,0 +1,147 @@
+"""One POST to a URL that a user has entered: never into a private network, and with a deadline.
+
+Users are told that a host was refused, but not what it resolves to: that would let them scan the
+names of our network.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+log = logging.getLogger(__name__)
+
+DEADLINE_S = 15.0  # for a whole attempt
+MAX_ANSWER_CHARS = 500
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all IPv6 addresses that IANA has allocated
+
+ERRORS = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class NoPublicAddress(Exception):
+    """The host cannot be resolved, or resolves to a private address."""
+
+
+def post(url: str, headers: dict[str, str], body: bytes) -> tuple[int | None, str]:
+    """The status and the start of the response; or None and the reason why there is none.
+
+    Redirects are not followed: their targets would not be checked.
+    """
+    try:
+        with (
+            httpcore.ConnectionPool(network_backend=PublicAddressBackend()) as pool,
+            pool.stream("POST", url, headers=[*headers.items()], content=body) as response,
+        ):
+            return response.status, _start(response.iter_stream())
+    except NoPublicAddress:
+        return None, _("The host name does not resolve to a public address.")
+    except httpcore.TimeoutException:
+        return None, _("No response within %(seconds)d seconds.") % {"seconds": DEADLINE_S}
+    except (*ERRORS, OSError, ValueError) as error:
+        return None, (_("Connection failed: %(error)s") % {"error": error})[:MAX_ANSWER_CHARS]
+
+
+def _start(chunks: Iterable[bytes]) -> str:
+    content = b""
+    for chunk in chunks:
+        content += chunk
+        if len(content) > MAX_ANSWER_CHARS:
+            break
+    return content.decode(errors="replace").replace("\0", "")[:MAX_ANSWER_CHARS]
+
+
+class PublicAddressBackend(httpcore.SyncBackend):
+    """Resolves a host name once and connects to an address that was checked, so a name server that
+    returns a private address the next time (DNS rebinding) gains nothing."""
+
+    def __init__(self) -> None:
+        self._deadline = time.monotonic() + DEADLINE_S
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
+    ) -> httpcore.NetworkStream:
+        """Connects to the first address that answers. Raises NoPublicAddress, or the error of the
+        last address."""
+        last_error: Exception = NoPublicAddress(host)
+        addresses = _resolve(host, port)
+        for number, address in enumerate(addresses):
+            if not (settings.WEBHOOK_ALLOW_PRIVATE or is_public(address)):
+                log.info("no webhook is sent to %s: it resolves to %s", host, address)
+                raise NoPublicAddress(host)
+            # An address that does not answer leaves time for the others.
+            share = _time_left(self._deadline) / (len(addresses) - number)
+            try:
+                stream = super().connect_tcp(str(address), port, share, *args, **options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                last_error = error
+            else:
+                return DeadlineStream(stream, self._deadline)
+        raise last_error
+
+
+class DeadlineStream(httpcore.NetworkStream):
+    """A connection whose deadline is not extended by a slow trickle of bytes."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self._stream, self._deadline = stream, deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """See httpcore.NetworkStream."""
+        return self._stream.read(max_bytes, _time_left(self._deadline))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """See httpcore.NetworkStream."""
+        self._stream.write(buffer, _time_left(self._deadline))
+
+    def start_tls(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
+        """See httpcore.NetworkStream."""
+        options["timeout"] = _time_left(self._deadline)
+        return DeadlineStream(self._stream.start_tls(*args, **options), self._deadline)
+
+    def close(self) -> None:
+        """See httpcore.NetworkStream."""
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """See httpcore.NetworkStream."""
+        return self._stream.get_extra_info(info)
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is in the public Internet, and the IPv4 address that it embeds is too."""
+    if isinstance(address, ipaddress.IPv6Address):
+        embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if address in NAT64:
+            embedded.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        elif address not in GLOBAL_UNICAST and not address.ipv4_mapped:
+            return False
+        if not all(is_public(ipv4) for ipv4 in embedded if ipv4):
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def _resolve(host: str, port: int) -> list[Address]:
+    """Raises NoPublicAddress if the name does not exist: a private name must look the same."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise NoPublicAddress(host) from error
+    return [ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in found]
+
+
+def _time_left(deadline: float) -> float:
+    """Seconds until the deadline. Raises httpcore.ReadTimeout after it."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout("deadline exceeded")
+    return left
