@@ -202,7 +202,7 @@ def test_what_is_found_out_later_is_said_on_the_transcript(
 ) -> None:
     path = {
         "film": lambda: media.silent_film("film.mp4"),
-        "damaged": lambda: media.bytes("damaged.flac", b"fLaC" + bytes(2000)),
+        "damaged": lambda: media.bytes("damaged.wav", b"RIFF\xd0\x07\0\0WAVE" + bytes(2000)),
         "too long": lambda: media.silence("long.flac", 400),
     }[kind]()
     page = sign_up(f"{kind.replace(' ', '-')}@example.com")

@@ -1,4 +1,4 @@
-"""Fixtures for tests: recordings in the library, and a scripted engine."""
+"""Fixtures: recordings in the library, and a scripted engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transcriptions.uploads.service import create_transcription
 
 @pytest.fixture
 def folders(settings: Any, tmp_path: Path) -> None:
-    """Storage and temporary files of the test's own."""
+    """Separate folders for storage and temporary files."""
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "tmp"
     settings.FILE_UPLOAD_TEMP_DIR.mkdir()
@@ -26,19 +26,19 @@ def folders(settings: Any, tmp_path: Path) -> None:
 
 @pytest.fixture
 def upload(alice: User, folders: None) -> Upload:
-    """Takes a file into Alice's library."""
+    """A function that uploads a file, by default to Alice's library."""
 
-    def take(path: Path, owner: User = alice, language: str = "") -> Transcription:
+    def create(path: Path, owner: User = alice, language: str = "") -> Transcription:
         return create_transcription(
             owner, SimpleUploadedFile(path.name, path.read_bytes()), language
         )
 
-    return take
+    return create
 
 
 @pytest.fixture
 def prepared(alice: User, folders: None) -> Transcription:
-    """A row of Alice's that waits for its words; ten seconds, all of them speech."""
+    """Alice's recording of ten seconds, all speech, ready for the engine."""
     row = Transcription.objects.create(
         owner=alice,
         title="Ten seconds",
@@ -58,7 +58,7 @@ def prepared(alice: User, folders: None) -> Transcription:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
-    """Stands in for Whisper where the pipeline itself is looked at."""
+    """Replaces Whisper in tests of the pipeline itself."""
     scripted = ScriptedEngine()
     monkeypatch.setattr(pipeline, "get_engine", lambda name: scripted)
     return scripted
@@ -66,12 +66,12 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
 
 @pytest.fixture
 def api(alice: User, token_of: Headers, upload: Upload) -> Client:
-    """A program with a token of Alice's."""
+    """A client with an API token of Alice's."""
     return Client(headers=token_of(alice))
 
 
 @pytest.fixture
 def finished(prepared: Transcription, engine: ScriptedEngine) -> Transcription:
-    """Her recording with five sentences."""
+    """Alice's recording, transcribed: five sentences."""
     assert pipeline.transcribe(prepared.id)
     return Transcription.objects.get()

@@ -1,10 +1,12 @@
-"""Errors that more than one package raises or handles. `str()` is a sentence for the owner."""
+"""Errors that more than one package raises or handles. `str()` is a message for the owner."""
 
 from __future__ import annotations
 
 import errno
 
-DISK_FULL_MESSAGE = "There is not enough disk space for this recording. Please try again later."
+from django.utils.translation import gettext_lazy as _
+
+DISK_FULL_MESSAGE = _("There is not enough disk space for this recording. Please try again later.")
 
 
 class LeaseLost(Exception):
@@ -29,6 +31,12 @@ class AudioError(Exception):
     code = "corrupt_media"
 
 
+class UnsupportedFormat(AudioError):
+    """The file is not audio or video, or in a format that we do not read."""
+
+    code = "unsupported_format"
+
+
 class NoAudio(AudioError):
     """The file contains no sound."""
 
@@ -36,7 +44,7 @@ class NoAudio(AudioError):
 
 
 class TooLong(AudioError):
-    """The recording is longer than MAX_DURATION_SECONDS or the plan allow."""
+    """The recording is longer than MAX_DURATION_SECONDS or the plan allows."""
 
     code = "too_long"
 

@@ -1,6 +1,6 @@
 """Access to recordings: every row that is fetched by id is fetched for a user.
 
-A stranger gets 404. Only this module knows which recordings a user may see.
+Another user's recording is a 404. Only this module knows which recordings a user may see.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import uuid
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.http import Http404
+from django.utils.translation import gettext as _
 
 from transcriptions.models import Transcription, TranscriptionQuerySet
 
@@ -22,9 +23,9 @@ def visible_to(user: Viewer) -> TranscriptionQuerySet:
     return Transcription.objects.filter(owner_id=user.pk).defer("search")
 
 
-def transcription_for(user: Viewer, id: uuid.UUID) -> Transcription:
-    """The recording with that id, or Http404 if it does not exist or is not theirs."""
-    found = visible_to(user).filter(id=id).first()
-    if found is None:
-        raise Http404("There is no such transcription.")
-    return found
+def transcription_for(user: Viewer, transcription_id: uuid.UUID) -> Transcription:
+    """The recording with that id. Raises Http404 if it does not exist or `user` may not see it."""
+    row = visible_to(user).filter(id=transcription_id).first()
+    if row is None:
+        raise Http404(_("There is no such transcription."))
+    return row

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def enqueue(task: Task[Any, None], *arguments: object) -> None:
-    """Enqueues `task`. If the broker is unreachable, `requeue_stalled` enqueues it for the row."""
+    """Enqueues `task`. If the broker is unreachable, `requeue_stalled` does it later."""
     try:
         task.apply_async(tuple(str(argument) for argument in arguments), retry=False)
     except OperationalError as error:

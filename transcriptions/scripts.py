@@ -2,5 +2,6 @@
 
 from __future__ import annotations
 
-# Ranges of scripts that put no space between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese.
+# Character ranges of scripts without spaces between words: Thai, Lao, Burmese, Khmer, Japanese,
+# Chinese.
 UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"

@@ -1,4 +1,4 @@
-"""Helpers for tests: an engine that follows a script, uploads, and what is stored."""
+"""Helpers for tests: a scripted engine, uploads, and access to what is stored."""
 
 from __future__ import annotations
 
@@ -22,35 +22,39 @@ from transcriptions.models import FINISHED, State, Transcription
 Upload = Callable[..., Transcription]
 Headers = Callable[[User], dict[str, str]]
 
+# A complete MP3 in 720 bytes, 0.7 s of silence: ten frames of MPEG 2.5 Layer III at 8 kHz and
+# 8 kbit/s, each a header and a body of zeros (ISO 13818-3, 2.4).
+MP3 = (b"\xff\xe3\x18\xc4" + bytes(68)) * 10
+
 
 def spoken(number: int) -> Segment:
-    """The segment that is said in second `number`, counted from 1."""
+    """The segment spoken in second `number`, counted from 1."""
     return Segment((Word(number - 1.0, number - 0.1, f"Sentence {number}."),))
 
 
 @dataclass
 class ScriptedEngine:
-    """An engine whose recording says a sentence each second; `before[n]` runs before the n-th.
+    """An engine that recognizes one sentence per second of audio; `before[n]` runs before the n-th.
 
-    With `early` its words are said before their segment is whole. It has waited for 0.4 s in the
-    queue and 3 s for a machine when it says the first one.
+    With `send_partials`, each segment is preceded by a partial. The first segment reports 0.4 s in
+    the queue and 3 s of startup. `calls` holds the audio of each call.
     """
 
     sentences: int = 5
-    early: bool = False
+    send_partials: bool = False
     before: dict[int, Callable[[], Any]] = field(default_factory=dict)
-    asked: list[Audio] = field(default_factory=list)
+    calls: list[Audio] = field(default_factory=list)
     name: str = "scripted"
     gpu: str = ""
     stopped: Callable[[], bool] = bool
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
-        self.asked.append(audio)
+        self.calls.append(audio)
         self.stopped = stopped
         yield Metadata("en", "scripted-1")
         for number in range(1, self.sentences + 1):
-            if self.early:
+            if self.send_partials:
                 yield Partial(spoken(number).words)
             self.before.get(number, lambda: None)()
             if self._within(audio.spans, number):
@@ -64,23 +68,23 @@ class ScriptedEngine:
 
 
 def texts(row: Transcription) -> list[str]:
-    """What is stored of a transcript."""
+    """The texts of the stored segments."""
     return [segment.text for segment in row.segments.all()]
 
 
 def send(client: Client, path: str, content: bytes, name: str = "a.wav", **fields: str) -> Any:
-    """Uploads by form."""
+    """Uploads `content` by form."""
     return client.post(path, {"file": SimpleUploadedFile(name, content)} | fields)
 
 
 def stored_files(settings: Any) -> list[Path]:
-    """All files of recordings, and all temporary ones."""
+    """All files in the storage and in the folder for temporary files."""
     roots = (Path(settings.MEDIA_ROOT), Path(settings.FILE_UPLOAD_TEMP_DIR))
     return [path for root in roots for path in root.rglob("*") if path.is_file()]
 
 
 def set_state(state: State, rows: QuerySet[Transcription] | None = None, /, **fields: Any) -> None:
-    """Puts rows (default: all) into any state, past the trigger that guards transitions."""
+    """Puts rows (default: all) into any state, without the trigger that checks transitions."""
     fields |= {"completed_at": timezone.now() if state in FINISHED else None}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")

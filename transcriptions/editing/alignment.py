@@ -1,4 +1,4 @@
-"""Words and their times after a person has corrected the text. Pure: knows nothing of Django."""
+"""Times of words after a correction of the text. Pure: imports no Django."""
 
 from __future__ import annotations
 
@@ -10,83 +10,87 @@ from typing import Any
 
 from transcriptions.scripts import UNSPACED
 
-StoredWord = dict[str, Any]  # {"start", "end", "text"} and "glued" where no space comes before
+StoredWord = dict[str, Any]  # {"start", "end", "text"}, and "no_space_before": True
 
-# In scripts that put no space between words every letter is a word of its own.
+# In scripts without spaces between words, each character counts as a word.
 _WORD = re.compile(rf"\s*(?:[{UNSPACED}]|[^\s{UNSPACED}]+)")
 
-# Pairs of equal words that are weighed against each other: a few words, said over and over, would
-# keep the comparison busy for minutes.
-WEIGHED = 150 * 150
+# Pairs of equal words for SequenceMatcher at most: with a text that repeats a few words over and
+# over, it would run for minutes.
+MAX_EQUAL_PAIRS = 150 * 150
 
 
 def realign_words(words: list[StoredWord], text: str, start: float, end: float) -> list[StoredWord]:
-    """The words of `text`. Those that were there before keep their times; others share the time of
-    what they replace, or that between their neighbours. `start` and `end`: the segment's, seconds.
+    """The words of `text` with times. Unchanged words keep theirs; new ones share the time of the
+    words they replace, or the gap between their neighbors. `start` and `end`: the segment's, in
+    seconds.
     """
-    new = list(_words(text))
+    new = list(_split(text))
     timed: list[StoredWord] = []
-    for a1, a2, b1, b2 in _changes(_keys(w["text"] for w in words), _keys(w for w, _ in new)):
-        added = new[b1:b2]
-        if a2 - a1 == len(added):  # one for one
-            times = [(word["start"], word["end"]) for word in words[a1:a2]]
+    old_keys, new_keys = _keys(word["text"] for word in words), _keys(word for word, _ in new)
+    for old1, old2, new1, new2 in _matches(old_keys, new_keys):
+        added = new[new1:new2]
+        if old2 - old1 == len(added):  # one for one
+            times = [(word["start"], word["end"]) for word in words[old1:old2]]
         else:
-            first, last = _room(words, a1, a2, start, end)
-            times = _shared(first, last, [len(word) for word, _ in added])
-        timed += [_stored(word, glued, at) for (word, glued), at in zip(added, times, strict=True)]
+            first, last = _available_time(words, old1, old2, start, end)
+            times = _divide(first, last, [len(word) for word, _ in added])
+        timed += [_stored(*word, at) for word, at in zip(added, times, strict=True)]
     return timed
 
 
-def _changes(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int]]:
-    """Stretches `old[a1:a2]` that became `new[b1:b2]`, in order, those that stay among them."""
+def _matches(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int]]:
+    """All ranges `old[old1:old2]` with the ranges `new[new1:new2]` that correspond to them, in
+    order, both equal and changed ones."""
     most = min(len(old), len(new))
     head = next((n for n in range(most) if old[n] != new[n]), most)
     rest = most - head
     tail = next((n for n in range(rest) if old[-1 - n] != new[-1 - n]), rest)
-    a, b = len(old) - tail, len(new) - tail
+    old_end, new_end = len(old) - tail, len(new) - tail
     yield 0, head, 0, head
-    counts, others = Counter(old[head:a]), Counter(new[head:b])
-    if sum(count * others[word] for word, count in counts.items()) > WEIGHED:
-        yield head, a, head, b
+    old_counts, new_counts = Counter(old[head:old_end]), Counter(new[head:new_end])
+    if sum(count * new_counts[word] for word, count in old_counts.items()) > MAX_EQUAL_PAIRS:
+        yield head, old_end, head, new_end
     else:
-        matcher = SequenceMatcher(None, old[head:a], new[head:b], False)
-        for _, a1, a2, b1, b2 in matcher.get_opcodes():
-            yield head + a1, head + a2, head + b1, head + b2
-    yield a, len(old), b, len(new)
+        matcher = SequenceMatcher(None, old[head:old_end], new[head:new_end], False)
+        for _, old1, old2, new1, new2 in matcher.get_opcodes():
+            yield head + old1, head + old2, head + new1, head + new2
+    yield old_end, len(old), new_end, len(new)
 
 
-def _room(
-    words: list[StoredWord], a1: int, a2: int, start: float, end: float
+def _available_time(
+    words: list[StoredWord], old1: int, old2: int, start: float, end: float
 ) -> tuple[float, float]:
-    """From when to when words can have been said that stand in place of `words[a1:a2]`."""
-    if a1 < a2:
-        return words[a1]["start"], words[a2 - 1]["end"]
-    first = words[a1 - 1]["end"] if a1 else start
-    last = words[a1]["start"] if a1 < len(words) else end
+    """Start and end of the time for new words in the place of `words[old1:old2]`."""
+    if old1 < old2:
+        return words[old1]["start"], words[old2 - 1]["end"]
+    first = words[old1 - 1]["end"] if old1 else start
+    last = words[old1]["start"] if old1 < len(words) else end
     return first, max(first, last)
 
 
-def _shared(start: float, end: float, lengths: list[int]) -> list[tuple[float, float]]:
-    """`start` to `end` divided by `lengths`."""
-    whole, passed, times = sum(lengths) or 1, 0, []
+def _divide(start: float, end: float, lengths: list[int]) -> list[tuple[float, float]]:
+    """`start` to `end` divided in proportion to `lengths`."""
+    total, position, times = sum(lengths) or 1, 0, []
     for length in lengths:
-        first = start + (end - start) * passed / whole
-        passed += length
-        times.append((round(first, 3), round(start + (end - start) * passed / whole, 3)))
+        first = start + (end - start) * position / total
+        position += length
+        times.append((round(first, 3), round(start + (end - start) * position / total, 3)))
     return times
 
 
-def _words(text: str) -> Iterator[tuple[str, bool]]:
+def _split(text: str) -> Iterator[tuple[str, bool]]:
+    """Each word, and whether it follows the previous one without a space."""
     for match in _WORD.finditer(text):
         word = match[0].strip()
         yield word, match.start() > 0 and match[0] == word
 
 
-def _stored(text: str, glued: bool, at: tuple[float, float]) -> StoredWord:
-    word = {"start": at[0], "end": at[1], "text": text}
-    return word | {"glued": True} if glued else word
+def _stored(text: str, no_space_before: bool, times: tuple[float, float]) -> StoredWord:
+    word = {"start": times[0], "end": times[1], "text": text}
+    return word | {"no_space_before": True} if no_space_before else word
 
 
 def _keys(words: Iterable[str]) -> list[str]:
-    """Words are the same whatever their case and the punctuation around them."""
+    """Words without their case and the punctuation around them, for comparison."""
     return [re.sub(r"^\W+|\W+$", "", word.casefold()) or word for word in words]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from transcriptions.editing.alignment import realign_words
 from transcriptions.exceptions import EditConflict, WrongState
@@ -13,7 +14,7 @@ from transcriptions.models import Segment, State, Transcription
 def rename(row: Transcription, title: str) -> None:
     """Changes the title."""
     with transaction.atomic():
-        # Locked: the index needs the language as it is stored now.
+        # Locked: the search index needs the language that is stored now.
         locked = Transcription.objects.select_for_update().filter(id=row.id).first()
         if locked:
             locked.title = row.title = title
@@ -32,7 +33,7 @@ def correct(
     with transaction.atomic():
         locked = Transcription.objects.select_for_update().get(id=row.id)
         if locked.state != State.COMPLETED:
-            raise WrongState("Segments can be edited when the transcript is complete.")
+            raise WrongState(_("Segments can be edited when the transcript is complete."))
         segment = locked.segments.get(number=number)
         if expected_text is not None:
             _check_unchanged(segment, expected_text, text)
@@ -46,4 +47,5 @@ def correct(
 def _check_unchanged(segment: Segment, expected_text: str, text: str) -> None:
     """Raises EditConflict. The same edit sent twice is no conflict."""
     if segment.text.split() not in (expected_text.split(), text.split()):
-        raise EditConflict(f"Someone else edited this. It now reads: “{segment.text}”")
+        message = _("Someone else edited this. It now reads: “%(text)s”") % {"text": segment.text}
+        raise EditConflict(message)

@@ -1,6 +1,6 @@
-"""Full-text search by PostgreSQL: words are found in every form that their language gives them.
+"""Full-text search by PostgreSQL, which finds all grammatical forms of a word.
 
-A row is indexed in its own language, so a question is asked once in each language of the library.
+A row is indexed in its own language, so a query is parsed once for each language of the library.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from django.db.models.lookups import Exact
 from transcriptions.models import Transcription
 from transcriptions.scripts import UNSPACED
 
-# PostgreSQL's dictionaries by language code; for all others words are taken as they stand.
+# PostgreSQL's text search configurations by language code. All other languages use `simple`, which
+# only finds words as they are written.
 DICTIONARIES = {
     "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek",
     "en": "english", "es": "spanish", "eu": "basque", "fi": "finnish", "fr": "french",
@@ -25,11 +26,11 @@ DICTIONARIES = {
     "ro": "romanian", "ru": "russian", "sr": "serbian", "sv": "swedish", "ta": "tamil",
     "tr": "turkish", "yi": "yiddish",
 }  # fmt: skip
-# Tibetan, Khmer, Lao, Burmese, Thai, Chinese and Japanese: PostgreSQL sees no words there.
-LETTERS = re.compile(rf"[{UNSPACED}\u0f00-\u0fff]")
+# Scripts without spaces between words, and Tibetan: PostgreSQL finds no word boundaries there.
+UNSPACED_CHARACTER = re.compile(rf"[{UNSPACED}\u0f00-\u0fff]")
 TERM = re.compile(r'(-?)(?:"([^"]+)"|([^\s"]+))')
-BETWEEN = r'[\s",.:;!?]+'  # two words of a sentence
-NOTHING = Q(pk__in=[])
+WORD_SEPARATOR = r'[\s",.:;!?]+'
+NO_ROWS = Q(pk__in=[])
 
 
 def index_transcription(row: Transcription) -> None:
@@ -40,55 +41,57 @@ def index_transcription(row: Transcription) -> None:
     )
 
 
-def matching(rows: QuerySet[Transcription], words: str) -> QuerySet[Transcription]:
-    """Those of `rows` that hold all `words`; "in quotes" together, `or` between, `-` without.
+def matching(rows: QuerySet[Transcription], query: str) -> QuerySet[Transcription]:
+    """Those of `rows` that contain all words of `query`: "in quotes" as a phrase, `or` for
+    alternatives, `-` to exclude.
 
-    What is written without spaces is looked for letter by letter, wherever it stands; and a
-    question of nothing but words that a language leaves out ("to be or not to be") as it stands.
+    A query in a script without spaces is searched for as substrings. A query of nothing but stop
+    words ("to be or not to be") is searched for as one phrase.
     """
-    if LETTERS.search(words):
-        return rows.filter(_letters(rows, words))
-    languages = rows.order_by().values_list("language", flat=True).distinct()
-    spoken: dict[str, list[str]] = {}
-    for language in languages:
-        spoken.setdefault(_dictionary(language), []).append(language)
-    as_it_stands = _phrase(rows, words)
-    asked = [
-        Q(language__in=codes) & _words(words, dictionary, as_it_stands)
-        for dictionary, codes in spoken.items()
+    if UNSPACED_CHARACTER.search(query):
+        return rows.filter(_has_substrings(rows, query))
+    languages: dict[str, list[str]] = {}
+    for language in rows.order_by().values_list("language", flat=True).distinct():
+        languages.setdefault(_dictionary(language), []).append(language)
+    phrase = _has_phrase(rows, query)
+    conditions = [
+        Q(language__in=codes) & _has_words(query, dictionary, phrase)
+        for dictionary, codes in languages.items()
     ]
-    return rows.filter(reduce(or_, asked, NOTHING))
+    return rows.filter(reduce(or_, conditions, NO_ROWS))
 
 
-def _words(words: str, dictionary: str, otherwise: Q) -> Q:
-    """The question as that dictionary understands it, and `otherwise` if it leaves nothing of it.
-    PostgreSQL sees which of the two it is before it looks at any row."""
-    query = SearchQuery(words, config=dictionary, search_type="websearch")
-    size = Func(query, function="numnode", output_field=IntegerField())
-    return Q(search=query) | Q(Exact(size, 0)) & otherwise
+def _has_words(query: str, dictionary: str, otherwise: Q) -> Q:
+    """The query in that dictionary, or `otherwise` if it consists of its stop words. PostgreSQL
+    decides which one applies before it reads any row."""
+    search_query = SearchQuery(query, config=dictionary, search_type="websearch")
+    size = Func(search_query, function="numnode", output_field=IntegerField())
+    return Q(search=search_query) | Q(Exact(size, 0)) & otherwise
 
 
-def _phrase(rows: QuerySet[Transcription], words: str) -> Q:
-    """The words one after the other, and none of them within another."""
-    asked = BETWEEN.join(re.escape(word) for word in re.split(BETWEEN, words) if word)
-    return _holding(rows, rf"(?<!\w){asked}(?!\w)", "iregex") if asked else NOTHING
+def _has_phrase(rows: QuerySet[Transcription], query: str) -> Q:
+    """The words of the query one after the other, each as a whole word."""
+    words = [re.escape(word) for word in re.split(WORD_SEPARATOR, query) if word]
+    pattern = WORD_SEPARATOR.join(words)
+    return _contains(rows, rf"(?<!\w){pattern}(?!\w)", "iregex") if words else NO_ROWS
 
 
-def _letters(rows: QuerySet[Transcription], words: str) -> Q:
-    """The same question, asked of the letters."""
-    either = NOTHING
-    for alternative in re.split(r"\s+or\s+", words, flags=re.IGNORECASE):
-        every = Q()
+def _has_substrings(rows: QuerySet[Transcription], query: str) -> Q:
+    """The query with each of its terms as a substring."""
+    condition = NO_ROWS
+    for alternative in re.split(r"\s+or\s+", query, flags=re.IGNORECASE):
+        all_terms = Q()
         for sign, quoted, bare in TERM.findall(alternative):
-            held = _holding(rows, quoted or bare)
-            every &= ~held if sign else held
-        either |= every
-    return either
+            term = _contains(rows, quoted or bare)
+            all_terms &= ~term if sign else term
+        condition |= all_terms
+    return condition
 
 
-def _holding(rows: QuerySet[Transcription], asked: str, lookup: str = "icontains") -> Q:
-    spoken = rows.filter(**{f"segments__text__{lookup}": asked}).order_by().values("id")
-    return Q(**{f"title__{lookup}": asked}) | Q(id__in=spoken)
+def _contains(rows: QuerySet[Transcription], text: str, lookup: str = "icontains") -> Q:
+    """`text` in the title or in a segment."""
+    by_segment = rows.filter(**{f"segments__text__{lookup}": text}).order_by().values("id")
+    return Q(**{f"title__{lookup}": text}) | Q(id__in=by_segment)
 
 
 def _dictionary(language: str) -> str:

@@ -25,7 +25,7 @@ from transcriptions.exceptions import AudioDeleted, AudioError, WrongState
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.indexing import search
 from transcriptions.processing import commands
-from transcriptions.uploads.service import FORMATS
+from transcriptions.processing.media import FORMATS
 from transcriptions.usage import quotas
 from transcriptions.usage.retention import RetentionPolicy
 

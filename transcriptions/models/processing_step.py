@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from transcriptions.models.transcription import Transcription
 
@@ -17,15 +18,15 @@ from transcriptions.models.transcription import Transcription
 class Phase(models.TextChoices):
     """A phase lasts until the next one starts."""
 
-    UPLOAD = "upload", "Upload"
-    QUEUE = "queue", "Queue"
-    PREPROCESS = "preprocess", "Preprocess"
-    READY = "ready", "Queue for recognition"
-    ENGINE = "engine", "Wait for the engine"
-    DECODE = "decode", "Decode"
-    COMPLETED = "completed", "Completed"
-    FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
+    UPLOAD = "upload", _("Upload")
+    QUEUE = "queue", _("Queue")
+    PREPROCESS = "preprocess", _("Preprocess")
+    READY = "ready", _("Queue for recognition")
+    ENGINE = "engine", _("Wait for the engine")
+    DECODE = "decode", _("Decode")
+    COMPLETED = "completed", _("Completed")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
 
 
 FINAL_PHASES = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)

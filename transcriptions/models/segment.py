@@ -10,7 +10,7 @@ from transcriptions.models.transcription import Transcription
 
 
 class Segment(models.Model):
-    """About one sentence of a transcript."""
+    """A part of a transcript, about one sentence long."""
 
     transcription = models.ForeignKey(
         Transcription, on_delete=models.CASCADE, related_name="segments"
@@ -19,7 +19,7 @@ class Segment(models.Model):
     start = models.FloatField()  # seconds
     end = models.FloatField()
     text = models.TextField()
-    words = models.JSONField(default=list)  # [{"start", "end", "text"}, ...]
+    words = models.JSONField(default=list)  # [{"start", "end", "text", "no_space_before"?}, ...]
 
     class Meta:
         ordering: ClassVar = ["number"]

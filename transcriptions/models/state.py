@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class State(models.TextChoices):
     """Where a recording is in its processing."""
 
-    QUEUED = "queued", "Waiting"
-    PREPROCESSING = "preprocessing", "Preparing audio"
-    PREPARED = "prepared", "Waiting for speech recognition"
-    TRANSCRIBING = "transcribing", "Transcribing"
-    COMPLETED = "completed", "Completed"
-    FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
+    QUEUED = "queued", _("Waiting")
+    PREPROCESSING = "preprocessing", _("Preparing audio")
+    PREPARED = "prepared", _("Waiting for speech recognition")
+    TRANSCRIBING = "transcribing", _("Transcribing")
+    COMPLETED = "completed", _("Completed")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
 
 
 FINISHED = (State.COMPLETED, State.FAILED, State.CANCELLED)

@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from gpu.types import Audio, Span, Spent
 from transcriptions.models.state import FINISHED, UNSUCCESSFUL, State
@@ -42,7 +43,7 @@ class TranscriptionQuerySet(models.QuerySet["Transcription"]):
     """Queries that more than one module needs."""
 
     def with_expired_lease(self) -> models.QuerySet[Transcription]:
-        """Unfinished rows that nobody works on: their task was lost or their worker died."""
+        """Unfinished rows that no worker has: their task was lost or their worker died."""
         return self.exclude(state__in=FINISHED).filter(lease_until__lt=timezone.now())
 
 
@@ -82,10 +83,10 @@ class Transcription(models.Model):
     error_message = models.TextField(blank=True)
 
     lease = models.UUIDField(null=True, editable=False)
-    # For a row that waits: when its task is enqueued again.
+    # If no worker has the row: when its task is enqueued again.
     lease_until = models.DateTimeField(default=lease_end, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
-    # What engines have used and no ledger row contains yet: see `take_unbilled_usage`.
+    # Usage of engines that is in no ledger row yet: see `take_unbilled_usage`.
     unbilled_decode_seconds = models.FloatField(default=0, editable=False)
     unbilled_gpu = models.CharField(max_length=20, blank=True, editable=False)
     unbilled_queue_seconds = models.FloatField(default=0, editable=False)
@@ -94,20 +95,20 @@ class Transcription(models.Model):
 
     objects = TranscriptionQuerySet.as_manager()
 
-    # Used since the last segment was stored: known only to the worker that holds the lease.
+    # Usage since the last stored segment: only the worker that holds the lease has it.
     unsaved_usage = Spent(0.0)
 
     class Meta:
-        verbose_name = "recording"
+        verbose_name = _("recording")
         ordering: ClassVar = ["-created_at", "-id"]
         indexes: ClassVar = [
-            models.Index(fields=["owner", "-created_at", "-id"], name="library"),
+            models.Index(fields=["owner", "-created_at", "-id"], name="owner_newest_first"),
             models.Index(
                 fields=["lease_until"],
-                name="forgotten",
+                name="unfinished_lease_until",
                 condition=~Q(state__in=FINISHED),
             ),
-            GinIndex(fields=["search"], name="words"),
+            GinIndex(fields=["search"], name="transcription_search"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -143,7 +144,7 @@ class Transcription(models.Model):
 
 
 @receiver(post_delete, sender=Transcription)
-def delete_files(instance: Transcription, **_: Any) -> None:
+def delete_files(instance: Transcription, **kwargs: Any) -> None:
     """Deletes the files of a deleted row after commit, also when its owner's account is deleted.
 
     Files that cannot be deleted now are found later as orphaned files.

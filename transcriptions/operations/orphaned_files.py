@@ -1,4 +1,4 @@
-"""Files that crashes leave behind: recordings without a row, and temporary files."""
+"""Deletes files that crashes leave behind: recordings without a row, and temporary files."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ from django.utils import timezone
 from transcriptions.models import STORAGE_FOLDER, Transcription
 
 MIN_AGE = timedelta(days=1)  # younger files may still be in use
-BATCH = 500
+BATCH_SIZE = 500  # files per query
 
 
 def delete_orphaned_files() -> None:
-    """Deletes files that are older than a day."""
-    for name in _unnamed(default_storage):
+    """Deletes orphaned files that are older than a day."""
+    for name in _files_without_row(default_storage):
         if default_storage.get_modified_time(name) < timezone.now() - MIN_AGE:
             default_storage.delete(name)
-    _clear(settings.FILE_UPLOAD_TEMP_DIR)
+    _delete_old_files(settings.FILE_UPLOAD_TEMP_DIR)
 
 
-def _unnamed(storage: Storage) -> Iterator[str]:
-    """Files of ours that no row names: it went while they were written, or never came to be."""
+def _files_without_row(storage: Storage) -> Iterator[str]:
+    """Recordings' files that no row names: it was deleted while they were written, or its INSERT
+    was rolled back."""
     try:
         _, files = storage.listdir(STORAGE_FOLDER)
     except FileNotFoundError:
         return
-    ahead = iter(files)
-    while names := list(islice(ahead, BATCH)):
-        owners = {name: id for name in names if (id := _owner(name))}
-        rows = Transcription.objects.filter(id__in=owners.values()).values_list("source", "audio")
-        named = {file for row in rows for file in row}
-        yield from (
-            f"{STORAGE_FOLDER}/{name}" for name in owners if f"{STORAGE_FOLDER}/{name}" not in named
-        )
+    remaining = iter(files)
+    while names := list(islice(remaining, BATCH_SIZE)):
+        row_ids = {name: row_id for name in names if (row_id := _row_id(name))}
+        rows = Transcription.objects.filter(id__in=row_ids.values()).values_list("source", "audio")
+        in_use = {file for row in rows for file in row}
+        paths = (f"{STORAGE_FOLDER}/{name}" for name in row_ids)
+        yield from (path for path in paths if path not in in_use)
 
 
-def _owner(name: str) -> uuid.UUID | None:
-    """The id that the name of a file begins with; None if it is not a file of ours."""
+def _row_id(name: str) -> uuid.UUID | None:
+    """The id at the start of a file name; None if the file is not a recording's."""
     with suppress(ValueError):
         return uuid.UUID(name[:36])
     return None
 
 
-def _clear(scratch: Path) -> None:
-    for path in scratch.iterdir():
+def _delete_old_files(folder: Path) -> None:
+    for path in folder.iterdir():
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime < MIN_AGE.total_seconds():
                 continue

@@ -13,9 +13,9 @@ from transcriptions.privacy import retention
 
 @shared_task(name="transcriptions.tasks.delete_expired_idempotency_keys")
 def delete_expired_idempotency_keys() -> None:
-    """Deletes keys that are not valid anymore."""
-    expired = timezone.now() - IDEMPOTENCY_KEY_LIFETIME
-    IdempotencyKey.objects.filter(created_at__lt=expired).delete()
+    """Deletes expired idempotency keys."""
+    oldest = timezone.now() - IDEMPOTENCY_KEY_LIFETIME
+    IdempotencyKey.objects.filter(created_at__lt=oldest).delete()
 
 
 @shared_task(name="transcriptions.tasks.delete_expired_sessions")

@@ -1,4 +1,4 @@
-"""Holding on to a claimed row while slow work goes on, and knowing when to let go of it."""
+"""Keeps the lease of a claimed row during slow work, and notices when it is lost."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from transcriptions.processing import lifecycle
 
 log = logging.getLogger(__name__)
 
-# Set when the worker is asked to stop: work is handed back at its next step instead of cut off.
+# Set when the worker is asked to stop: work is released at its next step instead of interrupted.
 shutting_down = threading.Event()
 
-
-CHECK_INTERVAL_S = 0.5  # between two checks of the lease: a GPU may be at work
+CHECK_INTERVAL_S = 0.5  # between two checks of the lease: after a cancellation a GPU is in use
 
 
 class LeaseHolder:
-    """A claimed row that is looked after in the background: its lease is renewed, and a change of
-    its owner's mind is noticed although nothing is said just now."""
+    """Renews the lease of a claimed row in a thread, and notices there that the row was cancelled
+    or deleted, even while the engine yields nothing."""
 
     def __init__(self, row: Transcription) -> None:
         self.row = row
@@ -36,7 +35,7 @@ class LeaseHolder:
         self._done = threading.Event()
 
     def check(self) -> None:
-        """Raises LeaseLost if the row is no longer ours, Cancelled if the worker should stop."""
+        """Raises LeaseLost if this worker no longer has the row, Cancelled if it should stop."""
         if self._lost.is_set():
             raise LeaseLost(str(self.row.id))
         if shutting_down.is_set():
@@ -47,12 +46,12 @@ class LeaseHolder:
         return self._lost.is_set() or shutting_down.is_set()
 
     def _renew_until_done(self) -> None:
-        # A row of its own: the other thread's must not change under its hands.
+        # A separate instance: both threads would refresh a shared one.
         row = Transcription(id=self.row.id, lease=self.row.lease)
-        every, renewed = settings.LEASE_SECONDS / 4, time.monotonic()
-        while not self._done.wait(min(CHECK_INTERVAL_S, every)):
+        interval, renewed = settings.LEASE_SECONDS / 4, time.monotonic()
+        while not self._done.wait(min(CHECK_INTERVAL_S, interval)):
             try:
-                if time.monotonic() - renewed < every:
+                if time.monotonic() - renewed < interval:
                     lifecycle.ensure_held(row)
                 else:
                     lifecycle.renew_lease(row)
@@ -60,15 +59,15 @@ class LeaseHolder:
             except LeaseLost:
                 self._lost.set()
                 return
-            except DatabaseError as error:  # try again while the lease still has time
-                log.warning("%s: the lease could not be looked at: %s", row.id, error)
+            except DatabaseError as error:  # tried again until the lease expires
+                log.warning("%s: the lease could not be checked: %s", row.id, error)
             finally:
                 connection.close()
 
 
 @contextmanager
 def hold_lease(row: Transcription) -> Iterator[LeaseHolder]:
-    """Looks after `row` while the body runs."""
+    """Holds the lease of `row` while the body runs."""
     holder = LeaseHolder(row)
     thread = threading.Thread(target=holder._renew_until_done, daemon=True)
     thread.start()

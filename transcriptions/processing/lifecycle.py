@@ -1,7 +1,7 @@
 """Every change of a recording's state, each in one short transaction.
 
 A worker owns a row by its lease, which `claim` takes with one conditional UPDATE. Every later
-change asks for that lease again, so a task that runs twice, late, or after its row was deleted
+change checks that lease again, so a task that runs twice, late, or after its row was deleted
 changes nothing.
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gpu.types import Complete, Metadata, Span, Spent
 from gpu.types import Segment as SpokenSegment
@@ -35,7 +36,7 @@ from transcriptions.models.transcription import delete_files
 from transcriptions.signals import transcription_finished
 from transcriptions.usage import metering
 
-MAX_ATTEMPTS = 5  # claims of one state: more means that the recording itself kills the worker
+MAX_ATTEMPTS = 5  # claims of one state; more: the recording itself crashes the worker
 
 # The legal transitions. A database trigger (migration 0008) refuses every other one.
 TRANSITIONS: dict[State, frozenset[State]] = {
@@ -48,7 +49,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.CANCELLED: frozenset({State.QUEUED, State.PREPARED}),
 }
 
-# By the state in which work is done: the state that waits for it, and the phases of the history.
+# By the state of a row that a worker has: the state before, and the phases of the history.
 WAITING_STATE = {State.PREPROCESSING: State.QUEUED, State.TRANSCRIBING: State.PREPARED}
 WORKING_PHASE = {State.PREPROCESSING: Phase.PREPROCESS, State.TRANSCRIBING: Phase.ENGINE}
 WAITING_PHASE = {State.PREPROCESSING: Phase.QUEUE, State.TRANSCRIBING: Phase.READY}
@@ -58,15 +59,15 @@ WAITING_PHASE = {State.PREPROCESSING: Phase.QUEUE, State.TRANSCRIBING: Phase.REA
 
 
 def claim(transcription_id: uuid.UUID, state: State) -> Transcription | None:
-    """Takes the row into `state` with a new lease. Returns None if it cannot be taken: it is
+    """Moves the row to `state` with a new lease. Returns None if it cannot be claimed: it is
     done, deleted, or another worker's lease has not expired."""
     rows = Transcription.objects.filter(id=transcription_id)
-    free = Q(state=WAITING_STATE[state]) | Q(state=state, lease_until__lt=timezone.now())
+    claimable = Q(state=WAITING_STATE[state]) | Q(state=state, lease_until__lt=timezone.now())
     with transaction.atomic():
-        taken = rows.filter(free).update(
+        claimed = rows.filter(claimable).update(
             state=state, lease=uuid.uuid4(), lease_until=lease_end(), attempts=F("attempts") + 1
         )
-        if not taken:
+        if not claimed:
             return None
         row = rows.get()
         metering.record_interrupted(row, take_unbilled_usage(row))  # of a dead or stuck worker
@@ -76,7 +77,7 @@ def claim(transcription_id: uuid.UUID, state: State) -> Transcription | None:
 
 
 def ensure_held(row: Transcription) -> None:
-    """Raises LeaseLost if the lease is not ours anymore."""
+    """Raises LeaseLost if this worker does not have the lease anymore."""
     if not _held(row).exists():
         raise LeaseLost(str(row.id))
 
@@ -87,12 +88,12 @@ def renew_lease(row: Transcription) -> None:
 
 
 def release(row: Transcription) -> None:
-    """Gives the lease back with the work unfinished; whoever gets the next task continues it.
+    """Gives the lease back with the work unfinished; the next worker continues it.
     Raises LeaseLost."""
     with transaction.atomic():
         _update_held(row, lease_until=timezone.now(), attempts=F("attempts") - 1)
         metering.record_interrupted(row, take_unbilled_usage(row))
-        record_step(row, WAITING_PHASE[State(row.state)], "Handed back: the worker stopped")
+        record_step(row, WAITING_PHASE[State(row.state)], "Interrupted: the worker stopped")
 
 
 def reschedule(row: Transcription, reason: str, seconds: float, attempted: bool = True) -> None:
@@ -146,7 +147,7 @@ def assign_engine(row: Transcription, engine: str) -> None:
 
 
 def mark_started(row: Transcription, engine: str, metadata: Metadata) -> None:
-    """The engine has opened the audio. Raises LeaseLost."""
+    """The engine has started on the audio. Raises LeaseLost."""
     with transaction.atomic():
         _update_held(row, engine=engine, model=metadata.model, language=metadata.language)
         index_transcription(row)  # search uses the rules of its language
@@ -173,7 +174,7 @@ def add_segment(row: Transcription, spoken: SpokenSegment) -> Segment:
             text=spoken.text,
             words=[
                 {"start": w.start, "end": w.end, "text": w.text}
-                | ({"glued": True} if w.glued else {})
+                | ({"no_space_before": True} if w.glued else {})
                 for w in spoken.words
             ],
         )
@@ -182,12 +183,12 @@ def add_segment(row: Transcription, spoken: SpokenSegment) -> Segment:
 
 
 def mark_completed(row: Transcription, meter: Complete) -> None:
-    """All words are stored. Raises LeaseLost."""
+    """All segments are stored. Raises LeaseLost."""
     with transaction.atomic():
         renew_lease(row)
         note = row.note
         if not row.segments.exists():
-            note = f"No speech was found in this recording. {note}".strip()
+            note = f"{_('No speech was found in this recording.')} {note}".strip()
         _update_held(
             row,
             state=State.COMPLETED,
@@ -204,7 +205,7 @@ def mark_completed(row: Transcription, meter: Complete) -> None:
 
 
 def mark_failed(row: Transcription, code: str, message: str) -> None:
-    """It cannot be done; `message` tells its owner why. Raises LeaseLost."""
+    """It cannot be transcribed; `message` is for the owner. Raises LeaseLost."""
     with transaction.atomic():
         _update_held(
             row,
@@ -228,11 +229,11 @@ def mark_cancelled(row: Transcription) -> None:
         _transition(
             row,
             Q(state__in=FINISHED),
-            "It has ended already: there is nothing to cancel.",
+            _("It has already finished: there is nothing to cancel."),
             state=State.CANCELLED,
             completed_at=timezone.now(),
             error_code="cancelled",
-            error_message="The transcription was cancelled.",
+            error_message=_("The transcription was cancelled."),
             lease=None,
         )
         index_transcription(row)
@@ -247,11 +248,12 @@ def requeue(row: Transcription) -> None:
         with suppress(Transcription.DoesNotExist):  # locked: its audio may be deleted meanwhile
             row.refresh_from_db(from_queryset=Transcription.objects.select_for_update())
         if row.state in UNSUCCESSFUL and not row.can_be_retried:
-            raise AudioDeleted("The audio is not stored anymore: upload the recording again.")
+            message = _("The audio is not stored anymore: upload the recording again.")
+            raise AudioDeleted(message)
         _transition(
             row,
             ~Q(state__in=UNSUCCESSFUL),
-            "Only a failed or cancelled recording can be resumed.",
+            _("Only a failed or cancelled recording can be resumed."),
             state=State.PREPARED if row.audio else State.QUEUED,
             completed_at=None,
             error_code="",
@@ -269,12 +271,13 @@ def delete_audio(row: Transcription) -> None:
     with transaction.atomic():
         finished = Transcription.objects.filter(id=row.id, state__in=FINISHED)
         if not finished.update(source="", audio=""):
-            raise WrongState("The recording is still being processed.")
+            raise WrongState(_("The recording is still being processed."))
         delete_files(row)
 
 
 def take_unbilled_usage(row: Transcription) -> Spent:
-    """Usage that no ledger row contains yet. The caller must write it in the same transaction."""
+    """Returns and clears the usage that is in no ledger row yet. The caller must record it in the
+    same transaction."""
     saved = Spent(
         row.unbilled_decode_seconds,
         row.unbilled_gpu,
@@ -293,8 +296,10 @@ def take_unbilled_usage(row: Transcription) -> Spent:
     return usage
 
 
-def cancel_before_delete(sender: type[Transcription], instance: Transcription, **_: Any) -> None:
-    """Receiver of `pre_delete`: its worker stops at the next step, and what was processed is
+def cancel_before_delete(
+    sender: type[Transcription], instance: Transcription, **kwargs: Any
+) -> None:
+    """Receiver of `pre_delete`: the worker stops at its next step, and the part processed is
     charged."""
     with suppress(WrongState):
         mark_cancelled(instance)

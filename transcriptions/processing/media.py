@@ -1,7 +1,7 @@
-"""Untrusted media into a WAV that engines can trust. FFmpeg does it, in a guarded subprocess.
+"""Untrusted media: what a file is, and its conversion to a WAV that engines can read.
 
-The guard: a deadline, a whitelist of containers, no protocol but plain files, no more output than
-the longest recording allowed, and a limit on memory.
+Only FFmpeg opens such files, in a guarded subprocess: a timeout, limits on memory and output, an
+allow-list of demuxers, no protocol but plain files, and an empty environment.
 """
 
 from __future__ import annotations
@@ -12,37 +12,60 @@ import re
 import resource
 import shutil
 import subprocess
+import tempfile
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import ffmpeg
 import imageio_ffmpeg
 from django.conf import settings
 from django.db.models.fields.files import FieldFile
+from django.utils.translation import gettext as _
 
 from gpu import pcm
 from transcriptions.durations import units
-from transcriptions.exceptions import AudioError, NoAudio, TooLong
+from transcriptions.exceptions import AudioError, NoAudio, TooLong, UnsupportedFormat
 
 DEMUXERS = "mp3,wav,mov,mp4,m4a,flac,ogg,matroska,webm"
-MEMORY = 2 << 30  # bytes of address space; decoding audio takes a tenth of it
-# Sound stays where the container puts it, or words would not agree with playback: gaps, and films
-# whose sound begins late, are filled with silence. Times that step back (some recorders begin anew
-# at zero) are moved behind what came before, as `aresample` alone would throw that sound away.
-TIMES = r"asetpts=st(1\,max(PTS\,ld(0)))+0*st(0\,ld(1)+S/(SR*TB)),aresample=async=1:first_pts=0"
-SHORTEST = 0.05  # seconds: less than this holds no word
-MISSING = 0.9  # a recording of which less than this share could be read is worth a note
-GAVE_UP = "Error during demuxing"  # what FFmpeg says if it reads no further
-UNKNOWN_SIZE = 0x7FFF0000  # and above: what a WAV claims that was written to a pipe
-LOUD = 64_000  # bytes of what FFmpeg says that are looked at, from the beginning and from the end
+FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"  # the same for people
+MEMORY_LIMIT_BYTES = 2 << 30  # of address space; decoding audio takes a tenth of it
+LOG_EXCERPT_BYTES = 64_000  # read from the start of FFmpeg's log, and again from its end
+
+PROBE_TIMEOUT_S = 5.0
+PROBE_LOG_LIMIT_BYTES = 8 << 20
+# FFmpeg scores its guess from 0 to 100. From this score on the file has a complete signature.
+SIGNATURE_SCORE = 99
+DETECTED = re.compile(
+    r"Format ([\w,]+) (?:probed with size=\d+ and score=|detected only with low score of )(\d+)"
+)
+
+# Audio stays where the container puts it, or words would not agree with playback: gaps, and videos
+# whose audio starts late, are filled with silence. Timestamps that go back (some recorders restart
+# at zero) are moved behind the previous ones, because `aresample` alone would drop that audio.
+TIMESTAMP_FILTER = (
+    r"asetpts=st(1\,max(PTS\,ld(0)))+0*st(0\,ld(1)+S/(SR*TB)),aresample=async=1:first_pts=0"
+)
+MIN_DURATION_S = 0.05  # no word is shorter
+MIN_READABLE_SHARE = 0.9  # of the declared duration; a note tells the owner if less could be read
+DEMUXING_ERROR = "Error during demuxing"  # FFmpeg's message when it stops reading
+STREAMED_WAV_SIZE = 0x7FFF0000  # a WAV that was written to a pipe declares this size or more
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A mono 24 kHz 16-bit WAV, its length in seconds, and what is worth knowing about it."""
+class Probe:
+    """What FFmpeg found out about a file; `format` is its name of the container."""
+
+    format: str
+    has_audio: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedAudio:
+    """A mono 24 kHz 16-bit WAV, its duration in seconds, and a note for the owner."""
 
     path: Path
     duration: float
@@ -50,46 +73,82 @@ class Prepared:
     note: str
 
 
-def prepare(source: Path, folder: Path) -> Prepared:
-    """Converts `source` into `folder`/audio.wav. Raises AudioError."""
+def probe(path: Path) -> Probe:
+    """Detects the format by content, whatever the file's name. Raises UnsupportedFormat.
+
+    A file that FFmpeg recognizes by a complete signature but cannot open is accepted: it is
+    damaged, and `prepare` says so.
+    """
+    report, in_time = _probe_report(path)
+    detected = DETECTED.search(report)  # the first match: FFmpeg has not read any metadata yet
+    names, score = (detected[1], int(detected[2])) if detected else ("", 0)
+    allowed = not set(DEMUXERS.split(",")).isdisjoint(names.split(","))
+    if not allowed or not (_is_open(report) or score >= SIGNATURE_SCORE):
+        if not in_time:
+            raise UnsupportedFormat(_("The file could not be read in time. Please try again."))
+        message = _("This is not a recording in a format we can read. Send %(formats)s.")
+        raise UnsupportedFormat(message % {"formats": FORMATS})
+    return Probe(names.split(",")[0], _has_audio(report))
+
+
+def prepare(source: Path, folder: Path) -> PreparedAudio:
+    """Converts `source` to `folder`/audio.wav. Raises AudioError."""
     wav = folder / "audio.wav"
     report = _convert(source, wav, folder / "ffmpeg.log")
     duration = _duration(wav)
-    if duration < SHORTEST and "Input #0" in report and ": Audio: " not in report:
-        raise NoAudio("There is no sound in this file. Choose a recording with an audio track.")
-    if duration < SHORTEST:
+    if duration < MIN_DURATION_S and _is_open(report) and not _has_audio(report):
+        raise NoAudio(_("There is no sound in this file. Choose a recording with an audio track."))
+    if duration < MIN_DURATION_S:
         raise AudioError(
-            "The file is damaged: no sound could be read from it. Export or record it again."
+            _("The file is damaged: no sound could be read from it. Export or record it again.")
         )
     if duration > settings.MAX_DURATION_SECONDS:
         raise TooLong(
-            f"The recording is longer than {units(settings.MAX_DURATION_SECONDS)}. "
-            "Split it and send the parts."
+            _("The recording is longer than %(limit)s. Split it and upload the parts.")
+            % {"limit": units(settings.MAX_DURATION_SECONDS)}
         )
-    promised = max(_declared(report), duration / _share_of_wav(source))
-    return Prepared(wav, duration, _container(report), _note(duration, promised, report))
+    declared = max(_declared_duration(report), duration / _received_share(source))
+    return PreparedAudio(wav, duration, _container(report), _note(duration, declared, report))
 
 
-def _convert(source: Path, wav: Path, log: Path) -> str:
-    """Runs FFmpeg and returns beginning and end of what it said; the WAV tells how far it came.
+# --- The guarded subprocess ---------------------------------------------------------------------
 
-    Raises AudioError if that takes too long, and OSError if it is not the recording's fault that
-    it came no further.
+
+def _input_options() -> dict[str, Any]:
+    return {"protocol_whitelist": "file", "format_whitelist": DEMUXERS, "threads": 1}
+
+
+def _probe_report(path: Path) -> tuple[str, bool]:
+    """Opens the file without any output. Returns FFmpeg's log, and whether it finished in time."""
+    options = [part for name, value in _input_options().items() for part in (f"-{name}", value)]
+    command = [ffmpeg_binary(), "-hide_banner", "-nostdin", "-loglevel", "debug"]
+    command += [*map(str, options), "-i", f"file:{path}"]
+    with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as log:
+        try:
+            _run(command, log, PROBE_TIMEOUT_S, PROBE_LOG_LIMIT_BYTES)
+            return _read(log), True
+        except subprocess.TimeoutExpired:  # the log so far may be enough to decide
+            return _read(log), False
+
+
+def _convert(source: Path, wav: Path, log_path: Path) -> str:
+    """Writes the WAV and returns FFmpeg's log. How much could be read shows in the WAV.
+
+    Raises AudioError if that takes too long, and OSError if it stopped for a reason that is not
+    the recording's.
     """
-    longest = settings.MAX_DURATION_SECONDS + 1
+    max_seconds = settings.MAX_DURATION_SECONDS + 1
     command = (
-        ffmpeg.input(
-            f"file:{source}", protocol_whitelist="file", format_whitelist=DEMUXERS, threads=1
-        )
+        ffmpeg.input(f"file:{source}", **_input_options())
         .output(
             f"file:{wav}",
             map="0:a:0",
-            af=TIMES,
+            af=TIMESTAMP_FILTER,
             format="wav",
             acodec="pcm_s16le",
             ac=1,
             ar=pcm.RATE,
-            t=longest,
+            t=max_seconds,
             map_metadata=-1,
             fflags="+bitexact",
         )
@@ -97,106 +156,135 @@ def _convert(source: Path, wav: Path, log: Path) -> str:
         .overwrite_output()
         .compile(cmd=ffmpeg_binary())
     )
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
-        )
+    with log_path.open("w+b") as log:
         try:
-            _limit(process.pid, file_size=(longest * pcm.RATE * 2) + (16 << 20))
-            process.wait(timeout=deadline())
+            file_size = max_seconds * pcm.RATE * 2 + (16 << 20)
+            status = _run(command, log, conversion_timeout_s(), file_size)
         except subprocess.TimeoutExpired:
             raise AudioError(
-                "This file takes too long to decode. Convert it to MP3 or WAV and try again."
+                _("This file takes too long to decode. Convert it to MP3 or WAV and try again.")
             ) from None
-        finally:
-            process.kill()
-            process.wait()
-    report = _read(log)
-    # A WAV that FFmpeg could not go on writing must not pass for the whole recording.
-    if process.returncode < 0:
-        raise OSError(f"FFmpeg was killed by signal {-process.returncode}")
+        report = _read(log)
+    # A WAV that FFmpeg could not finish must not pass for the whole recording.
+    if status < 0:
+        raise OSError(f"FFmpeg was killed by signal {-status}")
     if "No space left on device" in report:
-        raise OSError(errno.ENOSPC, "FFmpeg found no room for the audio")
+        raise OSError(errno.ENOSPC, "FFmpeg found no space left for the audio")
     return report
 
 
-def _read(log: Path) -> str:
-    """Its beginning and its end: a damaged file can make FFmpeg say a lot in between."""
-    with log.open("rb") as said:
-        beginning = said.read(LOUD)
-        said.seek(max(said.tell(), log.stat().st_size - LOUD))
-        return (beginning + said.read()).decode(errors="replace")
-
-
-def deadline() -> float:
-    """Seconds that FFmpeg is given: it is some hundred times faster than the recording plays."""
-    return float(120 + settings.MAX_DURATION_SECONDS / 10)
+def _run(command: list[str], log: BinaryIO, timeout_s: float, file_size: int) -> int:
+    """Returns the exit status; negative: the signal that ended it. Raises TimeoutExpired."""
+    process = subprocess.Popen(
+        command,
+        env={},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+        _limit(process.pid, file_size=file_size)
+        return process.wait(timeout=timeout_s)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _limit(pid: int, file_size: int) -> None:
-    """Limits from outside: running code between fork and exec is not safe with threads."""
+    """Sets limits from outside: running code between fork and exec is not safe with threads."""
     if hasattr(resource, "prlimit"):
         with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
+            resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_size, file_size))
 
 
+def _read(log: BinaryIO) -> str:
+    """The start and the end: for a damaged file FFmpeg can write a lot in between."""
+    size = log.seek(0, 2)
+    log.seek(0)
+    start = log.read(LOG_EXCERPT_BYTES)
+    log.seek(max(len(start), size - LOG_EXCERPT_BYTES))
+    return (start + log.read()).decode(errors="replace")
+
+
+def conversion_timeout_s() -> float:
+    """FFmpeg is some hundred times faster than playback."""
+    return float(120 + settings.MAX_DURATION_SECONDS / 10)
+
+
+@cache
+def ffmpeg_binary() -> str:
+    """The path of the FFmpeg in the wheel, or the system's (IMAGEIO_FFMPEG_EXE overrides both).
+    Absolute, because the subprocess has no PATH."""
+    name = str(imageio_ffmpeg.get_ffmpeg_exe())
+    return shutil.which(name) or name
+
+
+# --- What the log and the files say -------------------------------------------------------------
+
+
+def _is_open(report: str) -> bool:
+    """Whether FFmpeg could read the container's header."""
+    return re.search(r"^Input #0, ", report, re.MULTILINE) is not None
+
+
+def _has_audio(report: str) -> bool:
+    return re.search(r"^  Stream #0:.*: Audio: ", report, re.MULTILINE) is not None
+
+
 def _duration(wav: Path) -> float:
-    """Seconds of audio in the WAV; 0 if FFmpeg never came to writing it."""
+    """Seconds of audio in the WAV; 0 if FFmpeg did not get as far as writing it."""
     try:
         with wave.open(str(wav), "rb") as reader:
-            # Counted from the file, not the header: FFmpeg may have been stopped before fixing it.
+            # From the file's size: FFmpeg may have been stopped before it corrected the header.
             return (wav.stat().st_size - 44) / (reader.getframerate() * 2)
     except (OSError, EOFError, wave.Error):
         return 0.0
 
 
 def _container(report: str) -> str:
-    found = re.search(r"Input #0, ([\w,]+), from", report)
-    return found.group(1).split(",")[0] if found else ""
+    match = re.search(r"Input #0, ([\w,]+), from", report)
+    return match.group(1).split(",")[0] if match else ""
 
 
-def _declared(report: str) -> float:
-    """The length that the container claims, in seconds; 0 if it claims none, or FFmpeg guesses."""
+def _declared_duration(report: str) -> float:
+    """Seconds that the container declares; 0 if it declares none and FFmpeg estimates."""
     if "Estimating duration from bitrate" in report:
         return 0.0
-    found = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", report, re.MULTILINE)
-    if not found:
+    match = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", report, re.MULTILINE)
+    if not match:
         return 0.0
-    hours, minutes, seconds = found.groups()
+    hours, minutes, seconds = match.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-def _share_of_wav(source: Path) -> float:
-    """How much of a WAV has arrived by its own header: FFmpeg only believes the file's size."""
+def _received_share(source: Path) -> float:
+    """How much of a WAV there is, by its own header: FFmpeg goes by the size of the file."""
     with source.open("rb") as file:
         head = file.read(8)
     size = int.from_bytes(head[4:], "little") + len(head)
-    if head[:4] != b"RIFF" or size >= UNKNOWN_SIZE:
+    if head[:4] != b"RIFF" or size >= STREAMED_WAV_SIZE:
         return 1.0
     return min(1.0, source.stat().st_size / size)
 
 
-def _note(duration: float, promised: float, report: str) -> str:
-    if duration < promised * MISSING:
-        return (
-            f"The file ends early or is damaged: only {units(duration)} of {units(promised)} "
-            "could be read."
-        )
-    if GAVE_UP in report:
-        return f"The file is damaged: what comes after {units(duration)} could not be read."
+def _note(duration: float, declared: float, report: str) -> str:
+    if duration < declared * MIN_READABLE_SHARE:
+        return _(
+            "The file ends early or is damaged: only %(readable)s of %(declared)s could be read."
+        ) % {"readable": units(duration), "declared": units(declared)}
+    if DEMUXING_ERROR in report:
+        return _("The file is damaged: what comes after %(position)s could not be read.") % {
+            "position": units(duration)
+        }
     return ""
-
-
-@cache
-def ffmpeg_binary() -> str:
-    """The FFmpeg that the wheel brings, or the system's (`IMAGEIO_FFMPEG_EXE` names another)."""
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 @contextlib.contextmanager
 def local_copy(file: FieldFile, folder: Path) -> Iterator[Path]:
-    """A path to the stored file: its own where storage is a disk, else a copy in `folder`."""
+    """The path of a stored file: its own if the storage is a disk, else that of a copy in
+    `folder`."""
     try:
         yield Path(file.path)
         return

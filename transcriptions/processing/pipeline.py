@@ -1,7 +1,7 @@
-"""The whole story of one recording, from upload to transcript.
+"""The processing of one recording, from upload to transcript, in two steps.
 
-Both halves can be run twice, late, or after a crash: they begin by claiming the row, every change
-asks for that claim again, and what is stored already is not done again.
+Both steps may run twice, late, or after a crash: they start by claiming the row, every change
+checks that claim again, and stored results are not computed again.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from django.conf import settings
 from django.core.files.base import File
 from django.db import Error as DatabaseError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from gpu.engine import get_engine
 from gpu.types import (
@@ -49,66 +50,66 @@ from transcriptions.usage import metering, quotas
 
 log = logging.getLogger(__name__)
 
-RETRY_DELAY_S = (
-    30.0  # seconds until an engine that cannot be reached is asked again; then twice that, ...
-)
+RETRY_DELAY_S = 30.0  # before the second attempt to reach an engine; then 60, 90, ...
+
+Work = Callable[[LeaseHolder, Path], None]
 
 
-def preprocess(id: uuid.UUID) -> bool:
-    """First half: the upload becomes audio that engines can read. True if that was done now."""
-    return _claim_and(_prepare, id, State.PREPROCESSING)
+def preprocess(transcription_id: uuid.UUID) -> bool:
+    """First step: converts the upload to audio for engines. True if this call did it."""
+    return _claim_and_run(_prepare_audio, transcription_id, State.PREPROCESSING)
 
 
-def transcribe(id: uuid.UUID) -> bool:
-    """Second half: the audio becomes segments. True if that was done now."""
-    return _claim_and(_recognise, id, State.TRANSCRIBING)
+def transcribe(transcription_id: uuid.UUID) -> bool:
+    """Second step: recognizes the speech. True if this call did it."""
+    return _claim_and_run(_recognize_speech, transcription_id, State.TRANSCRIBING)
 
 
-def _prepare(holder: LeaseHolder, folder: Path) -> None:
+def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
     row = holder.row
     with media.local_copy(row.source, folder) as source:
-        ready = media.prepare(source, folder)
-    spans = voice_activity.find_speech(ready.path, ready.duration, holder.check)
-    peaks = voice_activity.find_peaks(ready.path, ready.duration)
-    with _stored(row, ready.path) as name, transaction.atomic():
-        lifecycle.ensure_held(row)  # or its owner may be gone, whose quota is asked for
-        quotas.reserve(row, ready.duration)
+        audio = media.prepare(source, folder)
+    spans = voice_activity.find_speech(audio.path, audio.duration, holder.check)
+    peaks = voice_activity.find_peaks(audio.path, audio.duration)
+    with _audio_in_storage(row, audio.path) as name, transaction.atomic():
+        lifecycle.ensure_held(row)  # first: the account with the quota may have been deleted
+        quotas.reserve(row, audio.duration)
         lifecycle.mark_prepared(
             row,
             audio=name,
-            format=ready.format,
-            duration=ready.duration,
+            format=audio.format,
+            duration=audio.duration,
             spans=spans,
             peaks=peaks,
-            note=ready.note,
+            note=audio.note,
         )
 
 
-def _recognise(holder: LeaseHolder, folder: Path) -> None:
+def _recognize_speech(holder: LeaseHolder, folder: Path) -> None:
     last = holder.row.segments.last()
     partials = PartialPublisher(holder.row.id, last.number if last else 0)
     with media.local_copy(holder.row.audio, folder) as path:
-        for event in _recognised(holder, path, last):
+        for event in _engine_events(holder, path, last):
             if isinstance(event, Spent):
                 holder.row.unsaved_usage += event
                 continue
             holder.check()
-            _keep(holder.row, event, partials)
+            _store_and_publish(holder.row, event, partials)
 
 
-def _recognised(
+def _engine_events(
     holder: LeaseHolder, path: Path, last: StoredSegment | None
 ) -> Iterator[EngineEvent]:
-    """What the engine says about all speech after the last stored segment."""
-    todo = holder.row.to_audio(path).after(last.end if last else 0.0)
-    if todo.spans:
+    """The engine's events for all speech after the last stored segment."""
+    audio = holder.row.to_audio(path).after(last.end if last else 0.0)
+    if audio.spans:
         lifecycle.assign_engine(holder.row, settings.STT_ENGINE)
-        yield from get_engine(settings.STT_ENGINE).stream(todo, holder.is_over)
-    else:  # silence: an engine that is asked for words would invent some
+        yield from get_engine(settings.STT_ENGINE).stream(audio, holder.is_over)
+    else:  # no speech: engines tend to invent words for silence
         yield Complete(audio_seconds=0.0, decode_seconds=0.0)
 
 
-def _keep(row: Transcription, event: EngineEvent, partials: PartialPublisher) -> None:
+def _store_and_publish(row: Transcription, event: EngineEvent, partials: PartialPublisher) -> None:
     """One short transaction, then one published event."""
     match event:
         case Metadata():
@@ -117,41 +118,44 @@ def _keep(row: Transcription, event: EngineEvent, partials: PartialPublisher) ->
         case Partial():
             partials.schedule(event)
         case Segment():
-            stored = lifecycle.add_segment(row, event)
-            partials.discard(stored.number)
-            streams.publish(row.id, ProgressEvent.of(stored))
+            segment = lifecycle.add_segment(row, event)
+            partials.discard(segment.number)
+            streams.publish(row.id, ProgressEvent.of(segment))
         case Complete():
             lifecycle.mark_completed(row, event)
             streams.publish(row.id, final_event(row, row.segments.count()))
 
 
-# --- What both halves stand on ------------------------------------------------------------------
+# --- Shared by both steps -----------------------------------------------------------------------
 
 
-def _claim_and(work: Callable[[LeaseHolder, Path], None], id: uuid.UUID, state: State) -> bool:
-    """Claims the row, does `work` with it, and turns what goes wrong into a sentence for its owner.
+def _claim_and_run(work: Work, transcription_id: uuid.UUID, state: State) -> bool:
+    """Claims the row and does `work`. True if it was done.
 
-    Nothing is written when the row is not ours any more, or when the database itself is away: then
-    the lease runs out and the sweeper rings again.
+    If the lease is lost or the database fails, nothing is written: once the lease has expired,
+    `requeue_stalled` enqueues the row again.
     """
-    row = lifecycle.claim(id, state)
+    row = lifecycle.claim(transcription_id, state)
     if row is None:
         return False
     try:
-        return _attempt(work, row)
+        return _run(work, row)
     except LeaseLost:
-        log.info("%s: deleted, cancelled, or taken over by another worker", id)
-        metering.record_interrupted(row, row.unsaved_usage)  # the rest is whoever's took it
+        log.info("%s: deleted, cancelled, or taken over by another worker", row.id)
+        # The worker that has taken over records the usage that is already saved.
+        metering.record_interrupted(row, row.unsaved_usage)
     except DatabaseError:
-        log.exception("%s: the database is away, to be tried again", id)
+        log.exception("%s: the database failed, to be tried again", row.id)
     return False
 
 
-def _attempt(work: Callable[[LeaseHolder, Path], None], row: Transcription) -> bool:
+def _run(work: Work, row: Transcription) -> bool:
+    """Does `work`; an error becomes a state of the row and a message to its owner. True if it was
+    done. Raises LeaseLost, DatabaseError."""
     try:
         if row.attempts > MAX_ATTEMPTS:
             raise EngineError(f"given up after {MAX_ATTEMPTS} attempts")
-        with hold_lease(row) as holder, _scratch(row) as folder:
+        with hold_lease(row) as holder, _temporary_folder(row) as folder:
             work(holder, folder)
         log.info("%s: %s", row.id, row.state)
         return True
@@ -160,20 +164,20 @@ def _attempt(work: Callable[[LeaseHolder, Path], None], row: Transcription) -> b
     except AudioError as error:
         _fail(row, error.code, str(error))
     except (Unreachable, DeviceLost) as error:
-        _reschedule(row, error)
+        _retry_later(row, error)
     except EngineError as error:
         log.warning("%s: %s: %s", row.id, error.code, error)
         _fail(row, error.code, error.sentence)
     except (DatabaseError, LeaseLost):
         raise
     except Exception as error:
-        log.exception("%s: unexpected failure", row.id)
-        _fail(row, *_our_fault(error))
+        log.exception("%s: unexpected error", row.id)
+        _fail(row, *_code_and_message(error))
     return False
 
 
-def _reschedule(row: Transcription, error: EngineError) -> None:
-    """What may work in a minute: as often as a recording may be tried."""
+def _retry_later(row: Transcription, error: EngineError) -> None:
+    """Reschedules the row, up to MAX_ATTEMPTS times."""
     log.warning("%s: %s: %s", row.id, error.code, error)
     if isinstance(error, NotTried):
         lifecycle.reschedule(row, error.code, RETRY_DELAY_S, attempted=False)
@@ -181,15 +185,15 @@ def _reschedule(row: Transcription, error: EngineError) -> None:
         lifecycle.reschedule(row, error.code, row.attempts * RETRY_DELAY_S)
     else:
         _fail(row, error.code, error.sentence)
-    if isinstance(error, DeviceGone):  # who has started this process starts another one
+    if isinstance(error, DeviceGone):  # this process cannot use the GPU: its supervisor restarts it
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _our_fault(error: Exception) -> tuple[str, str]:
-    """Code and sentence of what the recording is not to blame for."""
+def _code_and_message(error: Exception) -> tuple[str, str]:
+    """For an error that is not the recording's fault."""
     if isinstance(error, OSError) and is_disk_full(error):
-        return "disk_full", DISK_FULL_MESSAGE
-    return "internal_error", "Something went wrong on our side. Please try again."
+        return "disk_full", str(DISK_FULL_MESSAGE)
+    return "internal_error", _("Something went wrong on our side. Please try again.")
 
 
 def _fail(row: Transcription, code: str, message: str) -> None:
@@ -198,21 +202,21 @@ def _fail(row: Transcription, code: str, message: str) -> None:
     streams.publish(row.id, final_event(row, row.segments.count()))
 
 
-class _Movable(File):  # type: ignore[type-arg]
-    """Storage on a disk moves it to its place: no second copy, nor half of one if that is full."""
+class _MovableFile(File):  # type: ignore[type-arg]
+    """A file that storage on a disk moves instead of copying: no space for a second copy needed."""
 
     def temporary_file_path(self) -> str:
-        """Where it is now."""
+        """Its present path; Django's storage looks for this method."""
         return str(self.name)
 
 
 @contextmanager
-def _stored(row: Transcription, path: Path) -> Iterator[str]:
-    """Puts the WAV into storage; takes it out again if the row did not want it."""
+def _audio_in_storage(row: Transcription, path: Path) -> Iterator[str]:
+    """Moves the WAV into storage and yields its name; deletes it if the body raises."""
     field = row._meta.get_field("audio")
     storage = row.audio.storage
     with path.open("rb") as wav:
-        name = storage.save(field.generate_filename(row, ""), _Movable(wav))
+        name = storage.save(field.generate_filename(row, ""), _MovableFile(wav))
     try:
         yield name
     except BaseException:
@@ -221,12 +225,12 @@ def _stored(row: Transcription, path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _scratch(row: Transcription) -> Iterator[Path]:
-    """A folder for temporary files that is gone afterwards, whatever happens; and so is that of
-    whoever had the row before, and was killed."""
-    scratch, prefix = settings.FILE_UPLOAD_TEMP_DIR, f"job-{row.id}-"
-    scratch.mkdir(parents=True, exist_ok=True)
-    for left in scratch.glob(f"{prefix}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=scratch, prefix=prefix) as folder:
+def _temporary_folder(row: Transcription) -> Iterator[Path]:
+    """A folder that is deleted afterwards, together with those of killed workers that had the row
+    before."""
+    parent, prefix = settings.FILE_UPLOAD_TEMP_DIR, f"job-{row.id}-"
+    parent.mkdir(parents=True, exist_ok=True)
+    for abandoned in parent.glob(f"{prefix}*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=prefix) as folder:
         yield Path(folder)

@@ -1,4 +1,4 @@
-"""Celery tasks of the pipeline. They take ids, nothing else, and may run more than once."""
+"""Celery tasks of the pipeline. They take only ids, and may run more than once."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from transcriptions.processing.leases import shutting_down
 
 
 @shared_task(name="transcriptions.tasks.preprocess")
-def preprocess(id: str) -> None:
-    """The part that runs on the CPU."""
-    if pipeline.preprocess(uuid.UUID(id)):
-        queue.enqueue(transcribe, uuid.UUID(id))
+def preprocess(transcription_id: str) -> None:
+    """The step that runs on the CPU."""
+    if pipeline.preprocess(uuid.UUID(transcription_id)):
+        queue.enqueue(transcribe, transcription_id)
 
 
 @shared_task(name="transcriptions.tasks.transcribe")
-def transcribe(id: str) -> None:
-    """The part that runs on the engine."""
-    pipeline.transcribe(uuid.UUID(id))
+def transcribe(transcription_id: str) -> None:
+    """The step that runs on the engine."""
+    pipeline.transcribe(uuid.UUID(transcription_id))
 
 
 @shared_task(name="transcriptions.tasks.requeue_stalled")
 def requeue_stalled() -> None:
     """Enqueues every row again whose lease has expired."""
     for row in Transcription.objects.with_expired_lease().only("id", "state"):
-        waits_for_audio = row.state in (State.QUEUED, State.PREPROCESSING)
-        queue.enqueue(preprocess if waits_for_audio else transcribe, row.id)
-    # Rows that wait are enqueued again later; those whose worker died can be claimed right away.
+        needs_audio = row.state in (State.QUEUED, State.PREPROCESSING)
+        queue.enqueue(preprocess if needs_audio else transcribe, row.id)
+    # Not every time: waiting rows are due again in a lease's time. Rows of dead workers keep their
+    # expired lease, without which they could not be claimed.
     waiting = (State.QUEUED, State.PREPARED)
     Transcription.objects.filter(state__in=waiting, lease_until__lt=timezone.now()).update(
         lease_until=lease_end()
@@ -42,5 +43,5 @@ def requeue_stalled() -> None:
 
 
 @worker_shutting_down.connect
-def _stop_working(**_: Any) -> None:
+def _release_work(**_: Any) -> None:
     shutting_down.set()

@@ -1,4 +1,4 @@
-"""What can be told about prepared audio on the CPU: where speech lies, and how loud it is."""
+"""Analysis of prepared audio on the CPU: speech spans and waveform peaks."""
 
 from __future__ import annotations
 
@@ -11,55 +11,56 @@ import numpy as np
 from gpu import pcm
 from gpu.types import Span
 
-RATE = 16_000  # Hz, what the Silero VAD listens at
-BLOCK = 300.0  # seconds looked at together: keeps memory flat however long the recording
-EDGE = 0.5  # seconds before a block's end in which speech may begin unnoticed
-LONGEST = 28.0  # seconds; longer speech is cut at its best breath, as Whisper hears 30 s
-SILENCE_MS, PADDING_MS, SHORTEST_MS = 400, 200, 120
-PEAKS = 800  # points along a waveform: more than a screen shows
+RATE = 16_000  # Hz: the sample rate of the Silero VAD
+BLOCK_S = 300.0  # analyzed together: bounds the memory for a recording of any length
+BLOCK_EDGE_S = 0.5  # before the end of a block, where the VAD can miss that speech starts
+MAX_SPEECH_S = 28.0  # longer speech is cut at a pause: Whisper's window is 30 s
+MIN_SILENCE_MS, PADDING_MS, MIN_SPEECH_MS = 400, 200, 120
+MAX_PEAKS = 800  # points of a waveform: more than a screen shows
+PEAKS_PER_SECOND = 50  # at most, for short recordings
 
 
-def find_speech(path: Path, duration: float, alive: Callable[[], None]) -> list[Span]:
-    """Where somebody speaks, in order and without overlap. `alive` is called between blocks."""
-    return list(_spans(path, duration, alive))
+def find_speech(path: Path, duration: float, check: Callable[[], None]) -> list[Span]:
+    """Speech spans in order and without overlap. `check` is called before each block."""
+    return list(_spans(path, duration, check))
 
 
-def _spans(path: Path, duration: float, alive: Callable[[], None]) -> Iterator[Span]:
+def _spans(path: Path, duration: float, check: Callable[[], None]) -> Iterator[Span]:
     from faster_whisper.vad import VadOptions, get_speech_timestamps
 
     options = VadOptions(
-        min_silence_duration_ms=SILENCE_MS,
+        min_silence_duration_ms=MIN_SILENCE_MS,
         speech_pad_ms=PADDING_MS,
-        min_speech_duration_ms=SHORTEST_MS,
-        max_speech_duration_s=LONGEST,
+        min_speech_duration_ms=MIN_SPEECH_MS,
+        max_speech_duration_s=MAX_SPEECH_S,
     )
     start = 0.0
     while start < duration:
-        alive()
-        end = min(start + BLOCK, duration)
-        found = [
+        check()
+        end = min(start + BLOCK_S, duration)
+        spans = [
             Span(round(start + s["start"] / RATE, 3), min(round(start + s["end"] / RATE, 3), end))
             for s in get_speech_timestamps(pcm.read_at(path, start, end, RATE), options)
         ]
         if end < duration:
-            # The next block looks again, whole, at speech that this one's edge cuts or hides.
-            if not found or found[-1].end <= end - EDGE:
-                end -= EDGE
-            elif found[-1].start > start:
-                end = found.pop().start
-        yield from found
+            # The next block starts before speech that the end of this one cuts or hides.
+            if not spans or spans[-1].end <= end - BLOCK_EDGE_S:
+                end -= BLOCK_EDGE_S
+            elif spans[-1].start > start:
+                end = spans.pop().start
+        yield from spans
         start = end
 
 
 def find_peaks(path: Path, duration: float) -> list[int]:
-    """The waveform for the eye: PEAKS points (fewer for a very short one), each 0 to 100."""
-    count = max(1, min(PEAKS, int(duration * 50)))
+    """The waveform: MAX_PEAKS points (fewer for a very short recording), each 0 to 100."""
+    count = max(1, min(MAX_PEAKS, int(duration * PEAKS_PER_SECOND)))
     edges = np.linspace(0, duration, count + 1)
-    loudest = [_loudest(path, a, b) for a, b in pairwise(edges)]
-    top = max(max(loudest), 1)
-    return [round(100 * value / top) for value in loudest]
+    peaks = [_peak(path, start, end) for start, end in pairwise(edges)]
+    highest = max(max(peaks), 1)
+    return [round(100 * peak / highest) for peak in peaks]
 
 
-def _loudest(path: Path, start: float, end: float) -> int:
+def _peak(path: Path, start: float, end: float) -> int:
     samples = pcm.read(path, start, end)
     return int(np.abs(samples.astype(np.int32)).max()) if samples.size else 0

@@ -1,4 +1,4 @@
-"""Uploads go straight to disk, into files whose names owe nothing to the client."""
+"""Writes uploads straight to disk, to files whose names do not depend on the client."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.core.files.uploadhandler import FileUploadHandler, TemporaryFileUplo
 
 
 class UploadHandler(TemporaryFileUploadHandler):
-    """As Django's own, which takes over what follows the last dot of a name: three hundred letters
-    there are more than any disk allows."""
+    """Django's handler ends the temporary name with the extension that the client sends, and fails
+    if that is longer than the file system allows."""
 
     def new_file(self, *args: Any, **options: Any) -> None:
-        """A file of a form begins."""
+        """Called at the start of each file of a form."""
         FileUploadHandler.new_file(self, *args, **options)
         self.file = TemporaryUploadedFile(
             "upload", self.content_type, 0, self.charset, self.content_type_extra

@@ -7,13 +7,13 @@ from pydantic import Field
 
 
 class UploadParams(Schema):
-    """Form fields of an upload, or query parameters where the body is the recording itself."""
+    """Form fields of an upload, or query parameters if the body is the recording itself."""
 
     language: str = Field(default="", description="Code such as `en`; empty or `auto` to detect it")
     title: str = Field(default="", max_length=255, description="Default: the name of the file")
 
     def __or__(self, other: UploadParams) -> UploadParams:
-        """Each field from the first of the two that has it."""
+        """The fields of `self`; those that are empty are taken from `other`."""
         return UploadParams(
             language=self.language or other.language, title=self.title or other.title
         )

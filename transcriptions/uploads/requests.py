@@ -1,4 +1,4 @@
-"""How a request becomes a recording: by form or raw body, and once for each idempotency key."""
+"""From a request to a recording: forms, raw bodies, and idempotency keys."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.authentication import authenticated_user, request_token
 from accounts.models import User
@@ -23,82 +24,93 @@ from transcriptions.models import (
     Transcription,
 )
 from transcriptions.uploads.params import UploadParams
-from transcriptions.uploads.service import UNTITLED, UploadRefused, check, create_transcription
+from transcriptions.uploads.service import UNTITLED, UploadRefused, check, store_checked
 
-PIECE = 256 * 1024  # bytes of a body that are in memory at a time
-FORM = "application/x-www-form-urlencoded"  # what no recording fits into, and curl's default
-COUNTED_LIFE = timedelta(minutes=15)  # between attempts that a client counts by itself
-RAW = ("audio/", "video/", "application/ogg", "application/octet-stream")
+CHUNK_BYTES = 256 * 1024  # of a raw body in memory at a time
+FORM = "application/x-www-form-urlencoded"  # curl's default, which cannot carry a recording
+RAW_MEDIA_TYPES = ("audio/", "video/", "application/ogg", "application/octet-stream")
+RETRY_WINDOW = timedelta(minutes=15)  # between two attempts of a client that counts its retries
 
 
 def create_from_request(
     request: HttpRequest,
     file: UploadedFile[Any] | None,
-    about: UploadParams,
+    params: UploadParams,
     key: str,
-    attempt: int | None = None,
+    retry_count: int | None = None,
 ) -> Transcription:
-    """The recording that this request brings, or that it has brought before: under the same
-    idempotency key, or in an earlier `attempt` of a client that counts them (from 0) and sends no
-    key. Raises UploadRefused, TooMany; then nothing is left behind.
+    """The recording that this request creates, or has created before.
+
+    Before: with the same idempotency key, or, for a client that sends a retry count (from 0) and
+    no key, in an earlier attempt. Raises UploadRefused, Throttled; then neither row nor file is
+    left.
     """
     owner, upload = authenticated_user(request), file or _raw_body(request)
+    check(upload, owner)
 
-    def make() -> Transcription:
-        return create_transcription(
-            owner, upload, about.language, about.title, request_token(request), sent_at(request)
+    def create() -> Transcription:
+        return store_checked(
+            owner, upload, params.language, params.title, request_token(request), sent_at(request)
         )
 
-    if not key and attempt is None:
-        return make()
-    check(upload, owner)
+    if not key and retry_count is None:
+        return create()
     fingerprint = _fingerprint(request, upload)
     if not key:
         key = f"attempts of {fingerprint}"
-        # Who sends the same recording anew means it; a client that counts does so for minutes, and
-        # what has come to nothing since is not what it asks for.
-        earlier = IdempotencyKey.objects.filter(owner=owner, key=key)
-        gone = Q(transcription=None) | Q(transcription__state__in=UNSUCCESSFUL)
-        now = timezone.now()
-        if attempt:
-            old = Q(created_at__lt=now - COUNTED_LIFE, transcription__state__in=FINISHED)
-            earlier.filter(gone | old).delete()
-            earlier.update(created_at=now)  # a client may wait long for each of its attempts
-        else:
-            earlier.delete()
-    return _once(owner, key, fingerprint, make)
+        _forget_earlier_attempts(owner, key, retry_count or 0)
+    return _create_once(owner, key, fingerprint, create)
 
 
 def sent_at(request: HttpRequest) -> datetime | None:
-    """When its first bytes came, if the server tells (see transcodio_site/server.py)."""
+    """When its first bytes arrived, if the server recorded it (see transcodio_site/server.py)."""
     began = getattr(request, "scope", {}).get("transcodio.started_at")
     return None if began is None else datetime.fromtimestamp(began, UTC)
 
 
-def _once(
-    owner: User, key: str, fingerprint: str, make: Callable[[], Transcription]
+def _forget_earlier_attempts(owner: User, key: str, retry_count: int) -> None:
+    """Deletes the implicit key if this request should create a new recording.
+
+    A first attempt (0) always should: the user uploads the same file again. A retry should if the
+    earlier recording was deleted, failed or cancelled, or if it is finished and the last attempt
+    was longer ago than RETRY_WINDOW.
+    """
+    earlier = IdempotencyKey.objects.filter(owner=owner, key=key)
+    if retry_count == 0:
+        earlier.delete()
+        return
+    now = timezone.now()
+    unsuccessful = Q(transcription=None) | Q(transcription__state__in=UNSUCCESSFUL)
+    old = Q(created_at__lt=now - RETRY_WINDOW, transcription__state__in=FINISHED)
+    earlier.filter(unsuccessful | old).delete()
+    earlier.update(created_at=now)  # the window starts again: each attempt may take long
+
+
+def _create_once(
+    owner: User, key: str, fingerprint: str, create: Callable[[], Transcription]
 ) -> Transcription:
-    """What `make` makes, or has made. Who comes second waits here until the first is done."""
+    """The result of `create`, now or at an earlier call with this key. A concurrent second call
+    waits for the first one's transaction. Raises UploadRefused."""
     with transaction.atomic():
-        mine = IdempotencyKey.objects.filter(owner=owner, key=key)
-        mine.filter(created_at__lt=timezone.now() - IDEMPOTENCY_KEY_LIFETIME).delete()
-        row, is_new = mine.get_or_create(
+        keys = IdempotencyKey.objects.filter(owner=owner, key=key)
+        keys.filter(created_at__lt=timezone.now() - IDEMPOTENCY_KEY_LIFETIME).delete()
+        row, is_new = keys.get_or_create(
             defaults={"owner": owner, "key": key, "fingerprint": fingerprint}
         )
         if is_new:
-            row.transcription = make()
+            row.transcription = create()
             row.save(update_fields=["transcription"])
     if row.fingerprint != fingerprint:
-        message = "This Idempotency-Key was used for another request: send a new one."
+        message = _("This Idempotency-Key was used for another request: send a new one.")
         raise UploadRefused(422, "idempotency_key_reused", message)
     if row.transcription is None:
-        message = "The recording that this Idempotency-Key made has been deleted: send a new one."
+        message = _("The recording created with this Idempotency-Key was deleted: send a new one.")
         raise UploadRefused(410, "idempotency_result_gone", message)
     return row.transcription
 
 
 def _fingerprint(request: HttpRequest, upload: UploadedFile[Any]) -> str:
-    """SHA-256 of all that makes a request this one. A form's boundary does not."""
+    """SHA-256 of path, fields, file name and content; a form's boundary does not count."""
     upload.seek(0)
     content = hashlib.file_digest(upload, "sha256").hexdigest()
     upload.seek(0)
@@ -107,12 +119,14 @@ def _fingerprint(request: HttpRequest, upload: UploadedFile[Any]) -> str:
 
 
 def no_recording() -> UploadRefused:
-    """The refusal of a body that says that it is something else, or nothing."""
+    """The error for a body without a media type, or of a type that is not media."""
     return UploadRefused(
         415,
         "unsupported_media_type",
-        "Send the recording as the field 'file' of a form, "
-        "or as the body with a Content-Type such as audio/mpeg.",
+        _(
+            "Send the recording as the field 'file' of a form, "
+            "or as the body with a Content-Type such as audio/mpeg."
+        ),
     )
 
 
@@ -120,12 +134,13 @@ def _raw_body(request: HttpRequest) -> UploadedFile[Any]:
     """The body as a file on disk, never whole in memory. Raises UploadRefused."""
     media_type = (request.content_type or "").lower()
     if media_type == "multipart/form-data" or not (media_type or request.read(1)):
-        raise UploadRefused(422, "missing_field", "The field 'file' is missing, or has no name.")
-    if not media_type.startswith(RAW):
+        message = _("The field 'file' is missing, or has no name.")
+        raise UploadRefused(422, "missing_field", message)
+    if not media_type.startswith(RAW_MEDIA_TYPES):
         raise no_recording()
     upload = TemporaryUploadedFile(UNTITLED, media_type, 0, None)
-    request.FILES["file"] = upload  # closed with the request, as the files of a form are
-    while piece := request.read(PIECE):
-        upload.write(piece)
+    request.FILES["file"] = upload  # closed with the request, like the files of a form
+    while chunk := request.read(CHUNK_BYTES):
+        upload.write(chunk)
     upload.size = upload.tell()
     return upload

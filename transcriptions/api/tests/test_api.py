@@ -16,7 +16,7 @@ from accounts.models import Action, AuditEvent, User
 from transcodio_site.testing import Media
 from transcriptions import queue
 from transcriptions.models import State, Transcription
-from transcriptions.testing import send, set_state, stored_files
+from transcriptions.testing import MP3, send, set_state, stored_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +35,6 @@ def test_upload_is_202_with_location(api: Client, media: Media) -> None:
 
 
 UPLOAD_PATHS = ["/api/transcribe", "/api/transcribe/stream", "/api/transcriptions"]
-MP3 = b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(100)
 
 
 @pytest.mark.parametrize("path", UPLOAD_PATHS)
@@ -48,7 +47,7 @@ MP3 = b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(100)
         (b"ffconcat version 1.0\nfile a.wav", {}, 415, "unsupported_format", "Send MP3, WAV"),
         (b"#!/bin/sh\necho hello\n", {}, 415, "unsupported_format", "Send MP3, WAV"),
         (MP3, {"language": "klingon"}, 422, "unknown_language", "en, de or fr"),
-        (MP3 * 12_000, {}, 413, "file_too_large", "larger than 1 MB"),
+        (MP3 * 2000, {}, 413, "file_too_large", "larger than 1 MB"),
     ],
 )
 def test_rejected_upload_has_error_message_and_stores_nothing(

@@ -1,4 +1,4 @@
-"""What a person writes over a segment keeps the times of what was said."""
+"""Words of a corrected segment keep their times, or get plausible ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from transcriptions.editing.alignment import realign_words
 
-SAID = [
+WORDS = [
     {"start": 1.0, "end": 1.4, "text": "We"},
     {"start": 1.5, "end": 2.0, "text": "met"},
     {"start": 2.2, "end": 2.6, "text": "Jon"},
@@ -23,7 +23,7 @@ def times(words: list[dict[str, Any]]) -> list[tuple[str, float, float]]:
     return [(word["text"], word["start"], word["end"]) for word in words]
 
 
-def told(text: str, *edges: float) -> list[tuple[str, float, float]]:
+def expected(text: str, *edges: float) -> list[tuple[str, float, float]]:
     """Words with their starts and ends."""
     return [*zip(text.split(), edges[::2], edges[1::2], strict=True)]
 
@@ -40,73 +40,73 @@ def told(text: str, *edges: float) -> list[tuple[str, float, float]]:
         ("Nothing like it.", (1, 2, 2, 2.571, 2.571, 3)),
     ],
 )
-def test_words_keep_their_times_or_share_those_of_what_they_replace(
+def test_unchanged_words_keep_times_and_new_ones_share_the_replaced_time(
     text: str, edges: tuple[float, ...]
 ) -> None:
-    assert times(realign_words(SAID, text, 1.0, 3.0)) == told(text, *edges)
+    assert times(realign_words(WORDS, text, 1.0, 3.0)) == expected(text, *edges)
 
 
-def test_a_segment_without_words_gets_some() -> None:
+def test_segment_without_words_divides_its_whole_time() -> None:
     assert times(realign_words([], "One two", 0.0, 2.0)) == [("One", 0, 1), ("two", 1, 2)]
 
 
-def test_writing_without_spaces_goes_letter_by_letter() -> None:
-    said = [
+def test_script_without_spaces_is_aligned_by_character() -> None:
+    words = [
         {"start": 0.0, "end": 1.0, "text": "今天"},
-        {"start": 1.0, "end": 2.0, "text": "好", "glued": True},
+        {"start": 1.0, "end": 2.0, "text": "好", "no_space_before": True},
     ]
-    new = realign_words(said, "今日好", 0.0, 2.0)
+    new = realign_words(words, "今日好", 0.0, 2.0)
     assert times(new) == [("今", 0, 0.5), ("日", 0.5, 1), ("好", 1, 2)]
-    assert [word.get("glued", False) for word in new] == [False, True, True]
+    assert [word.get("no_space_before", False) for word in new] == [False, True, True]
 
 
 @pytest.mark.parametrize(("old", "new"), [("no ", "no oh "), ("あ", "あい")])
 def test_repetitive_text_is_not_compared_in_quadratic_time(old: str, new: str) -> None:
-    said = realign_words([], (old * 5000)[:5000], 0.0, 20.0)
+    words = realign_words([], (old * 5000)[:5000], 0.0, 20.0)
     calls = 0
 
     def count(*_: Any) -> None:
         nonlocal calls
         calls += 1
-        if calls > 500_000:  # the comparison would make hundreds of millions
+        if calls > 500_000:  # a comparison of all pairs makes hundreds of millions
             raise AssertionError("too much work")
 
     sys.setprofile(count)
     try:
-        words = realign_words(said, (new * 5000)[:5000], 0.0, 20.0)
+        realigned = realign_words(words, (new * 5000)[:5000], 0.0, 20.0)
     finally:
         sys.setprofile(None)
-    edges = [edge for word in words for edge in (word["start"], word["end"])]
+    edges = [edge for word in realigned for edge in (word["start"], word["end"])]
     assert edges == sorted(edges)
-    assert len(words) > 1000
+    assert len(realigned) > 1000
 
 
-def test_a_word_that_is_added_to_a_long_text_leaves_all_others_alone() -> None:
+def test_word_added_to_a_long_text_leaves_all_other_times() -> None:
     text = " ".join(f"word{n}" for n in range(500))
-    said = realign_words([], text, 0.0, 500.0)
-    new = realign_words(said, text.replace("word250 ", "word250 and "), 0.0, 500.0)
-    assert [word for word in new if word["text"] != "and"] == said
+    words = realign_words([], text, 0.0, 500.0)
+    new = realign_words(words, text.replace("word250 ", "word250 and "), 0.0, 500.0)
+    assert [word for word in new if word["text"] != "and"] == words
 
 
-def test_letters_far_apart_are_corrected_in_writing_without_spaces() -> None:
+def test_changes_far_apart_keep_times_in_script_without_spaces() -> None:
     text = "".join(chr(0x4E00 + 7 * n % 300) for n in range(400))
-    said = realign_words([], text, 0.0, 400.0)
-    new = realign_words(said, "\u3042" + text + "\u3042", 0.0, 400.0)
-    far = realign_words(said, text[:3] + "\u3042" + text[3:-3] + "\u3042" + text[-3:], 0.0, 400.0)
-    for words in (new, far):
-        kept = [(w["start"], w["end"], w["text"]) for w in words if w["text"] != "\u3042"]
-        assert kept == [(w["start"], w["end"], w["text"]) for w in said]
+    words = realign_words([], text, 0.0, 400.0)
+    new = realign_words(words, "\u3042" + text + "\u3042", 0.0, 400.0)
+    far = realign_words(words, text[:3] + "\u3042" + text[3:-3] + "\u3042" + text[-3:], 0.0, 400.0)
+    for realigned in (new, far):
+        kept = [(w["start"], w["end"], w["text"]) for w in realigned if w["text"] != "\u3042"]
+        assert kept == [(w["start"], w["end"], w["text"]) for w in words]
 
 
 @given(
     st.lists(st.sampled_from(["a", "b", "c.", "D", "日"]), min_size=1, max_size=12), st.randoms()
 )
 def test_times_stay_in_order_and_within_the_segment(text: list[str], random: Any) -> None:
-    said = [
+    words = [
         {"start": float(n), "end": n + 0.5, "text": random.choice("abcde")}
         for n in range(random.randint(0, 6))
     ]
-    new = realign_words(said, " ".join(text), 0.0, 10.0)
+    new = realign_words(words, " ".join(text), 0.0, 10.0)
     assert " ".join(word["text"] for word in new) == " ".join(text)
     edges = [edge for word in new for edge in (word["start"], word["end"])]
     assert edges == sorted(edges)

@@ -19,7 +19,7 @@ from transcriptions.indexing.search import index_transcription
 from transcriptions.models import FINISHED, Segment, State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.realtime import streams
-from transcriptions.testing import ScriptedEngine, Upload, set_state, texts
+from transcriptions.testing import MP3, ScriptedEngine, Upload, set_state, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -193,7 +193,7 @@ def test_finished_recording_is_found_by_text(api: Client, finished: Transcriptio
 
 def test_new_upload_is_found_by_title(api: Client, upload: Upload, tmp_path: Path) -> None:
     path = tmp_path / "Board meeting.mp3"
-    path.write_bytes(b"ID3\x04" + bytes(100))
+    path.write_bytes(MP3)
     upload(path)
     assert titles(api, "?q=board") == ["Board meeting"]
 
@@ -296,7 +296,7 @@ def test_retry_resumes_after_last_segment(
     assert response.json()["error"] is None
     assert pipeline.transcribe(prepared.id)
     assert texts(prepared) == [f"Sentence {n}." for n in (1, 2, 3, 4, 5)]
-    assert engine.asked[-1].spans[0].start == pytest.approx(1.9)  # only the part after segment 2
+    assert engine.calls[-1].spans[0].start == pytest.approx(1.9)  # only the part after segment 2
     repeated = api.post(f"{url}/retry")
     assert (repeated.status_code, repeated.json()["code"]) == (409, "not_failed")
 

@@ -1,4 +1,4 @@
-"""What crashes leave behind is gone after a day, and nothing else is."""
+"""Orphaned files are deleted after a day, and no other files."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ def aged(path: Path, hours: float) -> Path:
     return path
 
 
-def test_only_what_is_old_and_named_by_nobody_goes(prepared: Transcription, settings: Any) -> None:
+def test_only_old_files_without_a_row_are_deleted(prepared: Transcription, settings: Any) -> None:
     recordings = Path(settings.MEDIA_ROOT) / "recordings"
-    scratch = Path(settings.FILE_UPLOAD_TEMP_DIR)
+    temporary = Path(settings.FILE_UPLOAD_TEMP_DIR)
     prepared.source = f"recordings/{prepared.id}.source"
     prepared.audio = f"recordings/{prepared.id}_second.wav"
     prepared.save()
     kept = {
         aged(recordings / f"{prepared.id}.source", 100),
         aged(recordings / f"{prepared.id}_second.wav", 100),
-        aged(recordings / f"{uuid.uuid4()}.source", 1),  # its row is just being written
+        aged(recordings / f"{uuid.uuid4()}.source", 1),  # its row is not committed yet
         aged(recordings / "README", 100),
-        aged(scratch / "job-now" / "audio.wav", 1),
+        aged(temporary / "job-now" / "audio.wav", 1),
     }
     aged(recordings / f"{prepared.id}.wav", 25)  # of a worker that was killed
     aged(recordings / f"{uuid.uuid4()}.source", 25)
-    aged(scratch / "old.upload", 25)
-    aged(scratch / "job-old" / "audio.wav", 25)
-    aged(scratch / "job-old", 25)
+    aged(temporary / "old.upload", 25)
+    aged(temporary / "job-old" / "audio.wav", 25)
+    aged(temporary / "job-old", 25)
     for name in ("ten.source", "ten.wav"):
         (recordings / name).unlink()
     delete_orphaned_files()
     assert set(stored_files(settings)) == kept
 
 
-def test_an_installation_without_recordings_has_none(folders: None, db: None) -> None:
+def test_missing_storage_folder_is_not_an_error(folders: None, db: None) -> None:
     delete_orphaned_files()

@@ -1,4 +1,4 @@
-"""Where the time went: the history of a recording, and the page on which operators see it."""
+"""The history of a recording, and the admin page that shows it to operators."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def page(client: Client, row: Transcription) -> str:
 
 
 @pytest.fixture
-def clerk(db: None) -> Client:
-    """Staff, without any other right."""
-    return signed_in(User.objects.create_user("clerk@example.com", "x", is_staff=True))
+def viewer(db: None) -> Client:
+    """A client of a staff user without further permissions."""
+    return signed_in(User.objects.create_user("viewer@example.com", "x", is_staff=True))
 
 
 def signed_in(user: User) -> Client:
@@ -45,7 +45,7 @@ def signed_in(user: User) -> Client:
     return client
 
 
-def test_every_phase_is_written_down(
+def test_every_phase_is_recorded(
     alice: User, upload: Upload, media: Media, engine: ScriptedEngine
 ) -> None:
     row = upload(media.speech("speech.mp3", 6))
@@ -53,12 +53,12 @@ def test_every_phase_is_written_down(
     assert pipeline.transcribe(row.id)
     expected = ["queue", "preprocess", "ready", "engine", "decode", "completed"]
     assert phases(row) == expected
-    moments = [step.began_at for step in row.steps.all()]
-    assert moments == sorted(moments)
+    times = [step.began_at for step in row.steps.all()]
+    assert times == sorted(times)
     assert row.steps.get(phase="decode").detail == "whisper: scripted-1"
 
 
-def test_detours_are_written_down(
+def test_failure_retry_and_cancellation_are_recorded(
     alice: User, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
     engine.before[2] = lambda: 1 / 0
@@ -74,17 +74,17 @@ def test_detours_are_written_down(
     assert prepared.steps.get(phase="failed").detail == "internal_error"
 
 
-def test_a_worker_that_died_is_seen(prepared: Transcription, engine: ScriptedEngine) -> None:
+def test_second_attempt_is_recorded(prepared: Transcription, engine: ScriptedEngine) -> None:
     assert lifecycle.claim(prepared.id, State.TRANSCRIBING)
     Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert pipeline.transcribe(prepared.id)
     assert [s.detail for s in prepared.steps.filter(phase="engine")] == ["", "Attempt 2"]
 
 
-def test_bars_fill_the_time_line(prepared: Transcription) -> None:
-    began = datetime(2026, 5, 4, 12, tzinfo=UTC)
+def test_bars_fill_the_timeline(prepared: Transcription) -> None:
+    start = datetime(2026, 5, 4, 12, tzinfo=UTC)
     for seconds, phase in ((0, Phase.QUEUE), (1, Phase.PREPROCESS), (4, Phase.COMPLETED)):
-        models.record_step(prepared, phase, at=began + timedelta(seconds=seconds))
+        models.record_step(prepared, phase, at=start + timedelta(seconds=seconds))
     bars = history.timeline(prepared)
     assert [(bar.seconds, bar.left, bar.width) for bar in bars] == [
         (1.0, 0.0, 25.0),
@@ -93,11 +93,11 @@ def test_bars_fill_the_time_line(prepared: Transcription) -> None:
     ]
 
 
-def test_a_failure_takes_no_time_however_long_it_was_let_lie(prepared: Transcription) -> None:
-    began = datetime(2026, 5, 4, 12, tzinfo=UTC)
+def test_failed_phase_has_no_duration(prepared: Transcription) -> None:
+    start = datetime(2026, 5, 4, 12, tzinfo=UTC)
     phases = ((0, Phase.DECODE), (1, Phase.FAILED), (9, Phase.READY), (10, Phase.COMPLETED))
     for seconds, phase in phases:
-        models.record_step(prepared, phase, at=began + timedelta(seconds=seconds))
+        models.record_step(prepared, phase, at=start + timedelta(seconds=seconds))
     bars = history.timeline(prepared)
     assert [(bar.seconds, bar.left, bar.width) for bar in bars] == [
         (1.0, 0.0, 10.0),
@@ -110,30 +110,30 @@ def test_a_failure_takes_no_time_however_long_it_was_let_lie(prepared: Transcrip
 # --- The page -----------------------------------------------------------------------------------
 
 
-def test_staff_see_where_the_time_went_and_what_it_cost(
-    clerk: Client, carol: User, prepared: Transcription, engine: ScriptedEngine
+def test_staff_see_timeline_and_cost_but_no_content(
+    viewer: Client, carol: User, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
     Transcription.objects.update(title="Her secret plans")
     engine.before[2] = lambda: 1 / 0
     pipeline.transcribe(prepared.id)
-    content = page(clerk, prepared)
+    content = page(viewer, prepared)
     assert "Wait for the engine" in content
     assert "Failed (internal_error). Not charged." in content
-    assert str(prepared.id) in clerk.get(LIST).content.decode()
-    for client, sees in ((clerk, False), (signed_in(carol), True)):
+    assert str(prepared.id) in viewer.get(LIST).content.decode()
+    for client, visible in ((viewer, False), (signed_in(carol), True)):
         for content in (page(client, prepared), client.get(LIST).content.decode()):
-            assert ("Her secret plans" in content) == sees
-        assert ("Something went wrong" in page(client, prepared)) == sees
-        found = client.get(f"{LIST}?q=secret").content.decode()
-        assert (str(prepared.id) in found) == sees
-        assert client.get(f"{LIST}{prepared.id}/history/").status_code == (200 if sees else 403)
+            assert ("Her secret plans" in content) == visible
+        assert ("Something went wrong" in page(client, prepared)) == visible
+        results = client.get(f"{LIST}?q=secret").content.decode()
+        assert (str(prepared.id) in results) == visible
+        assert client.get(f"{LIST}{prepared.id}/history/").status_code == (200 if visible else 403)
 
 
-def test_what_staff_cannot_see_they_cannot_ask_for(
-    clerk: Client, carol: User, prepared: Transcription
+def test_staff_cannot_filter_by_hidden_fields(
+    viewer: Client, carol: User, prepared: Transcription
 ) -> None:
     Transcription.objects.update(title="Her secret plans")
-    for question in (
+    for query in (
         "title__startswith=Her",
         "title__regex=s.cret",
         "title=Her+secret+plans",
@@ -141,13 +141,13 @@ def test_what_staff_cannot_see_they_cannot_ask_for(
         "note__contains=x",
         "segments__text__contains=x",
     ):
-        assert clerk.get(f"{LIST}?{question}").status_code == 400, question
-    assert clerk.get(f"{LIST}?state__exact=prepared").status_code == 200
+        assert viewer.get(f"{LIST}?{query}").status_code == 400, query
+    assert viewer.get(f"{LIST}?state__exact=prepared").status_code == 200
     assert signed_in(carol).get(f"{LIST}?title__startswith=Her").status_code == 200
 
 
 @pytest.mark.parametrize(
-    "question",
+    "query",
     [
         "owner__password__startswith=md5",
         "owner__api_tokens__digest__startswith=0",
@@ -156,37 +156,39 @@ def test_what_staff_cannot_see_they_cannot_ask_for(
         "token__digest__startswith=0",
     ],
 )
-def test_nobody_asks_for_what_lies_behind_an_owner(
-    clerk: Client, carol: User, prepared: Transcription, question: str
+def test_filtering_through_relations_is_400(
+    viewer: Client, carol: User, prepared: Transcription, query: str
 ) -> None:
-    for client in (clerk, signed_in(carol)):
-        assert client.get(f"{LIST}?{question}").status_code == 400
+    for client in (viewer, signed_in(carol)):
+        assert client.get(f"{LIST}?{query}").status_code == 400
 
 
-def test_what_is_deleted_is_not_read_out(alice: User, carol: User, prepared: Transcription) -> None:
+def test_delete_confirmation_shows_no_transcript(
+    alice: User, carol: User, prepared: Transcription
+) -> None:
     Transcription.objects.update(title="Her secret plans")
     prepared.segments.create(number=1, start=0, end=1, text="Buy the harbor.")
-    butler = User.objects.create_user("butler@example.com", "x", is_staff=True)
+    deleter = User.objects.create_user("deleter@example.com", "x", is_staff=True)
     rights = ("view_user", "delete_user", "delete_transcription")
-    butler.user_permissions.set(Permission.objects.filter(codename__in=rights))
-    this = f"{LIST}{prepared.id}/delete/"
-    assert signed_in(butler).get(this).status_code == 403
-    all_of_hers = f"/admin/accounts/user/{alice.pk}/delete/"
+    deleter.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    delete_row = f"{LIST}{prepared.id}/delete/"
+    assert signed_in(deleter).get(delete_row).status_code == 403
+    delete_owner = f"/admin/accounts/user/{alice.pk}/delete/"
     for client, url in (
-        (signed_in(butler), all_of_hers),
-        (signed_in(carol), all_of_hers),
-        (signed_in(carol), this),
+        (signed_in(deleter), delete_owner),
+        (signed_in(carol), delete_owner),
+        (signed_in(carol), delete_row),
     ):
         answer = client.get(url)
         assert answer.status_code == 200
         assert "Buy the harbor" not in answer.content.decode()
-        assert ("Her secret plans" in answer.content.decode()) == (url == this)
-    assert signed_in(carol).post(all_of_hers, {"post": "yes"}).status_code == 302
+        assert ("Her secret plans" in answer.content.decode()) == (url == delete_row)
+    assert signed_in(carol).post(delete_owner, {"post": "yes"}).status_code == 302
     assert not Transcription.objects.exists()
 
 
-def test_what_is_older_than_the_history_says_so(clerk: Client, prepared: Transcription) -> None:
-    assert "older than the history" in page(clerk, prepared)
+def test_recording_without_history_says_so(viewer: Client, prepared: Transcription) -> None:
+    assert "older than the history" in page(viewer, prepared)
 
 
 def operate(client: Client, action: str, *rows: Transcription) -> Any:
@@ -194,7 +196,7 @@ def operate(client: Client, action: str, *rows: Transcription) -> Any:
     return client.post(LIST, {"action": action, "_selected_action": chosen}, follow=True)
 
 
-def test_an_operator_queues_again_and_cancels(
+def test_operator_cancels_and_requeues(
     carol: User,
     alice: User,
     prepared: Transcription,
@@ -207,26 +209,26 @@ def test_an_operator_queues_again_and_cancels(
     assert prepared.state == State.CANCELLED
     answer = operate(operator, "cancel", prepared)
     assert "there is nothing to cancel" in answer.content.decode()
-    rung = []
-    monkeypatch.setattr(queue, "enqueue", lambda task, id: rung.append((task, id)))
+    enqueued = []
+    monkeypatch.setattr(queue, "enqueue", lambda task, row_id: enqueued.append((task, row_id)))
     operate(operator, "requeue", prepared)
-    assert rung == [(tasks.transcribe, prepared.id)]
+    assert enqueued == [(tasks.transcribe, prepared.id)]
     assert pipeline.transcribe(prepared.id)
-    told = AuditEvent.objects.filter(user=alice, action="admin").order_by("id")
-    assert [event.detail for event in told] == [
+    events = AuditEvent.objects.filter(user=alice, action="admin").order_by("id")
+    assert [event.detail for event in events] == [
         "carol@example.com cancelled the recording “Ten seconds”.",
         "carol@example.com resumed the recording “Ten seconds”.",
     ]
 
 
-def test_who_only_looks_changes_nothing(clerk: Client, prepared: Transcription) -> None:
-    operate(clerk, "cancel", prepared)
+def test_view_permission_cannot_cancel(viewer: Client, prepared: Transcription) -> None:
+    operate(viewer, "cancel", prepared)
     prepared.refresh_from_db()
     assert prepared.state == State.PREPARED
-    assert 'value="cancel"' not in page(clerk, prepared)
+    assert 'value="cancel"' not in page(viewer, prepared)
 
 
-def test_the_buttons_fit_the_state(
+def test_buttons_depend_on_the_state(
     carol: User, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
     operator = signed_in(carol)
@@ -237,7 +239,7 @@ def test_the_buttons_fit_the_state(
     assert 'value="requeue"' in page(operator, prepared)
 
 
-def test_a_charge_is_given_back_once_however_many_ask_for_it(
+def test_concurrent_refunds_refund_once(
     carol: User, alice: User, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
     assert pipeline.transcribe(prepared.id)
@@ -249,14 +251,14 @@ def test_a_charge_is_given_back_once_however_many_ask_for_it(
     assert AuditEvent.objects.filter(user=alice, action="admin").count() == 1
 
 
-def test_a_charge_is_given_back_from_the_page_of_its_recording(
-    carol: User, clerk: Client, alice: User, prepared: Transcription, engine: ScriptedEngine
+def test_refund_from_the_recording_page(
+    carol: User, viewer: Client, alice: User, prepared: Transcription, engine: ScriptedEngine
 ) -> None:
     operator = signed_in(carol)
     assert 'value="refund"' not in page(operator, prepared)  # nothing was charged
     assert pipeline.transcribe(prepared.id)
-    assert 'value="refund"' not in page(clerk, prepared)
-    operate(clerk, "refund", prepared)
+    assert 'value="refund"' not in page(viewer, prepared)
+    operate(viewer, "refund", prepared)
     assert ledger.billed_ms(alice.pk, timezone.now()) == 10_000
     assert 'value="refund"' in page(operator, prepared)
     assert "1 charge was refunded" in operate(operator, "refund", prepared).content.decode()

@@ -1,4 +1,4 @@
-"""Rows are claimed by one worker at a time, and every change asks for the claim."""
+"""Rows are claimed by one worker at a time, and every change checks the claim."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def claim(row: Transcription, state: State = State.TRANSCRIBING) -> Transcriptio
     return claimed
 
 
-def test_a_row_is_claimed_once(prepared: Transcription) -> None:
+def test_row_is_claimed_once(prepared: Transcription) -> None:
     assert claim(prepared).state == State.TRANSCRIBING
     assert lifecycle.claim(prepared.id, State.TRANSCRIBING) is None
 
 
-def test_only_a_row_that_waits_for_it_can_be_claimed(prepared: Transcription) -> None:
+def test_only_a_row_in_the_waiting_state_can_be_claimed(prepared: Transcription) -> None:
     assert lifecycle.claim(prepared.id, State.PREPROCESSING) is None
     assert lifecycle.claim(uuid.uuid4(), State.TRANSCRIBING) is None
     set_state(State.COMPLETED)
     assert lifecycle.claim(prepared.id, State.TRANSCRIBING) is None
 
 
-def test_every_change_needs_the_lease(prepared: Transcription) -> None:
+def test_every_change_without_the_lease_raises_lease_lost(prepared: Transcription) -> None:
     lost = claim(prepared)
     Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    winner = claim(prepared)
+    holder = claim(prepared)
     changes = [
         lambda: lifecycle.renew_lease(lost),
         lambda: lifecycle.release(lost),
@@ -55,11 +55,11 @@ def test_every_change_needs_the_lease(prepared: Transcription) -> None:
     for change in changes:
         with pytest.raises(LeaseLost):
             change()
-    winner.refresh_from_db()
-    assert (winner.state, texts(winner)) == (State.TRANSCRIBING, [])
+    holder.refresh_from_db()
+    assert (holder.state, texts(holder)) == (State.TRANSCRIBING, [])
 
 
-def test_what_has_ended_does_not_change_any_more(prepared: Transcription) -> None:
+def test_failed_row_cannot_be_completed(prepared: Transcription) -> None:
     row = claim(prepared)
     lifecycle.mark_failed(row, "code", "sentence")
     with pytest.raises(LeaseLost):
@@ -72,7 +72,7 @@ def test_segments_are_numbered_from_one(prepared: Transcription) -> None:
     assert row.text == "Sentence 1. Sentence 2. Sentence 3."
 
 
-def test_forgotten_are_unfinished_rows_without_a_lease(prepared: Transcription) -> None:
+def test_with_expired_lease_returns_only_unfinished_rows(prepared: Transcription) -> None:
     assert not Transcription.objects.with_expired_lease().exists()
     past = timezone.now() - timedelta(seconds=1)
     Transcription.objects.update(lease_until=past)
@@ -81,17 +81,17 @@ def test_forgotten_are_unfinished_rows_without_a_lease(prepared: Transcription) 
     assert not Transcription.objects.with_expired_lease().exists()
 
 
-def test_removal_takes_the_files_along(
+def test_delete_removes_the_files_after_commit(
     prepared: Transcription, django_capture_on_commit_callbacks: Any
 ) -> None:
     paths = [Path(prepared.source.path), Path(prepared.audio.path)]
     with django_capture_on_commit_callbacks(execute=True):
         prepared.delete()
-        assert all(path.exists() for path in paths)  # it might not be committed
+        assert all(path.exists() for path in paths)  # not committed yet
     assert not any(path.exists() for path in paths)
 
 
-def test_a_row_whose_files_are_gone_already_can_be_removed(prepared: Transcription) -> None:
+def test_row_without_files_can_be_deleted(prepared: Transcription) -> None:
     Path(prepared.source.path).unlink()
     prepared.delete()
     assert not Transcription.objects.exists()

@@ -1,4 +1,4 @@
-"""The same way of one recording with the other engine."""
+"""The pipeline with Kyutai as the engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kyutai(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> It
     engine.close()
 
 
-def test_a_recording_goes_all_the_way(upload: Upload, kyutai: None) -> None:
+def test_recording_is_transcribed_by_kyutai(upload: Upload, kyutai: None) -> None:
     row = upload(SAMPLE)
     assert pipeline.preprocess(row.id)
     assert pipeline.transcribe(row.id)
@@ -42,7 +42,9 @@ def test_a_recording_goes_all_the_way(upload: Upload, kyutai: None) -> None:
     assert row.decode_seconds > 0
 
 
-def test_a_language_that_kyutai_does_not_know_is_refused(upload: Upload, kyutai: None) -> None:
+def test_language_unknown_to_kyutai_fails_as_unsupported_language(
+    upload: Upload, kyutai: None
+) -> None:
     row = upload(SAMPLE, language="de")
     assert pipeline.preprocess(row.id)
     assert not pipeline.transcribe(row.id)
@@ -50,5 +52,5 @@ def test_a_language_that_kyutai_does_not_know_is_refused(upload: Upload, kyutai:
     assert (row.state, row.error_code) == (State.FAILED, "unsupported_language")
 
 
-def test_the_name_of_the_engine_finds_it() -> None:
+def test_engine_is_found_by_its_name() -> None:
     assert get_engine("kyutai").name == "kyutai"

@@ -1,4 +1,4 @@
-"""The bell: rung after commit, rung again when it was not heard, and never needed for safety."""
+"""Tasks are enqueued after commit, and again when their row is stalled."""
 
 from __future__ import annotations
 
@@ -24,46 +24,44 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def queue() -> Iterator[redis.Redis]:
-    """The broker, empty."""
+def broker() -> Iterator[redis.Redis]:
+    """A connection to the broker, whose queues are empty."""
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         client.flushall()
         yield client
 
 
-def bells(queue: redis.Redis, name: str) -> list[str]:
-    """The ids that wait in a queue."""
-    found: list[Any] = queue.lrange(name, 0, -1)
-    return [json.loads(message)["headers"]["argsrepr"][2:-3] for message in found]
+def queued_ids(broker: redis.Redis, name: str) -> list[str]:
+    """The ids in the messages of a queue."""
+    messages: list[Any] = broker.lrange(name, 0, -1)
+    return [json.loads(message)["headers"]["argsrepr"][2:-3] for message in messages]
 
 
-def test_an_upload_rings_for_preprocessing(
-    upload: Upload, media: Media, queue: redis.Redis
-) -> None:
+def test_upload_enqueues_preprocess(upload: Upload, media: Media, broker: redis.Redis) -> None:
     row = upload(media.silence("silence.wav", 1))
-    assert bells(queue, "preprocess") == [str(row.id)]
+    assert queued_ids(broker, "preprocess") == [str(row.id)]
 
 
-def test_what_is_prepared_rings_for_the_engine(
-    upload: Upload, media: Media, queue: redis.Redis
-) -> None:
+def test_preprocess_enqueues_transcribe(upload: Upload, media: Media, broker: redis.Redis) -> None:
     row = upload(media.silence("silence.wav", 1))
     tasks.preprocess(str(row.id))
-    assert bells(queue, "transcribe") == [str(row.id)]
+    assert queued_ids(broker, "transcribe") == [str(row.id)]
 
 
-def test_the_engine_half_is_a_task_too(prepared: Transcription, engine: ScriptedEngine) -> None:
+def test_transcribe_task_stores_the_segments(
+    prepared: Transcription, engine: ScriptedEngine
+) -> None:
     tasks.transcribe(str(prepared.id))
     assert len(texts(prepared)) == 5
 
 
-def test_tasks_survive_a_row_that_is_gone(db: None) -> None:
+def test_tasks_for_deleted_row_do_nothing(db: None) -> None:
     tasks.preprocess(str(uuid.uuid4()))
     tasks.transcribe(str(uuid.uuid4()))
 
 
 @pytest.mark.parametrize(
-    ("state", "rings"),
+    ("state", "queue_name"),
     [
         (State.QUEUED, "preprocess"),
         (State.PREPROCESSING, "preprocess"),
@@ -73,32 +71,33 @@ def test_tasks_survive_a_row_that_is_gone(db: None) -> None:
         (State.FAILED, None),
     ],
 )
-def test_the_sweeper_rings_for_what_was_forgotten(
-    prepared: Transcription, queue: redis.Redis, state: State, rings: str | None
+def test_expired_lease_is_requeued(
+    prepared: Transcription, broker: redis.Redis, state: State, queue_name: str | None
 ) -> None:
     set_state(state)
     tasks.requeue_stalled()
-    assert bells(queue, "preprocess") + bells(queue, "transcribe") == []  # its lease still runs
+    # Its lease has not expired.
+    assert queued_ids(broker, "preprocess") + queued_ids(broker, "transcribe") == []
     Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     tasks.requeue_stalled()
     for name in ("preprocess", "transcribe"):
-        assert bells(queue, name) == ([str(prepared.id)] if name == rings else [])
+        assert queued_ids(broker, name) == ([str(prepared.id)] if name == queue_name else [])
 
 
-def test_a_row_that_waits_is_not_rung_for_at_every_sweep(
-    prepared: Transcription, queue: redis.Redis
+def test_waiting_row_is_requeued_once_per_lease(
+    prepared: Transcription, broker: redis.Redis
 ) -> None:
     Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     tasks.requeue_stalled()
     tasks.requeue_stalled()
-    assert len(bells(queue, "transcribe")) == 1
+    assert len(queued_ids(broker, "transcribe")) == 1
 
 
-def test_an_upload_is_taken_even_when_the_queue_is_away() -> None:
-    away = Celery(broker="redis+socket:///nonexistent/valkey.sock", set_as_current=False)
+def test_enqueue_with_unreachable_broker_does_not_raise() -> None:
+    unreachable = Celery(broker="redis+socket:///nonexistent/valkey.sock", set_as_current=False)
 
-    @away.task
-    def bell(id: str) -> None:
+    @unreachable.task
+    def some_task(transcription_id: str) -> None:
         pass
 
-    enqueue(bell, uuid.uuid4())
+    enqueue(some_task, uuid.uuid4())

@@ -1,9 +1,8 @@
-"""Where speech lies and how loud it is, and what the engine hears there."""
+"""Speech spans, waveform peaks, and what the engine recognizes in the spans."""
 
 from __future__ import annotations
 
 import wave
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,50 +15,49 @@ from gpu.tests.wer import word_error_rate
 from gpu.types import Audio, Segment, Span
 from transcodio_site.testing import SAMPLE, SAMPLE_TEXT, Media
 from transcriptions.processing import voice_activity
-from transcriptions.processing.media import Prepared, prepare
-from transcriptions.processing.voice_activity import PEAKS, find_peaks, find_speech
+from transcriptions.processing.media import PreparedAudio, prepare
+from transcriptions.processing.tests.helpers import Prepare
+from transcriptions.processing.voice_activity import MAX_PEAKS, find_peaks, find_speech
 
-Ready = Callable[[Path], Prepared]
 
-
-def nothing() -> None:
+def no_check() -> None:
     pass
 
 
-def spans_of(ready: Prepared) -> list[Span]:
-    return find_speech(ready.path, ready.duration, nothing)
+def spans_of(audio: PreparedAudio) -> list[Span]:
+    return find_speech(audio.path, audio.duration, no_check)
 
 
 def covered(spans: list[Span], moments: np.ndarray) -> np.ndarray:
-    """For each moment whether it lies in one of the spans."""
+    """For each moment, whether it is in one of the spans."""
     return np.array([any(span.start <= at <= span.end for span in spans) for at in moments])
 
 
 @pytest.fixture
-def ready(tmp_path: Path) -> Ready:
-    """Prepares a recording as the pipeline does."""
+def prepare_media(tmp_path: Path) -> Prepare:
+    """`media.prepare` into the test's folder."""
     return lambda source: prepare(source, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def sample(tmp_path_factory: pytest.TempPathFactory) -> PreparedAudio:
     return prepare(SAMPLE, tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture(scope="module")
-def twice(sample: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """The sample two times over."""
+def twice(sample: PreparedAudio, tmp_path_factory: pytest.TempPathFactory) -> PreparedAudio:
+    """The sample, twice in a row."""
     path = tmp_path_factory.mktemp("twice") / "audio.wav"
     with wave.open(str(sample.path)) as one, wave.open(str(path), "wb") as two:
         two.setparams(one.getparams())
         two.writeframes(one.readframes(one.getnframes()) * 2)
-    return Prepared(path, sample.duration * 2, "wav", "")
+    return PreparedAudio(path, sample.duration * 2, "wav", "")
 
 
 # --- Speech -------------------------------------------------------------------------------------
 
 
-def test_spans_are_in_order_and_within_the_recording(sample: Prepared) -> None:
+def test_spans_are_in_order_and_within_the_recording(sample: PreparedAudio) -> None:
     spans = spans_of(sample)
     assert spans[0].start >= 0
     assert spans[-1].end <= sample.duration
@@ -67,7 +65,7 @@ def test_spans_are_in_order_and_within_the_recording(sample: Prepared) -> None:
     assert all(one.end <= two.start for one, two in pairwise(spans))
 
 
-def test_spans_cover_what_is_loud(sample: Prepared) -> None:
+def test_spans_cover_loud_audio(sample: PreparedAudio) -> None:
     samples = pcm.read(sample.path, 0, sample.duration)
     blocks = np.abs(samples[: len(samples) // 480 * 480].reshape(-1, 480).astype(int))  # 20 ms
     loud = np.flatnonzero(blocks.max(axis=1) > 2000) * 0.02 + 0.01
@@ -75,7 +73,7 @@ def test_spans_cover_what_is_loud(sample: Prepared) -> None:
     assert covered(spans_of(sample), loud).mean() > 0.995
 
 
-def test_the_sample_is_understood_where_it_is_spoken(sample: Prepared) -> None:
+def test_sample_is_recognized_within_its_spans(sample: PreparedAudio) -> None:
     spans = spans_of(sample)
     audio = Audio(sample.path, sample.duration, tuple(spans))
     events = get_engine("whisper").stream(audio, lambda: False)
@@ -93,17 +91,17 @@ def test_the_sample_is_understood_where_it_is_spoken(sample: Prepared) -> None:
     assert all(word.end - word.start < 2 for word in words)
 
 
-def test_there_is_no_speech_in_silence(media: Media, ready: Ready) -> None:
-    assert spans_of(ready(media.silence("silence.wav", 10))) == []
+def test_silence_has_no_spans(media: Media, prepare_media: Prepare) -> None:
+    assert spans_of(prepare_media(media.silence("silence.wav", 10))) == []
 
 
-def test_there_is_no_speech_in_noise(media: Media, ready: Ready) -> None:
-    assert spans_of(ready(media.noise("noise.wav", 10))) == []
+def test_noise_has_no_spans(media: Media, prepare_media: Prepare) -> None:
+    assert spans_of(prepare_media(media.noise("noise.wav", 10))) == []
 
 
-def test_a_silent_second_half_holds_no_speech(media: Media, ready: Ready) -> None:
+def test_silent_second_half_has_no_spans(media: Media, prepare_media: Prepare) -> None:
     five = str(media.speech("five.wav", 5))
-    spans = spans_of(ready(media.make("half.wav", "-i", five, "-af", "apad=pad_dur=5")))
+    spans = spans_of(prepare_media(media.make("half.wav", "-i", five, "-af", "apad=pad_dur=5")))
     assert spans
     assert spans[-1].end < 6
 
@@ -112,55 +110,57 @@ def test_a_silent_second_half_holds_no_speech(media: Media, ready: Ready) -> Non
 
 
 @pytest.mark.parametrize("block", [30, 43, 44, 44.2, 44.24, 53.7, 66.6, 80])
-def test_the_edges_of_blocks_change_nothing(
-    twice: Prepared, block: float, monkeypatch: pytest.MonkeyPatch
+def test_block_edges_do_not_change_spans(
+    twice: PreparedAudio, block: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = np.arange(0, twice.duration, 0.05)
     whole = covered(spans_of(twice), moments)
-    monkeypatch.setattr(voice_activity, "BLOCK", block)
+    monkeypatch.setattr(voice_activity, "BLOCK_S", block)
     spans = spans_of(twice)
     assert all(one.end <= two.start for one, two in pairwise(spans))
-    differs = "".join("x" if it else " " for it in covered(spans, moments) != whole)
+    differs = "".join("x" if changed else " " for changed in covered(spans, moments) != whole)
     assert max(map(len, differs.split()), default=0) * 0.05 <= 0.3
 
 
-def test_speech_without_a_pause_in_a_whole_block_comes_to_an_end(
-    twice: Prepared, monkeypatch: pytest.MonkeyPatch
+def test_speech_longer_than_a_block_terminates(
+    twice: PreparedAudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(voice_activity, "BLOCK", 2.0)
+    monkeypatch.setattr(voice_activity, "BLOCK_S", 2.0)
     spans = spans_of(twice)
     assert spans[-1].end > twice.duration - 1
     assert all(one.end <= two.start for one, two in pairwise(spans))
 
 
-def test_alive_is_called_for_each_block(twice: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voice_activity, "BLOCK", 30.0)
+def test_check_is_called_for_each_block(
+    twice: PreparedAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voice_activity, "BLOCK_S", 30.0)
     calls: list[None] = []
     find_speech(twice.path, twice.duration, lambda: calls.append(None))
     assert len(calls) >= 3
 
 
-def test_what_alive_raises_ends_the_search(sample: Prepared) -> None:
-    def gone() -> None:
+def test_exception_of_check_ends_the_search(sample: PreparedAudio) -> None:
+    def fail() -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        find_speech(sample.path, sample.duration, gone)
+        find_speech(sample.path, sample.duration, fail)
 
 
 # --- Peaks --------------------------------------------------------------------------------------
 
 
-def test_peaks_are_as_many_as_fit_and_between_0_and_100(sample: Prepared) -> None:
+def test_long_recording_has_max_peaks_between_0_and_100(sample: PreparedAudio) -> None:
     peaks = find_peaks(sample.path, sample.duration)
-    assert len(peaks) == PEAKS
+    assert len(peaks) == MAX_PEAKS
     assert min(peaks) >= 0
     assert max(peaks) == 100
 
 
-def test_peaks_follow_the_sound(media: Media, ready: Ready) -> None:
+def test_peaks_follow_the_volume(media: Media, prepare_media: Prepare) -> None:
     loud = "aevalsrc=0.8*sin(2*PI*440*t)*between(t\\,1\\,2)+0.4*sin(2*PI*440*t)*gte(t\\,3):d=4"
-    tone = ready(media.make("tone.wav", "-f", "lavfi", "-i", loud))
+    tone = prepare_media(media.make("tone.wav", "-f", "lavfi", "-i", loud))
     peaks = np.array(find_peaks(tone.path, tone.duration)).reshape(4, -1)
     inside = peaks[:, 2:-2]  # without the edges of each second
     assert (inside[0] == 0).all()
@@ -169,28 +169,30 @@ def test_peaks_follow_the_sound(media: Media, ready: Ready) -> None:
     assert (abs(inside[3] - 50) <= 4).all()
 
 
-def test_the_peaks_of_silence_are_zero(media: Media, ready: Ready) -> None:
-    silence = ready(media.silence("silence.wav", 10))
+def test_peaks_of_silence_are_zero(media: Media, prepare_media: Prepare) -> None:
+    silence = prepare_media(media.silence("silence.wav", 10))
     assert set(find_peaks(silence.path, silence.duration)) == {0}
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.5, 3])
-def test_a_short_recording_has_fewer_peaks(media: Media, ready: Ready, seconds: float) -> None:
-    short = ready(media.noise(f"noise-{seconds}.wav", seconds))
+def test_short_recording_has_fewer_peaks(
+    media: Media, prepare_media: Prepare, seconds: float
+) -> None:
+    short = prepare_media(media.noise(f"noise-{seconds}.wav", seconds))
     peaks = find_peaks(short.path, short.duration)
     assert len(peaks) == pytest.approx(seconds * 50, abs=1)
     assert max(peaks) == 100
 
 
-def test_every_sample_is_looked_at_once(twice: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_sample_is_read_once(twice: PreparedAudio, monkeypatch: pytest.MonkeyPatch) -> None:
     read, counted = pcm.read, []
 
-    def noted(path: Path, start: float, end: float) -> np.ndarray:
+    def counting_read(path: Path, start: float, end: float) -> np.ndarray:
         samples = read(path, start, end)
         counted.append(samples.size)
         return samples
 
-    monkeypatch.setattr(pcm, "read", noted)
+    monkeypatch.setattr(pcm, "read", counting_read)
     find_peaks(twice.path, twice.duration)
-    assert sum(counted) == round(twice.duration * pcm.RATE)  # so the time it takes is linear
-    assert max(counted) < 4 * pcm.RATE  # and the memory flat
+    assert sum(counted) == round(twice.duration * pcm.RATE)  # so the time is linear
+    assert max(counted) < 4 * pcm.RATE  # and the memory bounded

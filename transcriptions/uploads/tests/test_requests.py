@@ -1,4 +1,4 @@
-"""Recordings as raw bodies, and requests that are sent twice."""
+"""Raw bodies, idempotency keys, and clients that count their retries."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from accounts.models import User
 from transcodio_site.testing import Media
 from transcriptions.models import IdempotencyKey, State, Transcription
 from transcriptions.operations.tasks import delete_expired_idempotency_keys
-from transcriptions.testing import Headers, send, set_state, stored_files
-from transcriptions.uploads.requests import COUNTED_LIFE
+from transcriptions.testing import MP3, Headers, send, set_state, stored_files
+from transcriptions.uploads.requests import RETRY_WINDOW
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 URL = "/api/transcriptions"
-MP3 = b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(100)
-CURL = "application/x-www-form-urlencoded"  # as it says unless it is told otherwise
+CURL = "application/x-www-form-urlencoded"  # curl's default Content-Type
 
 
 def raw(client: Client, path: str, content: bytes, media_type: str = "audio/mpeg") -> Any:
@@ -34,17 +33,17 @@ def raw(client: Client, path: str, content: bytes, media_type: str = "audio/mpeg
 
 
 @pytest.mark.parametrize("media_type", ["audio/mpeg", "video/webm", "application/octet-stream"])
-def test_the_body_itself_may_be_the_recording(api: Client, settings: Any, media_type: str) -> None:
-    answer = raw(api, f"{URL}?language=de&title=Board+meeting", MP3 * 9000, media_type)
+def test_raw_body_is_accepted(api: Client, settings: Any, media_type: str) -> None:
+    answer = raw(api, f"{URL}?language=de&title=Board+meeting", MP3 * 1400, media_type)
     assert answer.status_code == 202
     assert (answer.json()["title"], answer.json()["language"]) == ("Board meeting", "de")
     row = Transcription.objects.get()
-    assert Path(row.source.path).read_bytes() == MP3 * 9000
-    assert row.source_bytes == len(MP3) * 9000
+    assert Path(row.source.path).read_bytes() == MP3 * 1400
+    assert row.source_bytes == len(MP3) * 1400
     assert len(stored_files(settings)) == 1
 
 
-def test_without_a_title_it_is_untitled(api: Client) -> None:
+def test_raw_body_without_title_is_untitled(api: Client) -> None:
     assert raw(api, URL, MP3).json()["title"] == "Untitled recording"
 
 
@@ -54,15 +53,15 @@ def test_without_a_title_it_is_untitled(api: Client) -> None:
         (b"Dear diary, today", "audio/mpeg", 415, "unsupported_format"),
         (MP3, "application/json", 415, "unsupported_media_type"),
         (MP3, "text/plain", 415, "unsupported_media_type"),
-        (MP3 * 12_000, "audio/mpeg", 413, "file_too_large"),
+        (MP3 * 2000, "audio/mpeg", 413, "file_too_large"),
         (b"", "", 422, "missing_field"),
         (MP3, "", 415, "unsupported_media_type"),
         (MP3, CURL, 415, "unsupported_media_type"),
-        (MP3 + b"&" * 2000, CURL, 415, "unsupported_media_type"),  # "fields", says Django
-        (MP3 * 200_000, CURL, 415, "unsupported_media_type"),
+        (MP3 + b"&" * 2000, CURL, 415, "unsupported_media_type"),  # too many fields for Django
+        (MP3 * 30_000, CURL, 415, "unsupported_media_type"),
     ],
 )
-def test_raw_bodies_are_refused_like_files(
+def test_invalid_raw_body_is_refused(
     api: Client, settings: Any, content: bytes, media_type: str, status: int, code: str
 ) -> None:
     settings.MAX_FILE_SIZE_MB = 1
@@ -73,7 +72,7 @@ def test_raw_bodies_are_refused_like_files(
     assert stored_files(settings) == []
 
 
-# --- Requests that are sent twice ---------------------------------------------------------------
+# --- Repeated requests --------------------------------------------------------------------------
 
 
 def keyed(client: Client, key: str, content: bytes = MP3, **fields: str) -> Any:
@@ -81,7 +80,7 @@ def keyed(client: Client, key: str, content: bytes = MP3, **fields: str) -> Any:
     return send(client, URL, content, "a.mp3", **fields)
 
 
-def test_the_same_request_makes_one_recording(api: Client, settings: Any) -> None:
+def test_same_key_and_request_creates_one_recording(api: Client, settings: Any) -> None:
     first, second = keyed(api, "k1"), keyed(api, "k1")
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.json()["id"] == second.json()["id"]
@@ -91,7 +90,7 @@ def test_the_same_request_makes_one_recording(api: Client, settings: Any) -> Non
     assert keyed(api, "k2").json()["id"] != first.json()["id"]
 
 
-def test_raw_bodies_are_known_again_too(api: Client) -> None:
+def test_idempotency_key_works_with_raw_bodies(api: Client) -> None:
     api.defaults["HTTP_IDEMPOTENCY_KEY"] = "k1"
     first, second = (raw(api, URL, MP3).json() for _ in range(2))
     assert first["id"] == second["id"]
@@ -99,24 +98,24 @@ def test_raw_bodies_are_known_again_too(api: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "another", [{"content": MP3 + b"x"}, {"language": "de"}, {"title": "Another"}]
+    "different", [{"content": MP3 + b"x"}, {"language": "de"}, {"title": "Another"}]
 )
-def test_the_same_key_with_another_request_is_refused(
-    api: Client, settings: Any, another: dict[str, Any]
+def test_same_key_with_different_request_is_422(
+    api: Client, settings: Any, different: dict[str, Any]
 ) -> None:
     keyed(api, "k1")
-    answer = keyed(api, "k1", **another)
+    answer = keyed(api, "k1", **different)
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
     assert Transcription.objects.count() == 1
     assert len(stored_files(settings)) == 1
 
 
-def test_a_key_is_its_owner_s_alone(api: Client, bob: User, token_of: Headers) -> None:
+def test_same_key_of_another_user_is_independent(api: Client, bob: User, token_of: Headers) -> None:
     theirs = keyed(Client(headers=token_of(bob)), "k1").json()["id"]
     assert keyed(api, "k1").json()["id"] != theirs
 
 
-def test_a_key_counts_for_a_day(api: Client) -> None:
+def test_key_expires_after_a_day(api: Client) -> None:
     first = keyed(api, "k1").json()["id"]
     IdempotencyKey.objects.update(created_at=timezone.now() - timedelta(hours=25))
     assert keyed(api, "k1").json()["id"] != first
@@ -125,45 +124,43 @@ def test_a_key_counts_for_a_day(api: Client) -> None:
     assert not IdempotencyKey.objects.exists()
 
 
-def test_a_refused_request_does_not_use_its_key_up(api: Client) -> None:
+def test_refused_request_does_not_use_the_key(api: Client) -> None:
     assert keyed(api, "k1", language="klingon").status_code == 422
     assert keyed(api, "k1", content=b"Dear diary").status_code == 415
     assert keyed(api, "k1").status_code == 202
 
 
-def test_a_deleted_recording_does_not_come_back(api: Client) -> None:
+def test_key_of_deleted_recording_is_410(api: Client) -> None:
     api.delete(keyed(api, "k1")["Location"])
     answer = keyed(api, "k1")
     assert (answer.status_code, answer.json()["code"]) == (410, "idempotency_result_gone")
 
 
-def test_a_key_has_a_length_and_can_be_printed(api: Client) -> None:
+def test_key_that_is_too_long_or_not_printable_is_422(api: Client) -> None:
     for key in ("x" * 256, "a\tb"):
         assert keyed(api, key).status_code == 422
     assert keyed(api, "x" * 255).status_code == 202
 
 
-def test_a_client_that_counts_its_attempts_needs_no_key(api: Client, settings: Any) -> None:
+def test_retry_count_replaces_the_key(api: Client, settings: Any) -> None:
     def attempt(number: str, content: bytes = MP3) -> int:
         api.defaults["HTTP_X_STAINLESS_RETRY_COUNT"] = number
         send(api, "/v1/audio/transcriptions", content, stream="true", model="whisper-1")
         return Transcription.objects.count()
 
     assert [attempt("0"), attempt("1"), attempt("2")] == [1, 1, 1]
-    assert attempt("1", MP3 + MP3) == 2  # another recording, whose first attempt never arrived
-    assert [attempt("0"), attempt("1")] == [3, 3]  # meant anew
+    assert attempt("1", MP3 + MP3) == 2  # different recording, whose first attempt never arrived
+    assert [attempt("0"), attempt("1")] == [3, 3]  # a new first attempt
     assert attempt("many") == 4
     assert len(stored_files(settings)) == 4
 
 
-def test_a_recording_and_its_request_stand_together_in_the_log(
-    api: Client, caplog: pytest.LogCaptureFixture
-) -> None:
-    id = raw(api, URL, MP3).json()["id"]
-    assert f"{id}: taken in for user" in caplog.text
+def test_upload_is_logged_with_its_id(api: Client, caplog: pytest.LogCaptureFixture) -> None:
+    row_id = raw(api, URL, MP3).json()["id"]
+    assert f"{row_id}: uploaded by user" in caplog.text
 
 
-def test_two_at_once_make_one_recording(
+def test_concurrent_requests_with_same_key_create_one_recording(
     alice: User, token_of: Headers, folders: None, settings: Any
 ) -> None:
     headers = token_of(alice)
@@ -187,17 +184,15 @@ def test_two_at_once_make_one_recording(
     assert len(stored_files(settings)) == 1
 
 
-def test_a_client_that_counts_is_not_held_to_what_has_come_to_nothing(
-    api: Client, media: Media
-) -> None:
-    """What the official client of OpenAI sends when its first attempt found no connection."""
+def test_retry_after_failed_or_deleted_recording_creates_another(api: Client, media: Media) -> None:
+    """OpenAI's client sends this header when an earlier attempt got no response."""
     path = media.speech("short.mp3", 6)
 
     def attempt(count: int) -> Any:
         with path.open("rb") as file:
-            given = {"file": file, "model": "whisper-1", "stream": "true"}
+            form = {"file": file, "model": "whisper-1", "stream": "true"}
             headers = {"x-stainless-retry-count": str(count)}
-            answer = api.post("/v1/audio/transcriptions", given, headers=headers)
+            answer = api.post("/v1/audio/transcriptions", form, headers=headers)
         assert answer.status_code == 200
         return Transcription.objects.latest("created_at")
 
@@ -209,10 +204,10 @@ def test_a_client_that_counts_is_not_held_to_what_has_come_to_nothing(
     second.delete()
     third = attempt(1)
     assert third not in (first, second)
-    age = timezone.now() - COUNTED_LIFE
+    age = timezone.now() - RETRY_WINDOW
     IdempotencyKey.objects.update(created_at=age)
-    assert attempt(1) == third  # which is still being worked on
+    assert attempt(1) == third  # which is still being processed
     set_state(State.COMPLETED, Transcription.objects.filter(id=third.id))
-    assert attempt(2) == third  # the attempt before was a moment ago
+    assert attempt(2) == third  # within the retry window of the previous attempt
     IdempotencyKey.objects.update(created_at=age)
     assert attempt(2) != third

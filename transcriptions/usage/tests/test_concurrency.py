@@ -16,6 +16,7 @@ from transcodio_site.testing import WAIT_S, Media
 from transcriptions.models import State, Transcription
 from transcriptions.processing import pipeline
 from transcriptions.testing import (
+    MP3,
     Headers,
     Upload,
     assign_plan,
@@ -28,7 +29,6 @@ from transcriptions.testing import (
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MP3 = b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(100)
 URL = "/api/transcriptions"
 
 

@@ -1,0 +1,43 @@
+"""Helpers for tests of processing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from django.utils import timezone
+
+from transcodio_site.testing import Media
+from transcriptions.models import Transcription
+from transcriptions.processing.media import PreparedAudio
+
+Prepare = Callable[[Path], PreparedAudio]
+
+FIVE_SENTENCES = [f"Sentence {n}." for n in range(1, 6)]
+
+
+def fresh(row: Transcription) -> Transcription:
+    """The row as it is stored now."""
+    return Transcription.objects.get(id=row.id)
+
+
+def expire(row: Transcription) -> None:
+    """Lets the lease expire, as that of a dead worker does."""
+    past = timezone.now() - timedelta(seconds=1)
+    Transcription.objects.filter(id=row.id).update(lease_until=past)
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    """A function that raises `error`."""
+
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def with_gap(media: Media, seconds: int) -> Path:
+    """Five seconds of audio, the last three delayed by `seconds`."""
+    jump = f"asetpts=PTS+gt(T\\,2)*{seconds}/TB"
+    return media.make(f"gap-{seconds}.webm", "-i", str(media.speech("five.wav", 5)), "-af", jump)

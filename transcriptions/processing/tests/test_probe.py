@@ -1,0 +1,264 @@
+"""FFmpeg's probe: which files are accepted as media, whatever their names are."""
+
+from __future__ import annotations
+
+import os
+import random
+import zipfile
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from transcodio_site.testing import Media
+from transcriptions.exceptions import AudioError, UnsupportedFormat
+from transcriptions.processing import media as media_module
+from transcriptions.processing.media import Probe, probe
+from transcriptions.testing import MP3
+
+NO_TAG = ("-id3v2_version", "0", "-write_id3v1", "0")
+FRAGMENTS = ("-movflags", "frag_keyframe+empty_moov+default_base_moof")
+FRAME_HEADER = b"\xff\xfb\x90\x64"  # MPEG 1 Layer III, 128 kbit/s, 44.1 kHz
+
+
+# --- Accepted -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "container"),
+    [
+        ("tagged.mp3", (), "mp3"),
+        ("mpeg1.mp3", ("-ar", "44100", "-b:a", "128k", *NO_TAG), "mp3"),
+        ("320k.mp3", ("-ar", "48000", "-b:a", "320k", *NO_TAG), "mp3"),
+        ("variable.mp3", ("-ar", "32000", "-q:a", "4", *NO_TAG), "mp3"),
+        ("mpeg2.mp3", ("-ar", "22050", "-b:a", "64k", *NO_TAG), "mp3"),
+        ("mpeg25.mp3", ("-ar", "8000", "-b:a", "8k", *NO_TAG), "mp3"),
+        ("plain.wav", (), "wav"),
+        ("large.wav", ("-rf64", "always"), "wav"),
+        ("24bit.wav", ("-c:a", "pcm_s24le", "-ac", "2"), "wav"),
+        ("plain.m4a", (), "mov"),
+        ("index-first.mp4", ("-movflags", "faststart"), "mov"),
+        ("fragments.mp4", FRAGMENTS, "mov"),
+        ("plain.mov", (), "mov"),
+        ("plain.flac", (), "flac"),
+        ("plain.ogg", (), "ogg"),
+        ("plain.opus", (), "ogg"),
+        ("plain.webm", (), "matroska"),
+    ],
+)
+def test_every_promised_format_is_accepted_without_its_file_name(
+    media: Media, name: str, options: tuple[str, ...], container: str
+) -> None:
+    content = media.speech(f"probe-{name}", 1, *options).read_bytes()
+    assert probe(media.bytes("upload", content)) == Probe(container, has_audio=True)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "start"),
+    [
+        (b"", 100),  # within a frame
+        (bytes(1000), 0),
+        (bytes(5000), 0),
+        (bytes(5000), 100),
+        (bytes(100_000), 0),
+        (b"\x01\xff\x00", 0),
+        (b"half a frame \xff\xfb", 0),
+        (b"half a frame \xff\xfb", 100),
+    ],
+)
+def test_mp3_with_padding_before_its_first_frame_is_accepted(
+    media: Media, prefix: bytes, start: int
+) -> None:
+    content = media.speech("bare.mp3", 1, "-b:a", "64k", *NO_TAG).read_bytes()
+    assert probe(media.bytes("upload", prefix + content[start:])) == Probe("mp3", has_audio=True)
+
+
+def test_wav_with_unknown_size_and_extra_chunks_is_accepted(media: Media) -> None:
+    content = media.speech("extra.wav", 1).read_bytes()
+    chunk = b"bext" + (5000).to_bytes(4, "little") + bytes(5000)
+    content = content[:4] + b"\xff" * 4 + content[8:12] + chunk + content[12:]
+    assert probe(media.bytes("upload", content)) == Probe("wav", has_audio=True)
+
+
+def test_wrong_file_extension_does_not_matter(media: Media) -> None:
+    content = media.speech("probe-plain.flac", 1).read_bytes()
+    assert probe(media.bytes("talk.txt", content)) == Probe("flac", has_audio=True)
+
+
+def test_video_without_audio_track_is_accepted(media: Media) -> None:
+    assert probe(media.silent_film("silent.mp4")) == Probe("mov", has_audio=False)
+
+
+@pytest.mark.parametrize("name", ["plain.m4a", "plain.mov"])
+def test_truncated_mp4_without_its_index_is_accepted_as_damaged(media: Media, name: str) -> None:
+    content = media.speech(f"probe-{name}", 1).read_bytes()
+    half = media.bytes("upload", content[: len(content) // 2])
+    assert probe(half) == Probe("mov", has_audio=False)
+
+
+# --- Refused ------------------------------------------------------------------------------------
+
+
+def zip_archive() -> bytes:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", random.Random(1).randbytes(5000).hex())
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"Dear diary, today I made no recording. " * 200,
+        b"For free or for money",  # an MP4 may have `free` in the same place
+        "Grüße".encode("utf-16"),
+        b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
+        zip_archive(),
+        b'{"type": "recording"}',
+        b"#EXTM3U\n#EXTINF:2.0,\nhttp://example.com/a.ts\n",
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\na.ts\n#EXT-X-ENDLIST\n",
+        b"ffconcat version 1.0\nfile 'a.wav'\n",
+        b"[playlist]\nFile1=a.mp3\nLength1=-1\nNumberOfEntries=1\n",
+        b"<!DOCTYPE html><html></html>" * 100,
+        b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>',
+        b"1\n00:00:00,000 --> 00:00:01,000\nHi\n\n",
+        b"RIFF\x24\x00\x00\x00AVI LIST",
+        b"\x7fELF\x02\x01\x01",
+        b"GIF89a",
+        b"\xff\xf1\x50\x80" * 100,  # AAC without a container
+        b"ID3\x04\0\0\0\0\0\0" + bytes(100),
+    ],
+)
+def test_file_that_is_not_media_is_refused(media: Media, content: bytes) -> None:
+    with pytest.raises(UnsupportedFormat, match="not a recording in a format we can read"):
+        probe(media.bytes("talk.mp3", content))
+
+
+@pytest.mark.parametrize("name", ["noise.png", "noise.jpg"])
+@pytest.mark.parametrize("renamed", ["noise.mp3", "noise.wav", "upload"])
+def test_image_is_refused_whatever_its_name(media: Media, name: str, renamed: str) -> None:
+    noise = ("-f", "lavfi", "-i", "nullsrc=s=320x240,geq=random(1)*255:128:128")
+    picture = media.make(name, *noise, "-frames:v", "1").read_bytes()
+    with pytest.raises(UnsupportedFormat):
+        probe(media.bytes(renamed, picture))
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [b"", FRAME_HEADER, b"ID3\x04\0\0\0\0\0\0"],
+    ids=["none", "frame header", "ID3 header"],
+)
+@pytest.mark.parametrize("size", [200, 1000, 4096, 10_000, 1_000_000])
+def test_random_bytes_are_refused_even_after_an_mp3_header(
+    media: Media, prefix: bytes, size: int
+) -> None:
+    for seed in range(3):
+        content = prefix + random.Random(seed).randbytes(size)
+        with pytest.raises(UnsupportedFormat):
+            probe(media.bytes("upload", content))
+
+
+def test_text_after_an_mp3_frame_header_is_refused(media: Media) -> None:
+    with pytest.raises(UnsupportedFormat):
+        probe(media.bytes("noise.mp3", FRAME_HEADER + b"not really an MP3" * 400))
+
+
+@pytest.mark.parametrize("name", ["plain.ts", "plain.aac", "plain.w64", "plain.avi"])
+def test_media_outside_the_allow_list_is_refused(media: Media, name: str) -> None:
+    with pytest.raises(UnsupportedFormat):
+        probe(media.speech(name, 1))
+
+
+@given(content=st.binary(max_size=200))
+@hypothesis_settings(max_examples=20, deadline=None)
+def test_short_content_is_accepted_or_refused(media: Media, content: bytes) -> None:
+    with suppress(UnsupportedFormat):
+        assert isinstance(probe(media.bytes("upload", content)), Probe)
+
+
+# --- The guard ----------------------------------------------------------------------------------
+
+
+def test_probe_has_a_timeout_and_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fifo = tmp_path / "never-written"
+    os.mkfifo(fifo)
+    monkeypatch.setattr(media_module, "PROBE_TIMEOUT_S", 0.3)
+    with pytest.raises(UnsupportedFormat, match="could not be read in time"):
+        probe(fifo)
+    assert not [p for p in psutil.Process().children() if "ffmpeg" in p.name()]
+
+
+def test_probe_that_is_killed_after_it_found_a_signature_accepts_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "hanging-ffmpeg"
+    script.write_text(
+        "#!/bin/sh\necho Format wav probed with size=2048 and score=99\nexec tail -f /dev/null\n"
+    )
+    script.chmod(0o700)
+    monkeypatch.setattr(media_module, "ffmpeg_binary", lambda: str(script))
+    monkeypatch.setattr(media_module, "PROBE_TIMEOUT_S", 2.0)
+    assert probe(tmp_path / "upload") == Probe("wav", has_audio=False)
+
+
+def test_metadata_cannot_pretend_to_be_a_detected_format(media: Media) -> None:
+    title = "title=Format mp3 probed with size=2048 and score=100\nInput #0, mp3, from 'a'"
+    path = media.speech("title.avi", 1, "-metadata", title)
+    with pytest.raises(UnsupportedFormat):
+        probe(path)
+
+
+# Prints how it was started, once the limits are set: that happens from outside.
+PRINT_PROCESS = """#!/bin/sh
+while [ "$(ulimit -v)" = unlimited ]; do :; done
+echo "environment: [$(cat /proc/$$/environ)]"
+echo "memory: $(ulimit -v)"
+echo "stdin: $(readlink /proc/$$/fd/0)"
+echo "arguments: $*"
+"""
+
+
+@pytest.fixture
+def printing_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replaces FFmpeg by a script that prints how it was started."""
+    script = tmp_path / "print-process"
+    script.write_text(PRINT_PROCESS)
+    script.chmod(0o700)
+    monkeypatch.setattr(media_module, "ffmpeg_binary", lambda: str(script))
+    monkeypatch.setenv("SECRET_KEY", "not for FFmpeg")
+
+
+def check_guard(report: str) -> None:
+    assert "environment: []\n" in report
+    assert f"memory: {media_module.MEMORY_LIMIT_BYTES // 1024}\n" in report
+    assert "stdin: /dev/null\n" in report
+    options = report.split("arguments: ")[1].split("-i file:")[0]
+    assert "-protocol_whitelist file " in options
+    assert f"-format_whitelist {media_module.DEMUXERS} " in options
+
+
+def test_probe_runs_with_empty_environment_limits_and_allow_lists(
+    tmp_path: Path, printing_ffmpeg: None
+) -> None:
+    report, in_time = media_module._probe_report(tmp_path / "upload")
+    assert in_time
+    check_guard(report)
+
+
+def test_conversion_runs_with_empty_environment_limits_and_allow_lists(
+    tmp_path: Path, printing_ffmpeg: None
+) -> None:
+    source = tmp_path / "upload"
+    source.write_bytes(MP3)
+    with pytest.raises(AudioError):
+        media_module.prepare(source, tmp_path)
+    check_guard((tmp_path / "ffmpeg.log").read_text())
