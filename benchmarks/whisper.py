@@ -50,7 +50,7 @@ def main() -> None:
 def _audio(folder: Path) -> Audio:
     path = folder / "audio.wav"
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", str(TIMES - 1)]
-    layout = ["-ac", "1", "-ar", str(pcm.RATE), str(path)]
+    layout = ["-ac", "1", "-ar", str(pcm.SAMPLE_RATE_HZ), str(path)]
     subprocess.run([*command, "-i", str(SAMPLE), *layout], check=True)
     starts = [n * SENTENCE for n in range(int(TIMES * LENGTH / SENTENCE))]
     spans = tuple(Span(start, start + SENTENCE - 0.2) for start in starts)

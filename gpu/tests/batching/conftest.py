@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from gpu.batching import Batcher, Job
+from gpu.batching import Batcher
+from gpu.jobs import Job
 from gpu.kyutai import Checkpoint, RingDecoder
 from gpu.tests import tiny
 from gpu.types import Word

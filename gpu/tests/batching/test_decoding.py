@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu.batching import Job
+from gpu.jobs import Job
 from gpu.kyutai import Checkpoint
 from gpu.tests.batching.conftest import (
     MakeBatcher,
@@ -85,7 +85,7 @@ def test_windows_are_read_only_as_rows_become_free(
             three.set()
         return np.zeros(2400, np.float32)
 
-    with shared._work:  # so that all are waiting before the first window is read
+    with shared._changed:  # so that all are waiting before the first window is read
         jobs += [shared.submit([Window(0.0, noted)]) for _ in range(40)]
     for job in jobs:
         list(job.words())

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gpu.batching import Batcher, Job
+from gpu.batching import Batcher
+from gpu.jobs import Job
 from gpu.kyutai import Checkpoint
 from gpu.tests.batching.conftest import (
     LONGEST_S,
@@ -87,7 +88,7 @@ def test_deadline_ends_only_its_recording(batcher: MakeBatcher, gate: MakeGate) 
 def test_cancelled_recording_ends_its_encoding_between_two_chunks(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpu.kyutai.CHUNK", 1)
+    monkeypatch.setattr("gpu.kyutai.CHUNK_FRAMES", 1)
     encoding, encode = threading.Event(), checkpoint.encode
     answers: list[bool] = []
 

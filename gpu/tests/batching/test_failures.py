@@ -42,7 +42,7 @@ def test_unreadable_window_fails_only_its_recording(
 def test_too_long_window_fails_only_its_recording(batcher: MakeBatcher) -> None:
     shared = batcher(rows=3)
     good = shared.submit(windows(6))
-    with pytest.raises(EngineError, match=r"12\.0 s, and 8 s are the most"):
+    with pytest.raises(EngineError, match=r"12\.0 s, the maximum is 8 s"):
         list(shared.submit([window(12.0, seed=1)]).words())
     assert list(good.words())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu.batching import Job
+from gpu.jobs import Job
 from gpu.tests.batching.conftest import LONGEST_S, MakeBatcher, MakeGate, begin, windows
 from gpu.windows import Window
 from transcodio_site.testing import wait_until
@@ -27,7 +27,7 @@ def test_reserve_rows_are_kept_for_new_recordings(batcher: MakeBatcher, gate: Ma
         rows.append(job.rows)
         return np.zeros(2400, np.float32)
 
-    with shared._work:
+    with shared._changed:
         job = shared.submit([Window(float(n), noted) for n in range(40)])
     wait_until(lambda: len(rows) >= 7 and not shared._encoding)
     assert max(rows) == 7

@@ -43,7 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def running_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """One for all: this process's client keeps to the first one that it has seen."""
+    """One for all tests: the client of this process only uses the first one."""
     plane = ControlPlane(tmp_path_factory.mktemp("modal"))
     plane.start()
     yield plane
@@ -53,7 +53,7 @@ def running_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 @pytest.fixture(scope="module")
 def plane(running_plane: ControlPlane) -> Iterator[ControlPlane]:
-    """Running; this process's own client talks to it and to nobody else."""
+    """Running; the client of this process is configured to use it."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in running_plane.client_environment().items():
             patch.setenv(name, value)
@@ -88,15 +88,15 @@ def deployed(plane: ControlPlane, cli: Run) -> ControlPlane:
 
 @pytest.fixture
 def audio(write_wav: WriteWav) -> Audio:
-    """A minute and a half of noise, of which three stretches count as speech."""
-    noise = np.random.default_rng(4).standard_normal(90 * pcm.RATE) * 3000
+    """90 seconds of noise, with three spans of speech."""
+    noise = np.random.default_rng(4).standard_normal(90 * pcm.SAMPLE_RATE_HZ) * 3000
     path = write_wav(noise.astype(np.int16))
     return Audio(path, 90.0, (Span(2, 30), Span(32, 60), Span(62, 86)))
 
 
 @pytest.fixture
 def remote(deployed: ControlPlane) -> Any:
-    """The class as any program would look it up."""
+    """The deployed class, looked up as in any program."""
     return modal.Cls.from_name("transcodio-app", "KyutaiSTTModel")()
 
 
@@ -105,13 +105,13 @@ def words_of(events: list[Any]) -> list[Word]:
 
 
 def messages_of(call: Call) -> list[dict[str, Any]]:
-    """What it has answered, without the mark of its end."""
+    """Its messages, without the marker of the end."""
     chunks = (c for c in call.chunks if c.data_format != api.DATA_FORMAT_GENERATOR_DONE)
     return [json.loads(pickle.loads(chunk.data)) for chunk in chunks]  # noqa: S301 - our own
 
 
 def outcome_of(call: Call) -> str:
-    """`complete`, or the code of its error; empty as long as it has not ended."""
+    """`complete`, or the code of its error; empty if it has not ended."""
     if call.output is None:
         return ""
     last = messages_of(call)[-1]
@@ -127,7 +127,7 @@ def new_calls(deployed: ControlPlane) -> Calls:
 
 @pytest.fixture(autouse=True)
 def no_call_outlives_its_test(running_plane: ControlPlane) -> Iterator[None]:
-    """Or a container would answer it during the next one."""
+    """Otherwise a container could answer it during the next test."""
     yield
     running_plane.end_calls()
 
@@ -140,5 +140,5 @@ def short(media: Media) -> Path:
 @pytest.fixture
 def noise() -> bytes:
     """Twelve seconds."""
-    samples = np.random.default_rng(2).standard_normal(12 * pcm.RATE) * 3000
+    samples = np.random.default_rng(2).standard_normal(12 * pcm.SAMPLE_RATE_HZ) * 3000
     return codec.encode(samples.astype(np.int16))

@@ -29,7 +29,7 @@ LONG_POLL_S = 5.0  # for which a container's request for work is held
 
 @dataclass
 class Call:
-    """One call of a function, with what it has answered so far."""
+    """One call of a function, with its output so far."""
 
     id: str
     function_id: str
@@ -44,8 +44,8 @@ class Call:
         return self.id.replace("fc-", "in-")
 
     def end(self, result: api.GenericResult) -> None:
-        """Ends it with that result, unless it has ended already."""
-        self.started = True  # nobody needs to take it any more
+        """Ends it with that result, unless it has ended."""
+        self.started = True  # no container may take it any more
         if self.output is None:
             self.output = api.FunctionPutOutputsItem(input_id=self.input_id, result=result)
 
@@ -57,12 +57,12 @@ class Container:
     task_id: str
     function_id: str
     process: subprocess.Popen[bytes]
-    server: grpclib.server.Server  # its own, as it does not say who it is
+    server: grpclib.server.Server  # its own: requests do not tell which container sent them
     retired: bool = False  # a newer version is deployed: it takes no more calls
 
 
 class Containers(Registry):
-    """Starts a container for a call if none is running, and takes what it answers."""
+    """Starts a container for a call if none is running, and takes its output."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Containers(Registry):
         self.hold = Hold(folder)  # keeps all decoders from taking a step
         self.calls: dict[str, Call] = {}
         self.containers: dict[str, Container] = {}
-        self.environment: dict[str, str] = {}  # for containers, as a secret would give it
+        self.environment: dict[str, str] = {}  # of containers, as from a modal.Secret
         self.starts_containers = True
         self.lose_after = 0  # chunks of a call after which containers are lost; 0: never
         self.preempt_after = 0  # the same, but another container starts the call again
@@ -84,7 +84,7 @@ class Containers(Registry):
             self._changed.notify_all()
 
     async def _until(self, condition: Callable[[], Any], seconds: float) -> None:
-        """Waits for it, at most that long."""
+        """Waits for the condition, at most that long."""
         try:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(condition)
@@ -99,7 +99,7 @@ class Containers(Registry):
             container.retired = container.retired or container.function_id in functions
 
     def kill_containers(self) -> None:
-        """As if the machines were gone."""
+        """As if their machines had failed."""
         for container in self.containers.values():
             container.process.kill()
             container.process.wait()
@@ -108,7 +108,7 @@ class Containers(Registry):
         self.containers.clear()
 
     def end_calls(self) -> None:
-        """Ends all calls that nobody will answer any more."""
+        """Ends all calls that are still running or waiting."""
         terminated = api.GenericResult(status=api.GenericResult.GENERIC_STATUS_TERMINATED)
         for call in self.calls.values():
             call.end(terminated)
@@ -125,7 +125,7 @@ class Containers(Registry):
                 asyncio.run_coroutine_threadsafe(starting, self._loop).result(WAIT_S)
 
     def _lose_containers(self) -> None:
-        """They are gone, and whoever waits for an answer of theirs is told so."""
+        """Kills them and fails their calls."""
         self.kill_containers()
         for call in self.calls.values():
             if call.started:
@@ -195,10 +195,10 @@ class Containers(Registry):
                 path.write_bytes(self.files[file.sha256_hex])
 
     def logs(self) -> str:
-        """What all containers have printed."""
+        """The output of all containers."""
         return "\n".join(path.read_text() for path in sorted(self.folder.glob("ta-*/log")))
 
-    # --- What containers ask and answer -------------------------------------------------------
+    # --- Requests of containers ---------------------------------------------------------------
 
     async def ContainerHello(self, request: Any) -> Any:
         return Empty()
@@ -231,7 +231,7 @@ class Containers(Registry):
 
     async def FunctionCallPutDataOut(self, request: Any) -> Any:
         call = self.calls[request.function_call_id]
-        # What the first attempt has said is not said again: readers go by the numbers.
+        # Output of an earlier attempt is not replaced: clients count chunks.
         call.chunks.extend(c for c in request.data_chunks if c.index > len(call.chunks))
         if 0 < self.preempt_after <= len(call.chunks):
             del call.chunks[self.preempt_after :]  # several may come together

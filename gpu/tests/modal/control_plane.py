@@ -1,4 +1,4 @@
-"""A control plane on loopback for the real Modal client: it records what is deployed and runs it.
+"""A control plane on loopback for the real Modal client: records deployments and runs them.
 
 Its methods are those of the stubs in the modal wheel.
 """
@@ -39,11 +39,11 @@ class ControlPlane(Containers):
         return f"http://127.0.0.1:{self.port}"
 
     def client_environment(self, token: tuple[str, str] = TOKEN) -> dict[str, str]:
-        """What points the real client here, and nowhere else."""
+        """Makes the real client use this control plane."""
         empty = self.folder / "modal.toml"
         empty.touch()
         return {
-            # Several, as the client's own default has them: one that answers is enough.
+            # Several, as in the client's default: one that answers is enough.
             "MODAL_SERVER_URL": f"http://127.0.0.1:9,{self.url}",
             "MODAL_TOKEN_ID": token[0],
             "MODAL_TOKEN_SECRET": token[1],
@@ -51,7 +51,7 @@ class ControlPlane(Containers):
         }
 
     def start(self) -> None:
-        """Answers from now on."""
+        """Starts the server."""
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
         self._thread.start()
@@ -79,7 +79,7 @@ class ControlPlane(Containers):
         await self._end.wait()
         self.kill_containers()
         server.close()
-        await runner.cleanup()  # whatever else still runs ends with the loop
+        await runner.cleanup()  # other tasks end with the loop
 
     def _blob_store(self) -> web.Application:
         async def put(request: web.Request) -> web.Response:
@@ -95,7 +95,7 @@ class ControlPlane(Containers):
         app.router.add_get("/{id}", get)
         return app
 
-    # --- Calls, as the client makes them ------------------------------------------------------
+    # --- Requests of the client ---------------------------------------------------------------
 
     async def ClassGet(self, request: Any) -> Any:
         layout = self.layouts.get(self.apps.get(request.app_name, ""), api.AppLayout())

@@ -1,4 +1,4 @@
-"""The app with the real CLI, and its class as any program calls it."""
+"""The app with the real CLI, and its class called as from any program."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_settings_are_read_from_the_env_file_too(tmp_path: Path) -> None:
 
 
 def test_unreadable_file_is_reported_without_a_traceback(cli: Run, plane: ControlPlane) -> None:
-    for path, complaint in ((__file__, "no recording"), ("/nonexistent.mp3", "No such file")):
+    for path, complaint in ((__file__, "no audio"), ("/nonexistent.mp3", "No such file")):
         answer = cli("run", "gpu/app.py", "--path", path)
         assert answer.returncode == 1
         assert path in answer.stderr + answer.stdout
@@ -159,7 +159,7 @@ def test_modal_run_prints_the_segments(deployed: ControlPlane, cli: Run, short: 
     assert re.search(r"^ +\d\.\d\d +\d\.\d\d  \w+ ", answer.stdout, re.MULTILINE)
 
 
-# --- The class, as any program calls it -----------------------------------------------------------
+# --- The class, called as from any program --------------------------------------------------------
 
 
 def test_stream_yields_json_events(remote: Any, noise: bytes) -> None:
@@ -167,8 +167,8 @@ def test_stream_yields_json_events(remote: Any, noise: bytes) -> None:
     items = [json.loads(item) for item in remote.transcribe_stream.remote_gen(noise, sent_at=sent)]
     elapsed = time.time() - sent
     assert (items[0]["type"], items[-1]["type"]) == ("metadata", "complete")
-    assert len({item["run"] for item in items}) == 1
-    assert {item["type"] for item in items[1:-1]} == {"spent", "segment"}
+    assert len({item["attempt_id"] for item in items}) == 1
+    assert {item["type"] for item in items[1:-1]} == {"usage", "segment"}
     for segment in items[2:-1:2]:
         assert segment["text"].split() == [word["text"] for word in segment["words"]]
         assert segment["start"] == segment["words"][0]["start"]
@@ -177,19 +177,19 @@ def test_stream_yields_json_events(remote: Any, noise: bytes) -> None:
     assert 0 < meter["gpu_seconds"] < elapsed
     assert meter["queue_seconds"] >= 0
     assert meter["gpu"] == "L4"
-    spent = [item for item in items if item["type"] == "spent"]
-    assert {item["gpu"] for item in spent} == {"L4"}
-    assert 0 < sum(item["gpu_seconds"] for item in spent) <= meter["gpu_seconds"]
-    assert sum(item["queue_seconds"] for item in spent) == pytest.approx(meter["queue_seconds"])
+    usage = [item for item in items if item["type"] == "usage"]
+    assert {item["gpu"] for item in usage} == {"L4"}
+    assert 0 < sum(item["gpu_seconds"] for item in usage) <= meter["gpu_seconds"]
+    assert sum(item["queue_seconds"] for item in usage) == pytest.approx(meter["queue_seconds"])
 
 
 def test_container_that_does_not_start_is_given_up(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "MODAL_COLD_START", 0.5)
+    monkeypatch.setattr(config, "MODAL_STARTUP_TIMEOUT_S", 0.5)
     deployed.kill_containers()
     monkeypatch.setattr(deployed, "starts_containers", False)
-    with pytest.raises(DeadlineExceeded, match="said nothing"):
+    with pytest.raises(DeadlineExceeded, match="sent nothing"):
         list(ModalEngine().stream(audio, never))
 
 
@@ -202,9 +202,9 @@ def test_cold_start_is_metered_for_calls_that_waited_for_it(
         stream = remote.transcribe_stream.remote_gen(noise, sent_at=time.time() - ago)
         items = [json.loads(item) for item in stream]
         waited.append(items[-1]["load_seconds"])
-        spent = [item["load_seconds"] for item in items if item["type"] == "spent"]
-        assert spent[0] == waited[-1]  # a reader that stops before the end knows it
-        assert not any(spent[1:])
+        usage = [item["load_seconds"] for item in items if item["type"] == "usage"]
+        assert usage[0] == waited[-1]  # a reader that stops before the end knows it
+        assert not any(usage[1:])
     assert waited[0] > 3600
     assert waited[1] == 0
     deployed.kill_containers()
@@ -230,13 +230,15 @@ def test_compressed_recording_is_decoded(remote: Any, short: Path) -> None:
 def test_unreadable_audio_yields_an_error_event(remote: Any) -> None:
     (item,) = [json.loads(item) for item in remote.transcribe_stream.remote_gen(b"Dear diary")]
     assert (item["type"], item["code"]) == ("error", "bad_audio")
-    assert item["detail"] == BadAudio.sentence
-    with pytest.raises(BadAudio, match="no recording that can be decoded"):
+    assert item["detail"] == BadAudio.user_message
+    with pytest.raises(BadAudio, match="no audio that can be decoded"):
         remote.transcribe.remote(b"Dear diary")
 
 
 def test_large_arguments_go_through_the_blob_store(deployed: ControlPlane, remote: Any) -> None:
-    samples = np.random.default_rng(2).integers(-9999, 9999, 60 * pcm.RATE, dtype=np.int16)
+    samples = np.random.default_rng(2).integers(
+        -9999, 9999, 60 * pcm.SAMPLE_RATE_HZ, dtype=np.int16
+    )
     data = codec.encode(samples)
     assert len(data) > 2 << 20
     before = len(deployed.blobs)

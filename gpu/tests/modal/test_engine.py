@@ -1,4 +1,4 @@
-"""STT_ENGINE=modal: a recording goes up and comes back."""
+"""STT_ENGINE=modal: recordings are sent to Modal, and their words come back."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from gpu.types import (
     Metadata,
     Segment,
     Span,
-    Spent,
     UnsupportedLanguage,
+    UsageDelta,
     Word,
 )
 from transcodio_site.testing import WAIT_S, Stack, wait_until
 
 
 def reading(audio: Audio, events: list[Any]) -> threading.Thread:
-    """A thread, started already, in which another reader puts the recording's events there."""
+    """Starts a thread that reads all events of the recording into `events`."""
     thread = threading.Thread(target=lambda: events.extend(ModalEngine().stream(audio, never)))
     thread.start()
     return thread
@@ -56,7 +56,7 @@ def test_words_equal_those_of_the_same_model_run_locally(
 def test_long_recording_is_sent_in_parts_and_comes_back_in_order(
     audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_engine, "PART", 29.0)
+    monkeypatch.setattr(modal_engine, "MAX_PART_S", 29.0)
     events = list(ModalEngine().stream(audio, never))
     assert len(new_calls()) == 3
     assert [type(e) for e in events].count(Metadata) == 1
@@ -67,20 +67,20 @@ def test_long_recording_is_sent_in_parts_and_comes_back_in_order(
     last = events[-1]
     assert isinstance(last, Complete)
     assert last.audio_seconds == pytest.approx(80, abs=0.1)
-    spent = sum((e for e in events if isinstance(e, Spent)), Spent(0.0))
-    assert spent.gpu == "L4"
-    assert 0 < spent.decode_seconds <= last.decode_seconds + 1e-9
+    usage = sum((e for e in events if isinstance(e, UsageDelta)), UsageDelta(0.0))
+    assert usage.gpu == "L4"
+    assert 0 < usage.decode_seconds <= last.decode_seconds + 1e-9
 
 
 def test_usage_is_known_when_a_recording_is_cancelled(deployed: ControlPlane, audio: Audio) -> None:
     stop = threading.Event()
     stream = ModalEngine().stream(audio, stop.is_set)
-    spent = next(event for event in stream if isinstance(event, Spent))
+    usage = next(event for event in stream if isinstance(event, UsageDelta))
     stop.set()
     with pytest.raises(Cancelled):
         list(stream)
-    assert spent.gpu == "L4"
-    assert spent.decode_seconds > 0
+    assert usage.gpu == "L4"
+    assert usage.decode_seconds > 0
 
 
 def test_unsupported_language_is_refused_without_a_call(audio: Audio, new_calls: Calls) -> None:
@@ -142,7 +142,7 @@ def test_call_that_waits_for_a_container_can_be_cancelled(
         (call,) = new_calls()
         wait_until(lambda: call.output is not None)
     assert outcome_of(call) == "cancelled"
-    assert len(messages_of(call)) < 5  # a minute and a half would be twenty
+    assert len(messages_of(call)) < 5  # the whole recording has about twenty
 
 
 @pytest.mark.parametrize(("in_flight", "expected"), [(4, 3), (2, 2)])
@@ -154,8 +154,8 @@ def test_parts_are_in_flight_together_up_to_a_limit(
     in_flight: int,
     expected: int,
 ) -> None:
-    monkeypatch.setattr(modal_engine, "PART", 29.0)
-    monkeypatch.setattr(modal_engine, "IN_FLIGHT", in_flight)
+    monkeypatch.setattr(modal_engine, "MAX_PART_S", 29.0)
+    monkeypatch.setattr(modal_engine, "MAX_PARTS_IN_FLIGHT", in_flight)
     events: list[Any] = []
     with deployed.hold():
         reader = reading(audio, events)
@@ -171,17 +171,17 @@ def test_merged_parts_are_in_order_and_count_a_shared_cold_start_once() -> None:
         return Segment((Word(start, end, "so"),))
 
     parts: list[EngineEvent] = [
-        *(Metadata("en", "tiny"), Spent(1.0, "L4", 0.5, 40.0), of(29.0, 29.9)),
+        *(Metadata("en", "tiny"), UsageDelta(1.0, "L4", 0.5, 40.0), of(29.0, 29.9)),
         Complete(30.0, 1.0, 0.5, 40.0, "L4"),
-        *(Metadata("en", "tiny"), Spent(2.0, "L4", 0.5, 39.0), of(29.6, 30.2)),
+        *(Metadata("en", "tiny"), UsageDelta(2.0, "L4", 0.5, 39.0), of(29.6, 30.2)),
         Complete(30.0, 2.0, 0.5, 39.0, "L4"),
     ]
-    merged = list(modal_engine._merged(iter(parts)))
+    merged = list(modal_engine._merge_parts(iter(parts)))
     assert [e.words[0] for e in merged if isinstance(e, Segment)] == [
         Word(29.0, 29.9, "so"),
         Word(29.9, 30.2, "so"),
     ]
-    assert sum((e for e in merged if isinstance(e, Spent)), Spent(0.0)) == Spent(
+    assert sum((e for e in merged if isinstance(e, UsageDelta)), UsageDelta(0.0)) == UsageDelta(
         3.0, "L4", 1.0, 40.0
     )
     assert merged[-1] == Complete(60.0, 3.0, 1.0, 40.0, "L4")
@@ -191,7 +191,7 @@ def test_merged_parts_are_in_order_and_count_a_shared_cold_start_once() -> None:
 def test_three_hours_are_sent_in_bounded_memory(
     deployed: ControlPlane, write_wav: WriteWav, audio: Audio
 ) -> None:
-    list(ModalEngine().stream(audio, never))  # whatever is allocated once is there now
+    list(ModalEngine().stream(audio, never))  # what is allocated once is allocated now
     path = write_wav(np.zeros(0, np.int16))
     lengthen(path, 3 * 3600)
     spans = tuple(Span(start, start + 3.0) for start in range(0, 3 * 3600, 120))
@@ -250,5 +250,5 @@ def test_engine_check_command_reports_modal_and_what_is_wrong(
     assert "Traceback" not in answer.stderr
     answer = Stack(tmp_path).manage("engine_check", __file__)
     assert answer.returncode == 1
-    assert f"{__file__}: no recording" in answer.stderr
-    assert "STT_ENGINE" not in answer.stderr  # it is not to blame
+    assert f"{__file__}: the file contains no audio" in answer.stderr
+    assert "STT_ENGINE" not in answer.stderr  # it is not the cause

@@ -1,4 +1,4 @@
-"""STT_ENGINE=modal when something is wrong: what is tried again, and what is reported."""
+"""STT_ENGINE=modal with failures: what is tried again, and what is reported."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from gpu.types import (
     NotAuthenticated,
     NotDeployed,
     Segment,
-    Spent,
     Unreachable,
     UnsupportedLanguage,
+    UsageDelta,
 )
 from transcodio_site.testing import ROOT
 
@@ -63,7 +63,7 @@ def test_wrong_token_is_reported_with_the_command_to_run(plane: ControlPlane, au
 def test_interrupted_call_is_continued_after_the_last_received_segment(
     deployed: ControlPlane, audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF_S", 0.01)
     deployed.lose_after = 5  # metadata, and two segments with what they have used
     events = list(ModalEngine().stream(audio, never))
     first, again = new_calls()
@@ -80,8 +80,8 @@ def test_interrupted_call_is_continued_after_the_last_received_segment(
     assert len({(w.start, w.end, w.text) for w in words_of(events)}) == len(words_of(events))
     meter = events[-1]
     assert isinstance(meter, Complete)
-    spent = sum(event.decode_seconds for event in events if isinstance(event, Spent))
-    assert meter.decode_seconds >= spent > 0  # with what the lost call had used
+    usage = sum(event.decode_seconds for event in events if isinstance(event, UsageDelta))
+    assert meter.decode_seconds >= usage > 0  # including the interrupted call
     assert meter.audio_seconds == pytest.approx(sum(s.end - s.start for s in audio.spans))
 
 
@@ -89,7 +89,7 @@ def test_output_of_a_restarted_call_is_not_mixed_with_what_was_received(
     deployed: ControlPlane, audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When Modal preempts a container, another one starts the same call again."""
-    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF_S", 0.01)
     deployed.preempt_after = 5
     events = list(ModalEngine().stream(audio, never))
     assert len(new_calls()) == 2
@@ -99,16 +99,16 @@ def test_output_of_a_restarted_call_is_not_mixed_with_what_was_received(
     assert times[-1] > 62  # in the last stretch
     meter = events[-1]
     assert isinstance(meter, Complete)
-    spent = sum((e for e in events if isinstance(e, Spent)), Spent(0.0))
-    assert meter.load_seconds >= spent.load_seconds
-    assert meter.decode_seconds >= spent.decode_seconds - 1e-6
+    usage = sum((e for e in events if isinstance(e, UsageDelta)), UsageDelta(0.0))
+    assert meter.load_seconds >= usage.load_seconds
+    assert meter.decode_seconds >= usage.decode_seconds - 1e-6
 
 
 def test_two_unanswered_probes_do_not_end_a_recording(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_engine, "PROBE", 0.2)
-    monkeypatch.setattr(modal_engine, "AGAIN", 0.2)
+    monkeypatch.setattr(modal_engine, "PROBE_AFTER_S", 0.2)
+    monkeypatch.setattr(modal_engine, "PROBE_AGAIN_AFTER_S", 0.2)
     probes = 0
     with ExitStack() as hold:
         hold.enter_context(deployed.hold())
@@ -138,14 +138,14 @@ def test_unreadable_local_audio_is_not_reported_as_unreachable(
 def test_interrupted_call_is_cancelled_in_its_container(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF_S", 0.01)
     ended: list[str] = []
-    monkeypatch.setattr(cancellation, "hand_in", ended.append)
+    monkeypatch.setattr(cancellation, "cancel", ended.append)
     part = modal_engine.Part(audio)
-    part._ticket = "lost"
-    next(part._heard_events())
+    part._call_id = "lost"
+    next(part._call())
     assert ended == ["lost"]
-    assert part._ticket != "lost"
+    assert part._call_id != "lost"
     part.cancel()
 
 
@@ -153,7 +153,7 @@ def test_interrupted_call_is_cancelled_in_its_container(
     "error", [StreamTerminatedError("reset"), ClientPayloadError("cut off"), ConnectionError("x")]
 )
 def test_connection_errors_are_transient(error: Exception) -> None:
-    assert isinstance(modal_engine.translated(error), modal_engine.TRANSIENT)
+    assert isinstance(modal_engine.translate_error(error), modal_engine.TRANSIENT)
 
 
 TIMEOUT = api.GenericResult.GENERIC_STATUS_TIMEOUT
@@ -178,7 +178,7 @@ def test_failed_call_is_reported_by_kind_and_full_memory_is_tried_again(
     kind: type[EngineError] | None,
 ) -> None:
     """It fails after its first items. Full memory may have room at the second attempt."""
-    monkeypatch.setattr(modal_engine, "BACKOFF", 0.01)
+    monkeypatch.setattr(modal_engine, "BACKOFF_S", 0.01)
     monkeypatch.setattr(deployed, "loss", api.GenericResult(status=status, exception=message))
     deployed.lose_after = 3
     events: list[Any] = []
@@ -194,7 +194,7 @@ def test_failed_call_is_reported_by_kind_and_full_memory_is_tried_again(
 
 
 def arguments(plane: ControlPlane, call: Call) -> bytes:
-    """What a call was given, pickled."""
+    """The pickled arguments of a call."""
     given = call.input.input
     inline = given.WhichOneof("args_oneof") == "args"
     return given.args if inline else plane.blobs[given.args_blob_id]
@@ -203,7 +203,7 @@ def arguments(plane: ControlPlane, call: Call) -> bytes:
 def test_refusal_by_the_container_is_reported_by_kind(remote: Any, noise: bytes) -> None:
     (item,) = list(remote.transcribe_stream.remote_gen(noise, language="de"))
     with pytest.raises(UnsupportedLanguage, match="English only"):
-        modal_engine.event_of(json.loads(item), 0.0)
+        modal_engine.event_from_message(json.loads(item), 0.0)
 
 
 def test_stalled_stream_is_given_up(
@@ -212,13 +212,13 @@ def test_stalled_stream_is_given_up(
     with deployed.hold():
         stream = ModalEngine().stream(audio, never)
         next(stream)
-        monkeypatch.setattr(config, "MODAL_SILENCE", 1.0)
-        with pytest.raises(DeadlineExceeded, match="said nothing for 1 s"):
+        monkeypatch.setattr(config, "MODAL_SILENCE_TIMEOUT_S", 1.0)
+        with pytest.raises(DeadlineExceeded, match="sent nothing for 1 s"):
             list(stream)
 
 
 def test_recording_past_its_deadline_is_given_up(deployed: ControlPlane, audio: Audio) -> None:
-    hurried = replace(audio, duration=0.5 - config.MODAL_COLD_START)  # half a second in all
+    hurried = replace(audio, duration=0.5 - config.MODAL_STARTUP_TIMEOUT_S)  # half a second in all
     with deployed.hold(), pytest.raises(DeadlineExceeded, match="the deadline has passed"):
         list(ModalEngine().stream(hurried, never))
 
@@ -226,4 +226,4 @@ def test_recording_past_its_deadline_is_given_up(deployed: ControlPlane, audio: 
 def test_bad_audio_is_reported_by_kind() -> None:
     message = {"type": "error", "code": "bad_audio", "detail": "…", "reason": "empty"}
     with pytest.raises(BadAudio, match="empty"):
-        modal_engine.event_of(message, 0.0)
+        modal_engine.event_from_message(message, 0.0)

@@ -15,7 +15,7 @@ def test_server_that_dies_mid_stream_is_noticed_by_a_probe(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client itself would try for a minute, and report a broken connection."""
-    monkeypatch.setattr(modal_engine, "PROBE", 0.5)
+    monkeypatch.setattr(modal_engine, "PROBE_AFTER_S", 0.5)
     with deployed.hold():
         stream = ModalEngine().stream(audio, never)
         next(stream)
@@ -31,11 +31,11 @@ def test_unreachable_server_opens_the_circuit_after_some_failures(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A probe decides it, and not the client, which would try for a minute."""
-    monkeypatch.setattr(connectivity, "PAUSE", 3600.0)
+    monkeypatch.setattr(connectivity, "OPEN_CIRCUIT_S", 3600.0)
     engine = ModalEngine()
     deployed.stop()
     try:
-        for _ in range(connectivity.FAILURES):
+        for _ in range(connectivity.FAILURE_THRESHOLD):
             with pytest.raises(Unreachable, match=r"does not answer.*127\.0\.0\.1"):
                 list(engine.stream(audio, never))
         with pytest.raises(EngineUnavailable, match="not tried"):

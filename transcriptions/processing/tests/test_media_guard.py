@@ -118,7 +118,7 @@ def test_conversion_stops_at_the_longest_duration(
     assert hours.stat().st_size < 1_000_000
     with pytest.raises(TooLong, match=r"longer than 1 min 30 s\. Split it"):
         prepare(hours)
-    assert (tmp_path / "audio.wav").stat().st_size < 92 * pcm.RATE * 2
+    assert (tmp_path / "audio.wav").stat().st_size < 92 * pcm.SAMPLE_RATE_HZ * 2
 
 
 def test_declared_hours_do_not_count_as_duration(media: Media, prepare: Prepare) -> None:

@@ -12,10 +12,10 @@ import pytest
 from django.utils import timezone
 
 from gpu.types import (
-    DeviceGone,
+    CircuitOpen,
     DeviceLost,
+    DeviceUnrecoverable,
     EngineError,
-    NotTried,
     Unreachable,
     UnsupportedLanguage,
 )
@@ -40,7 +40,7 @@ pytestmark = [
 def test_engine_that_was_not_called_counts_no_attempt(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:
-    engine.before = {1: raising(NotTried("it has just failed"))}
+    engine.before = {1: raising(CircuitOpen("it has just failed"))}
     for _ in range(MAX_ATTEMPTS + 2):
         assert not pipeline.transcribe(prepared.id)
         row = fresh(prepared)
@@ -48,7 +48,7 @@ def test_engine_that_was_not_called_counts_no_attempt(
         expire(row)
 
 
-@pytest.mark.parametrize(("error", "ends"), [(DeviceLost, False), (DeviceGone, True)])
+@pytest.mark.parametrize(("error", "ends"), [(DeviceLost, False), (DeviceUnrecoverable, True)])
 def test_lost_gpu_reschedules_and_unusable_gpu_ends_the_process(
     prepared: Transcription,
     engine: ScriptedEngine,
