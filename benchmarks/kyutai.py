@@ -1,9 +1,9 @@
 """Measures the Kyutai engine: python -m benchmarks.kyutai --size small
 
-For 1, 8, 16, ... rows: the time of a step and what follows from it. Beside them `generate()` of
-transformers, one stream at a time, and an hour of audio through the whole engine. With random
-weights of a named size the words mean nothing, but time and memory are those of the shapes.
-Results go to benchmarks/results/kyutai-<device>-<size>.json.
+It measures the time of a step for 1, 8, 16, ... rows, `generate()` of transformers for comparison,
+one stream at a time, and an hour of audio through the whole engine. With random weights (--size)
+the words mean nothing, but time and memory are those of the shapes. Results are written to
+benchmarks/results/kyutai-<device>-<size>.json.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from gpu.windows import Window
 RESULTS = Path(__file__).parent / "results"
 ROWS = (1, 8, 16, 32, 64, 128, 192, 256, 320, 384, 400, 416, 432, 448, 512)
 CPU_ROWS = ROWS[:5]
-WINDOW = 60.0  # seconds
-BANDWIDTH = {  # bytes per second, by the data sheets
+WINDOW_S = 60.0
+BANDWIDTH_BYTES_PER_S = {  # by the data sheets
     "T4": 320e9,
     "L4": 300e9,
     "A10": 600e9,
@@ -73,9 +73,9 @@ def main() -> None:
         rows.append(row)
         print(_line(row))
     best = max(rows, key=lambda row: row["rtfx"])["rows"]
-    spent = _long_recording(checkpoint, best, options.long_seconds)
-    print(f"{options.long_seconds:.0f} s of audio, codec included, {best} rows: {spent:.1f} s")
-    _write(options, checkpoint, baseline, rows, spent * 3600 / options.long_seconds)
+    elapsed = _long_recording_seconds(checkpoint, best, options.long_seconds)
+    print(f"{options.long_seconds:.0f} s of audio, codec included, {best} rows: {elapsed:.1f} s")
+    _write(options, checkpoint, baseline, rows, elapsed * 3600 / options.long_seconds)
 
 
 def _options() -> argparse.Namespace:
@@ -85,7 +85,7 @@ def _options() -> argparse.Namespace:
     model.add_argument("--checkpoint", help="a Hub id or folder with real weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--rows", type=int, nargs="+")
-    parser.add_argument("--baseline-seconds", type=float, default=WINDOW)
+    parser.add_argument("--baseline-seconds", type=float, default=WINDOW_S)
     parser.add_argument(
         "--long-seconds", type=float, default=3600.0, help="less is scaled up to an hour"
     )
@@ -103,18 +103,18 @@ def _checkpoint(size: str, source: str | None, device: str) -> Checkpoint:
     if source:
         return Checkpoint.load(source, device)
     if size == "tiny":
-        made = tiny.checkpoint(window=24)
+        checkpoint = tiny.checkpoint(window=24)
     elif size == "small":
-        made = tiny.checkpoint(**SMALL)
+        checkpoint = tiny.checkpoint(**SMALL)
     else:
-        made = Checkpoint(_real_shapes(device), tiny.processor(), "2.6b")
-    made.model.to(device)
-    made.name = f"{size} (random weights)"
-    return made
+        checkpoint = Checkpoint(_real_shapes(device), tiny.processor(), "2.6b")
+    checkpoint.model.to(device)
+    checkpoint.name = f"{size} (random weights)"
+    return checkpoint
 
 
 def _real_shapes(device: str) -> Any:
-    """The published architecture, straight on the device: the decoder in its own precision."""
+    """The published architecture, created on the device; only the decoder in half precision."""
     config = KyutaiSpeechToTextConfig(
         rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
         codec_config={"model_type": "mimi", "num_quantizers": 32, "use_cache": False},
@@ -130,7 +130,7 @@ def _real_shapes(device: str) -> Any:
 
 
 def _weight_bytes(checkpoint: Checkpoint) -> int:
-    """What a step reads: all of the decoder, but of the embeddings only single rows."""
+    """The bytes that a step reads: all of the decoder, but only single rows of the embeddings."""
     model = checkpoint.model
     read = [*model.model.layers.parameters(), *model.lm_head.parameters()]
     return sum(weight.numel() * weight.element_size() for weight in read)
@@ -142,7 +142,7 @@ def _weight_bytes(checkpoint: Checkpoint) -> int:
 def _table(
     checkpoint: Checkpoint, rows: tuple[int, ...], bandwidth: float | None, price: float | None
 ) -> Iterator[dict[str, Any]]:
-    frames = checkpoint.frames(WINDOW) + 1
+    frames = checkpoint.frames(WINDOW_S) + 1
     on_gpu = checkpoint.device.type == "cuda"
     for count in rows:
         if on_gpu and count > rows_that_fit(checkpoint, frames):
@@ -153,8 +153,8 @@ def _table(
         peak = _peak(checkpoint)
         median, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
         ring = decoder.keys.numel() * decoder.keys.element_size() * 2
-        # The silence around a window is decoded as well, and is nobody's audio.
-        rtfx = count * WINDOW / (checkpoint.frames(WINDOW) * median)
+        # The silence around a window is decoded too, but does not count as audio.
+        rtfx = count * WINDOW_S / (checkpoint.frames(WINDOW_S) * median)
         read = _weight_bytes(checkpoint) + ring
         yield {
             "rows": count,
@@ -168,20 +168,20 @@ def _table(
         }
         del decoder
         if on_gpu:
-            torch.cuda.empty_cache()  # or the next count would find too little room
+            torch.cuda.empty_cache()  # otherwise too little would be free for the next count
 
 
 def _step_times(decoder: RingDecoder, checkpoint: Checkpoint, steps: int) -> list[float]:
-    """Seconds of each step with all rows full; the tokens are read, as the engine does."""
+    """Seconds of each step with all rows busy, including the copy of its tokens."""
     shape = (decoder.codes.shape[1], decoder.config.num_codebooks)
     for row in range(decoder.rows):
         decoder.join(row, torch.randint(0, decoder.config.codebook_vocab_size - 1, shape))
     times = []
     for number in range(steps + 5):
-        began = time.perf_counter()
+        started = time.perf_counter()
         decoder.step().tolist()
-        if number >= 5:  # the first ones warm up
-            times.append(time.perf_counter() - began)
+        if number >= 5:  # the first ones are a warm-up
+            times.append(time.perf_counter() - started)
     return times
 
 
@@ -189,12 +189,12 @@ def _reset_peak(checkpoint: Checkpoint) -> None:
     if checkpoint.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     else:
-        with suppress(OSError):  # Linux alone can forget a peak
+        with suppress(OSError):  # only Linux can reset the peak
             Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak(checkpoint: Checkpoint) -> int:
-    """Bytes: what torch has allocated on a GPU, the whole process on the CPU."""
+    """Bytes: allocated by torch on a GPU, of the whole process on the CPU."""
     if checkpoint.device.type == "cuda":
         return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -209,42 +209,42 @@ def _noise(seconds: float, rate: int) -> np.ndarray[Any, Any]:
 
 
 def _generate_rtfx(checkpoint: Checkpoint, seconds: float) -> float:
-    """What people run: one recording after the other, each by a single call. Warmed up first."""
+    """The usual way: one recording after another, each in a single call."""
     extractor = tiny.processor()
     audio = _noise(seconds, checkpoint.rate)
     inputs = extractor(audio=audio, sampling_rate=checkpoint.rate).to(checkpoint.device)
     times = []
     for _ in range(3):
-        began = time.perf_counter()
+        started = time.perf_counter()
         with torch.inference_mode():
             checkpoint.model.generate(**inputs, audio_window_size=None, disable_compile=True)
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - started)
     return seconds / statistics.median(times)
 
 
-def _long_recording(checkpoint: Checkpoint, rows: int, seconds: float) -> float:
-    """Seconds for one recording through codec, batching and words."""
-    batcher = Batcher(checkpoint, WINDOW, rows)
-    audio = _noise(WINDOW, checkpoint.rate)
-    windows = [Window(start, lambda: audio) for start in np.arange(0, seconds, WINDOW)]
-    began = time.perf_counter()
+def _long_recording_seconds(checkpoint: Checkpoint, rows: int, seconds: float) -> float:
+    """Seconds that one recording takes through codec, batching and words."""
+    batcher = Batcher(checkpoint, WINDOW_S, rows)
+    audio = _noise(WINDOW_S, checkpoint.rate)
+    windows = [Window(start, lambda: audio) for start in np.arange(0, seconds, WINDOW_S)]
+    started = time.perf_counter()
     for _ in batcher.submit(windows).words():
         pass
-    spent = time.perf_counter() - began
+    elapsed = time.perf_counter() - started
     batcher.close()
-    return spent
+    return elapsed
 
 
-# --- The machine, and the result ------------------------------------------------------------------
+# --- The machine and the result -------------------------------------------------------------------
 
 
 def _gpu_type(device: str) -> str:
-    """L4, H100, ...; empty on the CPU."""
+    """Such as L4 or H100; empty on the CPU."""
     if not device.startswith("cuda"):
         return ""
     name = torch.cuda.get_device_name(device)
     found = re.search(r"\b[A-Z]\d+[SG]?\b", name)
-    large = "-80GB" if "A100" in name and "80GB" in name else ""  # with a price of its own
+    large = "-80GB" if "A100" in name and "80GB" in name else ""  # has a different price
     return found.group() + large if found else "unknown"
 
 
@@ -255,17 +255,19 @@ def _device_name(device: str) -> str:
 
 
 def _bandwidth(device: str) -> float | None:
-    """Bytes per second: by the data sheet on a GPU, by reading a large array on the CPU; None for
-    a GPU that is not in the list."""
+    """Bytes per second: from the data sheet on a GPU, measured with a large array on the CPU.
+
+    None for a GPU that is not in the list.
+    """
     gpu = _gpu_type(device)
     if gpu:
-        return BANDWIDTH.get(gpu)
+        return BANDWIDTH_BYTES_PER_S.get(gpu)
     big = torch.ones(1 << 28)  # 1 GiB
     times = []
     for _ in range(5):
-        began = time.perf_counter()
+        started = time.perf_counter()
         big.sum()
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - started)
     return big.numel() * 4 / min(times)
 
 

@@ -51,7 +51,7 @@ def main() -> None:
 def _audio(folder: Path) -> Audio:
     path = folder / "audio.wav"
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", str(REPETITIONS - 1)]
-    output = ["-ac", "1", "-ar", str(pcm.RATE), str(path)]
+    output = ["-ac", "1", "-ar", str(pcm.SAMPLE_RATE_HZ), str(path)]
     subprocess.run([*command, "-i", str(SAMPLE), *output], check=True)
     starts = [n * SPAN_S for n in range(int(REPETITIONS * SAMPLE_S / SPAN_S))]
     spans = tuple(Span(start, start + SPAN_S - PAUSE_S) for start in starts)

@@ -6,11 +6,19 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
-from transcodio_site.testing import Stack
+from transcodio_site.testing import WAIT_S, Stack
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -19,10 +27,11 @@ FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 PASSWORD = "correct horse battery"
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
-TIMEOUT_MS = 60_000  # a busy machine needs time to transcribe
+WAIT_MS = 1000 * WAIT_S
 
 OpenPage = Callable[..., Page]
-expect.set_options(timeout=TIMEOUT_MS)
+OpenContext = Callable[..., BrowserContext]
+expect.set_options(timeout=WAIT_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,35 +49,47 @@ def chromium() -> Iterator[Browser]:
             pytest.fail("There is no Chromium here: install the package chromium.")
         pytest.skip("There is no Chromium here.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=WAIT_MS)
         yield browser
         browser.close()
 
 
 @pytest.fixture
-def open_page(chromium: Browser, stack: Stack) -> Iterator[OpenPage]:
-    """A function that opens a page in a fresh profile; browser errors fail the test."""
+def open_context(chromium: Browser, stack: Stack) -> Iterator[OpenContext]:
+    """A function that opens a fresh profile, the same on every machine; closed after the test."""
     contexts = []
+
+    def open_one(**options: Any) -> BrowserContext:
+        fixed = {"base_url": stack.url, "locale": "en-US", "timezone_id": "UTC"}
+        context = chromium.new_context(**(fixed | options))
+        context.set_default_timeout(WAIT_MS)  # or Playwright waits for 30 seconds
+        contexts.append(context)
+        return context
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def open_page(open_context: OpenContext, stack: Stack) -> Iterator[OpenPage]:
+    """A function that opens a page in a fresh profile; browser errors fail the test."""
+    pages: list[Page] = []
     problems: list[str] = []
 
     def open_one(size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
         width, height = size
-        context = chromium.new_context(
-            base_url=stack.url,
-            viewport={"width": width, "height": height},
-            color_scheme=scheme,  # type: ignore[arg-type]
-        )
-        contexts.append(context)
-        context.set_default_timeout(TIMEOUT_MS)
-        page = context.new_page()
+        viewport = {"width": width, "height": height}
+        page = open_context(viewport=viewport, color_scheme=scheme).new_page()
+        pages.append(page)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: _note(problems, message.type, message.text))
         page.on("request", lambda request: _check_origin(problems, request, stack.url))
         return page
 
     yield open_one
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.close()
     assert problems == []
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Route, expect
 
 from e2e.conftest import OpenPage
-from e2e.test_pages import upload
-from transcodio_site.testing import Media
+from e2e.test_pages import answered, upload
+from transcodio_site.testing import Media, wait_until
 
 # The next request reports an error when its response arrives.
 LOSE_AN_ANSWER = """() => {
@@ -27,8 +27,7 @@ def test_file_chosen_before_script_loads_is_uploaded(sign_up: OpenPage, media: M
     page.goto("/", wait_until="commit")
     page.wait_for_selector("upload-box:not(:defined)")
     upload(page, media.silence("quick.mp3", 1))
-    while not scripts:
-        page.wait_for_timeout(50)  # lets the request for the script be seen
+    wait_until(lambda: answered(page, scripts))
     scripts[0].continue_()
     page.wait_for_url("**/transcriptions/*/")
 

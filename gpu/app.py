@@ -1,8 +1,8 @@
-"""The Modal app: KyutaiSTTModel on a GPU, many recordings side by side in one container.
+"""The Modal app: KyutaiSTTModel on a GPU, with many recordings in parallel in one container.
 
-modal run gpu/app.py::download          fills the volume with the weights, once
+modal run gpu/app.py::download          downloads the weights into the volume, once
 modal deploy gpu/app.py
-modal run gpu/app.py --path talk.mp3    one recording, its segments printed as they come
+modal run gpu/app.py --path talk.mp3    transcribes one recording and prints its segments
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import modal.experimental
 
 from gpu import cancellation, config
 
-# torchaudio is what transformers reads audio with when it is there; it fits one release of torch.
+# transformers uses torchaudio if it is installed; each release of it needs one release of torch.
 PACKAGES = (
     "torch==2.11.0",
     "torchaudio==2.11.0",
@@ -30,7 +30,8 @@ PACKAGES = (
     "av==18.1.0",
     "huggingface-hub==2.4.0",
 )
-SETTINGS = ("STT_MODEL_ID", "STT_DEVICE", "STT_ROWS", "STT_PARTIALS", "MODAL_GPU_TYPE")
+# Environment variables at deployment that containers get as well.
+ENVIRONMENT = ("STT_MODEL_ID", "STT_DEVICE", "STT_ROWS", "STT_PARTIALS", "MODAL_GPU_TYPE")
 
 app = modal.App(config.MODAL_APP)
 volume = modal.Volume.from_name("transcodio-models", create_if_missing=True)
@@ -38,18 +39,21 @@ image = (
     modal.Image.debian_slim(python_version="3.12")
     .uv_pip_install(*PACKAGES, uv_version="0.9.5")
     .env(
-        # A machine that does not find its GPU says so: it must not go on without, at its price.
-        {"HF_HOME": config.MODELS, "HF_XET_HIGH_PERFORMANCE": "1", "STT_DEVICE": "cuda"}
-        | {name: os.environ[name] for name in SETTINGS if name in os.environ}
+        # A container that does not find its GPU must fail, instead of using the CPU at its price.
+        {"HF_HOME": config.MODELS_MOUNT, "HF_XET_HIGH_PERFORMANCE": "1", "STT_DEVICE": "cuda"}
+        | {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     )
     .add_local_python_source("gpu", ignore=["**/tests/**"])
 )
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Whoever calls a machine that cannot start would hear nothing until they give up. So it starts
-    without its model, tries again at every call, and the calls tell what is wrong."""
+def print_engine_error() -> Iterator[None]:
+    """Lets a container start although its model cannot be loaded.
+
+    Otherwise callers would get no answer until they time out. Instead, every call tries to load it
+    again and reports the error.
+    """
     from gpu.types import EngineError
 
     try:
@@ -63,43 +67,43 @@ def told() -> Iterator[None]:
     gpu=config.MODAL_GPU_TYPE,
     cpu=config.MODAL_CORES,
     memory=config.MODAL_MEMORY_GIB * 1024,  # MiB
-    volumes={config.MODELS: volume},
+    volumes={config.MODELS_MOUNT: volume},
     scaledown_window=config.MODAL_CONTAINER_IDLE_TIMEOUT,
     min_containers=config.MODAL_MIN_CONTAINERS,
     max_containers=config.MODAL_MAX_CONTAINERS,
     timeout=config.MODAL_TIMEOUT,
-    startup_timeout=int(config.MODAL_COLD_START),
+    startup_timeout=int(config.MODAL_STARTUP_TIMEOUT_S),
     enable_memory_snapshot=True,
 )
 @modal.concurrent(max_inputs=config.MODAL_MAX_INPUTS)
 class KyutaiSTTModel:
-    """Kyutai STT, streaming words with their times."""
+    """Kyutai STT: streams segments with the times of their words."""
 
     @modal.enter(snap=True)
     def load(self) -> None:
-        """Weights into main memory: this much is in the snapshot that later containers start from.
+        """Loads the weights into main memory, without a GPU.
 
-        No GPU is there yet.
+        Later containers start from a snapshot of this state.
         """
         from gpu.kyutai_engine import KyutaiEngine
 
         self.engine = KyutaiEngine()
-        with told():
+        with print_engine_error():
             self.engine.load(half_precision=config.STT_DEVICE != "cpu")
 
     @modal.enter(snap=False)
     def start(self) -> None:
-        """Weights onto the GPU, and its graphs captured: neither survives a snapshot."""
+        """Moves the weights to the GPU and captures its graphs, which no snapshot can contain."""
         from gpu.serving import ColdStart
 
         self.cold_start = ColdStart()
-        with told():
+        with print_engine_error():
             self.engine.batcher()
-        self.cold_start.is_over()
+        self.cold_start.finish()
 
     @modal.exit()
     def stop(self) -> None:
-        """Lets the recordings that are under way end."""
+        """Finishes the recordings in progress."""
         self.engine.close()
 
     @modal.method()
@@ -112,12 +116,13 @@ class KyutaiSTTModel:
     ) -> dict[str, Any]:
         """A whole recording: `{text, language, model, segments, audio_seconds, gpu_seconds, ...}`.
 
-        `audio` is any file that FFmpeg reads, best a FLAC, mono at 24 kHz; `spans` are the seconds
-        with speech in it, `sent_at` as below. Raises EngineError.
+        `audio` is any file that FFmpeg can read, preferably FLAC, mono at 24 kHz; `spans` are the
+        stretches of speech in it, in seconds; `sent_at` is explained below. Raises EngineError.
         """
-        from gpu.serving import whole
+        from gpu.serving import transcript_of
 
-        return whole(iter([e async for e in self._events(audio, spans, language, sent_at)]))
+        messages = [message async for message in self._messages(audio, spans, language, sent_at)]
+        return transcript_of(iter(messages))
 
     @modal.method()
     async def transcribe_stream(
@@ -126,49 +131,50 @@ class KyutaiSTTModel:
         spans: list[tuple[float, float]] | None = None,
         language: str | None = None,
         sent_at: float | None = None,
-        ticket: str | None = None,
+        call_id: str | None = None,
     ) -> AsyncIterator[str]:
-        """The same as JSON strings, as they become known.
+        """The same as JSON strings, as soon as they are known.
 
-        Their `type` is `metadata` (at once), `segment` with `spent` (what was used since the last
-        one) before it, and at the end `complete` (with the whole meter) or `error`. With `sent_at`
-        (seconds since 1970) the meter tells how long the call waited for this container to start.
-        Once its `ticket` is handed in (see gpu/tickets.py) it ends with the error `cancelled`. All
-        of them name the same `run`, unless Modal has begun the call anew on another machine.
+        Their `type` is `metadata` (the first), then `segment`, with `usage` (since the last one)
+        before it, and at the end `complete` (with the whole usage) or `error`. With `sent_at`
+        (seconds since 1970) the usage includes how long the call waited for this container to
+        start. Once `call_id` is cancelled (see gpu/cancellation.py), the call ends with the error
+        `cancelled`. All messages have the same `attempt_id`, unless Modal has restarted the call in
+        another container.
         """
-        run = cancellation.new()
-        async for event in self._events(audio, spans, language, sent_at, ticket):
-            yield json.dumps(event | {"run": run})
+        attempt_id = cancellation.new_call_id()
+        async for message in self._messages(audio, spans, language, sent_at, call_id):
+            yield json.dumps(message | {"attempt_id": attempt_id})
 
-    async def _events(
+    async def _messages(
         self,
         audio: bytes,
         spans: list[tuple[float, float]] | None,
         language: str | None,
         sent_at: float | None,
-        ticket: str | None = None,
+        call_id: str | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
-        from gpu.serving import messages, relay
+        from gpu.serving import iterate_in_thread, transcribe
 
-        load_seconds = untold = self.cold_start.seconds_for(sent_at)
-        make = partial(messages, self.engine, audio, spans, language)
-        is_unwanted = partial(cancellation.is_handed_in, ticket) if ticket else None
-        async for event in relay(make, is_unwanted):
-            if event["type"] == "complete":
-                event["load_seconds"] = load_seconds
-            elif event["type"] == "spent":
-                event["load_seconds"], untold = untold, 0.0
-            if "gpu" in event:
-                event["gpu"] = config.MODAL_GPU_TYPE
-            if event.get("code") == "device_lost":
-                with suppress(Exception):  # so that whoever tries again gets another machine
+        load_seconds = unreported = self.cold_start.seconds_for(sent_at)
+        create = partial(transcribe, self.engine, audio, spans, language)
+        is_cancelled = partial(cancellation.is_cancelled, call_id) if call_id else None
+        async for message in iterate_in_thread(create, is_cancelled):
+            if message["type"] == "complete":
+                message["load_seconds"] = load_seconds
+            elif message["type"] == "usage":
+                message["load_seconds"], unreported = unreported, 0.0
+            if "gpu" in message:
+                message["gpu"] = config.MODAL_GPU_TYPE
+            if message.get("code") == "device_lost":
+                with suppress(Exception):  # the next attempt must get another container
                     await modal.experimental.stop_fetching_inputs.aio()
-            yield event
+            yield message
 
 
-@app.function(image=image, volumes={config.MODELS: volume}, timeout=3600)
+@app.function(image=image, volumes={config.MODELS_MOUNT: volume}, timeout=3600)
 def download() -> None:
-    """Puts the weights into the volume ahead of the first recording."""
+    """Downloads the weights into the volume, before the first recording needs them."""
     from huggingface_hub import snapshot_download
 
     snapshot_download(config.STT_MODEL_ID)
@@ -177,21 +183,21 @@ def download() -> None:
 
 @app.local_entrypoint()
 def main(path: str) -> None:
-    """Transcribes one recording; it is converted here, so that the GPU gets nothing else to do."""
+    """Transcribes one recording. It is converted locally, to save time on the GPU."""
     from gpu import codec
     from gpu.types import BadAudio
 
-    began = time.monotonic()
+    started = time.monotonic()
     try:
         audio = codec.encode(codec.decode(Path(path)))
     except BadAudio as error:
         raise SystemExit(f"{path}: {error}") from None
-    events = KyutaiSTTModel().transcribe_stream.remote_gen(audio, sent_at=time.time())
-    for event in map(json.loads, events):
-        if event["type"] == "segment":
-            print(f"{event['start']:8.2f} {event['end']:8.2f}  {event['text']}", flush=True)
-        elif event["type"] == "error":
-            raise SystemExit(f"{event['detail']} ({event['reason']})")
-        elif event["type"] == "complete":
-            spent = time.monotonic() - began
-            print(f"{event['audio_seconds']:.1f} s of audio in {spent:.1f} s", flush=True)
+    lines = KyutaiSTTModel().transcribe_stream.remote_gen(audio, sent_at=time.time())
+    for message in map(json.loads, lines):
+        if message["type"] == "segment":
+            print(f"{message['start']:8.2f} {message['end']:8.2f}  {message['text']}", flush=True)
+        elif message["type"] == "error":
+            raise SystemExit(f"{message['detail']} ({message['reason']})")
+        elif message["type"] == "complete":
+            elapsed = time.monotonic() - started
+            print(f"{message['audio_seconds']:.1f} s of audio in {elapsed:.1f} s", flush=True)

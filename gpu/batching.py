@@ -1,9 +1,9 @@
-"""Continuous batching: windows of many recordings decoded side by side on one device.
+"""Continuous batching: windows of many recordings are decoded together on one device.
 
-A recording is a job of several windows. Two threads serve all jobs: one encodes windows ahead of
-need, the other steps the decoder and hands out words. A row that becomes free goes to the job that
-has the fewest, and the last rows are kept for jobs that have none, so a long recording cannot
-starve a short one. Words leave a job in order of time although its windows are decoded at once.
+A recording is a job with several windows. Two threads serve all jobs: one encodes windows ahead of
+the decoder, the other steps the decoder and returns words. A free row goes to the job with the
+fewest rows, and the last rows are reserved for jobs that have none, so a long recording cannot
+starve a short one.
 """
 
 from __future__ import annotations
@@ -12,134 +12,60 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
+from gpu.jobs import POLL_INTERVAL_S, Job
 from gpu.kyutai import Checkpoint, RingDecoder, rows_that_fit
 from gpu.metering import DeviceClock
-from gpu.types import (
-    Cancelled,
-    DeadlineExceeded,
-    DeviceLost,
-    EngineError,
-    EngineUnavailable,
-    OutOfMemory,
-    Word,
-)
+from gpu.types import Cancelled, DeviceLost, EngineError, EngineUnavailable, OutOfMemory
 from gpu.windows import Window
 from gpu.words import WordBuilder
 
 log = logging.getLogger(__name__)
 
-POLL = 0.1  # seconds between two looks at whether a reader still wants its words
-
 
 @dataclass(eq=False, slots=True)
 class _Stream:
-    """One window on its way: encoded, then in a row, then done."""
+    """One window of a job: first it is encoded, then it occupies a row, then it is finished."""
 
     job: Job
-    index: int
+    index: int  # of the window in the job
     window: Window
     codes: torch.Tensor | None = None
-    left: int = 0  # steps that are still to be taken
-    unread: int = 0  # tokens that are still to be read
-    encoding: float = 0.0  # seconds that this took
+    steps_left: int = 0
+    tokens_left: int = 0  # of steps that have been started, or will be
+    encode_seconds: float = 0.0
     builder: WordBuilder | None = None
 
 
-@dataclass(eq=False)
-class Job:
-    """One recording's windows, and its words as they become known."""
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step that was started: its streams by row, and its tokens once `copied`."""
 
-    windows: deque[tuple[int, Window]]
-    deadline: float  # on the monotonic clock
-    _wake: threading.Condition
-    rows: int = 0  # rows held and windows being encoded
-    device_seconds: float = 0.0  # its share of what codec and decoder have taken
-    queue_seconds: float | None = None  # how long its first window waited for codec and row
-    error: EngineError | None = None
-    _began: float = field(default_factory=time.monotonic)
-    _count: int = 0
-    _front: int = 0  # the window whose words may leave
-    _kept: dict[int, list[Word]] = field(default_factory=dict)
-    _done: set[int] = field(default_factory=set)
-    _ready: deque[Word] = field(default_factory=deque)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing of it needs to be decoded any more."""
-        return self.error is not None or self._front >= self._count
-
-    def words(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Word]:
-        """The words in order. Raises what ended the job early; Cancelled once `stopped()`."""
-        try:
-            while True:
-                word = self._next(stopped)
-                if word is None:
-                    return
-                yield word
-        finally:
-            self.cancel()  # a reader that went away wants no more words
-
-    def cancel(self) -> None:
-        """Frees its rows before the next step. What is over already stays as it is."""
-        self._fail(Cancelled("the reader has gone away"))
-
-    def _next(self, stopped: Callable[[], bool]) -> Word | None:
-        while True:
-            if stopped():
-                self.cancel()
-            with self._wake:
-                if self._ready and not isinstance(self.error, Cancelled):
-                    return self._ready.popleft()
-                if self.error:
-                    raise self.error
-                if self._front >= self._count:
-                    return None
-                self._wake.wait(POLL)
-            if time.monotonic() > self.deadline:
-                self._fail(DeadlineExceeded("the deadline has passed"))
-
-    def _fail(self, error: EngineError) -> None:
-        with self._wake:
-            if not self.is_over:
-                self.error = error
-                self._wake.notify_all()
-
-    def _take(self, index: int, words: Sequence[Word], done: bool) -> None:
-        """Words of a window: they leave at once if it is the front one, else they are kept."""
-        with self._wake:
-            self._kept.setdefault(index, []).extend(words)
-            if done:
-                self._done.add(index)
-            while self._front < self._count:
-                self._ready.extend(self._kept.pop(self._front, ()))
-                if self._front not in self._done:
-                    break
-                self._done.discard(self._front)
-                self._front += 1
-            self._wake.notify_all()
+    streams: list[tuple[int, _Stream]]
+    tokens: torch.Tensor
+    copied: torch.cuda.Event | None  # None on the CPU, where the tokens are there at once
 
 
-def failure(what: str, error: Exception, otherwise: type[EngineError] = EngineError) -> EngineError:
-    """Memory that is full just now may have room again, and a device that is lost may be another
-    one's; everything else is said as it is."""
+def engine_error(
+    message: str, error: Exception, default: type[EngineError] = EngineError
+) -> EngineError:
+    """The EngineError for what torch raises; `default` if it is neither memory nor the device."""
     if isinstance(error, torch.OutOfMemoryError):
-        kind: type[EngineError] = OutOfMemory
+        error_type: type[EngineError] = OutOfMemory
     elif isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error):
-        kind = DeviceLost
+        error_type = DeviceLost
     else:
-        kind = otherwise
-    return kind(f"{what}: {error!r}")
+        error_type = default
+    return error_type(f"{message}: {error!r}")
 
 
-def _use(device: torch.device) -> None:
-    """Streams, events and graphs of this thread are those of that GPU, and not of the first one."""
+def _set_device(device: torch.device) -> None:
+    """CUDA streams, events and graphs of this thread belong to that GPU, not to the first one."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
 
@@ -147,29 +73,31 @@ def _use(device: torch.device) -> None:
 class Batcher:
     """Owns the decoder of one device. Thread-safe."""
 
-    def __init__(self, checkpoint: Checkpoint, longest: float, rows: int | None = None) -> None:
-        """Windows may be up to `longest` seconds; `rows` are chosen from free memory if not given.
+    def __init__(
+        self, checkpoint: Checkpoint, max_window_s: float, rows: int | None = None
+    ) -> None:
+        """Windows may be up to `max_window_s` long; `rows` default to what fits into memory.
 
-        Raises EngineUnavailable without enough memory. `is_lost` says later that the device itself
-        has failed: then model and batcher are to be made anew.
+        Raises EngineUnavailable without enough memory. Once `is_lost` is true, the device has
+        failed: then model and batcher have to be created again.
         """
         self.is_lost = False
         self._clock = DeviceClock()
         self.checkpoint = checkpoint
-        self.longest = longest
-        _use(checkpoint.device)
-        self._frames = checkpoint.frames(longest) + 1
-        self.rows = rows or rows_that_fit(checkpoint, self._frames)
+        self.max_window_s = max_window_s
+        _set_device(checkpoint.device)
+        self._max_frames = checkpoint.frames(max_window_s) + 1
+        self.rows = rows or rows_that_fit(checkpoint, self._max_frames)
         # Rows for jobs that have none yet.
-        self._reserve = max(1, self.rows // 8) if self.rows >= 4 else 0
-        self._decoder = RingDecoder(checkpoint, self.rows, self._frames)
-        self._side = torch.cuda.Stream() if checkpoint.device.type == "cuda" else None
-        self._seats: list[_Stream | None] = [None] * self.rows
+        self._reserved_rows = max(1, self.rows // 8) if self.rows >= 4 else 0
+        self._decoder = RingDecoder(checkpoint, self.rows, self._max_frames)
+        self._codec_stream = torch.cuda.Stream() if checkpoint.device.type == "cuda" else None
+        self._streams: list[_Stream | None] = [None] * self.rows  # by row
         self._jobs: list[Job] = []
         self._encoded: deque[_Stream] = deque()
-        self._encoding = 0
+        self._encoding = 0  # windows
         self._closing = False
-        self._work = threading.Condition()
+        self._changed = threading.Condition()
         self._threads = [
             threading.Thread(
                 target=self._run, args=(work,), daemon=True, name=f"kyutai-{work.__name__[1:]}"
@@ -180,33 +108,28 @@ class Batcher:
             thread.start()
 
     def submit(self, windows: Sequence[Window], deadline: float = float("inf")) -> Job:
-        """A new recording; `deadline` in seconds from now. Raises EngineUnavailable when closed."""
-        job = Job(
-            deque(enumerate(windows)),
-            time.monotonic() + deadline,
-            threading.Condition(),
-            _count=len(windows),
-        )
-        with self._work:
+        """Adds a recording; `deadline` in seconds from now. Raises EngineUnavailable if closed."""
+        job = Job(windows, deadline)
+        with self._changed:
             if self._closing:
                 raise EngineUnavailable("the engine is shutting down")
             self._jobs.append(job)
-            self._work.notify_all()
+            self._changed.notify_all()
         return job
 
     def close(self, drain: bool = True) -> None:
-        """Takes no new work; finishes what there is, or cancels it; then ends its threads."""
-        with self._work:
+        """Takes no new jobs, finishes or (without `drain`) cancels the others; ends its threads."""
+        with self._changed:
             self._closing = True
             jobs = [] if drain else list(self._jobs)
-            self._work.notify_all()
+            self._changed.notify_all()
         for job in jobs:
             job.cancel()
         for thread in self._threads:
             thread.join()
 
     def _run(self, work: Callable[[], None]) -> None:
-        _use(self.checkpoint.device)
+        _set_device(self.checkpoint.device)
         work()
 
     # --- Encoding, ahead of the decoder ---------------------------------------------------------
@@ -216,191 +139,191 @@ class Batcher:
             stream = self._next_window()
             if stream is None:
                 return
-            began = time.monotonic()
-            self._clock.works_for("codec", [stream.job])
+            started = time.monotonic()
+            self._clock.set_jobs("codec", [stream.job])
             try:
                 if not stream.job.is_over:
-                    stream.codes = self._codes(stream)
-                    stream.left = stream.unread = len(stream.codes)
+                    stream.codes = self._encode_window(stream)
+                    stream.steps_left = stream.tokens_left = len(stream.codes)
             except Cancelled:
-                pass  # its job is over already
-            except Exception as error:  # whatever it is, it must not end the other jobs
+                pass  # the job is over already
+            except Exception as error:  # it must not end the other jobs
                 log.exception("a window could not be encoded")
-                problem = failure("a window could not be encoded", error)
+                problem = engine_error("a window could not be encoded", error)
                 self.is_lost = self.is_lost or isinstance(problem, DeviceLost)
-                stream.job._fail(problem)
-            self._clock.works_for("codec", [])
-            stream.encoding = time.monotonic() - began
-            with self._work:
+                stream.job.fail(problem)
+            self._clock.set_jobs("codec", [])
+            stream.encode_seconds = time.monotonic() - started
+            with self._changed:
                 self._encoding -= 1
                 if stream.codes is None:
                     stream.job.rows -= 1
                 else:
                     self._encoded.append(stream)
-                self._work.notify_all()
+                self._changed.notify_all()
 
-    def _codes(self, stream: _Stream) -> torch.Tensor:
-        """On a CUDA stream of its own, so that no step has to wait for it."""
+    def _encode_window(self, stream: _Stream) -> torch.Tensor:
+        """Codes [frames, codebooks]. Uses its own CUDA stream: no step has to wait for it."""
         samples = stream.window.read()
         seconds = len(samples) / self.checkpoint.rate
-        if self.checkpoint.frames(seconds) > self._frames:
-            raise ValueError(f"it has {seconds:.1f} s, and {self.longest:.0f} s are the most")
-        with nullcontext() if self._side is None else torch.cuda.stream(self._side):
+        if self.checkpoint.frames(seconds) > self._max_frames:
+            raise ValueError(f"it has {seconds:.1f} s, the maximum is {self.max_window_s:.0f} s")
+        side = self._codec_stream
+        with nullcontext() if side is None else torch.cuda.stream(side):
             codes = self.checkpoint.encode(samples, lambda: stream.job.is_over)
-        if self._side is not None:
-            self._side.synchronize()
+        if side is not None:
+            side.synchronize()
         return codes
 
     def _next_window(self) -> _Stream | None:
-        """Waits until one is wanted: there is a free row for it, or one may soon be."""
-        with self._work:
+        """Waits until a row is free for another window, or may soon be; None after the last."""
+        with self._changed:
             while True:
-                job = self._hungriest()
+                job = self._next_job()
                 ahead = len(self._encoded) + self._encoding
-                if job and ahead < self._seats.count(None) + 1:
+                if job and ahead < self._streams.count(None) + 1:
                     index, window = job.windows.popleft()
                     job.rows += 1
-                    self._jobs.remove(job)  # the others come first, next time
+                    self._jobs.remove(job)  # behind the others
                     self._jobs.append(job)
                     self._encoding += 1
                     return _Stream(job, index, window)
                 if self._closing and not self._jobs:
                     return None
-                self._work.wait(POLL)
+                self._changed.wait(POLL_INTERVAL_S)
 
-    def _hungriest(self) -> Job | None:
-        """The job with the fewest rows, and among those the one that was served longest ago; one
-        that has some leaves the reserve."""
+    def _next_job(self) -> Job | None:
+        """The job with the fewest rows, and among those the one that was served longest ago.
+
+        None if only reserved rows are left and the job has rows already.
+        """
         waiting = [job for job in self._jobs if job.windows and not job.is_over]
         if not waiting:
             return None
         job = min(waiting, key=lambda job: job.rows)
         taken = sum(job.rows for job in self._jobs)
-        return job if not job.rows or taken < self.rows - self._reserve else None
+        return job if not job.rows or taken < self.rows - self._reserved_rows else None
 
     # --- Decoding -------------------------------------------------------------------------------
 
     def _decode(self) -> None:
-        before: tuple[list[tuple[int, _Stream]], torch.Tensor, Any] | None = None
+        previous: _Step | None = None
         while True:
-            after, seated = None, []
+            current = None
             try:
-                self._seat()
-                seated = [(row, stream) for row, stream in enumerate(self._seats) if stream]
-                self._clock.works_for("decoder", [stream.job for _, stream in seated])
-                if not seated and not before:
+                self._update_rows()
+                streams = [(row, stream) for row, stream in enumerate(self._streams) if stream]
+                self._clock.set_jobs("decoder", [stream.job for _, stream in streams])
+                if not streams and not previous:
                     if not self._wait_for_work():
                         return
                     continue
-                if seated:
-                    after = (seated, *self._step(seated))
-                # The words of the step before are put together while this one runs.
-                if before:
-                    self._hand_out(*before)
-            except Exception as error:  # the device is lost for all who were on it
+                if streams:
+                    current = self._start_step(streams)
+                # The words of the previous step are built while this one runs.
+                if previous:
+                    self._deliver(previous)
+            except Exception as error:  # the device is lost for all jobs that use it
                 log.exception("the decoder failed")
-                problem = failure("the decoder failed", error, otherwise=DeviceLost)
+                problem = engine_error("the decoder failed", error, default=DeviceLost)
                 self.is_lost = self.is_lost or isinstance(problem, DeviceLost)
-                self._drop_all(problem)
-                after = None
-            before = after
+                self._fail_all(problem)
+                current = None
+            previous = current
 
     def _wait_for_work(self) -> bool:
-        """False when there will be none."""
-        with self._work:
+        """Returns False if there will be none."""
+        with self._changed:
             if self._closing and not self._jobs:
                 return False
             if not self._encoded:
-                self._work.wait(POLL)
-            self._forget_finished()
+                self._changed.wait(POLL_INTERVAL_S)
+            self._remove_finished_jobs()
             return True
 
-    def _forget_finished(self) -> None:
+    def _remove_finished_jobs(self) -> None:
         if any(job.is_over for job in self._jobs):
             self._jobs = [job for job in self._jobs if not job.is_over]
-            self._work.notify_all()
+            self._changed.notify_all()
 
-    def _seat(self) -> None:
-        """Rows of jobs that are over become free, and encoded windows take free rows."""
-        now = time.monotonic()
-        with self._work:
+    def _update_rows(self) -> None:
+        """Frees the rows of finished streams, and gives free rows to encoded windows."""
+        with self._changed:
             for job in self._jobs:
-                if now > job.deadline:
-                    job._fail(DeadlineExceeded("the deadline has passed"))
-            for row, stream in enumerate(self._seats):
-                if stream and (stream.job.is_over or not stream.left):
+                job.check_deadline()
+            for row, stream in enumerate(self._streams):
+                if stream and (stream.job.is_over or not stream.steps_left):
                     self._leave(row, stream)
-            while self._encoded and None in self._seats:
-                self._join(self._seats.index(None), self._encoded.popleft())
-            self._forget_finished()
+            while self._encoded and None in self._streams:
+                self._join(self._streams.index(None), self._encoded.popleft())
+            self._remove_finished_jobs()
 
     def _join(self, row: int, stream: _Stream) -> None:
-        assert stream.codes is not None  # noqa: S101 - the encoder's promise
-        if stream.job.is_over:
-            stream.job.rows -= 1
+        job = stream.job
+        assert stream.codes is not None  # noqa: S101 - it was encoded
+        if job.is_over:
+            job.rows -= 1
             return
-        if stream.job.queue_seconds is None:
-            stream.job.queue_seconds = time.monotonic() - stream.job._began - stream.encoding
+        if job.queue_seconds is None:
+            job.queue_seconds = time.monotonic() - job.submitted - stream.encode_seconds
         self._decoder.join(row, stream.codes)
         stream.codes = None
         stream.builder = WordBuilder(self.checkpoint, self.checkpoint.timing, stream.window.start)
-        self._seats[row] = stream
+        self._streams[row] = stream
 
     def _leave(self, row: int, stream: _Stream) -> None:
         self._decoder.leave(row)
-        self._seats[row] = None
+        self._streams[row] = None
         stream.job.rows -= 1
-        self._work.notify_all()
+        self._changed.notify_all()
 
-    def _step(self, seated: list[tuple[int, _Stream]]) -> tuple[torch.Tensor, Any]:
-        """Starts a step and the copy of its tokens; how many steps a row has left is known here,
-        so nothing has to wait for the device."""
+    def _start_step(self, streams: list[tuple[int, _Stream]]) -> _Step:
+        """Starts a step and the copy of its tokens, without waiting for the device."""
         tokens = self._decoder.step()
-        for _, stream in seated:
-            stream.left -= 1
+        for _, stream in streams:
+            stream.steps_left -= 1
         if tokens.device.type != "cuda":
-            return tokens.clone(), None
-        copied: Any = torch.cuda.Event()
+            return _Step(streams, tokens.clone(), None)
+        copied = torch.cuda.Event()
         host = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
         host.copy_(tokens, non_blocking=True)
         copied.record()
-        return host, copied
+        return _Step(streams, host, copied)
 
-    def _hand_out(
-        self, seated: list[tuple[int, _Stream]], tokens: torch.Tensor, copied: Any
-    ) -> None:
-        if copied is not None:
-            copied.synchronize()
-        every = tokens.tolist()
-        for row, stream in seated:
-            self._hand_out_one(stream, every[row])
+    def _deliver(self, step: _Step) -> None:
+        """Waits for the tokens of a step and passes their words to the jobs."""
+        if step.copied is not None:
+            step.copied.synchronize()
+        tokens = step.tokens.tolist()
+        for row, stream in step.streams:
+            self._deliver_token(stream, tokens[row])
 
-    def _hand_out_one(self, stream: _Stream, token: int) -> None:
+    def _deliver_token(self, stream: _Stream, token: int) -> None:
         builder = stream.builder
         if builder is None or stream.job.is_over:
             return
         try:
             words = list(builder.push(token))
-            stream.unread -= 1
-            done = not stream.unread
-            if done:
+            stream.tokens_left -= 1
+            is_finished = not stream.tokens_left
+            if is_finished:
                 words += builder.finish()
-        except Exception as error:  # one bad stream ends alone
-            log.exception("a window's words could not be built")
-            stream.job._fail(EngineError(f"a window's words could not be built: {error!r}"))
+        except Exception as error:  # it must not end the other jobs
+            log.exception("the words of a window could not be built")
+            stream.job.fail(EngineError(f"the words of a window could not be built: {error!r}"))
             return
-        if words or done:
-            stream.job._take(stream.index, words, done)
+        if words or is_finished:
+            stream.job.add_words(stream.index, words, is_finished)
 
-    def _drop_all(self, error: EngineError) -> None:
-        """Everybody is told, and nothing of it is left to be tried again."""
-        with self._work:
+    def _fail_all(self, error: EngineError) -> None:
+        """Fails all jobs and frees all rows."""
+        with self._changed:
             for job in self._jobs:
-                job._fail(error)
-            for row, stream in enumerate(self._seats):
+                job.fail(error)
+            for row, stream in enumerate(self._streams):
                 if stream:
-                    with suppress(Exception):  # the device may be lost for good
+                    with suppress(Exception):  # the device may not answer any more
                         self._decoder.leave(row)
-                    self._seats[row] = None
+                    self._streams[row] = None
                     stream.job.rows -= 1
-            self._forget_finished()
+            self._remove_finished_jobs()

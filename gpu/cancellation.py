@@ -1,8 +1,9 @@
-"""Ending one call where it runs, and no other one on the same GPU.
+"""Cancels one call where it runs, and no other call on the same GPU.
 
-Every call carries a ticket. Who does not want the call any more hands the ticket in, and the method
-that serves the call looks for it. Modal's own way to cancel a call knows only those that have
-spoken already, and where a method takes its time it ends the whole container, neighbours included.
+Every call gets a random id. To cancel it, the caller puts the id into a modal.Dict, and the method
+that serves the call checks regularly whether it is there. Modal's own cancellation works only for
+calls that have yielded something already, and if a method does not return soon, it ends the whole
+container with all other calls.
 """
 
 from __future__ import annotations
@@ -18,30 +19,30 @@ from gpu import config
 log = logging.getLogger(__name__)
 
 
-def new() -> str:
-    """One that nobody has."""
+def new_call_id() -> str:
+    """A random id."""
     return uuid.uuid4().hex
 
 
-def hand_in(ticket: str) -> threading.Thread:
-    """Ends that call, in a thread: the client would try for a minute to reach a dead server."""
-    thread = threading.Thread(target=_hand_in, args=(ticket,), daemon=True, name="modal-cancel")
+def cancel(call_id: str) -> threading.Thread:
+    """Cancels that call, in a thread: the client tries for a minute to reach a dead server."""
+    thread = threading.Thread(target=_cancel, args=(call_id,), daemon=True, name="modal-cancel")
     thread.start()
     return thread
 
 
-def _hand_in(ticket: str) -> None:
+def _cancel(call_id: str) -> None:
     try:
-        _handed_in().put(ticket, True)
-    except Exception as error:  # whoever cannot be reached cannot be told either
-        log.warning("a call at Modal could not be ended: %r", error)
+        _cancelled_calls().put(call_id, True)
+    except Exception as error:  # Modal cannot be reached
+        log.warning("a call at Modal could not be cancelled: %r", error)
 
 
-async def is_handed_in(ticket: str) -> bool:
-    """Whether nobody wants that call any more."""
-    return bool(await _handed_in().contains.aio(ticket))
+async def is_cancelled(call_id: str) -> bool:
+    """Whether that call was cancelled."""
+    return bool(await _cancelled_calls().contains.aio(call_id))
 
 
-def _handed_in() -> modal.Dict:
-    """What nobody asks for any more goes from there after a week."""
-    return modal.Dict.from_name(config.MODAL_TICKETS, create_if_missing=True)
+def _cancelled_calls() -> modal.Dict:
+    """Modal removes entries that were not read for a week."""
+    return modal.Dict.from_name(config.MODAL_CANCELLED_CALLS, create_if_missing=True)

@@ -1,4 +1,4 @@
-"""Audio as bytes on the wire: FLAC, which loses nothing and halves what is sent."""
+"""Encodes audio for the network as FLAC, which is lossless and halves the size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from gpu import pcm
 from gpu.types import BadAudio
 
-BLOCK = 10 * pcm.RATE  # samples handed to the encoder at once: it keeps copies
+BLOCK_SAMPLES = 10 * pcm.SAMPLE_RATE_HZ  # given to the encoder in one call: it keeps copies
 
 Samples = np.ndarray[Any, np.dtype[np.int16]]
 
@@ -20,14 +20,14 @@ Samples = np.ndarray[Any, np.dtype[np.int16]]
 def encode(samples: Samples) -> bytes:
     """Mono samples at 24 kHz as a FLAC file. Raises BadAudio if there are none."""
     if not samples.size:
-        raise BadAudio("there is no audio to be sent")
+        raise BadAudio("there is no audio to send")
     out = io.BytesIO()
     with av.open(out, "w", format="flac") as container:
-        stream = container.add_stream("flac", rate=pcm.RATE, layout="mono")
-        for start in range(0, samples.size, BLOCK):
-            block = np.ascontiguousarray(samples[None, start : start + BLOCK])
+        stream = container.add_stream("flac", rate=pcm.SAMPLE_RATE_HZ, layout="mono")
+        for start in range(0, samples.size, BLOCK_SAMPLES):
+            block = np.ascontiguousarray(samples[None, start : start + BLOCK_SAMPLES])
             frame = av.AudioFrame.from_ndarray(block, format="s16", layout="mono")
-            frame.sample_rate = pcm.RATE
+            frame.sample_rate = pcm.SAMPLE_RATE_HZ
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return out.getvalue()
@@ -38,12 +38,12 @@ def decode(source: bytes | Path) -> Samples:
     file = io.BytesIO(source) if isinstance(source, bytes) else str(source)
     try:
         with av.open(file, "r") as container:
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=pcm.RATE)
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=pcm.SAMPLE_RATE_HZ)
             frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
             frames += resampler.resample(None)
     except (av.FFmpegError, IndexError, ValueError) as error:
-        raise BadAudio(f"no recording that can be decoded: {error}") from error
+        raise BadAudio(f"the file contains no audio that can be decoded: {error}") from error
     parts = [frame.to_ndarray()[0] for frame in frames]
     if not parts:
-        raise BadAudio("a recording without any sound")
+        raise BadAudio("the recording contains no audio")
     return np.concatenate(parts).astype("<i2")

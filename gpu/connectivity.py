@@ -1,4 +1,4 @@
-"""Whether Modal can be reached: decided in seconds, and not again for every recording."""
+"""Decides within seconds whether Modal can be reached, and not again for every recording."""
 
 from __future__ import annotations
 
@@ -11,50 +11,53 @@ from urllib.request import getproxies, proxy_bypass
 
 import modal
 
-from gpu.types import NotTried, Unreachable
+from gpu.types import CircuitOpen, Unreachable
 
-PROBE_TIMEOUT = 3.0  # seconds, whatever is asked of name servers included
-FAILURES, PAUSE = 3, 30.0  # failures in a row after which we do not even try for so many seconds
+PROBE_TIMEOUT_S = 3.0  # including the time to resolve names
+FAILURE_THRESHOLD = 3  # consecutive failures that open the circuit
+OPEN_CIRCUIT_S = 30.0  # after which one attempt is let through
 
-Address = tuple[str, int]
+Address = tuple[str, int]  # host and port
 
 
 def probe() -> None:
-    """Raises Unreachable in seconds; the client itself would try for a minute."""
-    wanted = addresses()
-    answers: queue.Queue[OSError | None] = queue.Queue()
-    for address in wanted:
-        threading.Thread(target=_knock, args=(address, answers), daemon=True).start()
+    """Raises Unreachable if no server accepts a connection; Modal's client tries for a minute."""
+    addresses = server_addresses()
+    results: queue.Queue[OSError | None] = queue.Queue()
+    for address in addresses:
+        threading.Thread(target=_connect, args=(address, results), daemon=True).start()
     problems: list[str] = []
-    deadline = time.monotonic() + PROBE_TIMEOUT
-    while len(problems) < len(wanted):
+    deadline = time.monotonic() + PROBE_TIMEOUT_S
+    while len(problems) < len(addresses):
         try:
-            problem = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+            problem = results.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
-            problems.append(f"nothing within {PROBE_TIMEOUT:.0f} s")
+            problems.append(f"no response within {PROBE_TIMEOUT_S:.0f} s")
             break
         if problem is None:
             return
         problems.append(str(problem))
-    names = ", ".join(host for host, _ in wanted)
+    hosts = ", ".join(host for host, _ in addresses)
     raise Unreachable(
         "Modal does not answer: check the network and status.modal.com "
-        f"({names}: {'; '.join(problems)})"
+        f"({hosts}: {'; '.join(problems)})"
     )
 
 
-def _knock(address: Address, answers: queue.Queue[OSError | None]) -> None:
+def _connect(address: Address, results: queue.Queue[OSError | None]) -> None:
     try:
-        socket.create_connection(address, timeout=PROBE_TIMEOUT).close()
+        socket.create_connection(address, timeout=PROBE_TIMEOUT_S).close()
     except OSError as error:
-        answers.put(error)
+        results.put(error)
     else:
-        answers.put(None)
+        results.put(None)
 
 
-def addresses() -> list[Address]:
-    """Hosts and ports where Modal's client goes, as it is configured: one of them is enough. Behind
-    a proxy it is the proxy's."""
+def server_addresses() -> list[Address]:
+    """The servers of Modal's client as it is configured, or the proxy in front of them.
+
+    One of them is enough.
+    """
     urls = modal.config.config["server_url"].replace(" ", "").split(",")
     return [_address(_proxy_for(url) or url) for url in urls]
 
@@ -73,30 +76,33 @@ def _proxy_for(url: str) -> str | None:
     return proxies.get(parts.scheme) or proxies.get("all")
 
 
-class Breaker:
-    """After some failures in a row nobody has to wait for another one for a while; then one goes
-    ahead, and the others follow if that one fares well. Thread-safe."""
+class CircuitBreaker:
+    """After FAILURE_THRESHOLD consecutive failures no attempt is made for OPEN_CIRCUIT_S.
+
+    Then one attempt is let through: if it succeeds, the circuit closes for all. Thread-safe.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._failures, self._until, self._last = 0, 0.0, ""
+        self._failures, self._open_until, self._last_error = 0, 0.0, ""
 
     def check(self) -> None:
-        """Raises NotTried, if it has just failed too often."""
+        """Raises CircuitOpen if no attempt may be made now."""
         with self._lock:
-            if self._failures < FAILURES:
+            if self._failures < FAILURE_THRESHOLD:
                 return
-            if time.monotonic() < self._until:
-                raise NotTried(f"not tried, as it has just failed: {self._last}")
-            self._until = time.monotonic() + PAUSE
+            if time.monotonic() < self._open_until:
+                raise CircuitOpen(f"not tried, because the last calls failed: {self._last_error}")
+            self._open_until = time.monotonic() + OPEN_CIRCUIT_S
 
-    def failed(self, error: Unreachable) -> None:
-        """One more in a row."""
+    def record_failure(self, error: Unreachable) -> None:
+        """Counts a failed attempt."""
         with self._lock:
             self._failures += 1
-            self._until, self._last = time.monotonic() + PAUSE, str(error)
+            self._open_until = time.monotonic() + OPEN_CIRCUIT_S
+            self._last_error = str(error)
 
-    def succeeded(self) -> None:
-        """All is well again."""
+    def record_success(self) -> None:
+        """Closes the circuit."""
         with self._lock:
             self._failures = 0

@@ -1,4 +1,4 @@
-"""The engine by its name."""
+"""The engines by their names."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from gpu.types import Engine, EngineUnavailable
 ENGINES = ("whisper", "kyutai", "modal")
 
 
-_making = threading.Lock()
+_lock = threading.Lock()
 
 
 def get_engine(name: str) -> Engine:
-    """The engine of this process, made once; its model is loaded at the first use.
+    """The engine of this process, created once; its model is loaded at the first use.
 
     Raises EngineUnavailable for a name that is not in ENGINES.
     """
-    with _making:  # or threads that ask at the same time would load a model each
-        return _made(name)
+    with _lock:  # otherwise concurrent threads would create, and load, one engine each
+        return _create(name)
 
 
 @cache
-def _made(name: str) -> Engine:
+def _create(name: str) -> Engine:
     if name == "whisper":
         from gpu.whisper import WhisperEngine
 

@@ -1,9 +1,9 @@
-"""Kyutai STT: the checkpoint with its codec, and one decoder step for many streams at once.
+"""Kyutai STT: the checkpoint with its codec, and a decoder that steps many streams together.
 
-The audio of a window becomes frames of codec tokens (80 ms each); the decoder eats one frame a step
-and answers with one text token. Streams sit in the rows of fixed tensors, each at a position of its
-own, so they can join and leave between any two steps, and the step itself, which has fixed shapes
-and never waits for the host, can be captured once as a CUDA graph.
+The audio of a window becomes frames of codec tokens (80 ms each). In each step, the decoder takes
+one frame of every stream and outputs one text token for it. Streams occupy the rows of fixed
+tensors, each at its own position, so they can join and leave between any two steps. The step has
+fixed shapes and never waits for the host, so it can be captured once as a CUDA graph.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from gpu import pcm
 from gpu.types import Cancelled, EngineUnavailable
 from gpu.words import Timing
 
-AFTER = 1.0  # seconds of silence after the delay, as the checkpoint's feature extractor adds them
-CHUNK = 125  # frames that are encoded at a time
-MEMORY_SHARE = 0.85  # of the free GPU memory that the rows may take
-MOST_ROWS = 1024
+# Silence after the delay, in addition to it: the same as the checkpoint's feature extractor adds.
+TRAILING_SILENCE_S = 1.0
+CHUNK_FRAMES = 125  # that are encoded in one pass
+MEMORY_SHARE = 0.85  # of the free GPU memory, for the rows
+MAX_ROWS = 1024
 CPU_ROWS = 16
-WIDTHS = (1, 4, 8, 16, 32, 64, 128, 256, 512)  # rows for which a CUDA graph is captured
+GRAPH_ROWS = (1, 4, 8, 16, 32, 64, 128, 256, 512)  # row counts for which a CUDA graph is captured
 
 
 class Checkpoint:
-    """Model, codec and tokenizer, with every constant read from them."""
+    """Model, codec and tokenizer; every constant is read from them."""
 
     def __init__(self, model: Any, processor: Any, name: str) -> None:
         self.model, self.name = model.eval(), name
@@ -43,13 +44,13 @@ class Checkpoint:
             delay=float(extractor.audio_delay_seconds),
         )
         self.padding = int(model.config.pad_token_id)
-        _check(self)
+        _check_supported(self)
 
     @classmethod
     def load(
         cls, source: str, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
     ) -> Checkpoint:
-        """From a Hub id or a folder; bfloat16 on a GPU, float32 on the CPU, unless told otherwise.
+        """Loads it from a Hub id or a folder; by default bfloat16 on a GPU, float32 on the CPU.
 
         Raises EngineUnavailable with what is wrong and what to do.
         """
@@ -60,17 +61,17 @@ class Checkpoint:
         )
 
         on_gpu = torch.device(device).type == "cuda"
-        # Given as an argument, the type leaves the codec and the rotary frequencies in float32.
+        # As an argument, the type leaves the codec and the rotary frequencies in float32.
         dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)
         try:
-            folder = _folder_of(source)
-            _check_stated(KyutaiSpeechToTextConfig.get_config_dict(folder)[0])
+            folder = _local_folder(source)
+            _check_config(KyutaiSpeechToTextConfig.get_config_dict(folder)[0])
             processor = KyutaiSpeechToTextProcessor.from_pretrained(folder)
             model, found = KyutaiSpeechToTextForConditionalGeneration.from_pretrained(
                 folder, dtype=dtype, output_loading_info=True
             )
             missing = sorted(key for key in found["missing_keys"] if ".layers." in key)
-            if missing:  # they would be random, and so would be the words
+            if missing:  # they would be random, and so would the words
                 raise ValueError(f"{len(missing)} weights are missing, such as {missing[0]}")
             return cls(model.to(device), processor, source)
         except EngineUnavailable:
@@ -81,7 +82,7 @@ class Checkpoint:
             ) from error
 
     def to(self, device: str | torch.device) -> Checkpoint:
-        """Moves it. The codec keeps a table outside its buffers, which would stay behind."""
+        """Moves it, including a table that the codec keeps outside its buffers."""
         self.model.to(device)
         for module in self.model.codec_model.modules():
             if hasattr(module, "_embed"):
@@ -90,30 +91,31 @@ class Checkpoint:
 
     @property
     def device(self) -> torch.device:
-        """Where the decoder is."""
+        """The device of the decoder."""
         return next(self.model.model.parameters()).device  # type: ignore[no-any-return]
 
     def frames(self, seconds: float) -> int:
-        """How many steps a window of that length takes, with all silence around it."""
-        padding = self.timing.prefix + self.timing.delay + AFTER
+        """The number of steps that a window of that length takes, with the silence around it."""
+        padding = self.timing.prefix + self.timing.delay + TRAILING_SILENCE_S
         return round((seconds + padding) * self.rate) // self.frame_samples
 
     def starts_word(self, token: int) -> bool:
-        """Whether a piece begins a new word."""
+        """Whether the token begins a new word."""
         return str(self.tokenizer.convert_ids_to_tokens(token)).startswith("▁")
 
     def text(self, tokens: list[int]) -> str:
-        """The pieces joined."""
+        """The text of the tokens."""
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
     @torch.inference_mode()
     def encode(
         self, samples: np.ndarray[Any, Any], stopped: Callable[[], bool] = lambda: False
     ) -> torch.Tensor:
-        """Codec tokens [frames, codebooks] of float32 samples in -1..1, silence added around them.
+        """Codec tokens [frames, codebooks] of float32 samples in -1..1, with silence around them.
 
-        Encoded a chunk at a time with the codec's own streaming state: the same codes as in one
-        pass, in memory that does not grow with the length. Raises Cancelled once `stopped()`.
+        The samples are encoded in chunks with the codec's streaming state. This gives the same
+        codes as one pass, in memory that does not grow with the length. Raises Cancelled once
+        `stopped()` returns true.
         """
         codec = self.model.codec_model
         wave = self._padded(samples).to(next(codec.parameters()).device)
@@ -121,7 +123,7 @@ class Checkpoint:
         parts = []
         for piece in self._chunks(wave):
             if stopped():
-                raise Cancelled("nobody wants the window any more")
+                raise Cancelled("the recording of this window has ended")
             out = codec.encode(piece, use_streaming=True, **state)
             state = {
                 "encoder_past_key_values": out.encoder_past_key_values,
@@ -132,18 +134,21 @@ class Checkpoint:
 
     def _padded(self, samples: np.ndarray[Any, Any]) -> torch.Tensor:
         before = int(self.timing.prefix * self.rate)
-        after = int((self.timing.delay + AFTER) * self.rate)
+        after = int((self.timing.delay + TRAILING_SILENCE_S) * self.rate)
         return functional.pad(torch.from_numpy(np.array(samples, np.float32)), (before, after))
 
     def _chunks(self, wave: torch.Tensor) -> Iterator[torch.Tensor]:
         whole = wave.numel() // self.frame_samples * self.frame_samples
-        for piece in wave[:whole].split(CHUNK * self.frame_samples):
+        for piece in wave[:whole].split(CHUNK_FRAMES * self.frame_samples):
             yield piece[None, None]
 
 
-def _folder_of(source: str) -> str:
-    """Where the weights of a Hub id are. What is here whole already is not asked for again: the Hub
-    may be away, and asking it for every file takes its time."""
+def _local_folder(source: str) -> str:
+    """The folder with the files of a Hub id, downloaded if necessary.
+
+    The Hub is not contacted for what is already complete: it may be down, and a request for every
+    file takes time.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -155,24 +160,30 @@ def _folder_of(source: str) -> str:
         return str(snapshot_download(source))
 
 
-def _check_stated(stated: dict[str, Any]) -> None:
-    """What the library would make up if the checkpoint's config.json did not say it: another
-    architecture's weights, or positions that turn at another speed. Raises ValueError."""
-    kind = stated.get("model_type")
-    if kind != "kyutai_speech_to_text":
-        raise ValueError(f"its config.json is of a {kind!r} model, not of Kyutai's speech to text")
-    if "rope_theta" not in stated | (stated.get("rope_parameters") or {}):
+def _check_config(config: dict[str, Any]) -> None:
+    """Checks values of config.json for which the library would silently use defaults.
+
+    They are the architecture of the weights and the base of the rotary frequencies. Raises
+    ValueError.
+    """
+    model_type = config.get("model_type")
+    if model_type != "kyutai_speech_to_text":
+        raise ValueError(
+            f"its config.json is of a {model_type!r} model, not of Kyutai's speech to text"
+        )
+    if "rope_theta" not in config | (config.get("rope_parameters") or {}):
         raise ValueError("its config.json does not state rope_theta")
 
 
-def _check(checkpoint: Checkpoint) -> None:
-    """What the decoder below relies on. Raises EngineUnavailable."""
+def _check_supported(checkpoint: Checkpoint) -> None:
+    """Checks what RingDecoder relies on. Raises EngineUnavailable."""
     config = checkpoint.config
     rope = checkpoint.model.model.layers[0].self_attn.rotary_emb
     exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
     expected = 1.0 / (config.rope_parameters["rope_theta"] ** exponents)
-    demands = {
-        f"audio at {pcm.RATE} Hz, not {checkpoint.rate}": checkpoint.rate == pcm.RATE,
+    requirements = {
+        f"audio at {pcm.SAMPLE_RATE_HZ} Hz, not {checkpoint.rate}": checkpoint.rate
+        == pcm.SAMPLE_RATE_HZ,
         "a codec at the same rate": config.codec_config.sampling_rate == checkpoint.rate,
         "one key head per query head": config.num_key_value_heads == config.num_attention_heads,
         "plain rotary positions": config.rope_parameters["rope_type"] == "default",
@@ -186,23 +197,23 @@ def _check(checkpoint: Checkpoint) -> None:
         ),
         "a delay between sound and text": checkpoint.timing.delay > 0,
     }
-    for demand, met in demands.items():
-        if not met:
+    for requirement, is_met in requirements.items():
+        if not is_met:
             raise EngineUnavailable(
-                f"STT_MODEL_ID={checkpoint.name!r} does not fit: the engine needs {demand}"
+                f"STT_MODEL_ID={checkpoint.name!r} is not supported: the engine needs {requirement}"
             )
 
 
 class RingDecoder:
-    """The decoder over fixed rows: a ring of keys and values as long as the sliding window.
+    """The decoder over fixed rows, with a ring of keys and values as long as the sliding window.
 
-    What a former stream left in a row is masked and never cleared: a slot counts only once the
-    stream that sits there now has written it. A step computes the rows up to the last busy one, so
-    a few streams are not charged for a wide batch: seat streams in low rows first.
+    What an earlier stream left in a row is masked and never cleared: a slot counts only once the
+    current stream has written it. A step computes the rows up to the last busy one, so a few
+    streams do not take the time of a full batch: give new streams low rows first.
     """
 
-    def __init__(self, checkpoint: Checkpoint, rows: int, longest: int) -> None:
-        """`longest` is the number of frames that a window may have."""
+    def __init__(self, checkpoint: Checkpoint, rows: int, max_frames: int) -> None:
+        """`max_frames` is the number of frames that a window may have."""
         self.config = config = checkpoint.config
         self.model, self.rows = checkpoint.model, rows
         weight = self.model.model.layers[0].mlp.fc1.weight
@@ -218,7 +229,7 @@ class RingDecoder:
         self.keys = torch.zeros(ring, device=device, dtype=dtype)
         self.values = torch.zeros(ring, device=device, dtype=dtype)
         self.codes = torch.zeros(
-            (rows, longest, config.num_codebooks), device=device, dtype=torch.int32
+            (rows, max_frames, config.num_codebooks), device=device, dtype=torch.int32
         )
         self.position = torch.zeros(rows, device=device, dtype=torch.long)
         self.token = torch.full((rows,), config.bos_token_id, device=device)
@@ -233,10 +244,10 @@ class RingDecoder:
             self._capture()
 
     def join(self, row: int, codes: torch.Tensor) -> None:
-        """A new stream begins in `row`; `codes` are [frames, codebooks]."""
+        """Starts a new stream in `row`; `codes` are [frames, codebooks]."""
         if codes.is_cuda:
-            # They come from another stream, which would take their memory for its next window while
-            # this copy still waits for the steps before it.
+            # They come from another CUDA stream, which would reuse their memory for its next window
+            # while this copy still waits for the steps before it.
             codes.record_stream(torch.cuda.current_stream(codes.device))
         self.codes[row, : len(codes)] = codes.to(self.codes.device, torch.int32, non_blocking=True)
         self.position[row] = 0
@@ -245,13 +256,13 @@ class RingDecoder:
         self._busy.add(row)
 
     def leave(self, row: int) -> None:
-        """The stream in `row` is over; the row idles until the next one joins."""
+        """Ends the stream in `row`; the row is idle until the next one joins."""
         self.active[row] = False
         self._busy.discard(row)
 
     @torch.inference_mode()
     def step(self) -> torch.Tensor:
-        """All active rows move on by a frame; the tokens [rows] are valid until the next step."""
+        """Moves all active rows on by a frame; returns tokens [rows], valid until the next step."""
         rows = max(self._busy, default=-1) + 1
         if self._graphs:
             self._graphs[min(size for size in self._graphs if size >= rows)].replay()
@@ -264,7 +275,7 @@ class RingDecoder:
         hidden = decoder.embed_tokens(self._inputs(rows))  # [rows, 1, hidden]
         cos, sin = self._rotation(position, hidden.dtype)
         slot = (position % self.window).view(-1, 1, 1, 1)
-        seen = self._seen(position)
+        visible = self._visible(position)
         for index, layer in enumerate(decoder.layers):
             keys, values = self.keys[index, :rows], self.values[index, :rows]
             query, key, value = self._project(index, layer.input_layernorm(hidden))
@@ -272,8 +283,10 @@ class RingDecoder:
             where = slot.expand_as(key)
             keys.scatter_(2, where, key)
             values.scatter_(2, where, value)
-            heard = functional.scaled_dot_product_attention(query, keys, values, attn_mask=seen)
-            hidden = hidden + layer.self_attn.o_proj(heard.transpose(1, 2).flatten(2))
+            context = functional.scaled_dot_product_attention(
+                query, keys, values, attn_mask=visible
+            )
+            hidden = hidden + layer.self_attn.o_proj(context.transpose(1, 2).flatten(2))
             hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
         chosen = self.model.lm_head(decoder.norm(hidden))[:, 0].argmax(-1)
         # In place, so that a captured graph keeps its buffers. An idle row rewrites its own slot.
@@ -281,7 +294,7 @@ class RingDecoder:
         position.add_(active)
 
     def _inputs(self, rows: int) -> torch.Tensor:
-        """Each row's last text token and the frame that it hears next: [rows, 1, 1 + codebooks]."""
+        """Each row's last text token and its next frame: [rows, 1, 1 + codebooks]."""
         position = self.position[:rows]
         frame = (position - 1).clamp(0, self.codes.shape[1] - 1)
         codes = self.codes[self._each_row[:rows], frame].long()
@@ -289,7 +302,7 @@ class RingDecoder:
         codes = codes.masked_fill(starting, self.config.audio_bos_token_id)
         return torch.cat((self.token[:rows, None], codes), dim=1)[:, None]
 
-    def _seen(self, position: torch.Tensor) -> torch.Tensor:
+    def _visible(self, position: torch.Tensor) -> torch.Tensor:
         """Slots that the stream has written [rows, 1, 1, window]: all, once the ring is full."""
         return (self._slots <= position[:, None])[:, None, None]
 
@@ -306,13 +319,14 @@ class RingDecoder:
         return together.view(len(hidden), 3, self.config.num_attention_heads, 1, -1).unbind(1)
 
     def _capture(self) -> None:
-        """Records the step at a few widths: launching its kernels costs more than running them."""
-        sizes = {self.rows, *(width for width in WIDTHS if width < self.rows)}
-        pool = torch.cuda.graph_pool_handle()  # only one of them runs at a time: they share memory
+        """Captures the step for several row counts: launching its kernels costs more than running
+        them."""
+        sizes = {self.rows, *(rows for rows in GRAPH_ROWS if rows < self.rows)}
+        pool = torch.cuda.graph_pool_handle()  # only one graph runs at a time: they share memory
         for size in sorted(sizes, reverse=True):
-            self._graphs[size] = self._captured(size, pool)
+            self._graphs[size] = self._capture_rows(size, pool)
 
-    def _captured(self, rows: int, pool: Any) -> torch.cuda.CUDAGraph:
+    def _capture_rows(self, rows: int, pool: Any) -> torch.cuda.CUDAGraph:
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.inference_mode(), torch.cuda.stream(side):
@@ -326,7 +340,7 @@ class RingDecoder:
 
 
 def _fuse(attention: Any) -> torch.Tensor:
-    """One matrix for queries, keys and values; the layer's own weights become views of it."""
+    """One matrix for queries, keys and values; the weights of the layer become views of it."""
     projections = [p.linear for p in (attention.q_proj, attention.k_proj, attention.v_proj)]
     fused = torch.cat([p.weight.data for p in projections])
     for projection, part in zip(projections, fused.chunk(3), strict=True):
@@ -339,23 +353,26 @@ def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tens
     return x * cos + torch.cat((-second, first), dim=-1) * sin
 
 
-def bytes_per_row(checkpoint: Checkpoint, longest: int) -> int:
-    """Memory that one stream takes: its ring of keys and values, and its codes."""
+def bytes_per_row(checkpoint: Checkpoint, max_frames: int) -> int:
+    """The memory of one stream: its ring of keys and values, and its codes."""
     config = checkpoint.config
     size = int(checkpoint.model.model.layers[0].mlp.fc1.weight.element_size())
     width = config.num_attention_heads * config.head_dim
     ring = 2 * config.num_hidden_layers * config.sliding_window * width * size
-    return int(ring + 4 * longest * config.num_codebooks)
+    return int(ring + 4 * max_frames * config.num_codebooks)
 
 
-def rows_that_fit(checkpoint: Checkpoint, longest: int) -> int:
-    """How many streams the device has room for. Raises EngineUnavailable if there is none."""
+def rows_that_fit(checkpoint: Checkpoint, max_frames: int) -> int:
+    """The number of streams that fit into the memory of the device.
+
+    Raises EngineUnavailable if not even one does.
+    """
     if checkpoint.device.type != "cuda":
         return CPU_ROWS
     free, _ = torch.cuda.mem_get_info(checkpoint.device)
-    rows = int(free * MEMORY_SHARE) // bytes_per_row(checkpoint, longest)
+    rows = int(free * MEMORY_SHARE) // bytes_per_row(checkpoint, max_frames)
     if rows < 1:
         raise EngineUnavailable(
-            f"Only {free >> 20} MB of GPU memory are free: not enough for a single stream"
+            f"Only {free >> 20} MB of GPU memory are free, which is not enough for one stream"
         )
-    return min(rows // 8 * 8 or rows, MOST_ROWS)
+    return min(rows // 8 * 8 or rows, MAX_ROWS)

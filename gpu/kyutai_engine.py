@@ -1,4 +1,4 @@
-"""Kyutai STT on the local machine: the engine behind STT_ENGINE=kyutai."""
+"""Kyutai STT on the local machine: the engine of STT_ENGINE=kyutai."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from typing import Any
 import numpy as np
 
 from gpu import config, pcm
-from gpu.metering import metered
-from gpu.segments import growing_segments, segments_of
+from gpu.metering import with_usage
+from gpu.segments import segments_and_partials, segments_of
 from gpu.types import (
     Audio,
     Complete,
-    DeviceGone,
+    DeviceUnrecoverable,
     EngineError,
     EngineEvent,
     EngineUnavailable,
     Metadata,
     OutOfMemory,
     Span,
-    Spent,
     UnsupportedLanguage,
+    UsageDelta,
 )
 from gpu.windows import Window, pack
-from gpu.words import in_order, within_speech
+from gpu.words import clip_to_speech, in_order
 
 log = logging.getLogger(__name__)
 
-LANGUAGE = "en"  # the only one that the model knows
-WINDOW = 60.0  # seconds
-# Seconds that a recording may take: a fixed part, and one for each second of it.
-PATIENCE, PATIENCE_PER_SECOND = 120.0, 10.0
+LANGUAGE = "en"  # the only one that the model supports
+MAX_WINDOW_S = 60.0
+# The deadline of a recording: a constant part, and a part for each second of audio.
+DEADLINE_S, DEADLINE_PER_AUDIO_S = 120.0, 10.0
 
 
 class KyutaiEngine:
-    """One model and one batcher for all threads of the process, made at the first use."""
+    """One model and one batcher for all threads of the process, created at the first use."""
 
     name = "kyutai"
 
@@ -51,7 +51,7 @@ class KyutaiEngine:
         rows: int = config.STT_ROWS,
     ) -> None:
         self.source, self.device, self.rows = source, device, rows
-        self._loading = threading.Lock()
+        self._lock = threading.Lock()
         self._checkpoint: Any = None
         self._batcher: Any = None
         self._was_lost = False
@@ -59,38 +59,41 @@ class KyutaiEngine:
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
         if (audio.language or LANGUAGE) != LANGUAGE:
-            raise UnsupportedLanguage(f"{self.source} knows English only, not {audio.language!r}")
+            raise UnsupportedLanguage(
+                f"{self.source} supports only English, not {audio.language!r}"
+            )
         batcher = self.batcher()
         windows = [
-            Window(span.start, partial(_samples, audio, span)) for span in pack(audio.spans, WINDOW)
+            Window(span.start, partial(_read, audio, span))
+            for span in pack(audio.spans, MAX_WINDOW_S)
         ]
         yield Metadata(LANGUAGE, self.source.rstrip("/").rsplit("/", 1)[-1])
-        job = batcher.submit(windows, PATIENCE + PATIENCE_PER_SECOND * audio.duration)
-        words = in_order(within_speech(job.words(stopped), audio.spans))
-        segments = (growing_segments if config.STT_PARTIALS else segments_of)(words)
+        job = batcher.submit(windows, DEADLINE_S + DEADLINE_PER_AUDIO_S * audio.duration)
+        words = in_order(clip_to_speech(job.words(stopped), audio.spans))
+        segments = (segments_and_partials if config.STT_PARTIALS else segments_of)(words)
 
-        def used() -> Spent:
-            return Spent(job.device_seconds, queue_seconds=job.queue_seconds or 0.0)
+        def usage() -> UsageDelta:
+            return UsageDelta(job.device_seconds, queue_seconds=job.queue_seconds or 0.0)
 
-        yield from metered(segments, used)
-        spoken = sum(span.end - span.start for span in audio.spans)
-        yield Complete(spoken, used().decode_seconds, used().queue_seconds)
+        yield from with_usage(segments, usage)
+        speech_seconds = sum(span.end - span.start for span in audio.spans)
+        yield Complete(speech_seconds, usage().decode_seconds, usage().queue_seconds)
 
     def batcher(self) -> Any:
-        """The batcher, with the model loaded; made anew after its device was lost.
+        """The batcher with the model loaded; a new one after its device was lost.
 
-        Raises EngineUnavailable, DeviceGone if it cannot be made anew, and OutOfMemory.
+        Raises EngineUnavailable, DeviceUnrecoverable if no new one can be created, and OutOfMemory.
         """
-        with self._loading:
+        with self._lock:
             if self._batcher is not None and self._batcher.is_lost:
-                self._forget_lost()
+                self._discard_lost_batcher()
             if self._batcher is None:
-                self._batcher = self._start()
+                self._batcher = self._create_batcher()
                 self._was_lost = False
             return self._batcher
 
     def load(self, half_precision: bool) -> None:
-        """Into main memory only, to be moved to the device at the first use."""
+        """Loads the model into main memory only; the first use moves it to the device."""
         import torch
 
         from gpu.kyutai import Checkpoint
@@ -99,34 +102,34 @@ class KyutaiEngine:
         self._checkpoint = Checkpoint.load(self.source, "cpu", dtype)
 
     def close(self) -> None:
-        """Finishes what is being decoded and lets go of the model."""
-        with self._loading:
-            self._let_go(drain=True)
+        """Finishes what is being decoded and releases the batcher."""
+        with self._lock:
+            self._close_batcher(drain=True)
 
-    def _forget_lost(self) -> None:
+    def _discard_lost_batcher(self) -> None:
         import gc
 
         import torch
 
-        log.warning("the model is loaded anew, as its device was lost")
-        self._let_go(drain=False)
+        log.warning("the device was lost: loading the model again")
+        self._close_batcher(drain=False)
         self._checkpoint = None  # its weights were on that device
         self._was_lost = True
         gc.collect()
-        with suppress(Exception):  # or what torch keeps for itself would look used
+        with suppress(Exception):  # otherwise torch's cached memory would look used
             torch.cuda.empty_cache()
 
-    def _let_go(self, drain: bool) -> None:
+    def _close_batcher(self, drain: bool) -> None:
         if self._batcher is not None:
             self._batcher.close(drain)
             atexit.unregister(self._batcher.close)
             self._batcher = None
 
-    def _start(self) -> Any:
+    def _create_batcher(self) -> Any:
         try:
             import torch
 
-            from gpu.batching import Batcher, failure
+            from gpu.batching import Batcher, engine_error
             from gpu.kyutai import Checkpoint
         except ImportError as error:
             raise EngineUnavailable(
@@ -135,19 +138,22 @@ class KyutaiEngine:
         try:
             device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
             loaded = self._checkpoint or Checkpoint.load(self.source, device)
-            batcher = Batcher(loaded.to(device), WINDOW, self.rows or None)
+            batcher = Batcher(loaded.to(device), MAX_WINDOW_S, self.rows or None)
         except OutOfMemory:
             raise
         except Exception as error:
             if self._was_lost:
-                raise DeviceGone(f"start another process, the device is lost: {error}") from error
+                raise DeviceUnrecoverable(
+                    f"the device is lost, restart the process: {error}"
+                ) from error
             if isinstance(error, EngineError):
                 raise
-            raise failure("the model cannot be started", error, EngineUnavailable) from error
-        # Its threads may not be in the midst of a step when the interpreter goes.
+            raise engine_error("the model cannot be started", error, EngineUnavailable) from error
+        # Its threads must not be in the middle of a step when the interpreter exits.
         atexit.register(batcher.close, drain=False)
         return batcher
 
 
-def _samples(audio: Audio, window: Span) -> np.ndarray[Any, Any]:
-    return pcm.read(audio.path, window.start, window.end).astype(np.float32) / 32768
+def _read(audio: Audio, window: Span) -> np.ndarray[Any, Any]:
+    """The samples of a window as float32 in -1..1."""
+    return pcm.read_samples(audio.path, window.start, window.end).astype(np.float32) / 32768

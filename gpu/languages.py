@@ -1,4 +1,4 @@
-"""The languages that Whisper knows, by code. Written out: the web process cannot ask Whisper."""
+"""The languages of Whisper by code. Written out, because the web process cannot import Whisper."""
 
 from __future__ import annotations
 

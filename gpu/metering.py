@@ -1,4 +1,4 @@
-"""Saying what was used while it is used, and dividing it among those who used it."""
+"""Measures usage while it happens, and divides device time among the jobs that share a device."""
 
 from __future__ import annotations
 
@@ -7,52 +7,57 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from gpu.types import EngineError, EngineEvent, Segment, Spent
+from gpu.types import EngineError, EngineEvent, Segment, UsageDelta
 
 
-def metered(events: Iterable[EngineEvent], used: Callable[[], Spent]) -> Iterator[EngineEvent]:
-    """The same events, and before each Segment, and before an error, what was used since the last
-    one.
+def with_usage(
+    events: Iterable[EngineEvent], total: Callable[[], UsageDelta]
+) -> Iterator[EngineEvent]:
+    """The same events, with a UsageDelta before each Segment and before an EngineError.
 
-    `used` gives all of it from the beginning until now.
+    `total` returns the usage from the beginning until now.
     """
-    told = Spent(0.0)
+    reported = UsageDelta(0.0)
     try:
         for event in events:
             if isinstance(event, Segment):
-                now = used()
-                yield now.since(told)
-                told = now
+                current = total()
+                yield current - reported
+                reported = current
             yield event
     except EngineError:
-        yield used().since(told)
+        yield total() - reported
         raise
 
 
-class Charged(Protocol):
+class Chargeable(Protocol):
     """Something that device time is charged to."""
 
     device_seconds: float
 
 
 class DeviceClock:
-    """Divides the time of a device, so that each second is charged once: equally among those who
-    use it just now (the codec, the decoder), and the share of each equally among the jobs that it
-    works for. Thread-safe."""
+    """Divides the time of a device so that each second is charged once. Thread-safe.
 
-    def __init__(self) -> None:
+    A second is divided equally among the users of the device at that moment (codec and decoder),
+    and the share of each user equally among the jobs that it works for.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
-        self._since = time.monotonic()
-        self._users: dict[str, Sequence[Charged]] = {}
+        self._now = now  # seconds
+        self._last_change = now()
+        self._users: dict[str, Sequence[Chargeable]] = {}
 
-    def works_for(self, user: str, jobs: Sequence[Charged]) -> None:
-        """From now on `user` does; it rests if there are none."""
+    def set_jobs(self, user: str, jobs: Sequence[Chargeable]) -> None:
+        """From now on `user` works for `jobs`; without jobs it is idle."""
         with self._lock:
-            now = time.monotonic()
+            now = self._now()
             for served in self._users.values():
                 for job in served:
-                    job.device_seconds += (now - self._since) / len(self._users) / len(served)
-            self._since = now
+                    share = (now - self._last_change) / len(self._users) / len(served)
+                    job.device_seconds += share
+            self._last_change = now
             if jobs:
                 self._users[user] = jobs
             else:

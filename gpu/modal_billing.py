@@ -1,4 +1,4 @@
-"""What Modal charges for the app, by day, to be held against what the ledger says."""
+"""What Modal charges for the app by day, for comparison with the ledger."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import modal
 
 from gpu import config
 from gpu.connectivity import probe
-from gpu.modal_engine import translated
+from gpu.modal_engine import translate_error
 
 
 def cost_by_day(since: date, until: date) -> dict[date, Decimal]:
-    """USD of each whole day (UTC) from `since` to `until`, both included, on which the app cost
-    something; Modal leaves out a day that is not over.
+    """USD for each day (UTC) from `since` to `until`, both included.
 
-    Raises ConnectionError with what the operator can do.
+    Days without any cost are left out, and so is a day that is not over. Raises ConnectionError
+    with what the operator can do.
     """
     try:
         probe()
@@ -26,8 +26,8 @@ def cost_by_day(since: date, until: date) -> dict[date, Decimal]:
             end=datetime.combine(until + timedelta(days=1), time(), UTC),
             resolution="d",
         )
-    except Exception as error:  # the client raises many kinds
-        raise ConnectionError(str(translated(error))) from error
+    except Exception as error:  # the client raises many types
+        raise ConnectionError(str(translate_error(error))) from error
     days: dict[date, Decimal] = defaultdict(Decimal)
     for item in items:
         if item.description == config.MODAL_APP:

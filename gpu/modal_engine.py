@@ -1,7 +1,7 @@
 """STT_ENGINE=modal: recordings are transcribed by KyutaiSTTModel on Modal's GPUs.
 
-A long recording goes up in parts of a few minutes, cut in silence, several at once; their words
-come back in order. Modal is looked up at the first recording, not before.
+A long recording is cut in silence into parts of a few minutes, which are sent in parallel; their
+words come back in order. Modal is not contacted before the first recording.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from modal.exception import (
 )
 
 from gpu import cancellation, codec, config, pcm
-from gpu.connectivity import Breaker, probe
+from gpu.connectivity import CircuitBreaker, probe
 from gpu.types import (
     Audio,
     Cancelled,
@@ -48,24 +48,26 @@ from gpu.types import (
     Partial,
     Segment,
     Span,
-    Spent,
     Unreachable,
     UnsupportedLanguage,
+    UsageDelta,
     Word,
-    error_of,
+    error_from_message,
 )
 from gpu.windows import pack
 from gpu.words import in_order
 
 log = logging.getLogger(__name__)
 
-LANGUAGE = "en"  # the only one that the model knows
-PART, IN_FLIGHT = 240.0, 4  # seconds of a part; parts that are on their way at once
-TRIES, BACKOFF = 3, 1.0  # attempts at a part; seconds before the second, doubled for the third
-POLL = 0.1  # seconds between two looks at whether anybody still wants the words
-PROBE, AGAIN = 4.0, 1.0  # seconds of silence after which we ask if Modal is still there, and again
-MISSES = 3  # times in a row that nobody answers, after which nobody is there
-CANCEL_TIMEOUT = 3.0  # seconds that we wait until all calls of a recording know
+LANGUAGE = "en"  # the only one that the model supports
+MAX_PART_S, MAX_PARTS_IN_FLIGHT = 240.0, 4
+# Attempts at a part, and the delay before the second one, doubled for each further one.
+MAX_ATTEMPTS, BACKOFF_S = 3, 1.0
+POLL_INTERVAL_S = 0.1  # between two checks whether the caller has stopped
+# Silence of a call after which Modal is probed, and the time between failed probes.
+PROBE_AFTER_S, PROBE_AGAIN_AFTER_S = 4.0, 1.0
+MAX_FAILED_PROBES = 3  # consecutive ones
+CANCEL_TIMEOUT_S = 3.0  # that the end of a recording waits for its calls to be cancelled
 TRANSIENT = (Unreachable, OutOfMemory, DeviceLost)
 
 
@@ -75,131 +77,137 @@ class ModalEngine:
     name = "modal"
 
     def __init__(self) -> None:
-        self._breaker = Breaker()
+        self._circuit = CircuitBreaker()
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
         if (audio.language or LANGUAGE) != LANGUAGE:
-            raise UnsupportedLanguage(f"Kyutai STT knows English only, not {audio.language!r}")
-        self._breaker.check()
+            raise UnsupportedLanguage(f"Kyutai STT supports only English, not {audio.language!r}")
+        self._circuit.check()
         try:
             probe()
-            for event in _merged(self._parts(audio, stopped)):
-                self._breaker.succeeded()
+            for event in _merge_parts(self._events_of_parts(audio, stopped)):
+                self._circuit.record_success()
                 yield event
         except Unreachable as error:
-            self._breaker.failed(error)
+            self._circuit.record_failure(error)
             raise
         except (NotDeployed, NotAuthenticated):
-            self._breaker.succeeded()  # whatever they say, they answer
+            self._circuit.record_success()  # Modal can be reached
             raise
 
     @staticmethod
-    def _parts(audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
-        """The events of part after part, while the next ones are under way already."""
-        deadline = time.monotonic() + config.MODAL_COLD_START + audio.duration
-        waiting = deque(Part(_cut(audio, window)) for window in pack(audio.spans, PART))
+    def _events_of_parts(audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
+        """The events of the parts in order, while the next parts are already in flight."""
+        deadline = time.monotonic() + config.MODAL_STARTUP_TIMEOUT_S + audio.duration
+        waiting = deque(Part(_only(audio, window)) for window in pack(audio.spans, MAX_PART_S))
         running: deque[Part] = deque()
         try:
             while waiting or running:
-                while waiting and len(running) < IN_FLIGHT:
+                while waiting and len(running) < MAX_PARTS_IN_FLIGHT:
                     running.append(waiting.popleft())
                     running[-1].start()
                 try:
                     for event in running[0].events(stopped, deadline):
-                        yield from _spent(running)
+                        yield from _take_usage(running)
                         yield event
                 except EngineError:
-                    yield from _spent(running)
+                    yield from _take_usage(running)
                     raise
                 running.popleft()
         finally:
-            _end(running)
+            _cancel(running)
 
 
-def _end(parts: Iterable[Part]) -> None:
-    """All of their calls, at once; waits for that only a moment."""
+def _cancel(parts: Iterable[Part]) -> None:
+    """Cancels the calls of all parts in parallel; waits for that at most CANCEL_TIMEOUT_S."""
     threads = [thread for thread in [part.cancel() for part in parts] if thread]
-    until = time.monotonic() + CANCEL_TIMEOUT
+    deadline = time.monotonic() + CANCEL_TIMEOUT_S
     for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def _spent(parts: Iterable[Part]) -> Iterator[Spent]:
-    """What they have told since they were asked last, also those that nobody listens to yet."""
+def _take_usage(parts: Iterable[Part]) -> Iterator[UsageDelta]:
+    """The new usage of all parts, also of those whose events are not read yet."""
     for part in parts:
-        while part.spent:
-            yield part.spent.popleft()
+        while part.usage:
+            yield part.usage.popleft()
 
 
-def _cut(audio: Audio, window: Span) -> Audio:
+def _only(audio: Audio, window: Span) -> Audio:
     """The same recording with the speech of one window only."""
     inside = (s for s in audio.spans if s.end > window.start and s.start < window.end)
     spans = (Span(max(s.start, window.start), min(s.end, window.end)) for s in inside)
     return replace(audio, spans=tuple(spans))
 
 
-def _merged(events: Iterator[EngineEvent]) -> Iterator[EngineEvent]:
-    """One Metadata and one Complete for all parts; words in order where parts meet; and parts that
-    have waited for the same machine have waited once."""
-    begun, meters, now, loaded = False, [], 0.0, 0.0
+def _merge_parts(events: Iterator[EngineEvent]) -> Iterator[EngineEvent]:
+    """One Metadata and one Complete for all parts.
+
+    Words are in order where parts meet, and the start of a container counts once, although all
+    parts have waited for it.
+    """
+    has_begun, completes, end, load_seconds = False, [], 0.0, 0.0
     for event in events:
         match event:
             case Complete():
-                meters.append(event)
-            case Metadata() if begun:
+                completes.append(event)
+            case Metadata() if has_begun:
                 pass
             case Metadata():
-                begun = True
+                has_begun = True
                 yield event
             case Segment():
-                words = tuple(in_order(event.words, now))
-                now = words[-1].end
+                words = tuple(in_order(event.words, end))
+                end = words[-1].end
                 yield Segment(words)
-            case Spent():
-                more = max(0.0, event.load_seconds - loaded)
-                loaded += more
+            case UsageDelta():
+                more = max(0.0, event.load_seconds - load_seconds)
+                load_seconds += more
                 yield replace(event, load_seconds=more)
             case _:
                 yield event
     yield Complete(
-        audio_seconds=sum(meter.audio_seconds for meter in meters),
-        decode_seconds=sum(meter.decode_seconds for meter in meters),
-        queue_seconds=sum(meter.queue_seconds for meter in meters),
-        load_seconds=max([loaded, *(meter.load_seconds for meter in meters)]),
-        gpu=next((meter.gpu for meter in meters), ""),
+        audio_seconds=sum(complete.audio_seconds for complete in completes),
+        decode_seconds=sum(complete.decode_seconds for complete in completes),
+        queue_seconds=sum(complete.queue_seconds for complete in completes),
+        load_seconds=max([load_seconds, *(complete.load_seconds for complete in completes)]),
+        gpu=next((complete.gpu for complete in completes), ""),
     )
 
 
 class Part:
-    """A few minutes of a recording on their way through one call, or several if one breaks off."""
+    """A few minutes of a recording: one call, or several if calls are interrupted."""
 
     def __init__(self, audio: Audio) -> None:
-        self.todo = audio
-        self.spent: deque[Spent] = deque()
-        self._speech = sum(span.end - span.start for span in audio.spans)  # seconds
-        self._used = Spent(0.0)  # by this call
-        self._lost = Spent(0.0)  # by calls that broke off
+        self.remaining = audio  # without the speech whose segments were received
+        self.usage: deque[UsageDelta] = deque()  # not taken yet
+        self._speech_seconds = sum(span.end - span.start for span in audio.spans)
+        self._call_usage = UsageDelta(0.0)
+        self._interrupted_usage = UsageDelta(0.0)  # of earlier calls
         self._events: queue.Queue[EngineEvent | EngineError | None] = queue.Queue()
         self._cancelled = threading.Event()
-        self._ticket = ""  # of this call
-        self._heard = 0.0  # when something was heard last
-        self._misses = 0  # times in a row that nobody answered
-        self._begun = False
+        self._call_id = ""
+        self._last_message_at = 0.0  # on the monotonic clock
+        self._failed_probes = 0  # consecutive ones
+        self._has_begun = False  # whether the call has sent a message
 
     def start(self) -> None:
-        """Sends it. The call blocks, so it has a thread of its own."""
-        self._heard = time.monotonic()
+        """Calls Modal, in a thread, as the call blocks."""
+        self._last_message_at = time.monotonic()
         threading.Thread(target=self._run, daemon=True, name="modal-part").start()
 
     def events(self, stopped: Callable[[], bool], deadline: float) -> Iterator[EngineEvent]:
-        """What it says. Raises EngineError; Cancelled once `stopped()`."""
-        asked = time.monotonic()
+        """Its events. Raises EngineError; Cancelled once `stopped()` returns true.
+
+        `deadline` is on the monotonic clock.
+        """
+        probed_at = time.monotonic()
         while True:
             try:
-                event = self._events.get(timeout=POLL)
+                event = self._events.get(timeout=POLL_INTERVAL_S)
             except queue.Empty:
-                asked = self._still_there(asked)
+                probed_at = self._check_silence(probed_at)
             else:
                 if event is None:
                     return
@@ -212,97 +220,113 @@ class Part:
                 raise DeadlineExceeded("the deadline has passed")
 
     def cancel(self) -> threading.Thread | None:
-        """Ends the call where it runs, in a thread; others on the same GPU go on."""
+        """Cancels the call where it runs, in the thread that is returned."""
         self._cancelled.set()
-        return cancellation.hand_in(self._ticket) if self._ticket else None
+        return cancellation.cancel(self._call_id) if self._call_id else None
 
-    def _still_there(self, asked: float) -> float:
-        """Nothing was heard. Raises if it has been too long, or if nobody is there any more."""
+    def _check_silence(self, probed_at: float) -> float:
+        """Raises if the call has been silent for too long, or if Modal does not answer any more.
+
+        Returns when Modal was last probed.
+        """
         now = time.monotonic()
-        longest = config.MODAL_SILENCE if self._begun else config.MODAL_COLD_START
-        if now - self._heard > longest:
-            raise DeadlineExceeded(f"Modal said nothing for {longest:.0f} s")
-        if now - max(self._heard, asked) < (AGAIN if self._misses else PROBE):
-            return asked
+        timeout = (
+            config.MODAL_SILENCE_TIMEOUT_S if self._has_begun else config.MODAL_STARTUP_TIMEOUT_S
+        )
+        if now - self._last_message_at > timeout:
+            raise DeadlineExceeded(f"Modal sent nothing for {timeout:.0f} s")
+        interval = PROBE_AGAIN_AFTER_S if self._failed_probes else PROBE_AFTER_S
+        if now - max(self._last_message_at, probed_at) < interval:
+            return probed_at
         try:
             probe()
-            self._misses = 0
+            self._failed_probes = 0
         except Unreachable:
-            self._misses += 1
-            if self._misses >= MISSES:
+            self._failed_probes += 1
+            if self._failed_probes >= MAX_FAILED_PROBES:
                 raise
         return time.monotonic()
 
     # --- In its own thread ----------------------------------------------------------------------
 
     def _run(self) -> None:
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                for event in self._heard_events():
-                    if isinstance(event, Spent):
-                        self._used += event
-                        self.spent.append(event)
+                for event in self._call():
+                    if isinstance(event, UsageDelta):
+                        self._call_usage += event
+                        self.usage.append(event)
                     else:
                         self._events.put(event)
             except Exception as error:
-                problem = translated(error)
-                again = isinstance(problem, TRANSIENT) and attempt < TRIES
+                problem = translate_error(error)
+                try_again = isinstance(problem, TRANSIENT) and attempt < MAX_ATTEMPTS
                 log.warning("attempt %d of a part: %s", attempt, problem)
-                if again and not self._cancelled.wait(BACKOFF * 2 ** (attempt - 1)):
+                if try_again and not self._cancelled.wait(BACKOFF_S * 2 ** (attempt - 1)):
                     continue
                 self._events.put(problem)
                 return
             self._events.put(None)
             return
 
-    def _heard_events(self) -> Iterator[EngineEvent]:
-        """One call. What has been heard is not asked for again by the next one."""
-        self._lost, self._used = self._lost + self._used, Spent(0.0)
-        if self._ticket:  # what has broken off for us may go on over there, and be paid for
-            cancellation.hand_in(self._ticket)
-        if not self.todo.spans:  # the last segment came, and then the call broke off
-            yield self._whole(Complete(0.0, 0.0))
+    def _call(self) -> Iterator[EngineEvent]:
+        """One call for the remaining speech."""
+        self._interrupted_usage += self._call_usage
+        self._call_usage = UsageDelta(0.0)
+        if self._call_id:  # an interrupted call may still run, and cost money
+            cancellation.cancel(self._call_id)
+        if not self.remaining.spans:  # the call was interrupted after the last segment
+            yield self._with_all_calls(Complete(0.0, 0.0))
             return
-        self._ticket, self._begun, self._heard = cancellation.new(), False, time.monotonic()
-        if self._cancelled.is_set():  # before it had a ticket
+        self._call_id, self._has_begun = cancellation.new_call_id(), False
+        self._last_message_at = time.monotonic()
+        if self._cancelled.is_set():  # before there was an id
             return
-        start, end = self.todo.spans[0].start, self.todo.spans[-1].end
-        try:
-            data = codec.encode(pcm.read(self.todo.path, start, end))
-        except OSError as error:  # which is no fault of the connection
-            raise EngineError(f"the audio cannot be read: {error!r}") from error
-        spans = [(span.start - start, span.end - start) for span in self.todo.spans]
-        model = modal.Cls.from_name(config.MODAL_APP, config.MODAL_CLASS)()
-        run = ""
-        call = (data, spans, self.todo.language, time.time(), self._ticket)
-        for line in model.transcribe_stream.remote_gen(*call):
-            self._heard = time.monotonic()
+        start, end = self.remaining.spans[0].start, self.remaining.spans[-1].end
+        attempt_id = ""
+        for line in self._lines(start, end):
+            self._last_message_at = time.monotonic()
             message = json.loads(line)
-            self._begun = True
-            run = run or message["run"]
-            if message["run"] != run:  # it need not say what the first one would have said
-                raise Unreachable("the machine was taken away, and another one has begun anew")
+            self._has_begun = True
+            attempt_id = attempt_id or message["attempt_id"]
+            if message["attempt_id"] != attempt_id:  # its output may differ from the first one's
+                raise Unreachable("the container was preempted, and another one has started again")
             if self._cancelled.is_set():
                 return
-            event = event_of(message, start, end)
-            yield self._whole(event) if isinstance(event, Complete) else event
+            event = event_from_message(message, start, end)
+            yield self._with_all_calls(event) if isinstance(event, Complete) else event
             if isinstance(event, Segment):
-                self.todo = self.todo.after(event.end)
+                self.remaining = self.remaining.after(event.end)
 
-    def _whole(self, meter: Complete) -> Complete:
-        """The meter with what calls that broke off have used."""
+    def _lines(self, start: float, end: float) -> Iterator[str]:
+        """Sends the audio from `start` to `end` (seconds); yields messages as JSON."""
+        try:
+            data = codec.encode(pcm.read_samples(self.remaining.path, start, end))
+        except OSError as error:  # not an error of the connection
+            raise EngineError(f"the audio cannot be read: {error!r}") from error
+        spans = [(span.start - start, span.end - start) for span in self.remaining.spans]
+        model = modal.Cls.from_name(config.MODAL_APP, config.MODAL_CLASS)()
+        yield from model.transcribe_stream.remote_gen(
+            data, spans, self.remaining.language, time.time(), self._call_id
+        )
+
+    def _with_all_calls(self, complete: Complete) -> Complete:
+        """The usage of the last call together with that of interrupted calls."""
+        interrupted = self._interrupted_usage
         return Complete(
-            audio_seconds=self._speech,
-            decode_seconds=meter.decode_seconds + self._lost.decode_seconds,
-            queue_seconds=meter.queue_seconds + self._lost.queue_seconds,
-            load_seconds=meter.load_seconds + self._lost.load_seconds,
-            gpu=meter.gpu or self._lost.gpu,
+            audio_seconds=self._speech_seconds,
+            decode_seconds=complete.decode_seconds + interrupted.decode_seconds,
+            queue_seconds=complete.queue_seconds + interrupted.queue_seconds,
+            load_seconds=complete.load_seconds + interrupted.load_seconds,
+            gpu=complete.gpu or interrupted.gpu,
         )
 
 
-def event_of(message: dict[str, Any], start: float, end: float = math.inf) -> EngineEvent:
-    """An event from its JSON; times are moved by `start` and end at `end`. Raises the EngineError
-    that it tells."""
+def event_from_message(message: dict[str, Any], start: float, end: float = math.inf) -> EngineEvent:
+    """The event of a message; times are moved by `start` and limited to `end` (seconds).
+
+    Raises the EngineError that the message reports.
+    """
     match message["type"]:
         case "metadata":
             return Metadata(message["language"], message["model"])
@@ -310,8 +334,8 @@ def event_of(message: dict[str, Any], start: float, end: float = math.inf) -> En
             return Partial(_words(message, start, end))
         case "segment":
             return Segment(_words(message, start, end))
-        case "spent":
-            return Spent(
+        case "usage":
+            return UsageDelta(
                 message["gpu_seconds"],
                 message["gpu"],
                 message["queue_seconds"],
@@ -326,18 +350,18 @@ def event_of(message: dict[str, Any], start: float, end: float = math.inf) -> En
                 message["gpu"],
             )
         case _:
-            raise error_of(message)
+            raise error_from_message(message)
 
 
 def _words(message: dict[str, Any], start: float, end: float) -> tuple[Word, ...]:
-    def at(time: float) -> float:
+    def moved(time: float) -> float:
         return round(min(time + start, end), 3)
 
-    return tuple(Word(at(w["start"]), at(w["end"]), w["text"]) for w in message["words"])
+    return tuple(Word(moved(w["start"]), moved(w["end"]), w["text"]) for w in message["words"])
 
 
-def translated(error: Exception) -> EngineError:
-    """What Modal's client raises, as one of ours: with what the operator can do about it."""
+def translate_error(error: Exception) -> EngineError:
+    """The EngineError for what Modal's client raises, with what the operator can do."""
     match error:
         case EngineError():
             return error
@@ -352,13 +376,13 @@ def translated(error: Exception) -> EngineError:
                 f"and MODAL_TOKEN_SECRET ({error})"
             )
         case FunctionTimeoutError():
-            return DeadlineExceeded(f"the call ran into MODAL_TIMEOUT: {error}")
+            return DeadlineExceeded(f"the call exceeded MODAL_TIMEOUT: {error}")
         case ResourceExhaustedError():
             return OutOfMemory(f"Modal is out of resources: {error!r}")
         case ConnectionError() | OSError() | StreamTerminatedError() | ClientError():
-            return Unreachable(f"the connection to Modal broke off: {error!r}")
+            return Unreachable(f"the connection to Modal was lost: {error!r}")
         case InternalError() | InternalFailure() | ServiceError():
-            return Unreachable(f"the connection to Modal broke off: {error!r}")
+            return Unreachable(f"the connection to Modal was lost: {error!r}")
         case _ if "out of memory" in str(error).lower():
             return OutOfMemory(f"the GPU is out of memory: {error!r}")
         case _:

@@ -1,4 +1,4 @@
-"""Samples out of a prepared WAV file: a stretch at a time, at the rate an engine wants."""
+"""Reads samples from a prepared WAV file, a stretch at a time, at the rate that an engine needs."""
 
 from __future__ import annotations
 
@@ -8,34 +8,38 @@ from typing import Any
 
 import numpy as np
 
-RATE = 24_000  # what `preprocess` writes: mono, 16 bit
+SAMPLE_RATE_HZ = 24_000  # of prepared audio, which is mono with 16 bits
 
 
-def read(path: Path, start: float, end: float) -> np.ndarray[Any, np.dtype[np.int16]]:
-    """The int16 samples from `start` to `end` (seconds) at 24 kHz; shorter at the end of the file.
+def read_samples(path: Path, start: float, end: float) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """The samples from `start` to `end` (seconds) at 24 kHz; fewer at the end of the file.
 
-    Raises ValueError if the file is not what `preprocess` writes.
+    Raises ValueError if the file is not mono 16-bit audio at 24 kHz.
     """
     try:
         with wave.open(str(path), "rb") as wav:
-            if (wav.getnchannels(), wav.getframerate(), wav.getsampwidth()) != (1, RATE, 2):
-                raise wave.Error("another layout")
-            first = min(round(start * RATE), wav.getnframes())
+            layout = (wav.getnchannels(), wav.getframerate(), wav.getsampwidth())
+            if layout != (1, SAMPLE_RATE_HZ, 2):
+                raise wave.Error("it has another layout")
+            first = min(round(start * SAMPLE_RATE_HZ), wav.getnframes())
             wav.setpos(first)
-            return np.frombuffer(wav.readframes(max(0, round(end * RATE) - first)), dtype="<i2")
+            count = max(0, round(end * SAMPLE_RATE_HZ) - first)
+            return np.frombuffer(wav.readframes(count), dtype="<i2")
     except (wave.Error, EOFError) as error:
-        raise ValueError(f"{path} is not mono 16-bit audio at {RATE} Hz: {error}") from error
+        raise ValueError(
+            f"{path} is not mono 16-bit audio at {SAMPLE_RATE_HZ} Hz: {error}"
+        ) from error
 
 
-def read_at(path: Path, start: float, end: float, rate: int) -> np.ndarray[Any, Any]:
-    """The same stretch as float32 in -1..1, resampled to `rate`."""
-    import av  # comes with faster-whisper; kept out of the web process
+def read_resampled(path: Path, start: float, end: float, rate_hz: int) -> np.ndarray[Any, Any]:
+    """The same samples as float32 in -1..1, resampled to `rate_hz`."""
+    import av  # comes with faster-whisper; not imported in the web process
 
-    samples = read(path, start, end)
+    samples = read_samples(path, start, end)
     if not samples.size:
         return np.zeros(0, dtype=np.float32)
     frame = av.AudioFrame.from_ndarray(samples[np.newaxis, :], format="s16", layout="mono")
-    frame.sample_rate = RATE
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
+    frame.sample_rate = SAMPLE_RATE_HZ
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
     parts = [out.to_ndarray()[0] for step in (frame, None) for out in resampler.resample(step)]
     return np.concatenate([np.zeros(0, dtype=np.float32), *parts])

@@ -1,4 +1,7 @@
-"""Words and pauses into segments: where one sentence ends and the next begins. Pure."""
+"""Groups words into segments: decides where one sentence ends and the next begins.
+
+Pure functions without any dependency.
+"""
 
 from __future__ import annotations
 
@@ -8,49 +11,50 @@ from gpu.types import Partial, Segment, Word
 
 SENTENCE_END = (".", "?", "!", "…", "。", "？", "！")  # noqa: RUF001 - Chinese and Japanese full stops
 CLAUSE_END = (",", ";", ":", "，", "、", "；", "：")  # noqa: RUF001
-CLOSING = "\"'”’»)]」』"  # noqa: RUF001 - quotes that may follow the stop
-PAUSE = 1.2  # seconds of silence that end a segment whatever the punctuation
-LONG = 12.0  # seconds after which a comma or a short breath is a good place to end
-LONGEST = 20.0  # seconds at which a segment ends even in mid-sentence
-BREATH = 0.35
+CLOSING_MARKS = "\"'”’»)]」』"  # noqa: RUF001 - quotes and brackets that may follow a full stop
+SEGMENT_PAUSE_S = 1.2  # silence that ends a segment whatever the punctuation
+LONG_SEGMENT_S = 12.0  # length after which a clause end or a short pause ends a segment
+SHORT_PAUSE_S = 0.35
+MAX_SEGMENT_S = 20.0  # length after which a segment ends even in the middle of a sentence
+ABBREVIATIONS = {"mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "jr", "sr"}
 
 
 def segments_of(words: Iterable[Word]) -> Iterator[Segment]:
-    """Groups words into segments, lazily: each is yielded as soon as the word after it is known.
+    """Groups words into segments, lazily: each one is yielded when the word after it is known.
 
-    Every word is in exactly one segment and the order is kept.
+    Every word is in exactly one segment, and the order is kept.
     """
-    return (part for part in growing_segments(words) if isinstance(part, Segment))
+    return (event for event in segments_and_partials(words) if isinstance(event, Segment))
 
 
-def growing_segments(words: Iterable[Word]) -> Iterator[Partial | Segment]:
-    """The same segments, and the words of the open one each time that another joins them."""
-    held: list[Word] = []
+def segments_and_partials(words: Iterable[Word]) -> Iterator[Partial | Segment]:
+    """The same segments; before each one, a Partial for every word that is added to it."""
+    current: list[Word] = []
     for word in words:
-        if held and _ends(held, word):
-            yield Segment(tuple(held))
-            held = []
-        held.append(word)
-        yield Partial(tuple(held))
-    if held:
-        yield Segment(tuple(held))
+        if current and _ends_before(word, current):
+            yield Segment(tuple(current))
+            current = []
+        current.append(word)
+        yield Partial(tuple(current))
+    if current:
+        yield Segment(tuple(current))
 
 
-def _ends(held: list[Word], coming: Word) -> bool:
-    last, pause = held[-1], coming.start - held[-1].end
-    length = last.end - held[0].start
-    text = last.text.rstrip(CLOSING)
-    if pause >= PAUSE or coming.end - held[0].start > LONGEST:
+def _ends_before(word: Word, current: list[Word]) -> bool:
+    """Whether `word` begins a new segment."""
+    last = current[-1]
+    pause, length = word.start - last.end, last.end - current[0].start
+    text = last.text.rstrip(CLOSING_MARKS)
+    if pause >= SEGMENT_PAUSE_S or word.end - current[0].start > MAX_SEGMENT_S:
         return True
     if text.endswith(SENTENCE_END):
-        return not (_is_abbreviation(text) or coming.text[:1].islower())
-    return length >= LONG and (text.endswith(CLAUSE_END) or pause >= BREATH)
+        return not (_is_abbreviation(text) or word.text[:1].islower())
+    return length >= LONG_SEGMENT_S and (text.endswith(CLAUSE_END) or pause >= SHORT_PAUSE_S)
 
 
 def _is_abbreviation(text: str) -> bool:
-    """`Dr.`, `Mr.`, `e.g.` or an initial: a full stop that ends no sentence."""
+    """`Dr.`, `e.g.` or an initial: a period that does not end a sentence."""
     bare = text.rstrip(".").lower()
     return text.endswith(".") and (
-        bare in {"mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "jr", "sr"}
-        or (len(bare) == 1 and bare.isalpha() and bare != "i")
+        bare in ABBREVIATIONS or (len(bare) == 1 and bare.isalpha() and bare != "i")
     )

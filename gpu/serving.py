@@ -1,4 +1,4 @@
-"""What a container does with a call: bytes of audio in, events out. Knows nothing of Modal."""
+"""What a container does for one call: encoded audio in, messages out. Does not use Modal."""
 
 from __future__ import annotations
 
@@ -25,40 +25,47 @@ from gpu.types import (
     Partial,
     Segment,
     Span,
-    Spent,
+    UsageDelta,
     Word,
-    error_of,
+    error_from_message,
 )
 
 log = logging.getLogger(__name__)
 
-QUIET = 15.0  # seconds before the end of a window in which the quietest place is looked for
-LOOK = 1.0  # seconds between two looks at whether anybody still wants a call
-FRAME = 0.1  # seconds that are as loud as each other
+CUT_SEARCH_S = 15.0  # before the end of a window, where the quietest place is searched
+LOUDNESS_FRAME_S = 0.1
+POLL_INTERVAL_S = 1.0  # between two checks whether a call was cancelled
+
+Message = dict[str, Any]
 
 
-def messages(
+def transcribe(
     engine: Engine,
     data: bytes,
     spans: Sequence[tuple[float, float]] | None,
     language: str | None,
     stopped: Callable[[], bool],
-) -> Iterator[dict[str, Any]]:
-    """The events of one call, the last of them `complete` or `error`."""
+) -> Iterator[Message]:
+    """The messages of one call, the last of them `complete` or `error`."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             audio = read_audio(data, Path(folder), spans, language)
             for event in engine.stream(audio, stopped):
                 yield message_of(event)
     except EngineError as error:
-        yield {"type": "error", "code": error.code, "detail": error.sentence, "reason": str(error)}
-    except Exception as error:  # whatever it was, the caller learns of it
-        log.exception("a call failed")
-        full = "out of memory" in str(error).lower()
         yield {
             "type": "error",
-            "code": "out_of_memory" if full else EngineError.code,
-            "detail": EngineError.sentence,
+            "code": error.code,
+            "detail": error.user_message,
+            "reason": str(error),
+        }
+    except Exception as error:  # whatever it is, the caller must learn of it
+        log.exception("a call failed")
+        is_memory = "out of memory" in str(error).lower()
+        yield {
+            "type": "error",
+            "code": "out_of_memory" if is_memory else EngineError.code,
+            "detail": EngineError.user_message,
             "reason": repr(error),
         }
 
@@ -69,43 +76,45 @@ def read_audio(
     spans: Sequence[tuple[float, float]] | None = None,
     language: str | None = None,
 ) -> Audio:
-    """Any recording as the engine reads it: decoded, mixed to mono, resampled to 24 kHz.
+    """Prepares any recording for an engine: decoded, mixed to mono, resampled to 24 kHz.
 
-    Without `spans` all of it counts as speech and is cut where it is quiet. Raises BadAudio.
+    Without `spans` (seconds) all of it counts as speech and is cut where it is quiet. Raises
+    BadAudio.
     """
     samples = codec.decode(data)
     path = folder / "audio.wav"
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
-        out.setframerate(pcm.RATE)
+        out.setframerate(pcm.SAMPLE_RATE_HZ)
         out.writeframes(samples.tobytes())
-    found = cut_where_quiet(samples) if spans is None else [Span(a, b) for a, b in spans]
-    return Audio(path, len(samples) / pcm.RATE, tuple(found), language)
+    speech = cut_where_quiet(samples) if spans is None else [Span(a, b) for a, b in spans]
+    return Audio(path, len(samples) / pcm.SAMPLE_RATE_HZ, tuple(speech), language)
 
 
 def cut_where_quiet(
-    samples: np.ndarray[Any, np.dtype[np.int16]], longest: float = 60.0
+    samples: np.ndarray[Any, np.dtype[np.int16]], max_s: float = 60.0
 ) -> list[Span]:
-    """Stretches of up to `longest` seconds that end at the quietest place near their end."""
-    step = int(FRAME * pcm.RATE)
+    """Spans of up to `max_s` seconds, each ending at the quietest place near its end."""
+    step = int(LOUDNESS_FRAME_S * pcm.SAMPLE_RATE_HZ)
     whole = samples[: len(samples) // step * step].astype(np.float32)
     loudness = np.square(whole).reshape(-1, step).mean(axis=1)
-    spans, start, end = [], 0, len(samples) / pcm.RATE
-    most, late = int(longest / FRAME), int(QUIET / FRAME)
-    while len(loudness) - start > most:
-        near = loudness[start + most - late : start + most]
-        cut = start + most - late + int(near.argmin())
-        spans.append(Span(start * FRAME, cut * FRAME))
+    spans, start, end = [], 0, len(samples) / pcm.SAMPLE_RATE_HZ
+    max_frames, search = int(max_s / LOUDNESS_FRAME_S), int(CUT_SEARCH_S / LOUDNESS_FRAME_S)
+    while len(loudness) - start > max_frames:
+        near_end = loudness[start + max_frames - search : start + max_frames]
+        cut = start + max_frames - search + int(near_end.argmin())
+        spans.append(Span(start * LOUDNESS_FRAME_S, cut * LOUDNESS_FRAME_S))
         start = cut
-    return [*spans, Span(start * FRAME, end)] if end > start * FRAME else spans
+    last = start * LOUDNESS_FRAME_S
+    return [*spans, Span(last, end)] if end > last else spans
 
 
-# --- Events and their JSON ------------------------------------------------------------------------
+# --- Events as messages (JSON) --------------------------------------------------------------------
 
 
-def message_of(event: EngineEvent) -> dict[str, Any]:
-    """An engine's event as it travels."""
+def message_of(event: EngineEvent) -> Message:
+    """The message for an event of an engine."""
     match event:
         case Metadata():
             return {"type": "metadata", "language": event.language, "model": event.model}
@@ -114,9 +123,9 @@ def message_of(event: EngineEvent) -> dict[str, Any]:
         case Segment():
             times = {"start": event.start, "end": event.end}
             return {"type": "segment", **times, "text": event.text, "words": _words(event.words)}
-        case Spent():
+        case UsageDelta():
             return {
-                "type": "spent",
+                "type": "usage",
                 "gpu_seconds": event.decode_seconds,
                 "queue_seconds": event.queue_seconds,
                 "load_seconds": event.load_seconds,
@@ -133,76 +142,78 @@ def message_of(event: EngineEvent) -> dict[str, Any]:
             }
 
 
-def _words(words: tuple[Word, ...]) -> list[dict[str, Any]]:
+def _words(words: tuple[Word, ...]) -> list[Message]:
     return [{"start": word.start, "end": word.end, "text": word.text} for word in words]
 
 
-def whole(events: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    """All events of a call as one answer. Raises the EngineError that it ended with."""
-    answer: dict[str, Any] = {"text": "", "segments": []}
-    for event in events:
-        kind = event.pop("type")
-        if kind == "error":
-            raise error_of(event)
-        if kind == "segment":
-            answer["segments"].append({"id": len(answer["segments"]) + 1, **event})
-        elif kind in ("metadata", "complete"):
-            answer |= event
-    answer["text"] = " ".join(segment["text"] for segment in answer["segments"])
-    return answer
+def transcript_of(messages: Iterator[Message]) -> dict[str, Any]:
+    """All messages of a call as one result. Raises the EngineError that ended it."""
+    transcript: dict[str, Any] = {"text": "", "segments": []}
+    for message in messages:
+        message_type = message.pop("type")
+        if message_type == "error":
+            raise error_from_message(message)
+        if message_type == "segment":
+            transcript["segments"].append({"id": len(transcript["segments"]) + 1, **message})
+        elif message_type in ("metadata", "complete"):
+            transcript |= message
+    transcript["text"] = " ".join(segment["text"] for segment in transcript["segments"])
+    return transcript
 
 
-async def relay(
-    make: Callable[[Callable[[], bool]], Iterator[dict[str, Any]]],
-    is_unwanted: Callable[[], Awaitable[bool]] | None = None,
-) -> AsyncIterator[dict[str, Any]]:
-    """Runs a blocking iterator in a thread and yields its items.
+async def iterate_in_thread(
+    create: Callable[[Callable[[], bool]], Iterator[Message]],
+    is_cancelled: Callable[[], Awaitable[bool]] | None = None,
+) -> AsyncIterator[Message]:
+    """Runs the blocking iterator that `create(stopped)` returns in a thread; yields its items.
 
-    It is stopped once `is_unwanted`, which is asked from time to time, and when whoever reads here
-    goes away.
+    `stopped` returns true once `is_cancelled`, which is awaited regularly, does, and when this
+    generator is closed.
     """
     loop, stop = asyncio.get_running_loop(), threading.Event()
-    queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+    queue: asyncio.Queue[Message | None] = asyncio.Queue()
 
     def work() -> None:
         try:
-            for item in make(stop.is_set):
+            for item in create(stop.is_set):
                 loop.call_soon_threadsafe(queue.put_nowait, item)
         finally:
             loop.call_soon_threadsafe(queue.put_nowait, None)
 
     threading.Thread(target=work, daemon=True).start()
-    looking = asyncio.create_task(_stop_once(is_unwanted, stop)) if is_unwanted else None
+    polling = asyncio.create_task(_stop_when(is_cancelled, stop)) if is_cancelled else None
     try:
         while (item := await queue.get()) is not None:
             yield item
     finally:
         stop.set()
-        if looking:
-            looking.cancel()
+        if polling:
+            polling.cancel()
 
 
-async def _stop_once(is_unwanted: Callable[[], Awaitable[bool]], stop: threading.Event) -> None:
+async def _stop_when(is_cancelled: Callable[[], Awaitable[bool]], stop: threading.Event) -> None:
     while not stop.is_set():
         try:
-            if await is_unwanted():
+            if await is_cancelled():
                 stop.set()
-        except Exception as error:  # a call that cannot be asked about goes on
-            log.warning("whether a call is still wanted cannot be told: %r", error)
-        await asyncio.sleep(LOOK)
+        except Exception as error:  # the call goes on
+            log.warning("cannot check whether a call was cancelled: %r", error)
+        await asyncio.sleep(POLL_INTERVAL_S)
 
 
 class ColdStart:
-    """How much of a machine's start a call had to wait for."""
+    """Measures how long calls had to wait for this container to start."""
 
     def __init__(self) -> None:
-        self._ready = 0.0
+        self._ready_at = 0.0
 
-    def is_over(self) -> None:
-        """The model can be used."""
-        self._ready = time.time()
+    def finish(self) -> None:
+        """The model can be used from now on."""
+        self._ready_at = time.time()
 
     def seconds_for(self, sent_at: float | None) -> float:
-        """For a call that was sent at that moment (seconds since 1970): what came before this
-        process, to boot the machine, is part of it."""
-        return 0.0 if sent_at is None else max(0.0, self._ready - sent_at)
+        """For a call that was sent at `sent_at` (seconds since 1970).
+
+        This includes the start of the machine, before this process.
+        """
+        return 0.0 if sent_at is None else max(0.0, self._ready_at - sent_at)

@@ -1,4 +1,4 @@
-"""What every engine speaks: audio in, words with times out, and how it can go wrong."""
+"""What all engines share: audio in, words with times out, and the errors in between."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any, Protocol
 class EngineError(Exception):
     """The engine could not do its work.
 
-    `code` is for programs, `sentence` for the person who uploaded; the exception's own text is for
-    the operator's log.
+    `code` is for programs, `user_message` for the person who uploaded the recording; the text of
+    the exception itself is for the operator's log.
     """
 
     code = "engine_failed"
-    sentence = "The recording could not be transcribed. Please try again."
+    user_message = "The recording could not be transcribed. Try again."
 
 
 class EngineUnavailable(EngineError):
-    """The engine cannot be used at all just now: no weights, no account, not reachable."""
+    """The engine cannot be used at the moment: no weights, no account, no connection."""
 
     code = "engine_unavailable"
-    sentence = "Speech recognition is not available at the moment. Please try again later."
+    user_message = "Speech recognition is currently unavailable. Try again later."
 
 
 class NotDeployed(EngineUnavailable):
-    """Modal knows no such app."""
+    """Modal has no such app."""
 
     code = "engine_not_deployed"
 
@@ -39,61 +39,61 @@ class NotAuthenticated(EngineUnavailable):
 
 
 class Unreachable(EngineUnavailable):
-    """Nobody answers at Modal's address."""
+    """There is no connection to Modal, or it was lost."""
 
     code = "engine_unreachable"
 
 
-class NotTried(Unreachable):
-    """Nobody was asked, as it has just failed too often."""
+class CircuitOpen(Unreachable):
+    """Modal was not called, because the last calls failed. See `gpu.connectivity`."""
 
 
 class DeviceLost(EngineUnavailable):
-    """The GPU has failed in mid-work; whoever was on it may try again."""
+    """The GPU failed while it was decoding. The recording can be tried again."""
 
     code = "device_lost"
 
 
-class DeviceGone(DeviceLost):
-    """And this process does not get it back: another one has to be started."""
+class DeviceUnrecoverable(DeviceLost):
+    """The GPU failed and this process cannot use it again: a new process has to be started."""
 
 
 class OutOfMemory(EngineError):
-    """The GPU has no room left."""
+    """The GPU has not enough free memory."""
 
     code = "out_of_memory"
-    sentence = "Speech recognition is overloaded at the moment. Please try again in a few minutes."
+    user_message = "Speech recognition is overloaded. Try again in a few minutes."
 
 
 class BadAudio(EngineError):
-    """The engine cannot read the audio that it was sent."""
+    """The engine cannot decode the audio that it was given."""
 
     code = "bad_audio"
-    sentence = "The audio could not be read. Please upload the recording again."
+    user_message = "The audio could not be read. Upload the recording again."
 
 
 class UnsupportedLanguage(EngineError):
-    """This engine does not know the language that was asked for."""
+    """The engine does not support the requested language."""
 
     code = "unsupported_language"
-    sentence = "This language is not supported by the speech engine. Choose another one."
+    user_message = "The speech engine does not support this language. Choose another one."
 
 
 class DeadlineExceeded(EngineError):
-    """It took longer than it may."""
+    """The transcription took longer than allowed."""
 
     code = "timed_out"
-    sentence = "The transcription took too long and was stopped. Please try again."
+    user_message = "The transcription took too long and was stopped. Try again."
 
 
 class Cancelled(EngineError):
     """The caller asked to stop."""
 
     code = "cancelled"
-    sentence = "The transcription was cancelled."
+    user_message = "The transcription was cancelled."
 
 
-ERRORS = (
+ERROR_TYPES = (
     EngineUnavailable,
     NotDeployed,
     NotAuthenticated,
@@ -107,11 +107,11 @@ ERRORS = (
 )
 
 
-def error_of(message: dict[str, Any]) -> EngineError:
-    """The error that a machine elsewhere has told of, by its `code` and `reason`."""
-    kinds = {kind.code: kind for kind in ERRORS}
-    kind = kinds.get(message.get("code", ""), EngineError)
-    return kind(message.get("reason") or message)
+def error_from_message(message: dict[str, Any]) -> EngineError:
+    """The error that another machine has reported, by its `code` and `reason`."""
+    types = {error_type.code: error_type for error_type in ERROR_TYPES}
+    error_type = types.get(message.get("code", ""), EngineError)
+    return error_type(message.get("reason") or message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,39 +124,39 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """A recording ready for an engine: a mono 24 kHz 16-bit WAV, and where speech lies in it."""
+    """A recording prepared for an engine: a mono 24 kHz 16-bit WAV file, and its speech spans."""
 
     path: Path
-    duration: float
+    duration: float  # seconds
     spans: tuple[Span, ...]
-    language: str | None = None
+    language: str | None = None  # a code such as `en`; None: the engine detects it
 
     def after(self, position: float) -> Audio:
-        """The same recording with all speech before `position` (seconds) taken away."""
+        """The same recording without the speech before `position` (seconds)."""
         spans = tuple(Span(max(s.start, position), s.end) for s in self.spans if s.end > position)
         return Audio(self.path, self.duration, spans, self.language)
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word with its times in seconds; `text` carries no surrounding space.
+    """One word with its times in seconds; `text` has no space around it.
 
-    `glued` words follow the one before them without a space, as in Chinese or Japanese.
+    With `no_space_before` it follows the word before it without a space, as in Chinese.
     """
 
     start: float
     end: float
     text: str
-    glued: bool = False
+    no_space_before: bool = False
 
 
-def _joined(words: tuple[Word, ...]) -> str:
-    return "".join(word.text if word.glued else f" {word.text}" for word in words).strip()
+def _join_words(words: tuple[Word, ...]) -> str:
+    return "".join(w.text if w.no_space_before else f" {w.text}" for w in words).strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A sentence or so: what a reader takes in at once. Its times are those of its words."""
+    """About one sentence. Its times are those of its words."""
 
     words: tuple[Word, ...]
 
@@ -172,20 +172,20 @@ class Segment:
 
     @property
     def text(self) -> str:
-        """The words, as they are read."""
-        return _joined(self.words)
+        """The words, separated by spaces where the language has them."""
+        return _join_words(self.words)
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """Words that are not yet a whole segment; each one replaces the one before."""
+    """The words so far of a segment that is not complete; each one replaces the one before."""
 
     words: tuple[Word, ...]
 
     @property
     def text(self) -> str:
-        """The words, as they are read."""
-        return _joined(self.words)
+        """The words, separated by spaces where the language has them."""
+        return _join_words(self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +198,11 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The meter, all in seconds: how much audio was decoded, and what that took.
+    """The usage of a whole recording, in seconds.
 
-    `decode_seconds` is this recording's share of what decoded it, however many shared that;
-    `queue_seconds` is how long it waited for a place, `load_seconds` for a machine to start.
+    `audio_seconds` is the decoded audio and `decode_seconds` this recording's share of the time
+    that the device took to decode it; `queue_seconds` is how long it waited for a free row,
+    `load_seconds` for a machine to start.
     """
 
     audio_seconds: float
@@ -217,37 +218,39 @@ class Complete:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """The meter since the last one, said before what it has brought forth: who stops listening
-    before Complete knows what was used until then."""
+class UsageDelta:
+    """The usage since the last UsageDelta, in seconds as in Complete.
+
+    It is yielded before the segment that it led to, so that a caller who stops before Complete
+    knows what was used until then.
+    """
 
     decode_seconds: float
     gpu: str = ""  # its type, if it is paid by the second
     queue_seconds: float = 0.0
     load_seconds: float = 0.0
 
-    def __add__(self, more: Spent) -> Spent:
-        return Spent(
-            self.decode_seconds + more.decode_seconds,
-            more.gpu or self.gpu,
-            self.queue_seconds + more.queue_seconds,
-            self.load_seconds + more.load_seconds,
+    def __add__(self, other: UsageDelta) -> UsageDelta:
+        return UsageDelta(
+            self.decode_seconds + other.decode_seconds,
+            other.gpu or self.gpu,
+            self.queue_seconds + other.queue_seconds,
+            self.load_seconds + other.load_seconds,
+        )
+
+    def __sub__(self, earlier: UsageDelta) -> UsageDelta:
+        return UsageDelta(
+            self.decode_seconds - earlier.decode_seconds,
+            self.gpu,
+            self.queue_seconds - earlier.queue_seconds,
+            self.load_seconds - earlier.load_seconds,
         )
 
     def __bool__(self) -> bool:
         return any((self.decode_seconds, self.queue_seconds, self.load_seconds))
 
-    def since(self, before: Spent) -> Spent:
-        """What has come to it."""
-        return Spent(
-            self.decode_seconds - before.decode_seconds,
-            self.gpu,
-            self.queue_seconds - before.queue_seconds,
-            self.load_seconds - before.load_seconds,
-        )
 
-
-EngineEvent = Metadata | Partial | Segment | Spent | Complete
+EngineEvent = Metadata | Partial | Segment | UsageDelta | Complete
 
 
 class Engine(Protocol):
@@ -258,9 +261,9 @@ class Engine(Protocol):
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """Yields Metadata, then Segments in order of time, then Complete.
 
-        Before each Segment a Spent may come; where early words are wanted (STT_PARTIALS), Partials
-        come between them.
+        A UsageDelta may come before each Segment; with STT_PARTIALS, Partials come between them.
 
-        `stopped` is asked often; once true the engine raises Cancelled. Raises EngineError.
+        `stopped` is called often; once it returns true, the engine raises Cancelled. Raises
+        EngineError.
         """
         ...

@@ -1,4 +1,4 @@
-"""Speech into windows that a model can hear in one go."""
+"""Groups speech into windows that a model can decode in one pass."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ import numpy as np
 
 from gpu.types import Span
 
-SILENCE = 0.1  # seconds between two spans that make a good place to cut
+MIN_SILENCE_S = 0.1  # between two spans, for a good place to cut
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of a recording: where it starts (seconds), and how its samples are read."""
+    """A stretch of a recording: its start (seconds), and a function that reads its samples."""
 
     start: float
     read: Callable[[], np.ndarray[Any, Any]]
 
 
-def pack(spans: Iterable[Span], longest: float, first: float | None = None) -> Iterator[Span]:
-    """Joins neighbouring speech into windows of up to `longest` seconds, cut in silence.
+def pack(spans: Iterable[Span], max_s: float, first_max_s: float | None = None) -> Iterator[Span]:
+    """Joins neighboring spans into windows of up to `max_s` seconds, cut in silence.
 
-    The first window ends after `first` seconds if there is a place to cut, so that its words come
-    early. Only speech that goes on without any pause for longer than a window is cut in its midst.
+    The first window ends after `first_max_s` seconds, if there is a place to cut, so that the first
+    words come early. Only speech without any pause for longer than a window is cut within speech.
     """
-    limit = longest if first is None else first
-    held: list[Span] = []
+    limit = max_s if first_max_s is None else first_max_s
+    current: list[Span] = []
     for span in spans:
-        held.append(span)
-        while held[-1].end - held[0].start > limit:
-            if len(held) > 1:
-                cut = _last_silence(held)
-                yield Span(held[0].start, held[cut - 1].end)
-                held = held[cut:]
-            elif held[0].end - held[0].start > longest:
-                yield Span(held[0].start, held[0].start + longest)
-                held[0] = Span(held[0].start + longest, held[0].end)
+        current.append(span)
+        while current[-1].end - current[0].start > limit:
+            if len(current) > 1:
+                cut = _last_silence(current)
+                yield Span(current[0].start, current[cut - 1].end)
+                current = current[cut:]
+            elif current[0].end - current[0].start > max_s:
+                yield Span(current[0].start, current[0].start + max_s)
+                current[0] = Span(current[0].start + max_s, current[0].end)
             else:
                 break
-            limit = longest
-    if held:
-        yield Span(held[0].start, held[-1].end)
+            limit = max_s
+    if current:
+        yield Span(current[0].start, current[-1].end)
 
 
 def _last_silence(spans: list[Span]) -> int:
-    """The index of the last span that follows a pause; without one, the last index."""
+    """The index of the last span that follows a silence; without any, the last index."""
     for index in range(len(spans) - 1, 0, -1):
-        if spans[index].start - spans[index - 1].end >= SILENCE:
+        if spans[index].start - spans[index - 1].end >= MIN_SILENCE_S:
             return index
     return len(spans) - 1

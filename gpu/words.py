@@ -1,9 +1,9 @@
-"""Kyutai's tokens into words with times. Pure arithmetic; knows no tensor.
+"""Turns the text tokens of Kyutai STT into words with times. Pure arithmetic, without tensors.
 
-The text follows the sound: the token at model position i has heard the frames up to i - 1, so it
-belongs to the sound at (i - 1) frames, less the silence that was put before the recording and less
-the delay with which the model was trained to speak. Token 0 ends the padding before a word: the
-word starts one position later and ends where the next 0 comes.
+The model outputs its text with a delay. The token at position i has seen the frames up to i - 1. It
+belongs to the audio at (i - 1) frames, minus the silence that was added before the recording, minus
+the delay that the model was trained with. Token 0 ends the padding before a word: the word starts
+one position later and ends at the next token 0.
 """
 
 from __future__ import annotations
@@ -14,71 +14,72 @@ from typing import Protocol
 
 from gpu.types import Span, Word
 
-WORD_FOLLOWS = 0  # the token between the padding and a word
-LAG = 1  # positions by which the model trails the frames that it is fed
-LONGEST_LAST = 1.0  # seconds of a last word that no token closes
+END_OF_PADDING = 0  # the token between the padding and a word
+LAG_POSITIONS = 1  # by which the output of the model is behind its input frames
+MAX_LAST_WORD_S = 1.0  # length of a last word that no token ends
 
 
 class Vocabulary(Protocol):
-    """What is needed of a tokenizer."""
+    """The part of a tokenizer that is needed here."""
 
     padding: int
 
     def starts_word(self, token: int) -> bool:
-        """Whether a piece begins a new word."""
+        """Whether the token begins a new word."""
         ...
 
     def text(self, tokens: list[int]) -> str:
-        """The pieces joined."""
+        """The text of the tokens."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What the checkpoint says about time, in seconds."""
+    """The durations that belong to a checkpoint, in seconds."""
 
     frame: float
-    prefix: float
-    delay: float
+    prefix: float  # silence before the recording
+    delay: float  # of the text after the audio
 
     def at(self, position: int) -> float:
-        """When the sound of a model position was heard, from the start of the window."""
-        return max(0.0, (position - LAG) * self.frame - self.prefix - self.delay)
+        """The audio time of a model position, from the start of the window."""
+        return max(0.0, (position - LAG_POSITIONS) * self.frame - self.prefix - self.delay)
 
 
 class WordBuilder:
-    """Takes the tokens of one window one by one and gives words as soon as they are closed."""
+    """Takes the tokens of one window one by one and returns words as soon as they are complete."""
 
     def __init__(self, vocabulary: Vocabulary, timing: Timing, start: float) -> None:
+        """`start` is where the window begins in the recording, in seconds."""
         self.vocabulary, self.timing, self.start = vocabulary, timing, start
         self._position = -1
-        self._opened: int | None = None  # where the 0 before the current words was
+        self._word_position: int | None = None  # of the END_OF_PADDING before the current words
         self._pieces: list[int] = []
 
     def push(self, token: int) -> Iterable[Word]:
-        """The next token; returns the words that it closes."""
+        """Adds the next token; returns the words that it completes."""
         self._position += 1
-        if token == WORD_FOLLOWS:
-            closed = list(self._close(self.timing.at(self._position)))
-            self._opened = self._position
-            return closed
+        if token == END_OF_PADDING:
+            words = list(self._complete(self.timing.at(self._position)))
+            self._word_position = self._position
+            return words
         if token != self.vocabulary.padding:
-            if self._opened is None:
-                self._opened = self._position - 1
+            if self._word_position is None:
+                self._word_position = self._position - 1
             self._pieces.append(token)
         return ()
 
     def finish(self) -> Iterable[Word]:
-        """The window is over; returns what is still open."""
-        return list(self._close(self.timing.at(self._position + 1), last=True))
+        """Ends the window; returns the words that are still incomplete."""
+        return list(self._complete(self.timing.at(self._position + 1), is_last=True))
 
-    def _close(self, end: float, last: bool = False) -> Iterator[Word]:
-        if not self._pieces or self._opened is None:
+    def _complete(self, end: float, is_last: bool = False) -> Iterator[Word]:
+        if not self._pieces or self._word_position is None:
             return
-        begin = self.timing.at(self._opened + 1)
-        if last:
-            end = min(end, begin + LONGEST_LAST)
-        # Words that share one opening share its time by their numbers of pieces.
+        begin = self.timing.at(self._word_position + 1)
+        if is_last:
+            end = min(end, begin + MAX_LAST_WORD_S)
+        # Words without an END_OF_PADDING between them share the time by their number of pieces.
         share = (max(begin, end) - begin) / len(self._pieces)
         for first, pieces in self._split():
             text = self.vocabulary.text(pieces).strip()
@@ -88,33 +89,36 @@ class WordBuilder:
         self._pieces = []
 
     def _split(self) -> Iterator[tuple[int, list[int]]]:
+        """The pieces of each word, with the index of the first one."""
         first = 0
         for index in range(1, len(self._pieces) + 1):
-            done = index == len(self._pieces)
-            if done or self.vocabulary.starts_word(self._pieces[index]):
+            is_end = index == len(self._pieces)
+            if is_end or self.vocabulary.starts_word(self._pieces[index]):
                 yield first, self._pieces[first:index]
                 first = index
 
 
-def within_speech(words: Iterable[Word], spans: Iterable[Span]) -> Iterator[Word]:
-    """The same words, none of them longer than the stretch of speech in which it begins.
+def clip_to_speech(words: Iterable[Word], spans: Iterable[Span]) -> Iterator[Word]:
+    """Ends each word at the latest where the speech span in which it begins ends.
 
-    The model closes a word only when the next one opens, so without this a word would last through
-    the pause after it, and no pause could ever be seen.
+    The model ends a word only when the next one begins. Without this, a word would last through the
+    pause after it, and no pause could be detected.
     """
-    ahead = iter(spans)
-    span = next(ahead, None)
+    remaining = iter(spans)
+    span = next(remaining, None)
     for word in words:
         while span and span.end <= word.start:
-            span = next(ahead, None)
+            span = next(remaining, None)
         end = min(word.end, span.end) if span and span.start <= word.end else word.end
-        yield Word(word.start, max(word.start, end), word.text, word.glued)
+        yield Word(word.start, max(word.start, end), word.text, word.no_space_before)
 
 
-def in_order(words: Iterable[Word], now: float = 0.0) -> Iterator[Word]:
-    """The same words, none of which begins before `now`, or before the one ahead of it has ended:
-    models step back by a frame or two, above all where one window follows another."""
+def in_order(words: Iterable[Word], not_before: float = 0.0) -> Iterator[Word]:
+    """Moves words that begin before `not_before` (seconds) or before the end of the previous word.
+
+    Models go back by a frame or two, mostly where one window follows another.
+    """
     for word in words:
-        start = max(now, word.start)
-        now = max(start, word.end)
-        yield Word(start, now, word.text, word.glued)
+        start = max(not_before, word.start)
+        not_before = max(start, word.end)
+        yield Word(start, not_before, word.text, word.no_space_before)

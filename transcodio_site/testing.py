@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "transcodio_site" / "sample" / "recording.ogg"
 SAMPLE_TEXT = SAMPLE.with_suffix(".txt")
+# Seconds for whatever a test waits for. A busy machine must not exceed it, and only a test that
+# fails takes as long.
+WAIT_S = 180.0
+HOLD_FOLDER = ROOT / "transcodio_site" / "tests" / "hold"
 
 _var = Path(tempfile.mkdtemp(prefix="transcodio-test-"))
 _servers = ExitStack()
@@ -47,8 +52,24 @@ def pytest_configure(config: pytest.Config) -> None:
     _servers.enter_context(embedded.servers(_var))
     _speed_up_postgres(settings.DATABASE_URL)
     _speed_up_flush()
+    _lengthen_default_timeouts()
     # Tests create hundreds of users, and a secure hash is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.MFA_TOTP_TOLERANCE = 1  # a code may be typed in just after its half minute
+
+
+def _lengthen_default_timeouts() -> None:
+    """By default Hypothesis allows 200 ms per example and httpx 5 s per response: on a busy machine
+    both would fail tests."""
+    import hypothesis
+    from httpx._config import DEFAULT_TIMEOUT_CONFIG
+
+    hypothesis.settings.register_profile(
+        "transcodio", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("transcodio")
+    for phase in ("connect", "read", "write", "pool"):
+        setattr(DEFAULT_TIMEOUT_CONFIG, phase, WAIT_S)
 
 
 def _speed_up_postgres(url: str) -> None:
@@ -201,7 +222,7 @@ class Media:
         path = self._path(name, sha256(repr(options).encode()))
         if not path.exists():
             command = [ffmpeg_binary(), "-nostdin", "-v", "error", "-y", *options, str(path)]
-            subprocess.run(command, check=True, timeout=60)
+            subprocess.run(command, check=True, timeout=WAIT_S)
         return path
 
     def _path(self, name: str, content: Any) -> Path:
@@ -209,6 +230,31 @@ class Media:
         folder: Path = self.folder / content.hexdigest()[:12]
         folder.mkdir(exist_ok=True)
         return folder / name
+
+
+# --- Work that is held open ---------------------------------------------------------------------
+
+
+class Hold:
+    """Keeps the recognition in other processes from ending before the test has done its part.
+
+    The processes are started with `environment`; see transcodio_site/tests/hold/sitecustomize.py.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "hold"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For processes in which recognition is to be held."""
+        return {"PYTHONPATH": str(HOLD_FOLDER), "HOLD_FILE": str(self.file)}
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Kyutai decodes nothing, and Whisper returns no second segment, while the body runs."""
+        with self.file.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
 
 # --- The whole stack ----------------------------------------------------------------------------
@@ -248,6 +294,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{free_port()}"
         self.process: subprocess.Popen[str] | None = None
         self.output: list[str] = []
+        self.hold = Hold(var)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -260,6 +307,7 @@ class Stack:
             "RATE_LIMIT_PER_TOKEN": "100000/minute",
             "RATE_LIMIT_PER_USER": "100000/minute",
             "WEBHOOK_ALLOW_PRIVATE": "true",
+            **self.hold.environment,
         }
 
     def start(self) -> None:
@@ -276,7 +324,7 @@ class Stack:
             )
         ready = threading.Event()
         threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
-        if not ready.wait(120) or self.process.poll() is not None:
+        if not ready.wait(WAIT_S) or self.process.poll() is not None:
             printed = "".join(self.output)
             raise AssertionError(f"the stack did not start: {printed}\n{self.log()}")
 
@@ -297,7 +345,7 @@ class Stack:
         if self.process is None:
             return 0
         self.process.terminate()
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=WAIT_S)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs another management command on the same data folder."""
@@ -307,7 +355,7 @@ class Stack:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=WAIT_S,
             check=False,
         )
 
@@ -316,7 +364,7 @@ class Stack:
         return self.manage("create_token", email, "--create-user").stdout.strip()
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = WAIT_S) -> None:
     """Waits for `condition`. Fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -16,7 +16,17 @@ from django.utils import timezone
 
 from accounts.models import ApiToken, Outcome, Plan, UsageRecord, User
 from accounts.usage import ledger
-from gpu.types import Audio, Complete, EngineEvent, Metadata, Partial, Segment, Span, Spent, Word
+from gpu.types import (
+    Audio,
+    Complete,
+    EngineEvent,
+    Metadata,
+    Partial,
+    Segment,
+    Span,
+    UsageDelta,
+    Word,
+)
 from transcriptions.models import FINISHED, State, Transcription
 
 Upload = Callable[..., Transcription]
@@ -58,7 +68,7 @@ class ScriptedEngine:
                 yield Partial(spoken(number).words)
             self.before.get(number, lambda: None)()
             if self._within(audio.spans, number):
-                yield Spent(0.1, self.gpu, *((0.4, 3.0) if number == 1 else ()))
+                yield UsageDelta(0.1, self.gpu, *((0.4, 3.0) if number == 1 else ()))
                 yield spoken(number)
         yield Complete(audio_seconds=float(self.sentences), decode_seconds=0.5)
 

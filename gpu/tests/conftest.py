@@ -1,4 +1,4 @@
-"""The engine of this session, and prepared audio for it."""
+"""The engine of this session, and prepared audio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gpu.engine import get_engine
-from gpu.pcm import RATE
+from gpu.pcm import SAMPLE_RATE_HZ
 from gpu.types import Engine
 
 Samples = np.ndarray[Any, np.dtype[np.int16]]
@@ -20,15 +20,17 @@ WriteWav = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    """Whisper with the real weights, loaded once for all tests of all rooms."""
+    """Whisper with the real weights, loaded once for all tests."""
     return get_engine("whisper")
 
 
 @pytest.fixture
 def write_wav(tmp_path: Path) -> WriteWav:
-    """A function that writes samples as a WAV, by default as `preprocess` would."""
+    """A function that writes a WAV file, by default with the layout of prepared audio."""
 
-    def write(samples: Samples, rate: int = RATE, channels: int = 1, width: int = 2) -> Path:
+    def write(
+        samples: Samples, rate: int = SAMPLE_RATE_HZ, channels: int = 1, width: int = 2
+    ) -> Path:
         path = tmp_path / "audio.wav"
         with wave.open(str(path), "wb") as wav:
             wav.setnchannels(channels)
@@ -41,8 +43,8 @@ def write_wav(tmp_path: Path) -> WriteWav:
 
 
 def lengthen(path: Path, seconds: int) -> None:
-    """Makes an empty WAV so long; zeros take hardly any room on the disk."""
-    size = seconds * RATE * 2
+    """Extends an empty WAV file with zeros, which take hardly any disk space."""
+    size = seconds * SAMPLE_RATE_HZ * 2
     with path.open("r+b") as file:
         file.truncate(44 + size)
         file.seek(4)

@@ -1,4 +1,4 @@
-"""The benchmark runs, and writes what the results' readers expect."""
+"""The benchmark runs, and writes results in the expected format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROW = {
 }
 
 
-def test_the_table_is_measured_and_written(tmp_path: Path) -> None:
+def test_benchmark_writes_the_expected_results(tmp_path: Path) -> None:
     options = ["--size", "tiny", "--device", "cpu", "--rows", "1", "4"]
     options += ["--long-seconds", "20", "--baseline-seconds", "2"]
     command = [sys.executable, "-m", "benchmarks.kyutai", *options, "--results", str(tmp_path)]

@@ -1,21 +1,22 @@
-"""The engine by its name."""
+"""Engines by their names."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import threading
+from functools import cache
 
 import pytest
 
-from gpu.engine import ENGINES, _made, get_engine
+from gpu.engine import ENGINES, _create, get_engine
 from gpu.types import EngineUnavailable
 
 
-def test_threads_that_ask_at_the_same_time_share_one_engine(
+def test_concurrent_threads_get_the_same_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _made.cache_clear()
+    monkeypatch.setattr("gpu.engine._create", cache(_create.__wrapped__))
     barrier, got = threading.Barrier(8), []
 
     def ask() -> None:
@@ -30,18 +31,18 @@ def test_threads_that_ask_at_the_same_time_share_one_engine(
     assert len({id(engine) for engine in got}) == 1
 
 
-def test_every_name_has_its_engine_and_one_is_made() -> None:
+def test_engine_of_each_name_is_created_once() -> None:
     for name in ENGINES:
         assert get_engine(name).name == name
         assert get_engine(name) is get_engine(name)
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+def test_unknown_engine_name_lists_the_known_ones() -> None:
     with pytest.raises(EngineUnavailable, match=r"STT_ENGINE='parrot'.*whisper"):
         get_engine("parrot")
 
 
-def test_naming_the_engine_loads_no_model() -> None:
+def test_get_engine_imports_no_model_library() -> None:
     code = (
         "import sys; from gpu.engine import get_engine; get_engine('whisper'); print(*sys.modules)"
     )

@@ -1,4 +1,4 @@
-"""The decoder says, token for token, what `generate()` of transformers says."""
+"""RingDecoder outputs, token for token, what `generate()` of transformers outputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gpu.kyutai import MOST_ROWS, Checkpoint, RingDecoder, bytes_per_row, rows_that_fit
+from gpu.kyutai import MAX_ROWS, Checkpoint, RingDecoder, bytes_per_row, rows_that_fit
 from gpu.tests import tiny
 from gpu.types import EngineUnavailable
 from transcodio_site.testing import ROOT
@@ -36,10 +36,10 @@ STREAMS = [noise(seconds, seed) for seed, seconds in enumerate((1.0, 3.3, 5.0, 2
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Small matrices gain nothing from more."""
+    """Small matrices are not faster with more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False  # a GPU's convolutions would differ with their shapes
+    torch.backends.cudnn.allow_tf32 = False  # convolutions on a GPU would differ by shape
     yield
     torch.set_num_threads(before)
 
@@ -50,7 +50,7 @@ def checkpoint(request: pytest.FixtureRequest) -> Checkpoint:
 
 
 def generate(checkpoint: Checkpoint, samples: Samples) -> list[int]:
-    """What transformers makes of it, encoding all audio at once."""
+    """The tokens of transformers, which encodes all audio in one pass."""
     inputs = tiny.processor()(audio=samples, sampling_rate=24_000).to(checkpoint.device)
     with torch.inference_mode():
         tokens = checkpoint.model.generate(**inputs, audio_window_size=None, disable_compile=True)
@@ -65,8 +65,8 @@ def expected(checkpoint: Checkpoint) -> list[list[int]]:
 def decode(
     decoder: RingDecoder, checkpoint: Checkpoint, rows: dict[int, Samples]
 ) -> dict[int, list[int]]:
-    """All of `rows` at once, from row to tokens."""
-    said: dict[int, list[int]] = {row: [] for row in rows}
+    """Decodes the samples of all `rows` in parallel; returns the tokens by row."""
+    tokens_of: dict[int, list[int]] = {row: [] for row in rows}
     left = {}
     for row, samples in rows.items():
         codes = checkpoint.encode(samples)
@@ -75,15 +75,15 @@ def decode(
     while left:
         tokens = decoder.step().tolist()
         for row in list(left):
-            said[row].append(tokens[row])
+            tokens_of[row].append(tokens[row])
             left[row] -= 1
             if not left[row]:
                 decoder.leave(row)
                 del left[row]
-    return said
+    return tokens_of
 
 
-def test_weights_that_are_missing_are_not_made_up(tmp_path: Path) -> None:
+def test_missing_weights_are_an_error(tmp_path: Path) -> None:
     folder = tmp_path / "half"
     model = tiny.model()
     state = {k: v for k, v in model.state_dict().items() if "model.layers.1." not in k}
@@ -93,51 +93,53 @@ def test_weights_that_are_missing_are_not_made_up(tmp_path: Path) -> None:
         Checkpoint.load(str(folder))
 
 
-def test_the_streams_say_something(expected: list[list[int]]) -> None:
+def test_expected_tokens_differ_between_streams_and_steps(expected: list[list[int]]) -> None:
     assert all(len(tokens) > WINDOW for tokens in expected)
     assert all(len(set(tokens)) > 5 for tokens in expected)
     assert len({tuple(tokens) for tokens in expected}) == len(expected)
 
 
-def test_alone_and_one_after_the_other_in_the_same_row(
+def test_streams_one_after_another_in_the_same_row_match_generate(
     checkpoint: Checkpoint, expected: list[list[int]]
 ) -> None:
-    decoder = RingDecoder(checkpoint, rows=3, longest=400)
+    decoder = RingDecoder(checkpoint, rows=3, max_frames=400)
     for samples, tokens in zip(STREAMS, expected, strict=True):
         assert decode(decoder, checkpoint, {1: samples})[1] == tokens
 
 
-def test_side_by_side(checkpoint: Checkpoint, expected: list[list[int]]) -> None:
-    decoder = RingDecoder(checkpoint, rows=len(STREAMS), longest=400)
-    said = decode(decoder, checkpoint, dict(enumerate(STREAMS)))
-    assert [said[row] for row in range(len(STREAMS))] == expected
+def test_parallel_streams_match_generate(checkpoint: Checkpoint, expected: list[list[int]]) -> None:
+    decoder = RingDecoder(checkpoint, rows=len(STREAMS), max_frames=400)
+    output = decode(decoder, checkpoint, dict(enumerate(STREAMS)))
+    assert [output[row] for row in range(len(STREAMS))] == expected
 
 
 def staggered(checkpoint: Checkpoint, decoder: RingDecoder) -> list[list[int]]:
-    """Streams join three steps apart in two rows fewer than there are streams, as rows get free."""
+    """Streams join three steps apart, in fewer rows than there are streams, as rows become free."""
     waiting = [(index, checkpoint.encode(samples)) for index, samples in enumerate(STREAMS)]
-    said: list[list[int]] = [[] for _ in STREAMS]
-    seats: dict[int, tuple[int, int]] = {}  # row: (stream, steps left)
+    output: list[list[int]] = [[] for _ in STREAMS]
+    running: dict[int, tuple[int, int]] = {}  # row: (stream, steps left)
     step = 0
-    while waiting or seats:
-        free = [row for row in range(decoder.rows) if row not in seats]
+    while waiting or running:
+        free = [row for row in range(decoder.rows) if row not in running]
         if waiting and free and step % 3 == 0:
             index, codes = waiting.pop(0)
             decoder.join(free[0], codes)
-            seats[free[0]] = (index, len(codes))
+            running[free[0]] = (index, len(codes))
         tokens = decoder.step().tolist()
-        for row, (index, left) in list(seats.items()):
-            said[index].append(tokens[row])
-            seats[row] = (index, left - 1)
+        for row, (index, left) in list(running.items()):
+            output[index].append(tokens[row])
+            running[row] = (index, left - 1)
             if left == 1:
                 decoder.leave(row)
-                del seats[row]
+                del running[row]
         step += 1
-    return said
+    return output
 
 
-def test_joining_and_leaving_at_any_step(checkpoint: Checkpoint, expected: list[list[int]]) -> None:
-    assert staggered(checkpoint, RingDecoder(checkpoint, rows=4, longest=400)) == expected
+def test_streams_that_join_and_leave_at_any_step_match_generate(
+    checkpoint: Checkpoint, expected: list[list[int]]
+) -> None:
+    assert staggered(checkpoint, RingDecoder(checkpoint, rows=4, max_frames=400)) == expected
 
 
 # --- Negative controls: the comparison above notices each of these mistakes ----------------------
@@ -153,17 +155,17 @@ class SharedPosition(RingDecoder):
 
 
 class StaleMemory(RingDecoder):
-    """What a former stream left in the ring is not masked."""
+    """What an earlier stream left in the ring is not masked."""
 
-    def _seen(self, position: torch.Tensor) -> torch.Tensor:
-        return torch.ones_like(super()._seen(position))
+    def _visible(self, position: torch.Tensor) -> torch.Tensor:
+        return torch.ones_like(super()._visible(position))
 
 
 class ShorterWindow(RingDecoder):
     """The ring is one slot shorter than the model's sliding window."""
 
-    def __init__(self, checkpoint: Checkpoint, rows: int, longest: int) -> None:
-        super().__init__(checkpoint, rows, longest)
+    def __init__(self, checkpoint: Checkpoint, rows: int, max_frames: int) -> None:
+        super().__init__(checkpoint, rows, max_frames)
         self.window -= 1
         self.keys, self.values = self.keys[..., :-1, :], self.values[..., :-1, :]
         self._slots = self._slots[:-1]
@@ -179,7 +181,7 @@ class LateCodes(RingDecoder):
 
 
 class LateStart(RingDecoder):
-    """A row begins where its former stream stopped."""
+    """A row begins where its earlier stream stopped."""
 
     def join(self, row: int, codes: torch.Tensor) -> None:
         position = self.position[row].clone()
@@ -190,7 +192,7 @@ class LateStart(RingDecoder):
 @pytest.mark.parametrize(
     "broken", [SharedPosition, StaleMemory, ShorterWindow, LateCodes, LateStart]
 )
-def test_mistakes_are_noticed(
+def test_comparison_with_generate_detects_mistakes(
     checkpoint: Checkpoint,
     expected: list[list[int]],
     broken: Callable[[Checkpoint, int, int], RingDecoder],
@@ -198,12 +200,14 @@ def test_mistakes_are_noticed(
     assert staggered(checkpoint, broken(checkpoint, 4, 400)) != expected
 
 
-# --- What a CUDA graph can record ----------------------------------------------------------------
+# --- What a CUDA graph can capture ---------------------------------------------------------------
 
 
 class OnTheDevice(TorchDispatchMode):
-    """Refuses whatever touches a tensor elsewhere. On `meta` no value can be read either, as no
-    graph can read one while it is recorded."""
+    """Refuses any operation with a tensor on another device.
+
+    On `meta` no value can be read either, just as no graph can read one while it is captured.
+    """
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -217,48 +221,48 @@ class OnTheDevice(TorchDispatchMode):
 class LooksAtPosition(RingDecoder):
     """The host waits for a value."""
 
-    def _seen(self, position: torch.Tensor) -> torch.Tensor:
-        return super()._seen(position.clamp(0, int(position.max())))
+    def _visible(self, position: torch.Tensor) -> torch.Tensor:
+        return super()._visible(position.clamp(0, int(position.max())))
 
 
 class ShapeByValue(RingDecoder):
-    """How much is computed depends on what is there."""
+    """The shapes depend on values."""
 
     def _inputs(self, rows: int) -> torch.Tensor:
         return super()._inputs(rows)[self.active[:rows].nonzero().flatten()]
 
 
-class TableOfTheHost(RingDecoder):
-    """Something is copied from the host at each step."""
+class CopiesFromHost(RingDecoder):
+    """A table is copied from the host in each step."""
 
-    def _seen(self, position: torch.Tensor) -> torch.Tensor:
-        return super()._seen(position) & torch.ones(self.window, dtype=torch.bool).to("meta")
+    def _visible(self, position: torch.Tensor) -> torch.Tensor:
+        return super()._visible(position) & torch.ones(self.window, dtype=torch.bool).to("meta")
 
 
-def record(kind: Callable[[Checkpoint, int, int], RingDecoder]) -> None:
+def capture(kind: Callable[[Checkpoint, int, int], RingDecoder]) -> None:
     decoder = kind(tiny.checkpoint(window=WINDOW).to("meta"), 4, 100)
     decoder.join(2, torch.zeros(20, tiny.CODEBOOKS, dtype=torch.int32, device="meta"))
     token = decoder.token
     with OnTheDevice():
-        assert decoder.step() is token  # a replay writes where the recording wrote
+        assert decoder.step() is token  # a replay writes to the captured tensors
 
 
-def test_a_step_has_fixed_shapes_and_never_leaves_the_device() -> None:
-    record(RingDecoder)
+def test_step_has_fixed_shapes_and_does_not_leave_the_device() -> None:
+    capture(RingDecoder)
 
 
-@pytest.mark.parametrize("broken", [LooksAtPosition, ShapeByValue, TableOfTheHost])
-def test_what_no_graph_can_record_is_noticed(
+@pytest.mark.parametrize("broken", [LooksAtPosition, ShapeByValue, CopiesFromHost])
+def test_steps_that_no_graph_can_capture_are_detected(
     broken: Callable[[Checkpoint, int, int], RingDecoder],
 ) -> None:
     with pytest.raises((RuntimeError, NotImplementedError, AssertionError)):
-        record(broken)
+        capture(broken)
 
 
 # --- Encoding -----------------------------------------------------------------------------------
 
 
-def test_encoding_in_chunks_gives_the_codes_of_one_pass(
+def test_encoding_in_chunks_equals_one_pass(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples = noise(9.0, seed=9)
@@ -266,14 +270,14 @@ def test_encoding_in_chunks_gives_the_codes_of_one_pass(
     with torch.inference_mode():
         once = checkpoint.model.codec_model.encode(whole[None, None]).audio_codes[0].T
     for chunk in (1, 3, 25, 125, 1000):
-        monkeypatch.setattr("gpu.kyutai.CHUNK", chunk)
+        monkeypatch.setattr("gpu.kyutai.CHUNK_FRAMES", chunk)
         codes = checkpoint.encode(samples)
         assert torch.equal(codes, once[: len(codes)])
         assert len(codes) == checkpoint.frames(9.0)
     assert len(codes.unique()) > 5
 
 
-def test_silence_is_added_as_the_feature_extractor_does_it(checkpoint: Checkpoint) -> None:
+def test_padding_equals_that_of_the_feature_extractor(checkpoint: Checkpoint) -> None:
     samples = noise(2.0, seed=3)
     theirs = tiny.processor()(audio=samples, sampling_rate=24_000)["input_values"]
     assert torch.equal(checkpoint._padded(samples), torch.as_tensor(theirs).flatten())
@@ -290,7 +294,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_constants_come_from_the_checkpoint(folder: Path) -> None:
+def test_constants_are_read_from_the_checkpoint(folder: Path) -> None:
     loaded = Checkpoint.load(str(folder))
     assert loaded.timing.frame == pytest.approx(0.08)
     assert (loaded.timing.prefix, loaded.timing.delay) == (1.0, 2.5)
@@ -298,13 +302,13 @@ def test_constants_come_from_the_checkpoint(folder: Path) -> None:
     assert RingDecoder(loaded, 1, 10).window == WINDOW
 
 
-def test_a_loaded_model_says_the_same(folder: Path, expected: list[list[int]]) -> None:
+def test_loaded_model_outputs_the_same_tokens(folder: Path, expected: list[list[int]]) -> None:
     loaded = Checkpoint.load(str(folder))
     decoder = RingDecoder(loaded, 2, 400)
     assert decode(decoder, loaded, {0: STREAMS[1]})[0] == expected[1]
 
 
-def test_half_precision_leaves_codec_and_rotation_alone(folder: Path) -> None:
+def test_half_precision_keeps_codec_and_rotary_frequencies_in_float32(folder: Path) -> None:
     loaded = Checkpoint.load(str(folder), dtype=torch.bfloat16)
     assert loaded.model.lm_head.weight.dtype == torch.bfloat16
     assert next(loaded.model.codec_model.parameters()).dtype == torch.float32
@@ -315,7 +319,7 @@ BEFORE_THE_SNAPSHOT = """
 import sys, torch
 
 def asked(*args, **options):
-    sys.exit("it has asked for a GPU")
+    sys.exit("it has looked for a GPU")
 
 for name in ("is_available", "device_count", "current_device", "init", "_lazy_init"):
     setattr(torch.cuda, name, asked)
@@ -327,15 +331,15 @@ print("loaded")
 
 
 @pytest.mark.parametrize("first", ["", "torch.cuda.is_available()"])
-def test_what_a_snapshot_holds_has_never_asked_for_a_gpu(folder: Path, first: str) -> None:
-    """None is there when Modal takes a snapshot, and a process that was told so may go on believing
-    it when there is one (modal.com/docs/guide/memory-snapshots)."""
+def test_loading_before_a_snapshot_does_not_look_for_a_gpu(folder: Path, first: str) -> None:
+    """There is none when Modal takes a snapshot, and a process that has looked for one may not find
+    it later either (modal.com/docs/guide/memory-snapshots)."""
     code = BEFORE_THE_SNAPSHOT.format(folder=str(folder), first=first)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout == "loaded\n") == (not first), done.stderr
 
 
-def test_a_model_that_is_not_there_is_named() -> None:
+def test_missing_model_is_named() -> None:
     with pytest.raises(EngineUnavailable, match="STT_MODEL_ID='/nonexistent'"):
         Checkpoint.load("/nonexistent")
 
@@ -349,7 +353,7 @@ def test_a_model_that_is_not_there_is_named() -> None:
         ({"rope_parameters": None, "rope_theta": 100_000.0}, None),
     ],
 )
-def test_what_the_library_would_make_up_must_be_stated(
+def test_config_without_required_values_is_refused(
     folder: Path, tmp_path: Path, changes: dict[str, Any], complaint: str | None
 ) -> None:
     copy = tmp_path / "model"
@@ -361,32 +365,32 @@ def test_what_the_library_would_make_up_must_be_stated(
         Checkpoint.load(str(copy))
 
 
-def test_a_cast_that_ruins_the_rotation_is_noticed() -> None:
+def test_rotary_frequencies_in_half_precision_are_refused() -> None:
     ruined = tiny.model().to(torch.bfloat16)
     with pytest.raises(EngineUnavailable, match="rotary frequencies"):
         Checkpoint(ruined, tiny.processor(), "ruined")
 
 
 @pytest.mark.parametrize(
-    ("room", "rows"), [(1.0, None), (1.2, 1), (8.0, 6), (12.0, 8), (100.0, 80), (1e9, MOST_ROWS)]
+    ("room", "rows"), [(1.0, None), (1.2, 1), (8.0, 6), (12.0, 8), (100.0, 80), (1e9, MAX_ROWS)]
 )
-def test_rows_fill_the_memory_of_a_gpu(
+def test_number_of_rows_follows_from_free_gpu_memory(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, room: float, rows: int | None
 ) -> None:
-    """`room` is what is free, in rows; 85 % of it are taken, in eights."""
+    """`room` is the free memory in rows; 85 % of it are used, in multiples of eight."""
     free = int(room * bytes_per_row(checkpoint, 100))
     monkeypatch.setattr(Checkpoint, "device", torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2 * free))
     if rows is None:
-        with pytest.raises(EngineUnavailable, match="not enough for a single stream"):
+        with pytest.raises(EngineUnavailable, match="not enough for one stream"):
             rows_that_fit(checkpoint, 100)
     else:
         assert rows_that_fit(checkpoint, 100) == rows
 
 
-def test_rows_are_chosen_and_their_memory_is_known(checkpoint: Checkpoint) -> None:
+def test_bytes_per_row_equal_the_allocated_tensors(checkpoint: Checkpoint) -> None:
     assert rows_that_fit(checkpoint, 100) > 1
-    decoder = RingDecoder(checkpoint, rows=5, longest=100)
+    decoder = RingDecoder(checkpoint, rows=5, max_frames=100)
     tensors = (decoder.keys, decoder.values, decoder.codes)
     held = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     assert held == 5 * bytes_per_row(checkpoint, 100)

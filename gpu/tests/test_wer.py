@@ -1,4 +1,4 @@
-"""The ruler itself: what is a mistake, and what is only another spelling."""
+"""The word error rate: what is a mistake, and what is only another spelling."""
 
 from __future__ import annotations
 
@@ -22,5 +22,7 @@ from gpu.tests.wer import word_error_rate
         ("Straße zur Mühle", "strasse zur mühle", 1 / 3),
     ],
 )
-def test_mistakes_are_counted_by_the_word(reference: str, hypothesis: str, rate: float) -> None:
+def test_word_error_rate_counts_replaced_missing_and_added_words(
+    reference: str, hypothesis: str, rate: float
+) -> None:
     assert word_error_rate(reference, hypothesis) == pytest.approx(rate)

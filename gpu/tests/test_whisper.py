@@ -1,4 +1,4 @@
-"""The embedded engine on real speech with its real weights, and the windows that it works in."""
+"""The embedded engine on real speech with its real weights, and its batches."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from gpu.types import (
     Metadata,
     Segment,
     Span,
-    Spent,
     UnsupportedLanguage,
+    UsageDelta,
     Word,
 )
 from gpu.whisper import WhisperEngine, batches
@@ -48,41 +48,41 @@ def text_of(words: list[Word]) -> str:
 @pytest.fixture(scope="session")
 def sample(media: Any) -> Path:
     """The sample recording as `preprocess` would write it."""
-    return Path(media.speech("sample-24k.wav", None, "-ar", str(pcm.RATE), "-ac", "1"))
+    return Path(media.speech("sample-24k.wav", None, "-ar", str(pcm.SAMPLE_RATE_HZ), "-ac", "1"))
 
 
 @pytest.fixture(scope="session")
 def speech(sample: Path) -> Samples:
     """Its first ten seconds."""
-    return pcm.read(sample, 0, 10)
+    return pcm.read_samples(sample, 0, 10)
 
 
 @pytest.fixture(scope="session")
 def alone(engine: Engine, sample: Path) -> list[Word]:
-    """What is said in them."""
+    """Their words."""
     return words_of(engine, Audio(sample, 10, (TEN,), "en"))
 
 
 def silence(seconds: float) -> Samples:
-    return np.zeros(round(seconds * pcm.RATE), dtype=np.int16)
+    return np.zeros(round(seconds * pcm.SAMPLE_RATE_HZ), dtype=np.int16)
 
 
-# --- What is heard ------------------------------------------------------------------------------
+# --- Recognition --------------------------------------------------------------------------------
 
 
-def test_metadata_comes_first_and_the_meter_last(engine: Engine, sample: Path) -> None:
+def test_metadata_comes_first_and_complete_last(engine: Engine, sample: Path) -> None:
     first, *segments, last = engine.stream(Audio(sample, 43, (Span(1, 5),)), never)
-    assert first == Metadata("en", "whisper-base")  # nobody told it the language
+    assert first == Metadata("en", "whisper-base")  # it was detected
     assert segments
     assert all(isinstance(segment, Segment) for segment in segments[1::2])
-    spent = [event.decode_seconds for event in segments[::2] if isinstance(event, Spent)]
-    assert len(spent) == len(segments) / 2
+    usage = [event.decode_seconds for event in segments[::2] if isinstance(event, UsageDelta)]
+    assert len(usage) == len(segments) / 2
     assert isinstance(last, Complete)
     assert last.audio_seconds == 4
-    assert 0 < sum(spent) <= last.decode_seconds
+    assert 0 < sum(usage) <= last.decode_seconds
 
 
-def test_what_tells_the_language_is_not_encoded_again(
+def test_window_that_detected_the_language_is_not_encoded_again(
     engine: WhisperEngine, sample: Path, alone: list[Word], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded: list[tuple[int, ...]] = []
@@ -97,7 +97,7 @@ def test_what_tells_the_language_is_not_encoded_again(
     assert len(encoded) == 1
 
 
-def test_words_lie_in_order_within_their_speech(alone: list[Word]) -> None:
+def test_words_are_in_order_within_their_speech(alone: list[Word]) -> None:
     times = [time for word in alone for time in (word.start, word.end)]
     assert len(alone) > 20
     assert times == sorted(times)
@@ -105,33 +105,33 @@ def test_words_lie_in_order_within_their_speech(alone: list[Word]) -> None:
     assert times[-1] <= 10
 
 
-def test_the_language_that_was_asked_for_is_spoken(engine: Engine, sample: Path) -> None:
+def test_requested_language_is_used(engine: Engine, sample: Path) -> None:
     assert next(engine.stream(Audio(sample, 10, (TEN,), "de"), never)) == Metadata(
         "de", "whisper-base"
     )
 
 
-def test_an_unknown_language_is_refused(engine: Engine, sample: Path) -> None:
+def test_unsupported_language_is_refused(engine: Engine, sample: Path) -> None:
     with pytest.raises(UnsupportedLanguage, match="tlh"):
         next(engine.stream(Audio(sample, 10, (TEN,), "tlh"), never))
 
 
-def test_without_speech_there_are_no_words(engine: Engine, sample: Path) -> None:
+def test_audio_without_speech_has_no_words(engine: Engine, sample: Path) -> None:
     assert list(engine.stream(Audio(sample, 10, ()), never))[:-1] == [
         Metadata("en", "whisper-base")
     ]
 
 
-def test_nothing_is_invented_in_a_silent_second_half(
+def test_no_text_is_invented_in_silence(
     engine: Engine, write_wav: WriteWav, speech: Samples, alone: list[Word]
 ) -> None:
     path = write_wav(np.concatenate([speech, silence(10)]))
-    heard = words_of(engine, Audio(path, 20, (Span(0, 20),), "en"))
-    assert word_error_rate(text_of(alone), text_of(heard)) < 0.1
-    assert heard[-1].end < 10
+    words = words_of(engine, Audio(path, 20, (Span(0, 20),), "en"))
+    assert word_error_rate(text_of(alone), text_of(words)) < 0.1
+    assert words[-1].end < 10
 
 
-def test_words_of_one_batch_find_their_places_hours_apart(
+def test_words_of_one_batch_have_the_times_of_distant_windows(
     engine: Engine,
     write_wav: WriteWav,
     speech: Samples,
@@ -140,36 +140,36 @@ def test_words_of_one_batch_find_their_places_hours_apart(
 ) -> None:
     path = write_wav(np.concatenate([speech, silence(60)] * 3))
     seconds_read: list[float] = []
-    read_at = pcm.read_at
+    read_resampled = pcm.read_resampled
 
     def noted(path: Path, start: float, end: float, rate: int) -> Any:
         seconds_read.append(end - start)
-        return read_at(path, start, end, rate)
+        return read_resampled(path, start, end, rate)
 
-    monkeypatch.setattr(pcm, "read_at", noted)
+    monkeypatch.setattr(pcm, "read_resampled", noted)
     spans = tuple(Span(at, at + 10) for at in (0, 70, 140))
-    heard = words_of(engine, Audio(path, 210, spans, "en"))
-    assert sum(seconds_read) == 30  # and not the silence between: it could be hours
+    words = words_of(engine, Audio(path, 210, spans, "en"))
+    assert sum(seconds_read) == 30  # without the silence between them
     for span in spans:
-        again = [word for word in heard if span.start <= word.start < span.end]
+        again = [word for word in words if span.start <= word.start < span.end]
         assert word_error_rate(text_of(alone), text_of(again)) < 0.1
         assert again[0].start - span.start == pytest.approx(alone[0].start, abs=0.2)
         assert again[-1].end - span.start == pytest.approx(alone[-1].end, abs=0.2)
 
 
-def test_what_is_really_said_again_and_again_is_kept(
+def test_spoken_repetitions_are_kept(
     engine: Engine, write_wav: WriteWav, sample: Path, alone: list[Word]
 ) -> None:
     sentence = next(word for word in alone if word.text == "The")
-    phrase = pcm.read(sample, sentence.start - 0.2, sentence.start + 0.8)
+    phrase = pcm.read_samples(sample, sentence.start - 0.2, sentence.start + 0.8)
     path = write_wav(np.concatenate([phrase] * 5))
-    heard = words_of(engine, Audio(path, 5, (Span(0, 5),), "en"))
-    assert len(heard) > 10
-    assert heard[0].start < 1
-    assert heard[-1].end > 4
+    words = words_of(engine, Audio(path, 5, (Span(0, 5),), "en"))
+    assert len(words) > 10
+    assert words[0].start < 1
+    assert words[-1].end > 4
 
 
-def test_it_stops_before_the_next_batch(engine: Engine, sample: Path) -> None:
+def test_stopped_stream_ends_before_the_next_batch(engine: Engine, sample: Path) -> None:
     spans = (Span(0, 9.5), Span(10, 33), Span(34, 43))
     asked: list[bool] = []
 
@@ -177,15 +177,15 @@ def test_it_stops_before_the_next_batch(engine: Engine, sample: Path) -> None:
         asked.append(True)
         return len(asked) > 1
 
-    heard: list[Any] = []
+    events: list[Any] = []
     with pytest.raises(Cancelled):
-        heard.extend(engine.stream(Audio(sample, 43, spans, "en"), after_the_first))
-    *_, last, spent = heard
+        events.extend(engine.stream(Audio(sample, 43, spans, "en"), after_the_first))
+    *_, last, usage = events
     assert last.end <= 9.5
-    assert isinstance(spent, Spent)  # also what has led to no words
+    assert isinstance(usage, UsageDelta)  # also for what led to no words
 
 
-def test_two_threads_share_one_model_and_hear_what_they_would_alone(
+def test_concurrent_recordings_have_the_same_words_as_alone(
     sample: Path, engine: Engine, alone: list[Word]
 ) -> None:
     pieces = [Audio(sample, 43, (span,), "en") for span in (TEN, Span(20, 26))]
@@ -205,7 +205,7 @@ def test_two_threads_share_one_model_and_hear_what_they_would_alone(
     assert [together[0], together[1]] == apart
 
 
-def test_threads_that_come_first_together_load_one_model(sample: Path) -> None:
+def test_concurrent_first_recordings_load_one_model(sample: Path) -> None:
     fresh = WhisperEngine()
     start = threading.Barrier(2)
     models: list[Any] = []
@@ -224,21 +224,21 @@ def test_threads_that_come_first_together_load_one_model(sample: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "no-such-size", "nobody/no-such-model"])
-def test_a_model_that_is_not_there_is_the_operators_business(
+def test_missing_model_is_reported_to_the_operator(
     sample: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A port where nobody listens: what a machine without a network looks like, at once.
+    # A port without a server fails like a machine without a network, but without any delay.
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(EngineUnavailable, match=f"WHISPER_MODEL='{name}' .*needs no network") as it:
         next(WhisperEngine(name).stream(Audio(sample, 10, (TEN,), "en"), never))
-    assert "try again later" in it.value.sentence
+    assert "Try again later" in it.value.user_message
 
 
 # --- Batches --------------------------------------------------------------------------------------
 
 
 @given(st.integers(0, 60), st.integers(1, 16))
-def test_batches_hold_every_window_once_and_the_first_a_single_one(count: int, size: int) -> None:
+def test_batches_contain_every_window_once_and_the_first_has_one(count: int, size: int) -> None:
     windows = [Span(n, n + 1) for n in range(count)]
     found = list(batches(windows, size))
     assert [window for batch in found for window in batch] == windows

@@ -1,4 +1,4 @@
-"""Speech is packed into windows that are cut in silence."""
+"""Speech is packed into windows, which are cut in silence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu.types import Span
-from gpu.windows import SILENCE, pack
+from gpu.windows import MIN_SILENCE_S, pack
 
 
 @st.composite
@@ -23,7 +23,7 @@ def speech(draw: st.DrawFn) -> list[Span]:
 
 
 @given(speech())
-def test_windows_fit_and_cover_all_speech_in_order(spans: list[Span]) -> None:
+def test_windows_are_short_enough_and_cover_all_speech_in_order(spans: list[Span]) -> None:
     windows = list(pack(spans, 60.0))
     assert all(0 < window.end - window.start <= 60.0 + 1e-9 for window in windows)
     assert all(a.end <= b.start for a, b in pairwise(windows))
@@ -33,8 +33,8 @@ def test_windows_fit_and_cover_all_speech_in_order(spans: list[Span]) -> None:
 
 
 @given(speech())
-def test_a_window_ends_where_a_pause_is_if_it_holds_one(spans: list[Span]) -> None:
-    pauses = [(a.end, b.start) for a, b in pairwise(spans) if b.start - a.end >= SILENCE]
+def test_windows_end_at_a_pause_if_they_contain_one(spans: list[Span]) -> None:
+    pauses = [(a.end, b.start) for a, b in pairwise(spans) if b.start - a.end >= MIN_SILENCE_S]
     for window, after in pairwise(pack(spans, 60.0)):
         inside = [p for p in pauses if window.start < p[0] and p[1] < window.end]
         at_its_end = (window.end, after.start) in pauses
@@ -42,7 +42,7 @@ def test_a_window_ends_where_a_pause_is_if_it_holds_one(spans: list[Span]) -> No
 
 
 @given(speech(), st.floats(1, 60))
-def test_the_first_window_is_short_where_it_can_be_cut(spans: list[Span], first: float) -> None:
+def test_first_window_is_short_if_speech_can_be_cut(spans: list[Span], first: float) -> None:
     windows = list(pack(spans, 60.0, first))
     if spans:
         shortest = spans[0].end - spans[0].start
@@ -51,16 +51,16 @@ def test_the_first_window_is_short_where_it_can_be_cut(spans: list[Span], first:
     assert [w.end for w in windows][-1:] == [s.end for s in spans][-1:]
 
 
-def test_short_speech_is_put_together() -> None:
+def test_short_spans_are_packed_together() -> None:
     windows = list(pack([Span(n, n + 0.8) for n in range(100)], 28.0, 10.0))
     assert len(windows) == 5
     assert windows[0].end <= 10.0
     assert all(window.end - window.start > 20 for window in windows[1:-1])
 
 
-def test_speech_as_long_as_a_window_is_left_whole() -> None:
+def test_speech_as_long_as_a_window_is_not_cut() -> None:
     assert list(pack([Span(0, 28)], 28.0, 10.0)) == [Span(0, 28)]
 
 
-def test_endless_speech_is_cut_anyway() -> None:
+def test_speech_without_pauses_is_cut_at_the_maximum_length() -> None:
     assert list(pack([Span(0, 150)], 60.0)) == [Span(0, 60), Span(60, 120), Span(120, 150)]

@@ -1,4 +1,4 @@
-"""A Kyutai STT model with random weights, small enough to be made for a test."""
+"""A Kyutai STT model with random weights, small enough to be created in a test."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from transformers import (
 from gpu.kyutai import Checkpoint
 
 VOCABULARY, CODEBOOK, CODEBOOKS = 64, 32, 4
-# Where a test of the engine runs: where there is a GPU, on both.
+# The devices on which the engine is tested.
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 
 
 def config(window: int = 24, **sizes: Any) -> KyutaiSpeechToTextConfig:
-    """The architecture of the real model with everything made small; `sizes` override."""
+    """The architecture of the real model with small sizes; `sizes` override them."""
     text = sizes.pop("vocab_size", VOCABULARY)
     books = sizes.pop("num_codebooks", CODEBOOKS)
     book = sizes.pop("codebook_size", CODEBOOK)
@@ -64,7 +64,7 @@ def config(window: int = 24, **sizes: Any) -> KyutaiSpeechToTextConfig:
 
 
 def model(seed: int = 0, window: int = 24, **sizes: Any) -> Any:
-    """Random weights, loud enough that tokens differ from step to step."""
+    """Random weights, large enough that tokens differ from step to step."""
     torch.manual_seed(seed)
     made = KyutaiSpeechToTextForConditionalGeneration(config(window, **sizes)).eval()
     noise = torch.Generator().manual_seed(seed + 1)
@@ -106,6 +106,6 @@ def processor(delay: float = 2.5, prefix: float = 1.0) -> KyutaiSpeechToTextProc
 
 
 def checkpoint(seed: int = 0, window: int = 24, **sizes: Any) -> Checkpoint:
-    """A tiny model ready to be used; on a GPU, too, with all bits of float32: tokens are equal."""
+    """A tiny model, with full float32 precision on a GPU too, so that tokens are equal."""
     torch.backends.cudnn.allow_tf32 = False
     return Checkpoint(model(seed, window, **sizes), processor(), "tiny")

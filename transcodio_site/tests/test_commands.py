@@ -27,7 +27,7 @@ from gpu.tests import tiny
 from gpu.tests.wer import word_error_rate
 from transcodio_site.demo_account import demo_account
 from transcodio_site.supervisor import free_port
-from transcodio_site.testing import ROOT, SAMPLE_TEXT, Media, Stack, wait_until
+from transcodio_site.testing import ROOT, SAMPLE_TEXT, WAIT_S, Media, Stack, wait_until
 from transcriptions.models import Transcription
 from transcriptions.processing.history import timeline
 
@@ -94,7 +94,7 @@ def test_up_stops_all_processes_and_keeps_demo_account(own_stack: Stack) -> None
     first = login(own_stack.output)
     assert own_stack.process
     own_stack.process.send_signal(signal.SIGINT)
-    assert own_stack.process.wait(60) == 0
+    assert own_stack.process.wait(WAIT_S) == 0
     assert processes_of(own_stack.var) == []
     assert not (own_stack.var / "address.json").exists()
     own_stack.output.clear()
@@ -106,7 +106,7 @@ def test_up_stops_all_processes_and_keeps_demo_account(own_stack: Stack) -> None
     own_stack.process.kill()
     wait_until(lambda: not any(c.is_running() and c.status() != "zombie" for c in ours))
     own_stack.start()
-    assert healthy(own_stack)
+    wait_until(lambda: healthy(own_stack))
 
 
 @pytest.mark.parametrize("argument", ["transcodio_site.server", "worker", "beat"])
@@ -119,8 +119,9 @@ def test_killed_process_is_restarted(stack: Stack, argument: str) -> None:
 
 def test_killed_valkey_is_restarted(stack: Stack) -> None:
     valkey = psutil.Process(int((stack.var / "run" / "valkey.pid").read_text()))
+    lines_before = len(stack.output)
     valkey.kill()
-    wait_until(lambda: any("Valkey had stopped" in line for line in stack.output))
+    wait_until(lambda: any("Valkey had stopped" in line for line in stack.output[lines_before:]))
     wait_until(lambda: healthy(stack))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from transcodio_site.testing import ROOT, Media, Stack
+from transcodio_site.testing import ROOT, WAIT_S, Media, Stack
 from transcriptions.webhooks.signatures import new_secret, signature
 
 HERE = "http://127.0.0.1:8000"
@@ -40,7 +40,7 @@ class Reader:
             env=os.environ | self.variables,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=WAIT_S,
             check=False,
         )
         assert done.returncode == 0, f"{example}\n{done.stderr}"
@@ -144,7 +144,7 @@ def test_the_readme_s_openai_example_works(reader: Reader) -> None:
         cwd=reader.folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=WAIT_S,
         check=False,
     )
     assert "walking along the harbor" in done.stdout, done.stderr

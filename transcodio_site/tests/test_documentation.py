@@ -21,7 +21,7 @@ from transcodio_site.api import api
 from transcodio_site.documentation.pages import documentation
 from transcodio_site.documentation.reference import document_of, operations_of
 from transcodio_site.documentation.search import MAX_QUERY, MAX_RESULTS, Entry, search, terms_of
-from transcodio_site.testing import Media, Stack
+from transcodio_site.testing import WAIT_S, Media, Stack
 from transcodio_site.tests.test_permissions import OPERATIONS
 
 pytestmark = pytest.mark.django_db
@@ -222,7 +222,7 @@ def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_pat
         f"{stack.url}/api/transcribe",
         headers=headers,
         files={"file": talk.read_bytes()},
-        timeout=120,
+        timeout=WAIT_S,
     )
     environment = {"TOKEN": token, "ID": answer.json()["id"], "PATH": "/usr/bin:/bin"}
     commands = [operation for operation in operations_of(api) if operation.curl]
@@ -235,7 +235,7 @@ def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_pat
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=WAIT_S,
             check=False,
         )
         expected = (

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from transcodio_site.testing import Media, Stack, wait_until
+from transcodio_site.testing import WAIT_S, Media, Stack, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +93,45 @@ async def test_async_client_transcribes_and_streams(stack: Stack, key: str, shor
     assert "".join(deltas) == whole.text
 
 
+class TimingOutOnce(httpx2.HTTPTransport):
+    """Breaks the connection of the first request as soon as the server has it."""
+
+    def __init__(self, has_arrived: Callable[[], object]) -> None:
+        super().__init__()
+        self.has_arrived = has_arrived
+        self.connection: socket.socket | None = None
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self.connection:
+            return super().handle_request(request)
+        request.extensions["trace"] = self._trace
+        threading.Thread(target=self._send, args=(request,), daemon=True).start()
+        wait_until(self.has_arrived)
+        assert self.connection
+        self.connection.shutdown(socket.SHUT_RDWR)
+        raise httpx2.ReadTimeout("no answer in time", request=request)
+
+    def _trace(self, event: str, info: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self.connection = info["return_value"].get_extra_info("socket")
+
+    def _send(self, request: httpx2.Request) -> None:
+        with suppress(httpx2.HTTPError):
+            super().handle_request(request)
+
+
 def test_request_that_is_sent_again_after_a_timeout_is_billed_once(
     stack: Stack, media: Media, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = stack.token("impatient@example.com")
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
-    with OpenAI(base_url=f"{stack.url}/v1", api_key=key, timeout=0.4) as hasty:
-        with pytest.raises(openai.APITimeoutError):
-            transcribe(hasty, media.speech("long.mp3", 30))
     with httpx.Client(headers={"Authorization": f"Bearer {key}"}, base_url=stack.url) as api:
-        wait_until(lambda: _states(api) == ["completed"])
+        transport = TimingOutOnce(lambda: _states(api))
+        http = httpx2.Client(transport=transport, timeout=WAIT_S)
+        with OpenAI(base_url=f"{stack.url}/v1", api_key=key, http_client=http) as hasty:
+            answer = transcribe(hasty, media.speech("long.mp3", 30))
+        assert "walking along the harbor" in answer.text
+        assert _states(api) == ["completed"]
 
 
 def _states(api: httpx.Client) -> list[str]:

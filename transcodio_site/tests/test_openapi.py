@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from transcodio_site.api import api
 from transcodio_site.openapi import ERRORS
-from transcodio_site.testing import Media, Stack
+from transcodio_site.testing import WAIT_S, Media, Stack
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def recording(stack: Stack, token: str, media: Media) -> str:
             f"{stack.url}/api/transcribe",
             files={"file": file},
             headers={"Authorization": f"Bearer {token}"},
-            timeout=120,
+            timeout=WAIT_S,
         )
     transcription_id: str = answer.json()["id"]
     return transcription_id
@@ -118,7 +118,7 @@ def test_responses_match_the_document(
         excluded.append(negative_data_rejection)  # our token replaces an invalid one
     case.call_and_validate(
         headers={"Authorization": f"Bearer {token}"},
-        timeout=60,
+        timeout=WAIT_S,
         base_url=stack.url,
         excluded_checks=excluded,
     )

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from transcodio_site.supervisor import free_port, is_healthy
-from transcodio_site.testing import ROOT, SAMPLE, Media, Stack, wait_until
+from transcodio_site.testing import ROOT, SAMPLE, WAIT_S, Media, Stack, wait_until
 
 MEGABYTE = 1 << 20
 BOUNDARY = "frontier"
@@ -38,7 +38,7 @@ def connection(stack: Stack) -> Iterator[socket.socket]:
     with socket.create_connection(
         (urlsplit(stack.url).hostname, urlsplit(stack.url).port)
     ) as client:
-        client.settimeout(20)
+        client.settimeout(WAIT_S)
         yield client
 
 
@@ -148,7 +148,7 @@ def test_finished_upload_leaves_no_temporary_file(
             f"{stack.url}/api/transcriptions",
             files={"file": file},
             headers={"Authorization": f"Bearer {token}"},
-            timeout=60,
+            timeout=WAIT_S,
         )
     assert answer.status_code == (202 if kind == "accepted" else 415)
     wait_until(lambda: temporary_files(stack) == [])
@@ -194,7 +194,7 @@ def test_large_files_hold_no_memory_and_no_database_connections(
         file.truncate(200 * MEGABYTE)
     before = peak_memory(pid)
     bearer = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=url, headers=bearer, timeout=120) as client, ExitStack() as slow:
+    with httpx.Client(base_url=url, headers=bearer, timeout=WAIT_S) as client, ExitStack() as slow:
         with big.open("rb") as file:
             answer = client.post("/api/transcriptions", files={"file": file})
         assert answer.status_code == 202
@@ -210,36 +210,34 @@ def test_large_files_hold_no_memory_and_no_database_connections(
 
 
 def test_open_event_streams_hold_no_threads(
-    second_server: tuple[str, int], token: str, media: Media
+    second_server: tuple[str, int], token: str, stack: Stack
 ) -> None:
     url, pid = second_server
     bearer = {"Authorization": f"Bearer {token}"}
-    long = media.make("long.mp3", "-stream_loop", "3", "-i", str(SAMPLE))
     answer = httpx.post(
         f"{url}/api/transcriptions",
-        content=long.read_bytes(),
-        headers=bearer | {"Content-Type": "audio/mpeg"},
+        content=SAMPLE.read_bytes(),
+        headers=bearer | {"Content-Type": "audio/ogg"},
     )
     events = f"{url}{answer.headers['Location']}/events"
     web = psutil.Process(pid)
     before = web.num_threads()
-    with ExitStack() as pages:
+    with stack.hold(), ExitStack() as pages:
         lines = []
         for _ in range(25):
-            page = httpx.stream("GET", events, headers=bearer, timeout=60)
+            page = httpx.stream("GET", events, headers=bearer, timeout=WAIT_S)
             lines.append(pages.enter_context(page).iter_lines())
         assert {next(each) for each in lines} == {"retry: 2000"}
-        wait_until(lambda: web.num_threads() < before + 15, 5)  # long before the recording is done
+        wait_until(lambda: web.num_threads() < before + 15)  # while the recording is held
         assert [next(line for line in each if line.startswith("event")) for each in lines]
         httpx.delete(f"{url}{answer.headers['Location']}", headers=bearer)
 
 
 def test_waiting_request_does_not_delay_shutdown(
-    second_server: tuple[str, int], token: str, media: Media
+    second_server: tuple[str, int], token: str, stack: Stack
 ) -> None:
     url, pid = second_server
     bearer = {"Authorization": f"Bearer {token}"}
-    long = media.make("long.mp3", "-stream_loop", "3", "-i", str(SAMPLE))
     library = f"{url}/api/transcriptions?limit=1"
 
     def newest() -> str:
@@ -247,17 +245,17 @@ def test_waiting_request_does_not_delay_shutdown(
 
     before = newest()
     web = psutil.Process(pid)
-    with ThreadPoolExecutor() as threads:
+    with stack.hold(), ThreadPoolExecutor() as threads:
         waiting = threads.submit(
             httpx.post,
             f"{url}/api/transcribe",
-            content=long.read_bytes(),
-            headers=bearer | {"Content-Type": "audio/mpeg"},
-            timeout=60,
+            content=SAMPLE.read_bytes(),
+            headers=bearer | {"Content-Type": "audio/ogg"},
+            timeout=WAIT_S,
         )
         wait_until(lambda: newest() != before)
         web.terminate()
-        wait_until(lambda: web.status() == psutil.STATUS_ZOMBIE, 5)  # long before the transcript
+        wait_until(lambda: web.status() == psutil.STATUS_ZOMBIE)  # while the transcript is held
         assert isinstance(waiting.exception(), httpx.RemoteProtocolError)
 
 

@@ -25,7 +25,7 @@ from transcodio_site.embedded import data_folder, socket_folder
 from transcodio_site.embedded.folders import PRIVATE_GIDS
 from transcodio_site.embedded.server_user import ServerUser
 from transcodio_site.supervisor import Child, StackError, free_port
-from transcodio_site.testing import ROOT, Stack
+from transcodio_site.testing import ROOT, WAIT_S, Stack
 from transcodio_site.tests.embedded_servers import RESTRICTED, open_folder
 
 __all__ = ["open_folder"]
@@ -125,12 +125,12 @@ def start_and_stop(installation: Installation) -> list[str]:
                 break
         assert "is ready" in "".join(output), "".join(output)
         try:
-            answer = httpx.get(f"http://127.0.0.1:{port}/health", timeout=30)
+            answer = httpx.get(f"http://127.0.0.1:{port}/health", timeout=WAIT_S)
             assert answer.json()["status"] == "healthy"
             owners = {p.uids().real for p in installation.processes() if p.name() == "postgres"}
         finally:
             command.send_signal(signal.SIGINT)
-            output.append(command.communicate(timeout=60)[0])
+            output.append(command.communicate(timeout=WAIT_S)[0])
     assert command.returncode == 0, "".join(output)
     assert owners, "Postgres is not found"
     assert 0 not in owners

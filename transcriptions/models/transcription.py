@@ -18,7 +18,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from gpu.types import Audio, Span, Spent
+from gpu.types import Audio, Span, UsageDelta
 from transcriptions.models.state import FINISHED, UNSUCCESSFUL, State
 
 STORAGE_FOLDER = "recordings"  # within the storage; file names start with the id of their row
@@ -96,7 +96,7 @@ class Transcription(models.Model):
     objects = TranscriptionQuerySet.as_manager()
 
     # Usage since the last stored segment: only the worker that holds the lease has it.
-    unsaved_usage = Spent(0.0)
+    unsaved_usage = UsageDelta(0.0)
 
     class Meta:
         verbose_name = _("recording")

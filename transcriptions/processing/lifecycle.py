@@ -18,7 +18,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from gpu.types import Complete, Metadata, Span, Spent
+from gpu.types import Complete, Metadata, Span, UsageDelta
 from gpu.types import Segment as SpokenSegment
 from transcriptions.exceptions import AudioDeleted, LeaseLost, WrongState
 from transcriptions.indexing.search import index_transcription
@@ -174,11 +174,11 @@ def add_segment(row: Transcription, spoken: SpokenSegment) -> Segment:
             text=spoken.text,
             words=[
                 {"start": w.start, "end": w.end, "text": w.text}
-                | ({"no_space_before": True} if w.glued else {})
+                | ({"no_space_before": True} if w.no_space_before else {})
                 for w in spoken.words
             ],
         )
-    row.unsaved_usage = Spent(0.0)
+    row.unsaved_usage = UsageDelta(0.0)
     return segment
 
 
@@ -275,17 +275,17 @@ def delete_audio(row: Transcription) -> None:
         delete_files(row)
 
 
-def take_unbilled_usage(row: Transcription) -> Spent:
+def take_unbilled_usage(row: Transcription) -> UsageDelta:
     """Returns and clears the usage that is in no ledger row yet. The caller must record it in the
     same transaction."""
-    saved = Spent(
+    saved = UsageDelta(
         row.unbilled_decode_seconds,
         row.unbilled_gpu,
         row.unbilled_queue_seconds,
         row.unbilled_load_seconds,
     )
     usage = saved + row.unsaved_usage
-    row.unsaved_usage = Spent(0.0)
+    row.unsaved_usage = UsageDelta(0.0)
     if usage:
         Transcription.objects.filter(id=row.id).update(
             unbilled_decode_seconds=0,

@@ -147,7 +147,7 @@ def _convert(source: Path, wav: Path, log_path: Path) -> str:
             format="wav",
             acodec="pcm_s16le",
             ac=1,
-            ar=pcm.RATE,
+            ar=pcm.SAMPLE_RATE_HZ,
             t=max_seconds,
             map_metadata=-1,
             fflags="+bitexact",
@@ -158,7 +158,7 @@ def _convert(source: Path, wav: Path, log_path: Path) -> str:
     )
     with log_path.open("w+b") as log:
         try:
-            file_size = max_seconds * pcm.RATE * 2 + (16 << 20)
+            file_size = max_seconds * pcm.SAMPLE_RATE_HZ * 2 + (16 << 20)
             status = _run(command, log, conversion_timeout_s(), file_size)
         except subprocess.TimeoutExpired:
             raise AudioError(

@@ -25,17 +25,17 @@ from django.utils.translation import gettext as _
 from gpu.engine import get_engine
 from gpu.types import (
     Cancelled,
+    CircuitOpen,
     Complete,
-    DeviceGone,
     DeviceLost,
+    DeviceUnrecoverable,
     EngineError,
     EngineEvent,
     Metadata,
-    NotTried,
     Partial,
     Segment,
-    Spent,
     Unreachable,
+    UsageDelta,
 )
 from transcriptions.exceptions import DISK_FULL_MESSAGE, AudioError, LeaseLost, is_disk_full
 from transcriptions.models import Segment as StoredSegment
@@ -90,7 +90,7 @@ def _recognize_speech(holder: LeaseHolder, folder: Path) -> None:
     partials = PartialPublisher(holder.row.id, last.number if last else 0)
     with media.local_copy(holder.row.audio, folder) as path:
         for event in _engine_events(holder, path, last):
-            if isinstance(event, Spent):
+            if isinstance(event, UsageDelta):
                 holder.row.unsaved_usage += event
                 continue
             holder.check()
@@ -167,7 +167,7 @@ def _run(work: Work, row: Transcription) -> bool:
         _retry_later(row, error)
     except EngineError as error:
         log.warning("%s: %s: %s", row.id, error.code, error)
-        _fail(row, error.code, error.sentence)
+        _fail(row, error.code, error.user_message)
     except (DatabaseError, LeaseLost):
         raise
     except Exception as error:
@@ -179,13 +179,15 @@ def _run(work: Work, row: Transcription) -> bool:
 def _retry_later(row: Transcription, error: EngineError) -> None:
     """Reschedules the row, up to MAX_ATTEMPTS times."""
     log.warning("%s: %s: %s", row.id, error.code, error)
-    if isinstance(error, NotTried):
+    if isinstance(error, CircuitOpen):
         lifecycle.reschedule(row, error.code, RETRY_DELAY_S, attempted=False)
     elif row.attempts < MAX_ATTEMPTS:
         lifecycle.reschedule(row, error.code, row.attempts * RETRY_DELAY_S)
     else:
-        _fail(row, error.code, error.sentence)
-    if isinstance(error, DeviceGone):  # this process cannot use the GPU: its supervisor restarts it
+        _fail(row, error.code, error.user_message)
+    if isinstance(
+        error, DeviceUnrecoverable
+    ):  # this process cannot use the GPU: its supervisor restarts it
         os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -40,7 +40,7 @@ def _spans(path: Path, duration: float, check: Callable[[], None]) -> Iterator[S
         end = min(start + BLOCK_S, duration)
         spans = [
             Span(round(start + s["start"] / RATE, 3), min(round(start + s["end"] / RATE, 3), end))
-            for s in get_speech_timestamps(pcm.read_at(path, start, end, RATE), options)
+            for s in get_speech_timestamps(pcm.read_resampled(path, start, end, RATE), options)
         ]
         if end < duration:
             # The next block starts before speech that the end of this one cuts or hides.
@@ -62,5 +62,5 @@ def find_peaks(path: Path, duration: float) -> list[int]:
 
 
 def _peak(path: Path, start: float, end: float) -> int:
-    samples = pcm.read(path, start, end)
+    samples = pcm.read_samples(path, start, end)
     return int(np.abs(samples.astype(np.int32)).max()) if samples.size else 0

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Outcome, UsageRecord
 from accounts.usage import ledger
 from gpu import pricing
-from gpu.types import Complete, Spent
+from gpu.types import Complete, UsageDelta
 from transcriptions.models import Transcription
 from transcriptions.signals import usage_charged
 
@@ -34,13 +34,13 @@ def record_completed(row: Transcription, meter: Complete) -> None:
     _charge(row, _with_engine_usage(record, meter))
 
 
-def record_failed(row: Transcription, used: Spent) -> None:
+def record_failed(row: Transcription, used: UsageDelta) -> None:
     """Records what a failed attempt used. Failures are never charged."""
     reason = _("Failed (%(code)s). Not charged.") % {"code": row.error_code}
     ledger.write_record(_with_engine_usage(_record(row, Outcome.FAILED, reason), used))
 
 
-def record_interrupted(row: Transcription, used: Spent) -> None:
+def record_interrupted(row: Transcription, used: UsageDelta) -> None:
     """Records what a worker used before it lost or returned the lease. Not charged: the row of
     the attempt that ends the job is."""
     if used:
@@ -48,7 +48,7 @@ def record_interrupted(row: Transcription, used: Spent) -> None:
         ledger.write_record(_with_engine_usage(record, used))
 
 
-def record_cancelled(row: Transcription, used: Spent) -> None:
+def record_cancelled(row: Transcription, used: UsageDelta) -> None:
     """Charges up to the end of the last segment; nothing if there is none."""
     last = row.segments.last()
     due = due_ms(row, last.end if last else 0.0)
@@ -79,7 +79,7 @@ def _record(row: Transcription, outcome: Outcome, reason: str) -> UsageRecord:
     )
 
 
-def _with_engine_usage(record: UsageRecord, used: Complete | Spent) -> UsageRecord:
+def _with_engine_usage(record: UsageRecord, used: Complete | UsageDelta) -> UsageRecord:
     """Sets the engine's times, and the price of a GPU second at this moment."""
     price = pricing.usd_per_second(used.gpu) if used.gpu else 0.0
     if price is None:

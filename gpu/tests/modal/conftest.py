@@ -19,17 +19,14 @@ from modal_proto import api_pb2 as api
 from gpu import codec, pcm
 from gpu.tests import tiny
 from gpu.tests.conftest import WriteWav
-from gpu.tests.modal.control_plane import Call, ControlPlane
-from gpu.types import (
-    Audio,
-    Segment,
-    Span,
-    Word,
-)
-from transcodio_site.testing import ROOT, Media
+from gpu.tests.modal.containers import Call
+from gpu.tests.modal.control_plane import ControlPlane
+from gpu.types import Audio, Segment, Span, Word
+from transcodio_site.testing import ROOT, WAIT_S, Media
 
 MODAL = [sys.executable, "-m", "modal"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Calls = Callable[[], list[Call]]
 
 
 def never() -> bool:
@@ -46,7 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def running_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """One for all: this process's client keeps to the first one that it has seen."""
+    """One for all tests: the client of this process only uses the first one."""
     plane = ControlPlane(tmp_path_factory.mktemp("modal"))
     plane.start()
     yield plane
@@ -56,7 +53,7 @@ def running_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 @pytest.fixture(scope="module")
 def plane(running_plane: ControlPlane) -> Iterator[ControlPlane]:
-    """Running; this process's own client talks to it and to nobody else."""
+    """Running; the client of this process is configured to use it."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in running_plane.client_environment().items():
             patch.setenv(name, value)
@@ -75,7 +72,7 @@ def cli(plane: ControlPlane, model: Path) -> Run:
             env=os.environ | settings | more,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=WAIT_S,
             check=False,
         )
 
@@ -91,15 +88,15 @@ def deployed(plane: ControlPlane, cli: Run) -> ControlPlane:
 
 @pytest.fixture
 def audio(write_wav: WriteWav) -> Audio:
-    """A minute and a half of noise, of which three stretches count as speech."""
-    noise = np.random.default_rng(4).standard_normal(90 * pcm.RATE) * 3000
+    """90 seconds of noise, with three spans of speech."""
+    noise = np.random.default_rng(4).standard_normal(90 * pcm.SAMPLE_RATE_HZ) * 3000
     path = write_wav(noise.astype(np.int16))
     return Audio(path, 90.0, (Span(2, 30), Span(32, 60), Span(62, 86)))
 
 
 @pytest.fixture
 def remote(deployed: ControlPlane) -> Any:
-    """The class as any program would look it up."""
+    """The deployed class, looked up as in any program."""
     return modal.Cls.from_name("transcodio-app", "KyutaiSTTModel")()
 
 
@@ -107,16 +104,32 @@ def words_of(events: list[Any]) -> list[Word]:
     return [word for event in events if isinstance(event, Segment) for word in event.words]
 
 
-def said(call: Call) -> list[dict[str, Any]]:
-    """What it has answered, but for the mark of its end."""
+def messages_of(call: Call) -> list[dict[str, Any]]:
+    """Its messages, without the marker of the end."""
     chunks = (c for c in call.chunks if c.data_format != api.DATA_FORMAT_GENERATOR_DONE)
     return [json.loads(pickle.loads(chunk.data)) for chunk in chunks]  # noqa: S301 - our own
 
 
-def ended_early(plane: ControlPlane) -> list[Call]:
-    """The calls that noticed that nobody wanted them any more."""
-    finished = [call for call in plane.calls.values() if call.output is not None]
-    return [c for c in finished if [i.get("code") for i in said(c)][-1:] == ["cancelled"]]
+def outcome_of(call: Call) -> str:
+    """`complete`, or the code of its error; empty if it has not ended."""
+    if call.output is None:
+        return ""
+    last = messages_of(call)[-1]
+    return str(last.get("code", last["type"]))
+
+
+@pytest.fixture
+def new_calls(deployed: ControlPlane) -> Calls:
+    """A function that gives the calls that were made since the test began."""
+    before = len(deployed.calls)
+    return lambda: list(deployed.calls.values())[before:]
+
+
+@pytest.fixture(autouse=True)
+def no_call_outlives_its_test(running_plane: ControlPlane) -> Iterator[None]:
+    """Otherwise a container could answer it during the next test."""
+    yield
+    running_plane.end_calls()
 
 
 @pytest.fixture(scope="module")
@@ -127,5 +140,5 @@ def short(media: Media) -> Path:
 @pytest.fixture
 def noise() -> bytes:
     """Twelve seconds."""
-    samples = np.random.default_rng(2).standard_normal(12 * pcm.RATE) * 3000
+    samples = np.random.default_rng(2).standard_normal(12 * pcm.SAMPLE_RATE_HZ) * 3000
     return codec.encode(samples.astype(np.int16))

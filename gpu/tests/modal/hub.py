@@ -1,4 +1,4 @@
-"""A Hub of models on loopback, for the real client: one model, its files from a folder."""
+"""A Hugging Face Hub on loopback for the real client: one model, with the files of a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _entry(file: Path) -> dict[str, object]:
 
 @contextmanager
 def serving(folder: Path, model_id: str) -> Iterator[str]:
-    """Its address, to be set as HF_ENDPOINT."""
+    """Runs the Hub; yields its URL, for HF_ENDPOINT."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""What a deployment consists of, as the real client declares it to a control plane."""
+"""The objects of a deployment, as the real client declares them to a control plane."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Registry:
 
     @property
     def url(self) -> str:
-        """Where the control plane answers."""
+        """Of the control plane."""
         raise NotImplementedError
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Registry:
         return f"{prefix}-{self._numbers:04}"
 
     def replaced(self, functions: set[str]) -> None:
-        """A new version of them is published."""
+        """Called when a new version of these functions is published."""
         raise NotImplementedError
 
     async def ClientHello(self, request: Any) -> Any:
@@ -205,10 +205,12 @@ class Registry:
         return api.AppPublishResponse(url=self.url, deployed_at=time.time())
 
     def image_commands(self, image_id: str) -> list[str]:
-        """The lines of an image and all that it stands on, from the bottom."""
+        """The Dockerfile lines of an image, after those of its base images."""
         image = self.images[image_id]
-        below = [line for base in image.base_images for line in self.image_commands(base.image_id)]
-        return [*below, *image.dockerfile_commands]
+        base_lines = [
+            line for base in image.base_images for line in self.image_commands(base.image_id)
+        ]
+        return [*base_lines, *image.dockerfile_commands]
 
     def _image_environment(self, image_id: str) -> dict[str, str]:
         lines = [line[4:] for line in self.image_commands(image_id) if line.startswith("ENV ")]

@@ -1,9 +1,8 @@
-"""STT_ENGINE=modal: a recording goes up and comes back."""
+"""STT_ENGINE=modal: recordings are sent to Modal, and their words come back."""
 
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,31 @@ from gpu import modal_engine
 from gpu.kyutai_engine import KyutaiEngine
 from gpu.modal_engine import ModalEngine
 from gpu.tests.conftest import WriteWav, lengthen
-from gpu.tests.modal.conftest import Run, ended_early, never, said, words_of
+from gpu.tests.modal.conftest import Calls, Run, messages_of, never, outcome_of, words_of
 from gpu.tests.modal.control_plane import ControlPlane
 from gpu.types import (
     Audio,
     Cancelled,
     Complete,
+    EngineEvent,
     Metadata,
     Segment,
     Span,
-    Spent,
     UnsupportedLanguage,
+    UsageDelta,
+    Word,
 )
-from transcodio_site.testing import Stack, wait_until
+from transcodio_site.testing import WAIT_S, Stack, wait_until
 
 
-def test_words_are_those_of_the_same_model_here(
+def reading(audio: Audio, events: list[Any]) -> threading.Thread:
+    """Starts a thread that reads all events of the recording into `events`."""
+    thread = threading.Thread(target=lambda: events.extend(ModalEngine().stream(audio, never)))
+    thread.start()
+    return thread
+
+
+def test_words_equal_those_of_the_same_model_run_locally(
     deployed: ControlPlane, audio: Audio, model: Path
 ) -> None:
     here = KyutaiEngine(str(model), "cpu", rows=4)
@@ -45,13 +53,12 @@ def test_words_are_those_of_the_same_model_here(
     assert last.gpu == "L4"
 
 
-def test_a_long_recording_goes_up_in_parts_and_comes_back_in_order(
-    deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
+def test_long_recording_is_sent_in_parts_and_comes_back_in_order(
+    audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_engine, "PART", 29.0)
-    before = len(deployed.calls)
+    monkeypatch.setattr(modal_engine, "MAX_PART_S", 29.0)
     events = list(ModalEngine().stream(audio, never))
-    assert len(deployed.calls) - before == 3
+    assert len(new_calls()) == 3
     assert [type(e) for e in events].count(Metadata) == 1
     assert [type(e) for e in events].count(Complete) == 1
     times = [t for word in words_of(events) for t in (word.start, word.end)]
@@ -60,92 +67,131 @@ def test_a_long_recording_goes_up_in_parts_and_comes_back_in_order(
     last = events[-1]
     assert isinstance(last, Complete)
     assert last.audio_seconds == pytest.approx(80, abs=0.1)
-    spent = sum((e for e in events if isinstance(e, Spent)), Spent(0.0))
-    assert spent.gpu == "L4"
-    assert 0 < spent.decode_seconds <= last.decode_seconds + 1e-9
+    usage = sum((e for e in events if isinstance(e, UsageDelta)), UsageDelta(0.0))
+    assert usage.gpu == "L4"
+    assert 0 < usage.decode_seconds <= last.decode_seconds + 1e-9
 
 
-def test_what_was_used_is_known_when_it_is_cancelled(deployed: ControlPlane, audio: Audio) -> None:
+def test_usage_is_known_when_a_recording_is_cancelled(deployed: ControlPlane, audio: Audio) -> None:
     stop = threading.Event()
     stream = ModalEngine().stream(audio, stop.is_set)
-    spent = next(event for event in stream if isinstance(event, Spent))
+    usage = next(event for event in stream if isinstance(event, UsageDelta))
     stop.set()
     with pytest.raises(Cancelled):
         list(stream)
-    assert spent.gpu == "L4"
-    assert spent.decode_seconds > 0
+    assert usage.gpu == "L4"
+    assert usage.decode_seconds > 0
 
 
-def test_another_language_is_refused_here(audio: Audio) -> None:
+def test_unsupported_language_is_refused_without_a_call(audio: Audio, new_calls: Calls) -> None:
     with pytest.raises(UnsupportedLanguage):
         next(ModalEngine().stream(Audio(audio.path, 1, (), "de"), never))
+    assert new_calls() == []
 
 
-def test_cancelling_ends_one_call_and_no_other(deployed: ControlPlane, audio: Audio) -> None:
-    engine, stop = ModalEngine(), threading.Event()
-    before = len(ended_early(deployed))
+def test_cancellation_ends_one_call_and_leaves_its_neighbor_running(
+    deployed: ControlPlane, audio: Audio, new_calls: Calls
+) -> None:
+    stop = threading.Event()
     other: list[Any] = []
-    neighbour = threading.Thread(target=lambda: other.extend(engine.stream(audio, never)))
-    neighbour.start()
-    stream = engine.stream(audio, stop.is_set)
-    next(stream)
-    stop.set()
-    with pytest.raises(Cancelled):
-        list(stream)
-    began = time.monotonic()
-    wait_until(lambda: len(ended_early(deployed)) > before, 20)
-    assert time.monotonic() - began < 5
-    neighbour.join(60)
+    with deployed.hold():
+        neighbor = reading(audio, other)
+        stream = ModalEngine().stream(audio, stop.is_set)
+        next(stream)
+        wait_until(lambda: [call.started for call in new_calls()] == [True, True])
+        stop.set()
+        with pytest.raises(Cancelled):
+            list(stream)
+        wait_until(lambda: "cancelled" in map(outcome_of, new_calls()))
+    neighbor.join(WAIT_S)
     assert isinstance(other[-1], Complete)
-    assert len(ended_early(deployed)) == before + 1
+    assert sorted(map(outcome_of, new_calls())) == ["cancelled", "complete"]
 
 
-def test_a_reader_that_goes_away_stops_the_spending(deployed: ControlPlane, audio: Audio) -> None:
-    stream = ModalEngine().stream(audio, never)
-    next(stream)
-    before = len(ended_early(deployed))
-    stream.close()  # type: ignore[attr-defined]
-    wait_until(lambda: len(ended_early(deployed)) == before + 1, 20)
+def test_reader_disconnect_cancels_modal_call(
+    deployed: ControlPlane, audio: Audio, new_calls: Calls
+) -> None:
+    with deployed.hold():
+        stream = ModalEngine().stream(audio, never)
+        next(stream)
+        stream.close()  # type: ignore[attr-defined]
+        (call,) = new_calls()
+        wait_until(lambda: call.output is not None)
+    assert outcome_of(call) == "cancelled"
 
 
-def test_a_call_that_has_not_begun_is_ended_too(deployed: ControlPlane, audio: Audio) -> None:
+def test_call_that_waits_for_a_container_can_be_cancelled(
+    deployed: ControlPlane, audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployed.kill_containers()
-    calls, stop = len(deployed.calls), threading.Event()
+    monkeypatch.setattr(deployed, "starts_containers", False)
+    stop = threading.Event()
 
     def read() -> None:
         with pytest.raises(Cancelled):
             list(ModalEngine().stream(audio, stop.is_set))
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    wait_until(lambda: len(deployed.calls) > calls)
-    stop.set()
-    reader.join(20)
-    assert not reader.is_alive()
-    call = list(deployed.calls.values())[calls]
-    wait_until(lambda: call.output is not None, 60)
-    assert [item["type"] for item in said(call)][-1] == "error"
-    assert len(said(call)) < 5  # a minute and a half would be twenty
+    with deployed.hold():
+        reader = threading.Thread(target=read)
+        reader.start()
+        wait_until(new_calls)
+        stop.set()
+        reader.join(WAIT_S)
+        assert not reader.is_alive()
+        deployed.start_containers()
+        (call,) = new_calls()
+        wait_until(lambda: call.output is not None)
+    assert outcome_of(call) == "cancelled"
+    assert len(messages_of(call)) < 5  # the whole recording has about twenty
 
 
-def test_parts_are_under_way_together(
-    deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("in_flight", "expected"), [(4, 3), (2, 2)])
+def test_parts_are_in_flight_together_up_to_a_limit(
+    deployed: ControlPlane,
+    audio: Audio,
+    new_calls: Calls,
+    monkeypatch: pytest.MonkeyPatch,
+    in_flight: int,
+    expected: int,
 ) -> None:
-    monkeypatch.setattr(modal_engine, "PART", 29.0)
-    for in_flight, most in ((4, 3), (2, 2)):
-        monkeypatch.setattr(modal_engine, "IN_FLIGHT", in_flight)
-        before = len(deployed.calls)
-        list(ModalEngine().stream(audio, never))
-        calls = list(deployed.calls.values())[before:]
-        assert len(calls) == 3
-        at_once = [sum(o.began <= call.began < o.ended for o in calls) for call in calls]
-        assert max(at_once) == most
+    monkeypatch.setattr(modal_engine, "MAX_PART_S", 29.0)
+    monkeypatch.setattr(modal_engine, "MAX_PARTS_IN_FLIGHT", in_flight)
+    events: list[Any] = []
+    with deployed.hold():
+        reader = reading(audio, events)
+        wait_until(lambda: sum(call.started for call in new_calls()) == expected)
+    reader.join(WAIT_S)
+    assert isinstance(events[-1], Complete)
+    assert len(new_calls()) == 3
+    assert max(call.open_before for call in new_calls()) == expected - 1
 
 
-def test_three_hours_go_up_in_bounded_memory(
+def test_merged_parts_are_in_order_and_count_a_shared_cold_start_once() -> None:
+    def of(start: float, end: float) -> Segment:
+        return Segment((Word(start, end, "so"),))
+
+    parts: list[EngineEvent] = [
+        *(Metadata("en", "tiny"), UsageDelta(1.0, "L4", 0.5, 40.0), of(29.0, 29.9)),
+        Complete(30.0, 1.0, 0.5, 40.0, "L4"),
+        *(Metadata("en", "tiny"), UsageDelta(2.0, "L4", 0.5, 39.0), of(29.6, 30.2)),
+        Complete(30.0, 2.0, 0.5, 39.0, "L4"),
+    ]
+    merged = list(modal_engine._merge_parts(iter(parts)))
+    assert [e.words[0] for e in merged if isinstance(e, Segment)] == [
+        Word(29.0, 29.9, "so"),
+        Word(29.9, 30.2, "so"),
+    ]
+    assert sum((e for e in merged if isinstance(e, UsageDelta)), UsageDelta(0.0)) == UsageDelta(
+        3.0, "L4", 1.0, 40.0
+    )
+    assert merged[-1] == Complete(60.0, 3.0, 1.0, 40.0, "L4")
+    assert len(merged) == 6
+
+
+def test_three_hours_are_sent_in_bounded_memory(
     deployed: ControlPlane, write_wav: WriteWav, audio: Audio
 ) -> None:
-    list(ModalEngine().stream(audio, never))  # whatever is allocated once is there now
+    list(ModalEngine().stream(audio, never))  # what is allocated once is allocated now
     path = write_wav(np.zeros(0, np.int16))
     lengthen(path, 3 * 3600)
     spans = tuple(Span(start, start + 3.0) for start in range(0, 3 * 3600, 120))
@@ -163,31 +209,32 @@ def test_three_hours_go_up_in_bounded_memory(
     assert meter.audio_seconds == pytest.approx(270)
 
 
-def test_a_new_deployment_lets_running_calls_end(
-    deployed: ControlPlane, cli: Run, audio: Audio
+def test_running_call_survives_a_new_deployment(
+    deployed: ControlPlane, cli: Run, audio: Audio, new_calls: Calls
 ) -> None:
-    stream = ModalEngine().stream(audio, never)
-    events = [next(stream)]
-    assert cli("deploy", "gpu/app.py").returncode == 0
+    with deployed.hold():
+        stream = ModalEngine().stream(audio, never)
+        events = [next(stream)]
+        assert cli("deploy", "gpu/app.py").returncode == 0
+        (call,) = new_calls()
+        assert call.output is None
     events += list(stream)
     assert isinstance(events[-1], Complete)
     assert isinstance(list(ModalEngine().stream(audio.after(80), never))[-1], Complete)
 
 
-def test_a_recording_goes_through_the_whole_service(
-    deployed: ControlPlane, tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+def test_demo_command_transcribes_on_modal(
+    tmp_path: Path, short: Path, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STT_ENGINE", "modal")
-    stack = Stack(tmp_path)
-    before = len(deployed.calls)
-    answer = stack.manage("demo", str(short))
+    answer = Stack(tmp_path).manage("demo", str(short))
     assert answer.returncode == 0, answer.stderr
-    assert len(deployed.calls) == before + 1
+    assert len(new_calls()) == 1
     for suffix in ("txt", "srt", "vtt", "json"):
         assert (tmp_path / "demo" / f"short.{suffix}").stat().st_size > 10
 
 
-def test_the_engine_is_checked_from_the_command_line(
+def test_engine_check_command_reports_modal_and_what_is_wrong(
     deployed: ControlPlane, tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STT_ENGINE", "modal")
@@ -203,5 +250,5 @@ def test_the_engine_is_checked_from_the_command_line(
     assert "Traceback" not in answer.stderr
     answer = Stack(tmp_path).manage("engine_check", __file__)
     assert answer.returncode == 1
-    assert f"{__file__}: no recording" in answer.stderr
-    assert "STT_ENGINE" not in answer.stderr  # it is not to blame
+    assert f"{__file__}: the file contains no audio" in answer.stderr
+    assert "STT_ENGINE" not in answer.stderr  # it is not the cause

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from transcodio_site.testing import ROOT, Media, Stack
+from transcodio_site.testing import ROOT, WAIT_S, Media, Stack
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PROGRAM = [sys.executable, "-m", "transcodio_site.cli"]
@@ -42,7 +42,7 @@ def run(stack: Stack, token: str, tmp_path: Path) -> Run:
             env=cli_environment(stack, token, **more),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=WAIT_S,
             check=False,
         )
 

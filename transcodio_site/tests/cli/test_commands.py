@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from transcodio_site.testing import SAMPLE, Media, Stack
+from transcodio_site.testing import SAMPLE, WAIT_S, Media, Stack
 from transcodio_site.tests.cli.conftest import PROGRAM, Run, cli_environment
 
 
@@ -138,32 +138,29 @@ def test_recording_is_read_from_a_pipe(stack: Stack, token: str, short: Path) ->
             stdin=cat.stdout,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=WAIT_S,
             check=False,
         )
     assert done.returncode == 0, done.stderr
     assert "walking along the harbor" in done.stdout
 
 
-def test_interrupt_exits_with_status_130(
-    stack: Stack, token: str, media: Media, tmp_path: Path
-) -> None:
-    # Long enough not to be finished when the first line was read.
-    long = media.make("long.mp3", "-stream_loop", "2", "-i", str(SAMPLE))
-    process = subprocess.Popen(
-        [*PROGRAM, "transcribe", str(long)],
-        cwd=tmp_path,
-        env=cli_environment(stack, token),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell that runs us in the background makes us, and our children, ignore SIGINT.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stderr is not None
-    assert "0:0" in process.stderr.readline()  # the first segment
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+def test_interrupt_exits_with_status_130(stack: Stack, token: str, tmp_path: Path) -> None:
+    with stack.hold():
+        process = subprocess.Popen(
+            [*PROGRAM, "transcribe", str(SAMPLE)],
+            cwd=tmp_path,
+            env=cli_environment(stack, token),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell that runs us in the background makes us, and our children, ignore SIGINT.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        )
+        assert process.stderr is not None
+        assert "0:0" in process.stderr.readline()  # the first segment
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 130
     assert "continue on the server" in errors
     auth = {"Authorization": f"Bearer {token}"}

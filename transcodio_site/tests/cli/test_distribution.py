@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from transcodio_site.testing import ROOT
+from transcodio_site.testing import ROOT, WAIT_S
 
 
 def test_cli_imports_only_httpx_and_rich(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_wheel_contains_only_the_cli(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)],
         check=True,
-        timeout=120,
+        timeout=WAIT_S,
     )
     (path,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(path) as wheel:

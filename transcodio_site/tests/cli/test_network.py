@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from transcodio_site.cli.client import Client, Unreachable
-from transcodio_site.testing import Stack
+from transcodio_site.testing import WAIT_S, Stack
 from transcodio_site.tests.cli.conftest import Run
 
 
@@ -33,7 +33,7 @@ def responding(*responses: str) -> Iterator[str]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        thread.join(20)
+        thread.join(WAIT_S)
 
 
 PORTAL = "200 OK\nContent-Type: text/html\n\n<html>Sign in"

@@ -16,6 +16,7 @@ from accounts.models import UsageRecord, User
 from accounts.tokens import issue_token
 from accounts.usage import ledger
 from gpu.types import Complete
+from transcodio_site.testing import WAIT_S
 from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.notifications import emails, tasks
@@ -136,7 +137,7 @@ def test_concurrent_charges_send_one_quota_email(
     def complete(row: Transcription) -> None:
         with transaction.atomic():
             lifecycle.mark_completed(row, Complete(10.0, 0.1))
-            barrier.wait(10)
+            barrier.wait(WAIT_S)
 
     claimed = [lifecycle.claim(row.id, State.TRANSCRIBING) for row in rows]
     for row in claimed:

@@ -38,14 +38,16 @@ FORMATS: dict[str, tuple[str, ...]] = {
 
 def audible_seconds(path: Path) -> float:
     """How much of a prepared WAV is louder than 1 % of full scale."""
-    samples = pcm.read(path, 0, 1e6)
+    samples = pcm.read_samples(path, 0, 1e6)
     blocks = samples[: len(samples) // 480 * 480].reshape(-1, 480)  # 20 ms
     return float((np.abs(blocks.astype(int)).max(axis=1) > 300).sum() * 0.02)
 
 
 def first_audible_second(path: Path) -> float:
     """Position of the first audible sample, in seconds."""
-    return float(np.argmax(np.abs(pcm.read(path, 0, 1e6).astype(int)) > 300) / pcm.RATE)
+    return float(
+        np.argmax(np.abs(pcm.read_samples(path, 0, 1e6).astype(int)) > 300) / pcm.SAMPLE_RATE_HZ
+    )
 
 
 # --- Formats ------------------------------------------------------------------------------------
@@ -56,7 +58,9 @@ def test_every_format_becomes_mono_24_khz_wav(media: Media, prepare: Prepare, na
     audio = prepare(media.speech(name, 5, *FORMATS[name]))
     with wave.open(str(audio.path)) as wav:
         layout = (wav.getnchannels(), wav.getframerate(), wav.getsampwidth())
-        assert wav.getnframes() == pytest.approx(5 * pcm.RATE, abs=0.1 * pcm.RATE)
+        assert wav.getnframes() == pytest.approx(
+            5 * pcm.SAMPLE_RATE_HZ, abs=0.1 * pcm.SAMPLE_RATE_HZ
+        )
     assert layout == (1, 24_000, 2)
     assert audio.duration == pytest.approx(5, abs=0.1)
     assert audio.note == ""

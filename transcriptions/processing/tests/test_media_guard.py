@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gpu import pcm
-from transcodio_site.testing import Media
+from transcodio_site.testing import WAIT_S, Media
 from transcriptions.exceptions import AudioError, TooLong
 from transcriptions.processing import media as media_module
 from transcriptions.processing.media import ffmpeg_binary
@@ -76,7 +76,7 @@ def test_unguarded_ffmpeg_opens_these_playlists(
     (canaries / name).write_bytes(content)
     out = tmp_path / "out.wav"
     command = [ffmpeg_binary(), "-nostdin", "-v", "error", "-i", str(canaries / name), str(out)]
-    subprocess.run(command, check=True, timeout=30)
+    subprocess.run(command, check=True, timeout=WAIT_S)
     assert out.stat().st_size > 50_000
 
 
@@ -118,7 +118,7 @@ def test_conversion_stops_at_the_longest_duration(
     assert hours.stat().st_size < 1_000_000
     with pytest.raises(TooLong, match=r"longer than 1 min 30 s\. Split it"):
         prepare(hours)
-    assert (tmp_path / "audio.wav").stat().st_size < 92 * pcm.RATE * 2
+    assert (tmp_path / "audio.wav").stat().st_size < 92 * pcm.SAMPLE_RATE_HZ * 2
 
 
 def test_declared_hours_do_not_count_as_duration(media: Media, prepare: Prepare) -> None:

@@ -182,12 +182,10 @@ def test_lease_is_renewed_during_long_work(
 ) -> None:
     settings.LEASE_SECONDS = 0.4
     ends: list[Any] = []
-    renewed = threading.Event()
 
     def wait_for_renewal() -> None:
         first = fresh(prepared).lease_until
-        while fresh(prepared).lease_until == first and not renewed.wait(0.01):
-            pass
+        wait_until(lambda: fresh(prepared).lease_until != first)
         ends.extend([first, fresh(prepared).lease_until])
 
     engine.before = {2: wait_for_renewal}
@@ -227,12 +225,25 @@ def test_partials_are_published_before_their_segment_and_not_stored(
         original_publish(transcription_id, event)
         published.append((event.type, event.id))
 
+    class ManualTimer:
+        """Fires when the test calls its function."""
+
+        started: list[ManualTimer] = []
+
+        def __init__(self, interval: float, function: Callable[[], None]) -> None:
+            self.function = function
+
+        def start(self) -> None:
+            self.started.append(self)
+
     monkeypatch.setattr(streams, "publish", publish)
+    monkeypatch.setattr(threading, "Timer", ManualTimer)
     engine.send_partials = True
-    engine.before[3] = lambda: wait_until(lambda: ("partial", 2) in published)
+    engine.before[3] = lambda: ManualTimer.started[0].function()
     assert pipeline.transcribe(prepared.id)
     assert texts(prepared) == FIVE_SENTENCES
     second_segment = published.index(("progress", 2))
     assert second_segment < published.index(("partial", 2)) < published.index(("progress", 3))
-    # One comes before each segment, but they are published only once per PUBLISH_INTERVAL_S.
-    assert len([kind for kind, _ in published if kind == "partial"]) < 5
+    # One comes before each segment, but they are published only when a timer fires.
+    assert [number for kind, number in published if kind == "partial"] == [2]
+    assert len(ManualTimer.started) == 2

@@ -5,16 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from gpu.types import (
-    DeviceGone,
+    CircuitOpen,
     DeviceLost,
+    DeviceUnrecoverable,
     EngineError,
-    NotTried,
     Unreachable,
     UnsupportedLanguage,
 )
@@ -22,7 +23,6 @@ from transcodio_site.testing import Media
 from transcriptions.models import State, Transcription
 from transcriptions.processing import pipeline
 from transcriptions.processing.lifecycle import MAX_ATTEMPTS
-from transcriptions.processing.pipeline import RETRY_DELAY_S
 from transcriptions.processing.tests.helpers import (
     FIVE_SENTENCES,
     expire,
@@ -40,7 +40,7 @@ pytestmark = [
 def test_engine_that_was_not_called_counts_no_attempt(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:
-    engine.before = {1: raising(NotTried("it has just failed"))}
+    engine.before = {1: raising(CircuitOpen("it has just failed"))}
     for _ in range(MAX_ATTEMPTS + 2):
         assert not pipeline.transcribe(prepared.id)
         row = fresh(prepared)
@@ -48,7 +48,7 @@ def test_engine_that_was_not_called_counts_no_attempt(
         expire(row)
 
 
-@pytest.mark.parametrize(("error", "ends"), [(DeviceLost, False), (DeviceGone, True)])
+@pytest.mark.parametrize(("error", "ends"), [(DeviceLost, False), (DeviceUnrecoverable, True)])
 def test_lost_gpu_reschedules_and_unusable_gpu_ends_the_process(
     prepared: Transcription,
     engine: ScriptedEngine,
@@ -91,13 +91,17 @@ def test_error_becomes_a_message_for_the_owner(
 
 
 def test_unreachable_engine_is_retried_later(
-    prepared: Transcription, engine: ScriptedEngine
+    prepared: Transcription, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pipeline, "RETRY_DELAY_S", 3600.0)
     engine.before = {3: raising(Unreachable("Modal is away"))}
+    began = timezone.now()
     assert not pipeline.transcribe(prepared.id)
+    ended, delay = timezone.now(), timedelta(hours=1)
     row = fresh(prepared)
     assert (row.state, texts(row)) == (State.PREPARED, FIVE_SENTENCES[:2])
-    assert 20 < (row.lease_until - timezone.now()).total_seconds() <= RETRY_DELAY_S
+    assert row.lease_until is not None
+    assert began + delay <= row.lease_until <= ended + delay
     assert not Transcription.objects.with_expired_lease().exists()  # not enqueued until then
     engine.before = {}
     assert pipeline.transcribe(prepared.id)

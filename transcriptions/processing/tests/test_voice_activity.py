@@ -66,7 +66,7 @@ def test_spans_are_in_order_and_within_the_recording(sample: PreparedAudio) -> N
 
 
 def test_spans_cover_loud_audio(sample: PreparedAudio) -> None:
-    samples = pcm.read(sample.path, 0, sample.duration)
+    samples = pcm.read_samples(sample.path, 0, sample.duration)
     blocks = np.abs(samples[: len(samples) // 480 * 480].reshape(-1, 480).astype(int))  # 20 ms
     loud = np.flatnonzero(blocks.max(axis=1) > 2000) * 0.02 + 0.01
     assert len(loud) > 500
@@ -185,7 +185,7 @@ def test_short_recording_has_fewer_peaks(
 
 
 def test_every_sample_is_read_once(twice: PreparedAudio, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, counted = pcm.read, []
+    read, counted = pcm.read_samples, []
 
     def counting_read(path: Path, start: float, end: float) -> np.ndarray:
         samples = read(path, start, end)
@@ -194,5 +194,5 @@ def test_every_sample_is_read_once(twice: PreparedAudio, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(pcm, "read", counting_read)
     find_peaks(twice.path, twice.duration)
-    assert sum(counted) == round(twice.duration * pcm.RATE)  # so the time is linear
-    assert max(counted) < 4 * pcm.RATE  # and the memory bounded
+    assert sum(counted) == round(twice.duration * pcm.SAMPLE_RATE_HZ)  # so the time is linear
+    assert max(counted) < 4 * pcm.SAMPLE_RATE_HZ  # and the memory bounded

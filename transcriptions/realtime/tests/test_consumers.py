@@ -15,6 +15,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 
 from accounts.models import User
+from transcodio_site.testing import WAIT_S
 from transcriptions.models import Transcription
 from transcriptions.processing import pipeline
 from transcriptions.realtime import streams
@@ -35,21 +36,21 @@ class WebSocketClient(ApplicationCommunicator):
     async def connect(self) -> bool:
         """Whether the server accepted the connection."""
         await self.send_input({"type": "websocket.connect"})
-        return bool((await self.receive_output(20))["type"] == "websocket.accept")
+        return bool((await self.receive_output(WAIT_S))["type"] == "websocket.accept")
 
     async def next_event(self) -> dict[str, Any]:
         """The next event from the server."""
-        event: dict[str, Any] = json.loads((await self.receive_output(20))["text"])
+        event: dict[str, Any] = json.loads((await self.receive_output(WAIT_S))["text"])
         return event
 
     async def all_events(self) -> tuple[list[dict[str, Any]], int]:
         """All events until the server closes, and its close code."""
         assert await self.connect()
         events: list[dict[str, Any]] = []
-        while (message := await self.receive_output(20))["type"] == "websocket.send":
+        while (message := await self.receive_output(WAIT_S))["type"] == "websocket.send":
             events.append(json.loads(message["text"]))
         await self.send_input({"type": "websocket.disconnect", "code": message["code"]})
-        await self.wait()
+        await self.wait(WAIT_S)
         return events, message["code"]
 
 
@@ -79,9 +80,9 @@ async def test_websocket_closes_when_session_or_account_ends(
         await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
     else:
         await SESSION.adelete()
-    assert (await connection.receive_output(20))["type"] == "websocket.close"
+    assert (await connection.receive_output(WAIT_S))["type"] == "websocket.close"
     await connection.send_input({"type": "websocket.disconnect", "code": 1000})
-    await connection.wait()
+    await connection.wait(WAIT_S)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.models import ApiToken, User
 from accounts.tokens import issue_token
 from gpu.types import Metadata
+from transcodio_site.testing import WAIT_S
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.realtime import streams
@@ -41,21 +42,21 @@ class EventStreamClient(ApplicationCommunicator):
     async def open(self) -> tuple[int, dict[str, str]]:
         """Send the request. Returns status and headers of the response."""
         await self.send_input({"type": "http.request", "body": b"", "more_body": False})
-        start = await self.receive_output(20)
+        start = await self.receive_output(WAIT_S)
         headers = {k.decode().lower(): v.decode() for k, v in start["headers"]}
         return start["status"], headers
 
     async def until(self, text: str) -> str:
         """Read until `text` was received. Returns all text received so far."""
         while text not in self.text:
-            message = await self.receive_output(20)
+            message = await self.receive_output(WAIT_S)
             self.text += message.get("body", b"").decode()
             assert message.get("more_body") or text in self.text, self.text
         return self.text
 
     async def disconnect(self) -> None:
         await self.send_input({"type": "http.disconnect"})
-        await self.wait()
+        await self.wait(WAIT_S)
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ async def test_disconnect_leaves_no_keys_in_valkey(alice: User, leased: Transcri
     async def group_count() -> int:
         return len(await client.keys(f"*{leased.id}*"))
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_S):
         while not await group_count():
             pass
         await stream.disconnect()
@@ -132,8 +133,8 @@ async def test_stream_ends_when_token_is_no_longer_valid(
             await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
     more = True
     while more:
-        more = (await stream.receive_output(20)).get("more_body", False)
-    await stream.wait()
+        more = (await stream.receive_output(WAIT_S)).get("more_body", False)
+    await stream.wait(WAIT_S)
 
 
 def test_resume_after_last_event_is_204(api: Client, finished: Transcription) -> None:
@@ -148,7 +149,7 @@ async def received_ids(user: User, row: Transcription, after: str) -> list[str]:
     stream = await database_sync_to_async(EventStreamClient)(user, row, **{"last-event-id": after})
     assert (await stream.open())[0] == 200
     text = await stream.until("event: complete" if row.state == State.COMPLETED else "event: error")
-    await stream.wait()
+    await stream.wait(WAIT_S)
     return [line[4:] for line in text.splitlines() if line.startswith("id: ")]
 
 

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from gpu.types import Complete, Metadata
+from transcodio_site.testing import WAIT_S
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.realtime import streams
@@ -88,7 +89,7 @@ class Subscriber:
                 self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S):
             while not condition():
                 if self._task.done():
                     self._task.result()  # raises the error that ended the stream, if any
@@ -98,7 +99,7 @@ class Subscriber:
 
     async def end(self) -> list[int]:
         """The ids of all events, once the stream has ended."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S):
             await self._task
         return [event.id for event in self.received]
 

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.test import Client
 
 from accounts.models import UsageDay, User
-from transcodio_site.testing import Media
+from transcodio_site.testing import WAIT_S, Media
 from transcriptions.models import State, Transcription
 from transcriptions.processing import pipeline
 from transcriptions.testing import (
@@ -84,7 +84,7 @@ def test_rebuild_usage_waits_for_concurrent_writers(alice: User) -> None:
                 assert not rebuilt.is_set()
 
     def rebuild() -> None:
-        writing.wait(10)
+        assert writing.wait(WAIT_S)
         call_command("rebuild_usage", stdout=output)
         rebuilt.set()
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiToken, Outcome, UsageDay, UsageRecord, User
-from gpu.types import Audio, Complete, EngineError, EngineEvent, Spent
+from gpu.types import Audio, Complete, EngineError, EngineEvent, UsageDelta
 from transcodio_site.testing import Media
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, leases, lifecycle, pipeline
@@ -155,7 +155,7 @@ def test_usage_is_recorded_for_the_engine_of_the_attempt(
     pipeline.transcribe(prepared.id)
 
     def fail(audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
-        yield Spent(0.0, "L4", load_seconds=5.0)  # before its first segment
+        yield UsageDelta(0.0, "L4", load_seconds=5.0)  # before its first segment
         raise EngineError("out of memory")
 
     monkeypatch.setattr(engine, "stream", fail)

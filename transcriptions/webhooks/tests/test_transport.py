@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import ExitStack
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
+from transcodio_site.testing import WAIT_S
 from transcriptions.webhooks import transport
 from transcriptions.webhooks.tests.conftest import Receiver
 
@@ -74,7 +76,7 @@ def test_next_address_of_the_host_is_tried(
     receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
-    monkeypatch.setattr(transport, "DEADLINE_S", 2.0)
+    monkeypatch.setattr(transport, "DEADLINE_S", 10.0)
     addresses = [ip_address("127.0.0.9"), ip_address("127.0.0.1")]
     monkeypatch.setattr(transport, "_resolve", lambda host, port: addresses)
     with socket.socket() as silent, ExitStack() as stack:
@@ -143,14 +145,14 @@ def test_slow_trickle_of_bytes_does_not_extend_the_deadline(
 ) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
     monkeypatch.setattr(transport, "DEADLINE_S", 0.5)
-    done = threading.Event()
+    done, last = threading.Event(), time.monotonic() + WAIT_S
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def trickle() -> None:
             connection, _ = server.accept()
             with connection:
                 connection.sendall(b"HTTP/1.1 200 OK\r\n")
-                while not done.wait(0.05):
+                while not done.wait(0.05) and time.monotonic() < last:
                     connection.sendall(b"X-Slow: 1\r\n")
 
         thread = threading.Thread(target=trickle, daemon=True)
