@@ -8,7 +8,6 @@ from accounts.api import router as tokens
 from accounts.authentication import api_auth
 from accounts.usage.api import router as usage
 from transcodio_site import __version__
-from transcodio_site.documentation.reference import ReferencePage
 from transcodio_site.errors import Problem, answer_errors
 from transcodio_site.openapi import DocumentedAPI
 from transcriptions.api.transcriptions import router as transcriptions
@@ -18,7 +17,7 @@ api = DocumentedAPI(
     version=__version__,
     description="Transcribe audio and video. Authenticate with `Authorization: Bearer tk_...`.",
     auth=api_auth,
-    docs=ReferencePage(),
+    docs_url=None,  # see documentation/views.py
 )
 api.add_router("", transcriptions)
 api.add_router("", tokens)

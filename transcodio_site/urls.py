@@ -10,6 +10,7 @@ from django.views.generic import RedirectView
 
 from accounts.views import invited
 from transcodio_site.api import api
+from transcodio_site.documentation.views import api_reference
 from transcodio_site.health import health
 from transcodio_site.openai_api import openai_api
 from transcriptions.usage.pages import usage_details
@@ -27,6 +28,7 @@ handler500 = "transcodio_site.errors.server_error"
 urlpatterns = [
     path("health", health),
     path("docs/", include("transcodio_site.documentation.urls")),
+    path("api/docs", api_reference, name="api-reference"),
     path("api/", api.urls),
     path("v1/", openai_api.urls),
     path("accounts/", include("allauth.urls")),

@@ -9,17 +9,13 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from ninja import NinjaAPI
-from ninja.openapi.docs import DocsBase
 from ninja.responses import NinjaJSONEncoder
 
 from transcodio_site.documentation.curl import curl
 from transcodio_site.documentation.rendering import inline
-from transcodio_site.documentation.responses import public_page
 
 Json = dict[str, Any]
 
@@ -96,19 +92,6 @@ class Schema:
     description: SafeString
     type: SafeString
     fields: list[Field]
-
-
-class ReferencePage(DocsBase):
-    """In place of django-ninja's Swagger UI: needs no script, and has the layout of the site."""
-
-    def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
-        """The page."""
-        context = {
-            "operations": operations_of(api),
-            "schemas": schemas_of(api),
-            "base_url": settings.SITE_URL,
-        }
-        return public_page("docs/reference.html", context)
 
 
 @cache

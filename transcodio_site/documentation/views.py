@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from transcodio_site.api import api
 from transcodio_site.documentation.pages import IMAGES, Documentation, Page, documentation
-from transcodio_site.documentation.reference import operations_of
+from transcodio_site.documentation.reference import operations_of, schemas_of
 from transcodio_site.documentation.responses import public, public_page
 from transcodio_site.documentation.search import MAX_QUERY, Entry, search
 
@@ -46,6 +47,17 @@ def search_page(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY]
     results = search(_entries(documentation()), query)
     return public_page("docs/search.html", {"query": query, "results": results})
+
+
+@require_safe
+def api_reference(request: HttpRequest) -> HttpResponse:
+    """The OpenAPI document as a page of the site. It replaces Swagger UI and needs no script."""
+    context = {
+        "operations": operations_of(api),
+        "schemas": schemas_of(api),
+        "base_url": settings.SITE_URL,
+    }
+    return public_page("docs/reference.html", context)
 
 
 def _entries(documents: Documentation) -> Iterator[Entry]:

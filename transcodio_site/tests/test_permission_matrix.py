@@ -53,7 +53,7 @@ ADMIN_PAGES = {
     *(f"{m.lower().replace('.', '/')}/{page}" for m in ADMIN_MODELS for page in ADMIN_MODEL_PAGES),
 }
 LIBRARY_PAGES = {
-    *("api/", "api/docs", "api/openapi.json", "v1/"),
+    *("api/", "api/openapi.json", "v1/"),
     *(f"accounts/{page}/" for page in ACCOUNT_PAGES),
     *(f"admin/{page}" for page in ADMIN_PAGES),
 }

@@ -54,6 +54,7 @@ OPERATIONS = {
 PUBLIC, AUTHENTICATED, OWNER, STAFF = "public", "authenticated", "owner", "staff"
 PAGES = {
     "health": PUBLIC,
+    "api/docs": PUBLIC,
     "docs/": PUBLIC,
     "docs/search/": PUBLIC,
     "docs/images/<str:name>": PUBLIC,
