@@ -1,20 +1,22 @@
-# `make run` needs Python and nothing else: which ones, requirements/check_platform.py knows.
+# `make run` needs only Python. requirements/check_platform.py lists the supported versions.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-slow lock
+.PHONY: help run demo test coverage test-slow lock
 SHELL := /bin/sh
 
 PORT ?= 8000
 HOST ?= 127.0.0.1
 VENV := .venv
 PY := $(VENV)/bin/python
-# pip keeps quiet unless something is wrong, so that the one line that matters is not lost.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
+# pip prints only errors, so that our own messages are easy to see.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 help:
-	@echo "make run  [PORT=8000]       the whole service on this machine"
-	@echo "make demo [FILE=recording]  one recording through the API, with its subtitles in var/demo/"
-	@echo "make test                   all checks and tests"
-	@echo "make test-slow              installs and starts it with each Python on this machine"
+	@echo "make run  [PORT=8000]       run the service on this machine"
+	@echo "make demo [FILE=recording]  transcribe a recording with the API, and export it to var/demo/"
+	@echo "make test                   run all checks and tests"
+	@echo "make coverage               run the tests and measure their coverage"
+	@echo "make test-slow              install and start the service with each Python on this machine"
 
 run: $(VENV)/base
 	@exec $(PY) manage.py up --host $(HOST) --port $(PORT)
@@ -30,12 +32,16 @@ test: $(VENV)/test
 	$(PY) manage.py makemigrations --check --dry-run
 	SITE_URL=https://transcodio.example EMAIL_VERIFICATION=mandatory SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_hex(40))') \
 		$(PY) manage.py check --deploy --fail-level WARNING
-	$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(PY) -m pytest $(PARALLEL)
+
+# Not a part of `make test`: measuring makes the tests about a fifth slower.
+coverage: $(VENV)/test
+	$(PY) -m pytest $(PARALLEL) --cov
 
 test-slow: $(VENV)/test
 	$(PY) -m pytest -m slow
 
-# Writes the locked versions anew from pyproject.toml. The build of torch is the machine's choice.
+# Updates the locked versions from pyproject.toml. The local version of torch (+cpu) is removed.
 LOCK := $(VENV)/bin/pip-compile --quiet --upgrade --strip-extras --no-header --no-annotate --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 lock: $(VENV)/test

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line, with the embedded servers up for as long as the command runs."""
+"""Django's command line. The embedded servers run as long as the command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any
 
-# These need no database, so they do not wait for one.
+# Commands that need no database.
 WITHOUT_SERVERS = {
     "help",
     "version",
@@ -28,7 +28,7 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_SERVERS:
         execute_from_command_line(sys.argv)
         return
-    # A command that is told to end still stops the servers that it started.
+    # A command that is terminated still stops the servers that it started.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
@@ -38,7 +38,7 @@ def main() -> None:
     from transcodio_site.embedded import EmbeddedError, servers
 
     try:
-        with servers(**_wanted()):
+        with servers(**_embedded_servers()):
             execute_from_command_line(sys.argv)
     except EmbeddedError as error:
         sys.exit(f"Transcodio cannot start: {error}")
@@ -50,8 +50,8 @@ def main() -> None:
         sys.exit(130)
 
 
-def _wanted() -> dict[str, Any]:
-    """Which servers the settings ask for, and where. The settings make the data folder."""
+def _embedded_servers() -> dict[str, Any]:
+    """The arguments of `servers()`. Importing the settings creates the data folder."""
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
 
@@ -60,8 +60,8 @@ def _wanted() -> dict[str, Any]:
     except ImproperlyConfigured as error:
         sys.exit(f"Transcodio cannot start: {error}")
     except OSError as error:
-        where = error.filename or "the data folder"  # a full disk has no file name
-        sys.exit(f"Transcodio cannot start: {where}: {error.strerror}")
+        path = error.filename or "the data folder"  # a full disk has no file name
+        sys.exit(f"Transcodio cannot start: {path}: {error.strerror}")
 
 
 if __name__ == "__main__":

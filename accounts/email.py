@@ -10,19 +10,19 @@ from django.template.loader import render_to_string
 
 
 def send(to: str, subject: str, template: str, **context: Any) -> None:
-    """Render `mail/<template>.txt` and `.html` and send them. Raises OSError if that fails."""
+    """Render `email/<template>.txt` and `.html` and send them. Raises OSError if that fails."""
     context |= {"site": settings.SITE_URL}
     # A subject may contain a title of a user: a line break in it must not start a new header.
     one_line = " ".join(subject.split())
-    text = render_to_string(f"mail/{template}.txt", context)
+    text = render_to_string(f"email/{template}.txt", context)
     message = EmailMultiAlternatives(one_line, text, to=[to])
-    message.attach_alternative(render_to_string(f"mail/{template}.html", context), "text/html")
+    message.attach_alternative(render_to_string(f"email/{template}.html", context), "text/html")
     message.send()
 
 
 def attach_html(message: EmailMessage) -> EmailMessage:
     """Attach an HTML version to a plain-text message: its paragraphs, with clickable links."""
     if isinstance(message, EmailMultiAlternatives) and not message.alternatives:
-        html = render_to_string("mail/plain.html", {"text": message.body})
+        html = render_to_string("email/plain_text.html", {"text": message.body})
         message.attach_alternative(html, "text/html")
     return message

@@ -34,7 +34,7 @@ def invited(request: HttpRequest, code: str) -> HttpResponse:
         messages.info(request, gettext("Sign out first to create another account."))
         return redirect("/")
     if invitation is None or settings.SIGNUP == "closed":
-        return render(request, "accounts/invitation_over.html", status=410)
+        return render(request, "accounts/invitation_expired.html", status=410)
     remember_invitation(request, invitation)
     return redirect("account_signup")
 

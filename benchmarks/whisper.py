@@ -1,7 +1,7 @@
 """Measures the embedded engine: python -m benchmarks.whisper
 
-The sample recording, repeated, by batch sizes; the time to the first segment and the speed. The
-result goes to benchmarks/results/whisper-cpu.json.
+Transcribes the sample recording, repeated, with several batch sizes. Measures the time to the first
+segment and the speed. Writes the result to benchmarks/results/whisper-cpu.json.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from gpu.whisper import WhisperEngine
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "transcodio_site" / "sample" / "recording.ogg"
-TIMES, LENGTH, SENTENCE = 4, 43.5, 10.0  # repetitions; seconds of the sample, of a span in it
-BATCHES, ROUNDS = (1, 4, 8, 16), 3
+REPETITIONS = 4  # of the sample
+SAMPLE_S, SPAN_S, PAUSE_S = 43.5, 10.0, 0.2  # the sample; a speech span with its pause; the pause
+BATCH_SIZES, ROUNDS = (1, 4, 8, 16), 3
 
 
 def main() -> None:
@@ -33,10 +34,10 @@ def main() -> None:
     engine = WhisperEngine()
     with tempfile.TemporaryDirectory() as folder:
         audio = _audio(Path(folder))
-        _run(engine, Audio(audio.path, LENGTH, audio.spans[:1], "en"))  # loads the model
+        _run(engine, Audio(audio.path, SAMPLE_S, audio.spans[:1], "en"))  # loads the model
         print(f"{audio.duration:.0f} s of audio")
         print("batch  first segment, s  x real time")
-        rows = [_measured(engine, audio, batch) for batch in BATCHES]
+        rows = [_measure(engine, audio, batch) for batch in BATCH_SIZES]
     result = {
         "device": f"{platform.machine()} CPU, {os.cpu_count()} cores",
         "model": f"whisper-{config.WHISPER_MODEL}",
@@ -49,30 +50,30 @@ def main() -> None:
 
 def _audio(folder: Path) -> Audio:
     path = folder / "audio.wav"
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", str(TIMES - 1)]
-    layout = ["-ac", "1", "-ar", str(pcm.SAMPLE_RATE_HZ), str(path)]
-    subprocess.run([*command, "-i", str(SAMPLE), *layout], check=True)
-    starts = [n * SENTENCE for n in range(int(TIMES * LENGTH / SENTENCE))]
-    spans = tuple(Span(start, start + SENTENCE - 0.2) for start in starts)
-    return Audio(path, TIMES * LENGTH, spans, "en")
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", str(REPETITIONS - 1)]
+    output = ["-ac", "1", "-ar", str(pcm.SAMPLE_RATE_HZ), str(path)]
+    subprocess.run([*command, "-i", str(SAMPLE), *output], check=True)
+    starts = [n * SPAN_S for n in range(int(REPETITIONS * SAMPLE_S / SPAN_S))]
+    spans = tuple(Span(start, start + SPAN_S - PAUSE_S) for start in starts)
+    return Audio(path, REPETITIONS * SAMPLE_S, spans, "en")
 
 
-def _measured(engine: WhisperEngine, audio: Audio, batch: int) -> dict[str, Any]:
+def _measure(engine: WhisperEngine, audio: Audio, batch: int) -> dict[str, Any]:
     config.WHISPER_BATCH_SIZE = batch
     runs = [_run(engine, audio) for _ in range(ROUNDS)]
     first = statistics.median(first for first, _ in runs)
-    rtfx = audio.duration / statistics.median(whole for _, whole in runs)
+    rtfx = audio.duration / statistics.median(total for _, total in runs)
     print(f"{batch:5} {first:17.1f} {rtfx:12.1f}")
     return {"batch": batch, "first_segment_s": round(first, 2), "rtfx": round(rtfx, 2)}
 
 
 def _run(engine: WhisperEngine, audio: Audio) -> tuple[float, float]:
-    """Seconds to the first segment, and to the end."""
-    began, first = time.perf_counter(), 0.0
+    """Seconds to the first segment and to the end."""
+    started_at, first = time.perf_counter(), 0.0
     for event in engine.stream(audio, lambda: False):
         if isinstance(event, Segment) and not first:
-            first = time.perf_counter() - began
-    return first, time.perf_counter() - began
+            first = time.perf_counter() - started_at
+    return first, time.perf_counter() - started_at
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A real Chromium in front of the whole running product."""
+"""A real Chromium with the whole running stack."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 PASSWORD = "correct horse battery"
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
-WAIT_MS = 1000 * WAIT_S
+TIMEOUT_MS = 1000 * WAIT_S
 
 OpenPage = Callable[..., Page]
 OpenContext = Callable[..., BrowserContext]
-expect.set_options(timeout=WAIT_MS)
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,7 +49,9 @@ def chromium() -> Iterator[Browser]:
             pytest.fail("There is no Chromium here: install the package chromium.")
         pytest.skip("There is no Chromium here.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=WAIT_MS)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, timeout=TIMEOUT_MS
+        )
         yield browser
         browser.close()
 
@@ -62,7 +64,7 @@ def open_context(chromium: Browser, stack: Stack) -> Iterator[OpenContext]:
     def open_one(**options: Any) -> BrowserContext:
         fixed = {"base_url": stack.url, "locale": "en-US", "timezone_id": "UTC"}
         context = chromium.new_context(**(fixed | options))
-        context.set_default_timeout(WAIT_MS)  # or Playwright waits for 30 seconds
+        context.set_default_timeout(TIMEOUT_MS)
         contexts.append(context)
         return context
 
@@ -73,46 +75,46 @@ def open_context(chromium: Browser, stack: Stack) -> Iterator[OpenContext]:
 
 @pytest.fixture
 def open_page(open_context: OpenContext, stack: Stack) -> Iterator[OpenPage]:
-    """A function that opens a page in a fresh profile; whatever the browser complains of fails."""
+    """A function that opens a page in a fresh profile; browser errors fail the test."""
     pages: list[Page] = []
-    complaints: list[str] = []
+    problems: list[str] = []
 
     def open_one(size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
         width, height = size
         viewport = {"width": width, "height": height}
         page = open_context(viewport=viewport, color_scheme=scheme).new_page()
         pages.append(page)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: _note(complaints, message.type, message.text))
-        page.on("request", lambda request: _no_stranger(complaints, request, stack.url))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: _note(problems, message.type, message.text))
+        page.on("request", lambda request: _check_origin(problems, request, stack.url))
         return page
 
     yield open_one
     for page in pages:
         page.context.close()
-    assert complaints == []
+    assert problems == []
 
 
-def _note(complaints: list[str], kind: str, text: str) -> None:
-    # Refused uploads, pages that are not there and a server that was killed are what tests do.
+def _note(problems: list[str], kind: str, text: str) -> None:
+    # Tests provoke refused uploads, missing pages and a killed server.
     expected = re.search(
         r"status of 4\d\d|WebSocket connection|ERR_CONNECTION|ERR_INCOMPLETE", text
     )
     if kind in ("error", "warning") and not expected:
-        complaints.append(text)
+        problems.append(text)
 
 
-def _no_stranger(complaints: list[str], request: Request, url: str) -> None:
-    """Pages load nothing from anybody else."""
+def _check_origin(problems: list[str], request: Request, url: str) -> None:
+    """Pages load nothing from other servers."""
     if not request.url.startswith((url, url.replace("http", "ws"), "data:", "blob:")):
-        complaints.append(f"a foreign request: {request.url}")
+        problems.append(f"request to another server: {request.url}")
 
 
 @pytest.fixture
 def sign_up(open_page: OpenPage) -> OpenPage:
-    """A function that opens a page and signs a new person up, who then sees an empty library."""
+    """A function that opens a page and signs up a new user, who then sees an empty library."""
 
-    def new_person(email: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
+    def new_user(email: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
         page = open_page(size, scheme)
         page.goto("/accounts/signup/")
         page.fill("[name=email]", email)
@@ -122,4 +124,4 @@ def sign_up(open_page: OpenPage) -> OpenPage:
         page.wait_for_selector("upload-box:defined")
         return page
 
-    return new_person
+    return new_user

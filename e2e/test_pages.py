@@ -1,4 +1,4 @@
-"""The product as a person meets it: sign up, drop a recording, read along, take it away."""
+"""The main path through the pages: sign up, upload, follow the transcript, export, delete."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 from e2e.conftest import DESKTOP, PASSWORD, PHONE, OpenContext, OpenPage
 from transcodio_site.testing import SAMPLE, Media, Stack, wait_until
 
-# Notes that the page has said so; it says something else as soon as it is connected again.
-NOTE_RECONNECTING = """() => {
+# Records that the page shows "Reconnecting", until it is connected again.
+WATCH_RECONNECTING = """() => {
   const position = document.querySelector("#position");
   new MutationObserver(() => {
     window.reconnecting ||= position.textContent.includes("Reconnecting");
   }).observe(position, { childList: true, characterData: true, subtree: true });
 }"""
-# The slowest that Chromium plays: a segment lasts sixteen times as long.
+# The slowest playback of Chromium: a segment lasts sixteen times as long.
 SLOW = "audio => { audio.playbackRate = 0.0625; }"
 SLOW_AFTER = """(audio, seconds) => {
   audio.playbackRate = 1;
@@ -36,7 +36,7 @@ def upload(page: Page, path: Path | list[Path]) -> None:
 
 
 def start(page: Page, path: Path) -> str:
-    """Uploads one file and returns the address of its transcript, where the browser then is."""
+    """Uploads one file and returns the URL of its transcript, which the browser has opened."""
     upload(page, path)
     page.wait_for_url("**/transcriptions/*/")
     return page.url
@@ -47,7 +47,7 @@ def wait_for_state(page: Page, state: str) -> None:
 
 
 def numbers(page: Page) -> list[int]:
-    """The segments on the page, in the order in which they are read."""
+    """The ids of the segments on the page, in order."""
     found: list[int] = page.eval_on_selector_all(
         "#segments [data-segment]", "all => all.map((one) => Number(one.dataset.segment))"
     )
@@ -55,14 +55,14 @@ def numbers(page: Page) -> list[int]:
 
 
 def stored(page: Page) -> dict[str, Any]:
-    """What the server has."""
+    """The recording as the API returns it."""
     id = page.url.rstrip("/").rsplit("/", 1)[1]
     body: dict[str, Any] = page.request.get(f"/api/transcriptions/{id}").json()
     return body
 
 
 def assert_complete(page: Page) -> None:
-    """All segments are on the page, each once, in order, with the words that are stored."""
+    """The page shows all stored segments, each once, in order."""
     body = stored(page)
     assert body["state"] == "completed"
     assert numbers(page) == [segment["id"] for segment in body["segments"]]
@@ -71,15 +71,13 @@ def assert_complete(page: Page) -> None:
     ]
 
 
-def answered(page: Page, messages: list[Any]) -> bool:
-    """Whether something has been intercepted; Playwright hands it over while it is asked."""
+def has_received(page: Page, messages: list[Any]) -> bool:
+    """Whether a handler has put something there; Playwright calls handlers during other calls."""
     page.evaluate("true")
     return bool(messages)
 
 
-def test_words_appear_while_the_rest_is_still_being_recognised(
-    sign_up: OpenPage, stack: Stack
-) -> None:
+def test_segments_appear_during_transcription(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("reader@example.com")
     expect(page.locator(".empty")).to_be_visible()
     with stack.hold():
@@ -97,7 +95,7 @@ def test_words_appear_while_the_rest_is_still_being_recognised(
     expect(page.locator("#note")).to_be_hidden()
 
 
-def test_what_is_deleted_elsewhere_can_only_be_left(sign_up: OpenPage, stack: Stack) -> None:
+def test_page_of_deleted_recording_offers_no_actions(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("elsewhere@example.com")
     with stack.hold():
         start(page, SAMPLE)
@@ -114,15 +112,15 @@ def test_what_is_deleted_elsewhere_can_only_be_left(sign_up: OpenPage, stack: St
     expect(page.get_by_role("link", name="Library").first).to_be_visible()
 
 
-def test_early_words_stand_greyed_until_their_segment_replaces_them(
+def test_partial_text_is_gray_until_its_segment_replaces_it(
     sign_up: OpenPage, media: Media
 ) -> None:
-    page = sign_up("early@example.com")
+    page = sign_up("partial@example.com")
     sockets: list[WebSocketRoute] = []
     later: list[str | bytes] = []
 
-    def with_early_words(socket: WebSocketRoute) -> None:
-        """The server's own events; after the first segment early words, and the rest is held."""
+    def with_partial(socket: WebSocketRoute) -> None:
+        """The server's events; after the first segment a partial, and the rest is held back."""
         sockets.append(socket)
 
         def forward(message: str | bytes) -> None:
@@ -136,28 +134,26 @@ def test_early_words_stand_greyed_until_their_segment_replaces_them(
 
         server = socket.connect_to_server()
         server.on_message(forward)
-        server.on_close(lambda code, reason: None)  # the page is not told before we are done
+        server.on_close(lambda code, reason: None)  # forward the rest first
 
-    page.route_web_socket("**/ws/**", with_early_words)
-    start(page, media.speech("early.mp3", 12))
-    early = page.locator("#early")
-    expect(early).to_have_text("it may be that")
+    page.route_web_socket("**/ws/**", with_partial)
+    start(page, media.speech("partial.mp3", 12))
+    partial = page.locator("#partial")
+    expect(partial).to_have_text("it may be that")
     colors = [
         page.eval_on_selector(s, "e => getComputedStyle(e).color")
-        for s in ("#early", ".segment-text", ".facts")
+        for s in ("#partial", ".segment-text", ".facts")
     ]
     assert colors[0] == colors[2] != colors[1]
-    wait_until(lambda: answered(page, later) and json.loads(later[-1])["type"] == "complete")
+    wait_until(lambda: has_received(page, later) and json.loads(later[-1])["type"] == "complete")
     for message in later:
         sockets[0].send(message)
     wait_for_state(page, "completed")
-    expect(early).to_have_text("")
+    expect(partial).to_have_text("")
     assert_complete(page)
 
 
-def test_a_tab_that_is_closed_and_opened_again_misses_nothing(
-    sign_up: OpenPage, stack: Stack
-) -> None:
+def test_reopened_tab_shows_all_segments(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("closer@example.com")
     with stack.hold():
         url = start(page, SAMPLE)
@@ -171,9 +167,7 @@ def test_a_tab_that_is_closed_and_opened_again_misses_nothing(
     assert_complete(again)
 
 
-def test_a_page_catches_up_by_itself_when_the_web_server_dies(
-    sign_up: OpenPage, stack: Stack
-) -> None:
+def test_page_reconnects_after_web_server_crash(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("patient@example.com")
     with stack.hold():
         start(page, SAMPLE)
@@ -181,7 +175,7 @@ def test_a_page_catches_up_by_itself_when_the_web_server_dies(
         assert stack.process
         children = psutil.Process(stack.process.pid).children()
         web = next(c for c in children if "transcodio_site.server" in " ".join(c.cmdline()))
-        page.evaluate(NOTE_RECONNECTING)
+        page.evaluate(WATCH_RECONNECTING)
         web.kill()
         wait_until(lambda: page.evaluate("window.reconnecting"))
     wait_for_state(page, "completed")
@@ -197,7 +191,7 @@ def test_a_page_catches_up_by_itself_when_the_web_server_dies(
         ("too long", "longer than 5 min"),
     ],
 )
-def test_what_is_found_out_later_is_said_on_the_transcript(
+def test_processing_errors_are_shown_on_transcript(
     sign_up: OpenPage, media: Media, kind: str, words: str
 ) -> None:
     path = {
@@ -213,7 +207,7 @@ def test_what_is_found_out_later_is_said_on_the_transcript(
     expect(page.get_by_role("alert")).to_contain_text(words)
 
 
-def test_silence_is_said_plainly(sign_up: OpenPage, media: Media) -> None:
+def test_silent_recording_shows_note(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("silence@example.com")
     start(page, media.silence("silence.mp3", 4))
     wait_for_state(page, "completed")
@@ -221,42 +215,38 @@ def test_silence_is_said_plainly(sign_up: OpenPage, media: Media) -> None:
     assert numbers(page) == []
 
 
-def test_subtitles_are_downloaded_and_the_recording_is_played_and_deleted(
-    sign_up: OpenPage, media: Media
-) -> None:
+def test_export_playback_and_deletion(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("taker@example.com")
-    url = start(page, media.speech("harbour.mp3", 12))
+    url = start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
     with page.expect_download() as download:
         page.click("a[data-export=srt]")
-    assert download.value.suggested_filename == "harbour.srt"
+    assert download.value.suggested_filename == "harbor.srt"
     assert Path(download.value.path()).read_text().startswith("1\n00:00:00,")
 
-    page.focus("[data-delete]")
+    page.focus("confirm-dialog [data-open]")
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_focused()
     page.locator("audio").evaluate(SLOW)
-    page.click("[data-segment='2'] .stamp")
+    page.click("[data-segment='2'] .timestamp")
     expect(page.locator("[data-segment='2'][aria-current]")).to_be_visible()
 
-    page.click("[data-delete]")
-    page.click("[data-delete-confirm]")
-    expect(page.locator(".messages")).to_contain_text("“harbour” has been deleted.")
+    page.click("confirm-dialog [data-open]")
+    page.click("confirm-dialog dialog [type=submit]")
+    expect(page.locator(".messages")).to_contain_text("“harbor” has been deleted.")
     expect(page.locator("[data-transcription]")).to_have_count(0)
     page.goto(url)
-    expect(page.locator("h1")).to_have_text("There is nothing at this address")
+    expect(page.locator("h1")).to_have_text("Page not found")
 
 
-def test_the_player_does_not_pull_back_who_has_scrolled_away(
-    sign_up: OpenPage, media: Media
-) -> None:
+def test_player_does_not_scroll_back_after_manual_scroll(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("wanderer@example.com", (390, 250))
-    start(page, media.speech("harbour.mp3", 12))
+    start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
     heard, next_one = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (2, 3))
     audio = page.locator("audio")
-    audio.evaluate(SLOW)  # time enough to scroll away
-    page.click("[data-segment='2'] .stamp")
+    audio.evaluate(SLOW)  # slow enough to scroll away
+    page.click("[data-segment='2'] .timestamp")
     second, third = (
         float(page.locator(f"[data-segment='{n}']").get_attribute("data-start") or 0)
         for n in (2, 3)
@@ -269,26 +259,26 @@ def test_the_player_does_not_pull_back_who_has_scrolled_away(
     expect(next_one).to_have_count(1)
     assert page.evaluate("window.scrollY") == 0
     page.click(".player-play")
-    page.click(".player-play")  # whoever asks to hear it is led there again
+    page.click(".player-play")  # after play the page follows again
     expect(page.locator(".segment[aria-current]")).to_be_in_viewport()
 
 
 def email_link(stack: Stack, address: str, path: str) -> str:
-    """The link to `path` in an email to `address`, which the console back end prints."""
+    """The link to `path` in an email to `address`, which the console backend prints."""
     links: list[str] = []
 
     def printed() -> bool:
         emails = "".join(stack.output).split("\nTo: ")
-        mine = "".join(email for email in emails if email.startswith(f"{address}\n"))
-        links[:] = re.findall(rf"http://\S+?{path}[\w:/-]+", mine)
+        to_address = "".join(email for email in emails if email.startswith(f"{address}\n"))
+        links[:] = re.findall(rf"http://\S+?{path}[\w:/-]+", to_address)
         return bool(links)
 
     wait_until(printed)
     return links[-1]
 
 
-def test_a_passkey_stands_in_for_the_password(open_context: OpenContext, stack: Stack) -> None:
-    # A passkey belongs to a name, which an address is not.
+def test_sign_in_with_passkey(open_context: OpenContext, stack: Stack) -> None:
+    # A passkey belongs to a domain name, not to an IP address.
     context = open_context(base_url=stack.url.replace("127.0.0.1", "localhost"))
     page = context.new_page()
     device = context.new_cdp_session(page)
@@ -310,21 +300,21 @@ def test_a_passkey_stands_in_for_the_password(open_context: OpenContext, stack: 
     page.fill("[name=password]", PASSWORD)
     page.click("main button[type=submit]")
     page.fill("[name=name]", "My laptop")
-    page.wait_for_load_state()  # a click before the script is there would do nothing
+    page.wait_for_load_state()  # a click before the script is loaded would do nothing
     page.check("[name=passwordless]")
     page.click("#mfa_webauthn_add")
     page.wait_for_url("**/recovery-codes/")
     page.goto("/accounts/2fa/webauthn/")
     expect(page.locator("main")).to_contain_text("My laptop")
     page.click("header button[type=submit]")
-    expect(page.locator("h1")).to_have_text("Recordings into text, live.")
+    expect(page.locator("h1")).to_have_text("Turn recordings into text, live")
     page.goto("/accounts/login/")
     page.click("#passkey_login")
     page.wait_for_selector("upload-box")
     expect(page.locator(".who")).to_contain_text("passkey@example.com")
 
 
-def test_a_stranger_does_not_find_it(
+def test_stranger_gets_404_on_transcript(
     sign_up: OpenPage, open_context: OpenContext, media: Media
 ) -> None:
     owner = sign_up("owner@example.com")
@@ -338,10 +328,10 @@ def test_a_stranger_does_not_find_it(
     assert "/accounts/login/" in anonymous.url
 
 
-def test_signing_out_and_in_again(sign_up: OpenPage) -> None:
+def test_sign_out_and_sign_in_again(sign_up: OpenPage) -> None:
     page = sign_up("returning@example.com")
     page.click("header button[type=submit]")
-    expect(page.locator("h1")).to_have_text("Recordings into text, live.")
+    expect(page.locator("h1")).to_have_text("Turn recordings into text, live")
     page.goto("/accounts/login/")
     page.fill("[name=login]", "Returning@Example.com")
     page.fill("[name=password]", "wrong")
@@ -354,7 +344,7 @@ def test_signing_out_and_in_again(sign_up: OpenPage) -> None:
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_overflows_and_both_schemes_differ(
+def test_no_horizontal_overflow_in_light_and_dark(
     sign_up: OpenPage, media: Media, size: tuple[int, int], scheme: str
 ) -> None:
     page = sign_up(f"{size[0]}-{scheme}@example.com", size, scheme)

@@ -1,14 +1,14 @@
-"""The upload box: files chosen and dropped, refused, lost on their way and sent again."""
+"""The upload box: file picker, drag and drop, errors, lost connections and retries."""
 
 from __future__ import annotations
 
 from playwright.sync_api import Route, expect
 
 from e2e.conftest import OpenPage
-from e2e.test_pages import answered, upload
+from e2e.test_pages import has_received, upload
 from transcodio_site.testing import Media, wait_until
 
-# The next request is told that it has failed when its answer comes.
+# The next request reports an error when its response arrives.
 LOSE_AN_ANSWER = """() => {
   const listen = XMLHttpRequest.prototype.addEventListener;
   XMLHttpRequest.prototype.addEventListener = function (name, heard) {
@@ -20,23 +20,19 @@ LOSE_AN_ANSWER = """() => {
 }"""
 
 
-def test_a_file_that_is_chosen_before_the_script_has_come_is_taken(
-    sign_up: OpenPage, media: Media
-) -> None:
+def test_file_chosen_before_script_loads_is_uploaded(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("quick@example.com")
     scripts: list[Route] = []
     page.route("**/upload-box.js", lambda route: scripts.append(route))
     page.goto("/", wait_until="commit")
     page.wait_for_selector("upload-box:not(:defined)")
     upload(page, media.silence("quick.mp3", 1))
-    wait_until(lambda: answered(page, scripts))
+    wait_until(lambda: has_received(page, scripts))
     scripts[0].continue_()
     page.wait_for_url("**/transcriptions/*/")
 
 
-def test_several_files_stay_in_the_library_and_their_rows_follow(
-    sign_up: OpenPage, media: Media
-) -> None:
+def test_several_uploads_stay_in_library_with_live_rows(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("several@example.com")
     files = [media.speech("one.mp3", 5), media.speech("two.webm", 5), media.speech("three.m4a", 5)]
     page.set_input_files("upload-box input[type=file]", files)
@@ -46,7 +42,7 @@ def test_several_files_stay_in_the_library_and_their_rows_follow(
     assert titles == {"one", "two", "three"}
 
 
-def test_a_dropped_file_is_taken(sign_up: OpenPage) -> None:
+def test_dropped_file_is_uploaded_and_refused(sign_up: OpenPage) -> None:
     page = sign_up("dropper@example.com")
     transfer = page.evaluate_handle(
         """() => {
@@ -61,7 +57,7 @@ def test_a_dropped_file_is_taken(sign_up: OpenPage) -> None:
     expect(page.get_by_role("alert")).to_contain_text("not a recording in a format we can read")
 
 
-def test_refusals_are_said_where_the_file_was_dropped(sign_up: OpenPage, media: Media) -> None:
+def test_upload_errors_are_shown_per_file(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("refused@example.com")
     for path, words in (
         (media.bytes("empty.mp3", b""), "The file is empty"),
@@ -75,7 +71,7 @@ def test_refusals_are_said_where_the_file_was_dropped(sign_up: OpenPage, media: 
     expect(page.locator("[data-phase=failed]")).to_have_count(2)
 
 
-def test_what_was_lost_on_its_way_is_sent_again(sign_up: OpenPage, media: Media) -> None:
+def test_retry_after_lost_connection(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("lost@example.com")
     page.route("**/api/transcriptions", lambda route: route.abort("connectionreset"))
     upload(page, media.silence("lost.mp3", 1))
@@ -85,9 +81,7 @@ def test_what_was_lost_on_its_way_is_sent_again(sign_up: OpenPage, media: Media)
     page.wait_for_url("**/transcriptions/*/")
 
 
-def test_what_had_arrived_although_the_answer_was_lost_is_there_once(
-    sign_up: OpenPage, media: Media
-) -> None:
+def test_retry_after_lost_response_creates_one_recording(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("answer@example.com")
     page.evaluate(LOSE_AN_ANSWER)
     upload(page, media.silence("once.mp3", 1))
@@ -97,9 +91,7 @@ def test_what_had_arrived_although_the_answer_was_lost_is_there_once(
     assert len(page.request.get("/api/transcriptions").json()["items"]) == 1
 
 
-def test_what_was_taken_can_be_opened_while_the_page_says_what_was_refused(
-    sign_up: OpenPage, media: Media
-) -> None:
+def test_uploaded_file_can_be_opened_while_another_failed(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("both@example.com")
     upload(page, [media.silence("good.mp3", 1), media.bytes("diary.mp3", b"Dear diary")])
     expect(page.get_by_role("alert")).to_contain_text("not a recording in a format we can read")
@@ -107,11 +99,11 @@ def test_what_was_taken_can_be_opened_while_the_page_says_what_was_refused(
     address = page.get_by_role("link", name="good.mp3").get_attribute("href")
     expect(page.locator(".recording-title")).to_have_attribute("href", str(address))
     page.click("[data-phase=failed] >> text=Dismiss")
-    expect(page.locator("upload-box li")).to_have_count(0)  # the page has come anew
+    expect(page.locator("upload-box li")).to_have_count(0)  # the list was reloaded
     expect(page.locator(".recording-title")).to_have_attribute("href", str(address))
 
 
-def test_a_refused_file_that_was_dismissed_does_not_count(sign_up: OpenPage, media: Media) -> None:
+def test_dismissed_file_does_not_count(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("second-try@example.com")
     upload(page, media.bytes("diary.mp3", b"Dear diary"))
     page.click("[data-phase=failed] >> text=Dismiss")

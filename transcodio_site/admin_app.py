@@ -1,4 +1,4 @@
-"""Django's admin, with the site that is ours."""
+"""Django's admin app with our own admin site."""
 
 from __future__ import annotations
 

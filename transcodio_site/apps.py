@@ -6,5 +6,5 @@ class SiteConfig(AppConfig):
     verbose_name = "Transcodio"
 
     def ready(self) -> None:
-        """Tasks that are rung for go to our Celery application."""
+        """Load our Celery application: `shared_task` functions belong to the one that is loaded."""
         from transcodio_site import celery  # noqa: F401

@@ -1,4 +1,4 @@
-"""What Daphne serves: HTTP by Django, WebSockets by Channels."""
+"""The ASGI application: Django serves HTTP, Channels serves WebSockets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
-http = get_asgi_application()  # loads the applications: what follows needs them
+http = get_asgi_application()  # loads the apps, which the imports below need
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402

@@ -1,4 +1,4 @@
-"""The Celery application. Its settings live in `settings.py` under the prefix CELERY_."""
+"""The Celery application. Its settings have the prefix CELERY_ in `settings.py`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from transcodio_site.logs import current_request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
-# It warns root of pickled messages. Ours are JSON, and untrusted media is touched by a guarded
-# subprocess alone.
+# Celery warns root about pickled messages. Ours are JSON, and only a guarded subprocess opens
+# untrusted media.
 warnings.simplefilter("ignore", SecurityWarning)
 
 app = Celery("transcodio")
@@ -29,7 +29,7 @@ app.autodiscover_tasks(
     ]
 )
 
-# Messages that an earlier release enqueued: these names are accepted until 0.2.
+# Names in messages that an earlier release enqueued. Accepted until 0.2.
 FORMER_TASK_NAMES = {
     "transcriptions.tasks.sweep": "transcriptions.tasks.requeue_stalled",
     "transcriptions.tasks.mail_ready": "transcriptions.tasks.send_transcript_ready",
@@ -60,7 +60,7 @@ def _accept_former_names(**_: Any) -> None:
 
 @before_task_publish.connect
 def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
-    """A task logs with the id of the request that enqueued it, and so do the tasks it enqueues."""
+    """Pass the request id on: a task, and the tasks that it enqueues, log with it."""
     headers["request_id"] = current_request_id()
 
 
@@ -69,7 +69,7 @@ def _bind_task(task_id: str, task: Task[Any, Any], args: tuple[Any, ...], **_: A
     clear_contextvars()
     context = {"task": task.name, "task_id": task_id}
     if args:
-        context["job_id"] = str(args[0])  # our tasks take the id of the row that they work on
+        context["job_id"] = str(args[0])  # our tasks take the id of their row first
     if request_id := getattr(task.request, "request_id", ""):
         context["request_id"] = request_id
     bind_contextvars(**context)

@@ -21,6 +21,8 @@ from django.core.exceptions import (
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views import defaults
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -62,7 +64,7 @@ def answer_errors(api: NinjaAPI, write: Callable[[Problem], HttpResponse]) -> No
 
 
 def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> Problem:
-    detail = "Send a valid API token in the header: Authorization: Bearer tk_..."
+    detail = gettext("Send a valid API token in the header: Authorization: Bearer tk_...")
     return Problem(401, "not_authenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
@@ -81,7 +83,7 @@ def _too_large(request: HttpRequest, error: SuspiciousOperation) -> Problem:
     curl's default, or a large body where none was expected."""
     if request.content_type == FORM and request.method == "POST":
         return _refused(request, no_recording())
-    return Problem(413, *ERROR_MESSAGES[413])
+    return _standard_problem(413)
 
 
 def _http_error(request: HttpRequest, error: HttpError) -> Problem:
@@ -89,7 +91,7 @@ def _http_error(request: HttpRequest, error: HttpError) -> Problem:
     detail = next(
         (ours for start, ours in LIBRARY_MESSAGES.items() if str(error).startswith(start)), ""
     )
-    return Problem(error.status_code, codes.get(error.status_code, "error"), detail)
+    return Problem(error.status_code, codes.get(error.status_code, "error"), str(detail))
 
 
 def _disk_full(request: HttpRequest, error: OSError) -> Problem:
@@ -103,7 +105,12 @@ def _database_unavailable(request: HttpRequest, error: DatabaseError) -> Problem
     log.error("database error", exc_info=error)
     if isinstance(error.__cause__, DiskFull):
         return _refused(request, disk_full())
-    return Problem(503, *ERROR_MESSAGES[503], headers={"Retry-After": str(RETRY_AFTER_S)})
+    return _standard_problem(503, {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _standard_problem(status: int, headers: dict[str, str] | None = None) -> Problem:
+    code, detail = ERROR_MESSAGES[status]
+    return Problem(status, code, str(detail), headers=headers or {})
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -120,36 +127,38 @@ def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
     first = error.errors[0]
     kind, name = first["type"], [part for part in first["loc"] if isinstance(part, str)][-1]
     if kind == "missing":
-        return Problem(422, "missing_field", f"The field {name!r} is missing.", name)
+        detail = gettext("The field %(field)s is missing.") % {"field": repr(name)}
+        return Problem(422, "missing_field", detail, name)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return Problem(422, "invalid_body", "Send a JSON object as the body.")
-    reason = PATTERN if kind == "string_pattern_mismatch" else first["msg"]
+        return Problem(422, "invalid_body", gettext("Send a JSON object as the body."))
+    reason = str(INVALID_CHARACTERS) if kind == "string_pattern_mismatch" else first["msg"]
     reason = reason.removeprefix("Value error, ").rstrip(".")
-    return Problem(422, "invalid_field", f"The field {name!r}: {reason}.", name)
+    detail = gettext("The field %(field)s: %(reason)s.") % {"field": repr(name), "reason": reason}
+    return Problem(422, "invalid_field", detail, name)
 
 
 # Messages of libraries (by their first words), and ours.
 LIBRARY_MESSAGES = {
-    "Cannot parse request body": "The body is not valid JSON.",
-    "CSRF check Failed": "The X-CSRFToken of the session is missing or expired.",
+    "Cannot parse request body": _("The body is not valid JSON."),
+    "CSRF check Failed": _("The X-CSRFToken of the session is missing or expired."),
 }
-PATTERN = "it is empty or has characters that are not allowed"
-BAD_FORM = "The form cannot be read. Let your client set the Content-Type with its boundary."
+INVALID_CHARACTERS = _("it is empty or has characters that are not allowed")
+BAD_FORM = _("The form cannot be read. Let your client set the Content-Type with its boundary.")
 RETRY_AFTER_S = 5  # when the database is unreachable
-MANY_FILES = "Send one recording per request, as the field 'file'."
+MANY_FILES = _("Send one recording per request, as the field 'file'.")
 
 PROBLEMS: dict[type[Exception], Describe] = {
     AuthenticationError: _not_authenticated,
-    SessionRequired: lambda _, error: Problem(403, "session_only", str(error)),
-    InsufficientScope: lambda _, error: Problem(403, "insufficient_scope", str(error)),
+    SessionRequired: lambda request, error: Problem(403, "session_only", str(error)),
+    InsufficientScope: lambda request, error: Problem(403, "insufficient_scope", str(error)),
     Throttled: _too_many,
     RequestDataTooBig: _too_large,
     TooManyFieldsSent: _too_large,
-    TooManyFilesSent: lambda _, error: Problem(400, "too_many_files", MANY_FILES),
-    MultiPartParserError: lambda _, error: Problem(400, "bad_form", BAD_FORM),
+    TooManyFilesSent: lambda request, error: Problem(400, "too_many_files", str(MANY_FILES)),
+    MultiPartParserError: lambda request, error: Problem(400, "bad_form", str(BAD_FORM)),
     UploadRefused: _refused,
     ApiError: _refused,
-    Http404: lambda _, error: Problem(404, "not_found", str(error)),
+    Http404: lambda request, error: Problem(404, "not_found", str(error)),
     HttpError: _http_error,
     OSError: _disk_full,
     OperationalError: _database_unavailable,

@@ -1,4 +1,4 @@
-"""Whether the service can do its work, for load balancers and people."""
+"""The health check, for load balancers and monitoring."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation import gettext_lazy as _
 
 from transcodio_site.logs import bind_request, valid_request_id
 from transcriptions.api.openai import error_body
@@ -28,17 +29,18 @@ POLICY = "; ".join(
 )
 
 
+# Code and message by status.
 ERROR_MESSAGES = {
-    400: ("bad_request", "The request could not be understood."),
-    403: ("forbidden", "This is not allowed."),
-    404: ("not_found", "Page not found."),
-    405: ("method_not_allowed", "This method is not allowed here: see the Allow header."),
-    413: ("too_large", "The request is too large."),
-    416: ("no_such_range", "The requested range is outside the recording: see Content-Range."),
-    500: ("internal_error", "Something went wrong on our side. Please report the X-Request-ID."),
+    400: ("bad_request", _("The request could not be understood.")),
+    403: ("forbidden", _("This is not allowed.")),
+    404: ("not_found", _("Page not found.")),
+    405: ("method_not_allowed", _("This method is not allowed here: see the Allow header.")),
+    413: ("too_large", _("The request is too large.")),
+    416: ("no_such_range", _("The requested range is outside the recording: see Content-Range.")),
+    500: ("internal_error", _("Something went wrong on our side. Please report the X-Request-ID.")),
     503: (
         "unavailable",
-        "Temporarily unavailable. Please try again in a few seconds.",
+        _("Temporarily unavailable. Please try again in a few seconds."),
     ),
 }
 
@@ -88,9 +90,9 @@ def errors_as_json(
         if (is_ours or is_openai) and response.status_code >= 400 and not is_json:
             code, detail = ERROR_MESSAGES.get(response.status_code, ERROR_MESSAGES[400])
             body = (
-                {"detail": detail, "code": code}
+                {"detail": str(detail), "code": code}
                 if is_ours
-                else error_body(code, detail, status=response.status_code)
+                else error_body(code, str(detail), status=response.status_code)
             )
             response.content = json.dumps(body)
             response.headers["Content-Type"] = "application/json"

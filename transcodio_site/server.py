@@ -38,7 +38,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
 
 CHUNK_BYTES = 256 * 1024
 FORM_OVERHEAD_BYTES = 1 << 20  # that multipart may add to the file
-SHUTDOWN_TIMEOUT_S = 1.0  # for requests to finish, and again after they were told to stop
+SHUTDOWN_TIMEOUT_S = 1.0  # for requests to finish, and again after their disconnect message
 GOING_AWAY = 1001  # RFC 6455, section 7.4.1
 REFUSAL_TIMEOUT_S = 30.0  # in which a refused client can read the response before we disconnect
 # Keys of the ASGI scope: when the headers arrived (seconds since 1970), and the file with the body.
@@ -224,7 +224,7 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
         return Deferred.fromFuture(asyncio.ensure_future(self._shut_down()))
 
     async def _shut_down(self) -> None:
-        """Running requests may finish; the others are told that their client disconnected."""
+        """Running requests may finish. After the timeout the others get a disconnect message."""
         running = {
             details["application_instance"]: protocol
             for protocol, details in self.connections.items()

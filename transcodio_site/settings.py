@@ -68,7 +68,7 @@ ALLOWED_HOSTS = env.list(
 CSRF_TRUSTED_ORIGINS = [SITE_URL] if HTTPS else []
 
 INSTALLED_APPS = [
-    # Only for its `runserver`: it makes every start half a second slower.
+    # Only for `runserver`: importing it makes a start half a second slower.
     *(["daphne"] if "runserver" in sys.argv else []),
     "transcodio_site",
     "accounts",
@@ -130,7 +130,7 @@ TEMPLATES = [
 # --- Postgres and Valkey (or Redis) -----------------------------------------------------------
 DATABASE_URL = env.str("DATABASE_URL", default="") or embedded.postgres_url(VAR_DIR)
 REDIS_URL = env.str("REDIS_URL", default="") or embedded.redis_url(VAR_DIR)
-# Whether the database is the one from the wheel: then a demo account is created.
+# Whether Postgres is the embedded one. If so, a demo account is created.
 EMBEDDED = not env.str("DATABASE_URL", default="")
 EMBEDDED_SERVERS: dict[str, Any] = {
     "var": VAR_DIR,
@@ -152,7 +152,7 @@ CHANNEL_LAYERS = {
     }
 }
 
-# --- Work -------------------------------------------------------------------------------------
+# --- Celery -----------------------------------------------------------------------------------
 # Kombu spells a Unix socket differently from redis-py.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
     "?db=", "?virtual_host="
@@ -182,7 +182,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
-# --- Rate limits, such as 10/second, 300/minute, 5000/hour ------------------------ -----------
+# --- Rate limits, such as 10/second, 300/minute, 5000/hour ------------------------------------
 RATE_LIMIT_PER_TOKEN = env.str("RATE_LIMIT_PER_TOKEN", default="300/minute")
 RATE_LIMIT_PER_USER = env.str("RATE_LIMIT_PER_USER", default="600/minute")
 
@@ -193,7 +193,7 @@ LEASE_SECONDS = env.int("LEASE_SECONDS", default=60)
 STT_ENGINE = env.str("STT_ENGINE", default="whisper")
 # Webhooks to loopback and private addresses: for development, or if all users are trusted.
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
-# The GPU bill: a function of the first and last day that returns USD by day.
+# The GPU bill: a function that takes the first and the last day and returns USD by day.
 BILL_BY_DAY = "gpu.modal_billing.cost_by_day"
 # The engines read their own variables (WHISPER_MODEL, ...) in gpu/config.py, free of Django.
 
@@ -209,11 +209,11 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-# Served from the source folders: `make run` needs no collectstatic step.
+# Files are served from the source folders: `make run` needs no collectstatic step.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = not HTTPS  # changes to static files show without a restart
 
-# --- Accounts and mail ------------------------------------------------------------------------
+# --- Accounts and email -----------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -283,8 +283,8 @@ INSTALLED_APPS += [
 SOCIALACCOUNT_ADAPTER = "accounts.adapter.SocialAdapter"
 SOCIALACCOUNT_QUERY_EMAIL = True
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
-# By a link: our Content-Security-Policy (form-action 'self') blocks forms that redirect to another
-# host, as sign-in pages do. The response is bound to the session in any case.
+# Sign-in starts with a link: our Content-Security-Policy (form-action 'self') blocks forms that
+# redirect to another host. The provider's response is bound to the session in any case.
 SOCIALACCOUNT_LOGIN_ON_GET = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
@@ -310,6 +310,7 @@ X_FRAME_OPTIONS = "DENY"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "transcodio_site.formats"
 LOG_FORMAT = env.str("LOG_FORMAT", default="text")
 if LOG_FORMAT not in FORMATS:
     raise ImproperlyConfigured(f"LOG_FORMAT={LOG_FORMAT} is not valid: set it to text or json.")

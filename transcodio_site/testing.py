@@ -1,7 +1,6 @@
-"""What tests stand on: real servers in a data folder of their own, the cast, and real media.
+"""The pytest plugin of all tests: real servers in a temporary data folder, users, and real media.
 
-Loaded as a pytest plugin before the settings are read (see `addopts`), because the data folder of
-the tests must be known by then.
+`addopts` loads it before the settings are imported, because they read VAR_DIR from the environment.
 """
 
 from __future__ import annotations
@@ -29,39 +28,41 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "transcodio_site" / "sample" / "recording.ogg"
 SAMPLE_TEXT = SAMPLE.with_suffix(".txt")
-# Seconds for whatever a test waits for. A busy machine must not exceed it, and only a test that
-# fails takes as long.
+# The deadline for everything that a test waits for, in seconds. A busy machine must not exceed it,
+# and only a test that fails takes so long.
 WAIT_S = 180.0
 HOLD_FOLDER = ROOT / "transcodio_site" / "tests" / "hold"
 
 _var = Path(tempfile.mkdtemp(prefix="transcodio-test-"))
 _servers = ExitStack()
-# Nothing of the developer's own configuration may leak into the tests, and nothing out of them.
+# The tests must not use or change the developer's own installation.
 for _name in ("DATABASE_URL", "REDIS_URL", "SITE_URL", "STT_ENGINE", "SECRET_KEY"):
     os.environ.pop(_name, None)
 os.environ["VAR_DIR"] = str(_var)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Starts Postgres and Valkey for the whole run, or for one of several workers."""
+    """Starts Postgres and Valkey, once for each process that runs tests."""
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
-        return  # the process that only hands out the tests
+        return  # the xdist controller, which runs no tests
     from django.conf import settings
 
     from transcodio_site import embedded
 
     _servers.enter_context(embedded.servers(_var))
-    _hurry_postgres(settings.DATABASE_URL)
-    _hurry_flush()
-    _forget_short_deadlines()
-    # Slow hashes are for attackers; tests make hundreds of users.
+    _speed_up_postgres(settings.DATABASE_URL)
+    _speed_up_flush()
+    # Tests create hundreds of users, and a secure hash is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    settings.MFA_TOTP_TOLERANCE = 1  # a code may be typed in just after its half minute
+    settings.MFA_TOTP_TOLERANCE = 1  # a slow test may use the code of the previous 30 seconds
+    _extend_deadlines()
 
 
-def _forget_short_deadlines() -> None:
-    """Hypothesis allows 200 ms for an example and httpx 5 s for an answer, unless told otherwise:
-    on a busy machine both would fail tests."""
+def _extend_deadlines() -> None:
+    """Replaces default deadlines that a busy machine exceeds.
+
+    Hypothesis allows 200 ms for an example, and httpx 5 s for a response.
+    """
     import hypothesis
     from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
@@ -73,8 +74,8 @@ def _forget_short_deadlines() -> None:
         setattr(DEFAULT_TIMEOUT_CONFIG, phase, WAIT_S)
 
 
-def _hurry_postgres(url: str) -> None:
-    """These data may be lost: nothing has to wait for the disk, above all no TRUNCATE."""
+def _speed_up_postgres(url: str) -> None:
+    """Turns off waiting for the disk: test data may be lost."""
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as connection:
@@ -83,33 +84,36 @@ def _hurry_postgres(url: str) -> None:
         connection.execute("SELECT pg_reload_conf()")
 
 
-def _hurry_flush() -> None:
-    """After a test with transactions Django truncates all tables, which takes a new file for each
-    of them, and fills those of the content types again. To delete a handful of rows takes no file,
-    and what the migrations have made can stay. Triggers and keys stay out of it."""
+def _speed_up_flush() -> None:
+    """Deletes rows after a transactional test, where Django would truncate all tables.
+
+    TRUNCATE creates a new file for each table, which is slow for a handful of rows. Rows that
+    migrations have created stay, and triggers and foreign keys are off meanwhile.
+    """
     from django.core.management.commands import flush
     from django.db.backends.postgresql.operations import DatabaseOperations
 
-    made = {"django_content_type", "auth_permission"}
+    from_migrations = {"django_content_type", "auth_permission"}
 
     def sql_flush(self: Any, style: Any, tables: list[str], **_: Any) -> list[str]:
-        kept = [self.quote_name(table) for table in tables if table not in made]
-        deletes = "; ".join(f"DELETE FROM {table}" for table in kept)  # noqa: S608
-        return [f"SET LOCAL session_replication_role = replica; {deletes}"] if kept else []
+        names = [self.quote_name(table) for table in tables if table not in from_migrations]
+        deletes = "; ".join(f"DELETE FROM {table}" for table in names)  # noqa: S608
+        return [f"SET LOCAL session_replication_role = replica; {deletes}"] if names else []
 
     flush.emit_post_migrate_signal = lambda *_, **__: None  # type: ignore[attr-defined]
     DatabaseOperations.sql_flush = sql_flush  # type: ignore[assignment, method-assign]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stops them and leaves nothing behind."""
+    """Stops the servers and deletes their data."""
     _servers.close()
     shutil.rmtree(_var, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def remove_server_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Databases of root's tests lie outside `tmp_path`, which is closed to their user."""
+    """Deletes databases of tests that run as root. Postgres's user cannot read `tmp_path`, so they
+    are elsewhere."""
     yield
     from transcodio_site.embedded.cluster import OWNER_NOTE, SERVER_HOMES
 
@@ -119,8 +123,8 @@ def remove_server_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 @pytest.fixture(autouse=True)
-def own_channel_layer() -> Iterator[None]:
-    """A lock of the layer's that was waited for in one event loop is of no use in the next one."""
+def fresh_channel_layer() -> Iterator[None]:
+    """A new channel layer for each test: its locks belong to the event loop of one test."""
     yield
     from channels.layers import channel_layers
 
@@ -128,30 +132,30 @@ def own_channel_layer() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def own_cache(settings: Any) -> None:
-    """What allauth counted for an address in one test (letters, attempts) holds back no other."""
+def fresh_cache(settings: Any) -> None:
+    """An empty cache for each test: allauth counts emails and sign-in attempts by address there."""
     prefix = uuid.uuid4().hex
     settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": prefix}}
 
 
-# --- The cast -----------------------------------------------------------------------------------
+# --- Users --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def alice(db: None) -> User:
-    """She owns the recordings."""
+    """The owner of the recordings."""
     return _user("alice@example.com")
 
 
 @pytest.fixture
 def bob(db: None) -> User:
-    """A stranger to them."""
+    """A user without access to the recordings of others."""
     return _user("bob@example.com")
 
 
 @pytest.fixture
 def carol(db: None) -> User:
-    """She is staff."""
+    """A superuser."""
     return _user("carol@example.com", is_staff=True, is_superuser=True)
 
 
@@ -163,7 +167,7 @@ def _user(email: str, **fields: Any) -> User:
 
 @pytest.fixture
 def token_of() -> Any:
-    """A function that gives the Authorization header of a user, for Django's test client."""
+    """A function that returns a new Authorization header of a user, for Django's test client."""
     from accounts.tokens import issue_token
 
     def header(user: User) -> dict[str, str]:
@@ -177,13 +181,13 @@ def token_of() -> Any:
 
 @pytest.fixture(scope="session")
 def media() -> Iterator[Media]:
-    """Makes recordings of every kind, good and bad, with the FFmpeg that the product uses."""
+    """Creates recordings, valid and damaged, with the FFmpeg that the product uses."""
     with tempfile.TemporaryDirectory(prefix="transcodio-media-") as folder:
         yield Media(Path(folder))
 
 
 class Media:
-    """Files made on demand and kept for the run."""
+    """Files that are created on demand and kept until the end of the run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -208,13 +212,13 @@ class Media:
         return self.make(name, "-f", "lavfi", "-i", "testsrc=d=1:s=64x64:r=5")
 
     def bytes(self, name: str, content: bytes) -> Path:
-        """A file with just that content."""
+        """A file with this content."""
         path = self._path(name, sha256(content))
         path.write_bytes(content)
         return path
 
     def make(self, name: str, *options: str) -> Path:
-        """Runs FFmpeg once for each name and options."""
+        """Runs FFmpeg, once for each combination of name and options."""
         from transcriptions.processing.media import ffmpeg_binary
 
         path = self._path(name, sha256(repr(options).encode()))
@@ -224,17 +228,17 @@ class Media:
         return path
 
     def _path(self, name: str, content: Any) -> Path:
-        """Tests may give the same name to different things."""
+        """A folder for each content: tests may use one name for different files."""
         folder: Path = self.folder / content.hexdigest()[:12]
         folder.mkdir(exist_ok=True)
         return folder / name
 
 
-# --- Work that is held open ---------------------------------------------------------------------
+# --- Recognition that is held -------------------------------------------------------------------
 
 
 class Hold:
-    """Keeps the recognition in other processes from ending before the test has done its part.
+    """Keeps speech recognition in other processes from finishing until the test allows it.
 
     The processes are started with `environment`; see transcodio_site/tests/hold/sitecustomize.py.
     """
@@ -249,7 +253,7 @@ class Hold:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Kyutai decodes nothing, and Whisper returns no second segment, while the body runs."""
+        """While the body runs, Kyutai decodes nothing and Whisper yields no second segment."""
         with self.file.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -260,7 +264,7 @@ class Hold:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """`manage.py up` as a person starts it, with a data folder and servers of its own."""
+    """`manage.py up` with its own data folder and servers."""
     with tempfile.TemporaryDirectory(prefix="transcodio-stack-") as folder:
         running = Stack(Path(folder))
         try:
@@ -274,16 +278,16 @@ def stack() -> Iterator[Stack]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Beside a failure of a test that stands on the stack: what its processes had to say."""
+    """Adds the log of the stack to the report of a failed test that uses it."""
     report = yield
     running = getattr(item, "funcargs", {}).get("stack")
     if report.when == "call" and report.failed and running:
-        report.sections.append(("the stack's log", running.log()[-20_000:]))
+        report.sections.append(("Log of the stack", running.log()[-20_000:]))
     return report
 
 
 class Stack:
-    """A running product, seen from outside."""
+    """A running Transcodio: `manage.py up` in a process of its own."""
 
     def __init__(self, var: Path) -> None:
         from transcodio_site.supervisor import free_port
@@ -296,7 +300,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For commands on the same data folder. The limits are low, so that tests can pass them."""
+        """For commands on the same data folder. Low limits, so that tests can exceed them."""
         return os.environ | {
             "VAR_DIR": str(self.var),
             "MAX_FILE_SIZE_MB": "8",
@@ -309,7 +313,7 @@ class Stack:
         }
 
     def start(self) -> None:
-        """Returns when the page is up, with what was printed by then in `output`."""
+        """Returns when the web server is ready. `output` has the lines that were printed."""
         port = self.url.rsplit(":", 1)[1]
         with (self.var / "up.log").open("a") as log:
             self.process = subprocess.Popen(
@@ -327,26 +331,26 @@ class Stack:
             raise AssertionError(f"the stack did not start: {printed}\n{self.log()}")
 
     def log(self) -> str:
-        """What its processes have written beside their output."""
+        """The standard error of all its processes."""
         return (self.var / "up.log").read_text(errors="replace")
 
     def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
-        # To its end, or the stack would block one day on a pipe that nobody empties.
+        # Until the end: the stack would block when the pipe is full.
         for line in process.stdout or ():
             self.output.append(line)
-            if line.startswith("Ctrl-C"):
+            if line.startswith("Press Ctrl-C"):
                 ready.set()
         ready.set()
 
     def stop(self) -> int:
-        """Ctrl-C; returns the exit status."""
+        """Terminates the stack. Returns the exit status."""
         if self.process is None:
             return 0
         self.process.terminate()
         return self.process.wait(timeout=WAIT_S)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Another management command beside it."""
+        """Runs another management command on the same data folder."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -358,12 +362,12 @@ class Stack:
         )
 
     def token(self, email: str) -> str:
-        """A new token; the user is made if need be."""
+        """A new API token. Creates the user if there is none."""
         return self.manage("create_token", email, "--create-user").stdout.strip()
 
 
 def wait_until(condition: Callable[[], object], seconds: float = WAIT_S) -> None:
-    """Returns as soon as `condition` holds; fails the test if it does not in time."""
+    """Waits for `condition`. Fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,10 +1,11 @@
-"""All routes."""
+"""The URL configuration."""
 
 from __future__ import annotations
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
 from accounts.views import invited
@@ -14,8 +15,9 @@ from transcodio_site.openai_api import openai_api
 from transcriptions.usage.pages import usage_details
 
 admin.site.site_header = admin.site.site_title = "Transcodio"
-admin.site.index_title = "Operation"
-# Its own door knows neither second factors nor limits, and its own form tells nobody of a change.
+admin.site.index_title = _("Administration")
+# Django's own login form has neither two-factor authentication nor rate limits, and its own form
+# for a new password sends no notification.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment, method-assign]
     pattern_name="account_change_password"

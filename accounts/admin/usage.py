@@ -75,7 +75,7 @@ class UsageReportAdmin(StaffReadableAdmin, AppendOnlyAdmin):
             "columns": [column.label for column in COLUMNS],
             "query": query.urlencode(),
         }
-        return TemplateResponse(request, "admin/review.html", context)
+        return TemplateResponse(request, "admin/usage_report.html", context)
 
     @staticmethod
     def _comparison(report: UsageReport, is_requested: bool) -> dict[str, Any]:

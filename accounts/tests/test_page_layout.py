@@ -32,7 +32,10 @@ def test_page_title_ends_with_the_site_name_once(db: None, client: Client, page:
 
 @pytest.mark.parametrize(
     ("page", "item"),
-    [("/accounts/2fa/webauthn/", "Two-factor"), ("/settings/usage/details/", "Usage")],
+    [
+        ("/accounts/2fa/webauthn/", "Two-factor authentication"),
+        ("/settings/usage/details/", "Usage"),
+    ],
 )
 def test_account_menu_marks_the_current_page(
     alice: User, client: Client, page: str, item: str

@@ -165,12 +165,12 @@ def test_denied_authorization_shows_the_cancelled_page(db: None, client: Client,
     # This provider omits the state, which RFC 6749 (section 4.1.2.1) requires here too.
     (state,) = parse_qs(urlsplit(authorize_url).query)["state"]
     response = client.get(f"{callback.path}?{callback.query}&state={state}", follow=True)
-    assert "You did not sign in" in response.content.decode()
+    assert "Sign-in cancelled" in response.content.decode()
 
 
 def test_callback_with_unknown_state_is_refused(db: None, client: Client, oidc: str) -> None:
     response = client.get("/accounts/oidc/oidc/login/callback/?code=stolen&state=made-up")
-    assert "That did not work" in response.content.decode()
+    assert "Sign-in failed" in response.content.decode()
     assert not User.objects.exists()
 
 
@@ -181,4 +181,4 @@ def test_unreachable_provider_shows_the_error_page(
     unreachable = {**app, "settings": {"server_url": "http://127.0.0.1:9"}}
     settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [unreachable]}}
     response = client.get(LOGIN, follow=True)
-    assert "That did not work" in response.content.decode()
+    assert "Sign-in failed" in response.content.decode()

@@ -1,40 +1,31 @@
 /**
- * <live-transcript data-id data-duration [data-finished]>: follows a recording over a WebSocket and
- * adds its segments as they are recognised. Events count without gaps (0 metadata, n the n-th
- * segment), so after a lost connection it asks for what comes after the last one it has.
+ * <live-transcript data-id data-duration [data-finished]>: follows a transcription over a WebSocket
+ * and adds its segments as they are recognized. Event ids have no gaps (0 metadata, n the n-th
+ * segment), so after a lost connection it asks for the events after the last one it has.
  */
-import { clock } from "./clock.js";
-import { keepTheEndInSight } from "./follow-end.js";
+import { formatDuration } from "./duration.js";
+import { keepEndInView } from "./keep-end-in-view.js";
+import { text } from "./text.js";
 
-const LABELS = {
-  queued: "Waiting",
-  preprocessing: "Preparing audio",
-  prepared: "Waiting for speech recognition",
-  transcribing: "Transcribing",
-  completed: "Completed",
-  failed: "Failed",
-  cancelled: "Cancelled",
-  deleted: "Deleted",
-};
-const FIRST_WAIT = 500, LONGEST_WAIT = 10_000; // milliseconds between attempts to connect
-const STATE_POLL = 1500; // until the first event: before it, nothing is sent that could be followed
+const FIRST_RETRY_MS = 500, MAX_RETRY_MS = 10_000; // between attempts to connect
+const STATE_POLL_MS = 1500; // until the first event: changes of state before it are not sent
 const NOT_FOUND = 4404;
 
 customElements.define("live-transcript", class extends HTMLElement {
   connectedCallback() {
     this.list = this.querySelector("#segments");
-    this.early = this.querySelector("#early");
+    this.partialText = this.querySelector("#partial");
     this.template = this.querySelector("template");
-    this.seen = Number(this.list.lastElementChild?.dataset.segment ?? -1);
+    this.lastEventId = Number(this.list.lastElementChild?.dataset.segment ?? -1);
     this.duration = Number(this.dataset.duration ?? 0);
-    this.wait = FIRST_WAIT;
+    this.retryDelay = FIRST_RETRY_MS;
     if (this.hasAttribute("data-finished")) return;
     this.showPosition();
     this.connect();
-    if (this.seen < 0) this.polling = setInterval(() => this.pollState(), STATE_POLL);
-    this.hurry = () => { if (this.retry && !document.hidden) this.connect(); };
-    window.addEventListener("online", this.hurry);
-    document.addEventListener("visibilitychange", this.hurry);
+    if (this.lastEventId < 0) this.polling = setInterval(() => this.pollState(), STATE_POLL_MS);
+    this.reconnectNow = () => { if (this.retry && !document.hidden) this.connect(); };
+    window.addEventListener("online", this.reconnectNow);
+    document.addEventListener("visibilitychange", this.reconnectNow);
   }
 
   disconnectedCallback() {
@@ -48,36 +39,41 @@ customElements.define("live-transcript", class extends HTMLElement {
     clearTimeout(this.retry);
     this.retry = null;
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const path = `/ws/transcriptions/${this.dataset.id}/?after=${this.seen}`;
+    const path = `/ws/transcriptions/${this.dataset.id}/?after=${this.lastEventId}`;
     this.socket = new WebSocket(`${scheme}//${location.host}${path}`);
-    this.socket.addEventListener("open", () => { this.wait = FIRST_WAIT; this.say(""); });
+    this.socket.addEventListener("open", () => {
+      this.retryDelay = FIRST_RETRY_MS;
+      this.showProgressText("");
+    });
     this.socket.addEventListener("message", (message) => this.handle(JSON.parse(message.data)));
     this.socket.addEventListener("close", (event) => this.closed(event.code));
   }
 
   closed(code) {
-    if (this.ended) return;
+    if (this.stopped) return;
     if (code === NOT_FOUND) {
-      this.gone("This recording is not there any more. It may have been deleted.");
+      this.showDeleted(text(this, "notFound"));
       return;
     }
-    this.say("Reconnecting …");
-    this.retry = setTimeout(() => this.connect(), this.wait * (0.75 + Math.random() / 2));
-    this.wait = Math.min(2 * this.wait, LONGEST_WAIT);
+    this.showProgressText(text(this, "reconnecting"));
+    this.retry = setTimeout(() => this.connect(), this.retryDelay * (0.75 + Math.random() / 2));
+    this.retryDelay = Math.min(2 * this.retryDelay, MAX_RETRY_MS);
   }
 
   stop() {
-    this.ended = true;
-    this.list.removeAttribute("aria-live"); // what is corrected later need not be read out
+    this.stopped = true;
+    this.list.removeAttribute("aria-live"); // later corrections need not be read out
     clearTimeout(this.retry);
     clearInterval(this.polling);
-    window.removeEventListener("online", this.hurry);
-    document.removeEventListener("visibilitychange", this.hurry);
+    window.removeEventListener("online", this.reconnectNow);
+    document.removeEventListener("visibilitychange", this.reconnectNow);
   }
 
   async pollState() {
-    const answer = await fetch(`/api/transcriptions/${this.dataset.id}`).catch(() => null);
-    if (answer?.ok && this.seen < 0 && !this.ended) this.showState((await answer.json()).state);
+    const response = await fetch(`/api/transcriptions/${this.dataset.id}`).catch(() => null);
+    if (!response?.ok) return;
+    const { state } = await response.json();
+    if (this.lastEventId < 0 && !this.stopped) this.showState(state);
   }
 
   // --- Events ---------------------------------------------------------------------------------
@@ -87,9 +83,9 @@ customElements.define("live-transcript", class extends HTMLElement {
       this.partial(event);
       return;
     }
-    if (event.id <= this.seen) return;
-    this.seen = event.id;
-    this.early.textContent = "";
+    if (event.id <= this.lastEventId) return;
+    this.lastEventId = event.id;
+    this.partialText.textContent = "";
     clearInterval(this.polling);
     this[event.type]?.(event);
   }
@@ -100,26 +96,26 @@ customElements.define("live-transcript", class extends HTMLElement {
     this.querySelector("#language").textContent = languageName(event.language);
     this.showState("transcribing");
     this.showPosition();
-    this.tell("transcript-started"); // from here on there is sound to be played
+    this.notifyPlayer();
   }
 
   progress({ segment }) {
-    const follow = keepTheEndInSight(this);
+    const scrollToEnd = keepEndInView(this, text(this, "newText"));
     const item = this.template.content.cloneNode(true).querySelector(".segment");
     Object.assign(item.dataset, { segment: segment.id, start: segment.start, end: segment.end });
-    item.querySelector(".stamp").textContent = clock(segment.start);
+    item.querySelector(".timestamp").textContent = formatDuration(segment.start);
     item.querySelector(".segment-text").textContent = segment.text;
     item.classList.add("fresh");
     this.list.append(item);
     this.showState("transcribing");
     this.showPosition();
-    follow();
+    scrollToEnd();
   }
 
-  partial({ text }) {
-    const follow = keepTheEndInSight(this);
-    this.early.textContent = text;
-    follow();
+  partial(event) {
+    const scrollToEnd = keepEndInView(this, text(this, "newText"));
+    this.partialText.textContent = event.text;
+    scrollToEnd();
   }
 
   complete(event) {
@@ -127,48 +123,50 @@ customElements.define("live-transcript", class extends HTMLElement {
     this.showState("completed");
     this.querySelector("#cancel")?.remove();
     this.querySelector("#progress")?.remove();
-    this.say("");
-    this.querySelector("#duration").textContent = clock(event.duration);
+    this.showProgressText("");
+    this.querySelector("#duration").textContent = formatDuration(event.duration);
     const note = this.querySelector("#note");
     note.textContent = event.note;
     note.hidden = !event.note;
     this.querySelector("#exports").hidden = false;
     this.querySelector("transcript-editor").hidden = false;
-    this.tell("transcript-started");
+    this.notifyPlayer();
   }
 
   error(event) {
-    if (event.code === "deleted") this.gone(event.detail);
+    if (event.code === "deleted") this.showDeleted(event.detail);
     else this.fail(event.detail, event.code === "cancelled" ? "cancelled" : "failed");
   }
 
-  fail(sentence, state = "failed") {
+  fail(message, state = "failed") {
     this.stop();
     this.showState(state);
     this.querySelector("#cancel")?.remove();
-    this.querySelector("#retry").hidden = false;
+    const retry = this.querySelector("#retry");
+    retry.hidden = false;
+    if (state === "cancelled") retry.querySelector("button").textContent = text(this, "resume");
     this.querySelector("#progress")?.remove();
-    this.say("");
+    this.showProgressText("");
     const alert = document.createElement("p");
     alert.className = "alert";
     alert.setAttribute("role", "alert");
-    alert.textContent = sentence;
+    alert.textContent = message;
     this.querySelector(".facts").after(alert);
   }
 
-  /** There is nothing left to be tried again, or to be deleted. */
-  gone(sentence) {
-    this.fail(sentence, "deleted");
+  /** Nothing can be retried or deleted any more. */
+  showDeleted(message) {
+    this.fail(message, "deleted");
     this.querySelector(".toolbar").remove();
   }
 
-  // --- What is seen ---------------------------------------------------------------------------
+  // --- What is shown --------------------------------------------------------------------------
 
   showState(state) {
     const status = this.querySelector("#status");
     if (status.dataset.state === state) return;
     status.dataset.state = state;
-    status.textContent = LABELS[state] ?? state;
+    status.textContent = text(this, state) || state;
   }
 
   showPosition() {
@@ -177,22 +175,24 @@ customElements.define("live-transcript", class extends HTMLElement {
     if (!bar || !this.duration || !done) return;
     bar.max = this.duration;
     bar.value = Math.min(done, this.duration);
-    this.say(`${clock(done)} of ${clock(this.duration)}`);
+    const values = { time: formatDuration(done), duration: formatDuration(this.duration) };
+    this.showProgressText(text(this, "position", values));
   }
 
-  say(text) {
-    this.querySelector("#position").textContent = text;
-    if (!text && !this.ended) this.showPosition();
+  showProgressText(message) {
+    this.querySelector("#position").textContent = message;
+    if (!message && !this.stopped) this.showPosition();
   }
 
-  tell(name) {
-    this.dispatchEvent(new CustomEvent(name, { bubbles: true }));
+  /** There is audio to play, or more of it is known. */
+  notifyPlayer() {
+    this.dispatchEvent(new CustomEvent("transcript-started", { bubbles: true }));
   }
 });
 
 function languageName(code) {
   try {
-    return new Intl.DisplayNames(["en"], { type: "language" }).of(code);
+    return new Intl.DisplayNames([document.documentElement.lang], { type: "language" }).of(code);
   } catch {
     return code;
   }

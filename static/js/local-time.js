@@ -1,15 +1,18 @@
-/** <local-time datetime="...">: a moment in the reader's own time zone and habit. */
-const minute = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
-const thisYear = new Intl.DateTimeFormat(undefined, minute);
-const earlier = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+/**
+ * <local-time [data-style="date"]><time datetime="...">: a moment in the reader's time zone, in the
+ * language of the page. Until this script runs, the server's text is shown, in UTC.
+ */
+const language = document.documentElement.lang;
+const date = new Intl.DateTimeFormat(language, { dateStyle: "medium" });
+const dateAndTime = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+const full = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
 
 customElements.define("local-time", class extends HTMLElement {
   connectedCallback() {
-    const moment = new Date(this.getAttribute("datetime"));
-    if (Number.isNaN(moment.getTime())) return; // then the server's own text stays
-    const recent = moment.getFullYear() === new Date().getFullYear();
-    this.textContent = (recent ? thisYear : earlier).format(moment);
-    this.title = full.format(moment);
+    const time = this.querySelector("time");
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.getTime())) return; // the server's text stays
+    time.textContent = (this.dataset.style === "date" ? date : dateAndTime).format(moment);
+    time.title = full.format(moment);
   }
 });

@@ -1,20 +1,21 @@
 /**
- * <transcript-editor data-id>: lets the title and the sentences of a finished transcript be corrected
- * where they stand. Each is sent when it is left; Enter goes on to the next one, Escape takes back.
- * `data-before` of a field is what the server has; what differs from it is not saved yet.
+ * <transcript-editor data-id>: edits the title and the segments of a finished transcript in place.
+ * A field is saved when it loses focus; Enter moves to the next one, Escape restores the text.
+ * `data-saved` of a field is what the server has; a field with another text is not saved yet.
  */
-import { csrfToken, refusal } from "./request.js";
+import { csrfToken, errorMessage } from "./requests.js";
+import { text } from "./text.js";
 
 customElements.define("transcript-editor", class extends HTMLElement {
   connectedCallback() {
     this.button = this.querySelector("button");
     this.status = this.querySelector("[role=status]");
     this.page = this.closest("live-transcript");
-    this.sending = new Map(); // fields, and what is on its way for them
-    this.button.addEventListener("click", () => this.turn(this.button.ariaPressed !== "true"));
-    this.page.addEventListener("focusin", (event) => this.begin(event.target));
-    this.page.addEventListener("focusout", (event) => this.leave(event.target));
-    this.page.addEventListener("keydown", (event) => this.steer(event));
+    this.requests = new Map(); // by field, while they are in progress
+    this.button.addEventListener("click", () => this.toggle(this.button.ariaPressed !== "true"));
+    this.page.addEventListener("focusin", (event) => this.focused(event.target));
+    this.page.addEventListener("focusout", (event) => this.blurred(event.target));
+    this.page.addEventListener("keydown", (event) => this.keyPressed(event));
     window.addEventListener("beforeunload", (event) => {
       if (this.unsaved.length) event.preventDefault();
     });
@@ -25,36 +26,48 @@ customElements.define("transcript-editor", class extends HTMLElement {
   }
 
   get unsaved() {
-    return [...this.page.querySelectorAll("[data-before]")].filter(isChanged);
+    return [...this.page.querySelectorAll("[data-saved]")].filter(isChanged);
   }
 
-  async turn(on) {
+  async toggle(on) {
     if (!on) {
       document.activeElement?.blur();
       await Promise.all(this.unsaved.map((field) => this.save(field)));
-      if (this.unsaved.length) return; // it stays open, with the reason beside the button
+      if (this.unsaved.length) return; // it stays open, and the status says why
     }
     this.button.ariaPressed = String(on);
-    this.button.textContent = on ? "Done" : "Edit";
+    this.button.textContent = text(this, on ? "done" : "edit");
     this.page.classList.toggle("editing", on);
     for (const field of this.fields) {
-      if (on) open(field);
+      if (on) this.open(field);
       else close(field);
     }
-    this.say(on ? "Change what is wrong. Every sentence is saved when you leave it." : "");
+    this.showStatus(on ? "editing" : "");
   }
 
   // --- One field ------------------------------------------------------------------------------
 
-  begin(field) {
-    if (field.isContentEditable) field.dataset.before ??= tidy(field.textContent);
+  open(field) {
+    try {
+      field.contentEditable = "plaintext-only";
+    } catch {
+      field.contentEditable = "true"; // older browsers; pasted content is read as text anyway
+    }
+    field.setAttribute("role", "textbox");
+    const time = field.closest(".segment")?.querySelector(".timestamp").textContent.trim();
+    const label = time ? text(this, "segmentLabel", { time }) : text(this, "titleLabel");
+    field.setAttribute("aria-label", label);
   }
 
-  steer(event) {
+  focused(field) {
+    if (field.isContentEditable) field.dataset.saved ??= normalize(field.textContent);
+  }
+
+  keyPressed(event) {
     const field = event.target;
     if (!field.isContentEditable || event.isComposing) return;
     if (event.key === "Escape") {
-      field.textContent = field.dataset.before;
+      field.textContent = field.dataset.saved;
       field.blur();
     } else if (event.key === "Enter") {
       event.preventDefault();
@@ -65,97 +78,86 @@ customElements.define("transcript-editor", class extends HTMLElement {
     }
   }
 
-  leave(field) {
-    if (field.dataset.before === undefined) return;
-    const isEmpty = !tidy(field.textContent);
-    if (isEmpty) field.textContent = field.dataset.before;
-    if (isChanged(field) || this.sending.has(field)) {
+  blurred(field) {
+    if (field.dataset.saved === undefined) return;
+    const isEmpty = !normalize(field.textContent);
+    if (isEmpty) field.textContent = field.dataset.saved;
+    if (isChanged(field) || this.requests.has(field)) {
       this.save(field);
       return;
     }
-    if (field.classList.contains("unsaved")) this.say(""); // it was taken back
-    this.settle(field);
-    if (isEmpty) this.say("It cannot be empty: the words are as they were.");
+    if (field.classList.contains("unsaved")) this.showStatus(""); // the edit was undone
+    this.markSaved(field);
+    if (isEmpty) this.showStatus("empty");
   }
 
-  /** One request at a time: what is typed meanwhile goes out after it. */
+  /** One request per field at a time: what is typed in the meantime is sent after it. */
   save(field) {
-    if (!this.sending.has(field)) {
-      this.sending.set(field, this.send(field).finally(() => this.sending.delete(field)));
+    if (!this.requests.has(field)) {
+      this.requests.set(field, this.send(field).finally(() => this.requests.delete(field)));
     }
-    return this.sending.get(field);
+    return this.requests.get(field);
   }
 
   async send(field) {
-    this.say("Saving …");
-    const text = tidy(field.textContent);
-    const { problem, saved } = await this.store(field, text);
+    this.showStatus("saving");
+    const sent = normalize(field.textContent);
+    const { problem, saved } = await this.store(field, sent);
     if (problem) {
       field.classList.add("unsaved");
-      this.say(`Not saved: ${problem} Your words stay here; leave the field again to try once more.`);
+      this.showStatus("notSaved", { problem });
       return;
     }
-    field.dataset.before = saved;
+    field.dataset.saved = saved;
     if (field !== document.activeElement) {
-      if (tidy(field.textContent) !== text) return this.send(field);
+      if (normalize(field.textContent) !== sent) return this.send(field);
       field.textContent = saved;
     }
-    this.settle(field);
-    this.say("Saved.");
+    this.markSaved(field);
+    this.showStatus("saved");
   }
 
-  async store(field, text) {
+  async store(field, value) {
     const segment = field.closest("[data-segment]")?.dataset.segment;
     const path = segment ? `/segments/${segment}` : "";
-    const answer = await fetch(`/api/transcriptions/${this.dataset.id}${path}`, {
+    const response = await fetch(`/api/transcriptions/${this.dataset.id}${path}`, {
       method: "PATCH",
       headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
-      body: JSON.stringify(segment ? { text, expected_text: field.dataset.before } : { title: text }),
+      body: JSON.stringify(segment ? { text: value, expected_text: field.dataset.saved } : { title: value }),
     }).catch(() => null);
-    const body = await answer?.json().catch(() => null);
-    if (!answer) return { problem: "The server cannot be reached." };
-    if (body?.code === "edit_conflict") await this.catchUp(field, Number(segment));
-    if (!answer.ok || !body) return { problem: refusal(answer.status, body) };
+    const body = await response?.json().catch(() => null);
+    if (!response) return { problem: text(this, "unreachable") };
+    if (body?.code === "edit_conflict") await this.fetchSaved(field, Number(segment));
+    if (!response.ok || !body) return { problem: errorMessage(response.status, body) };
     if (!segment) document.title = `${body.title} · Transcodio`;
     return { saved: segment ? body.text : body.title };
   }
 
-  /** What somebody else has written there: whoever has read that may replace it. */
-  async catchUp(field, number) {
-    const answer = await fetch(`/api/transcriptions/${this.dataset.id}`).catch(() => null);
-    const body = await answer?.json().catch(() => null);
-    const theirs = body?.segments?.find((segment) => segment.id === number);
-    if (theirs) field.dataset.before = tidy(theirs.text); // else the next attempt is refused as well
+  /** Somebody else's text, which the message has quoted: the next attempt may replace it. */
+  async fetchSaved(field, segmentId) {
+    const response = await fetch(`/api/transcriptions/${this.dataset.id}`).catch(() => null);
+    const body = await response?.json().catch(() => null);
+    const stored = body?.segments?.find((segment) => segment.id === segmentId);
+    if (stored) field.dataset.saved = normalize(stored.text); // else that attempt fails again
   }
 
-  /** The server has it. Somebody who is still there, or there again, may go on typing. */
-  settle(field) {
-    if (field !== document.activeElement) delete field.dataset.before;
+  /** If the field has the focus, editing goes on. */
+  markSaved(field) {
+    if (field !== document.activeElement) delete field.dataset.saved;
     field.classList.remove("unsaved");
   }
 
-  say(text) {
-    this.status.textContent = text;
+  showStatus(key, values) {
+    this.status.textContent = key && text(this, key, values);
   }
 });
 
-function tidy(text) {
-  return text.replace(/\s+/g, " ").trim();
+function normalize(content) {
+  return content.replace(/\s+/g, " ").trim();
 }
 
 function isChanged(field) {
-  return tidy(field.textContent) !== field.dataset.before;
-}
-
-function open(field) {
-  try {
-    field.contentEditable = "plaintext-only";
-  } catch {
-    field.contentEditable = "true"; // older browsers; what is pasted is read as text in any case
-  }
-  field.setAttribute("role", "textbox");
-  const stamp = field.closest(".segment")?.querySelector(".stamp").textContent;
-  field.setAttribute("aria-label", stamp ? `What is said at ${stamp.trim()}` : "Title");
+  return normalize(field.textContent) !== field.dataset.saved;
 }
 
 function close(field) {

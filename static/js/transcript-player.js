@@ -1,30 +1,31 @@
 /**
- * <transcript-player>: the recording under its transcript. The waveform is drawn from peaks that the
- * server has computed, so nothing is decoded here, and the plain <audio> stays where drawing fails.
+ * <transcript-player>: plays the recording. The waveform is drawn from peaks that the server has
+ * computed, so nothing is decoded here; if drawing fails, the browser's own controls are shown.
  */
 import WaveSurfer from "../vendor/wavesurfer.esm.js";
-import { clock } from "./clock.js";
+import { formatDuration } from "./duration.js";
+import { text } from "./text.js";
 
-const STEP = 5; // seconds that an arrow key moves
+const STEP_S = 5; // that an arrow key moves
 
 customElements.define("transcript-player", class extends HTMLElement {
   connectedCallback() {
     this.audio = this.querySelector("audio");
     this.wave = this.querySelector(".player-wave");
     this.audio.addEventListener("error", () => this.showProblem());
-    this.audio.addEventListener("timeupdate", () => this.follow());
+    this.audio.addEventListener("timeupdate", () => this.showPosition());
     for (const name of ["play", "pause", "ended"]) {
       this.audio.addEventListener(name, () => this.showPlaying());
     }
     for (const name of ["play", "seeking"]) {
-      this.audio.addEventListener(name, () => this.goThere());
+      this.audio.addEventListener(name, () => this.resumeFollowing());
     }
-    document.addEventListener("click", (event) => this.playFrom(event.target.closest(".stamp")));
+    document.addEventListener("click", (event) => this.playFrom(event.target.closest(".timestamp")));
     document.addEventListener("transcript-started", () => this.fetchPeaks());
     this.show(JSON.parse(document.getElementById("peaks").textContent), this.dataset.duration);
   }
 
-  /** The page was opened before the recording was prepared: by now the server knows its peaks. */
+  /** The page was opened before the recording was prepared: now the server has its peaks. */
   async fetchPeaks() {
     if (this.surfer) return;
     const answer = await fetch(location.href).catch(() => null);
@@ -51,30 +52,30 @@ customElements.define("transcript-player", class extends HTMLElement {
         barGap: 1,
         barRadius: 2,
         cursorWidth: 2,
-        ...this.colours(),
+        ...this.colors(),
       });
     } catch {
       bar.hidden = true; // the browser's own controls take over
       return;
     }
     matchMedia("(prefers-color-scheme: dark)")
-      .addEventListener("change", () => this.surfer.setOptions(this.colours()));
+      .addEventListener("change", () => this.surfer.setOptions(this.colors()));
     this.querySelector(".player-play").addEventListener("click", () => this.toggle());
     this.querySelector("select").addEventListener("change", (event) => {
       this.audio.playbackRate = Number(event.target.value);
     });
     this.wave.setAttribute("aria-valuemax", Math.floor(this.duration));
-    this.wave.addEventListener("keydown", (event) => this.steer(event));
-    this.follow();
+    this.wave.addEventListener("keydown", (event) => this.keyPressed(event));
+    this.showPosition();
   }
 
-  colours() {
+  colors() {
     const style = getComputedStyle(this);
-    const colour = (name) => style.getPropertyValue(name).trim();
+    const color = (name) => style.getPropertyValue(name).trim();
     return {
-      waveColor: colour("--line-strong"),
-      progressColor: colour("--accent"),
-      cursorColor: colour("--accent"),
+      waveColor: color("--line-strong"),
+      progressColor: color("--accent"),
+      cursorColor: color("--accent"),
     };
   }
 
@@ -84,24 +85,24 @@ customElements.define("transcript-player", class extends HTMLElement {
   }
 
   play() {
-    // Refused when the media cannot be played, of which `error` tells, or interrupted by a pause.
+    // Rejected if a pause interrupts it, or if the media cannot be played, which `error` reports.
     this.audio.play().catch(() => {});
   }
 
-  playFrom(stamp) {
-    if (!stamp || this.hidden) return;
-    this.seek(Number(stamp.closest(".segment").dataset.start));
+  playFrom(timestamp) {
+    if (!timestamp || this.hidden) return;
+    this.seek(Number(timestamp.closest(".segment").dataset.start));
     this.play();
   }
 
   seek(seconds) {
     this.audio.currentTime = Math.min(Math.max(0, seconds), this.duration);
-    this.follow();
+    this.showPosition();
   }
 
-  steer(event) {
-    const move = { ArrowLeft: -STEP, ArrowRight: STEP, PageDown: -6 * STEP, PageUp: 6 * STEP }[event.key];
-    if (move) this.seek(this.audio.currentTime + move);
+  keyPressed(event) {
+    const steps = { ArrowLeft: -1, ArrowRight: 1, PageDown: -6, PageUp: 6 }[event.key];
+    if (steps) this.seek(this.audio.currentTime + steps * STEP_S);
     else if (event.key === "Home") this.seek(0);
     else if (event.key === "End") this.seek(this.duration);
     else if (event.key === " " || event.key === "Enter") this.toggle();
@@ -109,41 +110,43 @@ customElements.define("transcript-player", class extends HTMLElement {
     event.preventDefault();
   }
 
-  /** Shows where we are: the time, and the segment that is being heard. */
-  follow() {
+  /** Shows the time, and marks the segment that is playing. */
+  showPosition() {
     const now = this.audio.currentTime;
-    this.querySelector(".player-time").textContent = `${clock(now)} / ${clock(this.duration)}`;
+    const values = { time: formatDuration(now), duration: formatDuration(this.duration) };
+    this.querySelector(".player-time").textContent = `${values.time} / ${values.duration}`;
     this.wave.setAttribute("aria-valuenow", Math.floor(now));
-    this.wave.setAttribute("aria-valuetext", `${clock(now)} of ${clock(this.duration)}`);
-    const heard = now > 0 ? segmentAt(now) : null;
+    this.wave.setAttribute("aria-valuetext", text(this, "position", values));
+    const current = now > 0 ? segmentAt(now) : null;
     const marked = document.querySelector(".segment[aria-current]");
-    if (heard === marked) {
-      this.heard ??= heard; // not known yet where it began to play
+    if (current === marked) {
+      this.lastPlayed ??= current; // playback has started within it
       return;
     }
     marked?.removeAttribute("aria-current");
-    heard?.setAttribute("aria-current", "true");
-    if (heard && !this.audio.paused) this.keepInSight(heard);
+    current?.setAttribute("aria-current", "true");
+    if (current && !this.audio.paused) this.scrollToSegment(current);
   }
 
-  /** Unless its reader has scrolled away from what was heard last, or is writing. */
-  keepInSight(heard) {
-    const isFollowed = !this.heard || isInSight(this.heard);
-    if (isFollowed && !document.activeElement?.isContentEditable) heard.scrollIntoView({ block: "nearest" });
-    this.heard = heard;
+  /** Unless the reader has scrolled away from the last segment, or is editing. */
+  scrollToSegment(segment) {
+    const isFollowed = !this.lastPlayed || isInView(this.lastPlayed);
+    const isEditing = document.activeElement?.isContentEditable;
+    if (isFollowed && !isEditing) segment.scrollIntoView({ block: "nearest" });
+    this.lastPlayed = segment;
   }
 
-  /** Somebody has asked for this place: from here on it is followed again. */
-  goThere() {
-    this.heard = null;
-    const heard = segmentAt(this.audio.currentTime);
-    if (heard && !this.audio.paused) this.keepInSight(heard);
+  /** After play or a seek the page follows again, even if the reader had scrolled away. */
+  resumeFollowing() {
+    this.lastPlayed = null;
+    const current = segmentAt(this.audio.currentTime);
+    if (current && !this.audio.paused) this.scrollToSegment(current);
   }
 
   showPlaying() {
     const playing = !this.audio.paused && !this.audio.ended;
     this.classList.toggle("playing", playing);
-    this.querySelector(".player-play").setAttribute("aria-label", playing ? "Pause" : "Play");
+    this.querySelector(".player-play").setAttribute("aria-label", text(this, playing ? "pause" : "play"));
   }
 
   showProblem() {
@@ -153,7 +156,7 @@ customElements.define("transcript-player", class extends HTMLElement {
   }
 });
 
-/** The first segment that has not ended yet, found by halves: this is asked several times a second. */
+/** The segment that is playing, by binary search: this runs several times a second. */
 function segmentAt(seconds) {
   const all = document.getElementById("segments").children;
   let low = 0, high = all.length;
@@ -166,7 +169,7 @@ function segmentAt(seconds) {
   return segment && seconds >= Number(segment.dataset.start) - 0.05 ? segment : null;
 }
 
-function isInSight(element) {
+function isInView(element) {
   const { top, bottom } = element.getBoundingClientRect();
   return bottom > 0 && top < window.innerHeight;
 }

@@ -1,32 +1,32 @@
 /**
- * <upload-box data-max-megabytes>: recordings by drag and drop or by the picker. Two files travel at
- * a time, each with its own bar; one file leads to its transcript, several stay in the library.
+ * <upload-box data-max-megabytes>: uploads by drag and drop or by the file picker, two at a time, each
+ * with a progress bar. After a single file the browser opens its transcript, after several the library.
  */
-import { csrfToken, refusal } from "./request.js";
+import { csrfToken, errorMessage } from "./requests.js";
+import { text } from "./text.js";
 
-const AT_ONCE = 2;
+const MAX_CONCURRENT = 2;
 const MEGABYTE = 1024 * 1024;
-const LOST = "The connection was lost. Check your network and try again.";
-const PASSING = [401, 403, 408, 429]; // what may go well later, with the same file
+const RETRYABLE = [401, 403, 408, 429]; // as are all 5xx: the same file may be accepted later
 
 class Upload {
   constructor(file, row, box) {
-    Object.assign(this, { file, row, box, isOver: false, id: null });
-    // Whatever arrives twice, because an answer was lost on its way, is taken once.
+    Object.assign(this, { file, row, box, isDone: false, id: null });
+    // If a response is lost and the file is sent again, the server creates only one recording.
     this.key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
-    [this.again, this.button] = row.querySelectorAll("button");
-    this.again.addEventListener("click", () => this.wait());
+    [this.retryButton, this.button] = row.querySelectorAll("button");
+    this.retryButton.addEventListener("click", () => this.wait());
     this.button.addEventListener("click", () => this.dismiss());
   }
 
   wait() {
-    this.isOver = false;
-    this.show("waiting", "Waiting", "Cancel");
+    this.isDone = false;
+    this.show("waiting", text(this.box, "waiting"), "cancel");
     this.box.enqueue(this);
   }
 
   send(language) {
-    this.language ??= language; // the same request, whenever it is made
+    this.language ??= language; // a retry sends the same request
     const form = new FormData();
     form.append("language", this.language);
     form.append("file", this.file);
@@ -36,23 +36,24 @@ class Upload {
     this.request.setRequestHeader("Idempotency-Key", this.key);
     this.request.responseType = "json";
     this.request.upload.addEventListener("progress", (event) => this.progress(event));
-    this.request.addEventListener("load", () => this.answered());
-    this.request.addEventListener("error", () => this.fail(LOST, true));
+    this.request.addEventListener("load", () => this.responded());
+    this.request.addEventListener("error", () => this.fail(text(this.box, "connectionLost"), true));
     this.request.send(form);
-    this.show("sending", "Uploading", "Cancel");
+    this.show("sending", text(this.box, "uploading"), "cancel");
   }
 
   progress({ loaded, total }) {
     this.row.querySelector("progress").value = loaded / total;
-    const whole = (this.file.size / MEGABYTE).toFixed(1);
-    const sent = Math.min(loaded / MEGABYTE, whole).toFixed(1);
-    this.show("sending", loaded < total ? `${sent} of ${whole} MB` : "Almost there", "Cancel");
+    const size = (this.file.size / MEGABYTE).toFixed(1);
+    const sent = Math.min(loaded / MEGABYTE, size).toFixed(1);
+    const key = loaded < total ? "progress" : "processing";
+    this.show("sending", text(this.box, key, { sent, total: size }), "cancel");
   }
 
-  answered() {
+  responded() {
     const { status, response } = this.request;
     if (status !== 202) {
-      this.fail(refusal(status, response), PASSING.includes(status) || status >= 500);
+      this.fail(errorMessage(status, response), RETRYABLE.includes(status) || status >= 500);
       return;
     }
     this.id = response.id;
@@ -60,38 +61,38 @@ class Upload {
     link.href = `/transcriptions/${this.id}/`;
     link.textContent = this.file.name;
     this.row.querySelector(".upload-name").replaceChildren(link);
-    this.show("done", "Uploaded", "Dismiss");
-    this.end();
+    this.show("done", text(this.box, "uploaded"), "dismiss");
+    this.finish();
   }
 
-  fail(sentence, isPassing = false) {
-    this.show("failed", sentence, "Dismiss");
-    this.text.setAttribute("role", "alert");
-    this.again.hidden = !isPassing;
-    this.end();
+  fail(message, canRetry = false) {
+    this.show("failed", message, "dismiss");
+    this.status.setAttribute("role", "alert");
+    this.retryButton.hidden = !canRetry;
+    this.finish();
   }
 
   dismiss() {
     this.request?.abort();
     this.row.remove();
-    this.end();
+    this.finish();
   }
 
-  end() {
-    this.isOver = true;
+  finish() {
+    this.isDone = true;
     this.box.next();
   }
 
-  get text() {
+  get status() {
     return this.row.querySelector(".upload-text");
   }
 
-  show(phase, text, action) {
+  show(phase, message, action) {
     this.row.dataset.phase = phase;
-    this.text.setAttribute("role", "status");
-    this.text.textContent = text;
-    this.again.hidden = true;
-    this.button.textContent = action;
+    this.status.setAttribute("role", "status");
+    this.status.textContent = message;
+    this.retryButton.hidden = true;
+    this.button.textContent = text(this.box, action);
   }
 }
 
@@ -99,8 +100,8 @@ customElements.define("upload-box", class extends HTMLElement {
   connectedCallback() {
     this.waiting = [];
     this.running = new Set();
-    this.taken = new Set();
-    this.added = 0;
+    this.uploaded = new Set();
+    this.addedCount = 0;
     this.list = this.querySelector(".uploads");
     const input = this.querySelector("input[type=file]");
     const chosen = () => {
@@ -108,8 +109,8 @@ customElements.define("upload-box", class extends HTMLElement {
       input.value = ""; // so that the same file can be chosen again
     };
     input.addEventListener("change", chosen);
-    if (input.files.length) chosen(); // somebody was quicker than this script
-    // The whole page is a target: a file dropped beside the box would replace the page otherwise.
+    if (input.files.length) chosen(); // chosen before this script was loaded
+    // The whole page accepts files: otherwise a file dropped outside the box would replace the page.
     window.addEventListener("dragover", (event) => this.dragged(event, true));
     window.addEventListener("dragleave", (event) => {
       if (!event.relatedTarget) this.dragged(event, false);
@@ -131,12 +132,12 @@ customElements.define("upload-box", class extends HTMLElement {
   }
 
   add(files) {
-    if (!this.list.children.length) this.added = 0; // what was dismissed leads nowhere
+    if (!this.list.children.length) this.addedCount = 0; // dismissed files do not count
     this.list.hidden = false;
     for (const file of files) {
-      this.added += 1;
+      this.addedCount += 1;
       const upload = new Upload(file, this.row(file.name), this);
-      const problem = this.problem(file);
+      const problem = this.validate(file);
       if (problem) upload.fail(problem);
       else upload.wait();
     }
@@ -154,36 +155,34 @@ customElements.define("upload-box", class extends HTMLElement {
     return row;
   }
 
-  /** The server's own sentences, said before a long upload instead of after it. */
-  problem(file) {
-    const limit = Number(this.dataset.maxMegabytes);
-    if (!file.size) return "The file is empty. Choose a recording with sound.";
-    if (file.size <= limit * MEGABYTE) return "";
-    return `The file is larger than ${limit} MB. ` +
-      "Compress it (MP3 or Opus at 64 kbit/s is plenty for speech) or split it.";
+  /** Why the server would refuse the file: said before a long upload instead of after it. */
+  validate(file) {
+    if (!file.size) return text(this, "empty");
+    const isTooLarge = file.size > Number(this.dataset.maxMegabytes) * MEGABYTE;
+    return isTooLarge ? text(this, "tooLarge") : "";
   }
 
   next() {
     for (const upload of this.running) {
-      if (upload.isOver) this.running.delete(upload);
-      if (upload.id) this.taken.add(upload.id);
+      if (upload.isDone) this.running.delete(upload);
+      if (upload.id) this.uploaded.add(upload.id);
     }
-    this.waiting = this.waiting.filter((upload) => !upload.isOver);
-    while (this.running.size < AT_ONCE && this.waiting.length) {
+    this.waiting = this.waiting.filter((upload) => !upload.isDone);
+    while (this.running.size < MAX_CONCURRENT && this.waiting.length) {
       const upload = this.waiting.shift();
       this.running.add(upload);
       upload.send(this.querySelector("[name=language]").value);
     }
-    if (!this.running.size && this.taken.size) this.leave();
+    if (!this.running.size && this.uploaded.size) this.showUploaded();
     this.list.hidden = !this.list.children.length;
   }
 
-  /** All files have arrived. What was refused must stay readable, so then the page stays too. */
-  leave() {
-    const [id] = this.taken;
+  /** After the last upload. If one failed, the page stays, so that its message can be read. */
+  showUploaded() {
+    const [id] = this.uploaded;
     if (this.list.querySelector("[data-phase=failed]")) {
       htmx.ajax("GET", location.href, { target: "#library", select: "#library", swap: "outerHTML" });
-    } else if (this.added === 1) {
+    } else if (this.addedCount === 1) {
       location.assign(`/transcriptions/${id}/`);
     } else {
       location.reload();

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-PLACEHOLDERS = {"{id}": "$ID", "{number}": "1"}
+PLACEHOLDERS = {"{transcription_id}": "$ID", "{token_id}": "$ID", "{number}": "1"}
 FLAGS = {"/export": "-OJ", "/audio": "-o recording"}
 
 

@@ -1,4 +1,4 @@
-"""The commands as a person runs them, and what they say when they cannot."""
+"""The management commands, run in processes of their own, and their error messages."""
 
 from __future__ import annotations
 
@@ -34,20 +34,22 @@ from transcriptions.processing.history import timeline
 
 @pytest.fixture
 def own_stack(tmp_path: Path) -> Iterator[Stack]:
-    """A stack that the test may stop and kill."""
+    """A stack that only this test uses, so that it can stop and kill it."""
     stack = Stack(tmp_path / "var")
     stack.var.mkdir()
     yield stack
     stack.stop()
 
 
-def of_folder(var: Path) -> list[psutil.Process]:
-    """Every process that belongs to a data folder, by its environment or its command line."""
+def processes_of(var: Path) -> list[psutil.Process]:
+    """All processes of a data folder, found by environment or command line."""
     found = []
     for process in psutil.process_iter():
         try:
-            mine = process.environ().get("VAR_DIR") == str(var) and process.name() != "pytest"
-            if mine or str(var) in " ".join(process.cmdline()):
+            has_variable = (
+                process.environ().get("VAR_DIR") == str(var) and process.name() != "pytest"
+            )
+            if has_variable or str(var) in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.Error:
             pass
@@ -55,16 +57,16 @@ def of_folder(var: Path) -> list[psutil.Process]:
 
 
 def login(output: list[str]) -> tuple[str, str, str]:
-    """E-mail, password and token, as `up` prints them."""
+    """The email address, password and token that `up` prints."""
     found = re.search(r"sign in as  (\S+)  password  (\S+)\s+API token   (\S+)", "".join(output))
     assert found
     return found[1], found[2], found[3]
 
 
-def child(stack: Stack, word: str) -> psutil.Process:
+def child(stack: Stack, argument: str) -> psutil.Process:
     assert stack.process
     children = psutil.Process(stack.process.pid).children()
-    return next(c for c in children if word in c.cmdline())
+    return next(c for c in children if argument in c.cmdline())
 
 
 def healthy(stack: Stack) -> bool:
@@ -74,7 +76,7 @@ def healthy(stack: Stack) -> bool:
         return False
 
 
-def test_the_printed_login_and_token_work(stack: Stack) -> None:
+def test_up_prints_working_login_and_token(stack: Stack) -> None:
     assert f"Transcodio is ready: {stack.url}" in "".join(stack.output)
     email, password, token = login(stack.output)
     with httpx.Client(base_url=stack.url, follow_redirects=True) as page:
@@ -87,13 +89,13 @@ def test_the_printed_login_and_token_work(stack: Stack) -> None:
     assert httpx.get(f"{stack.url}/api/transcriptions", headers=headers).status_code == 200
 
 
-def test_ctrl_c_or_a_kill_stops_everything_and_the_account_stays(own_stack: Stack) -> None:
+def test_up_stops_all_processes_and_keeps_demo_account(own_stack: Stack) -> None:
     own_stack.start()
     first = login(own_stack.output)
     assert own_stack.process
     own_stack.process.send_signal(signal.SIGINT)
     assert own_stack.process.wait(WAIT_S) == 0
-    assert of_folder(own_stack.var) == []
+    assert processes_of(own_stack.var) == []
     assert not (own_stack.var / "address.json").exists()
     own_stack.output.clear()
     own_stack.start()
@@ -107,33 +109,33 @@ def test_ctrl_c_or_a_kill_stops_everything_and_the_account_stays(own_stack: Stac
     wait_until(lambda: healthy(own_stack))
 
 
-@pytest.mark.parametrize("word", ["transcodio_site.server", "worker", "beat"])
-def test_what_dies_is_started_again(stack: Stack, word: str) -> None:
-    victim = child(stack, word)
-    victim.kill()
-    wait_until(lambda: any(c.pid != victim.pid for c in [_child_or_none(stack, word)] if c))
+@pytest.mark.parametrize("argument", ["transcodio_site.server", "worker", "beat"])
+def test_killed_process_is_restarted(stack: Stack, argument: str) -> None:
+    killed = child(stack, argument)
+    killed.kill()
+    wait_until(lambda: any(c.pid != killed.pid for c in [_child_or_none(stack, argument)] if c))
     wait_until(lambda: healthy(stack))
 
 
-def test_a_server_that_dies_is_started_again(stack: Stack) -> None:
-    victim = psutil.Process(int((stack.var / "run" / "valkey.pid").read_text()))
+def test_killed_valkey_is_restarted(stack: Stack) -> None:
+    valkey = psutil.Process(int((stack.var / "run" / "valkey.pid").read_text()))
     printed = len(stack.output)
-    victim.kill()
+    valkey.kill()
     wait_until(lambda: any("Valkey had stopped" in line for line in stack.output[printed:]))
     wait_until(lambda: healthy(stack))
 
 
-def test_the_address_of_a_stack_that_was_killed_is_not_used(stack: Stack, tmp_path: Path) -> None:
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    mine = {"url": stack.url, "pid": os.getpid()}
-    question = "from transcodio_site.supervisor import running_url; print(running_url())"
-    for pid, url in ((os.getpid(), stack.url), (gone.pid, None)):
-        (tmp_path / "address.json").write_text(json.dumps(mine | {"pid": pid}))
-        assert Stack(tmp_path).manage("shell", "-c", question).stdout.endswith(f"{url}\n")
+def test_url_of_killed_stack_is_ignored(stack: Stack, tmp_path: Path) -> None:
+    exited = subprocess.Popen(["true"])
+    exited.wait()
+    address = {"url": stack.url, "pid": os.getpid()}
+    code = "from transcodio_site.supervisor import running_url; print(running_url())"
+    for pid, url in ((os.getpid(), stack.url), (exited.pid, None)):
+        (tmp_path / "address.json").write_text(json.dumps(address | {"pid": pid}))
+        assert Stack(tmp_path).manage("shell", "-c", code).stdout.endswith(f"{url}\n")
 
 
-def test_a_changed_password_is_not_printed(db: None, settings: Any, tmp_path: Path) -> None:
+def test_up_does_not_print_changed_password(db: None, settings: Any, tmp_path: Path) -> None:
     settings.VAR_DIR = tmp_path
     account = demo_account()
     assert demo_account() == account
@@ -144,27 +146,27 @@ def test_a_changed_password_is_not_printed(db: None, settings: Any, tmp_path: Pa
     assert demo_account().token == account.token
 
 
-def _child_or_none(stack: Stack, word: str) -> psutil.Process | None:
+def _child_or_none(stack: Stack, argument: str) -> psutil.Process | None:
     try:
-        return child(stack, word)
+        return child(stack, argument)
     except (StopIteration, psutil.Error):
         return None
 
 
 @pytest.mark.parametrize("port", ["taken", "99999"])
-def test_a_port_that_cannot_be_used_is_said_in_one_line(tmp_path: Path, port: str) -> None:
-    with socket.socket() as neighbour:
-        neighbour.bind(("127.0.0.1", 0))
-        neighbour.listen()
-        number = str(neighbour.getsockname()[1]) if port == "taken" else port
+def test_unusable_port_is_reported_in_one_line(tmp_path: Path, port: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        number = str(listener.getsockname()[1]) if port == "taken" else port
         answer = Stack(tmp_path).manage("up", "--port", number)
     assert answer.returncode == 1
     assert number in answer.stderr
     assert answer.stderr.count("\n") == 1
-    assert of_folder(tmp_path) == []
+    assert processes_of(tmp_path) == []
 
 
-def test_create_token_prints_a_token_and_nothing_else(stack: Stack) -> None:
+def test_create_token_prints_only_the_token(stack: Stack) -> None:
     answer = stack.manage("create_token", "Robot@Example.com", "--create-user", "--name", "ci")
     token = answer.stdout.strip()
     assert re.fullmatch(r"tk_[\w-]{40,}", token)
@@ -175,42 +177,44 @@ def test_create_token_prints_a_token_and_nothing_else(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["nobody@example.com"], "Add --create-user"),
         (["not-an-address", "--create-user"], "not an email address"),
     ],
 )
-def test_create_token_explains_itself(stack: Stack, arguments: list[str], words: str) -> None:
+def test_create_token_reports_invalid_user(
+    stack: Stack, arguments: list[str], message: str
+) -> None:
     answer = stack.manage("create_token", *arguments)
     assert answer.returncode == 1
     assert answer.stdout == ""
-    assert words in answer.stderr
+    assert message in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
-def test_a_command_before_there_are_tables_says_what_is_first(tmp_path: Path) -> None:
+def test_command_without_tables_asks_to_migrate(tmp_path: Path) -> None:
     answer = Stack(tmp_path).manage("createsuperuser", "--noinput", "--email", "a@example.com")
     assert answer.returncode == 1
     assert "run `manage.py migrate` first" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
-def test_the_demo_prints_words_and_writes_subtitles(stack: Stack) -> None:
+def test_demo_prints_text_and_writes_exports(stack: Stack) -> None:
     answer = stack.manage("demo")
     assert answer.returncode == 0, answer.stderr
-    spoken = re.findall(r"^\[ *[\d.]+ - +[\d.]+\]  (.+)$", answer.stdout, re.MULTILINE)
-    assert len(spoken) > 5
-    assert word_error_rate(SAMPLE_TEXT.read_text(), " ".join(spoken)) < 0.10
+    texts = re.findall(r"^\[ *[\d.]+ - +[\d.]+\]  (.+)$", answer.stdout, re.MULTILINE)
+    assert len(texts) > 5
+    assert word_error_rate(SAMPLE_TEXT.read_text(), " ".join(texts)) < 0.10
     assert re.search(r"43\.\d s of audio in [\d.]+ s: [\d.]+ x real time", answer.stdout)
-    for suffix, begins in (("txt", "Good"), ("srt", "1\n00:"), ("vtt", "WEBVTT"), ("json", "{")):
+    for suffix, start in (("txt", "Good"), ("srt", "1\n00:"), ("vtt", "WEBVTT"), ("json", "{")):
         path = stack.var / "demo" / f"recording.{suffix}"
         assert str(path) in answer.stdout
-        assert path.read_text().startswith(begins)
+        assert path.read_text().startswith(start)
 
 
-def test_the_demo_fails_when_no_text_comes_back(stack: Stack, media: Media) -> None:
-    for path, words in (
+def test_demo_fails_without_text(stack: Stack, media: Media) -> None:
+    for path, message in (
         (media.silence("silence.mp3", 3), "No speech was found"),
         (media.bytes("text.mp3", b"Dear diary"), "not a recording"),
         (Path("/nonexistent.mp3"), "make demo FILE="),
@@ -218,11 +222,11 @@ def test_the_demo_fails_when_no_text_comes_back(stack: Stack, media: Media) -> N
     ):
         answer = stack.manage("demo", str(path))
         assert answer.returncode == 1
-        assert words in answer.stderr
+        assert message in answer.stderr
         assert "Traceback" not in answer.stderr
 
 
-def test_the_demo_brings_its_own_stack_with_any_engine_and_takes_it_away(
+def test_demo_starts_and_stops_its_own_stack_with_any_engine(
     tmp_path: Path, media: Media, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tmp_path / "stt-tiny"
@@ -234,13 +238,13 @@ def test_the_demo_brings_its_own_stack_with_any_engine_and_takes_it_away(
     stack.var.mkdir()
     answer = stack.manage("demo", str(media.speech("short.mp3", 6)))
     assert answer.returncode == 0, answer.stderr
-    written = json.loads((stack.var / "demo" / "short.json").read_text())
-    assert written["segments"][0]["text"]
-    assert "harbor" not in answer.stdout  # the tiny model does not know the word
-    assert of_folder(stack.var) == []
+    export = json.loads((stack.var / "demo" / "short.json").read_text())
+    assert export["segments"][0]["text"]
+    assert "harbor" not in answer.stdout  # the tiny model has random weights
+    assert processes_of(stack.var) == []
 
 
-def test_the_web_process_loads_no_model_and_no_client_of_one() -> None:
+def test_web_process_imports_no_model_libraries() -> None:
     code = (
         "import sys; import transcodio_site.asgi, transcodio_site.server;"
         "heavy = {'torch', 'transformers', 'faster_whisper', 'ctranslate2', 'av', 'modal'};"
@@ -252,74 +256,74 @@ def test_the_web_process_loads_no_model_and_no_client_of_one() -> None:
     assert answer.stdout.strip() == "[]"
 
 
-def test_the_running_web_process_has_none_mapped(stack: Stack) -> None:
+def test_running_web_process_maps_no_model_libraries(stack: Stack) -> None:
     maps = Path(f"/proc/{child(stack, 'transcodio_site.server').pid}/maps").read_text()
     assert "site-packages" in maps
     for library in ("libtorch", "ctranslate2", "onnxruntime", "libavcodec"):
         assert library not in maps
 
 
-def test_seeding_fills_the_review(db: None) -> None:
+def test_seed_demo_creates_consistent_usage(db: None) -> None:
     call_command("seed_demo", users=12, days=30, stdout=StringIO())
     assert User.objects.filter(email__endswith="@seeded.example").count() == 12
-    made = UsageRecord.objects.exclude(outcome=Outcome.CORRECTION)
-    assert made.count() > 20
+    attempts = UsageRecord.objects.exclude(outcome=Outcome.CORRECTION)
+    assert attempts.count() > 20
     sums = UsageRecord.objects.filter(billed=True).aggregate(ms=Sum("audio_ms"))
     days = UsageDay.objects.aggregate(ms=Sum("billed_ms"), attempts=Sum("attempts"))
-    assert days == {"ms": sums["ms"], "attempts": made.count()}
+    assert days == {"ms": sums["ms"], "attempts": attempts.count()}
     assert not UsageRecord.objects.filter(created_at__gt=timezone.now()).exists()
     for user in User.objects.filter(email__endswith="@seeded.example"):
         plan = user.effective_plan
-        longest = (plan.max_minutes or 10_000) * 60_000
-        assert not made.filter(user=user, created_at__lt=user.date_joined).exists()
-        assert not made.filter(user=user, audio_ms__gt=longest).exists()
+        max_ms = (plan.max_minutes or 10_000) * 60_000
+        assert not attempts.filter(user=user, created_at__lt=user.date_joined).exists()
+        assert not attempts.filter(user=user, audio_ms__gt=max_ms).exists()
         assert ledger.billed_ms(user.pk, timezone.now()) <= (plan.monthly_minutes or 0) * 60_000
     row = Transcription.objects.filter(state="completed").first()
     assert row
     assert row.text.startswith("Good morning")
     assert timeline(row)[-1].step.phase == "completed"
     for row in Transcription.objects.all():
-        tries = row.steps.filter(phase="decode").count()
-        assert tries == made.filter(transcription=row.id).count()
-    with pytest.raises(CommandError, match="seeded already"):
+        decoded = row.steps.filter(phase="decode").count()
+        assert decoded == attempts.filter(transcription=row.id).count()
+    with pytest.raises(CommandError, match="already exists"):
         call_command("seed_demo")
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("name", "value", "message"),
     [
         ("SIGNUP", "maybe", "set it to open, invited or closed"),
         ("PORT", "abc", "PORT='abc' is not valid"),
         ("DATABASE_URL", "postgresql://127.0.0.1:9/nobody", "check DATABASE_URL"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_said_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+def test_invalid_setting_is_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(name, value)
     answer = Stack(tmp_path).manage("up", "--port", str(free_port()))
     assert answer.returncode == 1
-    assert words in answer.stderr
+    assert message in answer.stderr
     assert answer.stderr.count("\n") == 1
 
 
-def test_other_services_are_offered_once_we_are_known_to_them(stack: Stack) -> None:
+def test_configured_providers_are_offered_on_the_login_page(stack: Stack) -> None:
     names = ("GOOGLE", "GITHUB", "MICROSOFT")
     environment = stack.environment | {f"{name}_CLIENT_ID": f"id-of-{name}" for name in names}
-    question = """
+    code = """
 from django.test import Client
 page = Client(HTTP_HOST="127.0.0.1").get("/accounts/login/").content.decode()
 for name in ("google", "github", "microsoft"):
     path = f"/accounts/{name}/login/?process=login"
     print(path in page, Client(HTTP_HOST="127.0.0.1").get(path)["Location"])
 """
-    command = [sys.executable, "manage.py", "shell", "--command", question]
+    command = [sys.executable, "manage.py", "shell", "--command", code]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     lines = done.stdout.splitlines()[-3:]
-    places = ("accounts.google.com/", "github.com/login/", "login.microsoftonline.com/")
-    for line, name, place in zip(lines, names, places, strict=True):
-        assert line.startswith(f"True https://{place}")
+    urls = ("accounts.google.com/", "github.com/login/", "login.microsoftonline.com/")
+    for line, name, url in zip(lines, names, urls, strict=True):
+        assert line.startswith(f"True https://{url}")
         assert f"client_id=id-of-{name}" in line
         assert "email" in line.lower() or name == "MICROSOFT"

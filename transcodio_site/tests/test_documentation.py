@@ -22,7 +22,7 @@ from transcodio_site.documentation.pages import documentation
 from transcodio_site.documentation.reference import document_of, operations_of
 from transcodio_site.documentation.search import MAX_QUERY, MAX_RESULTS, Entry, search, terms_of
 from transcodio_site.testing import WAIT_S, Media, Stack
-from transcodio_site.tests.test_isolation import OPERATIONS
+from transcodio_site.tests.test_permissions import OPERATIONS
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +77,7 @@ def test_pages_are_only_read(client: Client) -> None:
 def test_page_is_accessible_html(client: Client, url: str) -> None:
     page = Html(client.get(url))
     names = [tag for tag, _ in page.tags]
-    assert page.all("html", "lang") == ["en"]
+    assert page.all("html", "lang") == ["en-us"]
     assert (names.count("h1"), names.count("main")) == (1, 1)
     assert len(page.ids) == len({*page.ids})
     assert "#main" in page.all("a", "href")
@@ -141,7 +141,7 @@ def test_current_page_is_marked(client: Client) -> None:
         ("nginx", "/docs/self-hosting/#nginx"),
         ("STT_ENGINE", "/docs/configuration/#speech-engines"),
         ("cancel", "/docs/api/#cancel-retry-and-delete"),
-        ("cancel transcriptions", "/api/docs#transcriptions_api_cancel"),
+        ("cancel transcriptions", "/api/docs#cancel_transcription"),
     ],
 )
 def test_search_finds_the_section(client: Client, query: str, url: str) -> None:

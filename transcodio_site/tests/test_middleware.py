@@ -1,4 +1,4 @@
-"""What surrounds every request."""
+"""The middleware: request ids, errors as JSON, HEAD requests, and database errors."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from transcodio_site.testing import Stack
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/transcriptions", "/nowhere", "/v1/models"])
-def test_a_request_is_known_by_the_name_that_its_caller_gave_it(
-    db: None, client: Client, path: str
-) -> None:
+def test_request_id_of_caller_is_returned(db: None, client: Client, path: str) -> None:
     answer = client.get(path, headers={"X-Request-ID": "job-7.retry:2"})
     assert answer["X-Request-ID"] == "job-7.retry:2"
 
 
-@pytest.mark.parametrize("given", ["", "two words", "line\nbreak", "x" * 129, "ünï"])
-def test_without_a_usable_one_it_gets_a_name(db: None, client: Client, given: str) -> None:
-    names = {client.get("/health", headers={"X-Request-ID": given})["X-Request-ID"] for _ in "12"}
-    assert len(names) == 2
-    assert all(len(name) == 32 and name.isalnum() for name in names)
+@pytest.mark.parametrize("request_id", ["", "two words", "line\nbreak", "x" * 129, "ünï"])
+def test_invalid_request_id_is_replaced(db: None, client: Client, request_id: str) -> None:
+    headers = {"X-Request-ID": request_id}
+    new_ids = {client.get("/health", headers=headers)["X-Request-ID"] for _ in "12"}
+    assert len(new_ids) == 2
+    assert all(len(new_id) == 32 and new_id.isalnum() for new_id in new_ids)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +36,7 @@ def test_without_a_usable_one_it_gets_a_name(db: None, client: Client, given: st
         ("DELETE", "/v1/models", 405, "method_not_allowed"),
     ],
 )
-def test_programs_get_every_error_in_their_shape(
+def test_api_errors_are_json_in_the_format_of_the_api(
     db: None, client: Client, method: str, path: str, status: int, code: str
 ) -> None:
     answer = client.generic(method, path)
@@ -51,7 +50,7 @@ def test_programs_get_every_error_in_their_shape(
         assert body["code"] == code
 
 
-def test_a_failure_of_our_own_is_told_in_that_shape_too(
+def test_unhandled_exception_is_json_500_without_details(
     db: None, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from transcriptions import permissions
@@ -67,11 +66,11 @@ def test_a_failure_of_our_own_is_told_in_that_shape_too(
     assert b"secret" not in answer.content
 
 
-def test_pages_keep_their_own(db: None, client: Client) -> None:
+def test_pages_have_html_errors(db: None, client: Client) -> None:
     assert client.get("/nowhere")["Content-Type"].startswith("text/html")
 
 
-def test_the_headers_alone_may_be_asked_for(stack: Stack) -> None:
+def test_head_has_the_headers_of_get(stack: Stack) -> None:
     headers = {"Authorization": f"Bearer {stack.token('head@example.com')}"}
     for path in ("/api/transcriptions", "/api/usage"):
         whole = httpx.get(stack.url + path, headers=headers)
@@ -79,17 +78,15 @@ def test_the_headers_alone_may_be_asked_for(stack: Stack) -> None:
         assert (head.status_code, head.content) == (200, b"")
         for name in ("ETag", "Content-Length", "Content-Type"):
             assert head.headers[name] == whole.headers[name]
-        known = headers | {"If-None-Match": head.headers["ETag"]}
-        assert httpx.head(stack.url + path, headers=known).status_code == 304
+        conditional = headers | {"If-None-Match": head.headers["ETag"]}
+        assert httpx.head(stack.url + path, headers=conditional).status_code == 304
     assert httpx.head(f"{stack.url}/api/transcriptions").status_code == 401
-    nowhere = f"{stack.url}/api/transcriptions/00000000-0000-4000-8000-000000000000"
-    assert httpx.head(nowhere, headers=headers).status_code == 404
+    missing = f"{stack.url}/api/transcriptions/00000000-0000-4000-8000-000000000000"
+    assert httpx.head(missing, headers=headers).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/api/transcriptions", "/", "/settings/tokens/"])
-def test_who_comes_with_a_session_hears_too_that_the_database_is_away(
-    alice: User, path: str
-) -> None:
+def test_database_error_in_session_lookup_is_503(alice: User, path: str) -> None:
     client = Client(raise_request_exception=False)
     client.force_login(alice)
 

@@ -1,4 +1,4 @@
-"""The official OpenAI client, unchanged but for its address, against the running product."""
+"""The official OpenAI client with our base URL, against a running stack."""
 
 from __future__ import annotations
 
@@ -39,17 +39,20 @@ def transcribe(client: OpenAI, file: Path, **options: Any) -> Any:
     return client.audio.transcriptions.create(file=file, model="whisper-1", **options)
 
 
-def test_json_is_the_text_and_its_usage(client: OpenAI, short: Path) -> None:
+def test_json_has_text_and_usage(client: OpenAI, short: Path) -> None:
     answer = transcribe(client, short)
     assert "walking along the harbor" in answer.text
     assert (answer.usage.type, answer.usage.seconds) == ("duration", 6)
 
 
 @pytest.mark.parametrize(
-    ("form", "begins"), [("text", "Good morning"), ("srt", "1\n00:00:0"), ("vtt", "WEBVTT")]
+    ("response_format", "start"),
+    [("text", "Good morning"), ("srt", "1\n00:00:0"), ("vtt", "WEBVTT")],
 )
-def test_raw_formats_are_not_json(client: OpenAI, short: Path, form: str, begins: str) -> None:
-    assert transcribe(client, short, response_format=form).startswith(begins)
+def test_text_and_subtitle_formats_are_not_json(
+    client: OpenAI, short: Path, response_format: str, start: str
+) -> None:
+    assert transcribe(client, short, response_format=response_format).startswith(start)
 
 
 def test_verbose_json_has_segments_and_words(client: OpenAI, short: Path) -> None:
@@ -65,13 +68,13 @@ def test_verbose_json_has_segments_and_words(client: OpenAI, short: Path) -> Non
     assert all(word.start <= word.end <= 7 for word in answer.words)
 
 
-def test_without_granularities_there_are_segments_only(client: OpenAI, short: Path) -> None:
+def test_verbose_json_has_segments_only_by_default(client: OpenAI, short: Path) -> None:
     answer = transcribe(client, short, response_format="verbose_json")
     assert answer.segments
     assert answer.words is None
 
 
-def test_a_stream_joins_to_the_whole_text(client: OpenAI, media: Media) -> None:
+def test_stream_deltas_join_to_the_text(client: OpenAI, media: Media) -> None:
     events = list(transcribe(client, media.speech("longer.mp3", 20), stream=True))
     assert {event.type for event in events[:-1]} == {"transcript.text.delta"}
     assert len(events) > 2
@@ -80,7 +83,7 @@ def test_a_stream_joins_to_the_whole_text(client: OpenAI, media: Media) -> None:
     assert events[-1].usage.seconds == 20
 
 
-async def test_the_asynchronous_client_works_as_well(stack: Stack, key: str, short: Path) -> None:
+async def test_async_client_transcribes_and_streams(stack: Stack, key: str, short: Path) -> None:
     async with AsyncOpenAI(base_url=f"{stack.url}/v1", api_key=key) as client:
         whole, stream = await asyncio.gather(
             client.audio.transcriptions.create(file=short, model="whisper-1"),
@@ -91,7 +94,7 @@ async def test_the_asynchronous_client_works_as_well(stack: Stack, key: str, sho
 
 
 class TimingOutOnce(httpx2.HTTPTransport):
-    """Breaks the connection of the first request as soon as the server has it."""
+    """Closes the connection of the first request as soon as the server has received it."""
 
     def __init__(self, has_arrived: Callable[[], object]) -> None:
         super().__init__()
@@ -135,17 +138,17 @@ def _states(api: httpx.Client) -> list[str]:
     return [row["state"] for row in api.get("/api/transcriptions").json()["items"]]
 
 
-def test_models_are_listed(client: OpenAI) -> None:
+def test_models_are_listed_and_retrieved(client: OpenAI) -> None:
     names = [model.id for model in client.models.list()]
     assert {"whisper-1", "transcodio"} <= set(names)
     assert client.models.retrieve("whisper-1").object == "model"
 
 
-def test_a_wrong_key_is_refused(stack: Stack, short: Path) -> None:
-    with OpenAI(base_url=f"{stack.url}/v1", api_key="tk_wrong") as stranger:
-        with pytest.raises(openai.AuthenticationError, match="valid API token") as it:
-            transcribe(stranger, short)
-    assert it.value.code == "invalid_api_key"
+def test_wrong_key_is_401(stack: Stack, short: Path) -> None:
+    with OpenAI(base_url=f"{stack.url}/v1", api_key="tk_wrong") as unauthenticated:
+        with pytest.raises(openai.AuthenticationError, match="valid API token") as error:
+            transcribe(unauthenticated, short)
+    assert error.value.code == "invalid_api_key"
 
 
 @pytest.mark.parametrize(
@@ -164,16 +167,16 @@ def test_a_wrong_key_is_refused(stack: Stack, short: Path) -> None:
         ({"include": ["logprobs"]}, openai.BadRequestError, "include"),
     ],
 )
-def test_what_is_wrong_is_named(
+def test_invalid_parameter_is_named(
     client: OpenAI, short: Path, options: dict[str, Any], kind: type[Exception], param: str
 ) -> None:
     create: Any = client.audio.transcriptions.create
-    with pytest.raises(kind) as it:
+    with pytest.raises(kind) as error:
         create(**{"file": short, "model": "whisper-1"} | options)
-    assert getattr(it.value, "param", None) == param
+    assert getattr(error.value, "param", None) == param
 
 
-def test_damaged_media_and_other_files_are_refused(client: OpenAI, media: Media) -> None:
+def test_invalid_media_is_refused(client: OpenAI, media: Media) -> None:
     with pytest.raises(openai.APIStatusError, match="not a recording"):
         transcribe(client, media.bytes("diary.mp3", b"Dear diary"))
     with pytest.raises(openai.BadRequestError, match="no sound in this file"):
@@ -182,19 +185,19 @@ def test_damaged_media_and_other_files_are_refused(client: OpenAI, media: Media)
         list(transcribe(client, media.silent_film("film.mp4"), stream=True))
 
 
-def test_a_file_that_is_too_large_is_refused_in_their_shape(client: OpenAI, media: Media) -> None:
+def test_upload_larger_than_limit_is_413(client: OpenAI, media: Media) -> None:
     large = media.bytes("large.wav", b"RIFF" + bytes(12 << 20))
-    with pytest.raises(openai.APIStatusError, match="larger than 8 MB") as it:
+    with pytest.raises(openai.APIStatusError, match="larger than 8 MB") as error:
         transcribe(client, large)
-    assert (it.value.status_code, it.value.code) == (413, "file_too_large")
+    assert (error.value.status_code, error.value.code) == (413, "file_too_large")
 
 
-def test_translation_is_honestly_not_offered(client: OpenAI, short: Path) -> None:
+def test_translation_is_not_supported(client: OpenAI, short: Path) -> None:
     with pytest.raises(openai.BadRequestError, match="not supported"):
         client.audio.translations.create(file=short, model="whisper-1")
 
 
-def test_every_error_has_all_four_keys(stack: Stack, key: str) -> None:
+def test_errors_have_all_four_keys(stack: Stack, key: str) -> None:
     headers = {"Authorization": f"Bearer {key}"}
     for answer in (
         httpx.get(f"{stack.url}/v1/models"),

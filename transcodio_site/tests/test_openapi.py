@@ -1,4 +1,4 @@
-"""The OpenAPI document against the running service: no answer that it does not foretell."""
+"""The OpenAPI document: complete, and correct about every response of a running stack."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def token(stack: Stack) -> str:
 
 @pytest.fixture(scope="module")
 def recording(stack: Stack, token: str, media: Media) -> str:
-    """The id of a finished one."""
+    """The id of a completed transcription."""
     with media.speech("short.mp3", 6).open("rb") as file:
         answer = httpx.post(
             f"{stack.url}/api/transcribe",
@@ -37,16 +37,16 @@ def recording(stack: Stack, token: str, media: Media) -> str:
             headers={"Authorization": f"Bearer {token}"},
             timeout=WAIT_S,
         )
-    id: str = answer.json()["id"]
-    return id
+    transcription_id: str = answer.json()["id"]
+    return transcription_id
 
 
 DOCUMENT = json.loads(json.dumps(api.get_openapi_schema(), cls=NinjaJSONEncoder))
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 
 
-def assert_fits(content: dict[str, Any], where: str) -> None:
-    """The example has what the schema says, and nothing else."""
+def assert_matches_schema(content: dict[str, Any], where: str) -> None:
+    """The example has exactly the properties of its schema."""
     example, schema = content["example"], content["schema"]
     if "items" in schema:
         example, schema = example[0], schema["items"]
@@ -55,14 +55,14 @@ def assert_fits(content: dict[str, Any], where: str) -> None:
         assert set(example) == set(named["properties"]), where
 
 
-def test_no_parameter_is_said_twice() -> None:
+def test_parameters_are_unique() -> None:
     for path, operations in api.get_openapi_schema()["paths"].items():
         for method, operation in operations.items():
             names = [(p["in"], p["name"]) for p in operation["parameters"]]
             assert len(names) == len({*names}), (path, method)
 
 
-def test_every_operation_has_examples_and_says_what_its_answers_carry() -> None:
+def test_operations_document_examples_and_headers() -> None:
     examples = 0
     for path, operations in DOCUMENT["paths"].items():
         for method, operation in operations.items():
@@ -70,12 +70,12 @@ def test_every_operation_has_examples_and_says_what_its_answers_carry() -> None:
             for status, answer in operation["responses"].items():
                 assert "X-Request-ID" in answer["headers"], where
                 assert ("Retry-After" in answer["headers"]) == (status == "429"), where
-                shapes = answer.get("content", {})
-                if int(status) >= 400 and shapes:
-                    code = shapes["application/json"]["example"]["code"]
+                content = answer.get("content", {})
+                if int(status) >= 400 and content:
+                    code = content["application/json"]["example"]["code"]
                     assert code == ERRORS[int(status)][0]
-                elif "application/json" in shapes and method != "head":
-                    assert_fits(shapes["application/json"], where)
+                elif "application/json" in content and method != "head":
+                    assert_matches_schema(content["application/json"], where)
                     examples += 1
             names = {parameter["name"] for parameter in operation["parameters"]}
             if path.endswith("/events"):
@@ -88,7 +88,7 @@ def test_every_operation_has_examples_and_says_what_its_answers_carry() -> None:
 
 @schemathesis.serializer("audio/*", "video/*")
 def raw_body(context: Any, value: Any) -> Any:
-    """As it is."""
+    """Sends the body unchanged."""
     return getattr(value, "data", value)
 
 
@@ -99,7 +99,7 @@ def raw_body(context: Any, value: Any) -> Any:
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-def test_every_answer_is_foretold(
+def test_responses_match_the_document(
     case: Case[Any], stack: Stack, token: str, recording: str
 ) -> None:
     assert case.meta is not None
@@ -110,15 +110,15 @@ def test_every_answer_is_foretold(
         and case.method != "DELETE"
     ):
         case.path_parameters["transcription_id"] = recording
-    unusable = [
-        positive_data_acceptance,  # random bytes are no recording, random words no cursor
-        unsupported_method,  # it tries them at addresses that are none
+    excluded = [
+        positive_data_acceptance,  # random bytes are no recording, and random text is no cursor
+        unsupported_method,  # it tries them at URLs without a route
     ]
     if mutated <= {"header"}:
-        unusable.append(negative_data_rejection)  # our token takes the place of a wrong one
+        excluded.append(negative_data_rejection)  # our token replaces an invalid one
     case.call_and_validate(
         headers={"Authorization": f"Bearer {token}"},
         timeout=WAIT_S,
         base_url=stack.url,
-        excluded_checks=unusable,
+        excluded_checks=excluded,
     )

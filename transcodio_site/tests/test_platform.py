@@ -1,4 +1,4 @@
-"""What `make` says on a Python or a machine for which the locked wheels do not exist."""
+"""The error of `make` on a Python or a machine for which there are no wheels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PARSE = (
 
 
 def find_python(version: str) -> str:
-    """The program of one version, from pyenv or from PATH. Skips the test if there is none."""
+    """A Python of this version, from pyenv or from PATH. Skips the test if there is none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
     candidates = [str(p) for p in pyenv.glob(f"{version}.*/bin/python")]
     candidates += [p for p in [shutil.which(f"python{version}")] if p]
@@ -59,10 +59,10 @@ def test_unsupported_python_is_refused_in_one_line(tmp_path: Path, version: str)
     done = run_make(tmp_path, find_python(version))
     assert done.returncode != 0
     assert done.stdout == ""
-    said = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
-    assert len(said) == 1
-    assert said[0].startswith(SUPPORTED)
-    assert re.search(rf"found: Python {re.escape(version)}\.\d+\.$", said[0])
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
+    assert len(lines) == 1
+    assert lines[0].startswith(SUPPORTED)
+    assert re.search(rf"found: Python {re.escape(version)}\.\d+\.$", lines[0])
     assert not (tmp_path / ".venv").exists()
 
 
@@ -124,11 +124,11 @@ def test_fresh_checkout_runs_the_demo(fresh_checkout: Path, tmp_path: Path, vers
     python = find_python(version)
     (tmp_path / "python3").symlink_to(python)
     # Not the virtual environment and the data folder of these tests.
-    kept = {name: value for name, value in os.environ.items() if name != "VAR_DIR"}
+    environment = {name: value for name, value in os.environ.items() if name != "VAR_DIR"}
     done = subprocess.run(
         ["make", "demo"],
         cwd=fresh_checkout,
-        env=kept | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        env=environment | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=False,
@@ -136,5 +136,7 @@ def test_fresh_checkout_runs_the_demo(fresh_checkout: Path, tmp_path: Path, vers
     assert done.returncode == 0, done.stdout + done.stderr
     assert "x real time" in done.stdout
     installed = fresh_checkout / ".venv" / "bin" / "python"
-    asked = subprocess.run([installed, "--version"], capture_output=True, text=True, check=True)
-    assert asked.stdout.startswith(f"Python {version}.")
+    version_of = subprocess.run(
+        [installed, "--version"], capture_output=True, text=True, check=True
+    )
+    assert version_of.stdout.startswith(f"Python {version}.")

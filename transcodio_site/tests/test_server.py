@@ -1,4 +1,4 @@
-"""Large uploads: refused early, never held in memory, and nothing of them left behind."""
+"""Large uploads: early refusal, constant memory, and no temporary files afterwards."""
 
 from __future__ import annotations
 
@@ -37,50 +37,48 @@ def token(stack: Stack) -> str:
 def connection(stack: Stack) -> Iterator[socket.socket]:
     with socket.create_connection(
         (urlsplit(stack.url).hostname, urlsplit(stack.url).port)
-    ) as open_:
-        open_.settimeout(WAIT_S)
-        yield open_
+    ) as client:
+        client.settimeout(WAIT_S)
+        yield client
 
 
 def head(token: str, *lines: str) -> bytes:
-    """The beginning of an upload."""
-    fixed = [
+    """The request line and the headers of an upload."""
+    common = [
         "POST /api/transcriptions HTTP/1.1",
         "Host: 127.0.0.1",
         f"Authorization: Bearer {token}",
         f"Content-Type: multipart/form-data; boundary={BOUNDARY}",
     ]
-    return "\r\n".join([*fixed, *lines, "", ""]).encode()
+    return "\r\n".join([*common, *lines, "", ""]).encode()
 
 
-def answer_of(connection: socket.socket) -> tuple[int, dict[str, str]]:
-    """Status and body of the answer, read until the server closes its side."""
+def read_response(connection: socket.socket) -> tuple[int, dict[str, str]]:
+    """Status and body of the response, read until the server closes its side."""
     data = b""
-    while piece := connection.recv(65536):
-        data += piece
+    while chunk := connection.recv(65536):
+        data += chunk
     top, _, body = data.partition(b"\r\n\r\n")
     return int(top.split()[1]), json.loads(body)
 
 
-def leftovers(stack: Stack) -> list[Path]:
+def temporary_files(stack: Stack) -> list[Path]:
     return list((stack.var / "tmp").iterdir())
 
 
-def test_an_honest_client_is_refused_before_it_sends(
+def test_too_large_content_length_is_413_before_the_body(
     stack: Stack, token: str, connection: socket.socket
 ) -> None:
     connection.sendall(head(token, f"Content-Length: {20 * MEGABYTE}"))
-    status, body = answer_of(connection)  # not a byte of the file has been sent
+    status, body = read_response(connection)  # no part of the file has been sent
     assert (status, body["code"]) == (413, "file_too_large")
     assert "larger than 8 MB" in body["detail"]
 
 
-def test_a_body_without_room_on_the_disk_is_refused_with_a_sentence(
-    stack: Stack, token: str, media: Media
-) -> None:
+def test_body_on_full_disk_is_507(stack: Stack, token: str, media: Media) -> None:
     port = free_port()
-    small = f"ulimit -f 2048; exec {sys.executable} -m transcodio_site.server --port {port}"
-    with subprocess.Popen(["sh", "-c", small], cwd=ROOT, env=stack.environment) as web:
+    command = f"ulimit -f 2048; exec {sys.executable} -m transcodio_site.server --port {port}"
+    with subprocess.Popen(["sh", "-c", command], cwd=ROOT, env=stack.environment) as web:
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: is_healthy(url))
@@ -94,33 +92,35 @@ def test_a_body_without_room_on_the_disk_is_refused_with_a_sentence(
     assert answer.headers["X-Request-ID"] == "mine"
 
 
-def test_a_client_that_does_not_say_its_length_is_cut_off_at_the_limit(
+def test_chunked_body_larger_than_limit_is_413(
     stack: Stack, token: str, connection: socket.socket
 ) -> None:
     connection.sendall(head(token, "Transfer-Encoding: chunked"))
-    piece = bytes(256 * 1024)
+    chunk = bytes(256 * 1024)
     sent = 0
     connection.sendall(b"%x\r\n%s\r\n" % (len(PART), PART))
-    while sent < 64 * MEGABYTE:  # far more than the limit: it keeps sending while it is refused
-        connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
-        sent += len(piece)
-    status, body = answer_of(connection)
+    while (
+        sent < 64 * MEGABYTE
+    ):  # far more than the limit: the client keeps sending after the refusal
+        connection.sendall(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        sent += len(chunk)
+    status, body = read_response(connection)
     assert (status, body["code"]) == (413, "file_too_large")
-    wait_until(lambda: leftovers(stack) == [])
+    wait_until(lambda: temporary_files(stack) == [])
 
 
-def test_a_client_that_goes_away_leaves_nothing(
+def test_disconnected_upload_leaves_no_temporary_file(
     stack: Stack, token: str, connection: socket.socket
 ) -> None:
     connection.sendall(head(token, f"Content-Length: {6 * MEGABYTE}") + PART + bytes(4 * MEGABYTE))
-    wait_until(lambda: leftovers(stack) != [] or has_unlinked_body(stack))
+    wait_until(lambda: temporary_files(stack) != [] or has_unlinked_body(stack))
     connection.close()
-    wait_until(lambda: leftovers(stack) == [] and not has_unlinked_body(stack))
+    wait_until(lambda: temporary_files(stack) == [] and not has_unlinked_body(stack))
     assert httpx.get(f"{stack.url}/health").status_code == 200
 
 
 def has_unlinked_body(stack: Stack) -> bool:
-    """Whether a process of the stack holds a temporary file that has no name any more."""
+    """Whether a process of the stack has an unlinked temporary file open."""
     import psutil
 
     assert stack.process
@@ -134,11 +134,13 @@ def has_unlinked_body(stack: Stack) -> bool:
     return False
 
 
-@pytest.mark.parametrize("kind", ["taken", "refused"])
-def test_no_temporary_file_stays(stack: Stack, token: str, media: Media, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["accepted", "refused"])
+def test_finished_upload_leaves_no_temporary_file(
+    stack: Stack, token: str, media: Media, kind: str
+) -> None:
     path = (
         media.silence("silence.wav", 60)
-        if kind == "taken"
+        if kind == "accepted"
         else media.bytes("big.mp3", b"x" * (6 * MEGABYTE))
     )
     with path.open("rb") as file:
@@ -148,11 +150,11 @@ def test_no_temporary_file_stays(stack: Stack, token: str, media: Media, kind: s
             headers={"Authorization": f"Bearer {token}"},
             timeout=WAIT_S,
         )
-    assert answer.status_code == (202 if kind == "taken" else 415)
-    wait_until(lambda: leftovers(stack) == [])
+    assert answer.status_code == (202 if kind == "accepted" else 415)
+    wait_until(lambda: temporary_files(stack) == [])
 
 
-def test_small_forms_and_kept_connections_work(stack: Stack) -> None:
+def test_forms_work_on_persistent_connection(stack: Stack) -> None:
     with httpx.Client(base_url=stack.url) as page:
         for _ in range(3):
             page.get("/accounts/login/")
@@ -164,8 +166,8 @@ def test_small_forms_and_kept_connections_work(stack: Stack) -> None:
 
 
 @pytest.fixture
-def roomy(stack: Stack) -> Iterator[tuple[str, int]]:
-    """A web process that takes larger files, and nothing was asked of yet: address and pid."""
+def second_server(stack: Stack) -> Iterator[tuple[str, int]]:
+    """A new web process that accepts larger files: URL and process id."""
     port = free_port()
     environment = stack.environment | {
         "MAX_FILE_SIZE_MB": "500",
@@ -182,33 +184,35 @@ def roomy(stack: Stack) -> Iterator[tuple[str, int]]:
             web.terminate()
 
 
-def test_neither_memory_nor_connections_are_held_while_large_files_are_on_their_way(
-    roomy: tuple[str, int], token: str, tmp_path: Path
+def test_large_files_hold_no_memory_and_no_database_connections(
+    second_server: tuple[str, int], token: str, tmp_path: Path
 ) -> None:
-    url, pid = roomy
+    url, pid = second_server
     big = tmp_path / "big.wav"
     with big.open("wb") as file:
         file.write(b"RIFF\xff\xff\xff\x7fWAVE")
         file.truncate(200 * MEGABYTE)
-    before = peak(pid)
+    before = peak_memory(pid)
     bearer = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=url, headers=bearer, timeout=WAIT_S) as client, ExitStack() as slow:
         with big.open("rb") as file:
             answer = client.post("/api/transcriptions", files={"file": file})
         assert answer.status_code == 202
         audio = f"{answer.headers['Location']}/audio"
-        for _ in range(3):  # more than there are connections; and they take their time
+        for _ in range(3):  # more than there are database connections, all unfinished
             body = slow.enter_context(httpx.stream("GET", url + audio, headers=bearer)).iter_raw()
             assert next(body)
         with client.stream("GET", audio) as response:
-            read = sum(len(piece) for piece in response.iter_raw())
+            read = sum(len(chunk) for chunk in response.iter_raw())
     assert read == big.stat().st_size
-    assert peak(pid) - before < 40 * MEGABYTE
+    assert peak_memory(pid) - before < 40 * MEGABYTE
     assert httpx.get(f"{url}/health").status_code == 200
 
 
-def test_open_streams_hold_no_threads(roomy: tuple[str, int], token: str, stack: Stack) -> None:
-    url, pid = roomy
+def test_open_event_streams_hold_no_threads(
+    second_server: tuple[str, int], token: str, stack: Stack
+) -> None:
+    url, pid = second_server
     bearer = {"Authorization": f"Bearer {token}"}
     answer = httpx.post(
         f"{url}/api/transcriptions",
@@ -229,10 +233,10 @@ def test_open_streams_hold_no_threads(roomy: tuple[str, int], token: str, stack:
         httpx.delete(f"{url}{answer.headers['Location']}", headers=bearer)
 
 
-def test_who_waits_for_a_transcript_does_not_hold_up_the_end(
-    roomy: tuple[str, int], token: str, stack: Stack
+def test_waiting_request_does_not_delay_shutdown(
+    second_server: tuple[str, int], token: str, stack: Stack
 ) -> None:
-    url, pid = roomy
+    url, pid = second_server
     bearer = {"Authorization": f"Bearer {token}"}
     library = f"{url}/api/transcriptions?limit=1"
 
@@ -255,24 +259,22 @@ def test_who_waits_for_a_transcript_does_not_hold_up_the_end(
         assert isinstance(waiting.exception(), httpx.RemoteProtocolError)
 
 
-def peak(pid: int) -> int:
-    """The most memory that a process has ever held, in bytes."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found
-    return int(found[1]) * 1024
+def peak_memory(pid: int) -> int:
+    """The peak resident memory of a process in bytes."""
+    match = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert match
+    return int(match[1]) * 1024
 
 
-def test_the_time_of_the_upload_is_part_of_the_history(
-    stack: Stack, token: str, media: Media
-) -> None:
+def test_history_has_the_upload_phase(stack: Stack, token: str, media: Media) -> None:
     answer = httpx.post(
         f"{stack.url}/api/transcriptions",
         content=media.silence("history.mp3", 1).read_bytes(),
         headers={"Authorization": f"Bearer {token}", "Content-Type": "audio/mpeg"},
     )
-    question = (
+    code = (
         "from transcriptions.models import Step\n"
         f"first, second = Step.objects.filter(transcription='{answer.json()['id']}')[:2]\n"
         "print(first.phase, second.phase, 0 < (second.began_at - first.began_at).total_seconds())"
     )
-    assert stack.manage("shell", "--command", question).stdout.endswith("upload queue True\n")
+    assert stack.manage("shell", "--command", code).stdout.endswith("upload queue True\n")

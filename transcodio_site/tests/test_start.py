@@ -121,7 +121,7 @@ def start_and_stop(installation: Installation) -> list[str]:
     with installation.popen("up", "--port", str(port)) as command:
         for line in command.stdout or ():
             output.append(line)
-            if line.startswith("Ctrl-C"):
+            if line.startswith("Press Ctrl-C"):
                 break
         assert "is ready" in "".join(output), "".join(output)
         try:

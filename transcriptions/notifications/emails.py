@@ -24,7 +24,7 @@ def send_transcript_ready(transcription_id: uuid.UUID) -> None:
     if row:
         link = f"{settings.SITE_URL}/transcriptions/{row.id}/"
         subject = _("Your transcript is ready: %(title)s") % {"title": row.title}
-        email.send(row.owner.email, subject, "ready", row=row, link=link)
+        email.send(row.owner.email, subject, "transcript_ready", row=row, link=link)
 
 
 def send_quota_notice(user_id: int) -> None:

@@ -142,7 +142,7 @@ def _page(
         "delete_form": delete_form,
         "longest": authenticated_user(request).effective_plan.max_keep_days,
     }
-    return render(request, "transcriptions/data.html", context, status=status)
+    return render(request, "transcriptions/privacy.html", context, status=status)
 
 
 async def _stream(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

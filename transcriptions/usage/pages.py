@@ -49,7 +49,7 @@ def usage_details(request: HttpRequest) -> HttpResponse:
     )
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "charges": _with_titles(user, page)}
-    return render(request, "transcriptions/charges.html", context)
+    return render(request, "transcriptions/usage_details.html", context)
 
 
 def _with_titles(user: User, page: Iterable[UsageRecord]) -> list[UsageDetail]:

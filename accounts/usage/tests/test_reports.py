@@ -94,11 +94,11 @@ def test_csv_escapes_names_that_are_formulas(alice: User, staff_client: Client) 
 def test_charts_have_a_bar_for_each_day_and_a_scale(may_usage: None, staff_client: Client) -> None:
     page = staff_client.get(f"{PAGE}?since=2026-05-01&until=2026-05-31").content.decode()
     assert page.count("<rect ") == 2 * 31
-    assert "4 May 2026: 3.0 min" in page
-    assert "4 May 2026: 0.0007 USD" in page
+    assert "May 4, 2026: 3.0 min" in page
+    assert "May 4, 2026: 0.0007 USD" in page
     for scale in (("3", "1.5", "0"), ("0.0008", "0.0004", "0")):
         assert "".join(f"<li>{mark}</li>" for mark in scale) in page
-    assert "<span>1 May</span><span>31 May</span>" in page
+    assert "<span>May 1, 2026</span><span>May 31, 2026</span>" in page
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_revenue_excludes_inactive_accounts(alice: User, bob: User, staff_client
     User.objects.filter(pk=bob.pk).update(is_active=False)
     page = staff_client.get(PAGE).content.decode()
     assert '<th scope="row">Studio</th><td>2</td><td>38.00</td>' in page
-    assert "Revenue of a month" in page
+    assert "Monthly revenue by plan" in page
 
 
 def test_revenue_is_ordered_by_price(alice: User, staff_client: Client) -> None:
@@ -131,7 +131,7 @@ def test_invalid_form_returns_a_page_instead_of_csv(staff_client: Client) -> Non
 
 
 def test_report_without_usage(staff_client: Client) -> None:
-    assert "Nothing was used in this time." in staff_client.get(PAGE).content.decode()
+    assert "No usage in this period" in staff_client.get(PAGE).content.decode()
     assert staff_client.get(f"{PAGE}?since=tomorrow").status_code == 200
 
 

@@ -81,5 +81,5 @@ def test_rest_usage_requires_the_usage_scope(user: User) -> None:
 def test_usage_page_shows_used_and_remaining_minutes(user: User, client: Client) -> None:
     client.force_login(user)
     page = client.get("/settings/usage/").content.decode()
-    for text in ("2:00", "of 10:00 of audio", "7:59 left", "Small", "3 recordings"):
+    for text in ("2:00", "of 10:00 used", "7:59 left", "Small", "3 recordings"):
         assert text in page, text

@@ -14,16 +14,16 @@ from accounts.tokens import issue_token
 
 
 class Command(BaseCommand):
-    help = "Creates an API token for a user and prints it. It cannot be shown again."
+    help = "Creates an API token for a user and prints it. It is not shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The command line."""
-        parser.add_argument("email", help="whose token it is")
+        """The arguments of the command."""
+        parser.add_argument("email", help="email address of the user")
         parser.add_argument("--create-user", action="store_true", help="create the user if missing")
-        parser.add_argument("--name", default="command line", help="to tell tokens apart")
+        parser.add_argument("--name", default="command line", help="name of the token")
 
     def handle(self, *args: Any, **options: Any) -> str:
-        """Prints the token alone, so that scripts can read it."""
+        """Prints only the token, so that scripts can read it."""
         email = options["email"].strip().lower()
         try:
             user = User.objects.filter(email=email).first() or _create_user(
@@ -37,11 +37,11 @@ class Command(BaseCommand):
         return issue_token(user, options["name"][:100])[1]
 
 
-def _create_user(email: str, wanted: bool) -> User:
+def _create_user(email: str, create: bool) -> User:
     try:
         validate_email(email)
     except ValidationError:
         raise CommandError(f"{email!r} is not an email address.") from None
-    if not wanted:
+    if not create:
         raise CommandError(f"There is no user {email}. Add --create-user to create one.")
     return User.objects.create_user(email)  # without a password: it can be reset by email

@@ -1,4 +1,4 @@
-"""`manage.py demo [FILE]`: one recording through the public API, as programs send it."""
+"""`manage.py demo [FILE]`: transcribes one recording with the public API."""
 
 from __future__ import annotations
 
@@ -23,42 +23,40 @@ FORMATS = ("txt", "srt", "vtt", "json")
 
 
 class Command(BaseCommand):
-    help = (
-        "Sends a recording to the REST API, prints its segments as they arrive, and exports them."
-    )
+    help = "Transcribes a recording with the REST API, prints the text live, and exports it."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The command line."""
+        """The arguments of the command."""
         parser.add_argument("file", nargs="?", default=str(SAMPLE), help="a recording")
         parser.add_argument("--language", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raises CommandError unless text came back."""
+        """Raises CommandError if no text is returned."""
         path = Path(options["file"]).expanduser()
         if not path.is_file():
-            raise CommandError(f"There is no file {path}. Name a recording: make demo FILE=path")
+            raise CommandError(f"There is no file {path}. Choose a recording: make demo FILE=path")
         try:
             with stack_url() as url:
                 self._transcribe(url, path, options["language"])
         except StackError as error:
             raise CommandError(str(error)) from None
         except httpx.HTTPError as error:
-            raise CommandError(f"The connection to Transcodio broke: {error}") from None
+            raise CommandError(f"The connection to Transcodio was lost: {error}") from None
 
     def _transcribe(self, url: str, path: Path, language: str) -> None:
         headers = {"Authorization": f"Bearer {demo_account().token}"}
         started_at = time.monotonic()
         with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
-            transcription_id, ending = self._follow(client, path, language)
+            transcription_id, last_event = self._follow(client, path, language)
             elapsed = time.monotonic() - started_at
-            if ending["type"] == "error":
-                raise CommandError(ending["detail"])
-            if not ending["segments"]:
-                raise CommandError(ending["note"])
+            if last_event["type"] == "error":
+                raise CommandError(last_event["detail"])
+            if not last_event["segments"]:
+                raise CommandError(last_event["note"])
             self.stdout.write("")
             for target in _export(client, transcription_id, path.stem):
                 self.stdout.write(f"  {target}")
-        duration = ending["duration"]
+        duration = last_event["duration"]
         self.stdout.write(
             f"\n{duration:.1f} s of audio in {elapsed:.1f} s: {duration / elapsed:.1f} x real time"
         )
@@ -88,7 +86,7 @@ class Command(BaseCommand):
 
 @contextmanager
 def stack_url() -> Iterator[str]:
-    """The URL of the running stack, or of one that runs until the body ends."""
+    """The URL of the running stack, or of one that is started and stops at the end of the block."""
     url = running_url()
     if url:
         yield url
@@ -108,10 +106,10 @@ def _export(client: httpx.Client, transcription_id: str, stem: str) -> Iterator[
     folder = Path(settings.VAR_DIR) / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     for format in FORMATS:
-        answer = client.get(
+        response = client.get(
             f"/api/transcriptions/{transcription_id}/export", params={"format": format}
         )
-        answer.raise_for_status()
+        response.raise_for_status()
         target = folder / f"{stem}.{format}"
-        target.write_bytes(answer.content)
+        target.write_bytes(response.content)
         yield target

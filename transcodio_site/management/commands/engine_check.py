@@ -1,4 +1,4 @@
-"""`manage.py engine_check`: whether the configured speech engine answers, and how fast."""
+"""`manage.py engine_check`: tests the configured speech engine and measures its speed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from transcodio_site.management.commands.demo import SAMPLE
 
 
 class Command(BaseCommand):
-    help = "Transcribes a recording with the configured engine, without queue and database."
+    help = "Transcribes a recording with the configured engine, without the queue and the database."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The command line."""
+        """The arguments of the command."""
         parser.add_argument("recording", nargs="?", default=str(SAMPLE), help="default: a sample")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit status 1, and what to do, if the engine does not work."""
-        began = time.monotonic()
+        """Raises CommandError if the engine does not work."""
+        started_at = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             try:
                 audio = read_audio(Path(options["recording"]).read_bytes(), Path(folder))
@@ -35,24 +35,24 @@ class Command(BaseCommand):
             try:
                 engine = get_engine(settings.STT_ENGINE)
                 for event in engine.stream(audio, lambda: False):
-                    self._tell(event, time.monotonic() - began)
+                    self._print(event, time.monotonic() - started_at)
             except (EngineError, OSError) as error:
                 name = settings.STT_ENGINE
                 raise CommandError(f"STT_ENGINE={name} does not work: {error}") from error
 
-    def _tell(self, event: EngineEvent, after: float) -> None:
+    def _print(self, event: EngineEvent, elapsed_s: float) -> None:
         match event:
             case Metadata():
-                said = f"{settings.STT_ENGINE} answers with {event.model} after {after:.1f} s"
+                line = f"{settings.STT_ENGINE} responded with {event.model} after {elapsed_s:.1f} s"
             case Segment():
-                said = f"{event.start:7.2f} {event.end:7.2f}  {event.text}"
+                line = f"{event.start:7.2f} {event.end:7.2f}  {event.text}"
             case Complete():
                 price = cost(event)
-                said = (
-                    f"{event.audio_seconds:.1f} s of audio in {after:.1f} s"
+                line = (
+                    f"{event.audio_seconds:.1f} s of audio in {elapsed_s:.1f} s"
                     + (f", of which {event.load_seconds:.1f} s to start" * bool(event.load_seconds))
                     + (f", {price:.6f} USD" if price else "")
                 )
             case _:
                 return
-        self.stdout.write(said)
+        self.stdout.write(line)

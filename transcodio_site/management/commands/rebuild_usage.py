@@ -1,4 +1,4 @@
-"""`manage.py rebuild_usage`: the sums by day, which quotas stand on, anew from the ledger."""
+"""`manage.py rebuild_usage`: recomputes the daily totals, which quotas use, from the ledger."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from accounts.usage.rebuild import rebuild
 
 
 class Command(BaseCommand):
-    help = "Adds up the usage of every day anew from the ledger. Safe while the service runs."
+    help = "Rebuilds the daily usage from the ledger. Safe while the service runs."
 
     def handle(self, *args: Any, **options: Any) -> str:
-        """Says what had to be mended."""
+        """Prints how many rows were corrected."""
         wrong, written = rebuild()
         if not wrong and not written:
-            return "Every day agrees with the ledger."
-        return f"{wrong} rows did not agree with the ledger; {written} were written."
+            return "All daily rows match the ledger."
+        return f"{wrong} rows did not match the ledger. {written} rows were written."

@@ -23,7 +23,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The command line."""
+        """The arguments of the command."""
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
 
@@ -36,37 +36,37 @@ class Command(BaseCommand):
             check_port(options["host"], options["port"])  # before anything is changed
             prepare()
             with running(options["host"], options["port"]) as stack:
-                self._greet(stack.url)
+                self._print_login(stack.url)
                 stack.watch(until=lambda: bool(stopping))
                 self.stdout.write("Stopping ...")
         except StackError as error:
             raise CommandError(str(error)) from None
 
-    def _greet(self, url: str) -> None:
+    def _print_login(self, url: str) -> None:
         self.stdout.write(f"\nTranscodio is ready: {url}\n")
         if settings.EMBEDDED:
             account = demo_account()
             self.stdout.write(f"  sign in as  {account.email}  password  {account.password}")
             self.stdout.write(f"  API token   {account.token}")
             if (data := data_folder(settings.VAR_DIR)).parent != settings.VAR_DIR:
-                self.stdout.write(f"  database    {data}")  # outside VAR_DIR: for the backup
-        self.stdout.write("Ctrl-C stops it; the data stays.\n")
+                self.stdout.write(f"  database    {data}")  # to back up: it is outside VAR_DIR
+        self.stdout.write("Press Ctrl-C to stop. The data is kept.\n")
         self.stdout.flush()
         connections.close_all()
 
 
 def prepare() -> None:
-    """Checks the disk, migrates the database, creates the demo account.
+    """Checks the free space, migrates the database, and creates the demo account.
 
     Raises StackError, EmbeddedError.
     """
-    os.umask(0o077)  # what this command and its processes write is private
+    os.umask(0o077)  # only this user can read what this command and its processes write
     check_free_space(settings.VAR_DIR)
-    try:  # once, without the pool: that would try for half a minute and hide the reason
+    try:  # once, without the pool, which would retry for 30 s and hide the reason
         psycopg.connect(**connection.get_connection_params()).close()
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
-        raise StackError(f"The database does not answer: check DATABASE_URL ({reason}).") from None
+        raise StackError(f"No connection to the database: check DATABASE_URL ({reason}).") from None
     call_command("migrate", verbosity=0, interactive=False)
     if settings.EMBEDDED:
         demo_account()

@@ -368,7 +368,7 @@ def test_library_page_search(alice: User, page: Client) -> None:
     assert "Harbour walk" in content
     assert "Budget" not in content
     empty = page.get("/", {"q": "<b>whale"}).content.decode()
-    assert "No recording has “&lt;b&gt;whale” in its title or text." in empty
+    assert "No recordings match “&lt;b&gt;whale”" in empty
 
 
 def test_cancel_and_retry_from_detail_page(

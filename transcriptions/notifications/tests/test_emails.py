@@ -113,7 +113,7 @@ def test_quota_email_is_sent_when_a_threshold_is_reached(
     assert pipeline.transcribe(prepared.id)  # ten seconds
     assert [message.subject for message in mailoutbox] == subjects
     for message in mailoutbox:
-        assert "renew on" in message.body
+        assert "reset on" in message.body
         assert "/settings/usage/" in html(message)
 
 

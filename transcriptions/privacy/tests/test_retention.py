@@ -49,7 +49,7 @@ def test_audio_can_expire_before_the_transcript(
     assert (answer.status_code, answer.json()["code"]) == (404, "audio_gone")
     assert "Sentence 1." in browser.get(url).json()["text"]
     page = browser.get(f"/transcriptions/{finished.id}/").content.decode()
-    assert "Everything is deleted on" in page
+    assert "Everything will be deleted on" in page
     assert "<transcript-player" not in page
     set_age(30.1)
     delete_expired_recordings()

@@ -188,7 +188,7 @@ def test_delete_confirmation_shows_no_transcript(
 
 
 def test_recording_without_history_says_so(viewer: Client, prepared: Transcription) -> None:
-    assert "older than the history" in page(viewer, prepared)
+    assert "before timelines were recorded" in page(viewer, prepared)
 
 
 def operate(client: Client, action: str, *rows: Transcription) -> Any:

@@ -82,10 +82,10 @@ def test_cancellation_frees_a_job(alice: User, api: Client, prepared: Transcript
 @pytest.mark.parametrize(
     ("limits", "text", "megabytes"),
     [
-        ({}, "up to 500 MB and 4 hours.", 500),
-        ({"max_file_mb": 20, "max_minutes": 30}, "up to 20 MB and 30 minutes.", 20),
-        ({"max_file_mb": 900, "max_minutes": 60}, "up to 500 MB and 1 hour.", 500),
-        ({"max_minutes": 100}, "up to 500 MB and 100 minutes.", 500),
+        ({}, "Up to 500 MB and 4 hours per file.", 500),
+        ({"max_file_mb": 20, "max_minutes": 30}, "Up to 20 MB and 30 minutes per file.", 20),
+        ({"max_file_mb": 900, "max_minutes": 60}, "Up to 500 MB and 1 hour per file.", 500),
+        ({"max_minutes": 100}, "Up to 500 MB and 100 minutes per file.", 500),
     ],
 )
 def test_upload_page_shows_the_limits_of_the_plan(

@@ -133,7 +133,7 @@ def test_test_event_is_logged_and_can_be_replayed(browser: Client, endpoint: End
         state="failed", attempts=8, status=500, answer="<b>no", last_attempt_at=row.created_at
     )
     page = browser.get(f"{PAGE}{endpoint.id}/").content.decode()
-    assert "Answered 500: &lt;b&gt;no" in page
+    assert "Response: 500 · &lt;b&gt;no" in page
     browser.post(f"{PAGE}{endpoint.id}/deliveries/{row.id}/replay/")
     row.refresh_from_db()
     assert (row.state, row.attempts) == ("pending", 0)
@@ -142,7 +142,7 @@ def test_test_event_is_logged_and_can_be_replayed(browser: Client, endpoint: End
 def test_disabled_endpoint_can_be_enabled(browser: Client, endpoint: Endpoint) -> None:
     Endpoint.objects.update(disabled_at=endpoint.created_at)
     assert "410 Gone" in browser.get(PAGE).content.decode()
-    assert "what waits goes out" in browser.get(f"{PAGE}{endpoint.id}/").content.decode()
+    assert "Pending deliveries are sent" in browser.get(f"{PAGE}{endpoint.id}/").content.decode()
     browser.post(f"{PAGE}{endpoint.id}/enable/")
     assert "410 Gone" not in browser.get(PAGE).content.decode()
 

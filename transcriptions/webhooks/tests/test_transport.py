@@ -140,7 +140,7 @@ def test_failed_connection_has_a_reason(settings: Any, url: str) -> None:
     assert reason
 
 
-def test_slow_trickle_of_bytes_runs_into_the_deadline(
+def test_slow_trickle_of_bytes_does_not_extend_the_deadline(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True

@@ -1,8 +1,0 @@
-/** Seconds as m:ss or h:mm:ss, cut off and never rounded up: the same as `_clock.html` on the server. */
-export function clock(seconds) {
-  const whole = Math.max(0, Math.floor(seconds));
-  const two = (n) => String(n).padStart(2, "0");
-  const hours = Math.floor(whole / 3600);
-  const minutes = Math.floor((whole % 3600) / 60);
-  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
-}

@@ -1,0 +1,286 @@
+"""The permission matrix: every URL, requested by every kind of user.
+
+The tables list all pages, operations and sockets: see test_permission_matrix.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.utils import timezone
+
+from accounts.invitations import invitation_link
+from accounts.models import ApiToken, Invitation, Scope, User
+from accounts.tokens import issue_token
+from transcriptions.models import Segment, State, Transcription
+from transcriptions.webhooks.models import Delivery, Endpoint
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+READ, WRITE, USAGE = Scope.READ, Scope.WRITE, Scope.USAGE
+SESSION = None  # tokens are not accepted
+
+# Operation and required scope. Operations with an id are for the owner only.
+OPERATIONS = {
+    "GET /api/transcriptions": READ,
+    "POST /api/transcriptions": WRITE,
+    "POST /api/transcribe": WRITE,
+    "POST /api/transcribe/stream": WRITE,
+    "GET /api/transcriptions/{transcription_id}": READ,
+    "PATCH /api/transcriptions/{transcription_id}": WRITE,
+    "DELETE /api/transcriptions/{transcription_id}": WRITE,
+    "PATCH /api/transcriptions/{transcription_id}/segments/{number}": WRITE,
+    "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
+    "POST /api/transcriptions/{transcription_id}/retry": WRITE,
+    "GET /api/transcriptions/{transcription_id}/events": READ,
+    "GET /api/transcriptions/{transcription_id}/export": READ,
+    "GET /api/transcriptions/{transcription_id}/audio": READ,
+    "HEAD /api/transcriptions/{transcription_id}/audio": READ,
+    "HEAD /api/transcriptions/{transcription_id}/export": READ,
+    "GET /api/usage": USAGE,
+    "GET /api/tokens": SESSION,
+    "POST /api/tokens": SESSION,
+    "DELETE /api/tokens/{token_id}": SESSION,
+    "GET /v1/models": READ,
+    "GET /v1/models/{name}": READ,
+    "POST /v1/audio/transcriptions": WRITE,
+    "POST /v1/audio/translations": WRITE,
+}
+
+PUBLIC, AUTHENTICATED, OWNER, STAFF = "public", "authenticated", "owner", "staff"
+PAGES = {
+    "health": PUBLIC,
+    "docs/": PUBLIC,
+    "docs/search/": PUBLIC,
+    "docs/images/<str:name>": PUBLIC,
+    "docs/<slug:name>/": PUBLIC,
+    "": PUBLIC,  # the library, or the welcome page
+    "transcriptions/<id:transcription_id>/": OWNER,
+    "transcriptions/<id:transcription_id>/row/": OWNER,
+    "transcriptions/<id:transcription_id>/cancel/": OWNER,
+    "transcriptions/<id:transcription_id>/retry/": OWNER,
+    "transcriptions/<id:transcription_id>/delete/": OWNER,
+    "invited/<str:code>/": PUBLIC,
+    "settings/usage/": AUTHENTICATED,
+    "settings/usage/details/": AUTHENTICATED,
+    "settings/activity/": AUTHENTICATED,
+    "settings/tokens/": AUTHENTICATED,
+    "settings/tokens/<int:token_id>/revoke/": OWNER,
+    "settings/data/": AUTHENTICATED,
+    "settings/data/export/": AUTHENTICATED,
+    "settings/data/delete-account/": AUTHENTICATED,
+    "settings/webhooks/": AUTHENTICATED,
+    "settings/webhooks/<int:endpoint_id>/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/test/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/enable/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/rotate/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/delete/": OWNER,
+    "settings/webhooks/<int:endpoint_id>/deliveries/<id:delivery_id>/replay/": OWNER,
+    "admin/accounts/usageday/": STAFF,
+    "admin/transcriptions/transcription/<path:object_id>/change/": STAFF,
+    "admin/transcriptions/transcription/<path:object_id>/history/": STAFF,
+}
+POST_PATHS = (  # endings
+    "cancel/",
+    "retry/",
+    "delete/",
+    "revoke/",
+    "test/",
+    "enable/",
+    "rotate/",
+    "replay/",
+    "data/export/",
+    "delete-account/",
+)
+# Models in the admin site: neither transcripts nor webhooks, which have secrets.
+ADMIN_MODELS = {
+    *("accounts.User", "accounts.Plan", "accounts.Invitation", "accounts.ApiToken"),
+    *("accounts.UsageRecord", "accounts.UsageDay", "accounts.AuditEvent", "auth.Group"),
+    *("account.EmailAddress", "mfa.Authenticator", "usersessions.UserSession"),
+    *("socialaccount.SocialApp", "socialaccount.SocialAccount", "socialaccount.SocialToken"),
+    "transcriptions.Transcription",
+}
+SOCKETS = {"ws/transcriptions/<id:transcription_id>/": OWNER}  # see test_consumers.py
+
+
+class Resources:
+    """What Alice owns and URLs can name."""
+
+    def __init__(self, alice: User) -> None:
+        self.row = Transcription.objects.create(
+            owner=alice,
+            title="Confidential",
+            source="none",
+            source_bytes=1,
+            state=State.COMPLETED,
+            completed_at=timezone.now(),
+        )
+        Segment.objects.create(
+            transcription=self.row, number=1, start=0, end=1, text="Confidential."
+        )
+        self.token = issue_token(alice)[0]
+        self.endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
+        self.delivery = self.endpoint.create_delivery("webhook.test", "msg_1", {})
+        invitation = Invitation.objects.create(email="dora@example.com", invited_by=alice)
+        self.code = invitation_link(invitation).split("/")[-2]
+
+    def fill(self, path: str) -> str:
+        """The path with the ids of these resources."""
+        values: dict[str, object] = {
+            "token": self.token.id,
+            "endpoint": self.endpoint.id,
+            "delivery": self.delivery.id,
+            "number": 1,
+            "name": "whisper-1",
+            "code": self.code,
+        }
+        if "docs/" in path:
+            values["name"] = "live.png" if "images" in path else "api"
+        other_id = self.endpoint.id if "webhooks" in path else self.row.id
+
+        def value(parameter: re.Match[str]) -> str:
+            name = parameter["name"].removesuffix("_id")
+            return str(values.get(name, other_id))
+
+        return re.sub(r"(<\w+:|{)(?P<name>\w+)[>}]", value, path)
+
+    def unchanged(self) -> bool:
+        """Whether all of them are as they were created."""
+        self.row.refresh_from_db()
+        return (
+            (self.row.title, self.row.text, self.row.state)
+            == ("Confidential", "Confidential.", "completed")
+            and ApiToken.objects.filter(pk=self.token.pk).exists()
+            and Endpoint.objects.get().secret == self.endpoint.secret
+            and Delivery.objects.count() == 1
+        )
+
+
+@pytest.fixture
+def resources(alice: User) -> Resources:
+    return Resources(alice)
+
+
+def call(client: Client, operation: str, resources: Resources) -> Any:
+    method, path = operation.split(" ")
+    body = '{"text": "Changed"}' if "segments" in path else '{"title": "Changed"}'
+    media_type = "multipart/form-data; boundary=x" if method == "POST" else "application/json"
+    return client.generic(method, resources.fill(path), body, content_type=media_type)
+
+
+def with_token(user: User, *scopes: Scope) -> Client:
+    return Client(headers={"Authorization": f"Bearer {issue_token(user, scopes=scopes)[1]}"})
+
+
+def with_session(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+# --- The API ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_operation_without_valid_token_is_401(operation: str, resources: Resources) -> None:
+    for headers in ({}, {"Authorization": "Bearer tk_wrong"}, {"Authorization": "Basic eA=="}):
+        answer = call(Client(headers=headers), operation, resources)
+        assert answer.status_code == 401
+        assert answer["WWW-Authenticate"] == "Bearer"
+    assert resources.unchanged()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_token_without_scope_is_403(operation: str, resources: Resources, alice: User) -> None:
+    required = OPERATIONS[operation]
+    others = [scope for scope in Scope if scope != required]
+    answer = call(with_token(alice, *others), operation, resources)
+    assert answer.status_code == 403
+    assert resources.unchanged()
+    if required is not SESSION:
+        assert call(with_token(alice, required), operation, resources).status_code not in (401, 403)
+
+
+@pytest.mark.parametrize("operation", [name for name in OPERATIONS if "id}" in name])
+def test_stranger_and_staff_get_404_on_operation(
+    operation: str, resources: Resources, bob: User, carol: User
+) -> None:
+    for user in (bob, carol):  # another user, and staff
+        assert call(with_session(user), operation, resources).status_code == 404
+        if OPERATIONS[operation] is not SESSION:
+            assert call(with_token(user, *Scope), operation, resources).status_code == 404
+    assert resources.unchanged()
+
+
+LISTS = ["GET /api/transcriptions", "GET /api/tokens", "GET /api/usage"]
+
+
+@pytest.mark.parametrize("operation", LISTS)
+def test_lists_have_only_own_objects(operation: str, resources: Resources, bob: User) -> None:
+    answer = call(with_session(bob), operation, resources)
+    assert answer.status_code == 200
+    assert str(resources.row.id) not in answer.content.decode()
+    assert resources.token.hint not in answer.content.decode()
+
+
+# --- The pages ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_permissions(
+    page: str, resources: Resources, alice: User, bob: User, carol: User
+) -> None:
+    url = "/" + resources.fill(page)
+    method = "POST" if page.endswith(POST_PATHS) else "GET"
+    anonymous = Client().generic(method, url)
+    if PAGES[page] == PUBLIC:
+        assert anonymous.status_code in (200, 302)
+        assert "login" not in anonymous.headers.get("Location", "")
+        assert b"Confidential" not in with_session(bob).get(url).content
+        return
+    assert anonymous.status_code == 302
+    if PAGES[page] == STAFF:  # see test_staff_see_usage_but_no_transcripts
+        assert with_session(bob).get(url).status_code == 302
+        return
+    assert anonymous["Location"].startswith("/accounts/login/")
+    for stranger in (bob, carol):
+        answer = with_session(stranger).generic(method, url)
+        expected = {OWNER: [404], AUTHENTICATED: [200, 400]}[
+            PAGES[page]
+        ]  # 400: without the password
+        assert answer.status_code in expected
+        content = b"".join(answer)
+        assert b"Confidential" not in content
+        assert resources.token.hint.encode() not in content
+    assert resources.unchanged()
+    assert with_session(alice).generic(method, url).status_code in (200, 302, 400)
+
+
+# --- The admin site -----------------------------------------------------------------------------
+
+
+def test_admin_site_is_for_staff_only() -> None:
+    pages = ["/admin/", "/admin/accounts/user/", "/admin/transcriptions/transcription/"]
+    user = User.objects.create_user("dora@example.com", "x")
+    for client in (Client(), with_session(user)):
+        for page in pages:
+            assert client.get(page).status_code == 302
+
+
+def test_admin_site_has_no_other_models() -> None:
+    assert {model._meta.label for model in admin.site._registry} == ADMIN_MODELS
+
+
+def test_staff_see_usage_but_no_transcripts(resources: Resources) -> None:
+    staff = with_session(User.objects.create_user("staff@example.com", "x", is_staff=True))
+    assert staff.get("/admin/accounts/usageday/").status_code == 200
+    assert staff.get("/admin/accounts/usagerecord/").status_code == 200
+    jobs = "/admin/transcriptions/transcription/"
+    for page in (jobs, f"{jobs}{resources.row.id}/change/"):
+        assert b"Confidential" not in staff.get(page).content
+    for page in ("accounts/user/", "accounts/apitoken/", "accounts/invitation/"):
+        assert staff.get(f"/admin/{page}").status_code == 403

@@ -1,0 +1,64 @@
+"""Every text that a template shows is marked for translation, and no template formats a date."""
+
+from __future__ import annotations
+
+import gettext
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+TEMPLATES = Path(settings.BASE_DIR) / "templates"
+# Names, units and examples of code, the same in every language.
+UNTRANSLATED = {"Transcodio", "Authorization: Bearer tk_…", "min", "USD"}
+SPOKEN = ("alt", "aria-label", "placeholder", "title")  # attributes that people read or hear
+TAG = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
+TRANSLATED = re.compile(r"\{% blocktranslate.*?\{% endblocktranslate %\}", re.DOTALL)
+CLASSES = re.compile(r"\{% block main_class %\}.*?\{% endblock %\}")
+
+templates = pytest.mark.parametrize(
+    "path",
+    sorted(path for path in TEMPLATES.rglob("*.*") if path.is_file()),
+    ids=lambda path: str(path.relative_to(TEMPLATES)),
+)
+
+
+class Texts(HTMLParser):
+    """Collects what people read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in SPOKEN]
+
+    def handle_data(self, data: str) -> None:
+        self.found += data.split("\n")
+
+
+@templates
+def test_texts_are_marked_for_translation(path: Path) -> None:
+    texts = Texts()
+    texts.feed(TAG.sub("", CLASSES.sub("", TRANSLATED.sub("", path.read_text()))))
+    found = [text for text in texts.found if re.search("[A-Za-z]{2}", text)]
+    words = {text.strip(" ·\N{EN DASH}:,.") for text in found}
+    assert words - UNTRANSLATED == set()
+
+
+@templates
+def test_dates_have_one_style(path: Path) -> None:
+    assert not re.search(r"\|(date|time|naturaltime|timesince):?", path.read_text())
+
+
+def test_the_english_catalog_is_compiled() -> None:
+    folder = Path(settings.BASE_DIR) / "transcodio_site/locale/en/LC_MESSAGES"
+    source = (folder / "django.po").read_text()
+    with (folder / "django.mo").open("rb") as file:
+        compiled = gettext.GNUTranslations(file)
+    entries = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', source, re.MULTILINE)
+    assert len(entries) > 80
+    for msgid, msgstr in entries:
+        assert compiled.gettext(msgid.replace('\\"', '"')) == msgstr.replace('\\"', '"')
