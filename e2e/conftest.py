@@ -27,11 +27,11 @@ FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 PASSWORD = "correct horse battery"
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
-TIMEOUT_MS = 1000 * WAIT_S
+WAIT_MS = 1000 * WAIT_S
 
 OpenPage = Callable[..., Page]
 OpenContext = Callable[..., BrowserContext]
-expect.set_options(timeout=TIMEOUT_MS)
+expect.set_options(timeout=WAIT_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

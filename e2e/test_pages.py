@@ -14,8 +14,8 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 from e2e.conftest import DESKTOP, PASSWORD, PHONE, OpenContext, OpenPage
 from transcodio_site.testing import SAMPLE, Media, Stack, wait_until
 
-# Records that the page shows "Reconnecting", until it is connected again.
-WATCH_RECONNECTING = """() => {
+# Records that the page said so: the text changes as soon as it is connected again.
+NOTE_RECONNECTING = """() => {
   const position = document.querySelector("#position");
   new MutationObserver(() => {
     window.reconnecting ||= position.textContent.includes("Reconnecting");
@@ -71,8 +71,8 @@ def assert_complete(page: Page) -> None:
     ]
 
 
-def has_received(page: Page, messages: list[Any]) -> bool:
-    """Whether a handler has put something there; Playwright calls handlers during other calls."""
+def answered(page: Page, messages: list[Any]) -> bool:
+    """Whether something has been intercepted; Playwright hands it over while it is asked."""
     page.evaluate("true")
     return bool(messages)
 
@@ -145,7 +145,7 @@ def test_partial_text_is_gray_until_its_segment_replaces_it(
         for s in ("#partial", ".segment-text", ".facts")
     ]
     assert colors[0] == colors[2] != colors[1]
-    wait_until(lambda: has_received(page, later) and json.loads(later[-1])["type"] == "complete")
+    wait_until(lambda: answered(page, later) and json.loads(later[-1])["type"] == "complete")
     for message in later:
         sockets[0].send(message)
     wait_for_state(page, "completed")
@@ -245,7 +245,7 @@ def test_player_does_not_scroll_back_after_manual_scroll(sign_up: OpenPage, medi
     wait_for_state(page, "completed")
     heard, next_one = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (2, 3))
     audio = page.locator("audio")
-    audio.evaluate(SLOW)  # slow enough to scroll away
+    audio.evaluate(SLOW)  # time enough to scroll away
     page.click("[data-segment='2'] .timestamp")
     second, third = (
         float(page.locator(f"[data-segment='{n}']").get_attribute("data-start") or 0)

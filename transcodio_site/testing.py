@@ -52,17 +52,16 @@ def pytest_configure(config: pytest.Config) -> None:
     _servers.enter_context(embedded.servers(_var))
     _speed_up_postgres(settings.DATABASE_URL)
     _speed_up_flush()
+    _lengthen_default_timeouts()
     # Tests create hundreds of users, and a secure hash is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.MFA_TOTP_TOLERANCE = 1  # a slow test may use the code of the previous 30 seconds
     _extend_deadlines()
 
 
-def _extend_deadlines() -> None:
-    """Replaces default deadlines that a busy machine exceeds.
-
-    Hypothesis allows 200 ms for an example, and httpx 5 s for a response.
-    """
+def _lengthen_default_timeouts() -> None:
+    """By default Hypothesis allows 200 ms per example and httpx 5 s per response: on a busy machine
+    both would fail tests."""
     import hypothesis
     from httpx._config import DEFAULT_TIMEOUT_CONFIG
 

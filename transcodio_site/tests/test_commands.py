@@ -119,9 +119,9 @@ def test_killed_process_is_restarted(stack: Stack, argument: str) -> None:
 
 def test_killed_valkey_is_restarted(stack: Stack) -> None:
     valkey = psutil.Process(int((stack.var / "run" / "valkey.pid").read_text()))
-    printed = len(stack.output)
+    lines_before = len(stack.output)
     valkey.kill()
-    wait_until(lambda: any("Valkey had stopped" in line for line in stack.output[printed:]))
+    wait_until(lambda: any("Valkey had stopped" in line for line in stack.output[lines_before:]))
     wait_until(lambda: healthy(stack))
 
 
