@@ -49,9 +49,7 @@ def chromium() -> Iterator[Browser]:
             pytest.fail("There is no Chromium here: install the package chromium.")
         pytest.skip("There is no Chromium here.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS, timeout=TIMEOUT_MS
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=WAIT_MS)
         yield browser
         browser.close()
 
@@ -64,7 +62,7 @@ def open_context(chromium: Browser, stack: Stack) -> Iterator[OpenContext]:
     def open_one(**options: Any) -> BrowserContext:
         fixed = {"base_url": stack.url, "locale": "en-US", "timezone_id": "UTC"}
         context = chromium.new_context(**(fixed | options))
-        context.set_default_timeout(TIMEOUT_MS)
+        context.set_default_timeout(WAIT_MS)  # or Playwright waits for 30 seconds
         contexts.append(context)
         return context
 

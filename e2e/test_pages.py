@@ -21,7 +21,7 @@ NOTE_RECONNECTING = """() => {
     window.reconnecting ||= position.textContent.includes("Reconnecting");
   }).observe(position, { childList: true, characterData: true, subtree: true });
 }"""
-# The slowest playback of Chromium: a segment lasts sixteen times as long.
+# The slowest that Chromium plays: a segment lasts sixteen times as long.
 SLOW = "audio => { audio.playbackRate = 0.0625; }"
 SLOW_AFTER = """(audio, seconds) => {
   audio.playbackRate = 1;
@@ -175,7 +175,7 @@ def test_page_reconnects_after_web_server_crash(sign_up: OpenPage, stack: Stack)
         assert stack.process
         children = psutil.Process(stack.process.pid).children()
         web = next(c for c in children if "transcodio_site.server" in " ".join(c.cmdline()))
-        page.evaluate(WATCH_RECONNECTING)
+        page.evaluate(NOTE_RECONNECTING)
         web.kill()
         wait_until(lambda: page.evaluate("window.reconnecting"))
     wait_for_state(page, "completed")
@@ -269,8 +269,8 @@ def email_link(stack: Stack, address: str, path: str) -> str:
 
     def printed() -> bool:
         emails = "".join(stack.output).split("\nTo: ")
-        to_address = "".join(email for email in emails if email.startswith(f"{address}\n"))
-        links[:] = re.findall(rf"http://\S+?{path}[\w:/-]+", to_address)
+        mine = "".join(email for email in emails if email.startswith(f"{address}\n"))
+        links[:] = re.findall(rf"http://\S+?{path}[\w:/-]+", mine)
         return bool(links)
 
     wait_until(printed)
@@ -300,7 +300,7 @@ def test_sign_in_with_passkey(open_context: OpenContext, stack: Stack) -> None:
     page.fill("[name=password]", PASSWORD)
     page.click("main button[type=submit]")
     page.fill("[name=name]", "My laptop")
-    page.wait_for_load_state()  # a click before the script is loaded would do nothing
+    page.wait_for_load_state()  # a click before the script is there would do nothing
     page.check("[name=passwordless]")
     page.click("#mfa_webauthn_add")
     page.wait_for_url("**/recovery-codes/")

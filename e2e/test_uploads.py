@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Route, expect
 
 from e2e.conftest import OpenPage
-from e2e.test_pages import has_received, upload
+from e2e.test_pages import answered, upload
 from transcodio_site.testing import Media, wait_until
 
 # The next request reports an error when its response arrives.
@@ -27,7 +27,7 @@ def test_file_chosen_before_script_loads_is_uploaded(sign_up: OpenPage, media: M
     page.goto("/", wait_until="commit")
     page.wait_for_selector("upload-box:not(:defined)")
     upload(page, media.silence("quick.mp3", 1))
-    wait_until(lambda: has_received(page, scripts))
+    wait_until(lambda: answered(page, scripts))
     scripts[0].continue_()
     page.wait_for_url("**/transcriptions/*/")
 

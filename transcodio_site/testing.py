@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "transcodio_site" / "sample" / "recording.ogg"
 SAMPLE_TEXT = SAMPLE.with_suffix(".txt")
-# The deadline for everything that a test waits for, in seconds. A busy machine must not exceed it,
-# and only a test that fails takes so long.
+# Seconds for whatever a test waits for. A busy machine must not exceed it, and only a test that
+# fails takes as long.
 WAIT_S = 180.0
 HOLD_FOLDER = ROOT / "transcodio_site" / "tests" / "hold"
 
@@ -55,8 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _lengthen_default_timeouts()
     # Tests create hundreds of users, and a secure hash is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    settings.MFA_TOTP_TOLERANCE = 1  # a slow test may use the code of the previous 30 seconds
-    _extend_deadlines()
+    settings.MFA_TOTP_TOLERANCE = 1  # a code may be typed in just after its half minute
 
 
 def _lengthen_default_timeouts() -> None:
@@ -233,11 +232,11 @@ class Media:
         return folder / name
 
 
-# --- Recognition that is held -------------------------------------------------------------------
+# --- Work that is held open ---------------------------------------------------------------------
 
 
 class Hold:
-    """Keeps speech recognition in other processes from finishing until the test allows it.
+    """Keeps the recognition in other processes from ending before the test has done its part.
 
     The processes are started with `environment`; see transcodio_site/tests/hold/sitecustomize.py.
     """
@@ -252,7 +251,7 @@ class Hold:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """While the body runs, Kyutai decodes nothing and Whisper yields no second segment."""
+        """Kyutai decodes nothing, and Whisper returns no second segment, while the body runs."""
         with self.file.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

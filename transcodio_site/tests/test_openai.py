@@ -94,7 +94,7 @@ async def test_async_client_transcribes_and_streams(stack: Stack, key: str, shor
 
 
 class TimingOutOnce(httpx2.HTTPTransport):
-    """Closes the connection of the first request as soon as the server has received it."""
+    """Breaks the connection of the first request as soon as the server has it."""
 
     def __init__(self, has_arrived: Callable[[], object]) -> None:
         super().__init__()
