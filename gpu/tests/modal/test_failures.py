@@ -202,7 +202,7 @@ def arguments(plane: ControlPlane, call: Call) -> bytes:
 
 def test_refusal_by_the_container_is_reported_by_kind(remote: Any, noise: bytes) -> None:
     (item,) = list(remote.transcribe_stream.remote_gen(noise, language="de"))
-    with pytest.raises(UnsupportedLanguage, match="English only"):
+    with pytest.raises(UnsupportedLanguage, match="only English"):
         modal_engine.event_from_message(json.loads(item), 0.0)
 
 
