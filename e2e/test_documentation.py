@@ -51,9 +51,9 @@ def test_reference_leads_to_an_operation(open_page: OpenPage) -> None:
     page = open_page(DESKTOP, "dark")
     page.goto("/api/docs")
     page.get_by_role("navigation", name="On this page").get_by_role(
-        "link", name="GET /transcriptions/{id}/export"
+        "link", name="GET /transcriptions/{transcription_id}/export"
     ).click()
-    heading = page.get_by_role("heading", name="GET /api/transcriptions/{id}/export")
+    heading = page.get_by_role("heading", name="GET /api/transcriptions/{transcription_id}/export")
     expect(heading).to_be_in_viewport()
     page.locator("section", has=heading).get_by_text("Errors:").click()
     expect(page.locator("section", has=heading).get_by_text("409 Conflict")).to_be_visible()
