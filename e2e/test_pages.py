@@ -14,12 +14,12 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from e2e.conftest import DESKTOP, PASSWORD, PHONE, OpenPage
 from transcodio_site.testing import SAMPLE, Media, Stack, wait_until
 
-# Records the state and the progress that the page shows whenever a segment appears.
-WATCH = """
+# Records the state and the progress bar whenever the page adds a segment.
+OBSERVE_SEGMENTS = """
 new MutationObserver((changes) => {
   for (const change of changes) for (const node of change.addedNodes) {
     if (!node.dataset?.segment) continue;
-    window.seen = [...(window.seen ?? []), {
+    window.shownSegments = [...(window.shownSegments ?? []), {
       segment: Number(node.dataset.segment),
       state: document.querySelector('#status').dataset.state,
       bar: document.querySelector('#progress')?.position,
@@ -34,7 +34,7 @@ def upload(page: Page, path: Path | list[Path]) -> None:
 
 
 def start(page: Page, path: Path) -> str:
-    """Uploads one file and returns the URL of its transcript, which the browser has opened."""
+    """Upload one file and return the URL of its transcript, which the browser has opened."""
     upload(page, path)
     page.wait_for_url("**/transcriptions/*/")
     return page.url
@@ -44,18 +44,18 @@ def wait_for_state(page: Page, state: str) -> None:
     page.wait_for_selector(f"#status[data-state={state}]")
 
 
-def numbers(page: Page) -> list[int]:
+def segment_ids(page: Page) -> list[int]:
     """The ids of the segments on the page, in order."""
-    found: list[int] = page.eval_on_selector_all(
+    ids: list[int] = page.eval_on_selector_all(
         "#segments [data-segment]", "all => all.map((one) => Number(one.dataset.segment))"
     )
-    return found
+    return ids
 
 
 def stored(page: Page) -> dict[str, Any]:
     """The recording as the API returns it."""
-    id = page.url.rstrip("/").rsplit("/", 1)[1]
-    body: dict[str, Any] = page.request.get(f"/api/transcriptions/{id}").json()
+    transcription_id = page.url.rstrip("/").rsplit("/", 1)[1]
+    body: dict[str, Any] = page.request.get(f"/api/transcriptions/{transcription_id}").json()
     return body
 
 
@@ -63,7 +63,7 @@ def assert_complete(page: Page) -> None:
     """The page shows all stored segments, each once, in order."""
     body = stored(page)
     assert body["state"] == "completed"
-    assert numbers(page) == [segment["id"] for segment in body["segments"]]
+    assert segment_ids(page) == [segment["id"] for segment in body["segments"]]
     assert page.locator(".segment-text").all_inner_texts() == [
         segment["text"] for segment in body["segments"]
     ]
@@ -79,12 +79,12 @@ def test_segments_appear_during_transcription(sign_up: OpenPage) -> None:
     page = sign_up("reader@example.com")
     expect(page.locator(".empty")).to_be_visible()
     start(page, SAMPLE)
-    page.evaluate(WATCH)
+    page.evaluate(OBSERVE_SEGMENTS)
     wait_for_state(page, "completed")
-    seen = page.evaluate("window.seen")
-    assert seen[0]["segment"] == 1
-    assert seen[0]["state"] == "transcribing"
-    assert seen[0]["bar"] < 0.5  # most of the recording is still to come
+    shown = page.evaluate("window.shownSegments")
+    assert shown[0]["segment"] == 1
+    assert shown[0]["state"] == "transcribing"
+    assert shown[0]["bar"] < 0.5  # most of the recording is not transcribed yet
     assert_complete(page)
     assert "walking along the harbor" in page.inner_text("#segments")
     expect(page.locator("#segments[aria-live]")).to_have_count(0)
@@ -118,7 +118,8 @@ def test_partial_text_is_gray_until_its_segment_replaces_it(
     later: list[str | bytes] = []
 
     def with_partial(socket: WebSocketRoute) -> None:
-        """The server's events; after the first segment a partial, and the rest is held back."""
+        """Forward the server's events up to the first segment, then send a partial and hold the
+        rest."""
         sockets.append(socket)
 
         def forward(message: str | bytes) -> None:
@@ -140,7 +141,7 @@ def test_partial_text_is_gray_until_its_segment_replaces_it(
     expect(partial).to_have_text("it may be that")
     colors = [
         page.eval_on_selector(s, "e => getComputedStyle(e).color")
-        for s in ("#partial", ".segment-text", ".facts")
+        for s in ("#partial", ".segment-text", ".metadata")
     ]
     assert colors[0] == colors[2] != colors[1]
     while not later or json.loads(later[-1])["type"] != "complete":
@@ -158,11 +159,11 @@ def test_reopened_tab_shows_all_segments(sign_up: OpenPage, long_recording: Path
     page.wait_for_selector("[data-segment='1']")
     context = page.context
     page.close()
-    again = context.new_page()
-    again.goto(url)
-    assert stored(again)["state"] == "transcribing"  # reopened before the end
-    wait_for_state(again, "completed")
-    assert_complete(again)
+    reopened = context.new_page()
+    reopened.goto(url)
+    assert stored(reopened)["state"] == "transcribing"  # reopened before the end
+    wait_for_state(reopened, "completed")
+    assert_complete(reopened)
 
 
 def test_page_reconnects_after_web_server_crash(
@@ -182,7 +183,7 @@ def test_page_reconnects_after_web_server_crash(
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "message"),
     [
         ("film", "There is no sound in this file"),
         ("damaged", "The file is damaged"),
@@ -190,7 +191,7 @@ def test_page_reconnects_after_web_server_crash(
     ],
 )
 def test_processing_errors_are_shown_on_transcript(
-    sign_up: OpenPage, media: Media, kind: str, words: str
+    sign_up: OpenPage, media: Media, kind: str, message: str
 ) -> None:
     path = {
         "film": lambda: media.silent_film("film.mp4"),
@@ -199,10 +200,10 @@ def test_processing_errors_are_shown_on_transcript(
     }[kind]()
     page = sign_up(f"{kind.replace(' ', '-')}@example.com")
     start(page, path)
-    expect(page.get_by_role("alert")).to_contain_text(words)
+    expect(page.get_by_role("alert")).to_contain_text(message)
     wait_for_state(page, "failed")
     page.reload()
-    expect(page.get_by_role("alert")).to_contain_text(words)
+    expect(page.get_by_role("alert")).to_contain_text(message)
 
 
 def test_silent_recording_shows_note(sign_up: OpenPage, media: Media) -> None:
@@ -210,7 +211,7 @@ def test_silent_recording_shows_note(sign_up: OpenPage, media: Media) -> None:
     start(page, media.silence("silence.mp3", 4))
     wait_for_state(page, "completed")
     expect(page.locator("#note")).to_contain_text("No speech was found in this recording.")
-    assert numbers(page) == []
+    assert segment_ids(page) == []
 
 
 def test_export_playback_and_deletion(sign_up: OpenPage, media: Media) -> None:
@@ -240,20 +241,20 @@ def test_player_does_not_scroll_back_after_manual_scroll(sign_up: OpenPage, medi
     page = sign_up("wanderer@example.com", (390, 250))
     start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
-    heard, next_one = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (2, 3))
+    current, next_segment = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (2, 3))
     audio = page.locator("audio")
     audio.evaluate("audio => { audio.playbackRate = 0.5; }")  # slow enough to scroll away
     page.click("[data-segment='2'] .timestamp")
     second = float(page.locator("[data-segment='2']").get_attribute("data-start") or 0)
     wait_until(lambda: audio.evaluate("audio => audio.currentTime") > second + 0.5)
-    expect(heard).to_be_in_viewport()
+    expect(current).to_be_in_viewport()
     page.evaluate("window.scrollTo(0, 0)")
-    expect(heard).not_to_be_in_viewport()
+    expect(current).not_to_be_in_viewport()
     audio.evaluate("audio => { audio.playbackRate = 1; }")
-    expect(next_one).to_have_count(1)
+    expect(next_segment).to_have_count(1)
     assert page.evaluate("window.scrollY") == 0
     page.click(".player-play")
-    page.click(".player-play")  # after play the page follows again
+    page.click(".player-play")  # playing resumes following
     expect(page.locator(".segment[aria-current]")).to_be_in_viewport()
 
 
@@ -302,7 +303,7 @@ def test_sign_in_with_passkey(chromium: Browser, stack: Stack) -> None:
     page.goto("/accounts/login/")
     page.click("#passkey_login")
     page.wait_for_selector("upload-box")
-    expect(page.locator(".who")).to_contain_text("passkey@example.com")
+    expect(page.locator(".account-link")).to_contain_text("passkey@example.com")
     context.close()
 
 
@@ -310,9 +311,9 @@ def test_stranger_gets_404_on_transcript(sign_up: OpenPage, media: Media) -> Non
     owner = sign_up("owner@example.com")
     url = start(owner, media.speech("private.mp3", 5))
     stranger = sign_up("stranger@example.com")
-    answer = stranger.goto(url)
-    assert answer
-    assert answer.status == 404
+    response = stranger.goto(url)
+    assert response
+    assert response.status == 404
     anonymous = owner.context.browser.new_context().new_page()  # type: ignore[union-attr]
     anonymous.goto(url)
     assert "/accounts/login/" in anonymous.url
@@ -341,9 +342,9 @@ def test_no_horizontal_overflow_in_light_and_dark(
     page = sign_up(f"{size[0]}-{scheme}@example.com", size, scheme)
     name = "A_recording_with_a_very_long_name_and_no_space_in_it_" * 3
     transcript = start(page, media.silence(f"{name}.mp3", 1))
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    brightness = sum(int(n) for n in re.findall(r"\d+", ground)[:3]) / 3
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(int(n) for n in re.findall(r"\d+", background)[:3]) / 3
     assert (brightness < 60) if scheme == "dark" else (brightness > 200)
-    for address in ("/", transcript, "/accounts/email/", "/accounts/password/change/", "/nothing"):
-        page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+    for url in ("/", transcript, "/accounts/email/", "/accounts/password/change/", "/nothing"):
+        page.goto(url)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), url

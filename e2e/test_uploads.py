@@ -9,12 +9,12 @@ from e2e.test_pages import upload
 from transcodio_site.testing import Media
 
 # The next request reports an error when its response arrives.
-LOSE_AN_ANSWER = """() => {
-  const listen = XMLHttpRequest.prototype.addEventListener;
-  XMLHttpRequest.prototype.addEventListener = function (name, heard) {
+LOSE_RESPONSE = """() => {
+  const original = XMLHttpRequest.prototype.addEventListener;
+  XMLHttpRequest.prototype.addEventListener = function (name, listener) {
     if (name === "error") {
-      listen.call(this, "load", heard);
-      XMLHttpRequest.prototype.addEventListener = listen;
+      original.call(this, "load", listener);
+      XMLHttpRequest.prototype.addEventListener = original;
     }
   };
 }"""
@@ -28,7 +28,7 @@ def test_file_chosen_before_script_loads_is_uploaded(sign_up: OpenPage, media: M
     page.wait_for_selector("upload-box:not(:defined)")
     upload(page, media.silence("quick.mp3", 1))
     while not scripts:
-        page.wait_for_timeout(50)  # lets the request for the script be seen
+        page.wait_for_timeout(50)  # handles the request for the script
     scripts[0].continue_()
     page.wait_for_url("**/transcriptions/*/")
 
@@ -53,20 +53,20 @@ def test_dropped_file_is_uploaded_and_refused(sign_up: OpenPage) -> None:
         }"""
     )
     page.dispatch_event("upload-box", "dragover", {"dataTransfer": transfer})
-    expect(page.locator("upload-box.over")).to_be_visible()
+    expect(page.locator("upload-box.drag-over")).to_be_visible()
     page.dispatch_event("upload-box", "drop", {"dataTransfer": transfer})
     expect(page.get_by_role("alert")).to_contain_text("not a recording in a format we can read")
 
 
 def test_upload_errors_are_shown_per_file(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("refused@example.com")
-    for path, words in (
+    for path, message in (
         (media.bytes("empty.mp3", b""), "The file is empty"),
         (media.bytes("diary.mp3", b"Dear diary"), "not a recording in a format we can read"),
         (media.bytes("huge.wav", bytes(9 << 20)), "larger than 8 MB"),
     ):
         upload(page, path)
-        expect(page.get_by_role("alert").last).to_contain_text(words)
+        expect(page.get_by_role("alert").last).to_contain_text(message)
     assert page.locator("[data-phase=failed]").count() == 3
     page.click("[data-phase=failed] >> text=Dismiss")
     expect(page.locator("[data-phase=failed]")).to_have_count(2)
@@ -83,8 +83,8 @@ def test_retry_after_lost_connection(sign_up: OpenPage, media: Media) -> None:
 
 
 def test_retry_after_lost_response_creates_one_recording(sign_up: OpenPage, media: Media) -> None:
-    page = sign_up("answer@example.com")
-    page.evaluate(LOSE_AN_ANSWER)
+    page = sign_up("lost-response@example.com")
+    page.evaluate(LOSE_RESPONSE)
     upload(page, media.silence("once.mp3", 1))
     expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
     page.get_by_role("button", name="Try again").click()
@@ -97,11 +97,11 @@ def test_uploaded_file_can_be_opened_while_another_failed(sign_up: OpenPage, med
     upload(page, [media.silence("good.mp3", 1), media.bytes("diary.mp3", b"Dear diary")])
     expect(page.get_by_role("alert")).to_contain_text("not a recording in a format we can read")
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
-    address = page.get_by_role("link", name="good.mp3").get_attribute("href")
-    expect(page.locator(".recording-title")).to_have_attribute("href", str(address))
+    url = page.get_by_role("link", name="good.mp3").get_attribute("href")
+    expect(page.locator(".recording-title")).to_have_attribute("href", str(url))
     page.click("[data-phase=failed] >> text=Dismiss")
     expect(page.locator("upload-box li")).to_have_count(0)  # the list was reloaded
-    expect(page.locator(".recording-title")).to_have_attribute("href", str(address))
+    expect(page.locator(".recording-title")).to_have_attribute("href", str(url))
 
 
 def test_dismissed_file_does_not_count(sign_up: OpenPage, media: Media) -> None:

@@ -15,12 +15,8 @@ from markdown_it.token import Token
 
 EXAMPLE_URL = "http://127.0.0.1:8000"  # the server in the examples of the documents
 RUNNABLE = ("sh", "python")
-SITE_PATHS = (
-    "/api/docs",
-    "/api/openapi.json",
-    "/docs/",
-    "/admin/",
-)  # rendered as links in inline code
+# Rendered as links in inline code.
+SITE_PATHS = ("/api/docs", "/api/openapi.json", "/docs/", "/admin/")
 PUNCTUATION = re.compile(r"[^\w\- ]")
 
 

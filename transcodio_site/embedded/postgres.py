@@ -31,16 +31,8 @@ from transcodio_site.embedded.server_user import ServerUser
 
 DATABASE_NAME = "transcodio"  # also the name of its role
 INITDB_OPTIONS = (
-    *(
-        "--username",
-        DATABASE_NAME,
-        "--auth-local",
-        "trust",
-        "--auth-host",
-        "reject",
-        "--encoding",
-        "UTF8",
-    ),
+    *("--username", DATABASE_NAME, "--encoding", "UTF8"),
+    *("--auth-local", "trust", "--auth-host", "reject"),
     *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
     "--no-instructions",
 )
@@ -50,9 +42,8 @@ class Postgres(Server):
     """The embedded PostgreSQL. It runs as the user who owns its data."""
 
     name = "Postgres"
-    stop_signal = (
-        signal.SIGINT
-    )  # "fast" shutdown: rolls back open transactions and writes everything to disk
+    # "Fast" shutdown: rolls back open transactions and writes everything to disk.
+    stop_signal = signal.SIGINT
 
     def __init__(self, var: Path) -> None:
         super().__init__(var)

@@ -56,9 +56,7 @@ def test_data_survives_when_every_process_is_killed(var: Path) -> None:
         orphans = running(var)
         command.kill()
         command.wait()
-        assert (
-            running(var) == orphans
-        )  # the next command would adopt them; here they are killed too
+        assert running(var) == orphans  # the next command would adopt them
         for process in orphans:
             process.kill()
     with embedded.servers(var):

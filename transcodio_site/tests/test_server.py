@@ -279,6 +279,7 @@ def test_history_has_the_upload_phase(stack: Stack, token: str, media: Media) ->
     code = (
         "from transcriptions.models import Step\n"
         f"first, second = Step.objects.filter(transcription='{response.json()['id']}')[:2]\n"
-        "print(first.phase, second.phase, 0 < (second.began_at - first.began_at).total_seconds())"
+        "seconds = (second.started_at - first.started_at).total_seconds()\n"
+        "print(first.phase, second.phase, 0 < seconds)"
     )
     assert stack.manage("shell", "--command", code).stdout.endswith("upload queue True\n")

@@ -13,12 +13,8 @@ from django.conf import settings
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
 # Names, units and examples of code, the same in every language.
 UNTRANSLATED = {"Transcodio", "Authorization: Bearer tk_…", "min", "USD"}
-TEXT_ATTRIBUTES = (
-    "alt",
-    "aria-label",
-    "placeholder",
-    "title",
-)  # attributes that are shown or read aloud
+# Attributes that are shown or read aloud.
+TEXT_ATTRIBUTES = ("alt", "aria-label", "placeholder", "title")
 TAG = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
 TRANSLATED = re.compile(r"\{% blocktranslate.*?\{% endblocktranslate %\}", re.DOTALL)
 CLASSES = re.compile(r"\{% block main_class %\}.*?\{% endblock %\}")

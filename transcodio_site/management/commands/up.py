@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
 
 def prepare() -> None:
-    """Check the free space, migrate the database, and creates the demo account.
+    """Check the free space, migrate the database, and create the demo account.
 
     Raises StackError, EmbeddedError.
     """
