@@ -34,14 +34,14 @@ test: $(VENV)/test
 		$(PY) manage.py check --deploy --fail-level WARNING
 	$(PY) -m pytest $(PARALLEL)
 
-# Not a part of `make test`: measuring makes the tests about a fifth slower.
+# Not part of `make test`: measuring slows the tests down by about a fifth.
 coverage: $(VENV)/test
 	$(PY) -m pytest $(PARALLEL) --cov
 
 test-slow: $(VENV)/test
 	$(PY) -m pytest -m slow
 
-# Updates the locked versions from pyproject.toml. The local version of torch (+cpu) is removed.
+# Update the locked versions from pyproject.toml. The local version of torch (+cpu) is removed.
 LOCK := $(VENV)/bin/pip-compile --quiet --upgrade --strip-extras --no-header --no-annotate --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 lock: $(VENV)/test

@@ -21,14 +21,14 @@ WITHOUT_SERVERS = {
 
 
 def main() -> None:
-    """Runs one management command."""
+    """Run one management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
     from django.core.management import execute_from_command_line
 
     if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_SERVERS:
         execute_from_command_line(sys.argv)
         return
-    # A command that is terminated still stops the servers that it started.
+    # A command that is terminated must still stop the servers that it started.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, lambda number, _: sys.exit(128 + number))

@@ -61,14 +61,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def send_mail(self, template_prefix: str, email: str, template_context: dict[str, Any]) -> None:
         """Send an email whose links lead to SITE_URL: the sender of the request chooses its Host
         header, and could otherwise put a link to another site into the email."""
-        requested, own = context.request.get_host(), urlsplit(settings.SITE_URL).netloc
+        requested_host, site_host = context.request.get_host(), urlsplit(settings.SITE_URL).netloc
         safe_context = {
-            name: value.replace(f"//{requested}/", f"//{own}/", 1)
+            name: value.replace(f"//{requested_host}/", f"//{site_host}/", 1)
             if isinstance(value, str)
             else value
             for name, value in template_context.items()
         }
-        site = SimpleNamespace(name=own, domain=own)
+        site = SimpleNamespace(name=site_host, domain=site_host)
         super().send_mail(template_prefix, email, safe_context | {"current_site": site})
 
     def render_mail(self, *args: Any, **kwargs: Any) -> EmailMessage:
@@ -90,8 +90,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def can_authenticate_by_email(self, sociallogin: SocialLogin, email: str) -> bool:
         """Whether the provider's address signs in to the existing account with that address.
 
-        Only if the address is verified here too: otherwise somebody could create an account with
-        another person's address, wait for that person to sign in, and share the account.
+        Only if the address is verified here too: otherwise an attacker could create an account
+        with the address of another person, wait until that person signs in, and share the account.
         """
         allowed = super().can_authenticate_by_email(sociallogin, email)
         return bool(allowed and EmailAddress.objects.is_verified(email))

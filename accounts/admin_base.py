@@ -15,7 +15,7 @@ from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
 from accounts.models import Action
 
-# Fields that would let staff sign in as somebody else. No admin page needs to show them.
+# Fields that would let staff sign in as another user. Admin pages never show them.
 SECRET_FIELDS = {
     "mfa.Authenticator": ("data",),
     "usersessions.UserSession": ("session_key",),
@@ -27,7 +27,7 @@ OWN_APPS = ("accounts.", "transcriptions.")  # prefixes of modules
 class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Record every change in the audit log of the object's owner, or else of the acting user.
 
-    Secret fields are neither shown nor searchable, and rows that have some cannot be added.
+    Secret fields are neither shown nor searchable, and rows that have them cannot be added.
     """
 
     @property
@@ -51,7 +51,7 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [field.replace("user__username", "user__email") for field in fields]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody may add a row with secret fields."""
+        """Forbid adding rows that have secret fields."""
         return not self.secret_fields and super().has_add_permission(request)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
@@ -82,8 +82,8 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class SuperuserOnlyAdmin(AuditedAdmin):
     """Base class for the admin pages of libraries: email addresses, connected accounts, groups.
 
-    Anybody who adds or changes one could sign in as a superuser or become one, so only superusers
-    may. Deleting one gives no access and needs the usual permission.
+    Adding or changing such a row could give access to the account of a superuser, so only
+    superusers may. Deleting one gives no access and requires the usual permission.
     """
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -121,8 +121,8 @@ class AuditedAdminSite(admin.AdminSite):
 
 def _record(request: HttpRequest, obj: Any, entry: Any) -> Any:
     """Record `entry` in the audit log of the owner of `obj`, and return it."""
-    own_id = obj.pk if isinstance(obj, get_user_model()) else None
-    user_id = own_id or getattr(obj, "owner_id", None) or getattr(obj, "user_id", None)
+    user_pk = obj.pk if isinstance(obj, get_user_model()) else None
+    user_id = user_pk or getattr(obj, "owner_id", None) or getattr(obj, "user_id", None)
     record_event(request, Action.ADMIN, f"{request.user}: {entry}", user_id=user_id)
     return entry
 
@@ -143,11 +143,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows that only the service writes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody."""
+        """Always False."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Nobody."""
+        """Always False."""
         return False
 
 
@@ -155,5 +155,5 @@ class AppendOnlyAdmin(ReadOnlyAdmin):
     """Rows that only the service writes, and that are never deleted."""
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Nobody."""
+        """Always False."""
         return False

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Warning, register
 
 UNVERIFIED_SIGNUP = Warning(
     "Anyone can sign up with another person's email address, and what they set up in that account "
-    "(API tokens, passkeys) remains when its owner takes it over.",
+    "(API tokens, passkeys) remains when the owner of the address takes over the account.",
     hint="Set EMAIL_VERIFICATION=mandatory, and EMAIL_URL so that emails are delivered.",
     id="accounts.W001",
 )

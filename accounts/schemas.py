@@ -26,7 +26,7 @@ def example(status: int, body: Any) -> dict[str, Any]:
 
 
 class ErrorOut(Schema):
-    """Every error response: a sentence for people, a code for programs."""
+    """Every error response: a message for people and a code for programs."""
 
     model_config: ClassVar = ConfigDict(
         json_schema_extra={

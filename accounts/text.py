@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 # Invisible, but part of words and emoji: zero-width (non-)joiners of Persian and Indic scripts and
 # of family emoji, and the tag characters of flag emoji such as England's.
 JOINER = re.compile("[\u200c\u200d\U000e0020-\U000e007f]")
-BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol in Unicode, but rendered blank
+BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and symbols that are rendered blank
 
 
 def clean_name(name: str, max_length: int = 255) -> str:

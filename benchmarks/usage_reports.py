@@ -1,7 +1,7 @@
-"""Measures the usage reports with a large ledger: python -m benchmarks.usage_reports
+"""Measure the usage reports with a large ledger: python -m benchmarks.usage_reports
 
 The ledger has a million rows of a thousand accounts over a year, in a temporary embedded Postgres.
-Measures the response time of each page and the time to write one row. Writes the result to
+Measure the response time of each page and the time to write one row. The result is written to
 benchmarks/results/usage-reports.json.
 """
 
@@ -22,7 +22,8 @@ from typing import Any
 from accounts.usage import ledger
 
 ROOT = Path(__file__).parent.parent
-ROWS, USERS, DAYS, ROUNDS = 1_000_000, 1000, 365, 7  # rounds: repetitions of a measurement
+ROWS, USERS, DAYS = 1_000_000, 1000, 365
+REPETITIONS = 7  # of each measurement
 
 # The busiest accounts have a hundred times the usage of others; one job in fifty fails.
 LEDGER = """
@@ -48,7 +49,7 @@ FROM accounts_usagerecord GROUP BY 1, 2, 3, 4
 
 
 def main() -> None:
-    """Prints a table and writes the JSON."""
+    """Print a table and write the JSON."""
     with tempfile.TemporaryDirectory(prefix="transcodio-benchmark-") as var:
         os.environ |= {"VAR_DIR": var, "DJANGO_SETTINGS_MODULE": "transcodio_site.settings"}
         import django
@@ -128,7 +129,7 @@ def _operations() -> dict[str, Callable[[], object]]:
 def _measure(name: str, operation: Callable[[], object]) -> dict[str, Any]:
     operation()  # warm-up: compiles templates and fills caches
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(REPETITIONS):
         started_at = time.perf_counter()
         operation()
         times.append(time.perf_counter() - started_at)

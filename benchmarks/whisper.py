@@ -1,7 +1,7 @@
-"""Measures the embedded engine: python -m benchmarks.whisper
+"""Measure the Whisper engine: python -m benchmarks.whisper
 
-Transcribes the sample recording, repeated, with several batch sizes. Measures the time to the first
-segment and the speed. Writes the result to benchmarks/results/whisper-cpu.json.
+Transcribe the repeated sample recording with several batch sizes, and measure the time to the first
+segment and the speed. The result is written to benchmarks/results/whisper-cpu.json.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from gpu.whisper import WhisperEngine
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "transcodio_site" / "sample" / "recording.ogg"
-REPETITIONS = 4  # of the sample
+SAMPLE_REPETITIONS = 4
 SAMPLE_S, SPAN_S, PAUSE_S = 43.5, 10.0, 0.2  # the sample; a speech span with its pause; the pause
-BATCH_SIZES, ROUNDS = (1, 4, 8, 16), 3
+BATCH_SIZES = (1, 4, 8, 16)
+REPETITIONS = 3  # of each measurement
 
 
 def main() -> None:
-    """Prints a table and writes the JSON."""
+    """Print a table and write the JSON."""
     engine = WhisperEngine()
     with tempfile.TemporaryDirectory() as folder:
         audio = _audio(Path(folder))
@@ -50,17 +51,23 @@ def main() -> None:
 
 def _audio(folder: Path) -> Audio:
     path = folder / "audio.wav"
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", str(REPETITIONS - 1)]
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-stream_loop",
+        str(SAMPLE_REPETITIONS - 1),
+    ]
     output = ["-ac", "1", "-ar", str(pcm.SAMPLE_RATE_HZ), str(path)]
     subprocess.run([*command, "-i", str(SAMPLE), *output], check=True)
-    starts = [n * SPAN_S for n in range(int(REPETITIONS * SAMPLE_S / SPAN_S))]
+    starts = [n * SPAN_S for n in range(int(SAMPLE_REPETITIONS * SAMPLE_S / SPAN_S))]
     spans = tuple(Span(start, start + SPAN_S - PAUSE_S) for start in starts)
-    return Audio(path, REPETITIONS * SAMPLE_S, spans, "en")
+    return Audio(path, SAMPLE_REPETITIONS * SAMPLE_S, spans, "en")
 
 
 def _measure(engine: WhisperEngine, audio: Audio, batch: int) -> dict[str, Any]:
     config.WHISPER_BATCH_SIZE = batch
-    runs = [_run(engine, audio) for _ in range(ROUNDS)]
+    runs = [_run(engine, audio) for _ in range(REPETITIONS)]
     first = statistics.median(first for first, _ in runs)
     rtfx = audio.duration / statistics.median(total for _, total in runs)
     print(f"{batch:5} {first:17.1f} {rtfx:12.1f}")

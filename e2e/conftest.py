@@ -35,7 +35,7 @@ expect.set_options(timeout=WAIT_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here needs a browser."""
+    """Mark all tests in this folder as `e2e`."""
     for item in items:
         if item.path.parent.name == "e2e":
             item.add_marker(pytest.mark.e2e)
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The system's browser, by module: Playwright's event loop must not outlive its tests."""
+    """The system browser. Module scope: Playwright's event loop must not outlive its tests."""
     if CHROMIUM is None:
         if os.environ.get("REQUIRE_CHROMIUM"):
             pytest.fail("There is no Chromium here: install the package chromium.")
@@ -83,7 +83,10 @@ def open_page(open_context: OpenContext, stack: Stack) -> Iterator[OpenPage]:
         page = open_context(viewport=viewport, color_scheme=scheme).new_page()
         pages.append(page)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda message: _note(problems, message.type, message.text))
+        page.on(
+            "console",
+            lambda message: _collect_console_message(problems, message.type, message.text),
+        )
         page.on("request", lambda request: _check_origin(problems, request, stack.url))
         return page
 
@@ -93,8 +96,8 @@ def open_page(open_context: OpenContext, stack: Stack) -> Iterator[OpenPage]:
     assert problems == []
 
 
-def _note(problems: list[str], kind: str, text: str) -> None:
-    # Tests provoke refused uploads, missing pages and a killed server.
+def _collect_console_message(problems: list[str], kind: str, text: str) -> None:
+    # Tests cause refused uploads, missing pages and a killed server.
     expected = re.search(
         r"status of 4\d\d|WebSocket connection|ERR_CONNECTION|ERR_INCOMPLETE", text
     )
@@ -103,7 +106,7 @@ def _note(problems: list[str], kind: str, text: str) -> None:
 
 
 def _check_origin(problems: list[str], request: Request, url: str) -> None:
-    """Pages load nothing from other servers."""
+    """Report requests to other servers."""
     if not request.url.startswith((url, url.replace("http", "ws"), "data:", "blob:")):
         problems.append(f"request to another server: {request.url}")
 

@@ -1,4 +1,4 @@
-"""The documentation as a reader meets it: open, search, follow, copy."""
+"""The documentation in a browser: navigation, search, links and copy buttons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAGES = ["/docs/", "/docs/api/", "/docs/configuration/", "/docs/search/?q=webhoo
 
 
 def overflow(page: Page) -> int:
-    """Pixels that can be scrolled to the side."""
+    """Horizontal overflow in pixels."""
     width: int = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     return width
 
@@ -47,7 +47,7 @@ def test_keyboard_reaches_text_before_the_menu(open_page: OpenPage) -> None:
     expect(current).to_have_text("Webhooks")
 
 
-def test_reference_leads_to_an_operation(open_page: OpenPage) -> None:
+def test_reference_menu_scrolls_to_the_operation(open_page: OpenPage) -> None:
     page = open_page(DESKTOP, "dark")
     page.goto("/api/docs")
     page.get_by_role("navigation", name="On this page").get_by_role(
@@ -61,7 +61,9 @@ def test_reference_leads_to_an_operation(open_page: OpenPage) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [NARROW, PHONE, DESKTOP])
-def test_pages_fit_the_screen(open_page: OpenPage, size: tuple[int, int], scheme: str) -> None:
+def test_pages_have_no_horizontal_overflow(
+    open_page: OpenPage, size: tuple[int, int], scheme: str
+) -> None:
     page = open_page(size, scheme)
     for url in PAGES:
         page.goto(url)
@@ -69,7 +71,7 @@ def test_pages_fit_the_screen(open_page: OpenPage, size: tuple[int, int], scheme
         assert overflow(page) == 0, url
 
 
-def test_menu_is_folded_on_a_phone(open_page: OpenPage) -> None:
+def test_menu_is_collapsed_on_a_phone(open_page: OpenPage) -> None:
     page = open_page(PHONE)
     page.goto("/docs/api/")
     expect(page.get_by_role("navigation", name="Documentation")).to_have_count(0)

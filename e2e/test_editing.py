@@ -1,4 +1,4 @@
-"""Editing the title and the segments in place: nothing that was typed is lost."""
+"""Editing the title and the segments in place, without losing any input."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ def edit(page: Page, media: Media) -> tuple[Locator, Locator]:
 def test_title_and_segments_are_edited_in_place(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("editor@example.com")
     start(page, media.speech("harbor.mp3", 12))
-    said = page.locator("transcript-editor [role=status]")
+    status = page.locator("transcript-editor [role=status]")
     wait_for_state(page, "completed")
     first, second = (page.locator(f"[data-segment='{n}'] .segment-text") for n in (1, 2))
-    was = second.inner_text()
+    original = second.inner_text()
     page.click("transcript-editor button")
     page.fill("h1", "By  the harbor")
     page.press("h1", "Enter")
     expect(first).to_be_focused()
     first.fill("I walk along the harbor.")
     first.press("Enter")
-    second.fill("Nothing of that.")
+    second.fill("Discarded.")
     second.press("Escape")
-    expect(said).to_have_text("Saved")
+    expect(status).to_have_text("Saved")
     expect(page).to_have_title("By the harbor · Transcodio")
     page.click("transcript-editor button")
     expect(page.locator("transcript-editor button")).to_have_text("Edit")  # all edits are saved
     page.reload()
     expect(page.locator("h1")).to_have_text("By the harbor")
     expect(first).to_have_text("I walk along the harbor.")
-    expect(second).to_have_text(was)
+    expect(second).to_have_text(original)
     assert not first.evaluate("field => field.isContentEditable")
     words = stored(page)["segments"][0]["words"]
     assert [word["text"] for word in words] == ["I", "walk", "along", "the", "harbor."]
@@ -51,27 +51,27 @@ def test_failed_save_keeps_text(sign_up: OpenPage, media: Media) -> None:
     start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
     first = page.locator("[data-segment='1'] .segment-text")
-    said = page.locator("transcript-editor [role=status]")
+    status = page.locator("transcript-editor [role=status]")
     page.click("transcript-editor button")
     page.route("**/segments/1", lambda route: route.abort("connectionrefused"))
     first.fill("I walk along the harbor.")
     first.blur()
-    expect(said).to_contain_text("Not saved: The server cannot be reached.")
+    expect(status).to_contain_text("Not saved: The server cannot be reached.")
     expect(first).to_have_text("I walk along the harbor.")
     page.unroute("**/segments/1")
     first.focus()
     first.blur()
-    expect(said).to_have_text("Saved")
+    expect(status).to_have_text("Saved")
     first.fill(" ")
     first.blur()
-    expect(said).to_contain_text("The text cannot be empty")
+    expect(status).to_contain_text("The text cannot be empty")
     expect(first).to_have_text("I walk along the harbor.")
     assert stored(page)["segments"][0]["text"] == "I walk along the harbor."
 
 
 def test_text_typed_during_save_is_saved(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("quick-typist@example.com")
-    first, said = edit(page, media)
+    first, status = edit(page, media)
     held: list[Route] = []
     page.route("**/segments/1", lambda route: held.append(route))
     with page.expect_request("**/segments/1"):
@@ -81,7 +81,7 @@ def test_text_typed_during_save_is_saved(sign_up: OpenPage, media: Media) -> Non
     page.keyboard.type(" And I stay.")
     held[0].continue_()
     page.unroute("**/segments/1")
-    expect(said).to_have_text("Saved")
+    expect(status).to_have_text("Saved")
     expect(first).to_have_text("I walk. And I stay.")
     with page.expect_response("**/segments/1"):
         first.blur()
@@ -90,37 +90,37 @@ def test_text_typed_during_save_is_saved(sign_up: OpenPage, media: Media) -> Non
 
 def test_edit_conflict_shows_other_text_before_overwrite(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("two-tabs@example.com")
-    first, said = edit(page, media)
+    first, status = edit(page, media)
     first.focus()
     other = page.context.new_page()
     other.goto(page.url)
     other.click("transcript-editor button")
-    other.locator("[data-segment='1'] .segment-text").fill("Hers.")
+    other.locator("[data-segment='1'] .segment-text").fill("Theirs.")
     other.locator("[data-segment='1'] .segment-text").blur()
     expect(other.locator("transcript-editor [role=status]")).to_have_text("Saved")
-    first.fill("His.")
+    first.fill("Mine.")
     first.blur()
-    expect(said).to_contain_text("Not saved: Someone else edited this. It now reads: “Hers.”")
-    assert stored(page)["segments"][0]["text"] == "Hers."
-    expect(first).to_have_text("His.")
+    expect(status).to_contain_text("Not saved: Someone else edited this. It now reads: “Theirs.”")
+    assert stored(page)["segments"][0]["text"] == "Theirs."
+    expect(first).to_have_text("Mine.")
     first.focus()
     first.blur()
-    expect(said).to_have_text("Saved")
-    assert stored(page)["segments"][0]["text"] == "His."
+    expect(status).to_have_text("Saved")
+    assert stored(page)["segments"][0]["text"] == "Mine."
 
 
 def test_edit_conflict_is_reported_if_other_text_cannot_be_fetched(
     sign_up: OpenPage, media: Media
 ) -> None:
     page = sign_up("unlucky@example.com")
-    first, said = edit(page, media)
+    first, status = edit(page, media)
     first.fill("Mine.")
     url = page.url.replace("/transcriptions/", "/api/transcriptions/").rstrip("/")
-    theirs = {"detail": "It was changed meanwhile.", "code": "edit_conflict"}
-    page.route(f"{url}/segments/1", lambda route: route.fulfill(status=409, json=theirs))
+    conflict = {"detail": "The text has changed.", "code": "edit_conflict"}
+    page.route(f"{url}/segments/1", lambda route: route.fulfill(status=409, json=conflict))
     page.route(url, lambda route: route.abort("connectionreset"))
     first.blur()
-    expect(said).to_contain_text("Not saved: It was changed meanwhile.")
+    expect(status).to_contain_text("Not saved: The text has changed.")
     page.unroute(f"{url}/segments/1")
     page.unroute(url)
     page.click("transcript-editor button")
@@ -130,15 +130,15 @@ def test_edit_conflict_is_reported_if_other_text_cannot_be_fetched(
 
 def test_edit_survives_expired_session(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("expired@example.com")
-    first, said = edit(page, media)
+    first, status = edit(page, media)
     first.fill("I walk along the harbor.")
     page.context.clear_cookies()
     first.blur()
-    expect(said).to_contain_text("Not saved: You are signed out.")
+    expect(status).to_contain_text("Not saved: You are signed out.")
     done = page.locator("transcript-editor button")
     with page.expect_response("**/segments/1"):
         done.click()
-    expect(done).to_have_text("Done")  # editing does not end while an edit is unsaved
+    expect(done).to_have_text("Done")  # edit mode continues while an edit is unsaved
     other = page.context.new_page()
     other.goto("/accounts/login/")
     other.fill("[name=login]", "expired@example.com")
@@ -150,24 +150,24 @@ def test_edit_survives_expired_session(sign_up: OpenPage, media: Media) -> None:
     assert stored(page)["segments"][0]["text"] == "I walk along the harbor."
 
 
-def test_leaving_with_unsaved_edit_asks(sign_up: OpenPage, media: Media) -> None:
+def test_leaving_with_unsaved_edit_asks_for_confirmation(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("hasty@example.com")
     first, _ = edit(page, media)
-    asked: list[str] = []
+    dialogs: list[str] = []
 
     def leave(dialog: Dialog) -> None:
-        asked.append(dialog.type)
+        dialogs.append(dialog.type)
         dialog.accept()
 
     page.on("dialog", leave)
     first.focus()
     page.reload()
-    assert asked == []
+    assert dialogs == []
     page.click("transcript-editor button")
     first.focus()
     page.keyboard.type("Typed, and not left yet. ")
     page.reload()
-    assert asked == ["beforeunload"]
+    assert dialogs == ["beforeunload"]
 
 
 def test_save_status_stays_in_viewport(sign_up: OpenPage, media: Media) -> None:

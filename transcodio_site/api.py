@@ -8,7 +8,7 @@ from accounts.api import router as tokens
 from accounts.authentication import api_auth
 from accounts.usage.api import router as usage
 from transcodio_site import __version__
-from transcodio_site.errors import Problem, answer_errors
+from transcodio_site.errors import Problem, register_error_handlers
 from transcodio_site.openapi import DocumentedAPI
 from transcriptions.api.transcriptions import router as transcriptions
 
@@ -29,4 +29,4 @@ def _error(problem: Problem) -> HttpResponse:
     return JsonResponse(body, status=problem.status, headers=problem.headers)
 
 
-answer_errors(api, _error)
+register_error_handlers(api, _error)

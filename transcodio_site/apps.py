@@ -6,5 +6,5 @@ class SiteConfig(AppConfig):
     verbose_name = "Transcodio"
 
     def ready(self) -> None:
-        """Load our Celery application: `shared_task` functions belong to the one that is loaded."""
+        """Load our Celery application, which `shared_task` functions use."""
         from transcodio_site import celery  # noqa: F401

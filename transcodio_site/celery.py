@@ -14,8 +14,8 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from transcodio_site.logs import current_request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
-# Celery warns root about pickled messages. Ours are JSON, and only a guarded subprocess opens
-# untrusted media.
+# Celery warns root about pickled messages. Our messages are JSON, and untrusted media is opened
+# only in a guarded subprocess.
 warnings.simplefilter("ignore", SecurityWarning)
 
 app = Celery("transcodio")
@@ -60,7 +60,7 @@ def _accept_former_names(**_: Any) -> None:
 
 @before_task_publish.connect
 def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
-    """Pass the request id on: a task, and the tasks that it enqueues, log with it."""
+    """Pass on the request id, for the logs of the task and of tasks that it enqueues."""
     headers["request_id"] = current_request_id()
 
 
@@ -69,7 +69,7 @@ def _bind_task(task_id: str, task: Task[Any, Any], args: tuple[Any, ...], **_: A
     clear_contextvars()
     context = {"task": task.name, "task_id": task_id}
     if args:
-        context["job_id"] = str(args[0])  # our tasks take the id of their row first
+        context["job_id"] = str(args[0])  # the first argument of our tasks is the id of their row
     if request_id := getattr(task.request, "request_id", ""):
         context["request_id"] = request_id
     bind_contextvars(**context)

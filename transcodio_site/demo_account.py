@@ -1,4 +1,4 @@
-"""The account that the first start creates, to sign in and to call the API with."""
+"""The demo account that the first start creates, for signing in and for calling the API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EMAIL = "demo@example.com"
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """The credentials to type."""
+    """Credentials of the demo account."""
 
     email: str
     password: str
@@ -27,7 +27,7 @@ class DemoAccount:
 
 
 def demo_account() -> DemoAccount:
-    """The account of this installation, created at the first call and kept in the data folder."""
+    """The demo account of this installation. The first call creates it in the data folder."""
     account = _stored()
     if account and (token := find_token(account.token)):
         if token.user.check_password(account.password):
@@ -43,7 +43,7 @@ def _path() -> Path:
 
 
 def _stored() -> DemoAccount | None:
-    """None also where the file cannot be used, as after a full disk: a new account replaces it."""
+    """The stored account; None if there is none, or if the file is unusable (after a full disk)."""
     try:
         return DemoAccount(**json.loads(_path().read_text()))
     except (OSError, ValueError, TypeError):
@@ -51,7 +51,7 @@ def _stored() -> DemoAccount | None:
 
 
 def _store(account: DemoAccount) -> None:
-    """In one step, so that no reader and no crash finds half a file."""
+    """Replace the file atomically, so that neither a reader nor a crash sees a partial one."""
     new = _path().with_name(f"demo_account.{secrets.token_hex(4)}")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(asdict(account), file)
@@ -64,7 +64,7 @@ def _create() -> DemoAccount:
     user.set_password(password)
     user.is_active = True
     user.save()
-    # Nobody reads that mailbox: without this, no second factor could be tried.
+    # This mailbox does not exist. Without a verified address no second factor can be added.
     EmailAddress.objects.update_or_create(
         user=user, email=EMAIL, defaults={"verified": True, "primary": True}
     )

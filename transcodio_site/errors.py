@@ -1,6 +1,6 @@
 """Errors of both APIs in one table: status, code, and a message that says what to do.
 
-Each API writes them in its own format.
+Each API formats them differently.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ class Problem:
     status: int
     code: str
     detail: str
-    param: str | None = None  # the field that is wrong, if there is one
+    param: str | None = None  # the name of the invalid field, if any
     headers: dict[str, str] = field(default_factory=dict)
 
 
 Describe = Callable[[HttpRequest, Any], Problem]
 
 
-def answer_errors(api: NinjaAPI, write: Callable[[Problem], HttpResponse]) -> None:
-    """Registers handlers for all errors in the table; `write` formats them."""
+def register_error_handlers(api: NinjaAPI, to_response: Callable[[Problem], HttpResponse]) -> None:
+    """Register handlers for all errors of PROBLEMS; `to_response` formats them."""
 
-    def answer(request: HttpRequest, error: Any, describe: Describe) -> HttpResponse:
-        return write(describe(request, error))
+    def handle(request: HttpRequest, error: Any, describe: Describe) -> HttpResponse:
+        return to_response(describe(request, error))
 
     for kind, describe in PROBLEMS.items():
-        api.add_exception_handler(kind, partial(answer, describe=describe))
+        api.add_exception_handler(kind, partial(handle, describe=describe))
 
 
 def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> Problem:
@@ -68,7 +68,7 @@ def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> Prob
     return Problem(401, "not_authenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _too_many(request: HttpRequest, error: Throttled) -> Problem:
+def _throttled(request: HttpRequest, error: Throttled) -> Problem:
     return Problem(429, error.code, str(error), headers={"Retry-After": str(error.wait)})
 
 
@@ -79,8 +79,8 @@ def _refused(request: HttpRequest, error: ApiError | UploadRefused) -> Problem:
 
 
 def _too_large(request: HttpRequest, error: SuspiciousOperation) -> Problem:
-    """More than Django reads into memory: a recording that was sent as a URL-encoded form, which is
-    curl's default, or a large body where none was expected."""
+    """The body exceeds what Django reads into memory: a recording that was sent as a URL-encoded
+    form, which is curl's default, or a large body where none was expected."""
     if request.content_type == FORM and request.method == "POST":
         return _refused(request, no_recording())
     return _standard_problem(413)
@@ -89,7 +89,7 @@ def _too_large(request: HttpRequest, error: SuspiciousOperation) -> Problem:
 def _http_error(request: HttpRequest, error: HttpError) -> Problem:
     codes = {400: "bad_request", 403: "forbidden"}
     detail = next(
-        (ours for start, ours in LIBRARY_MESSAGES.items() if str(error).startswith(start)), ""
+        (message for start, message in LIBRARY_MESSAGES.items() if str(error).startswith(start)), ""
     )
     return Problem(error.status_code, codes.get(error.status_code, "error"), str(detail))
 
@@ -114,7 +114,7 @@ def _standard_problem(status: int, headers: dict[str, str] | None = None) -> Pro
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The error page for everything outside of the APIs."""
+    """The error page for URLs outside of the APIs."""
     response = defaults.server_error(request)
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         response.status_code = 503
@@ -123,7 +123,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
-    """The first problem: which field, and what is wrong with it."""
+    """The first invalid field, with the reason."""
     first = error.errors[0]
     kind, name = first["type"], [part for part in first["loc"] if isinstance(part, str)][-1]
     if kind == "missing":
@@ -137,7 +137,7 @@ def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
     return Problem(422, "invalid_field", detail, name)
 
 
-# Messages of libraries (by their first words), and ours.
+# Our messages by the first words of a library's message.
 LIBRARY_MESSAGES = {
     "Cannot parse request body": _("The body is not valid JSON."),
     "CSRF check Failed": _("The X-CSRFToken of the session is missing or expired."),
@@ -145,16 +145,16 @@ LIBRARY_MESSAGES = {
 INVALID_CHARACTERS = _("it is empty or has characters that are not allowed")
 BAD_FORM = _("The form cannot be read. Let your client set the Content-Type with its boundary.")
 RETRY_AFTER_S = 5  # when the database is unreachable
-MANY_FILES = _("Send one recording per request, as the field 'file'.")
+TOO_MANY_FILES = _("Send one recording per request, as the field 'file'.")
 
 PROBLEMS: dict[type[Exception], Describe] = {
     AuthenticationError: _not_authenticated,
     SessionRequired: lambda request, error: Problem(403, "session_only", str(error)),
     InsufficientScope: lambda request, error: Problem(403, "insufficient_scope", str(error)),
-    Throttled: _too_many,
+    Throttled: _throttled,
     RequestDataTooBig: _too_large,
     TooManyFieldsSent: _too_large,
-    TooManyFilesSent: lambda request, error: Problem(400, "too_many_files", str(MANY_FILES)),
+    TooManyFilesSent: lambda request, error: Problem(400, "too_many_files", str(TOO_MANY_FILES)),
     MultiPartParserError: lambda request, error: Problem(400, "bad_form", str(BAD_FORM)),
     UploadRefused: _refused,
     ApiError: _refused,

@@ -23,7 +23,7 @@ def valid_request_id(received: str) -> str:
 
 
 def bind_request(request_id: str) -> None:
-    """Adds the request id to all lines that the current context logs from now on."""
+    """Add the request id to all lines that the current context logs from now on."""
     bind_contextvars(request_id=request_id)
 
 

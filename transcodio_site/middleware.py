@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from transcodio_site.logs import bind_request, valid_request_id
 from transcriptions.api.openai import error_body
 
-POLICY = "; ".join(
+CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
         "img-src 'self' data: blob:",
         "media-src 'self' blob:",
-        # Swagger and the admin set style attributes.
+        # The admin site sets style attributes.
         "style-src 'self' 'unsafe-inline'",
         "object-src 'none'",
         "base-uri 'none'",
@@ -48,9 +48,9 @@ ERROR_MESSAGES = {
 def request_id_header(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """`X-Request-ID`: the caller's own if it sent one. It is echoed and logged with every line.
+    """Return `X-Request-ID`: the id that the caller sent, or a new one. Every log line has it.
 
-    It stays bound: Django logs after all middleware, and each request has its own context.
+    The id stays bound, because Django logs after all middleware. Each request has its own context.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -66,7 +66,7 @@ def request_id_header(
 def rate_limit_headers(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """`RateLimit-*` on responses to requests that were counted."""
+    """Add `RateLimit-*` headers to responses to requests that were counted."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -81,17 +81,17 @@ def rate_limit_headers(
 def errors_as_json(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """Under /api/ and /v1/ every error is JSON, also those that no view has raised."""
+    """Format every error under /api/ and /v1/ as JSON, including those that no view raised."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        is_ours, is_openai = (request.path.startswith(path) for path in ("/api/", "/v1/"))
+        is_rest, is_openai = (request.path.startswith(path) for path in ("/api/", "/v1/"))
         is_json = response.get("Content-Type", "").startswith("application/json")
-        if (is_ours or is_openai) and response.status_code >= 400 and not is_json:
+        if (is_rest or is_openai) and response.status_code >= 400 and not is_json:
             code, detail = ERROR_MESSAGES.get(response.status_code, ERROR_MESSAGES[400])
             body = (
                 {"detail": str(detail), "code": code}
-                if is_ours
+                if is_rest
                 else error_body(code, str(detail), status=response.status_code)
             )
             response.content = json.dumps(body)
@@ -105,7 +105,7 @@ def errors_as_json(
 def head_as_get(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """Answers HEAD like GET (RFC 9110, section 9.3.2): the server drops the body, and streams are
+    """Answer HEAD like GET (RFC 9110, section 9.3.2): the server drops the body, and streams are
     not started. Downloads and exports handle HEAD themselves."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -127,8 +127,8 @@ class ContentSecurityPolicyMiddleware(MiddlewareMixin):
     """Only our own scripts run: a transcript or file name can never become code."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """Sets the policy unless the view has set its own."""
-        response.headers.setdefault("Content-Security-Policy", POLICY)
+        """Set the policy unless the view has set another one."""
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         return response
 
 
@@ -136,7 +136,7 @@ class ContentSecurityPolicyMiddleware(MiddlewareMixin):
 def release_resources(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """Holds no resources while a response is sent, which can take as long as the client likes.
+    """Release resources before a response is sent, which takes as long as the client needs.
 
     Temporary files of uploads are deleted and the database connection returns to its pool as soon
     as the response exists: Django would keep both until the last byte was sent, or forever if the
@@ -150,7 +150,9 @@ def release_resources(
         finally:
             request.close()
             for connection in connections.all(initialized_only=True):
-                if not connection.in_atomic_block:  # of an outer transaction, such as a test's
+                if (
+                    not connection.in_atomic_block
+                ):  # of an outer transaction, such as that of a test
                     connection.close_if_unusable_or_obsolete()
 
     return middleware

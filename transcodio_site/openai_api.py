@@ -7,12 +7,12 @@ from ninja import NinjaAPI
 
 from accounts.authentication import TokenAuth
 from transcodio_site import __version__
-from transcodio_site.errors import Problem, answer_errors
+from transcodio_site.errors import Problem, register_error_handlers
 from transcriptions.api.openai import error_body, router
 
-LONGEST_WAIT = 60  # seconds that a client may reasonably sleep before it tries again
-# What they call otherwise, and their status for it.
-THEIRS = {
+MAX_RETRY_WAIT_S = 60  # after a longer wait clients should not retry
+# OpenAI's status and code for our error codes that differ from theirs.
+OPENAI_ERRORS = {
     "not_authenticated": (401, "invalid_api_key"),
     "missing_field": (400, "missing_parameter"),
     "invalid_field": (400, "invalid_parameter"),
@@ -30,15 +30,15 @@ openai_api.add_router("", router)
 
 
 def _error(problem: Problem) -> HttpResponse:
-    status, code = THEIRS.get(problem.code, (problem.status, problem.code))
-    # What failed once fails again; the official client asks before it tries.
-    wait = int(problem.headers.get("Retry-After", LONGEST_WAIT + 1))
-    again = wait <= LONGEST_WAIT
+    status, code = OPENAI_ERRORS.get(problem.code, (problem.status, problem.code))
+    # Without Retry-After, a retry would fail too. The official client reads `x-should-retry`.
+    wait = int(problem.headers.get("Retry-After", MAX_RETRY_WAIT_S + 1))
+    should_retry = wait <= MAX_RETRY_WAIT_S
     return JsonResponse(
         error_body(code, problem.detail, problem.param, status),
         status=status,
-        headers=problem.headers | {"x-should-retry": str(again).lower()},
+        headers=problem.headers | {"x-should-retry": str(should_retry).lower()},
     )
 
 
-answer_errors(openai_api, _error)
+register_error_handlers(openai_api, _error)

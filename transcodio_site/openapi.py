@@ -74,7 +74,7 @@ RANGE = _header_parameter("Range", "For example, `bytes=0-1023`")
 
 
 class DocumentedAPI(NinjaAPI):
-    """A NinjaAPI whose document includes what middleware, errors and authentication add."""
+    """A NinjaAPI that also documents headers, errors and scopes."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -39,7 +39,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
 CHUNK_BYTES = 256 * 1024
 FORM_OVERHEAD_BYTES = 1 << 20  # that multipart may add to the file
 SHUTDOWN_TIMEOUT_S = 1.0  # for requests to finish, and again after their disconnect message
-GOING_AWAY = 1001  # RFC 6455, section 7.4.1
+CLOSE_GOING_AWAY = 1001  # RFC 6455, section 7.4.1
 REFUSAL_TIMEOUT_S = 30.0  # in which a refused client can read the response before we disconnect
 # Keys of the ASGI scope: when the headers arrived (seconds since 1970), and the file with the body.
 STARTED_AT = "transcodio.started_at"
@@ -55,7 +55,7 @@ class FlowControl:
         self.resumeProducing()
 
     async def wait_until_writable(self) -> None:
-        """Returns when more can be sent, or the client has disconnected."""
+        """Return when more can be sent, or the client has disconnected."""
         await self._open.wait()
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
@@ -88,7 +88,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
             self._refuse(413)
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
-        """A chunk of the body. After a refusal, chunks are discarded."""
+        """Store a chunk of the body. After a refusal, chunks are discarded."""
         self._received += len(data)
         if not self._refused and self._received > self._limit():
             self._refuse(413)
@@ -96,7 +96,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
             self._store(lambda: super(UploadRequest, self).handleContentChunk(data))
 
     def _store(self, write: Callable[[], object]) -> None:
-        """Refuses the body if the disk is full."""
+        """Refuse the body if the disk is full."""
         try:
             write()
         except OSError as error:
@@ -104,7 +104,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
             self._refuse(507)
 
     def process(self) -> Any:
-        """The body is complete."""
+        """Called when the body is complete."""
         if not self._refused:
             self._store(self.content.flush)
         if self._refused:
@@ -115,19 +115,19 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         return super().process()
 
     def finish(self) -> None:
-        """The whole response was sent."""
+        """Called when the whole response was sent."""
         if self.producer:
             self.unregisterProducer()
         super().finish()
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
-        """The client has disconnected: nothing has to wait for it."""
+        """The client has disconnected: stop waiting for it."""
         if self.producer:
             self.producer.stopProducing()
         super().connectionLost(reason)
 
     async def wait_until_writable(self) -> None:
-        """Returns when the client can receive more of the response."""
+        """Return when the client can receive more of the response."""
         if self.finished or self.channel is None:
             return
         if not self.producer:
@@ -135,7 +135,8 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         await self.producer.wait_until_writable()
 
     def take_body(self) -> Any:
-        """The file with the body. Daphne, which would queue all of it, gets an empty one."""
+        """Return the file with the body, and leave an empty one to Daphne, which would queue it
+        all."""
         body: Any = self.content
         self.content = BytesIO()
         body.seek(0)
@@ -145,17 +146,17 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         # Only our side of the connection is closed, and what still arrives is read: after a reset
         # a client that is still sending could not read the response.
         self._refused = True
-        self.requestHeaders.removeHeader(b"expect")  # or Twisted sends "100 Continue" as well
+        self.requestHeaders.removeHeader(b"expect")  # or Twisted also sends "100 Continue"
         self.channel.persistent = False
         transport = self.channel.transport
-        path = getattr(self.channel, "_path", b"")  # the request gets it only with the body
+        path = getattr(self.channel, "_path", b"")  # the request has it only after the body
         request_id = self.requestHeaders.getRawHeaders(b"x-request-id", [b""])[0]
         transport.write(_response(status, path, valid_request_id(request_id.decode("latin-1"))))
         if hasattr(transport, "loseWriteConnection"):
             transport.loseWriteConnection()
-        reactor.callLater(REFUSAL_TIMEOUT_S, self._hang_up)  # type: ignore[arg-type]
+        reactor.callLater(REFUSAL_TIMEOUT_S, self._disconnect)  # type: ignore[arg-type]
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self.channel is not None:
             self.channel.loseConnection()
 
@@ -194,7 +195,7 @@ class UploadFactory(HTTPFactory):  # type: ignore[misc]
     """Creates UploadRequests."""
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
-        """One connection."""
+        """Create the protocol of a connection."""
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = UploadRequest
         return protocol
@@ -205,7 +206,7 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
 
     @property
     def http_factory(self) -> UploadFactory:
-        """`run()` assigns a factory of its own, which is replaced here."""
+        """`run()` assigns a plain factory, which the setter replaces."""
         return self._factory
 
     @http_factory.setter
@@ -213,7 +214,7 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
         self._factory = UploadFactory(self)
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """Passes the body on as a file; `BodyFromDisk` reads it."""
+        """Pass the body on as a file; `BodyFromDisk` reads it."""
         if scope["type"] == "http":
             scope[BODY] = protocol.take_body()
             scope[STARTED_AT] = protocol.started_at
@@ -224,7 +225,8 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
         return Deferred.fromFuture(asyncio.ensure_future(self._shut_down()))
 
     async def _shut_down(self) -> None:
-        """Running requests may finish. After the timeout the others get a disconnect message."""
+        """Let running requests finish. After the timeout send a disconnect message to the
+        others."""
         running = {
             details["application_instance"]: protocol
             for protocol, details in self.connections.items()
@@ -236,13 +238,13 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
         for application in pending:
             protocol = running[application]
             kind = "http" if isinstance(protocol, WebRequest) else "websocket"
-            disconnect = {"type": f"{kind}.disconnect", "code": GOING_AWAY}
+            disconnect = {"type": f"{kind}.disconnect", "code": CLOSE_GOING_AWAY}
             protocol.application_queue.put_nowait(disconnect)
         if pending:
             await asyncio.wait(pending, timeout=SHUTDOWN_TIMEOUT_S)
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
-        """Sends a part of a response and waits until the next one can be sent."""
+        """Send a part of a response and wait until the next one can be sent."""
         await super().handle_reply(protocol, message)
         if message.get("more_body"):
             await protocol.wait_until_writable()
@@ -255,7 +257,8 @@ class BodyFromDisk:
         self.app = app
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Without a file in the scope (another ASGI server) nothing changes."""
+        """Call the application. Without a file in the scope (another ASGI server) nothing
+        changes."""
         body = scope.pop(BODY, None)
         if body is None:
             await self.app(scope, receive, send)
@@ -279,7 +282,7 @@ class BodyFromDisk:
 
 
 def _set_content_length(scope: dict[str, Any], body: Any) -> None:
-    """Django takes a chunked body, which has no Content-Length, as empty."""
+    """Add a Content-Length to a chunked body, which Django would treat as empty."""
     if not any(name == b"content-length" for name, _ in scope["headers"]):
         length = b"%d" % body.seek(0, os.SEEK_END)
         body.seek(0)
@@ -287,7 +290,7 @@ def _set_content_length(scope: dict[str, Any], body: Any) -> None:
 
 
 async def _messages_without_body(receive: Any) -> AsyncIterator[Any]:
-    """All other messages: that the client has disconnected."""
+    """All messages except the body: that the client has disconnected."""
     while True:
         message = await receive()
         if message["type"] != "http.request":
@@ -300,7 +303,7 @@ class Command(CommandLineInterface):  # type: ignore[misc]
     server_class = UploadServer
 
     def run(self, args: list[str]) -> None:
-        """Serves until it is stopped."""
+        """Serve until it is stopped."""
         from django.conf import settings
 
         # Twisted writes large bodies to temporary files: they belong on the disk with the data.

@@ -68,7 +68,7 @@ ALLOWED_HOSTS = env.list(
 CSRF_TRUSTED_ORIGINS = [SITE_URL] if HTTPS else []
 
 INSTALLED_APPS = [
-    # Only for `runserver`: importing it makes a start half a second slower.
+    # Only for `runserver`: importing it delays the start by half a second.
     *(["daphne"] if "runserver" in sys.argv else []),
     "transcodio_site",
     "accounts",
@@ -153,7 +153,7 @@ CHANNEL_LAYERS = {
 }
 
 # --- Celery -----------------------------------------------------------------------------------
-# Kombu spells a Unix socket differently from redis-py.
+# Kombu and redis-py use different URL schemes for Unix sockets.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
     "?db=", "?virtual_host="
 )
@@ -195,7 +195,7 @@ STT_ENGINE = env.str("STT_ENGINE", default="whisper")
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
 # The GPU bill: a function that takes the first and the last day and returns USD by day.
 BILL_BY_DAY = "gpu.modal_billing.cost_by_day"
-# The engines read their own variables (WHISPER_MODEL, ...) in gpu/config.py, free of Django.
+# Variables of the engines (WHISPER_MODEL, ...) are read in gpu/config.py, which imports no Django.
 
 # --- Files ------------------------------------------------------------------------------------
 MEDIA_ROOT = VAR_DIR / "media"
@@ -250,9 +250,9 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 USERSESSIONS_TRACK_ACTIVITY = True
 
 
-def _app(client_id: str, secret: str, **more: object) -> dict[str, object]:
-    """Our app at a provider; none without a client id."""
-    return {"APPS": [{"client_id": client_id, "secret": secret, **more}] if client_id else []}
+def _app(client_id: str, secret: str, **options: object) -> dict[str, object]:
+    """The settings of our app at a provider; no app without a client id."""
+    return {"APPS": [{"client_id": client_id, "secret": secret, **options}] if client_id else []}
 
 
 # Sign-in with other providers.

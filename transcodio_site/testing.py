@@ -35,14 +35,14 @@ HOLD_FOLDER = ROOT / "transcodio_site" / "tests" / "hold"
 
 _var = Path(tempfile.mkdtemp(prefix="transcodio-test-"))
 _servers = ExitStack()
-# The tests must not use or change the developer's own installation.
+# The tests must not use or change the developer's installation.
 for _name in ("DATABASE_URL", "REDIS_URL", "SITE_URL", "STT_ENGINE", "SECRET_KEY"):
     os.environ.pop(_name, None)
 os.environ["VAR_DIR"] = str(_var)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Starts Postgres and Valkey, once for each process that runs tests."""
+    """Start Postgres and Valkey, once for each process that runs tests."""
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         return  # the xdist controller, which runs no tests
     from django.conf import settings
@@ -73,7 +73,7 @@ def _lengthen_default_timeouts() -> None:
 
 
 def _speed_up_postgres(url: str) -> None:
-    """Turns off waiting for the disk: test data may be lost."""
+    """Turn off waiting for the disk: test data may be lost."""
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as connection:
@@ -83,10 +83,10 @@ def _speed_up_postgres(url: str) -> None:
 
 
 def _speed_up_flush() -> None:
-    """Deletes rows after a transactional test, where Django would truncate all tables.
+    """Delete rows after a transactional test, where Django would truncate all tables.
 
     TRUNCATE creates a new file for each table, which is slow for a handful of rows. Rows that
-    migrations have created stay, and triggers and foreign keys are off meanwhile.
+    migrations have created stay, and triggers and foreign keys are off during the deletion.
     """
     from django.core.management.commands import flush
     from django.db.backends.postgresql.operations import DatabaseOperations
@@ -103,14 +103,14 @@ def _speed_up_flush() -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stops the servers and deletes their data."""
+    """Stop the servers and delete their data."""
     _servers.close()
     shutil.rmtree(_var, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def remove_server_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Deletes databases of tests that run as root. Postgres's user cannot read `tmp_path`, so they
+    """Delete databases of tests that run as root. Postgres's user cannot read `tmp_path`, so they
     are elsewhere."""
     yield
     from transcodio_site.embedded.cluster import OWNER_NOTE, SERVER_HOMES
@@ -165,7 +165,7 @@ def _user(email: str, **fields: Any) -> User:
 
 @pytest.fixture
 def token_of() -> Any:
-    """A function that returns a new Authorization header of a user, for Django's test client."""
+    """A function that creates a token for a user and returns its Authorization header."""
     from accounts.tokens import issue_token
 
     def header(user: User) -> dict[str, str]:
@@ -179,13 +179,13 @@ def token_of() -> Any:
 
 @pytest.fixture(scope="session")
 def media() -> Iterator[Media]:
-    """Creates recordings, valid and damaged, with the FFmpeg that the product uses."""
+    """Create recordings, valid and damaged, with the FFmpeg that the product uses."""
     with tempfile.TemporaryDirectory(prefix="transcodio-media-") as folder:
         yield Media(Path(folder))
 
 
 class Media:
-    """Files that are created on demand and kept until the end of the run."""
+    """Media files, created on demand and deleted at the end of the test run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -216,7 +216,7 @@ class Media:
         return path
 
     def make(self, name: str, *options: str) -> Path:
-        """Runs FFmpeg, once for each combination of name and options."""
+        """Run FFmpeg, once for each combination of name and options."""
         from transcriptions.processing.media import ffmpeg_binary
 
         path = self._path(name, sha256(repr(options).encode()))
@@ -276,7 +276,7 @@ def stack() -> Iterator[Stack]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Adds the log of the stack to the report of a failed test that uses it."""
+    """Add the log of the stack to the report of a failed test that uses it."""
     report = yield
     running = getattr(item, "funcargs", {}).get("stack")
     if report.when == "call" and report.failed and running:
@@ -285,7 +285,7 @@ def pytest_runtest_makereport(
 
 
 class Stack:
-    """A running Transcodio: `manage.py up` in a process of its own."""
+    """A running Transcodio: `manage.py up` in a separate process."""
 
     def __init__(self, var: Path) -> None:
         from transcodio_site.supervisor import free_port
@@ -298,7 +298,8 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For commands on the same data folder. Low limits, so that tests can exceed them."""
+        """The environment for commands on this data folder. Limits are low, so that tests can
+        exceed them."""
         return os.environ | {
             "VAR_DIR": str(self.var),
             "MAX_FILE_SIZE_MB": "8",
@@ -311,7 +312,7 @@ class Stack:
         }
 
     def start(self) -> None:
-        """Returns when the web server is ready. `output` has the lines that were printed."""
+        """Start the stack and wait until it is ready. `output` has the lines that it printed."""
         port = self.url.rsplit(":", 1)[1]
         with (self.var / "up.log").open("a") as log:
             self.process = subprocess.Popen(
@@ -341,14 +342,14 @@ class Stack:
         ready.set()
 
     def stop(self) -> int:
-        """Terminates the stack. Returns the exit status."""
+        """Terminate the stack. Return the exit status."""
         if self.process is None:
             return 0
         self.process.terminate()
         return self.process.wait(timeout=WAIT_S)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs another management command on the same data folder."""
+        """Run another management command on the same data folder."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -360,12 +361,12 @@ class Stack:
         )
 
     def token(self, email: str) -> str:
-        """A new API token. Creates the user if there is none."""
+        """A new API token. Create the user if there is none."""
         return self.manage("create_token", email, "--create-user").stdout.strip()
 
 
 def wait_until(condition: Callable[[], object], seconds: float = WAIT_S) -> None:
-    """Waits for `condition`. Fails the test after `seconds`."""
+    """Wait for `condition`. Fail the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -84,7 +84,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Adds the timeline, the attempts with their cost, and buttons for the actions."""
+        """Add the timeline, the attempts with their cost, and buttons for the actions."""
         context = dict(extra_context or {})
         row = self.get_object(request, object_id)
         if row is not None:
@@ -102,7 +102,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Its heading shows the title of the recording."""
+        """Require access to content: the heading shows the title of the recording."""
         if not self._may_read_content(request):
             raise PermissionDenied
         return super().history_view(request, object_id, extra_context)
@@ -111,7 +111,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
 
     @admin.action(description=_("Retry or resume"), permissions=["operate"])
     def requeue(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
-        """Enqueues failed and cancelled recordings; finished work is not repeated. The quota of
+        """Enqueue failed and cancelled recordings; finished work is not repeated. The quota of
         the owner applies."""
         detail = gettext("%(user)s resumed the recording “%(title)s”.")
         if count := self._run_each(request, rows, commands.retry, detail):
@@ -120,7 +120,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
 
     @admin.action(description=_("Cancel"), permissions=["operate"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
-        """Stops processing; stored segments stay."""
+        """Stop processing; stored segments are kept."""
         detail = gettext("%(user)s cancelled the recording “%(title)s”.")
         if count := self._run_each(request, rows, commands.cancel, detail):
             text = ngettext(
@@ -130,7 +130,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
 
     @admin.action(description=_("Refund charges"), permissions=["refund"])
     def refund(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
-        """Refunds all charges of these recordings that were not refunded yet."""
+        """Refund all charges of these recordings that have not been refunded."""
         charges = UsageRecord.objects.filter(transcription__in=rows.values("id"))
         self.message_user(request, refund_message(refund(request, charges)))
 
@@ -141,8 +141,8 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
         command: Callable[[Transcription], None],
         detail: str,
     ) -> int:
-        """Runs a command for each recording and logs it for the owner; shows why one is not
-        possible. Returns the number of recordings for which it succeeded."""
+        """Run a command for each recording and log it for the owner; show a warning if it
+        is not possible. Return the number of recordings for which it succeeded."""
         count = 0
         for row in rows.select_related("owner"):
             try:
@@ -158,8 +158,9 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
     # --- Permissions ----------------------------------------------------------------------------
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuses filters by content in the query string, which would reveal it bit by bit.
-        Django refuses lookups across the owner, but knows no permissions for columns."""
+        """Refuse filters by content in the query string, which would reveal it character by
+        character. Django refuses lookups through the owner, but has no permissions for single
+        columns."""
         column, visible = lookup.split("__")[0], (*self.list_filter, "owner", "language", "id")
         allowed = super().lookup_allowed(lookup, value, request)
         return bool(allowed and (self._may_read_content(request) or column in visible))
@@ -173,7 +174,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
         return can_refund(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Requires access to content too: the confirmation page shows the title."""
+        """Require access to content too: the confirmation page shows the title."""
         return bool(super().has_delete_permission(request, obj) and self._may_read_content(request))
 
     def _may_read_content(self, request: HttpRequest) -> bool:

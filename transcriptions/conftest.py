@@ -58,7 +58,7 @@ def prepared(alice: User, folders: None) -> Transcription:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
-    """Replaces Whisper in tests of the pipeline itself."""
+    """Replace Whisper in tests of the pipeline itself."""
     scripted = ScriptedEngine()
     monkeypatch.setattr(pipeline, "get_engine", lambda name: scripted)
     return scripted

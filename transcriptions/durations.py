@@ -19,7 +19,7 @@ def units(seconds: float) -> str:
 
 
 def limit(seconds: float) -> str:
-    """A limit in words: in hours if it is whole hours, else in minutes."""
+    """A limit as text, in hours if it is a whole number of hours, else in minutes."""
     if seconds >= 3600 and seconds % 3600 == 0:
         return "1 hour" if seconds == 3600 else f"{seconds / 3600:g} hours"
     return minutes(seconds / 60)

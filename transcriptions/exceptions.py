@@ -18,11 +18,11 @@ class WrongState(Exception):
 
 
 class EditConflict(WrongState):
-    """The text is not what the caller has read: someone else edited it."""
+    """The text differs from what the caller has read: someone else edited it."""
 
 
 class AudioDeleted(WrongState):
-    """The audio that would be processed is not stored anymore."""
+    """The audio to process has been deleted."""
 
 
 class AudioError(Exception):
@@ -32,7 +32,7 @@ class AudioError(Exception):
 
 
 class UnsupportedFormat(AudioError):
-    """The file is not audio or video, or in a format that we do not read."""
+    """The file is not audio or video, or its format is not supported."""
 
     code = "unsupported_format"
 
@@ -50,5 +50,5 @@ class TooLong(AudioError):
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether a disk, or a user's share of it, has no space left."""
+    """Whether the disk is full or a disk quota is exceeded."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)

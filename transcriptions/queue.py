@@ -1,4 +1,4 @@
-"""Enqueueing Celery tasks. The database is the truth: a lost task is enqueued again later."""
+"""Enqueueing of Celery tasks. The database is the source of truth: lost tasks are requeued."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def enqueue(task: Task[Any, None], *arguments: object) -> None:
-    """Enqueues `task`. If the broker is unreachable, `requeue_stalled` does it later."""
+    """Enqueue `task`. If the broker is unreachable, `requeue_stalled` does it later."""
     try:
         task.apply_async(tuple(str(argument) for argument in arguments), retry=False)
     except OperationalError as error:

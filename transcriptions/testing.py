@@ -1,4 +1,4 @@
-"""Helpers for tests: a scripted engine, uploads, and access to what is stored."""
+"""Helpers for tests: a scripted engine, uploads, stored files, plans and usage."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def texts(row: Transcription) -> list[str]:
 
 
 def send(client: Client, path: str, content: bytes, name: str = "a.wav", **fields: str) -> Any:
-    """Uploads `content` by form."""
+    """Upload `content` by form."""
     return client.post(path, {"file": SimpleUploadedFile(name, content)} | fields)
 
 
@@ -94,7 +94,7 @@ def stored_files(settings: Any) -> list[Path]:
 
 
 def set_state(state: State, rows: QuerySet[Transcription] | None = None, /, **fields: Any) -> None:
-    """Puts rows (default: all) into any state, without the trigger that checks transitions."""
+    """Put rows (default: all) into any state, without the trigger that checks transitions."""
     fields |= {"completed_at": timezone.now() if state in FINISHED else None}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
@@ -106,13 +106,13 @@ def set_state(state: State, rows: QuerySet[Transcription] | None = None, /, **fi
 
 
 def assign_plan(user: User, **limits: Any) -> None:
-    """Gives the user a new plan with these limits, named "Small"."""
+    """Give the user a new plan with these limits, named "Small"."""
     user.plan = Plan.objects.create(name="Small", **limits)
     user.save()
 
 
 def use_minutes(user: User, minutes: float, token: ApiToken | None = None) -> None:
-    """Charges minutes of this month, for a recording that does not exist."""
+    """Charge minutes of this month, for a recording that does not exist."""
     ledger.write_record(
         UsageRecord(
             user=user,
@@ -132,7 +132,7 @@ def charged_ms(user: User) -> int:
 
 
 def run_concurrently(*functions: Callable[[], Any]) -> list[Any]:
-    """Starts all functions at the same moment, each in a thread; returns what they returned."""
+    """Start all functions at the same moment, each in a thread; return what they returned."""
     barrier, results = threading.Barrier(len(functions)), list[Any]()
 
     def run(function: Callable[[], Any]) -> None:

@@ -37,14 +37,14 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     actions = ("send_again",)
 
     def save_model(self, request: HttpRequest, obj: Invitation, form: object, change: bool) -> None:
-        """Save who invites, and send the email."""
+        """Store who invites, and send the email."""
         obj.invited_by = authenticated_user(request)
         obj.save()
         self._send(request, obj)
 
     @admin.action(description=_("Send again"), permissions=["add"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
-        """Send invitations that were not accepted yet again, with a new link."""
+        """Send pending invitations again, with a new link."""
         for invitation in queryset.filter(accepted_at=None):
             self._send(request, invitation)
             detail = gettext("%(user)s: Sent the invitation to “%(email)s” again.")
@@ -67,5 +67,5 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(request, message % {"email": invitation.email})
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Nobody: the email was sent. Delete the invitation and add another one instead."""
+        """Always False: the email was sent. Delete the invitation and add another one instead."""
         return False

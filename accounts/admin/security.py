@@ -30,5 +30,6 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     exclude = ("digest",)
 
     def has_add_permission(self, request: object) -> bool:
-        """Nobody: the form could not show the secret. Use `manage.py create_token` instead."""
+        """Always False: the form could not show the secret. Use `manage.py create_token`
+        instead."""
         return False

@@ -87,7 +87,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     )
 
     def has_delete_permission(self, request: HttpRequest, obj: Plan | None = None) -> bool:
-        """Nobody deletes the default plan: accounts without a plan would have no limits."""
+        """Forbid deleting the default plan: accounts without a plan would have no limits."""
         if obj is not None and obj.is_default:
             return False
         return bool(super().has_delete_permission(request, obj))

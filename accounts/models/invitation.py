@@ -12,7 +12,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-INVITATION_DAYS = 7  # how long a link is valid
+INVITATION_DAYS = 7  # lifetime of a link
 
 
 class Invitation(models.Model):

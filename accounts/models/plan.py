@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 class Plan(models.Model):
     """Limits and price of an account. Empty means no limit; the limits of the installation
-    (MAX_FILE_SIZE_MB, MAX_DURATION_SECONDS) always apply as well."""
+    (MAX_FILE_SIZE_MB, MAX_DURATION_SECONDS) also apply."""
 
     name = models.CharField(max_length=60, unique=True)
     monthly_minutes = models.PositiveIntegerField(

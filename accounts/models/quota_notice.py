@@ -13,16 +13,16 @@ class QuotaNotice(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="quota_notices")
     month = models.DateField()  # its first day
-    mark = models.PositiveSmallIntegerField()  # the threshold, in percent
+    threshold = models.PositiveSmallIntegerField()  # percent
 
     objects: ClassVar[models.Manager[QuotaNotice]] = models.Manager()
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["user", "month", "mark"], name="one_notice_per_threshold"
+                fields=["user", "month", "threshold"], name="one_notice_per_threshold"
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.mark} % in {self.month:%B %Y}"
+        return f"{self.threshold} % in {self.month:%B %Y}"

@@ -47,7 +47,7 @@ class User(AbstractUser):
     # Days until audio, or the whole recording with its transcript, is deleted; empty: never.
     keep_audio_days = models.PositiveIntegerField(null=True, blank=True)
     keep_days = models.PositiveIntegerField(null=True, blank=True)
-    mail_when_ready = models.BooleanField(default=True)
+    email_when_ready = models.BooleanField(default=True)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

@@ -19,11 +19,11 @@ PASSWORD = "correct horse battery"
 @pytest.fixture
 def browsers(alice: User) -> list[Client]:
     """Two browsers in which Alice is signed in."""
-    signed_in = [Client(), Client()]
-    for browser in signed_in:
+    clients = [Client(), Client()]
+    for browser in clients:
         browser.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
         assert browser.get("/settings/tokens/").status_code == 200
-    return signed_in
+    return clients
 
 
 def test_account_deletion_deletes_sessions_and_invitation(

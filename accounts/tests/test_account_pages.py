@@ -1,4 +1,4 @@
-"""The account's own pages: what they offer, and what they say."""
+"""Account pages: recovery codes, email addresses, sessions and password reset."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/131.0 Safari
 
 @pytest.fixture
 def browser(alice: User) -> Client:
-    """Alice has just signed in with her password."""
+    """A client in which Alice has just signed in with her password."""
     client = Client(headers={"User-Agent": CHROME})
     client.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
     return client

@@ -12,15 +12,15 @@ from accounts.usage.summary import UsageOut, usage_this_month
 
 router = Router(tags=["usage"], auth=[TokenAuth(Scope.USAGE), WebSessionAuth()])
 
-_USED = {"audio_seconds": 754.2, "jobs": 12}
+_USAGE_EXAMPLE = {"audio_seconds": 754.2, "jobs": 12}
 _EXAMPLE = {
     "plan": "Studio",
     "period_start": "2026-05-01",
-    "renews_on": "2026-06-01",
-    **_USED,
+    "resets_on": "2026-06-01",
+    **_USAGE_EXAMPLE,
     "quota_seconds": 36000.0,
     "remaining_seconds": 35245.8,
-    "days": [{"date": "2026-05-04", **_USED}],
+    "days": [{"date": "2026-05-04", **_USAGE_EXAMPLE}],
 }
 
 

@@ -11,7 +11,7 @@ THRESHOLDS_PERCENT = (80, 100)  # of the minutes of a month
 
 
 def next_unsent_threshold(user: User, now: datetime) -> int | None:
-    """Claim the highest threshold that was reached and not notified yet; None if there is none.
+    """Claim the highest threshold that was reached and not yet notified; None if there is none.
 
     Mark it and those below it as sent, in the caller's transaction. Of concurrent callers only one
     gets the threshold.
@@ -25,5 +25,5 @@ def next_unsent_threshold(user: User, now: datetime) -> int | None:
 
 
 def _mark_sent(user: User, month: date, threshold: int) -> bool:
-    """Return whether it was not marked before."""
-    return QuotaNotice.objects.get_or_create(user=user, month=month, mark=threshold)[1]
+    """Return whether the notice was not sent before."""
+    return QuotaNotice.objects.get_or_create(user=user, month=month, threshold=threshold)[1]

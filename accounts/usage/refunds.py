@@ -13,7 +13,7 @@ from accounts.usage import ledger
 
 
 def refundable(records: QuerySet[UsageRecord]) -> QuerySet[UsageRecord]:
-    """The charges among `records` that were not refunded yet."""
+    """The charges among `records` that have not been refunded."""
     return records.filter(billed=True, audio_ms__gt=0, corrections=None)
 
 

@@ -30,7 +30,7 @@ class UsageOut(Schema):
 
     plan: str
     period_start: date
-    renews_on: date
+    resets_on: date
     audio_seconds: Seconds
     jobs: int = Field(description="Recordings with at least one attempt")
     quota_seconds: float | None = Field(description="null: unlimited")
@@ -46,7 +46,7 @@ class UsageOut(Schema):
     def calendar(self) -> list[DayOut]:
         """Every day of the month up to today, including days without usage."""
         days = {day.date: day for day in self.days}
-        count = (min(timezone.now().date(), self.renews_on) - self.period_start).days + 1
+        count = (min(timezone.now().date(), self.resets_on) - self.period_start).days + 1
         dates = [self.period_start + timedelta(days=n) for n in range(count)]
         return [days.get(day) or DayOut(date=day, audio_seconds=0, jobs=0) for day in dates]
 
@@ -68,7 +68,7 @@ def usage_this_month(user: User) -> UsageOut:
     return UsageOut(
         plan=plan.name,
         period_start=first,
-        renews_on=following,
+        resets_on=following,
         audio_seconds=used_ms / 1000,
         jobs=ledger.attempts_of_month(user.pk, now).aggregate(n=RECORDINGS)["n"],
         quota_seconds=None if quota_ms is None else quota_ms / 1000,

@@ -1,9 +1,9 @@
-/** <confirm-dialog>: its `data-open` button asks first; the dialog inside has the real submit button. */
+/** <confirm-dialog>: its `data-open` button opens the dialog inside, which has the submit button. */
 customElements.define("confirm-dialog", class extends HTMLElement {
   connectedCallback() {
     const dialog = this.querySelector("dialog");
     this.querySelector("[data-open]").addEventListener("click", (event) => {
-      event.preventDefault(); // without scripts the button may submit at once
+      event.preventDefault(); // without scripts the button may submit the form directly
       dialog.showModal();
     });
     this.querySelector("[data-close]").addEventListener("click", () => dialog.close());

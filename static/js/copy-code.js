@@ -1,5 +1,5 @@
 /** <copy-code>: a button that copies the code inside to the clipboard. */
-const SHOWN_MS = 2000; // how long the button says what has happened
+const STATUS_DURATION_MS = 2000;
 
 customElements.define("copy-code", class extends HTMLElement {
   connectedCallback() {
@@ -24,20 +24,20 @@ customElements.define("copy-code", class extends HTMLElement {
     const code = this.querySelector("code");
     try {
       await navigator.clipboard.writeText(code.textContent);
-      this.say("Copied");
+      this.showStatus("Copied");
     } catch { // no permission, or not a secure context: plain HTTP in a local network
       getSelection().selectAllChildren(code);
-      this.say(document.execCommand("copy") ? "Copied" : "Selected");
+      this.showStatus(document.execCommand("copy") ? "Copied" : "Selected");
     }
   }
 
-  say(text) {
+  showStatus(text) {
     this.button.textContent = text;
     this.status.textContent = text;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.button.textContent = "Copy";
       this.status.textContent = "";
-    }, SHOWN_MS);
+    }, STATUS_DURATION_MS);
   }
 });

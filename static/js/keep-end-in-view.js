@@ -1,9 +1,9 @@
 /** Keeps the end of a growing page in view, unless the reader has scrolled away from it. */
-const NEAR = 160; // pixels
+const NEAR_END_PX = 160;
 
 /**
- * Call this before the page grows, and what it returns afterwards: it scrolls to the new end, or
- * adds a button with `label` to `host` that does so.
+ * Call this before the page grows, and the returned function afterwards: it scrolls to the new end,
+ * or adds a button with `label` to `host` that does so.
  */
 export function keepEndInView(host, label) {
   const near = isNear();
@@ -12,7 +12,7 @@ export function keepEndInView(host, label) {
 
 function isNear() {
   const page = document.documentElement;
-  return window.innerHeight + window.scrollY >= page.scrollHeight - NEAR;
+  return window.innerHeight + window.scrollY >= page.scrollHeight - NEAR_END_PX;
 }
 
 function scroll() {
@@ -20,9 +20,9 @@ function scroll() {
 }
 
 function addButton(host, label) {
-  if (host.querySelector(".to-end")) return;
+  if (host.querySelector(".scroll-to-end")) return;
   const button = document.createElement("button");
-  button.className = "button button-small to-end";
+  button.className = "button button-small scroll-to-end";
   button.type = "button";
   button.textContent = label;
   button.addEventListener("click", scroll);

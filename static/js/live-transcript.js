@@ -8,7 +8,7 @@ import { keepEndInView } from "./keep-end-in-view.js";
 import { text } from "./text.js";
 
 const FIRST_RETRY_MS = 500, MAX_RETRY_MS = 10_000; // between attempts to connect
-const STATE_POLL_MS = 1500; // until the first event: changes of state before it are not sent
+const STATE_POLL_MS = 1500; // until the first event: earlier changes of state are not sent as events
 const NOT_FOUND = 4404;
 
 customElements.define("live-transcript", class extends HTMLElement {
@@ -105,7 +105,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     Object.assign(item.dataset, { segment: segment.id, start: segment.start, end: segment.end });
     item.querySelector(".timestamp").textContent = formatDuration(segment.start);
     item.querySelector(".segment-text").textContent = segment.text;
-    item.classList.add("fresh");
+    item.classList.add("new-segment");
     this.list.append(item);
     this.showState("transcribing");
     this.showPosition();
@@ -151,16 +151,16 @@ customElements.define("live-transcript", class extends HTMLElement {
     alert.className = "alert";
     alert.setAttribute("role", "alert");
     alert.textContent = message;
-    this.querySelector(".facts").after(alert);
+    this.querySelector(".metadata").after(alert);
   }
 
-  /** Nothing can be retried or deleted any more. */
+  /** Shows that the recording was deleted, without any actions. */
   showDeleted(message) {
     this.fail(message, "deleted");
     this.querySelector(".toolbar").remove();
   }
 
-  // --- What is shown --------------------------------------------------------------------------
+  // --- Display --------------------------------------------------------------------------------
 
   showState(state) {
     const status = this.querySelector("#status");
@@ -184,7 +184,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     if (!message && !this.stopped) this.showPosition();
   }
 
-  /** There is audio to play, or more of it is known. */
+  /** Tells the player that audio or its duration may now be available. */
   notifyPlayer() {
     this.dispatchEvent(new CustomEvent("transcript-started", { bubbles: true }));
   }

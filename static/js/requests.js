@@ -1,12 +1,12 @@
-/** Shared by all pages that send requests. */
+/** Helpers for requests to the API. */
 import { text } from "./text.js";
 
-/** From the cookie, not from the page: signing in again in another tab replaces the token. */
+/** The token from the cookie: the one in the page is outdated after signing in in another tab. */
 export function csrfToken() {
   return document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
 }
 
-/** Why a request was refused, for a person; `body` is the server's answer, if it could be read. */
+/** The message for a refused request; `body` is the parsed response, if there is one. */
 export function errorMessage(status, body) {
   if (status === 401) return text(document.body, "signedOut");
   return body?.detail ?? text(document.body, "serverError", { status });

@@ -1,7 +1,7 @@
 /**
  * <transcript-editor data-id>: edits the title and the segments of a finished transcript in place.
  * A field is saved when it loses focus; Enter moves to the next one, Escape restores the text.
- * `data-saved` of a field is what the server has; a field with another text is not saved yet.
+ * `data-saved` of a field is the text on the server; a field with another text has unsaved changes.
  */
 import { csrfToken, errorMessage } from "./requests.js";
 import { text } from "./text.js";
@@ -33,7 +33,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
     if (!on) {
       document.activeElement?.blur();
       await Promise.all(this.unsaved.map((field) => this.save(field)));
-      if (this.unsaved.length) return; // it stays open, and the status says why
+      if (this.unsaved.length) return; // stay in edit mode: the status shows the reason
     }
     this.button.ariaPressed = String(on);
     this.button.textContent = text(this, on ? "done" : "edit");
@@ -133,15 +133,15 @@ customElements.define("transcript-editor", class extends HTMLElement {
     return { saved: segment ? body.text : body.title };
   }
 
-  /** Somebody else's text, which the message has quoted: the next attempt may replace it. */
+  /** Fetches the text of the other user, which the message has shown: the next attempt replaces it. */
   async fetchSaved(field, segmentId) {
     const response = await fetch(`/api/transcriptions/${this.dataset.id}`).catch(() => null);
     const body = await response?.json().catch(() => null);
     const stored = body?.segments?.find((segment) => segment.id === segmentId);
-    if (stored) field.dataset.saved = normalize(stored.text); // else that attempt fails again
+    if (stored) field.dataset.saved = normalize(stored.text); // otherwise the next attempt fails too
   }
 
-  /** If the field has the focus, editing goes on. */
+  /** Marks a field as saved. While it has the focus, editing continues. */
   markSaved(field) {
     if (field !== document.activeElement) delete field.dataset.saved;
     field.classList.remove("unsaved");

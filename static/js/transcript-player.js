@@ -1,12 +1,12 @@
 /**
  * <transcript-player>: plays the recording. The waveform is drawn from peaks that the server has
- * computed, so nothing is decoded here; if drawing fails, the browser's own controls are shown.
+ * computed, so no audio is decoded here. If drawing fails, the native controls are shown.
  */
 import WaveSurfer from "../vendor/wavesurfer.esm.js";
 import { formatDuration } from "./duration.js";
 import { text } from "./text.js";
 
-const STEP_S = 5; // that an arrow key moves
+const SEEK_STEP_S = 5; // of the arrow keys
 
 customElements.define("transcript-player", class extends HTMLElement {
   connectedCallback() {
@@ -25,12 +25,12 @@ customElements.define("transcript-player", class extends HTMLElement {
     this.show(JSON.parse(document.getElementById("peaks").textContent), this.dataset.duration);
   }
 
-  /** The page was opened before the recording was prepared: now the server has its peaks. */
+  /** Fetches the peaks if the page was opened before the recording was prepared. */
   async fetchPeaks() {
     if (this.surfer) return;
-    const answer = await fetch(location.href).catch(() => null);
-    if (!answer?.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const response = await fetch(location.href).catch(() => null);
+    if (!response?.ok) return;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const peaks = JSON.parse(page.getElementById("peaks").textContent);
     this.show(peaks, page.querySelector("transcript-player").dataset.duration);
   }
@@ -55,7 +55,7 @@ customElements.define("transcript-player", class extends HTMLElement {
         ...this.colors(),
       });
     } catch {
-      bar.hidden = true; // the browser's own controls take over
+      bar.hidden = true; // use the native controls
       return;
     }
     matchMedia("(prefers-color-scheme: dark)")
@@ -73,7 +73,7 @@ customElements.define("transcript-player", class extends HTMLElement {
     const style = getComputedStyle(this);
     const color = (name) => style.getPropertyValue(name).trim();
     return {
-      waveColor: color("--line-strong"),
+      waveColor: color("--border-strong"),
       progressColor: color("--accent"),
       cursorColor: color("--accent"),
     };
@@ -102,7 +102,7 @@ customElements.define("transcript-player", class extends HTMLElement {
 
   keyPressed(event) {
     const steps = { ArrowLeft: -1, ArrowRight: 1, PageDown: -6, PageUp: 6 }[event.key];
-    if (steps) this.seek(this.audio.currentTime + steps * STEP_S);
+    if (steps) this.seek(this.audio.currentTime + steps * SEEK_STEP_S);
     else if (event.key === "Home") this.seek(0);
     else if (event.key === "End") this.seek(this.duration);
     else if (event.key === " " || event.key === "Enter") this.toggle();
@@ -128,7 +128,7 @@ customElements.define("transcript-player", class extends HTMLElement {
     if (current && !this.audio.paused) this.scrollToSegment(current);
   }
 
-  /** Unless the reader has scrolled away from the last segment, or is editing. */
+  /** Scrolls to a segment, unless the reader has scrolled away or is editing. */
   scrollToSegment(segment) {
     const isFollowed = !this.lastPlayed || isInView(this.lastPlayed);
     const isEditing = document.activeElement?.isContentEditable;
@@ -152,7 +152,7 @@ customElements.define("transcript-player", class extends HTMLElement {
   showProblem() {
     this.querySelector(".player-bar").hidden = true;
     this.audio.hidden = true;
-    this.querySelector(".player-problem").hidden = false;
+    this.querySelector(".player-error").hidden = false;
   }
 });
 

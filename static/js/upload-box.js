@@ -6,8 +6,8 @@ import { csrfToken, errorMessage } from "./requests.js";
 import { text } from "./text.js";
 
 const MAX_CONCURRENT = 2;
-const MEGABYTE = 1024 * 1024;
-const RETRYABLE = [401, 403, 408, 429]; // as are all 5xx: the same file may be accepted later
+const BYTES_PER_MB = 1024 * 1024;
+const RETRYABLE_STATUSES = [401, 403, 408, 429]; // as are all 5xx: the same file may be accepted later
 
 class Upload {
   constructor(file, row, box) {
@@ -44,8 +44,8 @@ class Upload {
 
   progress({ loaded, total }) {
     this.row.querySelector("progress").value = loaded / total;
-    const size = (this.file.size / MEGABYTE).toFixed(1);
-    const sent = Math.min(loaded / MEGABYTE, size).toFixed(1);
+    const size = (this.file.size / BYTES_PER_MB).toFixed(1);
+    const sent = Math.min(loaded / BYTES_PER_MB, size).toFixed(1);
     const key = loaded < total ? "progress" : "processing";
     this.show("sending", text(this.box, key, { sent, total: size }), "cancel");
   }
@@ -53,7 +53,7 @@ class Upload {
   responded() {
     const { status, response } = this.request;
     if (status !== 202) {
-      this.fail(errorMessage(status, response), RETRYABLE.includes(status) || status >= 500);
+      this.fail(errorMessage(status, response), RETRYABLE_STATUSES.includes(status) || status >= 500);
       return;
     }
     this.id = response.id;
@@ -128,7 +128,7 @@ customElements.define("upload-box", class extends HTMLElement {
   dragged(event, over) {
     if (!holdsFiles(event)) return;
     event.preventDefault();
-    this.classList.toggle("over", over);
+    this.classList.toggle("drag-over", over);
   }
 
   add(files) {
@@ -155,10 +155,10 @@ customElements.define("upload-box", class extends HTMLElement {
     return row;
   }
 
-  /** Why the server would refuse the file: said before a long upload instead of after it. */
+  /** The reason why the server would refuse the file, found before a long upload; empty if none. */
   validate(file) {
     if (!file.size) return text(this, "empty");
-    const isTooLarge = file.size > Number(this.dataset.maxMegabytes) * MEGABYTE;
+    const isTooLarge = file.size > Number(this.dataset.maxMegabytes) * BYTES_PER_MB;
     return isTooLarge ? text(this, "tooLarge") : "";
   }
 
@@ -177,7 +177,7 @@ customElements.define("upload-box", class extends HTMLElement {
     this.list.hidden = !this.list.children.length;
   }
 
-  /** After the last upload. If one failed, the page stays, so that its message can be read. */
+  /** Shows the uploaded recordings. If an upload failed, the page stays, with its message. */
   showUploaded() {
     const [id] = this.uploaded;
     if (this.list.querySelector("[data-phase=failed]")) {

@@ -40,7 +40,7 @@ class NotAuthorized(ApiError):
 
 
 class Unreachable(ApiError):
-    """There is no server at this address, or it does not answer."""
+    """There is no server at this address, or it does not respond."""
 
     exit_status = 4
 
@@ -60,7 +60,7 @@ class Client:
             raise self._unreachable(error) from None
 
     def upload(self, path: Path, language: str, on_progress: OnProgress) -> JsonObject:
-        """Sends the file and returns the new recording. Raises ApiError, OSError."""
+        """Send the file and return the new recording. Raises ApiError, OSError."""
         key = str(uuid.uuid4())  # retries with the same key create one recording
         with _open_seekable(path) as file:
             size = file.seek(0, os.SEEK_END)
@@ -85,14 +85,14 @@ class Client:
 
     def events(self, transcription_id: str) -> Iterator[JsonObject]:
         """All events until `complete` or `error`; reconnects as often as needed."""
-        seen, failures = -1, 0
+        last_id, failures = -1, 0
         while True:
             try:
-                for event in self._stream(transcription_id, seen):
+                for event in self._stream(transcription_id, last_id):
                     failures = 0
                     if event is None:
                         continue
-                    seen = max(seen, event["id"])
+                    last_id = max(last_id, event["id"])
                     yield event
                     if event["type"] in ("complete", "error"):
                         return
@@ -128,9 +128,9 @@ class Client:
         self._check(response)
         return response
 
-    def _stream(self, transcription_id: str, seen: int) -> Iterator[JsonObject | None]:
-        """Events after `seen`, and None for each other line."""
-        headers = {} if seen < 0 else {"Last-Event-ID": str(seen)}
+    def _stream(self, transcription_id: str, last_id: int) -> Iterator[JsonObject | None]:
+        """Events after `last_id`; None for every other line."""
+        headers = {} if last_id < 0 else {"Last-Event-ID": str(last_id)}
         try:
             with self._http.stream(
                 "GET", f"/api/transcriptions/{transcription_id}/events", headers=headers
@@ -172,7 +172,7 @@ class Client:
         return ApiError(f"{self._server} did not respond like a Transcodio server.")
 
     def _unreachable(self, error: Exception) -> Unreachable:
-        return Unreachable(f"{self._server} does not answer: {error or type(error).__name__}")
+        return Unreachable(f"{self._server} does not respond: {error or type(error).__name__}")
 
 
 class Busy(Unreachable):
@@ -184,7 +184,7 @@ class Busy(Unreachable):
 
 
 def _with_retries(attempt: Callable[[], JsonObject]) -> JsonObject:
-    """Retries while the server is unreachable or busy."""
+    """Retry while the server is unreachable or busy."""
     for number in range(1, MAX_ATTEMPTS):
         try:
             return attempt()
@@ -245,4 +245,4 @@ def _error_message(response: httpx.Response) -> str:
     try:
         return str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):
-        return f"The server answered {response.status_code} {response.reason_phrase}."
+        return f"The server responded with {response.status_code} {response.reason_phrase}."

@@ -27,18 +27,18 @@ INTERRUPTED_STATUS = 130
 
 STATUSES = """\
 exit status: 0 success; 1 a recording was refused or failed; 2 usage error;
-3 the token is not accepted; 4 the server does not answer; 130 interrupted"""
+3 the token is not accepted; 4 the server does not respond; 130 interrupted"""
 
 # Progress goes to standard error; standard output has only the result.
 progress_console = Console(stderr=True, highlight=False)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs one command and exits."""
+    """Run one command and exit."""
     options = parser().parse_args(arguments)
     if getattr(options, "format", "") is None:
-        ending = options.output.suffix.lower()[1:] if options.output else ""
-        options.format = ending if ending in FORMATS else "txt"
+        extension = options.output.suffix.lower()[1:] if options.output else ""
+        options.format = extension if extension in FORMATS else "txt"
     try:
         status = options.run(Client(options.server.rstrip("/"), options.token.strip()), options)
     except BrokenPipeError:  # the reader of our output has closed the pipe
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         status = 1
     except KeyboardInterrupt:
         print_error("Interrupted. Uploaded recordings continue on the server: transcodio list")
-        os._exit(INTERRUPTED_STATUS)  # does not wait for threads that wait for the server
+        os._exit(INTERRUPTED_STATUS)  # without waiting for threads that wait for the server
     sys.exit(status)
 
 
@@ -69,13 +69,13 @@ def positive(text: str) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
-    top = argparse.ArgumentParser(
+    root_parser = argparse.ArgumentParser(
         prog="transcodio",
         description="Turn recordings into text, live.",
         epilog=STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"transcodio {__version__}")
+    root_parser.add_argument("--version", action="version", version=f"transcodio {__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--server",
@@ -87,41 +87,51 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get("TRANSCODIO_TOKEN", ""),
         help="API token (TRANSCODIO_TOKEN is safer)",
     )
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands = root_parser.add_subparsers(required=True, metavar="COMMAND")
 
-    one = commands.add_parser("transcribe", parents=[common], help="upload and follow live")
-    one.set_defaults(run=transcribe)
-    one.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    one.add_argument(
+    transcribe_parser = commands.add_parser(
+        "transcribe", parents=[common], help="upload and follow live"
+    )
+    transcribe_parser.set_defaults(run=transcribe)
+    transcribe_parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    transcribe_parser.add_argument(
         "-l", "--language", type=readable, default="", help="such as en; default: detected"
     )
-    one.add_argument(
+    transcribe_parser.add_argument(
         "-f", "--format", choices=FORMATS, help="default: from the extension of -o, else txt"
     )
-    one.add_argument("-o", "--output", type=Path, help="a file, or a folder for several results")
-    one.add_argument("--no-stream", action="store_true", help="print only the result")
+    transcribe_parser.add_argument(
+        "-o", "--output", type=Path, help="a file, or a folder for several results"
+    )
+    transcribe_parser.add_argument("--no-stream", action="store_true", help="print only the result")
 
-    listing = commands.add_parser("list", parents=[common], help="list your recordings")
-    listing.set_defaults(run=library)
-    listing.add_argument("-q", "--search", type=readable, default="", help="words in title or text")
-    listing.add_argument("--state", type=readable, default="", help="such as completed or failed")
-    listing.add_argument("-n", "--limit", type=positive, default=20, help="at most (default 20)")
+    list_parser = commands.add_parser("list", parents=[common], help="list your recordings")
+    list_parser.set_defaults(run=library)
+    list_parser.add_argument(
+        "-q", "--search", type=readable, default="", help="words in title or text"
+    )
+    list_parser.add_argument(
+        "--state", type=readable, default="", help="such as completed or failed"
+    )
+    list_parser.add_argument(
+        "-n", "--limit", type=positive, default=20, help="at most (default 20)"
+    )
 
-    take = commands.add_parser("export", parents=[common], help="download a transcript")
-    take.set_defaults(run=export)
-    take.add_argument("id", type=readable, metavar="ID")
-    take.add_argument(
+    export_parser = commands.add_parser("export", parents=[common], help="download a transcript")
+    export_parser.set_defaults(run=export)
+    export_parser.add_argument("transcription_id", type=readable, metavar="ID")
+    export_parser.add_argument(
         "-f", "--format", choices=FORMATS, help="default: from the extension of -o, else txt"
     )
-    take.add_argument("-o", "--output", type=Path)
-    return top
+    export_parser.add_argument("-o", "--output", type=Path)
+    return root_parser
 
 
 # --- Commands -----------------------------------------------------------------------------------
 
 
 def transcribe(client: Client, options: argparse.Namespace) -> int:
-    """Processes files in parallel; results in the order of the files. Returns the worst status."""
+    """Process files in parallel; results in the order of the files. Return the worst status."""
     files, output = options.files, options.output
     targets: list[Path | None] = [output] * len(files)
     if output and (len(files) > 1 or output.is_dir()):
@@ -150,7 +160,7 @@ def transcribe(client: Client, options: argparse.Namespace) -> int:
 
 
 def library(client: Client, options: argparse.Namespace) -> int:
-    """A table on a terminal, tab-separated otherwise."""
+    """List recordings, as a table on a terminal and tab-separated otherwise."""
     rows = client.library(options.limit, q=options.search, state=options.state)
     cells = [
         (row["id"], row["state"], clock(row["duration"]), row["created_at"][:16], row["title"])
@@ -168,9 +178,9 @@ def library(client: Client, options: argparse.Namespace) -> int:
 
 
 def export(client: Client, options: argparse.Namespace) -> int:
-    """Writes the transcript to a file or to standard output."""
+    """Write the transcript to a file or to standard output."""
     check_target(options.output)
-    content = client.export(options.id, options.format)
+    content = client.export(options.transcription_id, options.format)
     if options.output:
         options.output.write_bytes(content)
     else:
@@ -195,7 +205,7 @@ class Job:
         self.result = b""
 
     def run(self) -> int:
-        """Returns the exit status. Raises NotAuthorized, which concerns all files."""
+        """Return the exit status. Raises NotAuthorized, which concerns all files."""
         try:
             result = self._transcript(self._upload())
             if self.target:
@@ -216,7 +226,7 @@ class Job:
         return 0
 
     def print_result(self) -> None:
-        """Prints to standard output, unless it went to a file or was shown live."""
+        """Print to standard output, unless it went to a file or was shown live."""
         if self.target:
             if self.result:
                 progress_console.print(Text(readable(str(self.target))))
@@ -259,13 +269,13 @@ class Job:
 
 def target_paths(files: list[Path], folder: Path, extension: str) -> Iterator[Path]:
     """A path for the result of each file; files of the same name get a number."""
-    taken: set[str] = set()
+    used: set[str] = set()
     for file in files:
         stem, number = file.stem, 1
-        while stem in taken:
+        while stem in used:
             number += 1
             stem = f"{file.stem}-{number}"
-        taken.add(stem)
+        used.add(stem)
         yield folder / f"{stem}.{extension}"
 
 
@@ -285,24 +295,24 @@ def check_target(path: Path | None) -> None:
 
 
 def os_error(number: int, path: Path) -> OSError:
-    """The error that the system would raise."""
+    """The OSError that the operating system would raise."""
     return OSError(number, os.strerror(number), str(path))
 
 
 def os_error_message(error: OSError) -> str:
     """The file and the reason."""
-    where = f"{readable(os.fsdecode(error.filename))}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+    prefix = f"{readable(os.fsdecode(error.filename))}: " if error.filename else ""
+    return f"{prefix}{error.strerror or error}"
 
 
 def write_result(content: bytes) -> None:
-    """Writes bytes to standard output."""
+    """Write bytes to standard output."""
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
 
 
 def print_error(message: str) -> None:
-    """Prints to standard error."""
+    """Print to standard error."""
     progress_console.print(Text(f"transcodio: {message}"), soft_wrap=True)
 
 

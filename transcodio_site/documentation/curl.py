@@ -12,21 +12,21 @@ PLACEHOLDERS = {"{transcription_id}": "$ID", "{token_id}": "$ID", "{number}": "1
 FLAGS = {"/export": "-OJ", "/audio": "-o recording"}
 
 
-def curl(method: str, path: str, about: dict[str, Any], schemas: dict[str, Any]) -> str:
-    """It takes $TOKEN, and $ID where the path has an id."""
-    content = about.get("requestBody", {}).get("content", {})
-    parts = ["curl", *_flags(path, about), *_method(method, content)]
+def curl(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
+    """The curl command. It uses $TOKEN, and $ID if the path has an id."""
+    content = operation.get("requestBody", {}).get("content", {})
+    parts = ["curl", *_flags(path, operation), *_method(method, content)]
     lines = [
         " ".join([*parts, '-H "Authorization: Bearer $TOKEN"']),
         *_body(content, schemas),
-        f'"{settings.SITE_URL}{_filled(path)}"',
+        f'"{settings.SITE_URL}{_fill_placeholders(path)}"',
     ]
     return " \\\n     ".join(lines)
 
 
-def _flags(path: str, about: dict[str, Any]) -> list[str]:
-    streams = "text/event-stream" in about["responses"].get("200", {}).get("content", {})
-    flag = "-N" if streams else next((f for end, f in FLAGS.items() if path.endswith(end)), "")
+def _flags(path: str, operation: dict[str, Any]) -> list[str]:
+    is_stream = "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
+    flag = "-N" if is_stream else next((f for end, f in FLAGS.items() if path.endswith(end)), "")
     return [flag] if flag else []
 
 
@@ -45,7 +45,7 @@ def _body(content: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
     return []
 
 
-def _filled(path: str) -> str:
+def _fill_placeholders(path: str) -> str:
     for name, value in PLACEHOLDERS.items():
         path = path.replace(name, value)
     return path

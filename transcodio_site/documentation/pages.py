@@ -1,6 +1,6 @@
-"""All documents in memory: which there are, in which order, and how they link to each other.
+"""All documents in memory, in the order of the menu.
 
-`docs/README.md` decides: its headings are the groups of the menu, and its lists are the pages.
+`docs/README.md` defines the menu: its headings are the groups, and its lists are the pages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from transcodio_site.documentation.rendering import Image, Section, Site, render
 INDEX = "docs/README.md"
 IMAGES = {".png": "image/png", ".svg": "image/svg+xml"}
 ENTRY = re.compile(r"^- \[(?P<title>[^]]+)\]\((?P<target>[^)]+)\): (?P<summary>.+)$")
-PNG_SIZE = struct.Struct(">16xII")  # width and height follow the signature and the chunk's head
+PNG_SIZE = struct.Struct(">16xII")  # width and height, after the signature and the chunk header
 SVG_SIZE = re.compile(r'<svg[^>]* width="(\d+)" height="(\d+)"')
 
 
@@ -40,12 +40,12 @@ class Page:
 
     @property
     def url(self) -> str:
-        """On the site."""
+        """The URL on the site."""
         return reverse("docs:page", args=[self.name]) if self.name else reverse("docs:index")
 
     @property
     def contents(self) -> list[Section]:
-        """Its table of contents."""
+        """The table of contents: headings of levels 2 and 3."""
         return [section for section in self.sections if section.level in (2, 3)]
 
 
@@ -59,25 +59,25 @@ class Documentation:
 
     @property
     def groups(self) -> dict[str, list[Page]]:
-        """The menu."""
-        found: dict[str, list[Page]] = {}
+        """The pages of each group of the menu."""
+        groups: dict[str, list[Page]] = {}
         for page in self.pages:
-            found.setdefault(page.group, []).append(page)
-        return found
+            groups.setdefault(page.group, []).append(page)
+        return groups
 
     def find(self, name: str) -> Page | None:
-        """The page of that name."""
+        """The page with that name, or None."""
         return next((page for page in self.pages if page.name == name), None)
 
     def neighbors(self, page: Page) -> tuple[Page | None, Page | None]:
         """The previous and the next page."""
-        at = self.pages.index(page)
-        before = self.pages[at - 1] if at else None
-        return before, self.pages[at + 1] if at + 1 < len(self.pages) else None
+        index = self.pages.index(page)
+        before = self.pages[index - 1] if index else None
+        return before, self.pages[index + 1] if index + 1 < len(self.pages) else None
 
 
 def documentation() -> Documentation:
-    """All documents, read at the first call; with DEBUG, at every call."""
+    """All documents, read on the first call; with DEBUG, on every call."""
     if settings.DEBUG:
         _load.cache_clear()
     return _load()
@@ -101,7 +101,7 @@ def _index() -> Page:
 
 
 def _outlines() -> Iterator[Page]:
-    """The pages without their content, as the index lists them."""
+    """The pages that the index lists, without their content."""
     group = ""
     for line in _source(INDEX).splitlines():
         if line.startswith("## "):
@@ -113,14 +113,14 @@ def _outlines() -> Iterator[Page]:
 
 def _rendered(page: Page, urls: dict[str, str], images: dict[str, Path]) -> Page:
     def link(target: str) -> str:
-        path, mark, anchor = target.partition("#")
-        return urls.get(normpath(join(dirname(page.path), path)), path) + mark + anchor
+        path, separator, anchor = target.partition("#")
+        return urls.get(normpath(join(dirname(page.path), path)), path) + separator + anchor
 
     def image(target: str) -> Image | None:
-        found = images.get(Path(target).name)
-        if found is None:
+        image_path = images.get(Path(target).name)
+        if image_path is None:
             return None
-        return Image(reverse("docs:image", args=[found.name]), *_size(found))
+        return Image(reverse("docs:image", args=[image_path.name]), *_size(image_path))
 
     result = render(_source(page.path), Site(settings.SITE_URL, link, image))
     return replace(page, html=result.html, sections=result.sections)
@@ -136,5 +136,5 @@ def _size(image: Path) -> tuple[int, int]:
     if image.suffix == ".png":
         width, height = PNG_SIZE.unpack_from(image.read_bytes())
         return width, height
-    found = SVG_SIZE.search(image.read_text(encoding="utf-8"))
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    match = SVG_SIZE.search(image.read_text(encoding="utf-8"))
+    return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -25,7 +25,7 @@ class Field:
     """A parameter, or a property of an object."""
 
     name: str
-    place: str  # path, query or header; empty for a property
+    location: str  # path, query or header; empty for a property
     type: SafeString
     description: SafeString
     default: str
@@ -34,7 +34,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One form in which a request may be sent."""
+    """A request body in one media type."""
 
     media_type: str
     type: SafeString
@@ -42,8 +42,8 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What an operation answers with one status."""
+class Response:
+    """The response of an operation with one status."""
 
     status: str
     phrase: str
@@ -61,32 +61,32 @@ class Operation:
     path: str
     anchor: str
     text: str
-    scope: str  # empty: no token may do this
+    scope: str  # empty: API tokens are not accepted
     parameters: list[Field]
     bodies: list[Body]
-    answers: list[Answer]
-    errors: list[Answer]
+    responses: list[Response]
+    errors: list[Response]
     curl: str
 
     @property
     def name(self) -> str:
-        """As in the headings."""
+        """Method and path, as in the headings."""
         return f"{self.method} {self.path}"
 
     @property
     def short_path(self) -> str:
-        """Without what all of them begin with."""
+        """The path without its common prefix."""
         return self.path.removeprefix("/api")
 
     @property
     def summary(self) -> SafeString:
-        """What it does."""
+        """The description as HTML."""
         return inline(self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What several operations take or return: an object, or a choice of values."""
+    """A named type that operations take or return: an object, or a choice of values."""
 
     name: str
     description: SafeString
@@ -103,37 +103,39 @@ def document_of(api: NinjaAPI) -> Json:
 
 @cache
 def operations_of(api: NinjaAPI) -> list[Operation]:
-    """All operations, in the order of the document. HEAD is what GET is, without a body."""
+    """All operations except HEAD, in the order of the document."""
     document = document_of(api)
     return [
-        _operation(method.upper(), path, about, document)
+        _operation(method.upper(), path, details, document)
         for path, methods in document["paths"].items()
-        for method, about in methods.items()
+        for method, details in methods.items()
         if method != "head"
     ]
 
 
 def schemas_of(api: NinjaAPI) -> list[Schema]:
-    """The objects that answers and request bodies consist of."""
+    """The schemas of responses and request bodies."""
     document = document_of(api)
-    used = _used(document)
+    used = _used_names(document)
     return [
-        Schema(name, inline(about.get("description", "")), type_of(about), [*_properties(about)])
-        for name, about in sorted(document["components"]["schemas"].items())
+        Schema(
+            name, inline(details.get("description", "")), type_of(details), [*_properties(details)]
+        )
+        for name, details in sorted(document["components"]["schemas"].items())
         if name in used
     ]
 
 
-def _used(document: Json) -> set[str]:
+def _used_names(document: Json) -> set[str]:
     """Names of schemas that the operations or other used schemas refer to."""
     schemas = document["components"]["schemas"]
-    found: set[str] = set()
-    waiting = [*_references(document["paths"])]
-    while waiting:
-        if (name := waiting.pop()) not in found:
-            found.add(name)
-            waiting.extend(_references(schemas[name]))
-    return found
+    used: set[str] = set()
+    pending = [*_references(document["paths"])]
+    while pending:
+        if (name := pending.pop()) not in used:
+            used.add(name)
+            pending.extend(_references(schemas[name]))
+    return used
 
 
 def _references(part: Any) -> Iterator[str]:
@@ -146,21 +148,21 @@ def _references(part: Any) -> Iterator[str]:
             yield from _references(inner)
 
 
-def _operation(method: str, path: str, about: Json, document: Json) -> Operation:
-    content = about.get("requestBody", {}).get("content", {})
-    answers = [_answer(status, answer) for status, answer in sorted(about["responses"].items())]
-    scope = about.get("x-required-scope", "")
+def _operation(method: str, path: str, details: Json, document: Json) -> Operation:
+    content = details.get("requestBody", {}).get("content", {})
+    responses = [_response(*item) for item in sorted(details["responses"].items())]
+    scope = details.get("x-required-scope", "")
     return Operation(
         method=method,
         path=path,
-        anchor=about["operationId"],
-        text=str(about.get("description", about["summary"])),
+        anchor=details["operationId"],
+        text=str(details.get("description", details["summary"])),
         scope=scope,
-        parameters=[_parameter(parameter) for parameter in about["parameters"]],
+        parameters=[_parameter(parameter) for parameter in details["parameters"]],
         bodies=[_body(media_type, part["schema"]) for media_type, part in content.items()],
-        answers=[answer for answer in answers if answer.status < "400"],
-        errors=[answer for answer in answers if answer.status >= "400"],
-        curl=curl(method, path, about, document["components"]["schemas"]) if scope else "",
+        responses=[response for response in responses if response.status < "400"],
+        errors=[response for response in responses if response.status >= "400"],
+        curl=curl(method, path, details, document["components"]["schemas"]) if scope else "",
     )
 
 
@@ -168,23 +170,23 @@ def _body(media_type: str, schema: Json) -> Body:
     return Body(media_type, type_of(schema), [*_properties(schema)])
 
 
-def _answer(status: str, about: Json) -> Answer:
-    content = about.get("content", {})
+def _response(status: str, details: Json) -> Response:
+    content = details.get("content", {})
     first: Json = next(iter(content.values()), {})
     examples = (part["example"] for part in content.values() if "example" in part)
     phrase = HTTPStatus(int(status)).phrase
-    said = about.get("description", "")
-    return Answer(
+    description = details.get("description", "")
+    return Response(
         status=status,
         phrase=phrase,
-        description=inline("" if said == phrase else said),
+        description=inline("" if description == phrase else description),
         media_types=[*content],
         type=type_of(first.get("schema", {})),
-        example=_written(next(examples, ""), indent=2 if status < "400" else None),
+        example=_format_example(next(examples, ""), indent=2 if status < "400" else None),
     )
 
 
-def _written(example: Any, indent: int | None = None) -> str:
+def _format_example(example: Any, indent: int | None = None) -> str:
     if isinstance(example, str):
         return example
     return json.dumps(example, indent=indent, ensure_ascii=False)
@@ -193,24 +195,26 @@ def _written(example: Any, indent: int | None = None) -> str:
 # --- Fields and their types ---------------------------------------------------------------------
 
 
-def _parameter(about: Json) -> Field:
-    return _field(about["name"], about["schema"] | about, about.get("required"), about["in"])
+def _parameter(details: Json) -> Field:
+    return _field(
+        details["name"], details["schema"] | details, details.get("required"), details["in"]
+    )
 
 
 def _properties(schema: Json) -> Iterator[Field]:
     required = schema.get("required", ())
-    for name, about in schema.get("properties", {}).items():
-        yield _field(name, about, name in required)
+    for name, details in schema.get("properties", {}).items():
+        yield _field(name, details, name in required)
 
 
-def _field(name: str, about: Json, is_required: object, place: str = "") -> Field:
-    default = about.get("default")
+def _field(name: str, details: Json, is_required: object, location: str = "") -> Field:
+    default = details.get("default")
     return Field(
         name=name,
-        place=place,
-        type=type_of(about.get("schema", about)),
-        description=inline(about.get("description", "")),
-        default="" if default in (None, "", []) else _written(default).strip('"'),
+        location=location,
+        type=type_of(details.get("schema", details)),
+        description=inline(details.get("description", "")),
+        default="" if default in (None, "", []) else _format_example(default).strip('"'),
         is_required=bool(is_required),
     )
 
@@ -226,8 +230,8 @@ def type_of(schema: Json) -> SafeString:
         return format_html_join(", ", "<code>{}</code>", ((value,) for value in schema["enum"]))
     if schema.get("type") == "array":
         return format_html("array of {}", type_of(schema.get("items", {})))
-    form = schema.get("format")
-    return format_html("{} ({})" if form else "{}", schema.get("type", ""), form)
+    string_format = schema.get("format")
+    return format_html("{} ({})" if string_format else "{}", schema.get("type", ""), string_format)
 
 
 def _name_of(reference: Json) -> str:

@@ -13,9 +13,10 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-EXAMPLE_URL = "http://127.0.0.1:8000"  # of the server in the documents' examples
+EXAMPLE_URL = "http://127.0.0.1:8000"  # the server in the examples of the documents
 RUNNABLE = ("sh", "python")
-SITE_PATHS = ("/api/docs", "/api/openapi.json", "/docs/", "/admin/")  # links, where they are code
+# Rendered as links in inline code.
+SITE_PATHS = ("/api/docs", "/api/openapi.json", "/docs/", "/admin/")
 PUNCTUATION = re.compile(r"[^\w\- ]")
 
 
@@ -31,7 +32,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Where an image is on the site, and its size in pixels."""
+    """The URL of an image on the site, and its size in pixels."""
 
     url: str
     width: int
@@ -40,7 +41,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a document needs to know about the site that it is shown on."""
+    """The site that shows a document: its URL, and functions that resolve links and images."""
 
     url: str
     link: Callable[[str], str]  # from a target in the document to one on the site
@@ -49,7 +50,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One document."""
+    """A rendered document."""
 
     html: SafeString
     sections: tuple[Section, ...]
@@ -69,7 +70,7 @@ def render(source: str, site: Site) -> Rendered:
 
 
 def inline(text: str) -> SafeString:
-    """One sentence, without a paragraph around it."""
+    """Render inline Markdown, without a paragraph element."""
     return _trusted(_parser().renderInline(text))
 
 
@@ -95,8 +96,8 @@ def _flat(tokens: Sequence[Token]) -> Iterator[Token]:
 
 
 def _anchors(tokens: list[Token]) -> Iterator[str]:
-    """Gives every heading below the title an id, as code hosts do."""
-    taken: dict[str, int] = {}
+    """Give every heading below the title an id like GitHub's. Yield the ids in order."""
+    counts: dict[str, int] = {}
     for token, content in pairwise(tokens):
         if token.type != "heading_open":
             continue
@@ -104,14 +105,14 @@ def _anchors(tokens: list[Token]) -> Iterator[str]:
             yield ""
             continue
         slug = PUNCTUATION.sub("", _plain(content).lower()).replace(" ", "-")
-        number = taken[slug] = taken.get(slug, -1) + 1
+        number = counts[slug] = counts.get(slug, -1) + 1
         anchor = f"{slug}-{number}" if number else slug
         token.attrSet("id", anchor)
         yield anchor
 
 
 def _label_cells(tokens: list[Token]) -> None:
-    """Gives every cell the heading of its column: narrow screens show cells below each other."""
+    """Label every cell with the heading of its column, for the stacked layout of narrow screens."""
     headings: list[str] = []
     column = 0
     for token, content in pairwise(tokens):
@@ -147,21 +148,21 @@ def _plain(token: Token) -> str:
 # --- HTML ---------------------------------------------------------------------------------------
 
 
-def _code(renderer: Any, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
-    language, code = tokens[at].info.strip(), tokens[at].content
+def _code(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    language, code = tokens[index].info.strip(), tokens[index].content
     if language in RUNNABLE:
         code = code.replace(EXAMPLE_URL, env["site"].url)
     return code_block(code, can_copy=language != "text")
 
 
-def _code_inline(renderer: Any, tokens: Sequence[Token], at: int, *_: Any) -> str:
-    content = escape(tokens[at].content)
+def _code_inline(renderer: Any, tokens: Sequence[Token], index: int, *_: Any) -> str:
+    content = escape(tokens[index].content)
     code = f"<code>{content}</code>"
     return f'<a href="{content}">{code}</a>' if content in SITE_PATHS else code
 
 
 def code_block(code: str, can_copy: bool = True) -> str:
-    """A block that the keyboard can scroll, with a copy button where scripts run."""
+    """A code block that can be scrolled by keyboard, with a copy button if scripts run."""
     block = f'<pre tabindex="0"><code>{escape(code)}</code></pre>'
     return f"<copy-code>{block}</copy-code>\n" if can_copy else f"{block}\n"
 
@@ -174,8 +175,8 @@ def _table_close(*_: Any) -> str:
     return "</table></div>\n"
 
 
-def _image(renderer: Any, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
-    token = tokens[at]
+def _image(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    token = tokens[index]
     alt, target = escape(token.content), str(token.attrGet("src"))
     image = env["site"].image(target)
     if image is None:

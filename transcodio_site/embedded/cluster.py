@@ -1,11 +1,12 @@
-"""Where the database lies, and the user that it belongs to.
+"""The folder of the database, and the user that owns it.
 
-An ordinary user's database is the folder `postgres` in VAR_DIR. Root's belongs to another user, who
-has to reach it. Where that user can get as far as VAR_DIR, it lies there too, and VAR_DIR opens to
-the private group of that user. Where a folder above VAR_DIR is closed to others, as root's home is,
-the database lies in a private folder below SERVER_HOMES, and `VAR_DIR/postgres` is a link to it. No
-permission of a folder above VAR_DIR changes. The link alone says which database belongs to VAR_DIR:
-without it the next start is a fresh one. Nothing below SERVER_HOMES is ever deleted here.
+For an ordinary user the database is the folder `postgres` in VAR_DIR. For root it belongs to
+another user, who must be able to enter it. If that user can enter VAR_DIR, the database is there
+too, and VAR_DIR is opened to the private group of that user. If a parent folder of VAR_DIR is
+closed to other users, as root's home is, the database is in a private folder below SERVER_HOMES,
+and `VAR_DIR/postgres` is a link to it. Permissions of parent folders of VAR_DIR do not change. Only
+the link shows which database belongs to VAR_DIR: without it, the next start creates an empty
+database. This module never deletes anything below SERVER_HOMES.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from transcodio_site.embedded.folders import EmbeddedError, check_free_space, se
 from transcodio_site.embedded.server_user import ServerUser, nobody_uid
 
 SERVER_HOMES = Path("/var/lib/transcodio-postgres")
-OWNER_NOTE = "belongs-to"  # names VAR_DIR, for the operator who tidies up
-INCOMPLETE_PREFIX = "postgres.new."  # of the folder of a cluster that is being made
+OWNER_NOTE = "belongs-to"  # contains VAR_DIR, so that operators can find unused databases
+INCOMPLETE_PREFIX = "postgres.new."  # of a folder whose cluster is being created
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +38,24 @@ class Cluster:
 
     @property
     def home(self) -> Path:
-        """The folder around it. Postgres can enter, and we alone can write."""
+        """The parent folder: Postgres can enter it, and only the current user can write to it."""
         return self.data.parent
 
 
 def data_folder(var: Path) -> Path:
-    """Where the database of a data folder is, all links followed."""
+    """The folder of the database of a data folder, with links resolved."""
     return Path(os.path.realpath(var / "postgres"))
 
 
 def prepare_cluster(var: Path) -> Cluster:
-    """Decides where the database lies and lets its user get there. Raises EmbeddedError."""
+    """Choose the folder of the database and give its user access. Raises EmbeddedError."""
     if os.geteuid() != 0:
         cluster = Cluster(data_folder(var), ServerUser.current())
     else:
         cluster = _prepare_as_root(var)
     if not cluster.home.is_dir():
         raise EmbeddedError(
-            f"The database of {var} should be in {cluster.data}, which is not there. Put it back, "
+            f"The database of {var} should be in {cluster.data}, which does not exist. Restore it, "
             f"or delete the link {var / 'postgres'} to start with an empty one."
         )
     check_free_space(cluster.home)
@@ -62,17 +63,17 @@ def prepare_cluster(var: Path) -> Cluster:
 
 
 def remove_incomplete(cluster: Cluster) -> None:
-    """Deletes what an earlier first start left that was cut off."""
+    """Delete the files of an interrupted first start."""
     for folder in cluster.home.glob(f"{INCOMPLETE_PREFIX}*"):
-        cluster.user.empty(folder)  # root may lack the right to look into it
+        cluster.user.empty(folder)  # root may not be allowed to read it
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _prepare_as_root(var: Path) -> Cluster:
-    place = var / "postgres"
+    path = var / "postgres"
     _finish_move(var)
-    user = ServerUser.for_database(place)
-    if not place.is_symlink() and user.uid == nobody_uid() and not user.can_enter(var.parent):
+    user = ServerUser.for_database(path)
+    if not path.is_symlink() and user.uid == nobody_uid() and not user.can_enter(var.parent):
         _move_to_server_home(var)
     data = data_folder(var)
     user = ServerUser.for_database(data)
@@ -81,23 +82,23 @@ def _prepare_as_root(var: Path) -> Cluster:
         _share_with(user, data, var)
     if data.parent.is_dir() and not user.can_enter(data if data.exists() else data.parent):
         raise EmbeddedError(
-            f"The user of Postgres (id {user.uid}) cannot reach {data}. Set VAR_DIR to a folder "
-            "that is not within a closed one, run Transcodio as another user, or set DATABASE_URL."
+            f"The Postgres user (id {user.uid}) cannot access {data}. Set VAR_DIR to a folder "
+            "that all users can reach, run Transcodio as another user, or set DATABASE_URL."
         )
     return Cluster(data, user)
 
 
 def _share_with(user: ServerUser, data: Path, var: Path) -> None:
-    """Lets the private group of Postgres pass through the folder around the database."""
+    """Let the private group of Postgres enter the parent folder of the database."""
     home = data.parent
     try:
         set_access(home, 0o710, uid=0, gid=user.gid)
-        if data.exists() and ServerUser.owning(data) != user:  # made by an earlier release
+        if data.exists() and ServerUser.owning(data) != user:  # created by an earlier release
             os.chown(data, user.uid, user.gid, follow_symlinks=False)
     except OSError as error:
         raise EmbeddedError(
-            f"The owner of {home} cannot be changed ({error.strerror}), as Postgres needs it for "
-            "root. Set VAR_DIR to a folder on a local disk, or run Transcodio as another user."
+            f"The owner of {home} cannot be changed ({error.strerror}), which Postgres requires "
+            "for root. Set VAR_DIR to a folder on a local disk, or run Transcodio as another user."
         ) from error
     if home.parent == SERVER_HOMES:
         note = home / OWNER_NOTE
@@ -106,57 +107,58 @@ def _share_with(user: ServerUser, data: Path, var: Path) -> None:
 
 
 def _move_to_server_home(var: Path) -> None:
-    """Gives the database a place below SERVER_HOMES; one that exists already moves there."""
-    home = _make_server_home(var)
+    """Create a folder for the database below SERVER_HOMES, and move an existing database there."""
+    home = _create_server_home(var)
     try:
         _moving_link(var).symlink_to(home / "postgres")
     except OSError as error:
         home.rmdir()
         raise EmbeddedError(
-            f"{var} is closed to the user of Postgres, and no link can be made in it "
+            f"The Postgres user cannot enter {var}, and no link can be created in it "
             f"({error.strerror}). Set VAR_DIR to another folder, or set DATABASE_URL."
         ) from error
     _finish_move(var)
 
 
-def _make_server_home(var: Path) -> Path:
+def _create_server_home(var: Path) -> Path:
     try:
         with suppress(FileExistsError):
             SERVER_HOMES.mkdir(mode=0o711)
-        found = SERVER_HOMES.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
-            raise EmbeddedError(f"{SERVER_HOMES} is not a folder that root alone can write.")
+        status = SERVER_HOMES.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0 or status.st_mode & 0o022:
+            raise EmbeddedError(f"{SERVER_HOMES} is not a folder that only root can write to.")
         set_access(SERVER_HOMES, 0o711)
         return Path(tempfile.mkdtemp(dir=SERVER_HOMES, prefix=""))
     except OSError as error:
         raise EmbeddedError(
-            f"A folder above {var} is closed to the user of Postgres, and {SERVER_HOMES} cannot be "
-            f"used instead ({error.strerror}). Set VAR_DIR to a folder that is not within a closed "
-            "one, run Transcodio as a user other than root, or set DATABASE_URL."
+            f"The Postgres user cannot enter a parent folder of {var}, and {SERVER_HOMES} cannot "
+            f"be used instead ({error.strerror}). Set VAR_DIR to a folder that all users can "
+            "reach, run Transcodio as a user other than root, or set DATABASE_URL."
         ) from error
 
 
 def _moving_link(var: Path) -> Path:
-    """Becomes `VAR_DIR/postgres` when the database is in its new place, however often it takes."""
+    """The link that is renamed to `VAR_DIR/postgres` when the database has been moved. While it
+    exists, the next start continues the move."""
     return var / "postgres.moving"
 
 
 def _finish_move(var: Path) -> None:
-    link, place = _moving_link(var), var / "postgres"
+    link, path = _moving_link(var), var / "postgres"
     if not link.is_symlink():
         return
     data = link.readlink()
-    if place.exists() and not data.exists():
-        _move(place, data)
-    if place.exists():  # it was copied: the original stays, under another name
-        place.rename(var / "postgres.old")
-    link.rename(place)
+    if path.exists() and not data.exists():
+        _move(path, data)
+    if path.exists():  # it was copied: keep the original under another name
+        path.rename(var / "postgres.old")
+    link.rename(path)
 
 
 def _move(old: Path, new: Path) -> None:
-    """By name on one file system, by copying to another one."""
+    """Rename within a file system, or copy to another one."""
     try:
-        # To move a folder takes the right to write to it, which root may lack in a container.
+        # Moving a folder requires write access to it, which root may lack in a container.
         os.chown(old, 0, 0, follow_symlinks=False)
         old.rename(new)
     except OSError as error:

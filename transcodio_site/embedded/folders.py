@@ -11,16 +11,16 @@ from contextlib import suppress
 from pathlib import Path
 
 SOCKET_PATH_MAX_BYTES = 100  # the kernel allows 107, macOS 103
-MIN_FREE_BYTES = 300 << 20  # what a database and one recording need
+MIN_FREE_BYTES = 300 << 20  # for a database and one recording
 PRIVATE_GIDS = range(50_000, 60_000)  # groups of root's databases, see `server_user.py`
 
 
 class EmbeddedError(Exception):
-    """The servers cannot run; one line that says why and what to do."""
+    """The servers cannot run. `str()` is one line with the cause and what to do."""
 
 
 def prepare(var: Path) -> Path:
-    """Makes the private folders and returns the one for locks. Raises EmbeddedError."""
+    """Create the private folders and return the one for locks. Raises EmbeddedError."""
     try:
         for folder in (var, var / "run", var / "log"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -29,10 +29,10 @@ def prepare(var: Path) -> Path:
     except OSError as error:
         raise EmbeddedError(
             f"The data folder {var} cannot be written: {error.strerror}. "
-            "Give it to the user who runs Transcodio, or set VAR_DIR to another folder."
+            "Make it writable for the user who runs Transcodio, or set VAR_DIR to another folder."
         ) from error
     check_free_space(var)
-    # Root's own may be open to the group of Postgres.
+    # For root it may be open to the group of Postgres.
     forbidden = 0o067 if os.geteuid() == 0 else 0o077
     make_private(socket_folder(var), owners=(os.geteuid(),), forbidden=forbidden)
     return var / "run"
@@ -49,73 +49,74 @@ def check_free_space(folder: Path) -> None:
 
 
 def socket_folder(var: Path) -> Path:
-    """Where the sockets are: in the data folder, or in a short path below /tmp.
+    """The folder of the sockets: in the data folder, or a short path below /tmp.
 
-    Below /tmp for root, because the user of Postgres may be unable to reach the data folder; and
-    where the path is too long, or has characters that mean something in the URL of a server.
+    Below /tmp for root, because the Postgres user may be unable to enter the data folder, and if
+    the path is too long or has characters that are special in a URL.
     """
     inside = var / "run"
     longest = len(os.fsencode(inside / "postgres" / ".s.PGSQL.5432"))
     plain = longest <= SOCKET_PATH_MAX_BYTES and re.fullmatch(r"[\w/. -]+", str(inside))
     if plain and os.geteuid() != 0:
         return inside
-    # Not the TMPDIR of one shell or another: every command must come to the same place.
+    # Not TMPDIR, which differs between shells: every command must use the same folder.
     digest = hashlib.sha256(os.fsencode(var)).hexdigest()[:16]
-    return Path("/tmp") / f"transcodio-{os.geteuid()}-{digest}"  # noqa: S108 - checked to be ours
+    return Path("/tmp") / f"transcodio-{os.geteuid()}-{digest}"  # noqa: S108 - its owner is checked
 
 
 def postgres_socket_folder(var: Path) -> Path:
-    """Belongs to the user that Postgres runs as."""
+    """The folder of the Postgres socket. It belongs to the user that Postgres runs as."""
     return socket_folder(var) / "postgres"
 
 
 def remove_socket_folder(var: Path) -> None:
-    """After the servers have stopped. What else lies there stays."""
+    """Remove the folders of the sockets after the servers have stopped, if they are empty."""
     for folder in (postgres_socket_folder(var), socket_folder(var)):
         if folder != var / "run":
-            with suppress(OSError):  # not empty, or another command was quicker
+            with suppress(OSError):  # not empty, or removed by another command
                 folder.rmdir()
 
 
 def set_access(folder: Path, mode: int, *, uid: int = -1, gid: int = -1) -> None:
-    """Sets owner and mode of a folder, never of what a link in its place points to."""
+    """Set owner and mode of a folder. Links are not followed."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        found = os.fstat(descriptor)
-        if uid not in (-1, found.st_uid) or gid not in (-1, found.st_gid):
+        status = os.fstat(descriptor)
+        if uid not in (-1, status.st_uid) or gid not in (-1, status.st_gid):
             os.fchown(descriptor, uid, gid)
-        if stat.S_IMODE(found.st_mode) != mode:
+        if stat.S_IMODE(status.st_mode) != mode:
             os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
 
 
 def make_private(folder: Path, *, owners: tuple[int, ...], forbidden: int) -> None:
-    """A folder of one of the `owners`, without the `forbidden` bits of mode.
+    """Create a folder that belongs to one of `owners` and has none of the `forbidden` mode bits.
 
-    Raises EmbeddedError where somebody else has put something in its place.
+    Raises EmbeddedError if something else exists at this path.
     """
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid in owners
-    if not ours or found.st_mode & forbidden:
+    status = folder.lstat()
+    is_owned = stat.S_ISDIR(status.st_mode) and status.st_uid in owners
+    if not is_owned or status.st_mode & forbidden:
         raise EmbeddedError(
-            f"{folder} is not a private folder of yours. Remove it, or set VAR_DIR to another path."
+            f"{folder} is not a private folder of this user. "
+            "Remove it, or set VAR_DIR to another path."
         )
 
 
 def _close_to_others(var: Path) -> None:
-    """Takes the data folder, and all in it, away from other users.
+    """Close the data folder and its contents to other users.
 
-    Root's data folder may stay open to one group: the private one of Postgres, which has to pass
-    through it (see `cluster.py`), and must find nothing open there except the database.
+    For root it may stay open to one group, the private one of Postgres, which has to enter it (see
+    `cluster.py`) and may access only the database.
     """
-    found = var.stat()
-    if found.st_mode & stat.S_ISVTX:
+    status = var.stat()
+    if status.st_mode & stat.S_ISVTX:
         raise EmbeddedError(f"{var} is shared with other users: set VAR_DIR to another folder.")
-    shared = os.geteuid() == 0 and found.st_uid == 0 and found.st_gid in PRIVATE_GIDS
-    var.chmod(0o700 | found.st_mode & (0o010 if shared else 0))
+    shared = os.geteuid() == 0 and status.st_uid == 0 and status.st_gid in PRIVATE_GIDS
+    var.chmod(0o700 | status.st_mode & (0o010 if shared else 0))
     for entry in var.iterdir() if shared else ():
         with suppress(FileNotFoundError):  # a temporary file of another command
             mode = stat.S_IMODE(entry.lstat().st_mode)

@@ -29,19 +29,21 @@ from transcodio_site.embedded.folders import (
 from transcodio_site.embedded.server import Server, failure_cause
 from transcodio_site.embedded.server_user import ServerUser
 
-NAME = "transcodio"  # of the database and of its role
+DATABASE_NAME = "transcodio"  # also the name of its role
 INITDB_OPTIONS = (
-    *("--username", NAME, "--auth-local", "trust", "--auth-host", "reject", "--encoding", "UTF8"),
+    *("--username", DATABASE_NAME, "--encoding", "UTF8"),
+    *("--auth-local", "trust", "--auth-host", "reject"),
     *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
     "--no-instructions",
 )
 
 
 class Postgres(Server):
-    """Runs as the user that its data belong to."""
+    """The embedded PostgreSQL. It runs as the user who owns its data."""
 
     name = "Postgres"
-    stop_signal = signal.SIGINT  # "fast": rolls back what is open and writes everything to disk
+    # "Fast" shutdown: rolls back open transactions and writes everything to disk.
+    stop_signal = signal.SIGINT
 
     def __init__(self, var: Path) -> None:
         super().__init__(var)
@@ -50,21 +52,21 @@ class Postgres(Server):
 
     @property
     def folder(self) -> Path:
-        """Its data; Postgres makes them its working directory."""
+        """The data folder, which is also its working directory."""
         return data_folder(self.var)
 
     @property
-    def command_line_mark(self) -> str:
-        """The data folder, as the value of -D."""
+    def command_line_marker(self) -> str:
+        """The data folder: the value of -D."""
         return str(self.folder)
 
     def pid(self) -> int:
-        """From the lock file that Postgres writes."""
+        """The process id in the lock file that Postgres writes."""
         owner = ServerUser.owning(self.folder)
         return int(owner.read(self.folder / "postmaster.pid").split()[0])
 
     def command(self) -> list[str]:
-        """Without a TCP port."""
+        """The command line. No TCP port is opened."""
         cluster = self.cluster or prepare_cluster(self.var)
         program = str(postgres_programs(cluster) / "postgres")
         data, sockets = str(cluster.data), str(self.sockets)
@@ -73,27 +75,27 @@ class Postgres(Server):
         return [program, "-D", data, "-h", "", "-k", sockets, "-p", "5432", *memory]
 
     def process_options(self) -> dict[str, Any]:
-        """The user that the data belong to."""
+        """Options to run as the user who owns the data."""
         return (self.cluster or prepare_cluster(self.var)).user.process_options
 
     def start(self) -> None:
-        """Also makes the cluster and the database at the first time."""
-        if not self.answers():
-            self._stop_if_elsewhere()
+        """Start the server. The first start creates the cluster and the database."""
+        if not self.accepts_connections():
+            self._stop_if_unreachable()
             self.cluster = prepare_cluster(self.var)
             self._share_sockets(self.cluster.user)
             remove_incomplete(self.cluster)
             if not self.cluster.data.exists():
-                self._make_cluster(self.cluster)
+                self._create_cluster(self.cluster)
             self._check_version(self.cluster)
         super().start()
         with self._connect() as connection:
             query = "SELECT 1 FROM pg_database WHERE datname = %s"
-            if not connection.execute(query, [NAME]).fetchone():
-                connection.execute(f"CREATE DATABASE {NAME}")
+            if not connection.execute(query, [DATABASE_NAME]).fetchone():
+                connection.execute(f"CREATE DATABASE {DATABASE_NAME}")
 
-    def answers(self) -> bool:
-        """Whether it takes connections."""
+    def accepts_connections(self) -> bool:
+        """Whether the server accepts connections."""
         try:
             self._connect().close()
         except psycopg.OperationalError:
@@ -101,10 +103,10 @@ class Postgres(Server):
         return True
 
     def remove_stale_files(self) -> None:
-        """Removes the lock files of a killed predecessor whose number now has another process.
+        """Remove the lock files of a killed server whose process id now belongs to another process.
 
-        Postgres does so itself, unless that process lives. Whether a process is Postgres on this
-        very folder cannot always be known in a container: then they stay.
+        Postgres removes them itself unless a process with that id exists. In a container it may be
+        unknown whether that process is the server of this folder: then keep them.
         """
         try:
             process = psutil.Process(self.pid())
@@ -119,47 +121,52 @@ class Postgres(Server):
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
-            host=str(self.sockets), port=5432, user=NAME, dbname="postgres", autocommit=True
+            host=str(self.sockets),
+            port=5432,
+            user=DATABASE_NAME,
+            dbname="postgres",
+            autocommit=True,
         )
 
-    def _stop_if_elsewhere(self) -> None:
-        """Stops one that a killed command left, and whose sockets nobody looks for any more: the
-        data folder was renamed since, or an earlier release started it."""
+    def _stop_if_unreachable(self) -> None:
+        """Stop a server that a killed command left and whose sockets are elsewhere: the data folder
+        was renamed, or an earlier release started it."""
         process = self.running()
         if process and str(self.sockets) not in process.cmdline():
             self.stop()
 
     def _share_sockets(self, user: ServerUser) -> None:
-        """Makes a folder for the socket of Postgres, which only its user and we can enter."""
+        """Create the folder of the Postgres socket, open only to its user and the current user."""
         make_private(self.sockets, owners=(os.geteuid(), user.uid), forbidden=0o027)
         if os.geteuid() != 0:
             return
-        # By our group we get to a folder of another user, with root's rights over files or without.
+        # The group gives us access even without root's capabilities for files.
         set_access(self.sockets, 0o750, uid=user.uid, gid=os.getegid())
         set_access(socket_folder(self.var), 0o710, gid=user.gid)
 
-    def _make_cluster(self, cluster: Cluster) -> None:
-        """Made under another name and renamed when complete: a crash leaves no half cluster."""
-        # A name of its own: the initdb of a killed command may still be at work.
+    def _create_cluster(self, cluster: Cluster) -> None:
+        """Create the cluster under another name and rename it when complete: a crash leaves no
+        incomplete one."""
+        # A unique name: the initdb of a killed command may still run.
         new = Path(tempfile.mkdtemp(prefix=INCOMPLETE_PREFIX, dir=cluster.home))
         if os.geteuid() == 0:
             set_access(new, 0o700, uid=cluster.user.uid, gid=cluster.user.gid)
         initdb = str(postgres_programs(cluster) / "initdb")
-        made = cluster.user.run(initdb, "-D", str(new), *INITDB_OPTIONS)
-        if made.returncode:
-            output = made.stdout + made.stderr
+        result = cluster.user.run(initdb, "-D", str(new), *INITDB_OPTIONS)
+        if result.returncode:
+            output = result.stdout + result.stderr
             self.log.write_text(output)
             remove_incomplete(cluster)
             raise EmbeddedError(
-                f"Postgres cannot make its database: {failure_cause(output)} (see {self.log})"
+                f"Postgres cannot create its database: {failure_cause(output)} (see {self.log})"
             )
         new.rename(cluster.data)
 
     def _check_version(self, cluster: Cluster) -> None:
-        found = cluster.user.read(cluster.data / "PG_VERSION").strip()
-        if found != str(POSTGRES_MAJOR):
+        version = cluster.user.read(cluster.data / "PG_VERSION").strip()
+        if version != str(POSTGRES_MAJOR):
             raise EmbeddedError(
-                f"The database in {cluster.data} was made by PostgreSQL {found}, and this release "
-                f"brings {POSTGRES_MAJOR}. Dump it with the earlier release, move the folder away, "
-                "and restore it here."
+                f"The database in {cluster.data} was created by PostgreSQL {version}, and this "
+                f"release includes {POSTGRES_MAJOR}. Dump it with the earlier release, "
+                "move the folder away, and restore it here."
             )

@@ -1,4 +1,4 @@
-"""What the two servers have in common: how one is started, recognized and stopped."""
+"""Base class of the embedded servers: starting, identifying and stopping one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEVERITY = re.compile(r".*?\b(?:FATAL|PANIC|ERROR|error):\s+")
 
 
 class Server(ABC):
-    """One server process, known by the file in which it writes its process id."""
+    """One server process, identified by its PID file."""
 
     name: str
     stop_signal: signal.Signals
@@ -37,40 +37,43 @@ class Server(ABC):
     @property
     @abstractmethod
     def folder(self) -> Path:
-        """Its working directory, which tells it from the servers of other installations."""
+        """The working directory, which differs between installations."""
 
     @property
     @abstractmethod
-    def command_line_mark(self) -> str:
-        """What its command line contains, and that of no other server."""
+    def command_line_marker(self) -> str:
+        """A part of the command line that no other server has."""
 
     @abstractmethod
     def pid(self) -> int:
-        """The process id that it wrote. Raises OSError, ValueError, IndexError."""
+        """The process id in the PID file. Raises OSError, ValueError, IndexError."""
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What to run, in the foreground. Raises EmbeddedError."""
+        """The command that runs the server in the foreground. Raises EmbeddedError."""
 
     @abstractmethod
-    def answers(self) -> bool:
-        """Whether it takes connections."""
+    def accepts_connections(self) -> bool:
+        """Whether the server accepts connections."""
 
     @abstractmethod
     def remove_stale_files(self) -> None:
-        """Removes what a killed predecessor wrote about itself."""
+        """Remove the PID and lock files of a killed server."""
 
     def process_options(self) -> dict[str, Any]:
         """More arguments for `subprocess.Popen`."""
         return {}
 
     def start(self) -> None:
-        """Starts it unless it runs, and waits until it answers. Raises EmbeddedError."""
+        """Start the server unless it runs, and wait until it accepts connections.
+
+        Raises EmbeddedError.
+        """
         deadline = time.monotonic() + STARTUP_TIMEOUT_S
         process: subprocess.Popen[bytes] | None = None
         failures = 0
         logged = self.log.stat().st_size if self.log.exists() else 0
-        while not self.answers():
+        while not self.accepts_connections():
             if time.monotonic() > deadline or failures > MAX_FAILURES:
                 output = self.log.read_bytes()[logged:].decode(errors="replace")
                 raise EmbeddedError(
@@ -80,49 +83,49 @@ class Server(ABC):
                 self.remove_stale_files()
                 process = self._spawn()
             elif process and process.poll() is not None:
-                # What a killed predecessor left may need a moment to go away: try again.
+                # Shared memory of a killed server may take a moment to be released: retry.
                 process, failures = None, failures + 1
                 time.sleep(RETRY_INTERVAL_S)
             time.sleep(POLL_INTERVAL_S)
 
     def stop(self) -> None:
-        """Stops it and waits until it has."""
+        """Stop the server and wait until it has exited."""
         process = self.running()
         if process is None:
             return
         with suppress(psutil.NoSuchProcess):
             process.send_signal(self.stop_signal)
             deadline = time.monotonic() + SHUTDOWN_TIMEOUT_S
-            # A zombie has ended: its parent may be long in noticing, or never do.
+            # A zombie has exited. Its parent may reap it late or never.
             while process.status() != psutil.STATUS_ZOMBIE:
                 if time.monotonic() > deadline:
                     process.kill()
                 time.sleep(POLL_INTERVAL_S)
             with suppress(psutil.TimeoutExpired):
-                process.wait(0)  # reaps it if the parent is us
+                process.wait(0)  # reaps it if this process is the parent
 
     def running(self) -> psutil.Process | None:
-        """The process whose id it wrote, if that is indeed this server.
+        """The process with the id in the PID file, if it is this server.
 
-        After a crash the id may belong to any process, even the server of another installation.
+        After a crash the id may belong to any process, even to the server of another installation.
         """
         try:
             process = psutil.Process(self.pid())
-            if process.name().startswith(self.program) and self._is_ours(process):
+            if process.name().startswith(self.program) and self._is_this_server(process):
                 return process
         except (OSError, ValueError, IndexError, psutil.Error):
             pass
         return None
 
-    def _is_ours(self, process: psutil.Process) -> bool:
+    def _is_this_server(self, process: psutil.Process) -> bool:
         try:
             return Path(process.cwd()) == self.folder
-        except psutil.AccessDenied:  # in a container root may not look at processes of others
-            return self.command_line_mark in process.cmdline()
+        except psutil.AccessDenied:  # root in a container may not inspect processes of other users
+            return self.command_line_marker in process.cmdline()
 
     @property
     def program(self) -> str:
-        """How the process is called in the process list."""
+        """The name in the process list."""
         return self.name.lower()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -135,13 +138,13 @@ class Server(ABC):
                 stderr=log,
                 cwd="/",
                 env=server_environment(),
-                start_new_session=True,  # Ctrl-C is for the command, not for its servers
+                start_new_session=True,  # Ctrl-C must reach only the command, not its servers
                 **options,
             )
 
 
 def failure_cause(output: str) -> str:
-    """The line of a program's output that says why it failed."""
+    """The line of a program's output that names the cause of its failure."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [SEVERITY.sub("", line) for line in lines if SEVERITY.match(line)]
     return (errors or lines or ["it printed nothing"])[-1].rstrip(".")

@@ -1,4 +1,4 @@
-"""The user that Postgres runs as: our own, or `nobody` for root, because Postgres refuses root."""
+"""The user that Postgres runs as: the current one, or `nobody` for root, which Postgres refuses."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from typing import Any
 
 from transcodio_site.embedded.folders import PRIVATE_GIDS, EmbeddedError
 
-KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TZ")
+PASSED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TZ")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """A user and a group by number.
+    """A user id and a group id.
 
-    Root's databases run as `nobody`, each with a group id of its own that no other process has:
-    the mode of their folders lets that group in and nobody else, not even other processes of the
-    user `nobody`.
+    Databases of root run as `nobody`, each with a unique group id. The mode of their folders admits
+    only that group, not even other processes of the user `nobody`.
     """
 
     uid: int
@@ -30,18 +29,18 @@ class ServerUser:
 
     @classmethod
     def current(cls) -> ServerUser:
-        """The one that runs this program."""
+        """The user of this process."""
         return cls(os.geteuid(), os.getegid())
 
     @classmethod
     def owning(cls, folder: Path) -> ServerUser:
-        """The one that a folder belongs to. Raises OSError."""
-        found = folder.stat()
-        return cls(found.st_uid, found.st_gid)
+        """The owner of a folder. Raises OSError."""
+        status = folder.stat()
+        return cls(status.st_uid, status.st_gid)
 
     @classmethod
     def for_database(cls, data: Path) -> ServerUser:
-        """The one that root runs the database in `data` as, whether it exists already or not."""
+        """The user for a database of root in `data`, which may not exist yet."""
         nobody = nobody_uid()
         if data.exists():
             owner = cls.owning(data)
@@ -51,14 +50,14 @@ class ServerUser:
 
     @property
     def process_options(self) -> dict[str, Any]:
-        """What makes `subprocess` run a program as this user, without groups or capabilities."""
+        """Options of `subprocess` to run as this user, without other groups or capabilities."""
         if self.uid == os.geteuid():
             return {}
-        # An empty list of groups would be right too, but Python 3.12.0 then keeps those of root.
+        # Not an empty list of groups: Python 3.12.0 would then keep the groups of root.
         return {"user": self.uid, "group": self.gid, "extra_groups": [self.gid]}
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command to its end and collects its output. Raises EmbeddedError."""
+        """Run a command, wait for it and capture its output. Raises EmbeddedError."""
         try:
             return subprocess.run(
                 command,
@@ -79,48 +78,48 @@ class ServerUser:
             ) from error
 
     def shell(self, script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """Runs a line of shell script with `arguments` as $1, $2, ... Raises EmbeddedError."""
+        """Run a line of shell script with `arguments` as $1, $2, ... Raises EmbeddedError."""
         return self.run("/bin/sh", "-c", script, "sh", *map(str, arguments))
 
     def can_enter(self, folder: Path) -> bool:
-        """Whether this user gets there. Tried, because mode bits do not tell the whole story."""
+        """Whether this user can enter a folder. Mode bits alone do not decide that, so try it."""
         return self.shell('cd "$1"', folder).returncode == 0
 
     def read(self, path: Path) -> str:
         """The text of a file that belongs to this user. Raises OSError, EmbeddedError."""
         try:
             return path.read_text()
-        except PermissionError:  # root in a container may lack the right to pass everywhere
-            found = self.shell('cat "$1"', path)
-            if found.returncode:
+        except PermissionError:  # root in a container may not be allowed to enter every folder
+            result = self.shell('cat "$1"', path)
+            if result.returncode:
                 raise
-            return found.stdout
+            return result.stdout
 
     def empty(self, folder: Path) -> None:
-        """Deletes what is in a folder of this user."""
+        """Delete the contents of a folder of this user."""
         self.shell('cd "$1" && rm -rf ./* ./.[!.]*', folder)
 
 
 def nobody_uid() -> int:
-    """Raises EmbeddedError if the machine has no such user."""
+    """The id of the user `nobody`. Raises EmbeddedError if there is no such user."""
     try:
         return pwd.getpwnam("nobody").pw_uid
     except KeyError:
         raise EmbeddedError(
-            "Postgres does not run as root, and this machine has no user `nobody`. "
+            "Postgres does not run as root, and there is no user `nobody` on this machine. "
             "Run Transcodio as another user, or set DATABASE_URL."
         ) from None
 
 
 def server_environment() -> dict[str, str]:
-    """The little that servers need of ours, without secrets and what would mislead Postgres."""
-    return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | {
+    """The environment of servers: without secrets, and without variables that affect Postgres."""
+    return {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ} | {
         "LC_ALL": "C"
     }
 
 
 def _private_gid(folder: Path) -> int:
-    """The same for the same folder, and no group of this machine."""
+    """A group id that depends only on the folder and is not a group of this machine."""
     first = int.from_bytes(hashlib.sha256(os.fsencode(folder)).digest()[:8])
     for step in range(len(PRIVATE_GIDS)):
         gid = PRIVATE_GIDS[(first + step) % len(PRIVATE_GIDS)]

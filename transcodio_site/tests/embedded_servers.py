@@ -1,4 +1,4 @@
-"""What the tests of the embedded servers share."""
+"""Fixtures and helpers for tests of the embedded servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transcodio_site.embedded.postgres import Postgres
 from transcodio_site.embedded.valkey import Valkey
 from transcodio_site.testing import ROOT
 
-HOLD = """
+HOLD_SERVERS = """
 import sys
 from pathlib import Path
 from transcodio_site.embedded import EmbeddedError, servers
@@ -30,14 +30,14 @@ try:
 except EmbeddedError as error:
     print(error, flush=True)
 """
-# Root as in containers that keep it from passing everywhere and from looking at other processes.
+# Root with the capabilities that containers often lack: file access and process inspection.
 RESTRICTED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-sys_ptrace")
 
 
 @pytest.fixture
 def var(tmp_path: Path) -> Iterator[Path]:
-    """A data folder whose servers are gone after the test. For root, a folder above it is closed
-    to the user of Postgres."""
+    """A data folder whose servers are killed after the test. For root, a parent folder is closed to
+    the Postgres user."""
     var = tmp_path / "var"
     yield var
     kill_servers(var)
@@ -45,7 +45,7 @@ def var(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every user can reach."""
+    """A folder that every user can enter."""
     folder = Path(tempfile.mkdtemp(prefix="transcodio-open-"))
     folder.chmod(0o755)
     yield folder
@@ -63,16 +63,16 @@ def kill_servers(var: Path) -> None:
 
 def running(var: Path) -> list[psutil.Process]:
     """The two servers of a data folder (not the children of Postgres)."""
-    found = [server.running() for server in (Postgres(var), Valkey(var))]
-    return [process for process in found if process and process.status() != "zombie"]
+    servers = [server.running() for server in (Postgres(var), Valkey(var))]
+    return [process for process in servers if process and process.status() != "zombie"]
 
 
 class Command:
-    """A process of its own that uses the servers until its standard input closes."""
+    """A process that uses the servers until its standard input is closed."""
 
     def __init__(self, var: Path, *prefix: str) -> None:
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-c", HOLD, str(var)],
+            [*prefix, sys.executable, "-c", HOLD_SERVERS, str(var)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -81,7 +81,7 @@ class Command:
 
     @contextmanager
     def when_up(self) -> Iterator[subprocess.Popen[str]]:
-        """Waits for the servers; ends the process after the body."""
+        """Wait for the servers; stop the process after the body."""
         with self.process as process:
             assert process.stdout
             assert process.stdin
@@ -92,15 +92,15 @@ class Command:
 
 @contextmanager
 def another_command(var: Path, *prefix: str) -> Iterator[subprocess.Popen[str]]:
-    """Starts one and waits for the servers."""
+    """Start a Command and wait for the servers."""
     with Command(var, *prefix).when_up() as process:
         yield process
 
 
 def failure(var: Path, *prefix: str) -> str:
-    """What a process of its own says that cannot start the servers."""
+    """The output of a process that cannot start the servers."""
     done = subprocess.run(
-        [*prefix, sys.executable, "-c", HOLD, str(var)],
+        [*prefix, sys.executable, "-c", HOLD_SERVERS, str(var)],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,

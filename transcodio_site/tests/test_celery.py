@@ -10,7 +10,7 @@ from transcodio_site.celery import FORMER_TASK_NAMES, app
 
 @pytest.fixture(autouse=True)
 def loaded() -> None:
-    """As a worker does at its start."""
+    """Load all task modules, as a worker does at startup."""
     app.loader.import_default_modules()
 
 
@@ -20,7 +20,7 @@ def test_former_task_name_runs_the_renamed_task(former: str, name: str) -> None:
     assert app.tasks[name].name == name
 
 
-def test_beat_schedule_and_routes_name_registered_tasks() -> None:
+def test_beat_schedule_and_routes_use_registered_tasks() -> None:
     scheduled = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     assert scheduled | set(settings.CELERY_TASK_ROUTES) <= set(app.tasks)
     assert len(scheduled) == len(settings.CELERY_BEAT_SCHEDULE) == 8

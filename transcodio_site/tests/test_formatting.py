@@ -51,7 +51,7 @@ def test_file_sizes_are_never_rounded(megabytes: int, text: str) -> None:
     assert file_size(megabytes) == text
 
 
-def test_numbers_have_their_units() -> None:
+def test_numbers_have_units() -> None:
     assert percent(80) == "80%"
     assert seconds(1.239, 2) == "1.24 s"
 
@@ -63,7 +63,7 @@ def test_dates_are_written_in_utc(moment: datetime) -> None:
     assert utc_milliseconds(moment) == "Nov 25, 2026, 9:13:05.250 PM"
 
 
-def test_local_dates_carry_the_moment_for_the_script() -> None:
+def test_local_dates_have_a_machine_readable_time() -> None:
     assert render("{% local_datetime moment %}", moment=EVENING) == (
         '<local-time><time datetime="2026-11-25T21:13:05.250400+00:00">'
         "Nov 25, 2026, 9:13 PM UTC</time></local-time>"
@@ -102,5 +102,5 @@ def test_local_dates_carry_the_moment_for_the_script() -> None:
         ("<b>", "Unknown browser"),
     ],
 )
-def test_browsers_are_named_in_plain_words(user_agent: str, text: str) -> None:
+def test_user_agent_is_shown_as_browser_and_system(user_agent: str, text: str) -> None:
     assert browser(user_agent) == text

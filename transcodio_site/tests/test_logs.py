@@ -114,10 +114,10 @@ def test_worker_logs_the_request_id_of_the_upload(stack: Stack, media: Media) ->
         "X-Request-ID": "upload-4711",
     }
     with media.silence("silence.wav", 1).open("rb") as recording:
-        answer = httpx.post(
+        response = httpx.post(
             f"{stack.url}/api/transcriptions", headers=headers, files={"file": recording}
         )
-    job_id = answer.json()["id"]
+    job_id = response.json()["id"]
 
     def logged() -> bool:
         lines = [line for line in stack.log().splitlines() if "upload-4711" in line]

@@ -15,8 +15,8 @@ from transcodio_site.testing import Stack
 
 @pytest.mark.parametrize("path", ["/health", "/api/transcriptions", "/nowhere", "/v1/models"])
 def test_request_id_of_caller_is_returned(db: None, client: Client, path: str) -> None:
-    answer = client.get(path, headers={"X-Request-ID": "job-7.retry:2"})
-    assert answer["X-Request-ID"] == "job-7.retry:2"
+    response = client.get(path, headers={"X-Request-ID": "job-7.retry:2"})
+    assert response["X-Request-ID"] == "job-7.retry:2"
 
 
 @pytest.mark.parametrize("request_id", ["", "two words", "line\nbreak", "x" * 129, "ünï"])
@@ -39,9 +39,9 @@ def test_invalid_request_id_is_replaced(db: None, client: Client, request_id: st
 def test_api_errors_are_json_in_the_format_of_the_api(
     db: None, client: Client, method: str, path: str, status: int, code: str
 ) -> None:
-    answer = client.generic(method, path)
-    assert answer.status_code == status
-    body = answer.json()
+    response = client.generic(method, path)
+    assert response.status_code == status
+    body = response.json()
     if path.startswith("/v1/"):
         assert set(body["error"]) == {"message", "type", "param", "code"}
         assert body["error"]["code"] == code
@@ -61,9 +61,9 @@ def test_unhandled_exception_is_json_500_without_details(
     monkeypatch.setattr(permissions, "visible_to", broken)
     client.raise_request_exception = False
     client.force_login(User.objects.create_user("x@example.com", "x"))
-    answer = client.get("/api/transcriptions")
-    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
-    assert b"secret" not in answer.content
+    response = client.get("/api/transcriptions")
+    assert (response.status_code, response.json()["code"]) == (500, "internal_error")
+    assert b"secret" not in response.content
 
 
 def test_pages_have_html_errors(db: None, client: Client) -> None:
@@ -94,7 +94,7 @@ def test_database_error_in_session_lookup_is_503(alice: User, path: str) -> None
         raise OperationalError("terminating connection")
 
     with connection.execute_wrapper(broken):
-        answer = client.get(path)
-    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+        response = client.get(path)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
     if path.startswith("/api/"):
-        assert answer.json()["code"] == "unavailable"
+        assert response.json()["code"] == "unavailable"

@@ -40,9 +40,9 @@ def transcribe(client: OpenAI, file: Path, **options: Any) -> Any:
 
 
 def test_json_has_text_and_usage(client: OpenAI, short: Path) -> None:
-    answer = transcribe(client, short)
-    assert "walking along the harbor" in answer.text
-    assert (answer.usage.type, answer.usage.seconds) == ("duration", 6)
+    response = transcribe(client, short)
+    assert "walking along the harbor" in response.text
+    assert (response.usage.type, response.usage.seconds) == ("duration", 6)
 
 
 @pytest.mark.parametrize(
@@ -57,21 +57,21 @@ def test_text_and_subtitle_formats_are_not_json(
 
 def test_verbose_json_has_segments_and_words(client: OpenAI, short: Path) -> None:
     both = ["word", "segment"]
-    answer = transcribe(
+    response = transcribe(
         client, short, response_format="verbose_json", timestamp_granularities=both, language="en"
     )
-    assert (answer.language, answer.duration) == ("english", pytest.approx(6, abs=0.1))
-    assert [segment.id for segment in answer.segments] == [*range(len(answer.segments))]
-    assert "".join(segment.text for segment in answer.segments).strip() == answer.text
-    assert answer.segments[0].avg_logprob is not None
-    assert [word.word for word in answer.words] == answer.text.split()
-    assert all(word.start <= word.end <= 7 for word in answer.words)
+    assert (response.language, response.duration) == ("english", pytest.approx(6, abs=0.1))
+    assert [segment.id for segment in response.segments] == [*range(len(response.segments))]
+    assert "".join(segment.text for segment in response.segments).strip() == response.text
+    assert response.segments[0].avg_logprob is not None
+    assert [word.word for word in response.words] == response.text.split()
+    assert all(word.start <= word.end <= 7 for word in response.words)
 
 
 def test_verbose_json_has_segments_only_by_default(client: OpenAI, short: Path) -> None:
-    answer = transcribe(client, short, response_format="verbose_json")
-    assert answer.segments
-    assert answer.words is None
+    response = transcribe(client, short, response_format="verbose_json")
+    assert response.segments
+    assert response.words is None
 
 
 def test_stream_deltas_join_to_the_text(client: OpenAI, media: Media) -> None:
@@ -199,11 +199,11 @@ def test_translation_is_not_supported(client: OpenAI, short: Path) -> None:
 
 def test_errors_have_all_four_keys(stack: Stack, key: str) -> None:
     headers = {"Authorization": f"Bearer {key}"}
-    for answer in (
+    for response in (
         httpx.get(f"{stack.url}/v1/models"),
         httpx.get(f"{stack.url}/v1/models/none", headers=headers),
         httpx.post(f"{stack.url}/v1/audio/transcriptions", headers=headers),
         httpx.post(f"{stack.url}/v1/audio/translations", headers=headers),
     ):
-        assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
-        assert answer.headers["x-should-retry"] == "false"
+        assert set(response.json()["error"]) == {"message", "type", "param", "code"}
+        assert response.headers["x-should-retry"] == "false"

@@ -31,13 +31,13 @@ def token(stack: Stack) -> str:
 def recording(stack: Stack, token: str, media: Media) -> str:
     """The id of a completed transcription."""
     with media.speech("short.mp3", 6).open("rb") as file:
-        answer = httpx.post(
+        response = httpx.post(
             f"{stack.url}/api/transcribe",
             files={"file": file},
             headers={"Authorization": f"Bearer {token}"},
             timeout=WAIT_S,
         )
-    transcription_id: str = answer.json()["id"]
+    transcription_id: str = response.json()["id"]
     return transcription_id
 
 
@@ -67,10 +67,10 @@ def test_operations_document_examples_and_headers() -> None:
     for path, operations in DOCUMENT["paths"].items():
         for method, operation in operations.items():
             where = f"{method} {path}"
-            for status, answer in operation["responses"].items():
-                assert "X-Request-ID" in answer["headers"], where
-                assert ("Retry-After" in answer["headers"]) == (status == "429"), where
-                content = answer.get("content", {})
+            for status, response in operation["responses"].items():
+                assert "X-Request-ID" in response["headers"], where
+                assert ("Retry-After" in response["headers"]) == (status == "429"), where
+                content = response.get("content", {})
                 if int(status) >= 400 and content:
                     code = content["application/json"]["example"]["code"]
                     assert code == ERRORS[int(status)][0]
@@ -88,7 +88,7 @@ def test_operations_document_examples_and_headers() -> None:
 
 @schemathesis.serializer("audio/*", "video/*")
 def raw_body(context: Any, value: Any) -> Any:
-    """Sends the body unchanged."""
+    """Send the body unchanged."""
     return getattr(value, "data", value)
 
 

@@ -1,4 +1,4 @@
-"""The permission matrix has every page, operation and socket, wherever a new one is added."""
+"""The permission matrix is complete: it has every page, operation and WebSocket."""
 
 from __future__ import annotations
 
@@ -90,17 +90,17 @@ def test_matrix_has_every_page_and_operation() -> None:
     assert set(routes(get_resolver().url_patterns)) == {*PAGES, *OPERATIONS}
 
 
-def leak(request: HttpRequest, **_: Any) -> HttpResponse:
+def unprotected_view(request: HttpRequest, **_: Any) -> HttpResponse:
     """A new view without a permission check."""
     return HttpResponse()
 
 
 def test_new_page_is_detected_under_every_prefix() -> None:
     new = ["dump/", "api/dump/", "v1/dump", "accounts/dump/<id:id>/", "admin/dump/"]
-    added = [path(route, leak) for route in new]
-    added.append(path("admin/accounts/plan/dump/", admin.site.admin_view(leak)))
-    found = set(routes(added))
-    assert found == {*new, "admin/accounts/plan/dump/"}
+    added = [path(route, unprotected_view) for route in new]
+    added.append(path("admin/accounts/plan/dump/", admin.site.admin_view(unprotected_view)))
+    detected = set(routes(added))
+    assert detected == {*new, "admin/accounts/plan/dump/"}
 
 
 def test_new_library_page_is_detected() -> None:
@@ -108,20 +108,20 @@ def test_new_library_page_is_detected() -> None:
         "accounts/dump/": TemplateView.as_view(template_name="base.html"),
         "accounts/more/": EmailView.as_view(),
         "admin/doc/": BookmarkletsView.as_view(),
-        "admin/login/": leak,  # one of our views with the route of a library page
+        "admin/login/": unprotected_view,  # one of our views with the route of a library page
     }
     assert set(routes(path(*pair) for pair in added.items())) == set(added)
 
 
 def test_new_operation_is_detected_under_every_prefix() -> None:
     root, router = NinjaAPI(urls_namespace="dump"), Router()
-    root.get("/dump", include_in_schema=False, auth=None)(leak)
-    router.api_operation(["POST", "PUT"], "/dump")(leak)
+    root.get("/dump", include_in_schema=False, auth=None)(unprotected_view)
+    router.api_operation(["POST", "PUT"], "/dump")(unprotected_view)
     root.add_router("/deep", router)
-    found = set(routes([path("api/more/", root.urls)]))
+    detected = set(routes([path("api/more/", root.urls)]))
     deep = {"POST /api/more/deep/dump", "PUT /api/more/deep/dump"}
     documentation = {f"api/more/{page}" for page in ("", "docs", "openapi.json")}
-    assert found == {"GET /api/more/dump", *deep, *documentation}
+    assert detected == {"GET /api/more/dump", *deep, *documentation}
 
 
 def sockets(app: Any) -> set[str]:
@@ -131,7 +131,7 @@ def sockets(app: Any) -> set[str]:
     return {str(entry.pattern) for entry in app.routes}
 
 
-def test_matrix_has_every_socket() -> None:
+def test_matrix_has_every_websocket() -> None:
     assert sockets(application.application_mapping["websocket"]) == set(SOCKETS)
-    added = URLRouter([*websocket_urlpatterns, path("ws/dump/", leak)])
+    added = URLRouter([*websocket_urlpatterns, path("ws/dump/", unprotected_view)])
     assert sockets(AllowedHostsOriginValidator(added)) == {*SOCKETS, "ws/dump/"}

@@ -85,7 +85,7 @@ PAGES = {
     "admin/transcriptions/transcription/<path:object_id>/change/": STAFF,
     "admin/transcriptions/transcription/<path:object_id>/history/": STAFF,
 }
-POST_PATHS = (  # endings
+POST_PATH_SUFFIXES = (
     "cancel/",
     "retry/",
     "delete/",
@@ -109,7 +109,7 @@ SOCKETS = {"ws/transcriptions/<id:transcription_id>/": OWNER}  # see test_consum
 
 
 class Resources:
-    """What Alice owns and URLs can name."""
+    """Objects of Alice that URLs refer to."""
 
     def __init__(self, alice: User) -> None:
         self.row = Transcription.objects.create(
@@ -150,7 +150,7 @@ class Resources:
         return re.sub(r"(<\w+:|{)(?P<name>\w+)[>}]", value, path)
 
     def unchanged(self) -> bool:
-        """Whether all of them are as they were created."""
+        """Whether all objects are as they were created."""
         self.row.refresh_from_db()
         return (
             (self.row.title, self.row.text, self.row.state)
@@ -189,9 +189,9 @@ def with_session(user: User) -> Client:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operation_without_valid_token_is_401(operation: str, resources: Resources) -> None:
     for headers in ({}, {"Authorization": "Bearer tk_wrong"}, {"Authorization": "Basic eA=="}):
-        answer = call(Client(headers=headers), operation, resources)
-        assert answer.status_code == 401
-        assert answer["WWW-Authenticate"] == "Bearer"
+        response = call(Client(headers=headers), operation, resources)
+        assert response.status_code == 401
+        assert response["WWW-Authenticate"] == "Bearer"
     assert resources.unchanged()
 
 
@@ -199,8 +199,8 @@ def test_operation_without_valid_token_is_401(operation: str, resources: Resourc
 def test_token_without_scope_is_403(operation: str, resources: Resources, alice: User) -> None:
     required = OPERATIONS[operation]
     others = [scope for scope in Scope if scope != required]
-    answer = call(with_token(alice, *others), operation, resources)
-    assert answer.status_code == 403
+    response = call(with_token(alice, *others), operation, resources)
+    assert response.status_code == 403
     assert resources.unchanged()
     if required is not SESSION:
         assert call(with_token(alice, required), operation, resources).status_code not in (401, 403)
@@ -222,10 +222,10 @@ LISTS = ["GET /api/transcriptions", "GET /api/tokens", "GET /api/usage"]
 
 @pytest.mark.parametrize("operation", LISTS)
 def test_lists_have_only_own_objects(operation: str, resources: Resources, bob: User) -> None:
-    answer = call(with_session(bob), operation, resources)
-    assert answer.status_code == 200
-    assert str(resources.row.id) not in answer.content.decode()
-    assert resources.token.hint not in answer.content.decode()
+    response = call(with_session(bob), operation, resources)
+    assert response.status_code == 200
+    assert str(resources.row.id) not in response.content.decode()
+    assert resources.token.hint not in response.content.decode()
 
 
 # --- The pages ----------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_page_permissions(
     page: str, resources: Resources, alice: User, bob: User, carol: User
 ) -> None:
     url = "/" + resources.fill(page)
-    method = "POST" if page.endswith(POST_PATHS) else "GET"
+    method = "POST" if page.endswith(POST_PATH_SUFFIXES) else "GET"
     anonymous = Client().generic(method, url)
     if PAGES[page] == PUBLIC:
         assert anonymous.status_code in (200, 302)
@@ -249,12 +249,12 @@ def test_page_permissions(
         return
     assert anonymous["Location"].startswith("/accounts/login/")
     for stranger in (bob, carol):
-        answer = with_session(stranger).generic(method, url)
+        response = with_session(stranger).generic(method, url)
         expected = {OWNER: [404], AUTHENTICATED: [200, 400]}[
             PAGES[page]
         ]  # 400: without the password
-        assert answer.status_code in expected
-        content = b"".join(answer)
+        assert response.status_code in expected
+        content = b"".join(response)
         assert b"Confidential" not in content
         assert resources.token.hint.encode() not in content
     assert resources.unchanged()

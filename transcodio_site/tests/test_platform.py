@@ -23,7 +23,7 @@ PARSE = (
 
 
 def find_python(version: str) -> str:
-    """A Python of this version, from pyenv or from PATH. Skips the test if there is none."""
+    """A Python of this version, from pyenv or from PATH. Skip the test if there is none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
     candidates = [str(p) for p in pyenv.glob(f"{version}.*/bin/python")]
     candidates += [p for p in [shutil.which(f"python{version}")] if p]
@@ -109,8 +109,8 @@ def test_unsupported_platform_is_refused_in_one_line(change: str, found: str) ->
 def fresh_checkout() -> Iterator[Path]:
     """The tracked files and nothing else, in a folder of mode 0700, as `mktemp -d` makes it."""
     folder = Path(tempfile.mkdtemp(prefix="transcodio-fresh-"))
-    left_out = shutil.ignore_patterns(".venv", ".git", "var", "node_modules", "*cache*")
-    shutil.copytree(ROOT, folder / "checkout", ignore=left_out)
+    ignored = shutil.ignore_patterns(".venv", ".git", "var", "node_modules", "*cache*")
+    shutil.copytree(ROOT, folder / "checkout", ignore=ignored)
     yield folder / "checkout"
     link = folder / "checkout" / "var" / "postgres"
     if link.is_symlink():

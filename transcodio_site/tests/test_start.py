@@ -1,4 +1,4 @@
-"""`manage.py up` as each kind of user in each kind of folder, and what it says when it fails."""
+"""`manage.py up` as different users in different folders, and its error messages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Installation:
         return self.folder / "var"
 
     def popen(self, *arguments: str) -> subprocess.Popen[str]:
-        """Starts a management command."""
+        """Start a management command."""
         home = {"HOME": str(self.folder), "PYTHONPATH": self.packages, "VAR_DIR": str(self.var)}
         return subprocess.Popen(
             [*self.prefix, self.python, "manage.py", *arguments],
@@ -60,9 +60,10 @@ class Installation:
         )
 
     def processes(self) -> list[psutil.Process]:
-        """All that belong to the data folder, by their environment or command line."""
-        marks = (str(self.var), str(data_folder(self.var)), str(socket_folder(self.var)))
-        return [p for p in psutil.process_iter() if any(m in _described(p) for m in marks)]
+        """All processes of the data folder, found by environment, command line or working
+        directory."""
+        paths = (str(self.var), str(data_folder(self.var)), str(socket_folder(self.var)))
+        return [p for p in psutil.process_iter() if any(path in _described(p) for path in paths)]
 
 
 def _described(process: psutil.Process) -> str:
@@ -76,12 +77,13 @@ def _described(process: psutil.Process) -> str:
 
 @pytest.fixture
 def ordinary(open_folder: Path) -> Installation:
-    """A user other than root, with a home of mode 0700; skips where there is none, or no Python."""
-    accounts = sorted(pwd.getpwall(), key=lambda found: found.pw_uid < 1000)
-    account = next(found for found in accounts if 0 < found.pw_uid < 60_000)
+    """An installation of a user other than root, in a home of mode 0700. Skips the test if there is
+    no such user, or if that user cannot run Python."""
+    accounts = sorted(pwd.getpwall(), key=lambda entry: entry.pw_uid < 1000)
+    account = next(entry for entry in accounts if 0 < entry.pw_uid < 60_000)
     user = ServerUser(account.pw_uid, account.pw_gid)
     packages = open_folder / "packages"
-    # Under a closed folder of root's nobody else could read them. Links take no space.
+    # Other users cannot read packages in a closed folder of root. Hard links take no space.
     _link(Path(sysconfig.get_path("purelib")), packages)
     python = Path(sys.executable).resolve()
     if user.shell('"$1" -c ""', python).returncode:
@@ -110,12 +112,12 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _copy_checkout(target: Path) -> None:
-    left_out = shutil.ignore_patterns(".venv", ".git", "var", "node_modules", "*cache*")
-    shutil.copytree(ROOT, target, ignore=left_out)
+    ignored = shutil.ignore_patterns(".venv", ".git", "var", "node_modules", "*cache*")
+    shutil.copytree(ROOT, target, ignore=ignored)
 
 
 def start_and_stop(installation: Installation) -> list[str]:
-    """Runs the whole service until its page answers, then Ctrl-C. Returns what it printed."""
+    """Run the whole service until it is healthy, then send Ctrl-C. Return its output."""
     port = free_port()
     output: list[str] = []
     with installation.popen("up", "--port", str(port)) as command:
@@ -125,14 +127,14 @@ def start_and_stop(installation: Installation) -> list[str]:
                 break
         assert "is ready" in "".join(output), "".join(output)
         try:
-            answer = httpx.get(f"http://127.0.0.1:{port}/health", timeout=WAIT_S)
-            assert answer.json()["status"] == "healthy"
+            response = httpx.get(f"http://127.0.0.1:{port}/health", timeout=WAIT_S)
+            assert response.json()["status"] == "healthy"
             owners = {p.uids().real for p in installation.processes() if p.name() == "postgres"}
         finally:
             command.send_signal(signal.SIGINT)
             output.append(command.communicate(timeout=WAIT_S)[0])
     assert command.returncode == 0, "".join(output)
-    assert owners, "Postgres is not found"
+    assert owners, "there is no Postgres process"
     assert 0 not in owners
     assert installation.processes() == []
     return output
@@ -140,7 +142,7 @@ def start_and_stop(installation: Installation) -> list[str]:
 
 @only_root
 @pytest.mark.parametrize("prefix", [(), RESTRICTED])
-def test_root_starts_it_under_a_closed_folder(tmp_path: Path, prefix: tuple[str, ...]) -> None:
+def test_up_as_root_under_a_closed_folder(tmp_path: Path, prefix: tuple[str, ...]) -> None:
     if prefix and not shutil.which(prefix[0]):
         pytest.skip("setpriv (util-linux) is not installed")
     tmp_path.chmod(0o700)
@@ -152,7 +154,7 @@ def test_root_starts_it_under_a_closed_folder(tmp_path: Path, prefix: tuple[str,
 
 
 @only_root
-def test_root_starts_it_in_an_open_folder(open_folder: Path) -> None:
+def test_up_as_root_in_an_open_folder(open_folder: Path) -> None:
     (open_folder / "checkout").symlink_to(ROOT)
     installation = Installation(open_folder)
     start_and_stop(installation)
@@ -166,10 +168,10 @@ def test_root_starts_it_in_an_open_folder(open_folder: Path) -> None:
 
 
 @only_root
-def test_ordinary_user_starts_it_in_a_closed_home(ordinary: Installation) -> None:
+def test_up_as_ordinary_user_in_a_closed_home(ordinary: Installation) -> None:
     start_and_stop(ordinary)
-    found = ordinary.var.stat()
-    assert (found.st_mode & 0o777, found.st_uid) == (0o700, ordinary.user.uid)
+    status = ordinary.var.stat()
+    assert (status.st_mode & 0o777, status.st_uid) == (0o700, ordinary.user.uid)
     assert (ordinary.var / "postgres").stat().st_uid == ordinary.user.uid
     assert {p.stat().st_uid for p in ordinary.var.rglob("*")} == {ordinary.user.uid}
 
@@ -183,7 +185,7 @@ def test_web_server_that_does_not_start_names_the_cause(
     stack.children[0].start(dict(os.environ))
     with pytest.raises(StackError, match="did not start: OSError: no more threads"):
         stack._wait_until_healthy()
-    assert "Traceback" in capfd.readouterr().err  # passed on
+    assert "Traceback" in capfd.readouterr().err  # forwarded
 
 
 def test_process_that_keeps_stopping_names_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,14 +201,14 @@ def test_process_that_keeps_stopping_names_the_cause(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("content", ["", "\n"])
 def test_empty_secret_key_is_replaced(tmp_path: Path, content: str) -> None:
     (tmp_path / "secret_key").write_text(content)
-    question = "from django.conf import settings; print(len(settings.SECRET_KEY))"
-    answer = Stack(tmp_path).manage("shell", "-c", question)
-    assert int(answer.stdout.split()[-1]) > 40, answer.stderr
+    code = "from django.conf import settings; print(len(settings.SECRET_KEY))"
+    result = Stack(tmp_path).manage("shell", "-c", code)
+    assert int(result.stdout.split()[-1]) > 40, result.stderr
     assert (tmp_path / "secret_key").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"email": "a@example.com"}'])
-def test_unusable_demo_account_file_is_replaced(
+def test_invalid_demo_account_file_is_replaced(
     db: None, settings: Any, tmp_path: Path, content: str
 ) -> None:
     settings.VAR_DIR = tmp_path

@@ -13,7 +13,8 @@ from django.conf import settings
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
 # Names, units and examples of code, the same in every language.
 UNTRANSLATED = {"Transcodio", "Authorization: Bearer tk_…", "min", "USD"}
-SPOKEN = ("alt", "aria-label", "placeholder", "title")  # attributes that people read or hear
+# Attributes that are shown or read aloud.
+TEXT_ATTRIBUTES = ("alt", "aria-label", "placeholder", "title")
 TAG = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
 TRANSLATED = re.compile(r"\{% blocktranslate.*?\{% endblocktranslate %\}", re.DOTALL)
 CLASSES = re.compile(r"\{% block main_class %\}.*?\{% endblock %\}")
@@ -26,25 +27,25 @@ templates = pytest.mark.parametrize(
 
 
 class Texts(HTMLParser):
-    """Collects what people read."""
+    """Collects visible texts."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.texts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value or "" for name, value in attrs if name in SPOKEN]
+        self.texts += [value or "" for name, value in attrs if name in TEXT_ATTRIBUTES]
 
     def handle_data(self, data: str) -> None:
-        self.found += data.split("\n")
+        self.texts += data.split("\n")
 
 
 @templates
 def test_texts_are_marked_for_translation(path: Path) -> None:
-    texts = Texts()
-    texts.feed(TAG.sub("", CLASSES.sub("", TRANSLATED.sub("", path.read_text()))))
-    found = [text for text in texts.found if re.search("[A-Za-z]{2}", text)]
-    words = {text.strip(" ·\N{EN DASH}:,.") for text in found}
+    parser = Texts()
+    parser.feed(TAG.sub("", CLASSES.sub("", TRANSLATED.sub("", path.read_text()))))
+    candidates = [text for text in parser.texts if re.search("[A-Za-z]{2}", text)]
+    words = {text.strip(" ·\N{EN DASH}:,.") for text in candidates}
     assert words - UNTRANSLATED == set()
 
 
@@ -53,7 +54,7 @@ def test_dates_have_one_style(path: Path) -> None:
     assert not re.search(r"\|(date|time|naturaltime|timesince):?", path.read_text())
 
 
-def test_the_english_catalog_is_compiled() -> None:
+def test_english_catalog_is_compiled() -> None:
     folder = Path(settings.BASE_DIR) / "transcodio_site/locale/en/LC_MESSAGES"
     source = (folder / "django.po").read_text()
     with (folder / "django.mo").open("rb") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# Media types of stored files, by the name that FFmpeg has for their format.
+# Media types of stored files by FFmpeg's name of the format.
 MEDIA_TYPES = {
     "mp3": "audio/mpeg",
     "wav": "audio/wav",

@@ -1,4 +1,4 @@
-"""Times of words after a correction of the text. Pure: imports no Django."""
+"""Word timestamps after a correction of the text. Imports no Django."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ StoredWord = dict[str, Any]  # {"start", "end", "text"}, and "no_space_before": 
 # In scripts without spaces between words, each character counts as a word.
 _WORD = re.compile(rf"\s*(?:[{UNSPACED}]|[^\s{UNSPACED}]+)")
 
-# Pairs of equal words for SequenceMatcher at most: with a text that repeats a few words over and
-# over, it would run for minutes.
+# Maximum number of pairs of equal words for SequenceMatcher: on a text that repeats a few words it
+# would run for minutes.
 MAX_EQUAL_PAIRS = 150 * 150
 
 
@@ -42,9 +42,9 @@ def realign_words(words: list[StoredWord], text: str, start: float, end: float) 
 def _matches(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int]]:
     """All ranges `old[old1:old2]` with the ranges `new[new1:new2]` that correspond to them, in
     order, both equal and changed ones."""
-    most = min(len(old), len(new))
-    head = next((n for n in range(most) if old[n] != new[n]), most)
-    rest = most - head
+    shorter = min(len(old), len(new))
+    head = next((n for n in range(shorter) if old[n] != new[n]), shorter)
+    rest = shorter - head
     tail = next((n for n in range(rest) if old[-1 - n] != new[-1 - n]), rest)
     old_end, new_end = len(old) - tail, len(new) - tail
     yield 0, head, 0, head
@@ -92,5 +92,5 @@ def _stored(text: str, no_space_before: bool, times: tuple[float, float]) -> Sto
 
 
 def _keys(words: Iterable[str]) -> list[str]:
-    """Words without their case and the punctuation around them, for comparison."""
+    """Words in lower case without surrounding punctuation, for comparison."""
     return [re.sub(r"^\W+|\W+$", "", word.casefold()) or word for word in words]

@@ -12,9 +12,9 @@ from transcriptions.models import Segment, State, Transcription
 
 
 def rename(row: Transcription, title: str) -> None:
-    """Changes the title."""
+    """Change the title and update the search index."""
     with transaction.atomic():
-        # Locked: the search index needs the language that is stored now.
+        # Locked: the search index needs the current language.
         locked = Transcription.objects.select_for_update().filter(id=row.id).first()
         if locked:
             locked.title = row.title = title
@@ -25,7 +25,7 @@ def rename(row: Transcription, title: str) -> None:
 def correct(
     row: Transcription, number: int, text: str, expected_text: str | None = None
 ) -> Segment:
-    """Replaces the text of a segment; words that stay the same keep their times.
+    """Replace the text of a segment; words that stay the same keep their times.
 
     Raises WrongState before the transcript is completed, EditConflict if the segment's text is not
     `expected_text`, and Segment.DoesNotExist.

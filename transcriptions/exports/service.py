@@ -8,6 +8,6 @@ from transcriptions.schemas.transcripts import SegmentOut
 
 
 def transcript_of(row: Transcription) -> Transcript:
-    """The transcript of a transcription row. Queries its segments."""
+    """The transcript of a transcription row. Query its segments."""
     segments = [SegmentOut.of(segment).model_dump() for segment in row.segments.all()]
     return Transcript(row.title, row.language, row.duration or 0.0, segments)

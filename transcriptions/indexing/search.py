@@ -34,7 +34,7 @@ NO_ROWS = Q(pk__in=[])
 
 
 def index_transcription(row: Transcription) -> None:
-    """Updates the search vector from title and text; the title has more weight."""
+    """Update the search vector from title and text; the title has more weight."""
     dictionary = _dictionary(row.language)
     Transcription.objects.filter(id=row.id).update(
         search=_vector(row.title, dictionary, "A") + _vector(row.text, dictionary, "B"),

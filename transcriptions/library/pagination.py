@@ -1,4 +1,4 @@
-"""Keyset pagination: rows that are added or deleted meanwhile cause no gaps or duplicates."""
+"""Keyset pagination: rows added or deleted between requests cause no gaps or duplicates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transcriptions.models import Transcription
 
 
 class InvalidCursor(ValueError):
-    """The cursor was not created by `paginate`; `str()` is a sentence for the caller."""
+    """The cursor was not created by `paginate`; `str()` is a message for the caller."""
 
     def __init__(self) -> None:
         super().__init__(_("Invalid cursor. Use `next_cursor` of the previous page."))

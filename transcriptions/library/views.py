@@ -44,7 +44,7 @@ def library(request: HttpRequest) -> HttpResponse:
     paginator = Paginator(rows.defer("spans", "peaks"), RECORDINGS_PER_PAGE)
     context = {
         "page": paginator.get_page(request.GET.get("page")),
-        "words": query,
+        "query": query,
         **_upload_form_context(authenticated_user(request).effective_plan),
     }
     return render(request, "transcriptions/library.html", context)
@@ -78,7 +78,7 @@ def row(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 def cancel(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
-    """Stop processing. A recording that has finished meanwhile is not an error."""
+    """Stop processing. It is not an error if the recording has already finished."""
     with suppress(WrongState):
         commands.cancel(permissions.transcription_for(request.user, transcription_id))
     return redirect("transcriptions:detail", transcription_id)

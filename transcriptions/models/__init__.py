@@ -1,6 +1,6 @@
 """Tables of the transcriptions app: fields, constraints and queries.
 
-What changes a recording's state is in `transcriptions.processing.lifecycle`.
+Changes of a recording's state are in `transcriptions.processing.lifecycle`.
 """
 
 from __future__ import annotations

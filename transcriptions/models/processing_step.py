@@ -37,19 +37,19 @@ class Step(models.Model):
 
     transcription = models.ForeignKey(Transcription, models.CASCADE, related_name="steps")
     phase = models.CharField(max_length=12, choices=Phase)
-    began_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(default=timezone.now)
     detail = models.CharField(max_length=200, blank=True)
 
     class Meta:
         ordering: ClassVar = ["id"]
 
     def __str__(self) -> str:
-        return f"{self.get_phase_display()} {self.began_at:%H:%M:%S}"
+        return f"{self.get_phase_display()} {self.started_at:%H:%M:%S}"
 
 
 def record_step(
     row: Transcription, phase: Phase, detail: str = "", at: datetime | None = None
 ) -> None:
-    """Adds a step that starts now, or started `at`."""
+    """Add a step that starts now, or started `at`."""
     moment = at or timezone.now()
-    Step.objects.create(transcription=row, phase=phase, detail=detail[:200], began_at=moment)
+    Step.objects.create(transcription=row, phase=phase, detail=detail[:200], started_at=moment)

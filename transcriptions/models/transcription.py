@@ -1,4 +1,4 @@
-"""Recordings and what is known about each."""
+"""Recordings and their transcripts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TranscriptionQuerySet(models.QuerySet["Transcription"]):
     """Queries that more than one module needs."""
 
     def with_expired_lease(self) -> models.QuerySet[Transcription]:
-        """Unfinished rows that no worker has: their task was lost or their worker died."""
+        """Unfinished rows without a worker: their task was lost or their worker died."""
         return self.exclude(state__in=FINISHED).filter(lease_until__lt=timezone.now())
 
 
@@ -83,10 +83,10 @@ class Transcription(models.Model):
     error_message = models.TextField(blank=True)
 
     lease = models.UUIDField(null=True, editable=False)
-    # If no worker has the row: when its task is enqueued again.
+    # Without a worker: when the task is enqueued again.
     lease_until = models.DateTimeField(default=lease_end, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
-    # Usage of engines that is in no ledger row yet: see `take_unbilled_usage`.
+    # Usage of engines not yet in the ledger: see `take_unbilled_usage`.
     unbilled_decode_seconds = models.FloatField(default=0, editable=False)
     unbilled_gpu = models.CharField(max_length=20, blank=True, editable=False)
     unbilled_queue_seconds = models.FloatField(default=0, editable=False)
@@ -95,7 +95,7 @@ class Transcription(models.Model):
 
     objects = TranscriptionQuerySet.as_manager()
 
-    # Usage since the last stored segment: only the worker that holds the lease has it.
+    # Usage since the last stored segment, only in memory of the worker that holds the lease.
     unsaved_usage = UsageDelta(0.0)
 
     class Meta:
@@ -137,7 +137,7 @@ class Transcription(models.Model):
         return " ".join(segment.text for segment in self.segments.all())
 
     def to_audio(self, path: Path) -> Audio:
-        """What an engine needs to know about this recording, whose WAV is at `path`."""
+        """The input for an engine. `path` is the prepared WAV."""
         spans = tuple(Span(start, end) for start, end in self.spans)
         language = self.language or self.requested_language or None
         return Audio(path, self.duration or 0.0, spans, language)
@@ -145,7 +145,7 @@ class Transcription(models.Model):
 
 @receiver(post_delete, sender=Transcription)
 def delete_files(instance: Transcription, **kwargs: Any) -> None:
-    """Deletes the files of a deleted row after commit, also when its owner's account is deleted.
+    """Delete the files of a deleted row after commit, also when its owner's account is deleted.
 
     Files that cannot be deleted now are found later as orphaned files.
     """

@@ -17,7 +17,7 @@ from transcriptions.models import State, Transcription
 
 
 def send_transcript_ready(transcription_id: uuid.UUID) -> None:
-    """Tells the owner that the transcript is complete, unless the recording was deleted or is
+    """Email the owner that the transcript is complete, unless the recording was deleted or is
     processed again. Raises OSError if the mail server fails."""
     rows = Transcription.objects.filter(id=transcription_id, state=State.COMPLETED)
     row = rows.select_related("owner").first()
@@ -28,14 +28,14 @@ def send_transcript_ready(transcription_id: uuid.UUID) -> None:
 
 
 def send_quota_notice(user_id: int) -> None:
-    """Tells the user that a threshold of the quota was reached, once per month and threshold.
+    """Email the user that a threshold of the quota was reached, once per month and threshold.
     Raises OSError if the mail server fails."""
     user = User.objects.filter(pk=user_id, is_active=True).first()
     if user is None:
         return
     with transaction.atomic():  # if sending fails, the threshold stays unsent
         if threshold := next_unsent_threshold(user, timezone.now()):
-            context = {"usage": usage_this_month(user), "mark": threshold}
+            context = {"usage": usage_this_month(user), "threshold": threshold}
             email.send(user.email, _quota_subject(threshold), "quota", **context)
 
 

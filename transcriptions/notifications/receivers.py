@@ -13,14 +13,14 @@ from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.notifications import tasks
 
-MIN_WAIT = timedelta(minutes=3)  # after a shorter wait the owner probably still has the page open
+MIN_WAIT = timedelta(minutes=3)  # after a shorter wait the page is probably still open
 
 
 def enqueue_transcript_ready(sender: type[Transcription], row: Transcription, **_: Any) -> None:
     """Receiver of `transcription_finished`: emails owners who want it and had to wait."""
     if row.state != State.COMPLETED or row.completed_at is None:
         return
-    if row.owner.mail_when_ready and row.completed_at - row.created_at >= MIN_WAIT:
+    if row.owner.email_when_ready and row.completed_at - row.created_at >= MIN_WAIT:
         transaction.on_commit(partial(queue.enqueue, tasks.send_transcript_ready, row.id))
 
 

@@ -1,4 +1,4 @@
-"""Deletes files that crashes leave behind: recordings without a row, and temporary files."""
+"""Deletion of files that crashes leave behind: recordings without a row, temporary files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH_SIZE = 500  # files per query
 
 
 def delete_orphaned_files() -> None:
-    """Deletes orphaned files that are older than a day."""
+    """Delete orphaned files that are older than a day."""
     for name in _files_without_row(default_storage):
         if default_storage.get_modified_time(name) < timezone.now() - MIN_AGE:
             default_storage.delete(name)

@@ -13,24 +13,24 @@ from transcriptions.privacy import retention
 
 @shared_task(name="transcriptions.tasks.delete_expired_idempotency_keys")
 def delete_expired_idempotency_keys() -> None:
-    """Deletes expired idempotency keys."""
+    """Delete expired idempotency keys."""
     oldest = timezone.now() - IDEMPOTENCY_KEY_LIFETIME
     IdempotencyKey.objects.filter(created_at__lt=oldest).delete()
 
 
 @shared_task(name="transcriptions.tasks.delete_expired_sessions")
 def delete_expired_sessions() -> None:
-    """See accounts/account_deletion.py."""
+    """See `account_deletion.delete_expired_sessions`."""
     account_deletion.delete_expired_sessions()
 
 
 @shared_task(name="transcriptions.tasks.delete_expired_recordings")
 def delete_expired_recordings() -> None:
-    """See privacy/retention.py."""
+    """See `retention.delete_expired`."""
     retention.delete_expired()
 
 
 @shared_task(name="transcriptions.tasks.delete_orphaned_files")
 def delete_orphaned_files() -> None:
-    """See orphaned_files.py."""
+    """See `orphaned_files.delete_orphaned_files`."""
     orphaned_files.delete_orphaned_files()

@@ -1,4 +1,4 @@
-"""What the export says about an account, apart from its recordings.
+"""The data of an account for the export, without its recordings.
 
 `tests/test_tables.py` lists every table and where its rows are exported, or why they are not.
 """
@@ -22,7 +22,7 @@ from transcriptions.webhooks.permissions import webhooks_of
 Row = TypeVar("Row", bound=Model)
 
 BATCH_ROWS = 500
-SETTINGS = ("keep_audio_days", "keep_days", "mail_when_ready")
+SETTINGS = ("keep_audio_days", "keep_days", "email_when_ready")
 TOKEN_FIELDS = (
     "name",
     "hint",
@@ -42,12 +42,12 @@ DELIVERY_FIELDS = (
     "attempts",
     "last_attempt_at",
     "status",
-    "answer",
+    "response",
 )
 
 
 def account(user: User) -> dict[str, Any]:
-    """The account, its settings and what belongs to it. Contains no secrets."""
+    """The account, its settings and related objects, without secrets."""
     return {
         "email": user.email,
         "name": user.get_full_name(),
@@ -56,7 +56,7 @@ def account(user: User) -> dict[str, Any]:
         "plan": user.effective_plan.name,
         "settings": {name: getattr(user, name) for name in SETTINGS},
         "usage_this_month": usage_this_month(user).model_dump(mode="json"),
-        "quota_notices": list(user.quota_notices.values("month", "mark")),
+        "quota_notices": list(user.quota_notices.values("month", "threshold")),
         "api_tokens": list(user.api_tokens.values(*TOKEN_FIELDS)),
         "webhooks": list(webhooks_of(user).values("url", "events", "created_at", "disabled_at")),
         **_sign_in_data(user),

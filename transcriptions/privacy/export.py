@@ -20,7 +20,7 @@ from transcriptions.models import State, Transcription
 from transcriptions.privacy import account_data
 from transcriptions.schemas.transcripts import TranscriptOut
 
-PIECE_BYTES = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 MAX_TITLE_BYTES = 200  # file systems allow 255 bytes per name; the folder has a date and an id too
 FILE_EXTENSIONS = {
     "mp3": "mp3",
@@ -33,18 +33,18 @@ FILE_EXTENSIONS = {
 
 
 def export_user_data(user: User) -> Iterator[bytes]:
-    """Yields the ZIP file in pieces of PIECE_BYTES to 2 * PIECE_BYTES; the last one may be smaller.
+    """Yield the ZIP file in chunks of CHUNK_BYTES to 2 * CHUNK_BYTES; the last one may be smaller.
 
-    At most one transcript and two pieces are in memory. No query is open between two pieces, so
+    At most one transcript and two chunks are in memory. No query is open between two chunks, so
     the caller may close the database connection there.
     """
-    piece = bytearray()
+    chunk = bytearray()
     for data in _archive(user):
-        piece += data
-        if len(piece) >= PIECE_BYTES:
-            yield bytes(piece)
-            piece.clear()
-    yield bytes(piece)
+        chunk += data
+        if len(chunk) >= CHUNK_BYTES:
+            yield bytes(chunk)
+            chunk.clear()
+    yield bytes(chunk)
 
 
 def _archive(user: User) -> Iterator[bytes]:
@@ -94,7 +94,7 @@ def _open_source(row: Transcription) -> Any:
 
 
 def _read(source: IO[bytes]) -> Iterator[bytes]:
-    while data := source.read(PIECE_BYTES):
+    while data := source.read(CHUNK_BYTES):
         yield data
 
 
@@ -104,7 +104,7 @@ def _folder_name(row: Transcription) -> str:
 
 def _safe_name(title: str) -> str:
     """The title without characters that Windows does not allow in file names. Reserved names (NUL)
-    and trailing dots are no problem between a date and an id."""
+    and trailing dots are harmless between a date and an id."""
     name = re.sub(r'[<>:"/\\|?*]', "-", clean_name(title))[:80]
     return name.encode()[:MAX_TITLE_BYTES].decode(errors="ignore")
 

@@ -53,7 +53,7 @@ class SettingsForm(forms.Form):
         required=False,
         label=_("Keep recordings and transcripts for"),
     )
-    mail_when_ready = forms.BooleanField(
+    email_when_ready = forms.BooleanField(
         required=False, label=_("Email me when a long transcription finishes")
     )
 
@@ -70,7 +70,7 @@ class DeleteAccountForm(forms.Form):
         self.fields["proof"].label = _("Password") if has_password else _("Email address")
 
     def clean_proof(self) -> str:
-        """Raises ValidationError if it is wrong, or after too many attempts."""
+        """Raises ValidationError if the proof is incorrect, or after too many attempts."""
         proof = str(self.cleaned_data["proof"])
         if not ratelimit.consume(context.request, action="reauthenticate", user=self._user):
             message = _("Too many attempts. Try again in a minute. Nothing was deleted.")
@@ -86,7 +86,7 @@ class DeleteAccountForm(forms.Form):
 @login_required
 @require_http_methods(["GET", "POST"])
 def settings_page(request: HttpRequest) -> HttpResponse:
-    """Shows the page; POST saves retention and email settings."""
+    """Show the page; POST saves retention and email settings."""
     user = authenticated_user(request)
     posted = request.POST if request.method == "POST" else None
     form = SettingsForm(posted, initial=_initial(user))
@@ -100,7 +100,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def export_data(request: HttpRequest) -> HttpResponseBase:
-    """Sends all data of the user as a ZIP file, which is generated while it is sent."""
+    """Send all data of the user as a ZIP file, which is generated while it is sent."""
     record_event(request, Action.DATA_EXPORTED)
     name = f"transcodio-{timezone.now():%Y-%m-%d}.zip"
     return StreamingHttpResponse(
@@ -113,7 +113,7 @@ def export_data(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @require_POST
 def delete_account(request: HttpRequest) -> HttpResponse:
-    """Deletes the account with all rows and files. Only the usage ledger and the audit log, which
+    """Delete the account with all rows and files. Only the usage ledger and the audit log, which
     are append-only, keep its id."""
     user = authenticated_user(request)
     form = DeleteAccountForm(user, request.POST)
@@ -145,12 +145,12 @@ def _page(
     return render(request, "transcriptions/privacy.html", context, status=status)
 
 
-async def _stream(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _stream(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """An asynchronous iterator, because Django collects a synchronous one in memory under ASGI.
 
     Each step runs in a thread that closes its database connection afterwards, so a slow reader
     holds none while it waits.
     """
-    next_piece = database_sync_to_async(lambda: next(pieces, None), thread_sensitive=False)
-    while (piece := await next_piece()) is not None:
-        yield piece
+    next_chunk = database_sync_to_async(lambda: next(chunks, None), thread_sensitive=False)
+    while (chunk := await next_chunk()) is not None:
+        yield chunk

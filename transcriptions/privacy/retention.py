@@ -19,7 +19,7 @@ from transcriptions.usage.retention import RetentionPolicy
 
 
 def delete_expired() -> None:
-    """Deletes expired recordings and audio, except those that are still being processed."""
+    """Delete expired recordings and audio, except those that are still being processed."""
     now = timezone.now()
     for user in _users_with_retention():
         policy = RetentionPolicy.of(user)
@@ -35,7 +35,7 @@ def delete_expired() -> None:
 
 
 def _delete(row: Transcription, deletion: Callable[[], object], detail: str) -> None:
-    """Deletes and logs in one transaction, unless the recording was resumed in the meantime."""
+    """Delete and log in one transaction, unless the recording was resumed in the meantime."""
     with transaction.atomic():
         finished = Transcription.objects.select_for_update().filter(id=row.id, state__in=FINISHED)
         if not finished.exists():
@@ -45,7 +45,7 @@ def _delete(row: Transcription, deletion: Callable[[], object], detail: str) -> 
 
 
 def _users_with_retention() -> Iterator[User]:
-    """Users with a retention limit, of their own or of their plan."""
+    """Users with a retention limit in their settings or their plan."""
     limited = Q(keep_days__isnull=False) | Q(keep_audio_days__isnull=False)
     limited |= Q(plan__max_keep_days__isnull=False)
     if Plan.objects.filter(is_default=True, max_keep_days__isnull=False).exists():

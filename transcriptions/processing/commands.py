@@ -1,4 +1,4 @@
-"""Commands of an owner: the row changes first, then the event is published."""
+"""Commands of an owner: change the row, then publish the event."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from transcriptions.usage import quotas
 
 
 def cancel(row: Transcription) -> None:
-    """Stops processing; stored segments stay. Raises WrongState."""
+    """Stop processing; stored segments are kept. Raises WrongState."""
     lifecycle.mark_cancelled(row)
     streams.publish(row.id, final_event(row, row.segments.count()))
 
 
 def retry(row: Transcription) -> None:
-    """Continues where it failed or was cancelled. Raises WrongState, Throttled, AudioError."""
+    """Resume after a failure or a cancellation. Raises WrongState, Throttled, AudioError."""
     with transaction.atomic():
         lifecycle.requeue(row)
         quotas.admit(row)

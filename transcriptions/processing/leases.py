@@ -1,4 +1,4 @@
-"""Keeps the lease of a claimed row during slow work, and notices when it is lost."""
+"""Renewal of the lease of a claimed row during slow work, and detection of its loss."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from transcriptions.processing import lifecycle
 
 log = logging.getLogger(__name__)
 
-# Set when the worker is asked to stop: work is released at its next step instead of interrupted.
+# Set when the worker shuts down: work is released at its next step instead of interrupted.
 shutting_down = threading.Event()
 
-CHECK_INTERVAL_S = 0.5  # between two checks of the lease: after a cancellation a GPU is in use
+CHECK_INTERVAL_S = 0.5  # between two checks of the lease: a cancelled job still uses a GPU
 
 
 class LeaseHolder:
-    """Renews the lease of a claimed row in a thread, and notices there that the row was cancelled
+    """Renews the lease of a claimed row in a thread, which also detects that the row was cancelled
     or deleted, even while the engine yields nothing."""
 
     def __init__(self, row: Transcription) -> None:
@@ -41,7 +41,7 @@ class LeaseHolder:
         if shutting_down.is_set():
             raise Cancelled("the worker is shutting down")
 
-    def is_over(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether `check` would raise."""
         return self._lost.is_set() or shutting_down.is_set()
 
@@ -59,7 +59,7 @@ class LeaseHolder:
             except LeaseLost:
                 self._lost.set()
                 return
-            except DatabaseError as error:  # tried again until the lease expires
+            except DatabaseError as error:  # retried until the lease expires
                 log.warning("%s: the lease could not be checked: %s", row.id, error)
             finally:
                 connection.close()
@@ -67,7 +67,7 @@ class LeaseHolder:
 
 @contextmanager
 def hold_lease(row: Transcription) -> Iterator[LeaseHolder]:
-    """Holds the lease of `row` while the body runs."""
+    """Hold the lease of `row` while the body runs."""
     holder = LeaseHolder(row)
     thread = threading.Thread(target=holder._renew_until_done, daemon=True)
     thread.start()

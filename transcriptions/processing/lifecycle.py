@@ -36,7 +36,9 @@ from transcriptions.models.transcription import delete_files
 from transcriptions.signals import transcription_finished
 from transcriptions.usage import metering
 
-MAX_ATTEMPTS = 5  # claims of one state; more: the recording itself crashes the worker
+MAX_ATTEMPTS = (
+    5  # claims of one state; after more of them the recording is assumed to crash workers
+)
 
 # The legal transitions. A database trigger (migration 0008) refuses every other one.
 TRANSITIONS: dict[State, frozenset[State]] = {
@@ -49,7 +51,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.CANCELLED: frozenset({State.QUEUED, State.PREPARED}),
 }
 
-# By the state of a row that a worker has: the state before, and the phases of the history.
+# By the state of a row with a worker: the previous state, and the phases of the history.
 WAITING_STATE = {State.PREPROCESSING: State.QUEUED, State.TRANSCRIBING: State.PREPARED}
 WORKING_PHASE = {State.PREPROCESSING: Phase.PREPROCESS, State.TRANSCRIBING: Phase.ENGINE}
 WAITING_PHASE = {State.PREPROCESSING: Phase.QUEUE, State.TRANSCRIBING: Phase.READY}
@@ -59,7 +61,7 @@ WAITING_PHASE = {State.PREPROCESSING: Phase.QUEUE, State.TRANSCRIBING: Phase.REA
 
 
 def claim(transcription_id: uuid.UUID, state: State) -> Transcription | None:
-    """Moves the row to `state` with a new lease. Returns None if it cannot be claimed: it is
+    """Move the row to `state` with a new lease. Return None if it cannot be claimed: it is
     done, deleted, or another worker's lease has not expired."""
     rows = Transcription.objects.filter(id=transcription_id)
     claimable = Q(state=WAITING_STATE[state]) | Q(state=state, lease_until__lt=timezone.now())
@@ -77,18 +79,18 @@ def claim(transcription_id: uuid.UUID, state: State) -> Transcription | None:
 
 
 def ensure_held(row: Transcription) -> None:
-    """Raises LeaseLost if this worker does not have the lease anymore."""
+    """Raises LeaseLost if this worker no longer has the lease."""
     if not _held(row).exists():
         raise LeaseLost(str(row.id))
 
 
 def renew_lease(row: Transcription) -> None:
-    """Extends the lease. Raises LeaseLost."""
+    """Extend the lease. Raises LeaseLost."""
     _update_held(row, lease_until=lease_end())
 
 
 def release(row: Transcription) -> None:
-    """Gives the lease back with the work unfinished; the next worker continues it.
+    """Release the lease of unfinished work; the next worker continues it.
     Raises LeaseLost."""
     with transaction.atomic():
         _update_held(row, lease_until=timezone.now(), attempts=F("attempts") - 1)
@@ -97,7 +99,7 @@ def release(row: Transcription) -> None:
 
 
 def reschedule(row: Transcription, reason: str, seconds: float, attempted: bool = True) -> None:
-    """Gives the lease back; the work is tried again after `seconds`. Counts as an attempt only if
+    """Release the lease and retry the work after `seconds`. Counts as an attempt only if
     `attempted`. Raises LeaseLost."""
     state = State(row.state)
     with transaction.atomic():
@@ -155,7 +157,7 @@ def mark_started(row: Transcription, engine: str, metadata: Metadata) -> None:
 
 
 def add_segment(row: Transcription, spoken: SpokenSegment) -> Segment:
-    """Stores the next segment, renews the lease, and saves the usage so far. Raises LeaseLost."""
+    """Store the next segment, renew the lease, and save the usage so far. Raises LeaseLost."""
     usage = row.unsaved_usage
     with transaction.atomic():
         _update_held(  # first: it locks the row, so numbers cannot collide
@@ -205,7 +207,7 @@ def mark_completed(row: Transcription, meter: Complete) -> None:
 
 
 def mark_failed(row: Transcription, code: str, message: str) -> None:
-    """It cannot be transcribed; `message` is for the owner. Raises LeaseLost."""
+    """The recording cannot be transcribed; `message` is for the owner. Raises LeaseLost."""
     with transaction.atomic():
         _update_held(
             row,
@@ -224,12 +226,12 @@ def mark_failed(row: Transcription, code: str, message: str) -> None:
 
 
 def mark_cancelled(row: Transcription) -> None:
-    """The owner cancels it; a worker that holds the lease loses it. Raises WrongState."""
+    """Cancel for the owner; a worker that holds the lease loses it. Raises WrongState."""
     with transaction.atomic():
         _transition(
             row,
             Q(state__in=FINISHED),
-            _("It has already finished: there is nothing to cancel."),
+            _("It has already finished. There is nothing to cancel."),
             state=State.CANCELLED,
             completed_at=timezone.now(),
             error_code="cancelled",
@@ -242,13 +244,13 @@ def mark_cancelled(row: Transcription) -> None:
 
 
 def requeue(row: Transcription) -> None:
-    """Continues after a failure or a cancellation; finished work is not repeated.
+    """Continue after a failure or a cancellation; finished work is not repeated.
     Raises WrongState, AudioDeleted."""
     with transaction.atomic():
-        with suppress(Transcription.DoesNotExist):  # locked: its audio may be deleted meanwhile
+        with suppress(Transcription.DoesNotExist):  # locked: its audio may be deleted concurrently
             row.refresh_from_db(from_queryset=Transcription.objects.select_for_update())
         if row.state in UNSUCCESSFUL and not row.can_be_retried:
-            message = _("The audio is not stored anymore: upload the recording again.")
+            message = _("The audio has been deleted. Upload the recording again.")
             raise AudioDeleted(message)
         _transition(
             row,
@@ -266,7 +268,7 @@ def requeue(row: Transcription) -> None:
 
 
 def delete_audio(row: Transcription) -> None:
-    """Deletes the stored recording, original and prepared; the transcript stays.
+    """Delete the original and the prepared audio; the transcript is kept.
     Raises WrongState while it is processed."""
     with transaction.atomic():
         finished = Transcription.objects.filter(id=row.id, state__in=FINISHED)

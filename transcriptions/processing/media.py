@@ -1,4 +1,4 @@
-"""Untrusted media: what a file is, and its conversion to a WAV that engines can read.
+"""Untrusted media: detection of the format, and conversion to a WAV for engines.
 
 Only FFmpeg opens such files, in a guarded subprocess: a timeout, limits on memory and output, an
 allow-list of demuxers, no protocol but plain files, and an empty environment.
@@ -31,8 +31,8 @@ from transcriptions.durations import units
 from transcriptions.exceptions import AudioError, NoAudio, TooLong, UnsupportedFormat
 
 DEMUXERS = "mp3,wav,mov,mp4,m4a,flac,ogg,matroska,webm"
-FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"  # the same for people
-MEMORY_LIMIT_BYTES = 2 << 30  # of address space; decoding audio takes a tenth of it
+FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"  # the same, for messages
+MEMORY_LIMIT_BYTES = 2 << 30  # of address space; decoding audio needs a tenth of it
 LOG_EXCERPT_BYTES = 64_000  # read from the start of FFmpeg's log, and again from its end
 
 PROBE_TIMEOUT_S = 5.0
@@ -45,19 +45,21 @@ DETECTED = re.compile(
 
 # Audio stays where the container puts it, or words would not agree with playback: gaps, and videos
 # whose audio starts late, are filled with silence. Timestamps that go back (some recorders restart
-# at zero) are moved behind the previous ones, because `aresample` alone would drop that audio.
+# at zero) are shifted after the previous ones, because `aresample` alone would drop that audio.
 TIMESTAMP_FILTER = (
     r"asetpts=st(1\,max(PTS\,ld(0)))+0*st(0\,ld(1)+S/(SR*TB)),aresample=async=1:first_pts=0"
 )
 MIN_DURATION_S = 0.05  # no word is shorter
-MIN_READABLE_SHARE = 0.9  # of the declared duration; a note tells the owner if less could be read
+MIN_READABLE_SHARE = (
+    0.9  # of the declared duration; if less could be read, the recording gets a note
+)
 DEMUXING_ERROR = "Error during demuxing"  # FFmpeg's message when it stops reading
 STREAMED_WAV_SIZE = 0x7FFF0000  # a WAV that was written to a pipe declares this size or more
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What FFmpeg found out about a file; `format` is its name of the container."""
+    """What FFmpeg detected; `format` is its name of the container."""
 
     format: str
     has_audio: bool
@@ -74,7 +76,7 @@ class PreparedAudio:
 
 
 def probe(path: Path) -> Probe:
-    """Detects the format by content, whatever the file's name. Raises UnsupportedFormat.
+    """Detect the format by content, whatever the file's name. Raises UnsupportedFormat.
 
     A file that FFmpeg recognizes by a complete signature but cannot open is accepted: it is
     damaged, and `prepare` says so.
@@ -92,7 +94,7 @@ def probe(path: Path) -> Probe:
 
 
 def prepare(source: Path, folder: Path) -> PreparedAudio:
-    """Converts `source` to `folder`/audio.wav. Raises AudioError."""
+    """Convert `source` to `folder`/audio.wav. Raises AudioError."""
     wav = folder / "audio.wav"
     report = _convert(source, wav, folder / "ffmpeg.log")
     duration = _duration(wav)
@@ -119,7 +121,7 @@ def _input_options() -> dict[str, Any]:
 
 
 def _probe_report(path: Path) -> tuple[str, bool]:
-    """Opens the file without any output. Returns FFmpeg's log, and whether it finished in time."""
+    """Open the file without any output. Return FFmpeg's log, and whether it finished in time."""
     options = [part for name, value in _input_options().items() for part in (f"-{name}", value)]
     command = [ffmpeg_binary(), "-hide_banner", "-nostdin", "-loglevel", "debug"]
     command += [*map(str, options), "-i", f"file:{path}"]
@@ -132,10 +134,10 @@ def _probe_report(path: Path) -> tuple[str, bool]:
 
 
 def _convert(source: Path, wav: Path, log_path: Path) -> str:
-    """Writes the WAV and returns FFmpeg's log. How much could be read shows in the WAV.
+    """Write the WAV and return FFmpeg's log. The length of the WAV shows how much could be read.
 
-    Raises AudioError if that takes too long, and OSError if it stopped for a reason that is not
-    the recording's.
+    Raises AudioError if that takes too long, and OSError if FFmpeg stopped for a reason other than
+    the recording.
     """
     max_seconds = settings.MAX_DURATION_SECONDS + 1
     command = (
@@ -165,7 +167,7 @@ def _convert(source: Path, wav: Path, log_path: Path) -> str:
                 _("This file takes too long to decode. Convert it to MP3 or WAV and try again.")
             ) from None
         report = _read(log)
-    # A WAV that FFmpeg could not finish must not pass for the whole recording.
+    # An incomplete WAV must not be used as the whole recording.
     if status < 0:
         raise OSError(f"FFmpeg was killed by signal {-status}")
     if "No space left on device" in report:
@@ -174,7 +176,7 @@ def _convert(source: Path, wav: Path, log_path: Path) -> str:
 
 
 def _run(command: list[str], log: BinaryIO, timeout_s: float, file_size: int) -> int:
-    """Returns the exit status; negative: the signal that ended it. Raises TimeoutExpired."""
+    """Return the exit status; negative: the signal that ended it. Raises TimeoutExpired."""
     process = subprocess.Popen(
         command,
         env={},
@@ -192,7 +194,7 @@ def _run(command: list[str], log: BinaryIO, timeout_s: float, file_size: int) ->
 
 
 def _limit(pid: int, file_size: int) -> None:
-    """Sets limits from outside: running code between fork and exec is not safe with threads."""
+    """Set limits from outside: running code between fork and exec is not safe with threads."""
     if hasattr(resource, "prlimit"):
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
@@ -209,7 +211,7 @@ def _read(log: BinaryIO) -> str:
 
 
 def conversion_timeout_s() -> float:
-    """FFmpeg is some hundred times faster than playback."""
+    """The timeout of a conversion; FFmpeg is some hundred times faster than playback."""
     return float(120 + settings.MAX_DURATION_SECONDS / 10)
 
 
@@ -221,7 +223,7 @@ def ffmpeg_binary() -> str:
     return shutil.which(name) or name
 
 
-# --- What the log and the files say -------------------------------------------------------------
+# --- Reading FFmpeg's log and the files -----------------------------------------------------------
 
 
 def _is_open(report: str) -> bool:
@@ -234,7 +236,7 @@ def _has_audio(report: str) -> bool:
 
 
 def _duration(wav: Path) -> float:
-    """Seconds of audio in the WAV; 0 if FFmpeg did not get as far as writing it."""
+    """Seconds of audio in the WAV; 0 if FFmpeg did not write it."""
     try:
         with wave.open(str(wav), "rb") as reader:
             # From the file's size: FFmpeg may have been stopped before it corrected the header.
@@ -249,7 +251,7 @@ def _container(report: str) -> str:
 
 
 def _declared_duration(report: str) -> float:
-    """Seconds that the container declares; 0 if it declares none and FFmpeg estimates."""
+    """Seconds that the container declares; 0 if FFmpeg only estimated them."""
     if "Estimating duration from bitrate" in report:
         return 0.0
     match = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", report, re.MULTILINE)
@@ -260,7 +262,7 @@ def _declared_duration(report: str) -> float:
 
 
 def _received_share(source: Path) -> float:
-    """How much of a WAV there is, by its own header: FFmpeg goes by the size of the file."""
+    """The share of a WAV that was received, by its header; FFmpeg looks only at the file size."""
     with source.open("rb") as file:
         head = file.read(8)
     size = int.from_bytes(head[4:], "little") + len(head)
@@ -283,7 +285,7 @@ def _note(duration: float, declared: float, report: str) -> str:
 
 @contextlib.contextmanager
 def local_copy(file: FieldFile, folder: Path) -> Iterator[Path]:
-    """The path of a stored file: its own if the storage is a disk, else that of a copy in
+    """A path of a stored file: the file itself if the storage is a disk, else a copy in
     `folder`."""
     try:
         yield Path(file.path)

@@ -104,7 +104,7 @@ def _engine_events(
     audio = holder.row.to_audio(path).after(last.end if last else 0.0)
     if audio.spans:
         lifecycle.assign_engine(holder.row, settings.STT_ENGINE)
-        yield from get_engine(settings.STT_ENGINE).stream(audio, holder.is_over)
+        yield from get_engine(settings.STT_ENGINE).stream(audio, holder.should_stop)
     else:  # no speech: engines tend to invent words for silence
         yield Complete(audio_seconds=0.0, decode_seconds=0.0)
 
@@ -130,7 +130,7 @@ def _store_and_publish(row: Transcription, event: EngineEvent, partials: Partial
 
 
 def _claim_and_run(work: Work, transcription_id: uuid.UUID, state: State) -> bool:
-    """Claims the row and does `work`. True if it was done.
+    """Claim the row and do `work`. True if it was done.
 
     If the lease is lost or the database fails, nothing is written: once the lease has expired,
     `requeue_stalled` enqueues the row again.
@@ -145,12 +145,12 @@ def _claim_and_run(work: Work, transcription_id: uuid.UUID, state: State) -> boo
         # The worker that has taken over records the usage that is already saved.
         metering.record_interrupted(row, row.unsaved_usage)
     except DatabaseError:
-        log.exception("%s: the database failed, to be tried again", row.id)
+        log.exception("%s: database error, will be retried", row.id)
     return False
 
 
 def _run(work: Work, row: Transcription) -> bool:
-    """Does `work`; an error becomes a state of the row and a message to its owner. True if it was
+    """Do `work`; an error becomes a state of the row and a message to its owner. True if it was
     done. Raises LeaseLost, DatabaseError."""
     try:
         if row.attempts > MAX_ATTEMPTS:
@@ -177,7 +177,7 @@ def _run(work: Work, row: Transcription) -> bool:
 
 
 def _retry_later(row: Transcription, error: EngineError) -> None:
-    """Reschedules the row, up to MAX_ATTEMPTS times."""
+    """Reschedule the row, up to MAX_ATTEMPTS times."""
     log.warning("%s: %s: %s", row.id, error.code, error)
     if isinstance(error, CircuitOpen):
         lifecycle.reschedule(row, error.code, RETRY_DELAY_S, attempted=False)
@@ -187,7 +187,7 @@ def _retry_later(row: Transcription, error: EngineError) -> None:
         _fail(row, error.code, error.user_message)
     if isinstance(
         error, DeviceUnrecoverable
-    ):  # this process cannot use the GPU: its supervisor restarts it
+    ):  # this process cannot use the GPU anymore: the supervisor restarts it
         os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -205,16 +205,16 @@ def _fail(row: Transcription, code: str, message: str) -> None:
 
 
 class _MovableFile(File):  # type: ignore[type-arg]
-    """A file that storage on a disk moves instead of copying: no space for a second copy needed."""
+    """A file that disk storage moves instead of copying, which would need space for two copies."""
 
     def temporary_file_path(self) -> str:
-        """Its present path; Django's storage looks for this method."""
+        """The current path. Django's storage looks for this method."""
         return str(self.name)
 
 
 @contextmanager
 def _audio_in_storage(row: Transcription, path: Path) -> Iterator[str]:
-    """Moves the WAV into storage and yields its name; deletes it if the body raises."""
+    """Move the WAV into storage and yield its name; delete it if the body raises."""
     field = row._meta.get_field("audio")
     storage = row.audio.storage
     with path.open("rb") as wav:
@@ -228,8 +228,8 @@ def _audio_in_storage(row: Transcription, path: Path) -> Iterator[str]:
 
 @contextmanager
 def _temporary_folder(row: Transcription) -> Iterator[Path]:
-    """A folder that is deleted afterwards, together with those of killed workers that had the row
-    before."""
+    """A folder that is deleted afterwards, together with those of killed workers that
+    had the row before."""
     parent, prefix = settings.FILE_UPLOAD_TEMP_DIR, f"job-{row.id}-"
     parent.mkdir(parents=True, exist_ok=True)
     for abandoned in parent.glob(f"{prefix}*"):

@@ -30,12 +30,12 @@ def transcribe(transcription_id: str) -> None:
 
 @shared_task(name="transcriptions.tasks.requeue_stalled")
 def requeue_stalled() -> None:
-    """Enqueues every row again whose lease has expired."""
+    """Enqueue every row again whose lease has expired."""
     for row in Transcription.objects.with_expired_lease().only("id", "state"):
         needs_audio = row.state in (State.QUEUED, State.PREPROCESSING)
         queue.enqueue(preprocess if needs_audio else transcribe, row.id)
-    # Not every time: waiting rows are due again in a lease's time. Rows of dead workers keep their
-    # expired lease, without which they could not be claimed.
+    # Waiting rows are due again only after LEASE_SECONDS. Rows of dead workers keep their expired
+    # lease: without it they could not be claimed.
     waiting = (State.QUEUED, State.PREPARED)
     Transcription.objects.filter(state__in=waiting, lease_until__lt=timezone.now()).update(
         lease_until=lease_end()

@@ -12,8 +12,8 @@ from gpu import pcm
 from gpu.types import Span
 
 RATE = 16_000  # Hz: the sample rate of the Silero VAD
-BLOCK_S = 300.0  # analyzed together: bounds the memory for a recording of any length
-BLOCK_EDGE_S = 0.5  # before the end of a block, where the VAD can miss that speech starts
+BLOCK_S = 300.0  # analyzed at a time: bounds the memory for long recordings
+BLOCK_EDGE_S = 0.5  # at the end of a block, where the VAD can miss the start of speech
 MAX_SPEECH_S = 28.0  # longer speech is cut at a pause: Whisper's window is 30 s
 MIN_SILENCE_MS, PADDING_MS, MIN_SPEECH_MS = 400, 200, 120
 MAX_PEAKS = 800  # points of a waveform: more than a screen shows
@@ -43,7 +43,7 @@ def _spans(path: Path, duration: float, check: Callable[[], None]) -> Iterator[S
             for s in get_speech_timestamps(pcm.read_resampled(path, start, end, RATE), options)
         ]
         if end < duration:
-            # The next block starts before speech that the end of this one cuts or hides.
+            # The next block starts before speech that the end of this block cuts off or hides.
             if not spans or spans[-1].end <= end - BLOCK_EDGE_S:
                 end -= BLOCK_EDGE_S
             elif spans[-1].start > start:

@@ -50,7 +50,7 @@ def event_stream(
 ) -> HttpResponseBase:
     """A response that streams the events after `last_event_id` and ends with the last one.
 
-    Returns 204 if there are none, which tells a browser not to reconnect.
+    Return 204 if there are none, which tells a browser not to reconnect.
     """
     last_event_id = last_event_id or LastEventId()
     if last_event_id.is_last_of(row):

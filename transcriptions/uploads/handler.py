@@ -1,4 +1,4 @@
-"""Writes uploads straight to disk, to files whose names do not depend on the client."""
+"""An upload handler that writes to files whose names do not depend on the client."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.core.files.uploadhandler import FileUploadHandler, TemporaryFileUplo
 
 
 class UploadHandler(TemporaryFileUploadHandler):
-    """Django's handler ends the temporary name with the extension that the client sends, and fails
-    if that is longer than the file system allows."""
+    """Writes every upload to a temporary file. Django's handler appends the client's extension to
+    its name, and fails if that is too long for the file system."""
 
     def new_file(self, *args: Any, **options: Any) -> None:
         """Called at the start of each file of a form."""

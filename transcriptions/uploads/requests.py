@@ -1,4 +1,4 @@
-"""From a request to a recording: forms, raw bodies, and idempotency keys."""
+"""Creation of a recording from a request: forms, raw bodies and idempotency keys."""
 
 from __future__ import annotations
 
@@ -39,11 +39,10 @@ def create_from_request(
     key: str,
     retry_count: int | None = None,
 ) -> Transcription:
-    """The recording that this request creates, or has created before.
+    """Create a recording, or return the one that an earlier attempt of this request has created.
 
-    Before: with the same idempotency key, or, for a client that sends a retry count (from 0) and
-    no key, in an earlier attempt. Raises UploadRefused, Throttled; then neither row nor file is
-    left.
+    Attempts have the same idempotency key or, if the client sends a retry count (from 0) instead,
+    the same content. Raises UploadRefused, Throttled; then neither row nor file is left.
     """
     owner, upload = authenticated_user(request), file or _raw_body(request)
     check(upload, owner)
@@ -58,18 +57,18 @@ def create_from_request(
     fingerprint = _fingerprint(request, upload)
     if not key:
         key = f"attempts of {fingerprint}"
-        _forget_earlier_attempts(owner, key, retry_count or 0)
+        _delete_implicit_key(owner, key, retry_count or 0)
     return _create_once(owner, key, fingerprint, create)
 
 
 def sent_at(request: HttpRequest) -> datetime | None:
-    """When its first bytes arrived, if the server recorded it (see transcodio_site/server.py)."""
-    began = getattr(request, "scope", {}).get("transcodio.started_at")
-    return None if began is None else datetime.fromtimestamp(began, UTC)
+    """When the request started to arrive; None if unknown (see transcodio_site/server.py)."""
+    started_at = getattr(request, "scope", {}).get("transcodio.started_at")
+    return None if started_at is None else datetime.fromtimestamp(started_at, UTC)
 
 
-def _forget_earlier_attempts(owner: User, key: str, retry_count: int) -> None:
-    """Deletes the implicit key if this request should create a new recording.
+def _delete_implicit_key(owner: User, key: str, retry_count: int) -> None:
+    """Delete the implicit key if this request should create a new recording.
 
     A first attempt (0) always should: the user uploads the same file again. A retry should if the
     earlier recording was deleted, failed or cancelled, or if it is finished and the last attempt
@@ -83,13 +82,13 @@ def _forget_earlier_attempts(owner: User, key: str, retry_count: int) -> None:
     unsuccessful = Q(transcription=None) | Q(transcription__state__in=UNSUCCESSFUL)
     old = Q(created_at__lt=now - RETRY_WINDOW, transcription__state__in=FINISHED)
     earlier.filter(unsuccessful | old).delete()
-    earlier.update(created_at=now)  # the window starts again: each attempt may take long
+    earlier.update(created_at=now)  # restart the window: each attempt may take long
 
 
 def _create_once(
     owner: User, key: str, fingerprint: str, create: Callable[[], Transcription]
 ) -> Transcription:
-    """The result of `create`, now or at an earlier call with this key. A concurrent second call
+    """The result of `create`, called now or earlier with this key. A concurrent second call
     waits for the first one's transaction. Raises UploadRefused."""
     with transaction.atomic():
         keys = IdempotencyKey.objects.filter(owner=owner, key=key)
@@ -110,7 +109,7 @@ def _create_once(
 
 
 def _fingerprint(request: HttpRequest, upload: UploadedFile[Any]) -> str:
-    """SHA-256 of path, fields, file name and content; a form's boundary does not count."""
+    """SHA-256 of path, fields, file name and content; the boundary of a form is ignored."""
     upload.seek(0)
     content = hashlib.file_digest(upload, "sha256").hexdigest()
     upload.seek(0)

@@ -1,4 +1,4 @@
-"""Checks on an upload while the client still waits, and the creation of its recording.
+"""Validation of an upload while the client waits, and creation of its recording.
 
 Size and format are checked here; the worker decodes the file.
 """
@@ -34,7 +34,8 @@ UNTITLED = "Untitled recording"
 
 
 class UploadRefused(Exception):
-    """The upload cannot be accepted. `str()` is a sentence for the owner, `status` is HTTP's."""
+    """The upload cannot be accepted. `str()` is a message for the owner; `status` is the HTTP
+    status."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -63,7 +64,7 @@ def create_transcription(
     token: ApiToken | None = None,
     sent_at: datetime | None = None,
 ) -> Transcription:
-    """Checks, stores and queues an upload. `sent_at` is when its first bytes arrived.
+    """Check, store and queue an upload. `sent_at` is when its first bytes arrived.
 
     Raises UploadRefused, or Throttled when a quota of the account or the token is used up; then
     neither row nor file is left.
@@ -85,7 +86,7 @@ def store_checked(
         owner=owner,
         token=token,
         title=clean_name(title) or title_of(upload.name or ""),
-        source=upload,  # Django moves the temporary file to its place: no second copy
+        source=upload,  # Django moves the temporary file instead of copying it
         source_bytes=upload.size or 0,
         requested_language=check_language(language),
     )
@@ -99,7 +100,7 @@ def store_checked(
             quotas.admit(row)  # after the slow move of the file: it locks the account
             transaction.on_commit(lambda: _enqueue(row))
     except BaseException as error:
-        # If the storage has the file, the row has its name; else the upload still has its own.
+        # Once the file is in the storage, the row has its name in the storage.
         if row.source.name == source_path(row, ""):
             row.source.storage.delete(row.source.name)
         if isinstance(error, User.DoesNotExist):  # deleted during the upload
@@ -115,7 +116,7 @@ def _enqueue(row: Transcription) -> None:
 
 
 def check(upload: UploadedFile[Any], owner: User) -> None:
-    """Checks size, then format. Raises UploadRefused."""
+    """Check size, then format. Raises UploadRefused."""
     if not upload.size:
         message = _("The file is empty. Choose a recording with sound.")
         raise UploadRefused(400, "empty_file", message)
@@ -131,7 +132,7 @@ def check(upload: UploadedFile[Any], owner: User) -> None:
 
 @contextmanager
 def _path_of(upload: UploadedFile[Any]) -> Iterator[Path]:
-    """The path of its temporary file; an upload in memory is copied to one."""
+    """The path of an upload's temporary file; an upload in memory is copied to one."""
     if hasattr(upload, "temporary_file_path"):
         upload.flush()
         yield Path(upload.temporary_file_path())
@@ -152,7 +153,7 @@ def check_language(language: str) -> str:
     if language not in LANGUAGES:
         message = _(
             "The language %(language)s is unknown. Use a code such as en, de or fr, "
-            "or leave it out and it is detected."
+            "or leave it out to detect the language."
         ) % {"language": repr(language[:20])}
         raise UploadRefused(422, "unknown_language", message)
     return language

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def record_completed(row: Transcription, meter: Complete) -> None:
-    """Charges the whole duration, less what was charged for earlier attempts; nothing if the
+    """Charge the whole duration, less what was charged for earlier attempts; nothing if the
     transcript is empty."""
     empty = not row.segments.exists()
     reason = _("No speech found. Not charged.") if empty else _("Completed.")

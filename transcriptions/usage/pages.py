@@ -42,7 +42,7 @@ class UsageDetail:
 @login_required
 @require_GET
 def usage_details(request: HttpRequest) -> HttpResponse:
-    """Lists the charges of this month, newest first."""
+    """List the charges of this month, newest first."""
     user = authenticated_user(request)
     rows = ledger.records_of_month(user.pk, timezone.now()).exclude(
         outcome=models.Outcome.INTERRUPTED  # part of a job that another row ends

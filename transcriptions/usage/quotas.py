@@ -1,4 +1,4 @@
-"""Quotas of a plan and of a token, checked before anything is spent on a recording.
+"""Quotas of a plan and of a token, checked before computing time is spent on a recording.
 
 Every check locks the account's row, so concurrent uploads at a limit are checked one after the
 other. The duration of a recording counts from the moment it is known; a failure releases it.
@@ -50,13 +50,13 @@ class TooManyJobs(Throttled):
 class MonthlyLimit:
     """A monthly limit that applies to a recording, and how much of it is left."""
 
-    name: str  # translated, to be inserted into a sentence
+    name: str  # translated, to be inserted into a message
     minutes: int
-    left_ms: int  # may be negative: minutes can be refunded, or a plan changed
+    left_ms: int  # may be negative after a change of the plan
 
     @property
-    def words(self) -> dict[str, str]:
-        """Placeholders for sentences about this limit."""
+    def placeholders(self) -> dict[str, str]:
+        """Values for messages about this limit."""
         return {
             "limit": self.name,
             "minutes": minutes(self.minutes),
@@ -77,7 +77,7 @@ def longest_recording(plan: Plan, installation_seconds: float) -> float:
 
 
 def admit(row: Transcription) -> None:
-    """Checks whether this new or resumed recording may be processed. Must be called in the
+    """Check whether this new or resumed recording may be processed. Must be called in the
     transaction that adds the row, which locks the account until it ends.
 
     Raises QuotaExceeded, TooManyJobs.
@@ -91,12 +91,12 @@ def admit(row: Transcription) -> None:
         return  # resumed after all of it was charged
     for limit in _monthly_limits(row):
         if limit.left_ms <= 0:
-            sentence = _("The %(limit)s (%(minutes)s) is used up. It resets on %(date)s.")
-            raise QuotaExceeded(sentence % limit.words, wait=seconds_until_reset())
+            message = _("The %(limit)s (%(minutes)s) is used up. It resets on %(date)s.")
+            raise QuotaExceeded(message % limit.placeholders, wait=seconds_until_reset())
 
 
 def reserve(row: Transcription, duration: float) -> None:
-    """Checks whether the part of `duration` that was not charged before is left of all limits.
+    """Check whether the part of `duration` that was not charged before is left of all limits.
     Must be called in the transaction that sets the state `prepared`: from then on it is reserved.
 
     Raises TooLong, NotEnoughLeft.
@@ -119,7 +119,7 @@ def _reset_at() -> datetime:
     return datetime.combine(ledger.month_bounds(timezone.now())[1], time(), UTC)
 
 
-# --- Sentences for the owner ---------------------------------------------------------------------
+# --- Messages for the owner ----------------------------------------------------------------------
 
 
 def _too_many_jobs(plan: Plan, max_jobs: int) -> str:
@@ -141,24 +141,24 @@ def _too_long(plan: Plan, max_minutes: int, duration: float) -> str:
 
 def _not_enough_left(limit: MonthlyLimit, duration: float, due_ms: int) -> str:
     if due_ms >= round(duration * 1000):
-        sentence = _(
+        message = _(
             "The recording is %(duration)s long, but only %(left)s of the %(limit)s (%(minutes)s) "
             "is left. It resets on %(date)s."
         )
     else:  # a part was charged before
-        sentence = _(
+        message = _(
             "The recording has %(due)s of %(duration)s left to transcribe, but only %(left)s of "
             "the %(limit)s (%(minutes)s) is left. It resets on %(date)s."
         )
     lengths = {"duration": clock(duration), "due": clock(due_ms / 1000)}
-    return sentence % (limit.words | lengths)
+    return message % (limit.placeholders | lengths)
 
 
 # --- Limits --------------------------------------------------------------------------------------
 
 
 def _lock_account(owner: User) -> User:
-    """Locks the row until the transaction ends; rows that refer to it can still be added."""
+    """Lock the row until the transaction ends; rows that refer to it can still be added."""
     users = User.objects.select_for_update(of=("self",), no_key=True)
     return users.select_related("plan").get(pk=owner.pk)
 
@@ -174,7 +174,7 @@ def _monthly_limits(row: Transcription) -> list[MonthlyLimit]:
 
 
 def _left_ms(row: Transcription, minutes: int, token: ApiToken | None = None) -> int:
-    """What is left for this row: less what was charged and what other recordings reserve."""
+    """The limit less what was charged and what other recordings reserve, in milliseconds."""
     others = Transcription.objects.filter(owner=row.owner, state__in=RESERVING_STATES)
     others = others.exclude(id=row.id)
     if token:

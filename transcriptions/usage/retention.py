@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from accounts.models import User
 from transcriptions.models import Transcription
 
-FOREVER_DAYS = 36_500  # as many or more mean forever; dates overflow with much more
+FOREVER_DAYS = (
+    36_500  # this many days or more mean forever; much larger values would overflow dates
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class RetentionPolicy:
         return _after(row, self.audio)
 
     def until(self, row: Transcription) -> datetime | None:
-        """When all of it will be deleted."""
+        """When the whole recording will be deleted."""
         return _after(row, self.everything)
 
 

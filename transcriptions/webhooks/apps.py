@@ -8,7 +8,7 @@ class WebhooksConfig(AppConfig):
     verbose_name = _("Webhooks")
 
     def ready(self) -> None:
-        """Connects the receiver of `transcription_finished`."""
+        """Connect the receiver of `transcription_finished`."""
         from transcriptions.signals import transcription_finished
         from transcriptions.webhooks.outbox import enqueue_deliveries
 

@@ -18,18 +18,18 @@ log = logging.getLogger(__name__)
 
 
 def attempt(delivery_id: uuid.UUID) -> None:
-    """Sends the delivery once and records the result. Does nothing if it is not due."""
+    """Send the delivery once and record the result. Do nothing if it is not due."""
     delivery = Delivery.objects.claim(delivery_id)
     if delivery is None:
         return
-    status, answer = _post(delivery)
-    delivery.record_attempt(status, answer, jitter=random.uniform(0.9, 1.1))  # noqa: S311
+    status, response = _post(delivery)
+    delivery.record_attempt(status, response, jitter=random.uniform(0.9, 1.1))  # noqa: S311
 
 
 def _post(delivery: Delivery) -> tuple[int | None, str]:
     try:
         return transport.post(delivery.endpoint.url, *_signed_request(delivery))
-    except Exception as error:  # a bug of ours must count as an attempt, or it would never end
+    except Exception as error:  # a bug must count as an attempt, or retries would never end
         log.exception("%s: the delivery could not be sent", delivery.id)
         return None, _("Could not be sent: %(error)r") % {"error": error}
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from transcriptions.webhooks.signatures import new_secret
 
 RETRY_DELAYS_S = (5, 60, 300, 1800, 7200, 18_000, 57_600)  # between eight attempts in 24 hours
-ATTEMPT_LEASE = timedelta(minutes=1)  # longer than an attempt takes; then its worker has died
+ATTEMPT_LEASE = timedelta(minutes=1)  # longer than an attempt can take
 SECRET_OVERLAP = timedelta(hours=24)  # how long a replaced secret still signs
 MAX_SIGNATURES = 5  # of one request: the header grows with each
 
@@ -58,7 +58,7 @@ class Endpoint(models.Model):
         return self.url
 
     def create_delivery(self, event: str, message: str, data: dict[str, Any]) -> Delivery:
-        """Adds a delivery that is due now. `message` is the `webhook-id`."""
+        """Add a delivery that is due now. `message` is the `webhook-id`."""
         return self.deliveries.create(
             event=event,
             message=message,
@@ -66,21 +66,23 @@ class Endpoint(models.Model):
         )
 
     def enable(self) -> None:
-        """Enables an endpoint that was disabled by a response 410 Gone."""
+        """Enable an endpoint that was disabled by a response 410 Gone."""
         type(self).objects.filter(id=self.id).update(disabled_at=None)
 
     @property
     def secrets(self) -> list[str]:
         """All secrets that sign now, newest first."""
-        replaced = self.replaced.filter(until__gt=timezone.now())
+        replaced = self.replaced_secrets.filter(until__gt=timezone.now())
         return [self.secret, *replaced.values_list("secret", flat=True)[: MAX_SIGNATURES - 1]]
 
     def rotate_secret(self) -> None:
-        """Sets a new secret. The old one still signs for SECRET_OVERLAP."""
+        """Set a new secret. The old one still signs for SECRET_OVERLAP."""
         with transaction.atomic():
             # Locked: of two simultaneous rotations, the second replaces the secret of the first.
             current = type(self).objects.select_for_update().get(id=self.id)
-            self.replaced.create(secret=current.secret, until=timezone.now() + SECRET_OVERLAP)
+            self.replaced_secrets.create(
+                secret=current.secret, until=timezone.now() + SECRET_OVERLAP
+            )
             self.secret = new_secret()
             self.save(update_fields=["secret"])
 
@@ -89,7 +91,9 @@ class ReplacedSecret(models.Model):
     """A replaced secret that still signs. An endpoint can have several: an owner who lost the new
     secret rotates again, and the receiver still knows the first one."""
 
-    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="replaced")
+    endpoint = models.ForeignKey(
+        Endpoint, on_delete=models.CASCADE, related_name="replaced_secrets"
+    )
     secret = models.CharField(max_length=80)
     until = models.DateTimeField()
 
@@ -109,7 +113,7 @@ class DeliveryState(models.TextChoices):
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
-    """Queries for deliveries."""
+    """Queries of deliveries."""
 
     def waiting(self) -> models.QuerySet[Delivery]:
         """Pending deliveries of enabled endpoints."""
@@ -125,7 +129,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return due.order_by("attempts", "next_attempt_at")
 
     def claim(self, delivery_id: uuid.UUID) -> Delivery | None:
-        """Takes a due delivery for one attempt. Returns None if another worker has it, or it is
+        """Take a due delivery for one attempt. Return None if another worker has it, or it is
         finished or deleted."""
         claimed = (
             self.due()
@@ -152,7 +156,7 @@ class Delivery(models.Model):
     next_attempt_at = models.DateTimeField(default=timezone.now)
     last_attempt_at = models.DateTimeField(null=True)
     status = models.PositiveSmallIntegerField(null=True)  # HTTP status of the last response
-    answer = models.TextField(blank=True)  # the start of its body, or the error
+    response = models.TextField(blank=True)  # the start of the response body, or the error
 
     objects = DeliveryQuerySet.as_manager()
 
@@ -166,19 +170,19 @@ class Delivery(models.Model):
         return f"{self.event} to {self.endpoint}"
 
     @property
-    def pretty(self) -> str:
+    def pretty_payload(self) -> str:
         """The payload as indented JSON."""
         return json.dumps(self.payload, ensure_ascii=False, indent=2)
 
-    def record_attempt(self, status: int | None, answer: str, jitter: float = 1.0) -> None:
-        """Records the result of an attempt and schedules the next one, `jitter` times the delay.
+    def record_attempt(self, status: int | None, response: str, jitter: float = 1.0) -> None:
+        """Record the result of an attempt and schedule the next one, `jitter` times the delay.
 
         2xx is success. A test is not retried: its sender watches the page and can send another.
         410 Gone disables the endpoint.
         """
         delivered = status is not None and 200 <= status < 300
         now = timezone.now()
-        values: dict[str, Any] = {"last_attempt_at": now, "status": status, "answer": answer}
+        values: dict[str, Any] = {"last_attempt_at": now, "status": status, "response": response}
         if delivered:
             values["state"] = DeliveryState.DELIVERED
         elif (
@@ -195,7 +199,7 @@ class Delivery(models.Model):
             Endpoint.objects.filter(id=self.endpoint_id).update(disabled_at=now)
 
     def requeue(self) -> bool:
-        """Starts again from the first attempt, with the same message id. Returns False, and
+        """Start again from the first attempt, with the same message id. Return False, and
         changes nothing, while it is pending."""
         finished = type(self).objects.filter(id=self.id).exclude(state=DeliveryState.PENDING)
         return bool(

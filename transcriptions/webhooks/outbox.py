@@ -28,7 +28,7 @@ def enqueue_deliveries(sender: type[Transcription], row: Transcription, **_: Any
 
 
 def send_test(endpoint: Endpoint) -> None:
-    """Sends a test event, unless one is pending."""
+    """Send a test event, unless one is pending."""
     with transaction.atomic():
         # Locked: of two simultaneous clicks, the second finds the delivery of the first.
         Endpoint.objects.select_for_update().filter(id=endpoint.id).first()
@@ -38,7 +38,7 @@ def send_test(endpoint: Endpoint) -> None:
 
 
 def replay(delivery: Delivery) -> None:
-    """Sends a finished delivery again. Receivers recognize it by its message id."""
+    """Send a finished delivery again. Receivers recognize it by its message id."""
     if delivery.requeue():
         _enqueue_after_commit(delivery)
 

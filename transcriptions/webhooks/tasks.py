@@ -16,13 +16,13 @@ from transcriptions.webhooks.models import Delivery, ReplacedSecret
 
 DELIVERY_LOG_DAYS = 30
 MAX_ENQUEUED = 20  # per run of the periodic task: more would only wait in the queue
-# A quarter of the worker's threads: slow receivers must not hold up recordings.
+# A quarter of the worker's threads: slow receivers must not delay recordings.
 delivery_slots = threading.BoundedSemaphore(max(1, settings.CELERY_WORKER_CONCURRENCY // 4))
 
 
 @shared_task
 def deliver(delivery_id: str) -> None:
-    """Makes one attempt, then enqueues the delivery that is due next.
+    """Make one attempt, then enqueue the delivery that is due next.
 
     Without a free slot it does nothing: a task that has one, or the next run of
     `enqueue_due_deliveries`, takes the delivery. One attempt per task lets recordings that wait in
@@ -40,7 +40,7 @@ def deliver(delivery_id: str) -> None:
 
 @shared_task
 def enqueue_due_deliveries() -> None:
-    """Enqueues deliveries that are due; each of them enqueues the next one."""
+    """Enqueue deliveries that are due; each of them enqueues the next one."""
     due = Delivery.objects.due().values_list("id", flat=True)
     for delivery_id in due[:MAX_ENQUEUED]:
         queue.enqueue(deliver, delivery_id)
@@ -48,7 +48,7 @@ def enqueue_due_deliveries() -> None:
 
 @shared_task
 def delete_old_deliveries() -> None:
-    """Deletes deliveries older than DELIVERY_LOG_DAYS, except those that are still to be sent."""
+    """Delete deliveries older than DELIVERY_LOG_DAYS, except those that are still to be sent."""
     before = timezone.now() - timedelta(days=DELIVERY_LOG_DAYS)
     waiting = Delivery.objects.waiting().values("id")
     Delivery.objects.filter(created_at__lt=before).exclude(id__in=waiting).delete()
@@ -56,5 +56,5 @@ def delete_old_deliveries() -> None:
 
 @shared_task
 def delete_expired_secrets() -> None:
-    """Deletes replaced secrets that no longer sign."""
+    """Delete replaced secrets that no longer sign."""
     ReplacedSecret.objects.filter(until__lte=timezone.now()).delete()

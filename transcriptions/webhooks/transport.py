@@ -1,7 +1,7 @@
 """One POST to a URL that a user has entered: never into a private network, and with a deadline.
 
-Users are told that a host was refused, but not what it resolves to: that would let them scan the
-names of our network.
+Users learn that a host was refused, but not what it resolves to: otherwise they could enumerate the
+host names of the internal network.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 log = logging.getLogger(__name__)
 
 DEADLINE_S = 15.0  # for a whole attempt
-MAX_ANSWER_CHARS = 500
+MAX_RESPONSE_CHARS = 500
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all IPv6 addresses that IANA has allocated
 
@@ -33,7 +33,7 @@ class NoPublicAddress(Exception):
 
 
 def post(url: str, headers: dict[str, str], body: bytes) -> tuple[int | None, str]:
-    """The status and the start of the response; or None and the reason why there is none.
+    """The status and the start of the response body; if there is no response, None and the reason.
 
     Redirects are not followed: their targets would not be checked.
     """
@@ -42,22 +42,22 @@ def post(url: str, headers: dict[str, str], body: bytes) -> tuple[int | None, st
             httpcore.ConnectionPool(network_backend=PublicAddressBackend()) as pool,
             pool.stream("POST", url, headers=[*headers.items()], content=body) as response,
         ):
-            return response.status, _start(response.iter_stream())
+            return response.status, _read_start(response.iter_stream())
     except NoPublicAddress:
         return None, _("The host name does not resolve to a public address.")
     except httpcore.TimeoutException:
         return None, _("No response within %(seconds)d seconds.") % {"seconds": DEADLINE_S}
     except (*ERRORS, OSError, ValueError) as error:
-        return None, (_("Connection failed: %(error)s") % {"error": error})[:MAX_ANSWER_CHARS]
+        return None, (_("Connection failed: %(error)s") % {"error": error})[:MAX_RESPONSE_CHARS]
 
 
-def _start(chunks: Iterable[bytes]) -> str:
+def _read_start(chunks: Iterable[bytes]) -> str:
     content = b""
     for chunk in chunks:
         content += chunk
-        if len(content) > MAX_ANSWER_CHARS:
+        if len(content) > MAX_RESPONSE_CHARS:
             break
-    return content.decode(errors="replace").replace("\0", "")[:MAX_ANSWER_CHARS]
+    return content.decode(errors="replace").replace("\0", "")[:MAX_RESPONSE_CHARS]
 
 
 class PublicAddressBackend(httpcore.SyncBackend):
@@ -70,7 +70,7 @@ class PublicAddressBackend(httpcore.SyncBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
     ) -> httpcore.NetworkStream:
-        """Connects to the first address that answers. Raises NoPublicAddress, or the error of the
+        """Connect to the first address that answers. Raises NoPublicAddress, or the error of the
         last address."""
         last_error: Exception = NoPublicAddress(host)
         addresses = _resolve(host, port)
@@ -90,7 +90,7 @@ class PublicAddressBackend(httpcore.SyncBackend):
 
 
 class DeadlineStream(httpcore.NetworkStream):
-    """A connection whose deadline is not extended by a slow trickle of bytes."""
+    """A connection with a total deadline, which slow reads and writes do not extend."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream, self._deadline = stream, deadline
@@ -133,15 +133,15 @@ def is_public(address: Address) -> bool:
 def _resolve(host: str, port: int) -> list[Address]:
     """Raises NoPublicAddress if the name does not exist: a private name must look the same."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise NoPublicAddress(host) from error
-    return [ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in found]
+    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries]
 
 
 def _time_left(deadline: float) -> float:
     """Seconds until the deadline. Raises httpcore.ReadTimeout after it."""
-    left = deadline - time.monotonic()
-    if left <= 0:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
         raise httpcore.ReadTimeout("deadline exceeded")
-    return left
+    return seconds

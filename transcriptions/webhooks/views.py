@@ -29,7 +29,7 @@ SHOW_ONCE_KEY = "webhook_secret"  # in the session: the endpoint whose secret is
 @never_cache
 @require_http_methods(["GET", "POST"])
 def endpoints(request: HttpRequest) -> HttpResponse:
-    """Lists endpoints; POST adds one. A new secret is shown once."""
+    """List endpoints; POST adds one. A new secret is shown once."""
     own = permissions.webhooks_of(request.user)
     form = EndpointForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -52,7 +52,7 @@ def endpoints(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def deliveries(request: HttpRequest, endpoint_id: int) -> HttpResponse:
-    """Lists the deliveries to one endpoint, newest first."""
+    """List the deliveries to one endpoint, newest first."""
     endpoint = permissions.webhook_for(request.user, endpoint_id)
     page = Paginator(endpoint.deliveries.all(), PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "webhooks/deliveries.html", {"endpoint": endpoint, "page": page})
@@ -61,7 +61,7 @@ def deliveries(request: HttpRequest, endpoint_id: int) -> HttpResponse:
 @login_required
 @require_POST
 def test(request: HttpRequest, endpoint_id: int) -> HttpResponse:
-    """Sends a test event."""
+    """Send a test event."""
     outbox.send_test(permissions.webhook_for(request.user, endpoint_id))
     return redirect("webhooks:deliveries", endpoint_id)
 
@@ -69,7 +69,7 @@ def test(request: HttpRequest, endpoint_id: int) -> HttpResponse:
 @login_required
 @require_POST
 def replay(request: HttpRequest, endpoint_id: int, delivery_id: uuid.UUID) -> HttpResponse:
-    """Sends a delivery again."""
+    """Send a delivery again."""
     delivery = permissions.delivery_for(request.user, endpoint_id, delivery_id)
     outbox.replay(delivery)
     detail = _("Resent: %(message)s to %(url)s")
@@ -81,7 +81,7 @@ def replay(request: HttpRequest, endpoint_id: int, delivery_id: uuid.UUID) -> Ht
 @login_required
 @require_POST
 def enable(request: HttpRequest, endpoint_id: int) -> HttpResponse:
-    """Enables an endpoint that was disabled by a response 410 Gone."""
+    """Enable an endpoint that was disabled by a response 410 Gone."""
     endpoint = permissions.webhook_for(request.user, endpoint_id)
     endpoint.enable()
     record_event(request, Action.WEBHOOK, _detail(_("Enabled: %(url)s"), endpoint))
@@ -91,7 +91,7 @@ def enable(request: HttpRequest, endpoint_id: int) -> HttpResponse:
 @login_required
 @require_POST
 def rotate(request: HttpRequest, endpoint_id: int) -> HttpResponse:
-    """Replaces the secret."""
+    """Replace the secret."""
     endpoint = permissions.webhook_for(request.user, endpoint_id)
     endpoint.rotate_secret()
     record_event(request, Action.WEBHOOK, _detail(_("Secret rotated: %(url)s"), endpoint))
@@ -103,7 +103,7 @@ def rotate(request: HttpRequest, endpoint_id: int) -> HttpResponse:
 @login_required
 @require_POST
 def delete(request: HttpRequest, endpoint_id: int) -> HttpResponse:
-    """Deletes an endpoint with its log."""
+    """Delete an endpoint with its log."""
     endpoint = permissions.webhook_for(request.user, endpoint_id)
     record_event(request, Action.WEBHOOK, _detail(_("Deleted: %(url)s"), endpoint))
     endpoint.delete()

@@ -26,7 +26,7 @@ def may_usage(alice: User, bob: User) -> None:
 
 @pytest.fixture
 def staff_client(db: None) -> Client:
-    """A browser of staff without any other permission."""
+    """A client of a staff user without other permissions."""
     client = Client()
     client.force_login(User.objects.create_user("clerk@example.com", "x", is_staff=True))
     return client

@@ -1,4 +1,4 @@
-"""Helpers for tests: writing the ledger, and trying to empty a table."""
+"""Helpers for tests: writing the ledger, and truncating a table."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_rest_usage_is_of_this_month_and_of_the_user(user: User, bob: User, toke
     assert (body["quota_seconds"], body["remaining_seconds"]) == (600.0, 479.5)
     today = timezone.now().date()
     assert body["period_start"] == today.replace(day=1).isoformat()
-    assert body["renews_on"] > today.isoformat()
+    assert body["resets_on"] > today.isoformat()
     assert body["days"] == [{"date": today.isoformat(), "audio_seconds": 120.5, "jobs": 3}]
     other = Client(headers=token_of(bob)).get("/api/usage").json()
     assert (other["audio_seconds"], other["quota_seconds"], other["days"]) == (0, None, [])

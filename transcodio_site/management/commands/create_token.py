@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="command line", help="name of the token")
 
     def handle(self, *args: Any, **options: Any) -> str:
-        """Prints only the token, so that scripts can read it."""
+        """Print only the token, so that scripts can read it."""
         email = options["email"].strip().lower()
         try:
             user = User.objects.filter(email=email).first() or _create_user(

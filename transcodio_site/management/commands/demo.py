@@ -64,7 +64,7 @@ class Command(BaseCommand):
     def _follow(
         self, client: httpx.Client, path: Path, language: str
     ) -> tuple[str, dict[str, Any]]:
-        """Uploads and prints each segment as it arrives; returns the id and the last event."""
+        """Upload and print each segment as it arrives; return the id and the last event."""
         media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         with path.open("rb") as recording:
             upload = {"file": (path.name, recording, media_type)}

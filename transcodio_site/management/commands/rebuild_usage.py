@@ -13,7 +13,7 @@ class Command(BaseCommand):
     help = "Rebuilds the daily usage from the ledger. Safe while the service runs."
 
     def handle(self, *args: Any, **options: Any) -> str:
-        """Prints how many rows were corrected."""
+        """Print how many rows were corrected."""
         wrong, written = rebuild()
         if not wrong and not written:
             return "All daily rows match the ledger."

@@ -158,7 +158,7 @@ def _failed_attempt(user: User, record: UsageRecord, rng: random.Random) -> Usag
 
 
 def _create_recording(attempts: list[UsageRecord], rng: random.Random) -> None:
-    """Creates the recording of these attempts and its history, without audio."""
+    """Create the recording of these attempts and its history, without audio."""
     record = attempts[-1]
     seconds = max(record.audio_seconds, 1.0)
     row = Transcription.objects.create(
@@ -190,7 +190,8 @@ def _create_recording(attempts: list[UsageRecord], rng: random.Random) -> None:
 
 
 def _create_history(row: Transcription, attempts: list[UsageRecord], rng: random.Random) -> None:
-    """Computes the start of each phase backwards from the end, which the ledger has."""
+    """Create the history, computing the start of each phase backwards from the time in the
+    ledger."""
     completed_at = moment = attempts[-1].created_at
     steps = [(Phase(row.state), "", completed_at)]
     for phase, seconds, detail in reversed([*_phases(attempts, rng)]):

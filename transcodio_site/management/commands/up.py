@@ -28,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Returns after Ctrl-C or SIGTERM."""
+        """Return after Ctrl-C or SIGTERM."""
         stopping: list[int] = []
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, _: stopping.append(number))
@@ -49,14 +49,14 @@ class Command(BaseCommand):
             self.stdout.write(f"  sign in as  {account.email}  password  {account.password}")
             self.stdout.write(f"  API token   {account.token}")
             if (data := data_folder(settings.VAR_DIR)).parent != settings.VAR_DIR:
-                self.stdout.write(f"  database    {data}")  # to back up: it is outside VAR_DIR
+                self.stdout.write(f"  database    {data}")  # outside VAR_DIR: must be backed up too
         self.stdout.write("Press Ctrl-C to stop. The data is kept.\n")
         self.stdout.flush()
         connections.close_all()
 
 
 def prepare() -> None:
-    """Checks the free space, migrates the database, and creates the demo account.
+    """Check the free space, migrate the database, and create the demo account.
 
     Raises StackError, EmbeddedError.
     """

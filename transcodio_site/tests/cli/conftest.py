@@ -27,13 +27,13 @@ def short(media: Media) -> Path:
 
 
 def cli_environment(stack: Stack, token: str, **more: str) -> dict[str, str]:
-    ours = {"TRANSCODIO_SERVER": stack.url, "TRANSCODIO_TOKEN": token, "PYTHONPATH": str(ROOT)}
-    return os.environ | ours | more
+    variables = {"TRANSCODIO_SERVER": stack.url, "TRANSCODIO_TOKEN": token, "PYTHONPATH": str(ROOT)}
+    return os.environ | variables | more
 
 
 @pytest.fixture
 def run(stack: Stack, token: str, tmp_path: Path) -> Run:
-    """Runs a command in an empty folder."""
+    """Run a command in an empty folder."""
 
     def run_cli(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -75,9 +75,9 @@ def test_silence_prints_a_note(run: Run, media: Media) -> None:
         (["export", "00000000-0000-4000-8000-000000000000"], {}, 1, "no such transcription"),
         (["list"], {"TRANSCODIO_TOKEN": "tk_wrong"}, 3, "set TRANSCODIO_TOKEN"),
         (["list"], {"TRANSCODIO_TOKEN": ""}, 3, "set TRANSCODIO_TOKEN"),
-        (["list"], {"TRANSCODIO_SERVER": "http://127.0.0.1:1"}, 4, "does not answer"),
-        (["list", "--server", "nonsense"], {}, 4, "does not answer"),
-        (["list", "--server", "http://[::1"], {}, 4, "does not answer"),
+        (["list"], {"TRANSCODIO_SERVER": "http://127.0.0.1:1"}, 4, "does not respond"),
+        (["list", "--server", "nonsense"], {}, 4, "does not respond"),
+        (["list", "--server", "http://[::1"], {}, 4, "does not respond"),
         (["list", "--token", "tk_é"], {}, 3, "not an API token"),
         (["export", os.fsdecode(b"\xff")], {}, 1, "Page not found"),
     ],
@@ -95,10 +95,10 @@ def test_list_and_export(run: Run, short: Path) -> None:
     run("transcribe", short, "--no-stream")
     lines = run("list", "-q", "harbor", "--state", "completed", "-n", "1").stdout.splitlines()
     (line,) = lines
-    id, state, length, uploaded, title = line.split("\t")
+    transcription_id, state, length, uploaded, title = line.split("\t")
     assert (state, length, title) == ("completed", "0:06", "short")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d", uploaded)
-    assert run("export", id, "-f", "srt").stdout.startswith("1\n00:00:0")
+    assert run("export", transcription_id, "-f", "srt").stdout.startswith("1\n00:00:0")
     assert run("list", "-q", "nobody said this").stdout == ""
 
 

@@ -48,8 +48,8 @@ NOT_TRANSCODIO = "did not respond like a Transcodio server"
         (PORTAL, 1, NOT_TRANSCODIO),
         ("200 OK\n\n[]", 1, NOT_TRANSCODIO),
         ("200 OK\n\n{}", 1, NOT_TRANSCODIO),
-        ("200 OK\nContent-Encoding: gzip\n\n{}", 4, "does not answer: "),
-        (f"{BUSY}Fri, 31 Dec 2999 23:59:59 GMT\n\n", 1, "The server answered 503"),
+        ("200 OK\nContent-Encoding: gzip\n\n{}", 4, "does not respond: "),
+        (f"{BUSY}Fri, 31 Dec 2999 23:59:59 GMT\n\n", 1, "The server responded with 503"),
     ],
 )
 def test_unexpected_response_has_no_traceback(
@@ -101,7 +101,7 @@ class BreakingProxy:
     def __init__(self, target: str, mark: bytes, cuts: int) -> None:
         host, port = target.removeprefix("http://").split(":")
         self.target, self.mark, self.cuts = (host, int(port)), mark, cuts
-        self.seen: list[bytes] = []
+        self.received: list[bytes] = []
         self.server = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -119,7 +119,7 @@ class BreakingProxy:
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(65536):
-                self.seen.append(data)
+                self.received.append(data)
                 if self.cuts and self.mark in data:
                     self.cuts -= 1
                     break
@@ -153,7 +153,7 @@ def test_lost_event_stream_resumes_without_loss(
     done = run("transcribe", short, TRANSCODIO_SERVER=proxy.url)
     assert done.returncode == 0, done.stderr
     assert proxy.cuts == 0
-    assert any(b"last-event-id" in data.lower() for data in proxy.seen)
+    assert any(b"last-event-id" in data.lower() for data in proxy.received)
     shown = [line[9:] for line in done.stderr.splitlines()]
     assert " ".join(shown) == " ".join(done.stdout.split())
 

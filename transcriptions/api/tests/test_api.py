@@ -113,7 +113,7 @@ def test_finished_transcript_has_text_segments_and_words(
 
 
 @pytest.mark.parametrize(
-    ("format", "media_type", "begins"),
+    ("format", "media_type", "start"),
     [
         ("txt", "text/plain", "Sentence 1. Sentence 2."),
         ("srt", "application/x-subrip", "1\n00:00:00,000 --> 00:00:00,900\nSentence 1.\n"),
@@ -122,12 +122,12 @@ def test_finished_transcript_has_text_segments_and_words(
     ],
 )
 def test_export_formats(
-    api: Client, finished: Transcription, format: str, media_type: str, begins: str
+    api: Client, finished: Transcription, format: str, media_type: str, start: str
 ) -> None:
     response = api.get(f"/api/transcriptions/{finished.id}/export?format={format}")
     assert response["Content-Type"].startswith(media_type)
     assert response["Content-Disposition"] == f'attachment; filename="Ten seconds.{format}"'
-    assert response.content.decode().startswith(begins)
+    assert response.content.decode().startswith(start)
 
 
 def test_head_of_export_is_not_audited(api: Client, finished: Transcription) -> None:

@@ -59,15 +59,15 @@ def test_cursor_pagination_has_no_gaps_or_duplicates(
     api.get("/api/usage")  # updates last_used_at of the token
     with django_assert_num_queries(2):  # the token and the page
         first = api.get("/api/transcriptions?limit=3").json()
-    seen, cursor = [row["id"] for row in first["items"]], first["next_cursor"]
+    ids, cursor = [row["id"] for row in first["items"]], first["next_cursor"]
     recording(alice, "New", created_at=NOON + timedelta(days=1))  # would shift offset pagination
     while cursor:
         page = api.get(f"/api/transcriptions?limit=3&cursor={cursor}").json()
-        seen += [row["id"] for row in page["items"]]
+        ids += [row["id"] for row in page["items"]]
         cursor = page["next_cursor"]
     all_rows = api.get("/api/transcriptions").json()["items"]
-    assert seen == [row["id"] for row in all_rows if row["title"] != "New"]
-    assert len(seen) == 7
+    assert ids == [row["id"] for row in all_rows if row["title"] != "New"]
+    assert len(ids) == 7
 
 
 def test_detail_page_does_not_query_words(
@@ -322,7 +322,7 @@ def test_retry_after_audio_deletion_is_409(
     assert (response.status_code, response.json()["code"]) == (409, "audio_gone")
     url = f"/transcriptions/{finished.id}/retry/"  # from a page opened before the deletion
     content = page.post(url, follow=True).content.decode()
-    assert "The audio is not stored anymore: upload the recording again." in content
+    assert "The audio has been deleted. Upload the recording again." in content
     assert re.search(r'<form id="retry"[^>]* hidden>', content)
     assert Transcription.objects.get().state == State.FAILED
 

@@ -38,17 +38,17 @@ TEN_SECONDS: dict[str, Any] = {"state": State.PREPARED, "duration": 10.0, "sourc
 
 @pytest.fixture
 def eager_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs tasks where they are enqueued."""
+    """Run tasks where they are enqueued."""
     monkeypatch.setattr(queue, "enqueue", lambda task, *args: task(*map(str, args)))
 
 
 def set_age(minutes: float) -> None:
-    """Moves the upload of all recordings to `minutes` ago."""
+    """Move the upload of all recordings to `minutes` ago."""
     Transcription.objects.update(created_at=timezone.now() - timedelta(minutes=minutes))
 
 
 def use_of_ten_minutes(user: User, used_minutes: float) -> None:
-    """Gives the user a plan of ten minutes a month and charges some of them."""
+    """Give the user a plan of ten minutes a month and charge some of them."""
     assign_plan(user, monthly_minutes=10)
     use_minutes(user, used_minutes)
 
@@ -84,7 +84,7 @@ def test_no_email_after_a_short_wait_or_if_disabled(
     browser.force_login(alice)
     browser.post("/settings/data/", {})  # the checkbox is not checked
     alice.refresh_from_db()
-    assert not alice.mail_when_ready
+    assert not alice.email_when_ready
     set_state(State.PREPARED)
     set_age(4)
     assert pipeline.transcribe(prepared.id)

@@ -31,7 +31,7 @@ def test_only_old_files_without_a_row_are_deleted(prepared: Transcription, setti
     prepared.source = f"recordings/{prepared.id}.source"
     prepared.audio = f"recordings/{prepared.id}_second.wav"
     prepared.save()
-    kept = {
+    expected = {
         aged(recordings / f"{prepared.id}.source", 100),
         aged(recordings / f"{prepared.id}_second.wav", 100),
         aged(recordings / f"{uuid.uuid4()}.source", 1),  # its row is not committed yet
@@ -46,7 +46,7 @@ def test_only_old_files_without_a_row_are_deleted(prepared: Transcription, setti
     for name in ("ten.source", "ten.wav"):
         (recordings / name).unlink()
     delete_orphaned_files()
-    assert set(stored_files(settings)) == kept
+    assert set(stored_files(settings)) == expected
 
 
 def test_missing_storage_folder_is_not_an_error(folders: None, db: None) -> None:

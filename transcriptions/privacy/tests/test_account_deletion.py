@@ -32,9 +32,9 @@ def test_account_is_deleted_with_all_rows_and_files(
     assert pipeline.transcribe(prepared.id)
     issue_token(alice)
     Endpoint.objects.create(owner=alice, url="https://example.com/")
-    answer = browser.post(DELETE, {"proof": "wrong"})
-    assert answer.status_code == 400
-    assert "Incorrect password. Nothing was deleted." in answer.content.decode()
+    response = browser.post(DELETE, {"proof": "wrong"})
+    assert response.status_code == 400
+    assert "Incorrect password. Nothing was deleted." in response.content.decode()
     assert browser.post(DELETE, {"proof": PASSWORD}).status_code == 302
     assert not User.objects.filter(pk=alice.pk).exists()
     for model in (Transcription, ApiToken, Endpoint):
@@ -68,10 +68,10 @@ def test_recording_uploaded_during_the_deletion_is_deleted_too(
 
     post_save.connect(upload, sender=AuditEvent)  # written last, before the user is deleted
     try:
-        answer = browser.post(DELETE, {"proof": PASSWORD})
+        response = browser.post(DELETE, {"proof": PASSWORD})
     finally:
         post_save.disconnect(upload, sender=AuditEvent)
-    assert answer.status_code == 302
+    assert response.status_code == 302
     assert not Transcription.objects.exists()
     assert stored_files(settings) == []
 
@@ -81,9 +81,9 @@ def test_password_guesses_on_the_deletion_form_are_rate_limited(
 ) -> None:
     for number in range(10):
         browser.post(DELETE, {"proof": f"guess {number}"})
-    answer = browser.post(DELETE, {"proof": PASSWORD})
-    assert answer.status_code == 400
-    assert "Too many attempts" in answer.content.decode()
+    response = browser.post(DELETE, {"proof": PASSWORD})
+    assert response.status_code == 400
+    assert "Too many attempts" in response.content.decode()
     assert User.objects.get() == alice
 
 
@@ -93,8 +93,8 @@ def test_account_without_password_is_confirmed_by_email_address(
     alice.set_unusable_password()
     alice.save()
     browser.force_login(alice)
-    answer = browser.post(DELETE, {"proof": "bob@example.com"})
-    assert answer.status_code == 400
-    assert "Incorrect email address. Nothing was deleted." in answer.content.decode()
+    response = browser.post(DELETE, {"proof": "bob@example.com"})
+    assert response.status_code == 400
+    assert "Incorrect email address. Nothing was deleted." in response.content.decode()
     assert browser.post(DELETE, {"proof": "Alice@example.com"}).status_code == 302
     assert not User.objects.exists()

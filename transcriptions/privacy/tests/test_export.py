@@ -19,7 +19,7 @@ from accounts.usage import ledger
 from transcriptions.editing.service import rename
 from transcriptions.models import Transcription
 from transcriptions.privacy import account_data, export
-from transcriptions.privacy.export import PIECE_BYTES, export_user_data
+from transcriptions.privacy.export import CHUNK_BYTES, export_user_data
 from transcriptions.webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,9 +54,9 @@ def test_export_contains_recordings_and_account(
     without_file = Transcription.objects.create(
         owner=finished.owner, title="Gone", source="recordings/none", source_bytes=1
     )
-    answer = browser.post(EXPORT)
-    assert answer["Content-Type"] == "application/zip"
-    with open_zip(b"".join(answer)) as archive:
+    response = browser.post(EXPORT)
+    assert response["Content-Type"] == "application/zip"
+    with open_zip(b"".join(response)) as archive:
         names = archive.namelist()
         folders = {name.split("/")[0] for name in names if "/" in name}
         assert len(folders) == 2
@@ -128,43 +128,43 @@ def test_recording_can_be_larger_than_4_gib(finished: Transcription) -> None:
         assert media_info(archive).extract_version == zipfile.ZIP64_VERSION
 
 
-def test_export_holds_only_pieces_in_memory(finished: Transcription) -> None:
+def test_export_holds_only_chunks_in_memory(finished: Transcription) -> None:
     with Path(finished.source.path).open("wb") as file:
         file.truncate(64 * MEGABYTE)
     largest = total = 0
     tracemalloc.start()
     try:
-        for piece in export_user_data(finished.owner):
-            largest, total = max(largest, len(piece)), total + len(piece)
+        for chunk in export_user_data(finished.owner):
+            largest, total = max(largest, len(chunk)), total + len(chunk)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert total > 64 * MEGABYTE
-    assert largest <= 2 * PIECE_BYTES
+    assert largest <= 2 * CHUNK_BYTES
     assert peak < 8 * MEGABYTE
 
 
-def test_export_needs_no_connection_between_two_pieces(
+def test_export_needs_no_connection_between_chunks(
     finished: Transcription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "PIECE_BYTES", 1)
+    monkeypatch.setattr(export, "CHUNK_BYTES", 1)
     monkeypatch.setattr(account_data, "BATCH_ROWS", 1)
     ledger.correct(UsageRecord.objects.get(), "Refunded.")
-    pieces = []
-    for piece in export_user_data(finished.owner):
+    chunks = []
+    for chunk in export_user_data(finished.owner):
         assert not connection.in_atomic_block
         connection.close()
-        pieces.append(piece)
-    with open_zip(b"".join(pieces)) as archive:
+        chunks.append(chunk)
+    with open_zip(b"".join(chunks)) as archive:
         assert len(json.loads(archive.read("usage.json"))) == 2
 
 
 async def test_export_is_streamed_under_asgi(alice: User, finished: Transcription) -> None:
     client = AsyncClient()
     await client.aforce_login(alice)
-    answer: Any = await client.post(EXPORT)
-    assert answer.is_async
-    content = b"".join([piece async for piece in answer])
+    response: Any = await client.post(EXPORT)
+    assert response.is_async
+    content = b"".join([chunk async for chunk in response])
     with open_zip(content) as archive:
         assert archive.read(media_info(archive)) == b"not empty"
 
@@ -173,14 +173,14 @@ async def test_export_is_streamed_under_asgi(alice: User, finished: Transcriptio
 def test_recording_deleted_during_the_export_is_skipped(
     finished: Transcription, monkeypatch: pytest.MonkeyPatch, deleted: str
 ) -> None:
-    monkeypatch.setattr(export, "PIECE_BYTES", 1)
-    pieces = export_user_data(finished.owner)
-    content = next(pieces)  # account.json: the recordings were not read yet
+    monkeypatch.setattr(export, "CHUNK_BYTES", 1)
+    chunks = export_user_data(finished.owner)
+    content = next(chunks)  # account.json: the recordings were not read yet
     if deleted == "row":
         Transcription.objects.get().delete()
     else:
         Path(finished.source.path).unlink()
-    with open_zip(content + b"".join(pieces)) as archive:
+    with open_zip(content + b"".join(chunks)) as archive:
         names = archive.namelist()
     assert any(name.endswith("recording.json") for name in names) == (deleted == "file")
     assert not any(name.endswith("recording.media") for name in names)
@@ -189,11 +189,11 @@ def test_recording_deleted_during_the_export_is_skipped(
 def test_file_deleted_while_it_is_sent_is_still_exported(
     finished: Transcription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "PIECE_BYTES", 1)
+    monkeypatch.setattr(export, "CHUNK_BYTES", 1)
     content = b""
-    for piece in export_user_data(finished.owner):
-        content += piece
-        if b"recording.media" in piece:  # its header
+    for chunk in export_user_data(finished.owner):
+        content += chunk
+        if b"recording.media" in chunk:  # its header
             Transcription.objects.all().delete()
     assert not Path(finished.source.path).exists()
     with open_zip(content) as archive:

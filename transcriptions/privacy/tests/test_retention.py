@@ -24,7 +24,7 @@ PAGE = "/settings/data/"
 
 
 def set_age(days: float) -> None:
-    """Moves all recordings to `days` ago."""
+    """Move all recordings to `days` ago."""
     Transcription.objects.update(created_at=timezone.now() - timedelta(days=days))
 
 
@@ -45,8 +45,8 @@ def test_audio_can_expire_before_the_transcript(
     delete_expired_recordings()
     assert stored_files(settings) == []
     url = f"/api/transcriptions/{finished.id}"
-    answer = browser.get(f"{url}/audio")
-    assert (answer.status_code, answer.json()["code"]) == (404, "audio_gone")
+    response = browser.get(f"{url}/audio")
+    assert (response.status_code, response.json()["code"]) == (404, "audio_gone")
     assert "Sentence 1." in browser.get(url).json()["text"]
     page = browser.get(f"/transcriptions/{finished.id}/").content.decode()
     assert "Everything will be deleted on" in page
@@ -67,7 +67,7 @@ def test_saved_settings_are_confirmed(browser: Client, alice: User) -> None:
     assert "Settings saved." in page
     assert '<option value="365" selected>1 year</option>' in page
     alice.refresh_from_db()
-    assert (alice.keep_days, alice.keep_audio_days, alice.mail_when_ready) == (365, None, False)
+    assert (alice.keep_days, alice.keep_audio_days, alice.email_when_ready) == (365, None, False)
 
 
 def test_resumed_recording_is_not_deleted_by_a_stale_task(

@@ -59,16 +59,18 @@ NOT_EXPORTED = {
     "transcriptions.IdempotencyKey": "technical, deleted after 24 hours",
     "transcriptions.Step": "technical: which worker phase started when",
 }
-# They outlive the account and know it by its id only. The database refuses to delete their rows.
-KEPT = {"accounts.UsageRecord", "accounts.UsageDay", "accounts.AuditEvent"}
+# They outlive the account, with only its id. The database refuses to delete their rows.
+APPEND_ONLY = {"accounts.UsageRecord", "accounts.UsageDay", "accounts.AuditEvent"}
 
 
 def tables_of_users() -> dict[str, type[Model]]:
     """All models from which foreign keys lead to a user."""
-    found: dict[str, type[Model]] = {User._meta.label: User}
-    while more := [m for m in apps.get_models() if m._meta.label not in found and _leads(m, found)]:
-        found |= {model._meta.label: model for model in more}
-    return found
+    models: dict[str, type[Model]] = {User._meta.label: User}
+    while more := [
+        m for m in apps.get_models() if m._meta.label not in models and _leads(m, models)
+    ]:
+        models |= {model._meta.label: model for model in more}
+    return models
 
 
 def _leads(model: type[Model], targets: dict[str, type[Model]]) -> bool:
@@ -91,10 +93,10 @@ def full_account(alice: User, finished: Transcription) -> User:
     issue_token(alice)
     record_event(None, Action.SIGNED_IN, user_id=alice.pk)
     Invitation.objects.create(email=alice.email, invited_by=alice)
-    QuotaNotice.objects.create(user=alice, month=timezone.now().date().replace(day=1), mark=80)
+    QuotaNotice.objects.create(user=alice, month=timezone.now().date().replace(day=1), threshold=80)
     IdempotencyKey.objects.create(owner=alice, key="key", fingerprint="x", transcription=finished)
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
-    endpoint.replaced.create(secret="secret-5", until=timezone.now() + timedelta(hours=1))
+    endpoint.replaced_secrets.create(secret="secret-5", until=timezone.now() + timedelta(hours=1))
     endpoint.create_delivery("webhook.test", "msg_1", {})
     return alice
 
@@ -130,4 +132,6 @@ def test_deletion_leaves_rows_only_in_append_only_tables(full_account: User) -> 
     proof = {"proof": "correct horse battery"}
     assert browser.post("/settings/data/delete-account/", proof).status_code == 302
     tables = tables_of_users()
-    assert {label for label, model in tables.items() if model._default_manager.exists()} == KEPT
+    assert {
+        label for label, model in tables.items() if model._default_manager.exists()
+    } == APPEND_ONLY

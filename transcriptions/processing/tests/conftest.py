@@ -15,7 +15,7 @@ from transcriptions.processing.tests.helpers import Prepare
 
 @pytest.fixture
 def prepare(tmp_path: Path) -> Iterator[Prepare]:
-    """`media.prepare` into the test's folder. Checks that no other file and no process is left."""
+    """`media.prepare` into the test's folder. Check that no other file and no process is left."""
 
     def run(source: Path) -> PreparedAudio:
         return media_module.prepare(source, tmp_path)

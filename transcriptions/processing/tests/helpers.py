@@ -23,7 +23,7 @@ def fresh(row: Transcription) -> Transcription:
 
 
 def expire(row: Transcription) -> None:
-    """Lets the lease expire, as that of a dead worker does."""
+    """Let the lease expire, as that of a dead worker does."""
     past = timezone.now() - timedelta(seconds=1)
     Transcription.objects.filter(id=row.id).update(lease_until=past)
 

@@ -28,9 +28,9 @@ def phases(row: Transcription) -> list[str]:
 
 
 def page(client: Client, row: Transcription) -> str:
-    answer = client.get(f"{LIST}{row.id}/change/")
-    assert answer.status_code == 200
-    return answer.content.decode()
+    response = client.get(f"{LIST}{row.id}/change/")
+    assert response.status_code == 200
+    return response.content.decode()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_every_phase_is_recorded(
     assert pipeline.transcribe(row.id)
     expected = ["queue", "preprocess", "ready", "engine", "decode", "completed"]
     assert phases(row) == expected
-    times = [step.began_at for step in row.steps.all()]
+    times = [step.started_at for step in row.steps.all()]
     assert times == sorted(times)
     assert row.steps.get(phase="decode").detail == "whisper: scripted-1"
 
@@ -179,15 +179,17 @@ def test_delete_confirmation_shows_no_transcript(
         (signed_in(carol), delete_owner),
         (signed_in(carol), delete_row),
     ):
-        answer = client.get(url)
-        assert answer.status_code == 200
-        assert "Buy the harbor" not in answer.content.decode()
-        assert ("Her secret plans" in answer.content.decode()) == (url == delete_row)
+        response = client.get(url)
+        assert response.status_code == 200
+        assert "Buy the harbor" not in response.content.decode()
+        assert ("Her secret plans" in response.content.decode()) == (url == delete_row)
     assert signed_in(carol).post(delete_owner, {"post": "yes"}).status_code == 302
     assert not Transcription.objects.exists()
 
 
-def test_recording_without_history_says_so(viewer: Client, prepared: Transcription) -> None:
+def test_page_of_recording_without_history_explains_it(
+    viewer: Client, prepared: Transcription
+) -> None:
     assert "before timelines were recorded" in page(viewer, prepared)
 
 
@@ -207,8 +209,8 @@ def test_operator_cancels_and_requeues(
     operate(operator, "cancel", prepared)
     prepared.refresh_from_db()
     assert prepared.state == State.CANCELLED
-    answer = operate(operator, "cancel", prepared)
-    assert "there is nothing to cancel" in answer.content.decode()
+    response = operate(operator, "cancel", prepared)
+    assert "there is nothing to cancel" in response.content.decode()
     enqueued = []
     monkeypatch.setattr(queue, "enqueue", lambda task, row_id: enqueued.append((task, row_id)))
     operate(operator, "requeue", prepared)

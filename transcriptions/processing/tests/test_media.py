@@ -94,10 +94,10 @@ def browser_recording(media: Media) -> bytes:
 
 
 def test_late_audio_of_video_keeps_its_position(media: Media, prepare: Prepare) -> None:
-    begins = first_audible_second(prepare(video(media, "video.mp4")).path)
+    start = first_audible_second(prepare(video(media, "video.mp4")).path)
     delay = prepare(video(media, "delay.mp4", delay=3))
     assert delay.duration == pytest.approx(8, abs=0.1)
-    assert first_audible_second(delay.path) - begins == pytest.approx(3, abs=0.1)
+    assert first_audible_second(delay.path) - start == pytest.approx(3, abs=0.1)
 
 
 def test_gap_in_timestamps_becomes_silence(media: Media, prepare: Prepare) -> None:

@@ -45,7 +45,7 @@ def canaries(media: Media) -> Path:
 
 @pytest.mark.parametrize("extension", [None, "mp3", "wav", "source"])
 @pytest.mark.parametrize(
-    ("own", "script", "canary"),
+    ("native", "script", "canary"),
     [
         ("m3u8", HLS, b"canary.ts"),
         ("ffconcat", CONCAT, b"canary.wav"),
@@ -54,9 +54,14 @@ def canaries(media: Media) -> Path:
     ],
 )
 def test_playlist_opens_no_other_file(
-    canaries: Path, prepare: Prepare, own: str, script: bytes, canary: bytes, extension: str | None
+    canaries: Path,
+    prepare: Prepare,
+    native: str,
+    script: bytes,
+    canary: bytes,
+    extension: str | None,
 ) -> None:
-    playlist = canaries / f"playlist.{extension or own}"
+    playlist = canaries / f"playlist.{extension or native}"
     playlist.write_bytes(script % canary)
     with pytest.raises(AudioError):
         prepare(playlist)
@@ -87,7 +92,7 @@ def test_playlist_demuxer_cannot_reach_the_network(
     monkeypatch.setattr(media_module, "DEMUXERS", f"{media_module.DEMUXERS},hls,concat,dash,mpegts")
     monkeypatch.setattr(
         media_module, "conversion_timeout_s", lambda: 10
-    )  # the server would never answer
+    )  # the server would never response
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = b"http://127.0.0.1:%d/canary.ts" % server.getsockname()[1]
         with pytest.raises(AudioError):

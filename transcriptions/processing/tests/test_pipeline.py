@@ -200,7 +200,7 @@ def test_engine_is_stopped_without_yielding_an_event(
     settings: Any,
     end: Callable[[Transcription], None],
 ) -> None:
-    """The engine decodes long speech, and meanwhile only calls `stopped`."""
+    """While the engine decodes long speech, it only calls `stopped`."""
     settings.LEASE_SECONDS = 24 * 3600  # the next renewal would be too late to notice
     stopped = False
 

@@ -68,7 +68,7 @@ def test_lost_gpu_reschedules_and_unusable_gpu_ends_the_process(
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (EngineError("CUDA says no"), "engine_failed", "try again"),
+        (EngineError("CUDA error"), "engine_failed", "try again"),
         (UnsupportedLanguage("xx"), "unsupported_language", "another one"),
         (RuntimeError("a bug"), "internal_error", "on our side"),
         (
@@ -94,7 +94,7 @@ def test_unreachable_engine_is_retried_later(
     prepared: Transcription, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "RETRY_DELAY_S", 3600.0)
-    engine.before = {3: raising(Unreachable("Modal is away"))}
+    engine.before = {3: raising(Unreachable("Modal is unreachable"))}
     began = timezone.now()
     assert not pipeline.transcribe(prepared.id)
     ended, delay = timezone.now(), timedelta(hours=1)
@@ -111,7 +111,7 @@ def test_unreachable_engine_is_retried_later(
 def test_unreachable_engine_fails_after_max_attempts(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:
-    engine.before = {1: raising(Unreachable("Modal is away"))}
+    engine.before = {1: raising(Unreachable("Modal is unreachable"))}
     for _ in range(MAX_ATTEMPTS):
         assert not pipeline.transcribe(prepared.id)
     row = fresh(prepared)

@@ -51,7 +51,7 @@ FRAME_HEADER = b"\xff\xfb\x90\x64"  # MPEG 1 Layer III, 128 kbit/s, 44.1 kHz
         ("plain.webm", (), "matroska"),
     ],
 )
-def test_every_promised_format_is_accepted_without_its_file_name(
+def test_every_supported_format_is_accepted_without_its_file_name(
     media: Media, name: str, options: tuple[str, ...], container: str
 ) -> None:
     content = media.speech(f"probe-{name}", 1, *options).read_bytes()
@@ -229,7 +229,7 @@ echo "arguments: $*"
 
 @pytest.fixture
 def printing_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replaces FFmpeg by a script that prints how it was started."""
+    """Replace FFmpeg by a script that prints how it was started."""
     script = tmp_path / "print-process"
     script.write_text(PRINT_PROCESS)
     script.chmod(0o700)

@@ -16,7 +16,7 @@ from transcriptions.processing.lifecycle import TRANSITIONS
 from transcriptions.testing import set_state
 
 PACKAGE = Path(transcriptions.__file__).parent
-# Webhook deliveries have states of their own.
+# Webhook deliveries have other states.
 NOT_SOURCE = {"tests", "migrations", "webhooks", "testing.py", "conftest.py"}
 SOURCES = [
     path
@@ -63,10 +63,10 @@ def test_completed_at_is_set_exactly_in_finished_states(
     prepared: Transcription, state: State
 ) -> None:
     set_state(state)
-    wrong = None if state in FINISHED else timezone.now()
+    invalid = None if state in FINISHED else timezone.now()
     rows = Transcription.objects.filter(id=prepared.id)
     with transaction.atomic(), pytest.raises(IntegrityError, match="finished_has_completed_at"):
-        rows.update(completed_at=wrong)
+        rows.update(completed_at=invalid)
     assert (rows.get().completed_at is None) == (state not in FINISHED)
 
 
@@ -77,7 +77,7 @@ WRITING_CALLS = {"update", "aupdate", "update_or_create", "bulk_update", "save",
 
 def state_changes(source: str) -> list[str]:
     """The places that can change a stored `state`: an assigned attribute, or a call that writes and
-    mentions the field, as a keyword or as a string. Creation is none."""
+    mentions the field, as a keyword or as a string. Creation does not count."""
     return [ast.unparse(node) for node in ast.walk(ast.parse(source)) if _changes_state(node)]
 
 
@@ -127,4 +127,4 @@ def test_only_lifecycle_changes_the_state_of_a_recording() -> None:
     assert len(SOURCES) > 100
     assert lifecycle in SOURCES
     changes = {path: state_changes(path.read_text()) for path in SOURCES if path != lifecycle}
-    assert {str(path): found for path, found in changes.items() if found} == {}
+    assert {str(path): calls for path, calls in changes.items() if calls} == {}

@@ -40,14 +40,14 @@ class EventStreamClient(ApplicationCommunicator):
         super().__init__(application, {"type": "http", "http_version": "1.1"} | scope)
 
     async def open(self) -> tuple[int, dict[str, str]]:
-        """Send the request. Returns status and headers of the response."""
+        """Send the request. Return status and headers of the response."""
         await self.send_input({"type": "http.request", "body": b"", "more_body": False})
         start = await self.receive_output(WAIT_S)
         headers = {k.decode().lower(): v.decode() for k, v in start["headers"]}
         return start["status"], headers
 
     async def until(self, text: str) -> str:
-        """Read until `text` was received. Returns all text received so far."""
+        """Read until `text` was received. Return all text received so far."""
         while text not in self.text:
             message = await self.receive_output(WAIT_S)
             self.text += message.get("body", b"").decode()

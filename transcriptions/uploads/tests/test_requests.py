@@ -34,9 +34,9 @@ def raw(client: Client, path: str, content: bytes, media_type: str = "audio/mpeg
 
 @pytest.mark.parametrize("media_type", ["audio/mpeg", "video/webm", "application/octet-stream"])
 def test_raw_body_is_accepted(api: Client, settings: Any, media_type: str) -> None:
-    answer = raw(api, f"{URL}?language=de&title=Board+meeting", MP3 * 1400, media_type)
-    assert answer.status_code == 202
-    assert (answer.json()["title"], answer.json()["language"]) == ("Board meeting", "de")
+    response = raw(api, f"{URL}?language=de&title=Board+meeting", MP3 * 1400, media_type)
+    assert response.status_code == 202
+    assert (response.json()["title"], response.json()["language"]) == ("Board meeting", "de")
     row = Transcription.objects.get()
     assert Path(row.source.path).read_bytes() == MP3 * 1400
     assert row.source_bytes == len(MP3) * 1400
@@ -65,9 +65,9 @@ def test_invalid_raw_body_is_refused(
     api: Client, settings: Any, content: bytes, media_type: str, status: int, code: str
 ) -> None:
     settings.MAX_FILE_SIZE_MB = 1
-    answer = raw(api, URL, content, media_type)
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert answer.json()["detail"].endswith(".")
+    response = raw(api, URL, content, media_type)
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert response.json()["detail"].endswith(".")
     assert not Transcription.objects.exists()
     assert stored_files(settings) == []
 
@@ -104,15 +104,15 @@ def test_same_key_with_different_request_is_422(
     api: Client, settings: Any, different: dict[str, Any]
 ) -> None:
     keyed(api, "k1")
-    answer = keyed(api, "k1", **different)
-    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+    response = keyed(api, "k1", **different)
+    assert (response.status_code, response.json()["code"]) == (422, "idempotency_key_reused")
     assert Transcription.objects.count() == 1
     assert len(stored_files(settings)) == 1
 
 
 def test_same_key_of_another_user_is_independent(api: Client, bob: User, token_of: Headers) -> None:
-    theirs = keyed(Client(headers=token_of(bob)), "k1").json()["id"]
-    assert keyed(api, "k1").json()["id"] != theirs
+    id_of_bob = keyed(Client(headers=token_of(bob)), "k1").json()["id"]
+    assert keyed(api, "k1").json()["id"] != id_of_bob
 
 
 def test_key_expires_after_a_day(api: Client) -> None:
@@ -132,8 +132,8 @@ def test_refused_request_does_not_use_the_key(api: Client) -> None:
 
 def test_key_of_deleted_recording_is_410(api: Client) -> None:
     api.delete(keyed(api, "k1")["Location"])
-    answer = keyed(api, "k1")
-    assert (answer.status_code, answer.json()["code"]) == (410, "idempotency_result_gone")
+    response = keyed(api, "k1")
+    assert (response.status_code, response.json()["code"]) == (410, "idempotency_result_gone")
 
 
 def test_key_that_is_too_long_or_not_printable_is_422(api: Client) -> None:
@@ -165,12 +165,12 @@ def test_concurrent_requests_with_same_key_create_one_recording(
 ) -> None:
     headers = token_of(alice)
     barrier = threading.Barrier(4)
-    answers: list[Any] = []
+    responses: list[Any] = []
 
     def run() -> None:
         client = Client(headers=headers)
         barrier.wait()
-        answers.append(keyed(client, "k1"))
+        responses.append(keyed(client, "k1"))
         connections.close_all()
 
     threads = [threading.Thread(target=run) for _ in range(4)]
@@ -178,8 +178,8 @@ def test_concurrent_requests_with_same_key_create_one_recording(
         thread.start()
     for thread in threads:
         thread.join()
-    assert [answer.status_code for answer in answers] == [202] * 4
-    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert [response.status_code for response in responses] == [202] * 4
+    assert len({response.json()["id"] for response in responses}) == 1
     assert Transcription.objects.count() == 1
     assert len(stored_files(settings)) == 1
 
@@ -192,8 +192,8 @@ def test_retry_after_failed_or_deleted_recording_creates_another(api: Client, me
         with path.open("rb") as file:
             form = {"file": file, "model": "whisper-1", "stream": "true"}
             headers = {"x-stainless-retry-count": str(count)}
-            answer = api.post("/v1/audio/transcriptions", form, headers=headers)
-        assert answer.status_code == 200
+            response = api.post("/v1/audio/transcriptions", form, headers=headers)
+        assert response.status_code == 200
         return Transcription.objects.latest("created_at")
 
     first = attempt(0)

@@ -72,9 +72,9 @@ def test_upload_with_very_long_file_name_is_accepted(
     alice: User, token_of: Headers, folders: None, media: Media, name: str
 ) -> None:
     content = media.silence("silence.wav", 1).read_bytes()
-    answer = send(Client(headers=token_of(alice)), "/api/transcriptions", content, name)
-    assert answer.status_code == 202, answer.content
-    assert answer.json()["title"]
+    response = send(Client(headers=token_of(alice)), "/api/transcriptions", content, name)
+    assert response.status_code == 202, response.content
+    assert response.json()["title"]
 
 
 @pytest.mark.parametrize(

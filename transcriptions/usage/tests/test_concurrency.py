@@ -39,11 +39,11 @@ def test_concurrent_uploads_cannot_exceed_max_jobs(
     headers = token_of(alice)
     for _ in range(2):
         assert send(Client(headers=headers), URL, MP3, "a.mp3").status_code == 202
-    answers = run_concurrently(
+    responses = run_concurrently(
         *[lambda: send(Client(headers=headers), URL, MP3, "a.mp3") for _ in range(4)]
     )
-    assert sorted(answer.status_code for answer in answers) == [202, 429, 429, 429]
-    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert sorted(response.status_code for response in responses) == [202, 429, 429, 429]
+    refused = next(response for response in responses if response.status_code == 429)
     assert refused.json()["code"] == "too_many_jobs"
     assert "Your plan (Small) allows 3 recordings at a time." in refused.json()["detail"]
     assert Transcription.objects.count() == len(stored_files(settings)) == 3
@@ -90,6 +90,6 @@ def test_rebuild_usage_waits_for_concurrent_writers(alice: User) -> None:
 
     run_concurrently(write, rebuild)
     assert charged_ms(alice) == 180_000
-    assert "1 rows did not agree" in output.getvalue()
+    assert "1 rows did not match the ledger" in output.getvalue()
     call_command("rebuild_usage", stdout=output)
-    assert "Every day agrees" in output.getvalue()
+    assert "All daily rows match the ledger" in output.getvalue()

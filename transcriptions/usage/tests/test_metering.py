@@ -218,7 +218,7 @@ def test_engine_usage_before_a_worker_shutdown_is_recorded(
 
 
 def expire_lease() -> None:
-    """Lets the lease of a dead worker expire."""
+    """Let the lease of a dead worker expire."""
     Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
 
 

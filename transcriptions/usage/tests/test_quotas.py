@@ -1,4 +1,4 @@
-"""Quotas: what a plan and a token allow, checked before anything is spent."""
+"""Quotas: what a plan and a token allow, checked before processing."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def test_upload_without_minutes_left_is_429(
 ) -> None:
     assign_plan(alice, monthly_minutes=10)
     use_minutes(alice, 10)
-    answer = send(api, path, MP3, "a.mp3", model="whisper-1")
-    assert answer.status_code == 429
-    assert int(answer["Retry-After"]) > 0
-    body = answer.json() if path.startswith("/api") else answer.json()["error"]
+    response = send(api, path, MP3, "a.mp3", model="whisper-1")
+    assert response.status_code == 429
+    assert int(response["Retry-After"]) > 0
+    body = response.json() if path.startswith("/api") else response.json()["error"]
     assert body["code"] == "quota_exceeded"
-    sentence = body.get("detail") or body["message"]
-    assert sentence.startswith("The monthly limit of your plan (10 minutes) is used up.")
+    message = body.get("detail") or body["message"]
+    assert message.startswith("The monthly limit of your plan (10 minutes) is used up.")
     reset = ledger.month_bounds(timezone.now())[1]
     assert reset.day == 1
-    assert f"It resets on {date_format(reset, 'DATE_FORMAT')}." in sentence
+    assert f"It resets on {date_format(reset, 'DATE_FORMAT')}." in message
     assert not Transcription.objects.exists()
     assert stored_files(settings) == []
 
@@ -57,18 +57,18 @@ def test_monthly_limit_of_a_token_spares_other_tokens(alice: User, folders: None
     token, secret = issue_token(alice, monthly_minutes=5)
     use_minutes(alice, 5, token)
     client = Client(headers={"Authorization": f"Bearer {secret}"})
-    answer = send(client, URL, MP3, "a.mp3")
-    assert answer.status_code == 429
-    assert "The monthly limit of this token (5 minutes)" in answer.json()["detail"]
+    response = send(client, URL, MP3, "a.mp3")
+    assert response.status_code == 429
+    assert "The monthly limit of this token (5 minutes)" in response.json()["detail"]
     other = Client(headers={"Authorization": f"Bearer {issue_token(alice)[1]}"})
     assert send(other, URL, MP3, "a.mp3").status_code == 202
 
 
 def test_upload_larger_than_the_plan_allows_is_413(alice: User, api: Client, settings: Any) -> None:
     assign_plan(alice, max_file_mb=1)
-    answer = send(api, URL, MP3 * 2000, "a.mp3")
-    assert (answer.status_code, answer.json()["code"]) == (413, "file_too_large")
-    assert "larger than 1 MB" in answer.json()["detail"]
+    response = send(api, URL, MP3 * 2000, "a.mp3")
+    assert (response.status_code, response.json()["code"]) == (413, "file_too_large")
+    assert "larger than 1 MB" in response.json()["detail"]
     assert stored_files(settings) == []
 
 
@@ -139,16 +139,16 @@ def test_account_deleted_during_preprocessing_is_not_a_failure(
     assert not pipeline.preprocess(row.id)
     assert not Transcription.objects.exists()
     assert f"{row.id}: deleted" in caplog.text
-    assert "unexpected failure" not in caplog.text
+    assert "unexpected error" not in caplog.text
 
 
 def test_retry_checks_the_quota(alice: User, api: Client, prepared: Transcription) -> None:
     set_state(State.FAILED)
     assign_plan(alice, monthly_minutes=10)
     use_minutes(alice, 9.9)
-    answer = api.post(f"{URL}/{prepared.id}/retry")
-    assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
-    assert int(answer["Retry-After"]) > 0
+    response = api.post(f"{URL}/{prepared.id}/retry")
+    assert (response.status_code, response.json()["code"]) == (429, "quota_exceeded")
+    assert int(response["Retry-After"]) > 0
     prepared.refresh_from_db()
     assert prepared.state == State.FAILED
     use_minutes(alice, 0.1)

@@ -47,7 +47,7 @@ def delivery(endpoint: Endpoint) -> Delivery:
 
 
 def deliver_all() -> None:
-    """Makes one attempt for each due delivery, as workers do."""
+    """Make one attempt for each due delivery, as workers do."""
     for delivery_id in Delivery.objects.due().values_list("id", flat=True):
         attempt(delivery_id)
 
@@ -96,7 +96,7 @@ def test_replaced_secret_signs_for_24_hours(
         return True
 
     secrets = [endpoint.secret]
-    for _ in range(2):  # twice: as if the owner lost the first new secret
+    for _ in range(2):  # twice: the owner may have lost the first new secret
         endpoint.rotate_secret()
         secrets.append(endpoint.secret)
     attempt(delivery.id)
@@ -167,7 +167,7 @@ def test_unexpected_error_counts_as_a_failed_attempt(delivery: Delivery) -> None
         attempt(delivery.id)
     row = reload(delivery)
     assert (row.state, row.status) == (DeliveryState.FAILED, None)
-    assert "TypeError" in row.answer
+    assert "TypeError" in row.response
 
 
 def test_slow_receivers_occupy_a_limited_number_of_threads(
@@ -221,7 +221,7 @@ def test_new_deliveries_are_sent_before_retries(
     assert enqueued[-1] == new.id
 
 
-def test_test_event_is_not_retried(endpoint: Endpoint, receiver: Receiver) -> None:
+def test_webhook_test_event_is_not_retried(endpoint: Endpoint, receiver: Receiver) -> None:
     receiver.status = 503
     row = endpoint.create_delivery(TEST_EVENT, "msg_1", {})
     attempt(row.id)
@@ -277,8 +277,8 @@ def test_failed_delivery_is_retried_for_24_hours(receiver: Receiver, delivery: D
         attempt(delivery.id)
         row = reload(delivery)
         assert (row.attempts, row.status) == (number, 503)
-        assert row.answer.startswith("busyx")
-        assert len(row.answer) <= 500
+        assert row.response.startswith("busyx")
+        assert len(row.response) <= 500
         at = row.next_attempt_at
         waits.append(((at - timezone.now()).total_seconds(), (at - before).total_seconds()))
         attempt(delivery.id)  # not due yet

@@ -29,17 +29,17 @@ def endpoint(alice: User) -> Endpoint:
     return Endpoint.objects.create(owner=alice, url="https://example.com/hooks")
 
 
-def secrets_in(answer: Any) -> list[str]:
-    return re.findall(r"whsec_[\w+/]{43}=", answer.content.decode())
+def secrets_in(response: Any) -> list[str]:
+    return re.findall(r"whsec_[\w+/]{43}=", response.content.decode())
 
 
 def test_new_endpoint_shows_its_secret_once(alice: User, browser: Client) -> None:
     assert browser.post(PAGE, NEW)["Location"] == PAGE
     row = Endpoint.objects.get()
     assert (row.owner, row.url, row.events) == (alice, NEW["url"], NEW["events"])
-    answer = browser.get(PAGE)
-    assert secrets_in(answer) == [row.secret]
-    assert "no-store" in answer["Cache-Control"]
+    response = browser.get(PAGE)
+    assert secrets_in(response) == [row.secret]
+    assert "no-store" in response["Cache-Control"]
     assert secrets_in(browser.get(PAGE)) == []
 
 
@@ -59,9 +59,9 @@ def test_rotated_secret_is_shown_once(browser: Client, endpoint: Endpoint) -> No
     ],
 )
 def test_url_with_password_or_invalid_port_is_400(browser: Client, url: str, message: str) -> None:
-    answer = browser.post(PAGE, NEW | {"url": url})
-    assert answer.status_code == 400
-    assert message in answer.content.decode()
+    response = browser.post(PAGE, NEW | {"url": url})
+    assert response.status_code == 400
+    assert message in response.content.decode()
     assert not Endpoint.objects.exists()
 
 
@@ -110,9 +110,9 @@ def test_only_one_test_event_is_pending(browser: Client, endpoint: Endpoint) -> 
 def test_invalid_form_is_400_with_a_message(
     browser: Client, fields: dict[str, object], message: str
 ) -> None:
-    answer = browser.post(PAGE, NEW | fields)
-    assert answer.status_code == 400
-    assert message in answer.content.decode()
+    response = browser.post(PAGE, NEW | fields)
+    assert response.status_code == 400
+    assert message in response.content.decode()
     assert not Endpoint.objects.exists()
 
 
@@ -123,14 +123,16 @@ def test_number_of_endpoints_is_limited(browser: Client) -> None:
     assert Endpoint.objects.count() == 10
 
 
-def test_test_event_is_logged_and_can_be_replayed(browser: Client, endpoint: Endpoint) -> None:
+def test_webhook_test_event_is_logged_and_can_be_replayed(
+    browser: Client, endpoint: Endpoint
+) -> None:
     assert browser.post(f"{PAGE}{endpoint.id}/test/")["Location"] == f"{PAGE}{endpoint.id}/"
     row = Delivery.objects.get()
     page = browser.get(f"{PAGE}{endpoint.id}/").content.decode()
     assert "webhook.test" in page
     assert "Pending" in page
     Delivery.objects.update(
-        state="failed", attempts=8, status=500, answer="<b>no", last_attempt_at=row.created_at
+        state="failed", attempts=8, status=500, response="<b>no", last_attempt_at=row.created_at
     )
     page = browser.get(f"{PAGE}{endpoint.id}/").content.decode()
     assert "Response: 500 · &lt;b&gt;no" in page

@@ -54,7 +54,7 @@ def test_every_spelling_of_loopback_is_refused(
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_private_and_unknown_host_names_get_the_same_answer(
+def test_private_and_unknown_host_names_get_the_same_error(
     settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, exists: bool
 ) -> None:
     """Otherwise a user could learn names and addresses of the private network."""
@@ -71,7 +71,7 @@ def test_private_and_unknown_host_names_get_the_same_answer(
     assert ("10.20.30.40" in caplog.text) == exists  # for the operator
 
 
-@pytest.mark.parametrize("first", ["refuses", "does not answer"])
+@pytest.mark.parametrize("first", ["refuses", "does not respond"])
 def test_next_address_of_the_host_is_tried(
     receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
@@ -80,7 +80,7 @@ def test_next_address_of_the_host_is_tried(
     addresses = [ip_address("127.0.0.9"), ip_address("127.0.0.1")]
     monkeypatch.setattr(transport, "_resolve", lambda host, port: addresses)
     with socket.socket() as silent, ExitStack() as stack:
-        if first == "does not answer":  # its accept queue is full
+        if first == "does not respond":  # its accept queue is full
             silent.bind(("127.0.0.9", receiver.server_port))
             silent.listen(0)
             for _ in range(4):
@@ -140,7 +140,7 @@ def test_failed_connection_has_a_reason(settings: Any, url: str) -> None:
     assert reason
 
 
-def test_slow_trickle_of_bytes_does_not_extend_the_deadline(
+def test_slow_response_does_not_extend_the_deadline(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
