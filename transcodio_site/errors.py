@@ -91,7 +91,8 @@ def _http_error(request: HttpRequest, error: HttpError) -> Problem:
     detail = next(
         (message for start, message in LIBRARY_MESSAGES.items() if str(error).startswith(start)), ""
     )
-    return Problem(error.status_code, codes.get(error.status_code, "error"), str(detail))
+    code = codes.get(error.status_code, "error")
+    return Problem(error.status_code, code, str(detail or error))
 
 
 def _disk_full(request: HttpRequest, error: OSError) -> Problem:

@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 from structlog.contextvars import bind_contextvars, get_contextvars
+from structlog.processors import ExceptionRenderer, JSONRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 VALID_REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)  # nothing that could forge a line
 FORMATS = ("text", "json")
@@ -60,7 +62,9 @@ def logging_config(log_format: str, root_level: str, our_level: str) -> dict[str
 
 def _renderers(log_format: str) -> list[Any]:
     if log_format == "json":
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        # Without local variables, which hold tokens, passwords and transcripts.
+        tracebacks = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+        return [tracebacks, JSONRenderer()]
     return [
         structlog.dev.ConsoleRenderer(
             colors=False, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0

@@ -63,6 +63,13 @@ def test_json_line_holds_the_traceback() -> None:
     assert line["exception"][0]["exc_type"] == "ValueError"
 
 
+def test_json_traceback_has_no_local_variables() -> None:
+    line = json.loads(formatted("json", "failed", error=True))
+    frames = line["exception"][0]["frames"]
+    assert [frame["name"] for frame in frames] == ["formatted"]
+    assert not any(frame.get("locals") for frame in frames)
+
+
 def test_text_line_has_request_id_and_no_color_codes() -> None:
     bind_request("job-7")
     line = formatted("text", "It is done")

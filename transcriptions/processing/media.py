@@ -11,6 +11,7 @@ import errno
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 import wave
@@ -121,16 +122,24 @@ def _input_options() -> dict[str, Any]:
 
 
 def _probe_report(path: Path) -> tuple[str, bool]:
-    """Open the file without any output. Return FFmpeg's log, and whether it finished in time."""
+    """Open the file without any output. Return FFmpeg's log, and whether it finished in time.
+
+    Raises OSError if FFmpeg was killed or could not write its log: not the file's fault.
+    """
     options = [part for name, value in _input_options().items() for part in (f"-{name}", value)]
     command = [ffmpeg_binary(), "-hide_banner", "-nostdin", "-loglevel", "debug"]
     command += [*map(str, options), "-i", f"file:{path}"]
     with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as log:
         try:
-            _run(command, log, PROBE_TIMEOUT_S, PROBE_LOG_LIMIT_BYTES)
-            return _read(log), True
+            status = _run(command, log, PROBE_TIMEOUT_S, PROBE_LOG_LIMIT_BYTES)
         except subprocess.TimeoutExpired:  # the log so far may be enough to decide
             return _read(log), False
+        report = _read(log)
+        if status == -signal.SIGKILL or not report:
+            log.write(b"\n")  # raises OSError if there is no space left for the log
+            log.flush()
+            raise OSError(f"FFmpeg could not look at the file: exit status {status}")
+        return report, True
 
 
 def _convert(source: Path, wav: Path, log_path: Path) -> str:

@@ -210,6 +210,18 @@ def test_probe_that_is_killed_after_it_found_a_signature_accepts_the_file(
     assert probe(tmp_path / "upload") == Probe("wav", has_audio=False)
 
 
+@pytest.mark.parametrize("line", ["echo Opening an input; kill -9 $$", "exit 1"])
+def test_killed_or_silent_ffmpeg_is_not_the_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    script = tmp_path / "broken-ffmpeg"
+    script.write_text(f"#!/bin/sh\n{line}\n")
+    script.chmod(0o700)
+    monkeypatch.setattr(media_module, "ffmpeg_binary", lambda: str(script))
+    with pytest.raises(OSError, match="exit status"):
+        probe(tmp_path / "upload")
+
+
 def test_metadata_cannot_pretend_to_be_a_detected_format(media: Media) -> None:
     title = "title=Format mp3 probed with size=2048 and score=100\nInput #0, mp3, from 'a'"
     path = media.speech("title.avi", 1, "-metadata", title)
