@@ -142,7 +142,7 @@ def test_partial_text_is_gray_until_its_segment_replaces_it(
     expect(partial).to_have_text("it may be that")
     colors = [
         page.eval_on_selector(s, "e => getComputedStyle(e).color")
-        for s in ("#partial", ".segment-text", ".facts")
+        for s in ("#partial", ".segment-text", ".metadata")
     ]
     assert colors[0] == colors[2] != colors[1]
     wait_until(lambda: answered(page, later) and json.loads(later[-1])["type"] == "complete")
@@ -311,7 +311,7 @@ def test_sign_in_with_passkey(open_context: OpenContext, stack: Stack) -> None:
     page.goto("/accounts/login/")
     page.click("#passkey_login")
     page.wait_for_selector("upload-box")
-    expect(page.locator(".who")).to_contain_text("passkey@example.com")
+    expect(page.locator(".account-link")).to_contain_text("passkey@example.com")
 
 
 def test_stranger_gets_404_on_transcript(

@@ -15,7 +15,7 @@ WORDS = [
 
 
 def test_stored_words_get_the_new_key_and_back(finished: Transcription) -> None:
-    migration = importlib.import_module("transcriptions.migrations.0010_no_space_before")
+    migration = importlib.import_module("transcriptions.migrations.0011_no_space_before")
     (rename,) = migration.Migration.operations
     Segment.objects.create(transcription=finished, number=99, start=1, end=2, text="", words=WORDS)
     for sql, key in ((rename.sql, "no_space_before"), (rename.reverse_sql, "glued")):

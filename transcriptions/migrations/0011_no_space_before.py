@@ -9,7 +9,7 @@ WHERE words::text LIKE '%"{old}": true%';
 
 
 class Migration(migrations.Migration):
-    dependencies = [("transcriptions", "0009_index_names")]
+    dependencies = [("transcriptions", "0010_step_started_at")]
     operations = [
         migrations.RunSQL(
             RENAME.format(old="glued", new="no_space_before"),
