@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -79,8 +80,8 @@ class Operation:
 
     @property
     def short_path(self) -> str:
-        """Without what all of them begin with."""
-        return self.path.removeprefix("/api")
+        """For narrow lists: without `/api`, and with `{id}` for any id."""
+        return re.sub(r"{\w+_id}", "{id}", self.path.removeprefix("/api"))
 
     @property
     def summary(self) -> SafeString:
