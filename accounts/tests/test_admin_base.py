@@ -157,7 +157,7 @@ def test_admin_pages_of_libraries_write_the_audit_log(
     client.post("/admin/mfa/authenticator/", form)
     assert not Authenticator.objects.exists()
     assert {detail for _, detail in events_of(alice)} == {
-        "carol@example.com: Deleted authenticator “TOTP Authenticator”.",
+        "carol@example.com: Deleted authenticator “Authenticator app”.",
         "carol@example.com: Deleted authenticator “Recovery codes”.",
     }
     client.post("/admin/auth/group/add/", {"name": "Clerks"})

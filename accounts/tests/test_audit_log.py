@@ -65,12 +65,12 @@ def test_security_settings_are_recorded(alice: User, client: Client) -> None:
     client.post(f"{factors}totp/deactivate/")
     assert events_of(alice)[1:] == [
         (Action.PASSWORD, ""),
-        (Action.MFA_CHANGED, "Added: TOTP Authenticator"),
+        (Action.MFA_CHANGED, "Added: Authenticator app"),
         (Action.MFA_CHANGED, "Added: Recovery codes"),
         (Action.MFA_CHANGED, "Generated again: Recovery codes"),
         (Action.EMAIL, "Removed: old@example.com"),
         (Action.SIGN_IN_FAILED, "Incorrect code"),
-        (Action.MFA_CHANGED, "Removed: TOTP Authenticator"),
+        (Action.MFA_CHANGED, "Removed: Authenticator app"),
         (Action.MFA_CHANGED, "Removed: Recovery codes"),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -75,8 +76,8 @@ class Operation:
 
     @property
     def short_path(self) -> str:
-        """The path without its common prefix."""
-        return self.path.removeprefix("/api")
+        """For narrow lists: without `/api`, and with `{id}` for any id."""
+        return re.sub(r"{\w+_id}", "{id}", self.path.removeprefix("/api"))
 
     @property
     def summary(self) -> SafeString:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 
 from django import template
 from django.template.defaultfilters import floatformat
+from django.utils.dateparse import parse_date
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -34,6 +35,18 @@ def seconds(number: float, digits: int) -> str:
 
 
 @register.filter
+def minutes(seconds: float, digits: int) -> str:
+    """A number of minutes, the unit of plans and limits: "1,199.3"."""
+    return floatformat(seconds / 60, f"{digits}g")
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """A whole number with separators: "1,200"."""
+    return floatformat(number, "0g")
+
+
+@register.filter
 def file_size(megabytes: int) -> str:
     """A limit in megabytes: "500 MB", "2 GB"."""
     gigabytes, rest = divmod(megabytes, 1024)
@@ -52,6 +65,13 @@ def percent(number: float) -> str:
 def utc_date(moment: date) -> str:
     """A date, or the date of a moment in UTC: "Nov 25, 2026"."""
     return date_format(_in_utc(moment), "DATE_FORMAT")
+
+
+@register.filter
+def iso_date(text: str) -> str:
+    """A date that is written as in CSV files ("2026-11-25"), in our style; other text as it is."""
+    day = parse_date(text)
+    return utc_date(day) if day else text
 
 
 @register.filter

@@ -10,6 +10,9 @@ from django.template import Context, Template
 from transcodio_site.templatetags.formatting import (
     duration,
     file_size,
+    grouped,
+    iso_date,
+    minutes,
     percent,
     seconds,
     utc_date,
@@ -104,3 +107,14 @@ def test_local_dates_have_a_machine_readable_time() -> None:
 )
 def test_user_agent_is_shown_as_browser_and_system(user_agent: str, text: str) -> None:
     assert browser(user_agent) == text
+
+
+def test_minutes_are_rounded_and_grouped() -> None:
+    assert minutes(43, 1) == "0.7"
+    assert minutes(71_960, 1) == "1,199.3"
+    assert minutes(72_000, 0) == grouped(1200) == "1,200"
+
+
+def test_only_iso_dates_are_rewritten() -> None:
+    assert iso_date("2026-11-25") == utc_date(date(2026, 11, 25))
+    assert iso_date("alice@example.com") == "alice@example.com"

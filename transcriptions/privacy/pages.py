@@ -44,14 +44,14 @@ class SettingsForm(forms.Form):
         coerce=int,
         empty_value=None,
         required=False,
-        label=_("Keep audio for"),
+        label=_("Audio files"),
     )
     keep_days = forms.TypedChoiceField(
         choices=RETENTION_CHOICES,
         coerce=int,
         empty_value=None,
         required=False,
-        label=_("Keep recordings and transcripts for"),
+        label=_("Recordings and transcripts"),
     )
     email_when_ready = forms.BooleanField(
         required=False, label=_("Email me when a long transcription finishes")

@@ -89,7 +89,7 @@ def probe(path: Path) -> Probe:
     if not allowed or not (_is_open(report) or score >= SIGNATURE_SCORE):
         if not in_time:
             raise UnsupportedFormat(_("The file could not be read in time. Please try again."))
-        message = _("This is not a recording in a format we can read. Send %(formats)s.")
+        message = _("This is not a recording in a format we can read. Upload %(formats)s.")
         raise UnsupportedFormat(message % {"formats": FORMATS})
     return Probe(names.split(",")[0], _has_audio(report))
 
@@ -103,7 +103,7 @@ def prepare(source: Path, folder: Path) -> PreparedAudio:
         raise NoAudio(_("There is no sound in this file. Choose a recording with an audio track."))
     if duration < MIN_DURATION_S:
         raise AudioError(
-            _("The file is damaged: no sound could be read from it. Export or record it again.")
+            _("The file is damaged: no audio could be read from it. Export or record it again.")
         )
     if duration > settings.MAX_DURATION_SECONDS:
         raise TooLong(

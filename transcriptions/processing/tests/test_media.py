@@ -216,7 +216,7 @@ NOISE = random.Random(3).randbytes(100_000)
 def test_file_without_audio_data_is_refused_as_damaged(
     media: Media, prepare: Prepare, content: bytes
 ) -> None:
-    with pytest.raises(AudioError, match=r"damaged: no sound .* Export or record it again"):
+    with pytest.raises(AudioError, match=r"damaged: no audio .* Export or record it again"):
         prepare(media.bytes("bad.mp3", content))
 
 
@@ -228,7 +228,7 @@ def test_m4a_without_index_is_refused(media: Media, prepare: Prepare) -> None:
 
 @pytest.mark.parametrize("name", ["empty.wav", "empty.flac", "empty.mp3"])
 def test_file_without_samples_is_refused(media: Media, prepare: Prepare, name: str) -> None:
-    with pytest.raises(AudioError, match="no sound could be read"):
+    with pytest.raises(AudioError, match="no audio could be read"):
         prepare(media.make(name, *SILENCE_OPTIONS, "-t", "0"))
 
 

@@ -211,7 +211,7 @@ def test_file_that_is_not_media_is_415_from_disk_and_from_memory(
     on_disk = TemporaryUploadedFile("talk.mp3", "audio/mpeg", len(content), None)
     on_disk.write(content)  # not flushed
     for upload in (on_disk, in_memory(content, "talk.mp3")):
-        with pytest.raises(UploadRefused, match=f"not a recording .* Send {FORMATS}") as refused:
+        with pytest.raises(UploadRefused, match=f"not a recording .* Upload {FORMATS}") as refused:
             check(upload, alice)
         assert (refused.value.status, refused.value.code) == (415, "unsupported_format")
     on_disk.close()
