@@ -56,7 +56,11 @@ def logging_config(log_format: str, root_level: str, our_level: str) -> dict[str
         },
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["console"], "level": root_level},
-        "loggers": {name: {"level": our_level} for name in ("accounts", "gpu", "transcriptions")},
+        "loggers": {
+            # Replaces Django's own handler, which writes every line a second time if DEBUG is set.
+            "django": {"level": "INFO"},
+            **{name: {"level": our_level} for name in ("accounts", "gpu", "transcriptions")},
+        },
     }
 
 

@@ -83,6 +83,25 @@ def test_request_id_is_bound_for_each_request(db: None, client: Client) -> None:
         assert json.loads(formatted("json", "x"))["request_id"] == request_id
 
 
+def test_django_writes_each_line_once_with_debug() -> None:
+    code = (
+        "import django, logging; django.setup(); "
+        "logging.getLogger('django.request').warning('Not Found: /nowhere')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ
+        | {"DJANGO_SETTINGS_MODULE": "transcodio_site.settings"}
+        | {"DEBUG": "true", "LOG_FORMAT": "json"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = done.stderr.splitlines()
+    assert json.loads(line)["event"] == "Not Found: /nowhere"
+
+
 def test_unknown_log_format_is_refused_at_start() -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", "migrate"],
