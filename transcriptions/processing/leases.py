@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
@@ -69,7 +70,9 @@ class LeaseHolder:
 def hold_lease(row: Transcription) -> Iterator[LeaseHolder]:
     """Hold the lease of `row` while the body runs."""
     holder = LeaseHolder(row)
-    thread = threading.Thread(target=holder._renew_until_done, daemon=True)
+    # In a copy of this context, so that its log lines have the same ids.
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(holder._renew_until_done,), daemon=True)
     thread.start()
     try:
         yield holder
