@@ -210,7 +210,7 @@ def test_operator_cancels_and_requeues(
     prepared.refresh_from_db()
     assert prepared.state == State.CANCELLED
     response = operate(operator, "cancel", prepared)
-    assert "there is nothing to cancel" in response.content.decode()
+    assert "There is nothing to cancel" in response.content.decode()
     enqueued = []
     monkeypatch.setattr(queue, "enqueue", lambda task, row_id: enqueued.append((task, row_id)))
     operate(operator, "requeue", prepared)

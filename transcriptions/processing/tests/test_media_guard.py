@@ -92,7 +92,7 @@ def test_playlist_demuxer_cannot_reach_the_network(
     monkeypatch.setattr(media_module, "DEMUXERS", f"{media_module.DEMUXERS},hls,concat,dash,mpegts")
     monkeypatch.setattr(
         media_module, "conversion_timeout_s", lambda: 10
-    )  # the server would never response
+    )  # the server would never respond
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = b"http://127.0.0.1:%d/canary.ts" % server.getsockname()[1]
         with pytest.raises(AudioError):
