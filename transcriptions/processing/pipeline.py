@@ -185,9 +185,7 @@ def _retry_later(row: Transcription, error: EngineError) -> None:
         lifecycle.reschedule(row, error.code, row.attempts * RETRY_DELAY_S)
     else:
         _fail(row, error.code, error.user_message)
-    if isinstance(
-        error, DeviceUnrecoverable
-    ):  # this process cannot use the GPU anymore: the supervisor restarts it
+    if isinstance(error, DeviceUnrecoverable):  # only a new process can use the GPU again
         os.kill(os.getpid(), signal.SIGTERM)
 
 
