@@ -39,6 +39,9 @@ _servers = ExitStack()
 for _name in ("DATABASE_URL", "REDIS_URL", "SITE_URL", "STT_ENGINE", "SECRET_KEY"):
     os.environ.pop(_name, None)
 os.environ["VAR_DIR"] = str(_var)
+for _name in ("NO_PROXY", "no_proxy"):  # a proxy of this machine cannot reach servers of the tests
+    _hosts = [os.environ.get(_name), "127.0.0.1", "localhost"]
+    os.environ[_name] = ",".join(host for host in _hosts if host)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -48,6 +48,7 @@ class ControlPlane(Containers):
             "MODAL_TOKEN_ID": token[0],
             "MODAL_TOKEN_SECRET": token[1],
             "MODAL_CONFIG_PATH": str(empty),
+            "MODAL_DISABLE_API_PROXY": "1",
         }
 
     def start(self) -> None:

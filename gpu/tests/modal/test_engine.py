@@ -240,7 +240,7 @@ def test_engine_check_command_reports_modal_and_what_is_wrong(
     monkeypatch.setenv("STT_ENGINE", "modal")
     answer = Stack(tmp_path).manage("engine_check", str(short))
     assert answer.returncode == 0, answer.stderr
-    assert "modal answers with stt-tiny after" in answer.stdout
+    assert "modal responded with stt-tiny after" in answer.stdout
     assert "6.0 s of audio in" in answer.stdout
     assert " USD" in answer.stdout
     monkeypatch.setenv("MODAL_APP", "nowhere")

@@ -8,7 +8,7 @@ from gpu import connectivity, modal_engine
 from gpu.modal_engine import ModalEngine
 from gpu.tests.modal.conftest import never
 from gpu.tests.modal.control_plane import ControlPlane
-from gpu.types import Audio, EngineUnavailable, Unreachable
+from gpu.types import Audio, CircuitOpen, Unreachable
 
 
 def test_server_that_dies_mid_stream_is_noticed_by_a_probe(
@@ -38,9 +38,9 @@ def test_unreachable_server_opens_the_circuit_after_some_failures(
         for _ in range(connectivity.FAILURE_THRESHOLD):
             with pytest.raises(Unreachable, match=r"does not answer.*127\.0\.0\.1"):
                 list(engine.stream(audio, never))
-        with pytest.raises(EngineUnavailable, match="not tried"):
+        with pytest.raises(CircuitOpen, match="not tried"):
             list(engine.stream(audio, never))
     finally:
         deployed.start()
-    with pytest.raises(EngineUnavailable, match="not tried"):  # for a while, although it is back
+    with pytest.raises(CircuitOpen, match="not tried"):  # although the server is back
         list(engine.stream(audio, never))

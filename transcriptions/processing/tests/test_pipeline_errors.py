@@ -68,7 +68,7 @@ def test_lost_gpu_reschedules_and_unusable_gpu_ends_the_process(
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (EngineError("CUDA error"), "engine_failed", "try again"),
+        (EngineError("CUDA error"), "engine_failed", "Try again"),
         (UnsupportedLanguage("xx"), "unsupported_language", "another one"),
         (RuntimeError("a bug"), "internal_error", "on our side"),
         (
@@ -116,7 +116,7 @@ def test_unreachable_engine_fails_after_max_attempts(
         assert not pipeline.transcribe(prepared.id)
     row = fresh(prepared)
     assert (row.state, row.error_code) == (State.FAILED, "engine_unreachable")
-    assert "try again later" in row.error_message
+    assert "Try again later" in row.error_message
 
 
 def test_recording_that_crashes_workers_fails_after_max_attempts(
