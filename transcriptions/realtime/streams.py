@@ -76,6 +76,7 @@ async def subscribe(
                     return
             if len(events) < SEGMENTS_PER_QUERY:
                 message = await receive()
+                _raise_if_cancelled()
                 if message is None:
                     yield None
 
@@ -176,6 +177,14 @@ async def _joined_group(transcription_id: uuid.UUID) -> AsyncIterator[Receive]:
     finally:
         with suppress(RedisError, OSError):
             await layer.group_discard(group, channel)
+
+
+def _raise_if_cancelled() -> None:
+    """Raise a cancellation that the Redis client has swallowed while it was interrupted: the stream
+    of a client that has disconnected would go on."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _group(transcription_id: uuid.UUID) -> str:
