@@ -52,7 +52,7 @@ def test_dropped_file_is_uploaded_and_refused(sign_up: OpenPage) -> None:
         }"""
     )
     page.dispatch_event("upload-box", "dragover", {"dataTransfer": transfer})
-    expect(page.locator("upload-box.over")).to_be_visible()
+    expect(page.locator("upload-box.drag-over")).to_be_visible()
     page.dispatch_event("upload-box", "drop", {"dataTransfer": transfer})
     expect(page.get_by_role("alert")).to_contain_text("not a recording in a format we can read")
 

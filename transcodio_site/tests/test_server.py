@@ -164,7 +164,7 @@ def test_forms_work_on_persistent_connection(stack: Stack) -> None:
             csrf = {"csrfmiddlewaretoken": page.cookies["csrftoken"]}
             response = page.post("/accounts/login/", data=form | csrf)
             assert response.status_code == 200
-            assert "not correct" in response.text
+            assert "Incorrect email address or password." in response.text
 
 
 @pytest.fixture

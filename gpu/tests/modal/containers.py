@@ -219,7 +219,7 @@ class Containers(Registry):
         container = self.containers[task_id]
         await self._until(lambda: container.retired or waiting(), LONG_POLL_S)
         answer = api.FunctionGetInputsResponse()
-        call = waiting()
+        call = waiting() if task_id in self.containers else None  # it may have been killed
         if container.retired:
             answer.inputs.add(kill_switch=True)
         elif call:

@@ -46,6 +46,8 @@ class Service:
             token = (metadata.get("x-modal-token-id"), metadata.get("x-modal-token-secret"))
             if not self.task_id and token != TOKEN:
                 raise GRPCError(Status.UNAUTHENTICATED, "Token ID not found")
+            if self.task_id and self.task_id not in self.plane.containers:
+                raise GRPCError(Status.UNAVAILABLE, "sent by a container that was killed")
             if name in STREAMING:
                 await method(stream)
                 return
