@@ -51,7 +51,7 @@ def test_reference_menu_scrolls_to_the_operation(open_page: OpenPage) -> None:
     page = open_page(DESKTOP, "dark")
     page.goto("/api/docs")
     page.get_by_role("navigation", name="On this page").get_by_role(
-        "link", name="GET /transcriptions/{transcription_id}/export"
+        "link", name="GET /transcriptions/{id}/export"
     ).click()
     heading = page.get_by_role("heading", name="GET /api/transcriptions/{transcription_id}/export")
     expect(heading).to_be_in_viewport()
