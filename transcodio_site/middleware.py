@@ -150,9 +150,8 @@ def release_resources(
         finally:
             request.close()
             for connection in connections.all(initialized_only=True):
-                if (
-                    not connection.in_atomic_block
-                ):  # of an outer transaction, such as that of a test
+                # A test holds its connection in a transaction of its own.
+                if not connection.in_atomic_block:
                     connection.close_if_unusable_or_obsolete()
 
     return middleware
