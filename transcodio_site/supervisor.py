@@ -75,9 +75,8 @@ class Child:
         assert self.process  # noqa: S101 - for mypy
         for line in self.process.stderr or ():
             self.last_line = line.decode(errors="replace").strip() or self.last_line
-            with suppress(
-                OSError
-            ):  # standard error may be closed: keep reading, or the child would block
+            # Standard error may be closed: keep reading, or the child would block.
+            with suppress(OSError):
                 os.write(2, line)
 
     def has_exited(self) -> bool:

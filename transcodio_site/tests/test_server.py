@@ -101,9 +101,8 @@ def test_chunked_body_larger_than_limit_is_413(
     chunk = bytes(256 * 1024)
     sent = 0
     connection.sendall(b"%x\r\n%s\r\n" % (len(PART), PART))
-    while (
-        sent < 64 * MEGABYTE
-    ):  # far more than the limit: the client keeps sending after the refusal
+    # Far more than the limit: the client keeps sending after the refusal.
+    while sent < 64 * MEGABYTE:
         connection.sendall(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         sent += len(chunk)
     status, body = read_response(connection)

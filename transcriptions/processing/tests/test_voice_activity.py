@@ -192,7 +192,7 @@ def test_every_sample_is_read_once(twice: PreparedAudio, monkeypatch: pytest.Mon
         counted.append(samples.size)
         return samples
 
-    monkeypatch.setattr(pcm, "read", counting_read)
+    monkeypatch.setattr(pcm, "read_samples", counting_read)
     find_peaks(twice.path, twice.duration)
     assert sum(counted) == round(twice.duration * pcm.SAMPLE_RATE_HZ)  # so the time is linear
     assert max(counted) < 4 * pcm.SAMPLE_RATE_HZ  # and the memory bounded
