@@ -1,6 +1,6 @@
 # `make run` needs only Python. requirements/check_platform.py lists the supported versions.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test coverage test-slow lock
+.PHONY: help run demo test coverage test-slow chaos lock
 SHELL := /bin/sh
 
 PORT ?= 8000
@@ -17,6 +17,7 @@ help:
 	@echo "make test                   run all checks and tests"
 	@echo "make coverage               run the tests and measure their coverage"
 	@echo "make test-slow              install and start the service with each Python on this machine"
+	@echo "make chaos [MINUTES=60]     kill and stop parts of a running service, and check that nothing is lost"
 
 run: $(VENV)/base
 	@exec $(PY) manage.py up --host $(HOST) --port $(PORT)
@@ -40,6 +41,10 @@ coverage: $(VENV)/test
 
 test-slow: $(VENV)/test
 	$(PY) -m pytest -m slow
+
+# Every fault once, or at random for MINUTES. SEED repeats the moments of an earlier run.
+chaos: $(VENV)/test
+	$(PY) -m benchmarks.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 # Update the locked versions from pyproject.toml. The local version of torch (+cpu) is removed.
 LOCK := $(VENV)/bin/pip-compile --quiet --upgrade --strip-extras --no-header --no-annotate --allow-unsafe \

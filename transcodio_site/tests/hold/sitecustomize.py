@@ -1,16 +1,19 @@
-"""Holds speech recognition open in a process that a test has started.
+"""Controls speech recognition in a process that a test has started.
 
 Python runs this module at the start of every process that has its folder on PYTHONPATH. As long as
 the test has locked the file that HOLD_FILE names, a Kyutai decoder takes no step, and Whisper
-yields no segment after the first. See `transcodio_site.testing.Hold`.
+yields no segment after the first. See `transcodio_site.testing.Hold`. With SCRIPTED_ENGINE there is
+no speech recognition at all: see `scripted_engine`.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -54,27 +57,54 @@ def hold_whisper(module: ModuleType) -> None:
     engine.WhisperEngine.stream = held_stream
 
 
-HELD = {"gpu.kyutai": hold_kyutai, "gpu.whisper": hold_whisper}
+def replace_engines(module: ModuleType) -> None:
+    """Every name of an engine stands for the scripted one."""
+
+    def create(name: str) -> Any:
+        return import_module("scripted_engine").ScriptedEngine()
+
+    module._create = create  # type: ignore[attr-defined]
+
+
+def fail_storage_on_request(module: ModuleType) -> None:
+    """One file cannot be saved."""
+    storage: Any = module
+    save = storage.FileSystemStorage._save
+
+    def failing_save(self: Any, name: str, content: Any) -> Any:
+        if import_module("scripted_engine").taken("storage") is not None:
+            raise OSError(errno.EIO, "the storage was asked to fail")
+        return save(self, name, content)
+
+    storage.FileSystemStorage._save = failing_save
+
+
+CONTROLLED = {"gpu.kyutai": hold_kyutai, "gpu.whisper": hold_whisper}
+if "SCRIPTED_ENGINE" in os.environ:
+    CONTROLLED = {
+        "gpu.engine": replace_engines,
+        "django.core.files.storage.filesystem": fail_storage_on_request,
+    }
 
 
 class Finder:
-    """Adds the waiting to those modules once they have been imported, and imports none itself."""
+    """Changes those modules once they have been imported, and imports none itself."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """See `importlib.abc.MetaPathFinder`."""
-        spec = PathFinder.find_spec(name, path, target) if name in HELD else None
+        spec = PathFinder.find_spec(name, path, target) if name in CONTROLLED else None
         if spec is None or spec.loader is None:
             return None
         execute = spec.loader.exec_module
 
-        def execute_and_hold(module: ModuleType) -> None:
+        def execute_and_change(module: ModuleType) -> None:
             execute(module)
-            HELD[name](module)
+            CONTROLLED[name](module)
 
-        spec.loader.exec_module = execute_and_hold  # type: ignore[method-assign]
+        spec.loader.exec_module = execute_and_change  # type: ignore[method-assign]
         return spec
 
 
-if "HOLD_FILE" in os.environ:
+if "HOLD_FILE" in os.environ:  # a test has started this process
     sys.meta_path.insert(0, Finder)

@@ -1,0 +1,152 @@
+"""The service under test: its processes, its API, and what it has stored."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from transcodio_site.testing import ROOT, Stack, wait_until
+
+EMAIL = "chaos@example.com"
+PASSWORD = "correct horse battery"  # noqa: S105
+RETRY_S = 0.5  # between two attempts of a client that was disconnected
+# What the command line of a process contains.
+PROCESSES = {
+    "web": "transcodio_site.server",
+    "worker": "transcodio_site --quiet worker",
+    "beat": "transcodio_site --quiet beat",
+    "postgres": "/postgres -D ",
+    "valkey": "valkey-server",
+}
+STORED = (ROOT / "benchmarks" / "chaos" / "stored.py").read_text()
+
+
+class ChaosStack(Stack):
+    """`manage.py up` with the engine of the tests, and else with the settings of users."""
+
+    extra: dict[str, str] = {}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """See `Stack`."""
+        faults = self.var / "faults"
+        faults.mkdir(exist_ok=True)
+        environment = super().environment | {"SCRIPTED_ENGINE": str(faults)} | self.extra
+        del environment["LEASE_SECONDS"]  # the default is under test
+        return environment
+
+
+class Site:
+    """A running stack and one user."""
+
+    def __init__(self, stack: ChaosStack) -> None:
+        self.stack = stack
+        self.token = stack.token(EMAIL)
+        script = (
+            "from accounts.models import User; "
+            f"user = User.objects.get(email={EMAIL!r}); user.set_password({PASSWORD!r}); "
+            "user.save()"
+        )
+        stack.manage("shell", "--command", script)
+        self.client = httpx.Client(
+            base_url=stack.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30
+        )
+
+    # --- Processes ----------------------------------------------------------------------------
+
+    def processes(self, name: str) -> list[psutil.Process]:
+        """The running processes of this name, children of the supervisor or left by a dead one."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            command = " ".join(process.info["cmdline"] or [])
+            if PROCESSES[name] in command and self._is_ours(process):
+                found.append(process)
+        return found
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            return bool(process.environ().get("VAR_DIR") == str(self.stack.var))
+        except psutil.Error:
+            return False
+
+    def kill(self, name: str) -> None:
+        """As `kill -9` does."""
+        for process in self.processes(name):
+            process.kill()
+
+    def ask_for(self, fault: str, content: str = "") -> None:
+        """The engine or the storage fails once: see `scripted_engine`."""
+        (self.stack.var / "faults" / fault).write_text(content)
+
+    # --- A program that uses the API ------------------------------------------------------------
+
+    def upload(self, recording: Path, key: str) -> str:
+        """The id of the new transcription. Repeated until it succeeds, as clients are told to."""
+        return str(self._until_answered(lambda: self._upload(recording, key), {202}).json()["id"])
+
+    def _upload(self, recording: Path, key: str) -> httpx.Response:
+        with recording.open("rb") as file:
+            return self.client.post(
+                "/api/transcriptions",
+                files={"file": (recording.name, file)},
+                headers={"Idempotency-Key": key},
+            )
+
+    def retry(self, transcription_id: str) -> None:
+        """Resume a failed transcription."""
+        path = f"/api/transcriptions/{transcription_id}/retry"
+        self._until_answered(lambda: self.client.post(path), {202, 409})
+
+    def transcript(self, transcription_id: str) -> dict[str, Any]:
+        """The transcription with its segments."""
+        path = f"/api/transcriptions/{transcription_id}"
+        return dict(self._until_answered(lambda: self.client.get(path), {200}).json())
+
+    def delete_recordings(self) -> None:
+        """Empty the library."""
+        for row in self.client.get("/api/transcriptions").json()["items"]:
+            self.client.delete(f"/api/transcriptions/{row['id']}").raise_for_status()
+
+    @staticmethod
+    def _until_answered(send: Callable[[], httpx.Response], statuses: set[int]) -> httpx.Response:
+        answers: list[httpx.Response] = []
+
+        def is_answered() -> bool:
+            try:
+                answers.append(send())
+            except httpx.TransportError:
+                time.sleep(RETRY_S)
+                return False
+            if answers[-1].status_code not in statuses:
+                time.sleep(RETRY_S)
+            return answers[-1].status_code in statuses
+
+        wait_until(is_answered)
+        return answers[-1]
+
+    def session_cookie(self) -> str:
+        """A Cookie header of the signed-in user."""
+        with httpx.Client(base_url=self.stack.url, timeout=30) as browser:
+            page = browser.get("/accounts/login/").text
+            token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+            form = {"login": EMAIL, "password": PASSWORD}
+            form["csrfmiddlewaretoken"] = token[1] if token else ""
+            browser.post("/accounts/login/", data=form)
+            return f"sessionid={browser.cookies['sessionid']}"
+
+    # --- What is stored ---------------------------------------------------------------------------
+
+    def stored(self) -> dict[str, Any]:
+        """Rows, charges and files: see `stored.py`."""
+        result = self.stack.manage("shell", "--command", STORED)
+        try:
+            return dict(json.loads(result.stdout.splitlines()[-1]))
+        except (IndexError, ValueError):
+            raise RuntimeError(f"{result.stdout}\n{result.stderr}") from None

@@ -1,0 +1,42 @@
+"""Run by `manage.py shell`: prints what the service has stored, as one line of JSON."""
+
+import json
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from accounts.models import UsageRecord
+from transcriptions.models import Transcription
+from transcriptions.operations import orphaned_files
+
+# A crash may leave files, which are deleted after a day. Here the day is over.
+before = len(default_storage.listdir("recordings")[1])
+orphaned_files.MIN_AGE = timedelta(seconds=-1)
+orphaned_files.delete_orphaned_files()
+
+rows = Transcription.objects.all()
+in_use = {name for row in rows.values_list("source", "audio") for name in row if name}
+files = {f"recordings/{name}" for name in default_storage.listdir("recordings")[1]}
+charges: dict[str, list[float]] = {}
+for record in UsageRecord.objects.filter(billed=True):
+    charges.setdefault(str(record.transcription), []).append(record.audio_seconds)
+print(
+    json.dumps(
+        {
+            "durations": {str(row.id): row.duration for row in rows},
+            "states": {str(row.id): row.state for row in rows},
+            "leased": [
+                str(row.id)
+                for row in rows
+                if not row.is_finished and row.lease_until < timezone.now()
+            ],
+            "charges": charges,
+            "orphans": sorted(files - in_use),
+            "missing": sorted(in_use - files),
+            "temporary": sorted(path.name for path in settings.FILE_UPLOAD_TEMP_DIR.iterdir()),
+            "swept": before - len(files),
+        }
+    )
+)
