@@ -71,7 +71,10 @@ def api(alice: User, token_of: Headers, upload: Upload) -> Client:
 
 
 @pytest.fixture
-def finished(prepared: Transcription, engine: ScriptedEngine) -> Transcription:
-    """Alice's recording, transcribed: five sentences."""
+def finished(
+    transactional_db: None, prepared: Transcription, engine: ScriptedEngine
+) -> Transcription:
+    """Alice's recording, transcribed: five sentences. It is committed: the lease is watched over
+    another connection."""
     assert pipeline.transcribe(prepared.id)
     return Transcription.objects.get()

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.faults import FAULTS, FULL_DISK, Fault
+from benchmarks.chaos.faults import ALL, FAULTS, FULL_DISK, MOVED_CLOCK, Fault
 from benchmarks.chaos.rounds import Outcome, disturbed, undisturbed
 from benchmarks.chaos.site import ChaosStack, Site
 from transcodio_site.testing import SAMPLE, Media
@@ -45,7 +45,7 @@ def main() -> int:
         say(f"{sum(map(len, expected))} segments; the longest wait is {usual_wait:.1f} s")
         started = time.monotonic()
         outcomes = []
-        for fault in chosen(arguments, rng):
+        for fault in chosen(site, arguments.only, arguments.minutes, rng):
             outcomes.append(disturbed(site, recordings, expected, fault, rng))
             report(outcomes[-1], fault)
         minutes = (time.monotonic() - started) / 60
@@ -61,7 +61,9 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos")
-    parser.add_argument("--minutes", type=float, help="repeat faults in random order for so long")
+    parser.add_argument(
+        "--minutes", type=float, default=0.0, help="repeat faults in random order for so long"
+    )
     parser.add_argument("--seed", type=int)
     parser.add_argument("--jobs", type=int, default=6, help="recordings at once")
     parser.add_argument("--seconds", type=float, default=80, help="the length of each of them")
@@ -80,7 +82,7 @@ def running(folder: str) -> Iterator[Site]:
     try:
         yield Site(stack)
     finally:
-        stack.stop()
+        stack.close()
 
 
 def make_recordings(media: Media, count: int, seconds: float) -> list[Path]:
@@ -95,10 +97,23 @@ def make_recordings(media: Media, count: int, seconds: float) -> list[Path]:
     ]
 
 
-def chosen(arguments: argparse.Namespace, rng: random.Random) -> Iterator[Fault]:
+def possible(site: Site) -> Iterator[Fault]:
+    """The faults that can be injected on this machine."""
+    yield from FAULTS
+    if site.stack.has_own_disk:
+        yield FULL_DISK
+    else:
+        say(f"{FULL_DISK.name:20} skipped: only root can mount a small disk")
+    if site.stack.has_own_clock:
+        yield from MOVED_CLOCK
+    else:
+        say(f"{'clock':20} skipped: libfaketime is not installed")
+
+
+def chosen(site: Site, only: list[str], minutes: float, rng: random.Random) -> Iterator[Fault]:
     """The faults to inject, one after the other."""
-    faults = [f for f in (*FAULTS, FULL_DISK) if f.name in arguments.only] or list(FAULTS)
-    until = time.monotonic() + 60 * (arguments.minutes or 0)
+    faults = [fault for fault in possible(site) if not only or fault.name in only]
+    until = time.monotonic() + 60 * minutes
     yield from faults
     while time.monotonic() < until:
         yield rng.choice(faults)
@@ -116,7 +131,7 @@ def report(outcome: Outcome, fault: Fault) -> None:
 
 def summarize(outcomes: list[Outcome], usual_wait: float) -> dict[str, Any]:
     """The figures of the run."""
-    lasts = {fault.name: fault.lasts for fault in (*FAULTS, FULL_DISK)}
+    lasts = {fault.name: fault.lasts for fault in ALL}
     by_fault: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_fault.setdefault(outcome.fault, []).append(outcome)

@@ -22,11 +22,12 @@ Event = dict[str, Any]
 class Follower(threading.Thread):
     """Receives all events of a recording, and connects again until it is complete."""
 
-    def __init__(self, site: Site, transcription_id: str) -> None:
+    def __init__(self, site: Site, transcription_id: str, uploaded_at: float) -> None:
         super().__init__(daemon=True)
         self.site = site
         self.id = transcription_id
-        self.times: list[float] = []  # of each event, on the monotonic clock
+        # Of the upload and of each event, on the monotonic clock.
+        self.times = [uploaded_at]
         self.numbers: list[int] = []  # of the segments
         self.failed = threading.Event()
         self.complete = threading.Event()
@@ -81,16 +82,13 @@ class SseFollower(Follower):
 class WebSocketFollower(Follower):
     """Over the WebSocket of the transcript page."""
 
-    cookie = ""
-
     def events(self) -> Iterator[Event]:
         """See Follower."""
-        self.cookie = self.cookie or self.site.session_cookie()
         url = self.site.stack.url.replace("http", "ws") + f"/ws/transcriptions/{self.id}/"
         with connect(
             f"{url}?after={self.last}" if self.numbers else url,
             origin=Origin(self.site.stack.url),
-            additional_headers={"Cookie": self.cookie},
+            additional_headers={"Cookie": self.site.session_cookie()},
             open_timeout=30,
             proxy=None,
         ) as socket:

@@ -75,8 +75,9 @@ def _upload(site: Site, recordings: list[Path]) -> tuple[list[str], list[Followe
     following: dict[str, list[Follower]] = {}
 
     def upload_and_follow(recording: Path) -> str:
+        started = time.monotonic()
         transcription_id = site.upload(recording, key=uuid.uuid4().hex)
-        pair: list[Follower] = [kind(site, transcription_id) for kind in FOLLOWERS]
+        pair: list[Follower] = [kind(site, transcription_id, started) for kind in FOLLOWERS]
         for follower in pair:
             follower.start()
         following[transcription_id] = pair
@@ -87,7 +88,7 @@ def _upload(site: Site, recordings: list[Path]) -> tuple[list[str], list[Followe
     return ids, [follower for id in ids for follower in following[id]]
 
 
-FOLLOWERS: tuple[Callable[[Site, str], Follower], ...] = (SseFollower, WebSocketFollower)
+FOLLOWERS: tuple[Callable[[Site, str, float], Follower], ...] = (SseFollower, WebSocketFollower)
 
 
 def _wait_until_complete(site: Site, followers: list[Follower]) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,17 +31,61 @@ PROCESSES = {
 STORED = (ROOT / "benchmarks" / "chaos" / "stored.py").read_text()
 
 
-class ChaosStack(Stack):
-    """`manage.py up` with the engine of the tests, and else with the settings of users."""
+DISK_BYTES = 700 << 20
 
-    extra: dict[str, str] = {}
+
+class ChaosStack(Stack):
+    """`manage.py up` with the engine of the tests, and else with the settings of users.
+
+    Its disk can be filled if it may be mounted (by root), and its clock moved if there is
+    libfaketime (Debian: apt install faketime).
+    """
+
+    def __init__(self, var: Path) -> None:
+        super().__init__(var)
+        self.has_own_disk = self._mount_disk()
+        libraries = sorted(Path("/usr/lib").glob("**/libfaketimeMT.so.1"))
+        self.has_own_clock = bool(libraries)
+        self.clock_file = var.parent / "clock"
+        self._move_clock_to(0)
+        self.clock = (
+            {
+                "LD_PRELOAD": str(libraries[0]),
+                "FAKETIME_TIMESTAMP_FILE": str(self.clock_file),
+                "FAKETIME_CACHE_DURATION": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
+            if libraries
+            else {}
+        )
+
+    def _mount_disk(self) -> bool:
+        options = f"size={DISK_BYTES},mode=0700"
+        command = ["mount", "-t", "tmpfs", "-o", options, "transcodio", str(self.var)]
+        return os.geteuid() == 0 and subprocess.run(command, check=False).returncode == 0
+
+    def close(self) -> None:
+        """Stop the stack and remove its disk."""
+        self.stop()
+        if self.has_own_disk:
+            subprocess.run(["umount", "--lazy", str(self.var)], check=True)
+
+    def move_clock(self, hours: int) -> None:
+        """The clock of all processes jumps."""
+        self._move_clock_to(self.clock_offset + hours)
+
+    def _move_clock_to(self, hours: int) -> None:
+        self.clock_offset = hours
+        replacement = self.clock_file.with_suffix(".new")
+        replacement.write_text(f"{hours:+d}h\n")
+        replacement.replace(self.clock_file)
 
     @property
     def environment(self) -> dict[str, str]:
         """See `Stack`."""
         faults = self.var / "faults"
         faults.mkdir(exist_ok=True)
-        environment = super().environment | {"SCRIPTED_ENGINE": str(faults)} | self.extra
+        environment = super().environment | {"SCRIPTED_ENGINE": str(faults)} | self.clock
         del environment["LEASE_SECONDS"]  # the default is under test
         return environment
 
@@ -55,6 +102,8 @@ class Site:
             "user.save()"
         )
         stack.manage("shell", "--command", script)
+        self.sign_in = threading.Lock()
+        self.cookie = ""
         self.client = httpx.Client(
             base_url=stack.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30
         )
@@ -132,13 +181,21 @@ class Site:
         return answers[-1]
 
     def session_cookie(self) -> str:
-        """A Cookie header of the signed-in user."""
+        """A Cookie header of the signed-in user. Raises httpx.HTTPError."""
+        with self.sign_in:
+            if not self.cookie:
+                self.cookie = self._sign_in()
+        return self.cookie
+
+    def _sign_in(self) -> str:
         with httpx.Client(base_url=self.stack.url, timeout=30) as browser:
-            page = browser.get("/accounts/login/").text
+            page = browser.get("/accounts/login/").raise_for_status().text
             token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
             form = {"login": EMAIL, "password": PASSWORD}
             form["csrfmiddlewaretoken"] = token[1] if token else ""
             browser.post("/accounts/login/", data=form)
+            if "sessionid" not in browser.cookies:
+                raise httpx.HTTPError("not signed in")
             return f"sessionid={browser.cookies['sessionid']}"
 
     # --- What is stored ---------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from transcodio_site.documentation.pages import documentation
 from transcodio_site.documentation.reference import document_of
 from transcodio_site.supervisor import Stack as Processes
 from transcodio_site.testing import ROOT
+from transcodio_site.tests import reliability
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.webhooks.models import RETRY_DELAYS_S
 
@@ -203,3 +204,9 @@ def test_index_lists_every_document_with_its_title() -> None:
 def test_images_are_used() -> None:
     used = {Path(target).name for text in TEXTS.values() for target in LINK.findall(text)}
     assert set(documentation().images) <= used
+
+
+def test_reliability_lists_all_tests_of_faults_and_attacks() -> None:
+    current = reliability.DOCUMENT.read_text()
+    hint = "run: python -m transcodio_site.tests.reliability"
+    assert current == reliability.generated(current), hint

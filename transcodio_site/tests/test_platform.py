@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,9 @@ PARSE = (
 def find_python(version: str) -> str:
     """A Python of this version, from pyenv or from PATH. Skip the test if there is none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-    candidates = [str(p) for p in pyenv.glob(f"{version}.*/bin/python")]
+    candidates = []
+    with suppress(PermissionError):  # another user's
+        candidates = [str(p) for p in pyenv.glob(f"{version}.*/bin/python")]
     candidates += [p for p in [shutil.which(f"python{version}")] if p]
     for candidate in candidates:
         done = subprocess.run([candidate, "-c", ""], capture_output=True, check=False)
