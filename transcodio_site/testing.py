@@ -31,6 +31,7 @@ SAMPLE_TEXT = SAMPLE.with_suffix(".txt")
 # Seconds for whatever a test waits for. A busy machine must not exceed it, and only a test that
 # fails takes as long.
 WAIT_S = 180.0
+READY = "Press Ctrl-C"  # in the last line that `up` prints when it starts
 HOLD_FOLDER = ROOT / "transcodio_site" / "tests" / "hold"
 
 _var = Path(tempfile.mkdtemp(prefix="transcodio-test-"))
@@ -328,7 +329,7 @@ class Stack:
             )
         ready = threading.Event()
         threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
-        if not ready.wait(WAIT_S) or self.process.poll() is not None:
+        if not ready.wait(WAIT_S) or READY not in self.output[-1]:
             printed = "".join(self.output)
             raise AssertionError(f"the stack did not start: {printed}\n{self.log()}")
 
@@ -340,7 +341,7 @@ class Stack:
         # Until the end: the stack would block when the pipe is full.
         for line in process.stdout or ():
             self.output.append(line)
-            if line.startswith("Press Ctrl-C"):
+            if READY in line:
                 ready.set()
         ready.set()
 

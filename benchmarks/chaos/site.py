@@ -37,27 +37,12 @@ DISK_BYTES = 700 << 20
 class ChaosStack(Stack):
     """`manage.py up` with the engine of the tests, and else with the settings of users.
 
-    Its disk can be filled if it may be mounted (by root), and its clock moved if there is
-    libfaketime (Debian: apt install faketime).
+    Its disk can be filled if a small one may be mounted, which only root may do.
     """
 
     def __init__(self, var: Path) -> None:
         super().__init__(var)
         self.has_own_disk = self._mount_disk()
-        libraries = sorted(Path("/usr/lib").glob("**/libfaketimeMT.so.1"))
-        self.has_own_clock = bool(libraries)
-        self.clock_file = var.parent / "clock"
-        self._move_clock_to(0)
-        self.clock = (
-            {
-                "LD_PRELOAD": str(libraries[0]),
-                "FAKETIME_TIMESTAMP_FILE": str(self.clock_file),
-                "FAKETIME_CACHE_DURATION": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }
-            if libraries
-            else {}
-        )
 
     def _mount_disk(self) -> bool:
         options = f"size={DISK_BYTES},mode=0700"
@@ -70,22 +55,12 @@ class ChaosStack(Stack):
         if self.has_own_disk:
             subprocess.run(["umount", "--lazy", str(self.var)], check=True)
 
-    def move_clock(self, hours: int) -> None:
-        """The clock of all processes jumps."""
-        self._move_clock_to(self.clock_offset + hours)
-
-    def _move_clock_to(self, hours: int) -> None:
-        self.clock_offset = hours
-        replacement = self.clock_file.with_suffix(".new")
-        replacement.write_text(f"{hours:+d}h\n")
-        replacement.replace(self.clock_file)
-
     @property
     def environment(self) -> dict[str, str]:
         """See `Stack`."""
         faults = self.var / "faults"
         faults.mkdir(exist_ok=True)
-        environment = super().environment | {"SCRIPTED_ENGINE": str(faults)} | self.clock
+        environment = super().environment | {"SCRIPTED_ENGINE": str(faults)}
         del environment["LEASE_SECONDS"]  # the default is under test
         return environment
 
@@ -104,6 +79,7 @@ class Site:
         stack.manage("shell", "--command", script)
         self.sign_in = threading.Lock()
         self.cookie = ""
+        self.clock_hours = 0
         self.client = httpx.Client(
             base_url=stack.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30
         )
@@ -132,7 +108,14 @@ class Site:
 
     def ask_for(self, fault: str, content: str = "") -> None:
         """The engine or the storage fails once: see `scripted_engine`."""
-        (self.stack.var / "faults" / fault).write_text(content)
+        file = self.stack.var / "faults" / fault
+        file.with_suffix(".new").write_text(content)
+        file.with_suffix(".new").replace(file)
+
+    def move_clock(self, hours: int) -> None:
+        """The clock of all Python processes jumps."""
+        self.clock_hours += hours
+        self.ask_for("clock", str(3600 * self.clock_hours))
 
     # --- A program that uses the API ------------------------------------------------------------
 

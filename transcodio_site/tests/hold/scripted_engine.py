@@ -10,6 +10,8 @@ file in that folder is a fault that happens once, to the first call that finds i
 - `cold`: nothing happens for as many seconds as the file says
 - `hang`: nothing ever happens again
 - `storage`: a file cannot be saved (see `sitecustomize`)
+
+The file `clock` stays: all clocks are moved by as many seconds as it says.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ import errno
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -79,12 +81,34 @@ def fail_storage_on_request(module: ModuleType) -> None:
     storage.FileSystemStorage._save = failing_save
 
 
+def move_django_clock(module: ModuleType) -> None:
+    """The current time is moved by the seconds in the file `clock`."""
+    timezone: Any = module
+    timezone.now = lambda: datetime.fromtimestamp(time.time(), UTC)
+
+
+def move_clock() -> None:
+    """The same for `time.time`."""
+    clock = time.time
+    file = Path(os.environ["SCRIPTED_ENGINE"]) / "clock"
+
+    def moved() -> float:
+        try:
+            return clock() + float(file.read_text())
+        except FileNotFoundError:
+            return clock()
+
+    time.time = moved
+
+
 CONTROLLED = {"gpu.kyutai": hold_kyutai, "gpu.whisper": hold_whisper}
 if "SCRIPTED_ENGINE" in os.environ:
     CONTROLLED = {
         "gpu.engine": replace_engines,
+        "django.utils.timezone": move_django_clock,
         "django.core.files.storage.filesystem": fail_storage_on_request,
     }
+    move_clock()
 
 
 class Finder:
