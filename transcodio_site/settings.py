@@ -141,7 +141,14 @@ DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     # One pool per process: an idle page or stream holds no connection.
-    "pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL_SIZE", default=20), "timeout": 30},
+    # The pool waits longer before each attempt to reconnect: short periods, or the end of an outage
+    # would be noticed only after as much time again.
+    "pool": {
+        "min_size": 0,
+        "max_size": env.int("DATABASE_POOL_SIZE", default=20),
+        "timeout": 10,
+        "reconnect_timeout": 5,
+    },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CHANNEL_LAYERS = {
@@ -157,6 +164,10 @@ CHANNEL_LAYERS = {
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
     "?db=", "?virtual_host="
 )
+# The database repeats what the broker loses. So an unreachable broker is not waited for, and a worker
+# keeps no messages in reserve for which it has no free thread.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "socket_timeout": 10}
+CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=8)
@@ -167,10 +178,11 @@ CELERY_TASK_ROUTES = {
     "transcriptions.tasks.preprocess": {"queue": "preprocess"},
     "transcriptions.tasks.transcribe": {"queue": "transcribe"},
 }
+# A message that was not received until the next one is sent is dropped: no backlog of them.
 CELERY_BEAT_SCHEDULE = {
-    task.rsplit(".", 1)[1]: {"task": task, "schedule": seconds}
+    task.rsplit(".", 1)[1]: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
     for task, seconds in (
-        ("transcriptions.tasks.requeue_stalled", 15.0),
+        ("transcriptions.tasks.requeue_stalled", 3.0),
         ("transcriptions.webhooks.tasks.enqueue_due_deliveries", 15.0),
         ("transcriptions.webhooks.tasks.delete_expired_secrets", 3600.0),
         ("transcriptions.webhooks.tasks.delete_old_deliveries", 24 * 3600.0),
@@ -189,7 +201,10 @@ RATE_LIMIT_PER_USER = env.str("RATE_LIMIT_PER_USER", default="600/minute")
 # --- Recordings -------------------------------------------------------------------------------
 MAX_FILE_SIZE_MB = env.int("MAX_FILE_SIZE_MB", default=2048)
 MAX_DURATION_SECONDS = env.int("MAX_DURATION_SECONDS", default=4 * 3600)
-LEASE_SECONDS = env.int("LEASE_SECONDS", default=60)
+LEASE_SECONDS = env.int("LEASE_SECONDS", default=10)
+ENGINE_SILENCE_SECONDS = env.int("ENGINE_SILENCE_SECONDS", default=900)
+# A quarter of the threads is left to the recordings of other accounts.
+JOBS_PER_ACCOUNT = env.int("JOBS_PER_ACCOUNT", default=max(1, CELERY_WORKER_CONCURRENCY * 3 // 4))
 STT_ENGINE = env.str("STT_ENGINE", default="whisper")
 # Webhooks to loopback and private addresses: for development, or if all users are trusted.
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ from gpu.types import (
     UsageDelta,
     Word,
 )
-from transcriptions.models import FINISHED, State, Transcription
+from transcriptions.models import FINISHED, WORKING, State, Transcription
 
 Upload = Callable[..., Transcription]
 Headers = Callable[[User], dict[str, str]]
@@ -62,6 +63,12 @@ class ScriptedEngine:
         """See `gpu.types.Engine`."""
         self.calls.append(audio)
         self.stopped = stopped
+        try:
+            yield from self._events(audio)
+        finally:
+            connections.close_all()  # `before` may have used the database in the engine's thread
+
+    def _events(self, audio: Audio) -> Iterator[EngineEvent]:
         yield Metadata("en", "scripted-1")
         for number in range(1, self.sentences + 1):
             if self.send_partials:
@@ -95,7 +102,10 @@ def stored_files(settings: Any) -> list[Path]:
 
 def set_state(state: State, rows: QuerySet[Transcription] | None = None, /, **fields: Any) -> None:
     """Put rows (default: all) into any state, without the trigger that checks transitions."""
-    fields |= {"completed_at": timezone.now() if state in FINISHED else None}
+    fields |= {
+        "completed_at": timezone.now() if state in FINISHED else None,
+        "lease": uuid.uuid4() if state in WORKING else None,
+    }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         (Transcription.objects.all() if rows is None else rows).update(state=state, **fields)

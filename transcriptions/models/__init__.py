@@ -8,7 +8,7 @@ from __future__ import annotations
 from transcriptions.models.idempotency import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 from transcriptions.models.processing_step import FINAL_PHASES, Phase, Step, record_step
 from transcriptions.models.segment import Segment
-from transcriptions.models.state import FINISHED, UNSUCCESSFUL, State
+from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WORKING, State
 from transcriptions.models.transcription import (
     STORAGE_FOLDER,
     Transcription,
@@ -24,6 +24,7 @@ __all__ = [
     "IDEMPOTENCY_KEY_LIFETIME",
     "STORAGE_FOLDER",
     "UNSUCCESSFUL",
+    "WORKING",
     "IdempotencyKey",
     "Phase",
     "Segment",

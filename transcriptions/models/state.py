@@ -18,5 +18,6 @@ class State(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
+WORKING = (State.PREPROCESSING, State.TRANSCRIBING)  # a worker has a lease of the row
 FINISHED = (State.COMPLETED, State.FAILED, State.CANCELLED)
 UNSUCCESSFUL = (State.FAILED, State.CANCELLED)  # finished without a complete transcript

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,13 +13,15 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models, transaction
 from django.db.models import Q
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Now
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from gpu.types import Audio, Span, UsageDelta
-from transcriptions.models.state import FINISHED, UNSUCCESSFUL, State
+from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WORKING, State
 
 STORAGE_FOLDER = "recordings"  # within the storage; file names start with the id of their row
 
@@ -34,17 +36,32 @@ def audio_path(transcription: Transcription, filename: str) -> str:
     return f"{STORAGE_FOLDER}/{transcription.id}.wav"
 
 
-def lease_end() -> datetime:
-    """When a lease that is taken or renewed now expires."""
-    return timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+def lease_end() -> CombinedExpression:
+    """When a lease that is taken or renewed now expires, by the clock of the database: those of the
+    workers may differ."""
+    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
 
 
 class TranscriptionQuerySet(models.QuerySet["Transcription"]):
     """Queries that more than one module needs."""
 
+    def with_live_lease(self) -> models.QuerySet[Transcription]:
+        """Rows that a worker works on."""
+        return self.filter(lease__isnull=False).exclude(_expired())
+
     def with_expired_lease(self) -> models.QuerySet[Transcription]:
-        """Unfinished rows without a worker: their task was lost or their worker died."""
-        return self.exclude(state__in=FINISHED).filter(lease_until__lt=timezone.now())
+        """Rows whose worker has died or hangs."""
+        return self.filter(_expired(), lease__isnull=False)
+
+    def due(self, state: State) -> models.QuerySet[Transcription]:
+        """Rows that wait in `state`, without those that wait for a later time."""
+        return self.filter(Q(lease_until=None) | Q(lease_until__lte=Now()), state=state)
+
+
+def _expired() -> Q:
+    """The lease is over. If it lasts longer than any lease, the clock was set back."""
+    longest = timedelta(seconds=2 * settings.LEASE_SECONDS)
+    return Q(lease_until__lt=Now()) | Q(lease_until__gt=Now() + longest)
 
 
 class Transcription(models.Model):
@@ -82,10 +99,14 @@ class Transcription(models.Model):
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
 
-    lease = models.UUIDField(null=True, editable=False)
-    # Without a worker: when the task is enqueued again.
-    lease_until = models.DateTimeField(default=lease_end, editable=False)
+    lease = models.UUIDField(null=True, editable=False)  # null: no worker has it
+    # With a worker: when its lease expires. Without: the work must not start before; null: at once.
+    lease_until = models.DateTimeField(null=True, editable=False)
+    worker = models.CharField(max_length=255, blank=True, editable=False)  # Celery's name of it
+    claimed_at = models.DateTimeField(null=True, editable=False)  # last time
+    # Since the last progress: attempts that failed, and workers that died or hung.
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    interruptions = models.PositiveSmallIntegerField(default=0, editable=False)
     # Usage of engines not yet in the ledger: see `take_unbilled_usage`.
     unbilled_decode_seconds = models.FloatField(default=0, editable=False)
     unbilled_gpu = models.CharField(max_length=20, blank=True, editable=False)
@@ -108,6 +129,12 @@ class Transcription(models.Model):
                 name="unfinished_lease_until",
                 condition=~Q(state__in=FINISHED),
             ),
+            models.Index(
+                fields=["owner", "-claimed_at"],
+                name="owner_last_claimed_first",
+                condition=Q(claimed_at__isnull=False),
+            ),
+            models.Index(fields=["owner"], name="leased", condition=Q(lease__isnull=False)),
             GinIndex(fields=["search"], name="transcription_search"),
         ]
         constraints: ClassVar = [
@@ -115,6 +142,11 @@ class Transcription(models.Model):
                 condition=Q(state__in=FINISHED, completed_at__isnull=False)
                 | (~Q(state__in=FINISHED) & Q(completed_at__isnull=True)),
                 name="finished_has_completed_at",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=WORKING) & Q(lease__isnull=False)
+                | ~Q(state__in=WORKING) & Q(lease__isnull=True),
+                name="lease_exactly_while_working",
             ),
         ]
 

@@ -6,23 +6,23 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from gpu.types import Cancelled
 from transcriptions.exceptions import LeaseLost
 from transcriptions.models import Transcription
-from transcriptions.processing import lifecycle
+from transcriptions.processing import lifecycle, scheduling
 
 log = logging.getLogger(__name__)
 
-# Set when the worker shuts down: work is released at its next step instead of interrupted.
-shutting_down = threading.Event()
+shutting_down = threading.Event()  # set when the worker shuts down: its work is released
 
+DATABASE_AWAY = (OperationalError, InterfaceError)  # unreachable, or at its limits
 CHECK_INTERVAL_S = 0.5  # between two checks of the lease: a cancelled job still uses a GPU
 
 
@@ -48,10 +48,15 @@ class LeaseHolder:
 
     def _renew_until_done(self) -> None:
         # A separate instance: both threads would refresh a shared one.
-        row = Transcription(id=self.row.id, lease=self.row.lease)
+        row = Transcription(id=self.row.id, lease=self.row.lease, state=self.row.state)
         interval, renewed = settings.LEASE_SECONDS / 4, time.monotonic()
         while not self._done.wait(min(CHECK_INTERVAL_S, interval)):
             try:
+                if shutting_down.is_set():  # at once: the engine may be in a long batch
+                    lifecycle.release(row)
+                    self._lost.set()
+                    scheduling.enqueue_next()  # for another worker
+                    return
                 if time.monotonic() - renewed < interval:
                     lifecycle.ensure_held(row)
                 else:
@@ -60,7 +65,7 @@ class LeaseHolder:
             except LeaseLost:
                 self._lost.set()
                 return
-            except DatabaseError as error:  # retried until the lease expires
+            except DatabaseError as error:  # retried until another worker has it
                 log.warning("%s: the lease could not be checked: %s", row.id, error)
             finally:
                 connection.close()
@@ -79,3 +84,17 @@ def hold_lease(row: Transcription) -> Iterator[LeaseHolder]:
     finally:
         holder._done.set()
         thread.join()
+
+
+def retry_while_database_is_away(change: Callable[[], None]) -> None:
+    """Make a change of a row whose lease this worker has, as soon as the database is back, unless
+    the worker shuts down or another one has taken the row over."""
+    while not shutting_down.wait(CHECK_INTERVAL_S):
+        connection.close()
+        try:
+            return change()
+        except LeaseLost:
+            return None
+        except DATABASE_AWAY as error:
+            log.warning("the database is still away: %s", error)
+    return None

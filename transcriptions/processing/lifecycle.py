@@ -2,7 +2,7 @@
 
 A worker owns a row by its lease, which `claim` takes with one conditional UPDATE. Every later
 change checks that lease again, so a task that runs twice, late, or after its row was deleted
-changes nothing.
+changes nothing. A row has a lease exactly in the two states in which it is worked on.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -36,9 +37,7 @@ from transcriptions.models.transcription import delete_files
 from transcriptions.signals import transcription_finished
 from transcriptions.usage import metering
 
-MAX_ATTEMPTS = (
-    5  # claims of one state; after more of them the recording is assumed to crash workers
-)
+MAX_RECOVERED = 100  # rows in one call
 
 # The legal transitions. A database trigger (migration 0008) refuses every other one.
 TRANSITIONS: dict[State, frozenset[State]] = {
@@ -56,25 +55,30 @@ WAITING_STATE = {State.PREPROCESSING: State.QUEUED, State.TRANSCRIBING: State.PR
 WORKING_PHASE = {State.PREPROCESSING: Phase.PREPROCESS, State.TRANSCRIBING: Phase.ENGINE}
 WAITING_PHASE = {State.PREPROCESSING: Phase.QUEUE, State.TRANSCRIBING: Phase.READY}
 
+NO_LEASE: dict[str, Any] = {"lease": None, "lease_until": None, "worker": ""}
+PROGRESS: dict[str, Any] = {"attempts": 0, "interruptions": 0}  # whatever failed before is over
+
 
 # --- Leases ------------------------------------------------------------------------------------
 
 
-def claim(transcription_id: uuid.UUID, state: State) -> Transcription | None:
-    """Move the row to `state` with a new lease. Return None if it cannot be claimed: it is
-    done, deleted, or another worker's lease has not expired."""
-    rows = Transcription.objects.filter(id=transcription_id)
-    claimable = Q(state=WAITING_STATE[state]) | Q(state=state, lease_until__lt=timezone.now())
+def claim(transcription_id: uuid.UUID, state: State, worker: str = "") -> Transcription | None:
+    """Move a waiting row to `state` with a new lease for `worker`. Return None if it is not
+    waiting: another worker has it, it is done, or deleted."""
+    waiting = Transcription.objects.filter(id=transcription_id, state=WAITING_STATE[state])
     with transaction.atomic():
-        claimed = rows.filter(claimable).update(
-            state=state, lease=uuid.uuid4(), lease_until=lease_end(), attempts=F("attempts") + 1
+        claimed = waiting.update(
+            state=state,
+            lease=uuid.uuid4(),
+            lease_until=lease_end(),
+            worker=worker,
+            claimed_at=Now(),
         )
         if not claimed:
             return None
-        row = rows.get()
-        metering.record_interrupted(row, take_unbilled_usage(row))  # of a dead or stuck worker
-        detail = "" if row.attempts == 1 else f"Attempt {row.attempts}"
-        record_step(row, WORKING_PHASE[state], detail)
+        row = Transcription.objects.get(id=transcription_id)
+        attempt = 1 + row.attempts + row.interruptions
+        record_step(row, WORKING_PHASE[state], "" if attempt == 1 else f"Attempt {attempt}")
         return row
 
 
@@ -90,27 +94,38 @@ def renew_lease(row: Transcription) -> None:
 
 
 def release(row: Transcription) -> None:
-    """Release the lease of unfinished work; the next worker continues it.
-    Raises LeaseLost."""
-    with transaction.atomic():
-        _update_held(row, lease_until=timezone.now(), attempts=F("attempts") - 1)
-        metering.record_interrupted(row, take_unbilled_usage(row))
-        record_step(row, WAITING_PHASE[State(row.state)], "Interrupted: the worker stopped")
+    """Return unfinished work; the next worker continues it. Raises LeaseLost."""
+    _return_to_queue(row, "Interrupted: the worker stopped")
 
 
 def reschedule(row: Transcription, reason: str, seconds: float, attempted: bool = True) -> None:
-    """Release the lease and retry the work after `seconds`. Counts as an attempt only if
+    """Return the row after a problem, to be retried after `seconds`. Counts as an attempt only if
     `attempted`. Raises LeaseLost."""
+    _return_to_queue(
+        row,
+        f"Delayed: {reason}",
+        lease_until=Now() + timedelta(seconds=seconds),
+        attempts=F("attempts") + (1 if attempted else 0),
+    )
+
+
+def recover(lost: models.QuerySet[Transcription]) -> None:
+    """Take rows from workers that have died or hang. At most MAX_RECOVERED at a time."""
+    for transcription_id in list(lost.values_list("id", flat=True)[:MAX_RECOVERED]):
+        with transaction.atomic():
+            # Checked again under a lock: the worker may have renewed its lease.
+            row = lost.select_for_update(skip_locked=True).filter(id=transcription_id).first()
+            if row:
+                more = F("interruptions") + 1
+                _return_to_queue(row, "Interrupted: the worker was lost", interruptions=more)
+
+
+def _return_to_queue(row: Transcription, detail: str, **values: Any) -> None:
     state = State(row.state)
     with transaction.atomic():
-        _update_held(
-            row,
-            state=WAITING_STATE[state],
-            lease_until=timezone.now() + timedelta(seconds=seconds),
-            attempts=F("attempts") - (0 if attempted else 1),
-        )
+        _update_held(row, state=WAITING_STATE[state], **(NO_LEASE | values))
         metering.record_interrupted(row, take_unbilled_usage(row))
-        record_step(row, WAITING_PHASE[state], f"Delayed: {reason}")
+        record_step(row, WAITING_PHASE[state], detail)
 
 
 # --- Transitions of a worker that holds the lease ----------------------------------------------
@@ -137,7 +152,8 @@ def mark_prepared(
             spans=[[s.start, s.end] for s in spans],
             peaks=peaks,
             note=note,
-            attempts=0,
+            **NO_LEASE,
+            **PROGRESS,
         )
         record_step(row, Phase.READY)
 
@@ -167,6 +183,7 @@ def add_segment(row: Transcription, spoken: SpokenSegment) -> Segment:
             unbilled_gpu=usage.gpu,
             unbilled_queue_seconds=F("unbilled_queue_seconds") + usage.queue_seconds,
             unbilled_load_seconds=F("unbilled_load_seconds") + usage.load_seconds,
+            **PROGRESS,
         )
         last = row.segments.order_by("-number").values_list("number", flat=True).first()
         segment = row.segments.create(
@@ -198,6 +215,7 @@ def mark_completed(row: Transcription, meter: Complete) -> None:
             note=note,
             decode_seconds=F("decode_seconds") + meter.decode_seconds,
             speech_seconds=F("speech_seconds") + meter.audio_seconds,
+            **NO_LEASE,
         )
         index_transcription(row)
         record_step(row, Phase.COMPLETED, at=row.completed_at)
@@ -215,6 +233,7 @@ def mark_failed(row: Transcription, code: str, message: str) -> None:
             completed_at=timezone.now(),
             error_code=code,
             error_message=message,
+            **NO_LEASE,
         )
         index_transcription(row)
         record_step(row, Phase.FAILED, code, at=row.completed_at)
@@ -236,7 +255,7 @@ def mark_cancelled(row: Transcription) -> None:
             completed_at=timezone.now(),
             error_code="cancelled",
             error_message=_("The transcription was cancelled."),
-            lease=None,
+            **NO_LEASE,
         )
         index_transcription(row)
         record_step(row, Phase.CANCELLED, at=row.completed_at)
@@ -260,9 +279,7 @@ def requeue(row: Transcription) -> None:
             completed_at=None,
             error_code="",
             error_message="",
-            lease=None,
-            lease_until=lease_end(),
-            attempts=0,
+            **PROGRESS,
         )
         record_step(row, Phase.READY if row.audio else Phase.QUEUE, "Resumed")
 
@@ -321,5 +338,4 @@ def _update_held(row: Transcription, **values: Any) -> None:
 
 
 def _held(row: Transcription) -> models.QuerySet[Transcription]:
-    held = Transcription.objects.filter(id=row.id, lease=row.lease)
-    return held.exclude(state__in=FINISHED)
+    return Transcription.objects.filter(id=row.id, lease=row.lease, lease__isnull=False)

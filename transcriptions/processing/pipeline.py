@@ -1,6 +1,6 @@
 """The processing of one recording, from upload to transcript, in two steps.
 
-Both steps may run twice, late, or after a crash: they start by claiming the row, every change
+Both steps may run twice, late, or after a crash: they work on a row that was claimed, every change
 checks that claim again, and stored results are not computed again.
 """
 
@@ -18,15 +18,15 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.files.base import File
-from django.db import Error as DatabaseError
 from django.db import transaction
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 
 from gpu.engine import get_engine
 from gpu.types import (
     Cancelled,
     CircuitOpen,
     Complete,
+    DeadlineExceeded,
     DeviceLost,
     DeviceUnrecoverable,
     EngineError,
@@ -41,8 +41,13 @@ from transcriptions.exceptions import DISK_FULL_MESSAGE, AudioError, LeaseLost, 
 from transcriptions.models import Segment as StoredSegment
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle, media, voice_activity
-from transcriptions.processing.leases import LeaseHolder, hold_lease
-from transcriptions.processing.lifecycle import MAX_ATTEMPTS
+from transcriptions.processing.engine_calls import checked, watched
+from transcriptions.processing.leases import (
+    DATABASE_AWAY,
+    LeaseHolder,
+    hold_lease,
+    retry_while_database_is_away,
+)
 from transcriptions.realtime import streams
 from transcriptions.realtime.partials import PartialPublisher
 from transcriptions.schemas.events import MetadataEvent, ProgressEvent, final_event
@@ -50,19 +55,24 @@ from transcriptions.usage import metering, quotas
 
 log = logging.getLogger(__name__)
 
+MAX_ATTEMPTS = 5  # at one step without progress; the recording is then assumed to be the cause
 RETRY_DELAY_S = 30.0  # before the second attempt to reach an engine; then 60, 90, ...
+INTERNAL_ERROR_MESSAGE = _("Something went wrong on our side. Please try again.")
 
 Work = Callable[[LeaseHolder, Path], None]
 
 
 def preprocess(transcription_id: uuid.UUID) -> bool:
-    """First step: converts the upload to audio for engines. True if this call did it."""
-    return _claim_and_run(_prepare_audio, transcription_id, State.PREPROCESSING)
+    """First step for this recording: converts the upload to audio for engines. True if this call
+    did it."""
+    row = lifecycle.claim(transcription_id, State.PREPROCESSING)
+    return row is not None and run(row)
 
 
 def transcribe(transcription_id: uuid.UUID) -> bool:
-    """Second step: recognizes the speech. True if this call did it."""
-    return _claim_and_run(_recognize_speech, transcription_id, State.TRANSCRIBING)
+    """Second step for this recording: recognizes the speech. True if this call did it."""
+    row = lifecycle.claim(transcription_id, State.TRANSCRIBING)
+    return row is not None and run(row)
 
 
 def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
@@ -101,10 +111,13 @@ def _engine_events(
     holder: LeaseHolder, path: Path, last: StoredSegment | None
 ) -> Iterator[EngineEvent]:
     """The engine's events for all speech after the last stored segment."""
-    audio = holder.row.to_audio(path).after(last.end if last else 0.0)
+    position = last.end if last else 0.0
+    audio = holder.row.to_audio(path).after(position)
     if audio.spans:
         lifecycle.assign_engine(holder.row, settings.STT_ENGINE)
-        yield from get_engine(settings.STT_ENGINE).stream(audio, holder.should_stop)
+        engine = get_engine(settings.STT_ENGINE)
+        events = watched(lambda: engine.stream(audio, holder.should_stop), holder.check)
+        yield from checked(events, position, audio.duration)
     else:  # no speech: engines tend to invent words for silence
         yield Complete(audio_seconds=0.0, decode_seconds=0.0)
 
@@ -126,34 +139,35 @@ def _store_and_publish(row: Transcription, event: EngineEvent, partials: Partial
             streams.publish(row.id, final_event(row, row.segments.count()))
 
 
+WORK = {State.PREPROCESSING: _prepare_audio, State.TRANSCRIBING: _recognize_speech}
+
+
 # --- Shared by both steps -----------------------------------------------------------------------
 
 
-def _claim_and_run(work: Work, transcription_id: uuid.UUID, state: State) -> bool:
-    """Claim the row and do `work`. True if it was done.
+def run(row: Transcription) -> bool:
+    """Do the work of the state of a claimed row. True if it was done.
 
-    If the lease is lost or the database fails, nothing is written: once the lease has expired,
-    `requeue_stalled` enqueues the row again.
+    Whatever happens, the row is finished or waits to be worked on again, unless another worker has
+    taken it over.
     """
-    row = lifecycle.claim(transcription_id, state)
-    if row is None:
-        return False
     try:
-        return _run(work, row)
+        return _run(WORK[State(row.state)], row)
     except LeaseLost:
         log.info("%s: deleted, cancelled, or taken over by another worker", row.id)
         # The worker that has taken over records the usage that is already saved.
         metering.record_interrupted(row, row.unsaved_usage)
-    except DatabaseError:
-        log.exception("%s: database error, will be retried", row.id)
+    except DATABASE_AWAY:
+        log.exception("%s: the database is away, will be continued", row.id)
+        retry_while_database_is_away(lambda: _retry(row, "database", 0.0))
     return False
 
 
 def _run(work: Work, row: Transcription) -> bool:
     """Do `work`; an error becomes a state of the row and a message to its owner. True if it was
-    done. Raises LeaseLost, DatabaseError."""
+    done. Raises LeaseLost and the errors of DATABASE_AWAY."""
     try:
-        if row.attempts > MAX_ATTEMPTS:
+        if row.interruptions >= MAX_ATTEMPTS:
             raise EngineError(f"given up after {MAX_ATTEMPTS} attempts")
         with hold_lease(row) as holder, _temporary_folder(row) as folder:
             work(holder, folder)
@@ -163,12 +177,12 @@ def _run(work: Work, row: Transcription) -> bool:
         lifecycle.release(row)
     except AudioError as error:
         _fail(row, error.code, str(error))
-    except (Unreachable, DeviceLost) as error:
-        _retry_later(row, error)
+    except (Unreachable, DeviceLost, DeadlineExceeded) as error:
+        _retry_engine(row, error)
     except EngineError as error:
         log.warning("%s: %s: %s", row.id, error.code, error)
         _fail(row, error.code, error.user_message)
-    except (DatabaseError, LeaseLost):
+    except (*DATABASE_AWAY, LeaseLost):
         raise
     except Exception as error:
         log.exception("%s: unexpected error", row.id)
@@ -176,24 +190,30 @@ def _run(work: Work, row: Transcription) -> bool:
     return False
 
 
-def _retry_later(row: Transcription, error: EngineError) -> None:
-    """Reschedule the row, up to MAX_ATTEMPTS times."""
+def _retry_engine(row: Transcription, error: EngineError) -> None:
     log.warning("%s: %s: %s", row.id, error.code, error)
     if isinstance(error, CircuitOpen):
         lifecycle.reschedule(row, error.code, RETRY_DELAY_S, attempted=False)
-    elif row.attempts < MAX_ATTEMPTS:
-        lifecycle.reschedule(row, error.code, row.attempts * RETRY_DELAY_S)
     else:
-        _fail(row, error.code, error.user_message)
+        _retry(row, error.code, RETRY_DELAY_S, error.user_message)
     if isinstance(error, DeviceUnrecoverable):  # only a new process can use the GPU again
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _retry(row: Transcription, code: str, delay_s: float, message: str = "") -> None:
+    """Reschedule the row, up to MAX_ATTEMPTS times without progress, a little later each time."""
+    attempt = row.attempts + 1
+    if attempt < MAX_ATTEMPTS:
+        lifecycle.reschedule(row, code, attempt * delay_s)
+    else:
+        _fail(row, code, message or str(INTERNAL_ERROR_MESSAGE))
 
 
 def _code_and_message(error: Exception) -> tuple[str, str]:
     """For an error that is not the recording's fault."""
     if isinstance(error, OSError) and is_disk_full(error):
         return "disk_full", str(DISK_FULL_MESSAGE)
-    return "internal_error", _("Something went wrong on our side. Please try again.")
+    return "internal_error", str(INTERNAL_ERROR_MESSAGE)
 
 
 def _fail(row: Transcription, code: str, message: str) -> None:

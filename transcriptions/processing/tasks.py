@@ -1,45 +1,63 @@
-"""Celery tasks of the pipeline. They take only ids, and may run more than once."""
+"""Celery tasks of the pipeline. They may run more than once, late, or never: see `scheduling`."""
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
-from celery import shared_task
-from celery.signals import worker_shutting_down
-from django.utils import timezone
+from celery import Task, shared_task
+from celery.signals import worker_ready, worker_shutting_down
+from django.conf import settings
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from transcriptions import queue
-from transcriptions.models import State, Transcription, lease_end
-from transcriptions.processing import pipeline
+from transcriptions.models import State, Transcription
+from transcriptions.processing import lifecycle, pipeline, scheduling
 from transcriptions.processing.leases import shutting_down
 
 
-@shared_task(name="transcriptions.tasks.preprocess")
-def preprocess(transcription_id: str) -> None:
-    """The step that runs on the CPU."""
-    if pipeline.preprocess(uuid.UUID(transcription_id)):
-        queue.enqueue(transcribe, transcription_id)
+@shared_task(name="transcriptions.tasks.preprocess", bind=True)
+def preprocess(self: Task[Any, None], transcription_id: str = "") -> None:
+    """The step that runs on the CPU, for the next recording that waits for it.
+
+    `transcription_id` is the recording that led to this message, if it was one.
+    """
+    if row := _claim_next(State.PREPROCESSING, self, transcription_id):
+        if pipeline.run(row):
+            queue.enqueue(transcribe, row.id)
+        scheduling.enqueue_next()  # that this one has waited for
 
 
-@shared_task(name="transcriptions.tasks.transcribe")
-def transcribe(transcription_id: str) -> None:
-    """The step that runs on the engine."""
-    pipeline.transcribe(uuid.UUID(transcription_id))
+@shared_task(name="transcriptions.tasks.transcribe", bind=True)
+def transcribe(self: Task[Any, None], transcription_id: str = "") -> None:
+    """The step that runs on the engine, for the next recording that waits for it."""
+    if row := _claim_next(State.TRANSCRIBING, self, transcription_id):
+        pipeline.run(row)
+        scheduling.enqueue_next()
 
 
 @shared_task(name="transcriptions.tasks.requeue_stalled")
 def requeue_stalled() -> None:
-    """Enqueue every row again whose lease has expired."""
-    for row in Transcription.objects.with_expired_lease().only("id", "state"):
-        needs_audio = row.state in (State.QUEUED, State.PREPROCESSING)
-        queue.enqueue(preprocess if needs_audio else transcribe, row.id)
-    # Waiting rows are due again only after LEASE_SECONDS. Rows of dead workers keep their expired
-    # lease: without it they could not be claimed.
-    waiting = (State.QUEUED, State.PREPARED)
-    Transcription.objects.filter(state__in=waiting, lease_until__lt=timezone.now()).update(
-        lease_until=lease_end()
-    )
+    """Recover recordings whose worker has died or hangs, and replace messages that were lost."""
+    lifecycle.recover(Transcription.objects.with_expired_lease())
+    scheduling.enqueue_next(settings.CELERY_WORKER_CONCURRENCY)
+
+
+def _claim_next(state: State, task: Task[Any, None], named: str) -> Transcription | None:
+    if shutting_down.is_set():
+        return None
+    row = scheduling.claim_next(state, task.request.hostname or "")
+    if row:
+        bind_contextvars(job_id=str(row.id))
+        if str(row.id) != named:  # the request that led to the message is about another recording
+            unbind_contextvars("request_id")
+    return row
+
+
+@worker_ready.connect
+def _take_over_from_predecessor(sender: Any, **_: Any) -> None:
+    """What a worker of this name has held until now, it can no longer do: it was killed."""
+    lifecycle.recover(Transcription.objects.filter(worker=sender.hostname))
+    scheduling.enqueue_next(settings.CELERY_WORKER_CONCURRENCY)
 
 
 @worker_shutting_down.connect

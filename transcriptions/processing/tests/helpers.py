@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from transcodio_site.testing import Media
 from transcriptions.models import Transcription
+from transcriptions.processing import lifecycle
 from transcriptions.processing.media import PreparedAudio
 
 Prepare = Callable[[Path], PreparedAudio]
@@ -23,9 +24,10 @@ def fresh(row: Transcription) -> Transcription:
 
 
 def expire(row: Transcription) -> None:
-    """Let the lease expire, as that of a dead worker does."""
+    """Let the lease, or the delay, end. A row whose worker was lost waits again."""
     past = timezone.now() - timedelta(seconds=1)
     Transcription.objects.filter(id=row.id).update(lease_until=past)
+    lifecycle.recover(Transcription.objects.with_expired_lease())
 
 
 def raising(error: BaseException) -> Callable[[], None]:

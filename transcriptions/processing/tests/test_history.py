@@ -16,6 +16,7 @@ from transcodio_site.testing import Media
 from transcriptions import models, queue
 from transcriptions.models import Phase, State, Transcription
 from transcriptions.processing import commands, history, lifecycle, pipeline, tasks
+from transcriptions.processing.tests.helpers import expire
 from transcriptions.testing import ScriptedEngine, Upload, run_concurrently
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,7 +77,7 @@ def test_failure_retry_and_cancellation_are_recorded(
 
 def test_second_attempt_is_recorded(prepared: Transcription, engine: ScriptedEngine) -> None:
     assert lifecycle.claim(prepared.id, State.TRANSCRIBING)
-    Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    expire(prepared)
     assert pipeline.transcribe(prepared.id)
     assert [s.detail for s in prepared.steps.filter(phase="engine")] == ["", "Attempt 2"]
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from gpu.types import Complete, Metadata, Span
 from transcriptions.exceptions import LeaseLost
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
+from transcriptions.processing.tests.helpers import expire
 from transcriptions.testing import set_state, spoken, texts
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +38,7 @@ def test_only_a_row_in_the_waiting_state_can_be_claimed(prepared: Transcription)
 
 def test_every_change_without_the_lease_raises_lease_lost(prepared: Transcription) -> None:
     lost = claim(prepared)
-    Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    expire(prepared)
     holder = claim(prepared)
     changes = [
         lambda: lifecycle.renew_lease(lost),
@@ -72,13 +71,16 @@ def test_segments_are_numbered_from_one(prepared: Transcription) -> None:
     assert row.text == "Sentence 1. Sentence 2. Sentence 3."
 
 
-def test_with_expired_lease_returns_only_unfinished_rows(prepared: Transcription) -> None:
-    assert not Transcription.objects.with_expired_lease().exists()
-    past = timezone.now() - timedelta(seconds=1)
-    Transcription.objects.update(lease_until=past)
-    assert list(Transcription.objects.with_expired_lease()) == [prepared]
-    set_state(State.COMPLETED)
-    assert not Transcription.objects.with_expired_lease().exists()
+def test_only_rows_of_lost_workers_are_recovered(prepared: Transcription) -> None:
+    expire(prepared)  # no worker has it
+    row = claim(prepared)
+    lifecycle.recover(Transcription.objects.with_expired_lease())
+    lifecycle.renew_lease(row)
+    expire(prepared)
+    prepared.refresh_from_db()
+    assert (prepared.state, prepared.interruptions) == (State.PREPARED, 1)
+    with pytest.raises(LeaseLost):
+        lifecycle.renew_lease(row)
 
 
 def test_delete_removes_the_files_after_commit(

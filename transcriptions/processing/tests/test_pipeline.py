@@ -172,7 +172,7 @@ def test_stopping_worker_releases_its_work(prepared: Transcription, engine: Scri
         leases.shutting_down.clear()
     engine.before = {}
     assert fresh(prepared).attempts == 0  # counts no attempt
-    assert list(Transcription.objects.with_expired_lease()) == [prepared]
+    assert list(Transcription.objects.due(State.PREPARED)) == [prepared]
     assert pipeline.transcribe(prepared.id)
     assert texts(prepared) == FIVE_SENTENCES
 

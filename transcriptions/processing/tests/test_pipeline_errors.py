@@ -22,7 +22,7 @@ from gpu.types import (
 from transcodio_site.testing import Media
 from transcriptions.models import State, Transcription
 from transcriptions.processing import pipeline
-from transcriptions.processing.lifecycle import MAX_ATTEMPTS
+from transcriptions.processing.pipeline import MAX_ATTEMPTS
 from transcriptions.processing.tests.helpers import (
     FIVE_SENTENCES,
     expire,
@@ -102,7 +102,7 @@ def test_unreachable_engine_is_retried_later(
     assert (row.state, texts(row)) == (State.PREPARED, FIVE_SENTENCES[:2])
     assert row.lease_until is not None
     assert began + delay <= row.lease_until <= ended + delay
-    assert not Transcription.objects.with_expired_lease().exists()  # not enqueued until then
+    assert not Transcription.objects.due(State.PREPARED).exists()  # not enqueued until then
     engine.before = {}
     assert pipeline.transcribe(prepared.id)
     assert texts(fresh(prepared)) == FIVE_SENTENCES

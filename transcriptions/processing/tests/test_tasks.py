@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis
 from celery import Celery
-from django.conf import settings
+from celery.signals import worker_ready
+from django.conf import settings as django_settings
 from django.utils import timezone
 
 from transcodio_site.testing import Media
-from transcriptions.models import State, Transcription
-from transcriptions.processing import tasks
+from transcriptions.models import WORKING, State, Transcription
+from transcriptions.processing import lifecycle, tasks
+from transcriptions.processing.tests.helpers import fresh
 from transcriptions.queue import enqueue
 from transcriptions.testing import ScriptedEngine, Upload, set_state, texts
 
@@ -26,26 +29,38 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def broker() -> Iterator[redis.Redis]:
     """A connection to the broker, whose queues are empty."""
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
+    with redis.Redis.from_url(django_settings.REDIS_URL) as client:
         client.flushall()
         yield client
 
 
-def queued_ids(broker: redis.Redis, name: str) -> list[str]:
-    """The ids in the messages of a queue."""
-    messages: list[Any] = broker.lrange(name, 0, -1)
-    return [json.loads(message)["headers"]["argsrepr"][2:-3] for message in messages]
+@dataclass(frozen=True)
+class Worker:
+    """The sender of a worker's signals."""
+
+    hostname: str
+
+
+def messages(broker: redis.Redis, name: str) -> list[str]:
+    """The arguments of the messages in a queue."""
+    queued: list[Any] = broker.lrange(name, 0, -1)
+    return [json.loads(message)["headers"]["argsrepr"] for message in queued]
+
+
+def naming(row: Transcription) -> str:
+    """The arguments of a message that a change of this row has led to."""
+    return f"('{row.id}',)"
 
 
 def test_upload_enqueues_preprocess(upload: Upload, media: Media, broker: redis.Redis) -> None:
     row = upload(media.silence("silence.wav", 1))
-    assert queued_ids(broker, "preprocess") == [str(row.id)]
+    assert messages(broker, "preprocess") == [naming(row)]
 
 
 def test_preprocess_enqueues_transcribe(upload: Upload, media: Media, broker: redis.Redis) -> None:
     row = upload(media.silence("silence.wav", 1))
     tasks.preprocess(str(row.id))
-    assert queued_ids(broker, "transcribe") == [str(row.id)]
+    assert messages(broker, "transcribe")[-1] == naming(row)  # the first that is received
 
 
 def test_transcribe_task_stores_the_segments(
@@ -69,32 +84,58 @@ def test_tasks_for_deleted_row_do_nothing(db: None) -> None:
         (State.TRANSCRIBING, "transcribe"),
         (State.COMPLETED, None),
         (State.FAILED, None),
+        (State.CANCELLED, None),
     ],
 )
-def test_expired_lease_is_requeued(
-    prepared: Transcription, broker: redis.Redis, state: State, queue_name: str | None
+@pytest.mark.covers("fault", "The message of a task is lost")
+@pytest.mark.covers("fault", "The clock is set back by an hour")
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_recording_without_a_worker_is_requeued(
+    prepared: Transcription, broker: redis.Redis, state: State, queue_name: str | None, hours: int
 ) -> None:
-    set_state(state)
-    tasks.requeue_stalled()
-    # Its lease has not expired.
-    assert queued_ids(broker, "preprocess") + queued_ids(broker, "transcribe") == []
-    Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    lease_until = timezone.now() + timedelta(hours=hours) if state in WORKING else None
+    set_state(state, lease_until=lease_until)
     tasks.requeue_stalled()
     for name in ("preprocess", "transcribe"):
-        assert queued_ids(broker, name) == ([str(prepared.id)] if name == queue_name else [])
+        assert messages(broker, name) == ["()"] * (name == queue_name)
 
 
-def test_waiting_row_is_requeued_once_per_lease(
+def test_recording_with_a_worker_is_not_requeued(
     prepared: Transcription, broker: redis.Redis
 ) -> None:
-    Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert lifecycle.claim(prepared.id, State.TRANSCRIBING)
     tasks.requeue_stalled()
+    assert messages(broker, "transcribe") == []
+
+
+def test_one_run_sends_no_more_messages_than_a_worker_has_threads(
+    prepared: Transcription, broker: redis.Redis, settings: Any
+) -> None:
+    for _ in range(30):
+        Transcription.objects.create(owner=prepared.owner, source_bytes=1)
     tasks.requeue_stalled()
-    assert len(queued_ids(broker, "transcribe")) == 1
+    assert len(messages(broker, "preprocess")) == settings.CELERY_WORKER_CONCURRENCY
+
+
+@pytest.mark.covers("fault", "The worker is killed and started again")
+def test_starting_worker_takes_over_from_its_killed_predecessor(
+    prepared: Transcription, broker: redis.Redis
+) -> None:
+    row = lifecycle.claim(prepared.id, State.TRANSCRIBING, "celery@host")
+    assert row
+    worker_ready.send(Worker("celery@another"))
+    lifecycle.ensure_held(row)
+    worker_ready.send(Worker("celery@host"))
+    assert fresh(row).state == State.PREPARED
+    assert messages(broker, "transcribe") == ["()"]
 
 
 def test_enqueue_with_unreachable_broker_does_not_raise() -> None:
-    unreachable = Celery(broker="redis+socket:///nonexistent/valkey.sock", set_as_current=False)
+    unreachable = Celery(
+        broker="redis+socket:///nonexistent/valkey.sock",
+        broker_transport_options=django_settings.CELERY_BROKER_TRANSPORT_OPTIONS,
+        set_as_current=False,
+    )
 
     @unreachable.task
     def some_task(transcription_id: str) -> None:

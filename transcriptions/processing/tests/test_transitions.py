@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import uuid
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 import transcriptions
-from transcriptions.models import FINISHED, State, Transcription
+from transcriptions.models import FINISHED, WORKING, State, Transcription
 from transcriptions.processing.lifecycle import TRANSITIONS
 from transcriptions.testing import set_state
 
@@ -26,8 +27,12 @@ SOURCES = [
 ]
 
 
-def completed_at(state: State) -> object:
-    return timezone.now() if state in FINISHED else None
+def fields_of(state: State) -> dict[str, object]:
+    return {
+        "state": state,
+        "completed_at": timezone.now() if state in FINISHED else None,
+        "lease": uuid.uuid4() if state in WORKING else None,
+    }
 
 
 # --- The database -------------------------------------------------------------------------------
@@ -47,13 +52,13 @@ def test_trigger_accepts_exactly_the_transitions_of_the_table(
     rows = Transcription.objects.filter(id=prepared.id)
     legal = new == old or new in TRANSITIONS[old]
     if legal:
-        assert rows.update(state=new, completed_at=completed_at(new)) == 1
+        assert rows.update(**fields_of(new)) == 1
     else:
         with (
             transaction.atomic(),
             pytest.raises(IntegrityError, match=f"illegal transition from {old} to {new}"),
         ):
-            rows.update(state=new, completed_at=completed_at(new))
+            rows.update(**fields_of(new))
     assert rows.get().state == (new if legal else old)
 
 
@@ -68,6 +73,19 @@ def test_completed_at_is_set_exactly_in_finished_states(
     with transaction.atomic(), pytest.raises(IntegrityError, match="finished_has_completed_at"):
         rows.update(completed_at=invalid)
     assert (rows.get().completed_at is None) == (state not in FINISHED)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("state", State)
+def test_lease_is_set_exactly_in_states_with_a_worker(
+    prepared: Transcription, state: State
+) -> None:
+    set_state(state)
+    invalid = None if state in WORKING else uuid.uuid4()
+    rows = Transcription.objects.filter(id=prepared.id)
+    with transaction.atomic(), pytest.raises(IntegrityError, match="lease_exactly_while_working"):
+        rows.update(lease=invalid)
+    assert (rows.get().lease is not None) == (state in WORKING)
 
 
 # --- The source ---------------------------------------------------------------------------------
