@@ -1,7 +1,7 @@
 """Untrusted media: detection of the format, and conversion to a WAV for engines.
 
-Only FFmpeg opens such files, in a guarded subprocess: a timeout, limits on memory and output, an
-allow-list of demuxers, no protocol but plain files, and an empty environment.
+Only FFmpeg opens such files, in a sandbox: a timeout, limits on memory and output, an allow-list of
+demuxers, no file but the one that it is given, no network, and an empty environment.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
-import resource
 import shutil
 import signal
 import subprocess
 import tempfile
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,10 +29,12 @@ from django.utils.translation import gettext as _
 from gpu import pcm
 from transcriptions.durations import units
 from transcriptions.exceptions import AudioError, NoAudio, TooLong, UnsupportedFormat
+from transcriptions.processing import sandbox
 
 DEMUXERS = "mp3,wav,mov,mp4,m4a,flac,ogg,matroska,webm"
 FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"  # the same, for messages
-MEMORY_LIMIT_BYTES = 2 << 30  # of address space; decoding audio needs a tenth of it
+# Telephones use 8 kHz. At 1 Hz, 14 kB would be four hours.
+MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ, MAX_CHANNELS = 4_000, 384_000, 32
 LOG_EXCERPT_BYTES = 64_000  # read from the start of FFmpeg's log, and again from its end
 
 PROBE_TIMEOUT_S = 5.0
@@ -43,6 +44,10 @@ SIGNATURE_SCORE = 99
 DETECTED = re.compile(
     r"Format ([\w,]+) (?:probed with size=\d+ and score=|detected only with low score of )(\d+)"
 )
+
+LAYOUT = re.compile(r": Audio: [^\n]*?, (\d+) Hz, (?:(\d+) channels)?")
+# A file that makes FFmpeg crash is the file's fault: another attempt would end in the same way.
+CRASHES = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
 
 # Audio stays where the container puts it, or words would not agree with playback: gaps, and videos
 # whose audio starts late, are filled with silence. Timestamps that go back (some recorders restart
@@ -77,12 +82,14 @@ class PreparedAudio:
 
 
 def probe(path: Path) -> Probe:
-    """Detect the format by content, whatever the file's name. Raises UnsupportedFormat.
+    """Detect the format by content, whatever the file's name. Raises UnsupportedFormat, also for a
+    sample rate or a number of channels that no recorder uses.
 
     A file that FFmpeg recognizes by a complete signature but cannot open is accepted: it is
     damaged, and `prepare` says so.
     """
     report, in_time = _probe_report(path)
+    _check_layout(report)
     detected = DETECTED.search(report)  # the first match: FFmpeg has not read any metadata yet
     names, score = (detected[1], int(detected[2])) if detected else ("", 0)
     allowed = not set(DEMUXERS.split(",")).isdisjoint(names.split(","))
@@ -94,10 +101,12 @@ def probe(path: Path) -> Probe:
     return Probe(names.split(",")[0], _has_audio(report))
 
 
-def prepare(source: Path, folder: Path) -> PreparedAudio:
-    """Convert `source` to `folder`/audio.wav. Raises AudioError."""
+def prepare(source: Path, folder: Path, check: Callable[[], None]) -> PreparedAudio:
+    """Convert `source` to `folder`/audio.wav. Raises AudioError, and what `check` raises, which is
+    called several times per second."""
     wav = folder / "audio.wav"
-    report = _convert(source, wav, folder / "ffmpeg.log")
+    report = _convert(source, wav, folder / "ffmpeg.log", check)
+    _check_layout(report)
     duration = _duration(wav)
     if duration < MIN_DURATION_S and _is_open(report) and not _has_audio(report):
         raise NoAudio(_("There is no sound in this file. Choose a recording with an audio track."))
@@ -114,11 +123,21 @@ def prepare(source: Path, folder: Path) -> PreparedAudio:
     return PreparedAudio(wav, duration, _container(report), _note(duration, declared, report))
 
 
-# --- The guarded subprocess ---------------------------------------------------------------------
+# --- FFmpeg -------------------------------------------------------------------------------------
+
+
+def _protocol() -> str:
+    """How FFmpeg gets its files: from 6.0 on by descriptor (as stdin and stdout), so that it can
+    open no other file and needs no permissions."""
+    return "fd" if has_fd_protocol(ffmpeg_binary()) else "file"
+
+
+def _url(path: Path) -> str:
+    return "fd:" if _protocol() == "fd" else f"file:{path}"
 
 
 def _input_options() -> dict[str, Any]:
-    return {"protocol_whitelist": "file", "format_whitelist": DEMUXERS, "threads": 1}
+    return {"protocol_whitelist": _protocol(), "format_whitelist": DEMUXERS, "threads": 1}
 
 
 def _probe_report(path: Path) -> tuple[str, bool]:
@@ -128,31 +147,32 @@ def _probe_report(path: Path) -> tuple[str, bool]:
     """
     options = [part for name, value in _input_options().items() for part in (f"-{name}", value)]
     command = [ffmpeg_binary(), "-hide_banner", "-nostdin", "-loglevel", "debug"]
-    command += [*map(str, options), "-i", f"file:{path}"]
+    command += [*map(str, options), "-i", _url(path)]
     with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as log:
         try:
-            status = _run(command, log, PROBE_TIMEOUT_S, PROBE_LOG_LIMIT_BYTES)
+            with path.open("rb") as source:
+                status = _run(command, source, log, log, PROBE_TIMEOUT_S, PROBE_LOG_LIMIT_BYTES)
         except subprocess.TimeoutExpired:  # the log so far may be enough to decide
             return _read(log), False
         report = _read(log)
         if status == -signal.SIGKILL or not report:
             log.write(b"\n")  # raises OSError if there is no space left for the log
             log.flush()
-            raise OSError(f"FFmpeg could not look at the file: exit status {status}")
+            raise OSError(f"FFmpeg could not look at the file: exit status {status}: {report}")
         return report, True
 
 
-def _convert(source: Path, wav: Path, log_path: Path) -> str:
+def _convert(source: Path, wav: Path, log_path: Path, check: Callable[[], None]) -> str:
     """Write the WAV and return FFmpeg's log. The length of the WAV shows how much could be read.
 
-    Raises AudioError if that takes too long, and OSError if FFmpeg stopped for a reason other than
-    the recording.
+    Raises AudioError if that takes too long or FFmpeg crashes, OSError if FFmpeg stopped for a
+    reason other than the recording, and what `check` raises.
     """
     max_seconds = settings.MAX_DURATION_SECONDS + 1
     command = (
-        ffmpeg.input(f"file:{source}", **_input_options())
+        ffmpeg.input(_url(source), **_input_options())
         .output(
-            f"file:{wav}",
+            _url(wav),
             map="0:a:0",
             af=TIMESTAMP_FILTER,
             format="wav",
@@ -163,51 +183,50 @@ def _convert(source: Path, wav: Path, log_path: Path) -> str:
             map_metadata=-1,
             fflags="+bitexact",
         )
-        .global_args("-nostdin", "-hide_banner", "-nostats")
+        .global_args("-nostdin", "-hide_banner", "-nostats", "-filter_threads", "1")
         .overwrite_output()
         .compile(cmd=ffmpeg_binary())
     )
+    size = max_seconds * pcm.SAMPLE_RATE_HZ * 2 + (16 << 20)
     with log_path.open("w+b") as log:
         try:
-            file_size = max_seconds * pcm.SAMPLE_RATE_HZ * 2 + (16 << 20)
-            status = _run(command, log, conversion_timeout_s(), file_size)
+            with source.open("rb") as media, wav.open("w+b") as out:
+                status = _run(command, media, out, log, conversion_timeout_s(), size, check)
         except subprocess.TimeoutExpired:
             raise AudioError(
                 _("This file takes too long to decode. Convert it to MP3 or WAV and try again.")
             ) from None
         report = _read(log)
     # An incomplete WAV must not be used as the whole recording.
+    if -status in CRASHES:
+        raise AudioError(_("The file is damaged and cannot be decoded. Export or record it again."))
     if status < 0:
-        raise OSError(f"FFmpeg was killed by signal {-status}")
+        raise OSError(f"FFmpeg was killed by signal {-status}: {report[-1000:]}")
     if "No space left on device" in report:
         raise OSError(errno.ENOSPC, "FFmpeg found no space left for the audio")
     return report
 
 
-def _run(command: list[str], log: BinaryIO, timeout_s: float, file_size: int) -> int:
-    """Return the exit status; negative: the signal that ended it. Raises TimeoutExpired."""
-    process = subprocess.Popen(
+def _run(
+    command: list[str],
+    source: BinaryIO,
+    out: BinaryIO,
+    log: BinaryIO,
+    timeout_s: float,
+    file_size: int,
+    check: Callable[[], None] = lambda: None,
+) -> int:
+    """See `sandbox.run`."""
+    return sandbox.run(
         command,
-        env={},
-        stdin=subprocess.DEVNULL,
-        stdout=log,
+        stdin=source,
+        stdout=out,
         stderr=log,
-        start_new_session=True,
+        timeout_s=timeout_s,
+        file_size=file_size,
+        check=check,
+        unprivileged=_protocol() == "fd",
     )
-    try:
-        _limit(process.pid, file_size=file_size)
-        return process.wait(timeout=timeout_s)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _limit(pid: int, file_size: int) -> None:
-    """Set limits from outside: running code between fork and exec is not safe with threads."""
-    if hasattr(resource, "prlimit"):
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_size, file_size))
 
 
 def _read(log: BinaryIO) -> str:
@@ -232,7 +251,35 @@ def ffmpeg_binary() -> str:
     return shutil.which(name) or name
 
 
+@cache
+def has_fd_protocol(binary: str) -> bool:
+    """Whether this FFmpeg can read and write open files: version 6.0 or later."""
+    listed = subprocess.run(
+        [binary, "-hide_banner", "-protocols"], env={}, capture_output=True, check=False
+    )
+    return b"fd" in listed.stdout.split()
+
+
 # --- Reading FFmpeg's log and the files -----------------------------------------------------------
+
+
+def _check_layout(report: str) -> None:
+    """Raises UnsupportedFormat. Looks at every track: metadata can add to the log, but not remove
+    the line of the track that is used."""
+    for hertz, channels in LAYOUT.findall(report):
+        if not MIN_SAMPLE_RATE_HZ <= int(hertz) <= MAX_SAMPLE_RATE_HZ:
+            message = _(
+                "The sample rate of this recording (%(hertz)s Hz) is not between %(lowest)s and "
+                "%(highest)s Hz. Convert it to MP3 or WAV with 16,000 Hz and upload it again."
+            )
+            limits = {"lowest": MIN_SAMPLE_RATE_HZ, "highest": MAX_SAMPLE_RATE_HZ}
+            raise UnsupportedFormat(message % {"hertz": hertz, **limits})
+        if channels and int(channels) > MAX_CHANNELS:
+            message = _(
+                "This recording has %(channels)s channels, and at most %(limit)s are possible. "
+                "Mix it down to mono or stereo and upload it again."
+            )
+            raise UnsupportedFormat(message % {"channels": channels, "limit": MAX_CHANNELS})
 
 
 def _is_open(report: str) -> bool:

@@ -78,7 +78,7 @@ def transcribe(transcription_id: uuid.UUID) -> bool:
 def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
     row = holder.row
     with media.local_copy(row.source, folder) as source:
-        audio = media.prepare(source, folder)
+        audio = media.prepare(source, folder, holder.check)
     spans = voice_activity.find_speech(audio.path, audio.duration, holder.check)
     peaks = voice_activity.find_peaks(audio.path, audio.duration)
     with _audio_in_storage(row, audio.path) as name, transaction.atomic():

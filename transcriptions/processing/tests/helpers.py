@@ -39,6 +39,17 @@ def raising(error: BaseException) -> Callable[[], None]:
     return fail
 
 
+def no_check() -> None:
+    """For functions that ask from time to time whether they should go on: always."""
+
+
+def script(path: Path, lines: str) -> str:
+    """A program for `sh` in place of FFmpeg, which any user may run. Returns its path."""
+    path.write_text(f"#!/bin/sh\n{lines}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
 def with_gap(media: Media, seconds: int) -> Path:
     """Five seconds of audio, the last three delayed by `seconds`."""
     jump = f"asetpts=PTS+gt(T\\,2)*{seconds}/TB"

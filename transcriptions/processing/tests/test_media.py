@@ -16,7 +16,7 @@ from transcriptions import exceptions
 from transcriptions.exceptions import AudioError, NoAudio
 from transcriptions.processing import media as media_module
 from transcriptions.processing.media import ffmpeg_binary
-from transcriptions.processing.tests.helpers import Prepare, with_gap
+from transcriptions.processing.tests.helpers import Prepare, no_check, with_gap
 
 VIDEO_OPTIONS = ("-f", "lavfi", "-i", "testsrc=d=5:s=64x64:r=5")
 SILENCE_OPTIONS = ("-f", "lavfi", "-i", "anullsrc=r=24000:cl=mono:d=5")
@@ -168,17 +168,18 @@ def test_estimated_duration_gives_no_note(media: Media, prepare: Prepare) -> Non
 def test_full_disk_raises_oserror(media: Media, tmp_path: Path) -> None:
     (tmp_path / "audio.wav").symlink_to("/dev/full")
     with pytest.raises(OSError, match="no space left") as refused:
-        media_module.prepare(media.speech("whole.mp3"), tmp_path)
+        media_module.prepare(media.speech("whole.mp3"), tmp_path, no_check)
     assert exceptions.is_disk_full(refused.value)
 
 
 def test_killed_ffmpeg_raises_oserror(
     media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit = media_module._limit
-    monkeypatch.setattr(media_module, "_limit", lambda pid, file_size: limit(pid, file_size=50_000))
+    run = media_module.sandbox.run
+    limited = lambda *command, **options: run(*command, **options | {"file_size": 50_000})  # noqa: E731
+    monkeypatch.setattr(media_module.sandbox, "run", limited)
     with pytest.raises(OSError, match="killed by signal"):
-        media_module.prepare(media.speech("whole.mp3"), tmp_path)
+        media_module.prepare(media.speech("whole.mp3"), tmp_path, no_check)
 
 
 @pytest.mark.parametrize("name", ["plain.m4a", "plain.opus", "vorbis.ogg", "plain.webm"])
