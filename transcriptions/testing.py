@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, connections, transaction
 from django.db.models import QuerySet
@@ -29,6 +30,7 @@ from gpu.types import (
     Word,
 )
 from transcriptions.models import FINISHED, WORKING, State, Transcription
+from transcriptions.processing import lifecycle
 
 Upload = Callable[..., Transcription]
 Headers = Callable[[User], dict[str, str]]
@@ -110,6 +112,17 @@ def set_state(state: State, rows: QuerySet[Transcription] | None = None, /, **fi
         cursor.execute("SET LOCAL session_replication_role = replica")
         (Transcription.objects.all() if rows is None else rows).update(state=state, **fields)
         cursor.execute("SET LOCAL session_replication_role = origin")
+
+
+def prepare_again(row: Transcription) -> None:
+    """Do what `preprocess` does, with a resumed recording of the fixture `prepared`: what it has
+    stored as its upload is no audio."""
+    claimed = lifecycle.claim(row.id, State.PREPROCESSING)
+    assert claimed
+    name = row.audio.storage.save("recordings/ten.wav", ContentFile(b"not empty"))
+    lifecycle.mark_prepared(
+        claimed, audio=name, format="", duration=10.0, spans=[Span(0, 10)], peaks=[], note=""
+    )
 
 
 # --- Plans and usage ----------------------------------------------------------------------------

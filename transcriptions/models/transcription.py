@@ -14,6 +14,7 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.expressions import CombinedExpression
+from django.db.models.fields.files import FieldFile
 from django.db.models.functions import Now
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
@@ -32,7 +33,7 @@ def source_path(transcription: Transcription, filename: str) -> str:
 
 
 def audio_path(transcription: Transcription, filename: str) -> str:
-    """Where the prepared WAV is stored."""
+    """Where the prepared WAV is stored until processing ends."""
     return f"{STORAGE_FOLDER}/{transcription.id}.wav"
 
 
@@ -160,8 +161,8 @@ class Transcription(models.Model):
 
     @property
     def can_be_retried(self) -> bool:
-        """Whether it failed or was cancelled, and audio to work on is still stored."""
-        return self.state in UNSUCCESSFUL and bool(self.source or self.audio)
+        """Whether it failed or was cancelled, and the upload is still stored."""
+        return self.state in UNSUCCESSFUL and bool(self.source)
 
     @property
     def text(self) -> str:
@@ -177,10 +178,13 @@ class Transcription(models.Model):
 
 @receiver(post_delete, sender=Transcription)
 def delete_files(instance: Transcription, **kwargs: Any) -> None:
-    """Delete the files of a deleted row after commit, also when its owner's account is deleted.
-
-    Files that cannot be deleted now are found later as orphaned files.
-    """
+    """Delete the files of a deleted row after commit, also when its owner's account is deleted."""
     for file in (instance.source, instance.audio):
-        if file.name:
-            transaction.on_commit(partial(file.storage.delete, file.name), robust=True)
+        delete_after_commit(file)
+
+
+def delete_after_commit(file: FieldFile) -> None:
+    """Delete a file of a row, if it has one. If that fails, or the answer to the COMMIT is lost,
+    it is found later as an orphaned file."""
+    if file.name:
+        transaction.on_commit(partial(file.storage.delete, file.name), robust=True)

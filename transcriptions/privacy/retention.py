@@ -29,7 +29,7 @@ def delete_expired() -> None:
                 _delete(row, row.delete, _("%(title)s (retention period ended)"))
         if policy.audio is not None:
             old = rows.filter(created_at__lt=now - timedelta(days=policy.audio))
-            for row in old.exclude(source="", audio=""):
+            for row in old.exclude(source=""):
                 detail = _("Audio of %(title)s (retention period ended)")
                 _delete(row, partial(delete_audio, row), detail)
 

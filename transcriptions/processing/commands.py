@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from transcriptions import queue
-from transcriptions.models import State, Transcription
+from transcriptions.models import Transcription
 from transcriptions.processing import lifecycle, tasks
 from transcriptions.realtime import streams
 from transcriptions.schemas.events import final_event
@@ -23,7 +23,6 @@ def retry(row: Transcription) -> None:
     with transaction.atomic():
         lifecycle.requeue(row)
         quotas.admit(row)
-        if row.state == State.PREPARED:
-            quotas.reserve(row, row.duration or 0.0)
-        task = tasks.transcribe if row.state == State.PREPARED else tasks.preprocess
-        transaction.on_commit(lambda: queue.enqueue(task, row.id))
+        if row.duration is not None:  # checked again when it is prepared
+            quotas.reserve(row, row.duration)
+        transaction.on_commit(lambda: queue.enqueue(tasks.preprocess, row.id))

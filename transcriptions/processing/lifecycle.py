@@ -33,7 +33,7 @@ from transcriptions.models import (
     lease_end,
     record_step,
 )
-from transcriptions.models.transcription import delete_files
+from transcriptions.models.transcription import delete_after_commit, delete_files
 from transcriptions.signals import transcription_finished
 from transcriptions.usage import metering
 
@@ -217,6 +217,7 @@ def mark_completed(row: Transcription, meter: Complete) -> None:
             speech_seconds=F("speech_seconds") + meter.audio_seconds,
             **NO_LEASE,
         )
+        _delete_prepared_audio(row)
         index_transcription(row)
         record_step(row, Phase.COMPLETED, at=row.completed_at)
         take_unbilled_usage(row)  # the meter includes it
@@ -235,6 +236,7 @@ def mark_failed(row: Transcription, code: str, message: str) -> None:
             error_message=message,
             **NO_LEASE,
         )
+        _delete_prepared_audio(row)
         index_transcription(row)
         record_step(row, Phase.FAILED, code, at=row.completed_at)
         metering.record_failed(row, take_unbilled_usage(row))
@@ -257,13 +259,15 @@ def mark_cancelled(row: Transcription) -> None:
             error_message=_("The transcription was cancelled."),
             **NO_LEASE,
         )
+        _delete_prepared_audio(row)
         index_transcription(row)
         record_step(row, Phase.CANCELLED, at=row.completed_at)
         metering.record_cancelled(row, take_unbilled_usage(row))
 
 
 def requeue(row: Transcription) -> None:
-    """Continue after a failure or a cancellation; finished work is not repeated.
+    """Continue after a failure or a cancellation. Stored segments are kept, the audio is prepared
+    again.
     Raises WrongState, AudioDeleted."""
     with transaction.atomic():
         with suppress(Transcription.DoesNotExist):  # locked: its audio may be deleted concurrently
@@ -275,23 +279,31 @@ def requeue(row: Transcription) -> None:
             row,
             ~Q(state__in=UNSUCCESSFUL),
             _("Only a failed or cancelled recording can be resumed."),
-            state=State.PREPARED if row.audio else State.QUEUED,
+            state=State.QUEUED,
             completed_at=None,
             error_code="",
             error_message="",
             **PROGRESS,
         )
-        record_step(row, Phase.READY if row.audio else Phase.QUEUE, "Resumed")
+        record_step(row, Phase.QUEUE, "Resumed")
 
 
 def delete_audio(row: Transcription) -> None:
-    """Delete the original and the prepared audio; the transcript is kept.
+    """Delete the upload; the transcript is kept.
     Raises WrongState while it is processed."""
     with transaction.atomic():
         finished = Transcription.objects.filter(id=row.id, state__in=FINISHED)
-        if not finished.update(source="", audio=""):
+        if not finished.update(source=""):
             raise WrongState(_("The recording is still being processed."))
         delete_files(row)
+
+
+def _delete_prepared_audio(row: Transcription) -> None:
+    """At the end of processing, on a row that this transaction has locked and read. Prepared audio
+    is much larger than most uploads, and a retry can prepare it again."""
+    delete_after_commit(row.audio)
+    Transcription.objects.filter(id=row.id).update(audio="")
+    row.audio = ""
 
 
 def take_unbilled_usage(row: Transcription) -> UsageDelta:

@@ -185,6 +185,7 @@ def _run(work: Work, row: Transcription) -> bool:
     except (*DATABASE_AWAY, LeaseLost):
         raise
     except Exception as error:
+        lifecycle.ensure_held(row)  # the end of processing deletes the audio that it works on
         log.exception("%s: unexpected error", row.id)
         _fail(row, *_code_and_message(error))
     return False
@@ -232,13 +233,19 @@ class _MovableFile(File):  # type: ignore[type-arg]
 
 @contextmanager
 def _audio_in_storage(row: Transcription, path: Path) -> Iterator[str]:
-    """Move the WAV into storage and yield its name; delete it if the body raises."""
+    """Move the WAV into storage and yield its name; delete it if the body raises.
+
+    After a database error it stays: the body's transaction may be committed although no answer
+    came. If it is not, the file is found later as an orphaned file.
+    """
     field = row._meta.get_field("audio")
     storage = row.audio.storage
     with path.open("rb") as wav:
         name = storage.save(field.generate_filename(row, ""), _MovableFile(wav))
     try:
         yield name
+    except DATABASE_AWAY:
+        raise
     except BaseException:
         storage.delete(name)
         raise

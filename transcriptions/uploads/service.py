@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import ApiToken, User
@@ -99,6 +99,8 @@ def store_checked(
             record_step(row, Phase.QUEUE)
             quotas.admit(row)  # after the slow move of the file: it locks the account
             transaction.on_commit(lambda: _enqueue(row))
+    except (OperationalError, InterfaceError):
+        raise  # it may be committed although no answer came; else its file is orphaned
     except BaseException as error:
         # Once the file is in the storage, the row has its name in the storage.
         if row.source.name == source_path(row, ""):

@@ -13,13 +13,12 @@ from channels.db import database_sync_to_async
 from django.test import Client
 
 from accounts.models import AuditEvent, User
-from transcriptions import queue
 from transcriptions.editing.service import rename
 from transcriptions.indexing.search import index_transcription
 from transcriptions.models import FINISHED, Segment, State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.realtime import streams
-from transcriptions.testing import MP3, ScriptedEngine, Upload, set_state, texts
+from transcriptions.testing import MP3, ScriptedEngine, Upload, prepare_again, set_state, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -292,25 +291,14 @@ def test_retry_resumes_after_last_segment(
     assert api.get(url).json()["state"] == "failed"
     engine.before.clear()
     response = api.post(f"{url}/retry")
-    assert (response.status_code, response.json()["state"]) == (202, "prepared")
+    assert (response.status_code, response.json()["state"]) == (202, "queued")
     assert response.json()["error"] is None
+    prepare_again(prepared)
     assert pipeline.transcribe(prepared.id)
     assert texts(prepared) == [f"Sentence {n}." for n in (1, 2, 3, 4, 5)]
     assert engine.calls[-1].spans[0].start == pytest.approx(1.9)  # only the part after segment 2
     repeated = api.post(f"{url}/retry")
     assert (repeated.status_code, repeated.json()["code"]) == (409, "not_failed")
-
-
-def test_retry_enqueues_the_task_that_is_missing(
-    api: Client, prepared: Transcription, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    enqueued: list[Any] = []
-    monkeypatch.setattr(queue, "enqueue", lambda task, row_id: enqueued.append((task.name, row_id)))
-    for audio, task in (("recordings/ten.wav", "transcribe"), ("", "preprocess")):
-        set_state(State.CANCELLED, audio=audio)
-        assert api.post(f"/api/transcriptions/{prepared.id}/retry").status_code == 202
-        assert enqueued.pop() == (f"transcriptions.tasks.{task}", prepared.id)
-    assert enqueued == []
 
 
 def test_retry_after_audio_deletion_is_409(
@@ -377,7 +365,7 @@ def test_cancel_and_retry_from_detail_page(
     url = f"/transcriptions/{prepared.id}/"
     stranger = Client()
     stranger.force_login(bob)
-    for action, state in (("cancel", "cancelled"), ("cancel", "cancelled"), ("retry", "prepared")):
+    for action, state in (("cancel", "cancelled"), ("cancel", "cancelled"), ("retry", "queued")):
         assert stranger.post(f"{url}{action}/").status_code == 404
         assert page.get(f"{url}{action}/").status_code == 405
         assert page.post(f"{url}{action}/")["Location"] == url

@@ -85,7 +85,7 @@ def test_no_email_after_a_short_wait_or_if_disabled(
     browser.post("/settings/data/", {})  # the checkbox is not checked
     alice.refresh_from_db()
     assert not alice.email_when_ready
-    set_state(State.PREPARED)
+    set_state(State.PREPARED, audio="recordings/ten.source")
     set_age(4)
     assert pipeline.transcribe(prepared.id)
     assert mailoutbox == []

@@ -40,7 +40,7 @@ def test_audio_can_expire_before_the_transcript(
     assert browser.post(PAGE, {"keep_audio_days": "7", "keep_days": "30"}).status_code == 302
     set_age(6.9)
     delete_expired_recordings()
-    assert len(stored_files(settings)) == 2
+    assert len(stored_files(settings)) == 1
     set_age(7.1)
     delete_expired_recordings()
     assert stored_files(settings) == []
@@ -79,7 +79,7 @@ def test_resumed_recording_is_not_deleted_by_a_stale_task(
     retention._delete(stale, partial(delete_audio, stale), "Audio")
     retention._delete(stale, stale.delete, "All of it")
     assert Transcription.objects.exists()
-    assert len(stored_files(settings)) == 2
+    assert len(stored_files(settings)) == 1
     assert not AuditEvent.objects.exists()
 
 

@@ -17,7 +17,7 @@ from transcriptions import models, queue
 from transcriptions.models import Phase, State, Transcription
 from transcriptions.processing import commands, history, lifecycle, pipeline, tasks
 from transcriptions.processing.tests.helpers import expire
-from transcriptions.testing import ScriptedEngine, Upload, run_concurrently
+from transcriptions.testing import ScriptedEngine, Upload, prepare_again, run_concurrently
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,11 +66,12 @@ def test_failure_retry_and_cancellation_are_recorded(
     pipeline.transcribe(prepared.id)
     prepared.refresh_from_db()
     commands.retry(prepared)
+    prepare_again(prepared)
     engine.before[2] = lambda: commands.cancel(Transcription.objects.get())
     pipeline.transcribe(prepared.id)
     assert phases(prepared) == [
         *("engine", "decode", "failed"),
-        *("ready", "engine", "decode", "cancelled"),
+        *("queue", "preprocess", "ready", "engine", "decode", "cancelled"),
     ]
     assert prepared.steps.get(phase="failed").detail == "internal_error"
 
@@ -215,7 +216,8 @@ def test_operator_cancels_and_requeues(
     enqueued = []
     monkeypatch.setattr(queue, "enqueue", lambda task, row_id: enqueued.append((task, row_id)))
     operate(operator, "requeue", prepared)
-    assert enqueued == [(tasks.transcribe, prepared.id)]
+    assert enqueued == [(tasks.preprocess, prepared.id)]
+    prepare_again(prepared)
     assert pipeline.transcribe(prepared.id)
     events = AuditEvent.objects.filter(user=alice, action="admin").order_by("id")
     assert [event.detail for event in events] == [

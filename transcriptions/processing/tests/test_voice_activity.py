@@ -32,12 +32,12 @@ def covered(spans: list[Span], moments: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def prepare_media(tmp_path: Path) -> Prepare:
     """`media.prepare` into the test's folder."""
-    return lambda source: prepare(source, tmp_path)
+    return lambda source: prepare(source, tmp_path, no_check)
 
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> PreparedAudio:
-    return prepare(SAMPLE, tmp_path_factory.mktemp("sample"))
+    return prepare(SAMPLE, tmp_path_factory.mktemp("sample"), no_check)
 
 
 @pytest.fixture(scope="module")

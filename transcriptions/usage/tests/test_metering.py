@@ -15,12 +15,7 @@ from gpu.types import Audio, Complete, EngineError, EngineEvent, UsageDelta
 from transcodio_site.testing import Media
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, leases, lifecycle, pipeline
-from transcriptions.testing import (
-    ScriptedEngine,
-    charged_ms,
-    send,
-    spoken,
-)
+from transcriptions.testing import ScriptedEngine, charged_ms, prepare_again, send, spoken
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,10 +69,13 @@ def test_cancelled_and_resumed_recording_is_charged_once(
     engine.before[3] = lambda: commands.cancel(prepared)
     prepared.refresh_from_db()
     commands.retry(prepared)
+    prepare_again(prepared)
     pipeline.transcribe(prepared.id)
     assert charged_ms(alice) == 1900  # to the end of the second segment
     engine.before.clear()
+    prepared.refresh_from_db()
     commands.retry(prepared)
+    prepare_again(prepared)
     assert pipeline.transcribe(prepared.id)
     assert charged_ms(alice) == 10_000
     outcomes = UsageRecord.objects.order_by("id").values_list("outcome", flat=True)
@@ -161,6 +159,7 @@ def test_usage_is_recorded_for_the_engine_of_the_attempt(
     monkeypatch.setattr(engine, "stream", fail)
     settings.STT_ENGINE = "modal"
     commands.retry(Transcription.objects.get())
+    prepare_again(prepared)
     pipeline.transcribe(prepared.id)
     second, first = UsageRecord.objects.all()
     assert (first.engine, first.model) == ("whisper", "scripted-1")

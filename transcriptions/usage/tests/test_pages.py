@@ -13,7 +13,7 @@ from accounts.models import Outcome, Plan, UsageRecord, User
 from accounts.usage import ledger
 from transcriptions.models import Transcription
 from transcriptions.processing import pipeline
-from transcriptions.testing import ScriptedEngine
+from transcriptions.testing import ScriptedEngine, prepare_again
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/settings/usage/details/"
@@ -34,6 +34,7 @@ def test_details_show_reason_and_recording_of_every_charge(
     pipeline.transcribe(prepared.id)
     engine.before.clear()
     assert browser.post(f"/transcriptions/{prepared.id}/retry/").status_code == 302
+    prepare_again(prepared)
     pipeline.transcribe(prepared.id)
     content = browser.get(PAGE).content.decode()
     assert content.count("Ten seconds</a>") == 2

@@ -21,6 +21,7 @@ from transcriptions.testing import (
     Upload,
     assign_plan,
     charged_ms,
+    prepare_again,
     send,
     set_state,
     stored_files,
@@ -177,6 +178,7 @@ def test_resumed_recording_needs_minutes_only_for_the_uncharged_part(
             commands.retry(prepared)
         return
     commands.retry(prepared)
+    prepare_again(prepared)
     assert pipeline.transcribe(prepared.id)
     assert charged_ms(alice) == 60_000
 
@@ -188,6 +190,7 @@ def test_resumed_recording_reserves_only_the_uncharged_part(
     assign_plan(alice, monthly_minutes=1)
     use_minutes(alice, 43 / 60)  # 1.9 s charged and 8.1 s reserved leave 7 s
     commands.retry(prepared)
+    prepare_again(prepared)
     assert pipeline.preprocess(upload(media.speech("speech.mp3", 6)).id)
 
 
@@ -201,4 +204,4 @@ def test_fully_charged_recording_can_be_resumed_without_minutes_left(
     prepared.refresh_from_db()
     commands.retry(prepared)
     prepared.refresh_from_db()
-    assert prepared.state == State.PREPARED
+    assert prepared.state == State.QUEUED
