@@ -80,6 +80,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "monthly_minutes",
         "max_file_mb",
         "max_minutes",
+        "max_storage_mb",
         "max_jobs",
         "max_keep_days",
         "price_cents",

@@ -21,6 +21,12 @@ class Plan(models.Model):
     max_minutes = models.PositiveIntegerField(
         _("maximum duration (minutes)"), null=True, blank=True
     )
+    max_storage_mb = models.PositiveIntegerField(
+        _("maximum storage (MB)"),
+        null=True,
+        blank=True,
+        help_text=_("All uploads that are kept, together"),
+    )
     max_jobs = models.PositiveIntegerField(_("concurrent jobs"), null=True, blank=True)
     max_keep_days = models.PositiveIntegerField(
         _("retention (days)"),

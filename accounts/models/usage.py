@@ -45,6 +45,8 @@ class UsageRecord(models.Model):
     gpu_type = models.CharField(max_length=20, blank=True)
 
     audio_ms = models.BigIntegerField(default=0)  # the charged part of the recording
+    # Audio processed without a charge: without speech, or cancelled. See usage/quotas.py.
+    uncharged_ms = models.BigIntegerField(default=0)
     decode_ms = models.BigIntegerField(default=0)  # engine time
     queue_ms = models.BigIntegerField(default=0)
     load_ms = models.BigIntegerField(default=0)  # cold start of a container

@@ -20,6 +20,8 @@ _EXAMPLE = {
     **_USAGE_EXAMPLE,
     "quota_seconds": 36000.0,
     "remaining_seconds": 35245.8,
+    "stored_bytes": 84_123_456,
+    "storage_quota_bytes": 21_474_836_480,
     "days": [{"date": "2026-05-04", **_USAGE_EXAMPLE}],
 }
 

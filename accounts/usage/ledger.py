@@ -109,6 +109,12 @@ def attempts_of_month(user_id: int, moment: datetime) -> QuerySet[UsageRecord]:
     return records_of_month(user_id, moment).exclude(outcome=Outcome.CORRECTION)
 
 
+def uncharged_ms(user_id: int, moment: datetime) -> int:
+    """Milliseconds processed without a charge in the month of `moment`."""
+    records = records_of_month(user_id, moment)
+    return int(records.aggregate(sum=Sum("uncharged_ms"))["sum"] or 0)
+
+
 def billed_ms(user_id: int, moment: datetime, token_id: int | None = None) -> int:
     """Milliseconds charged in the month of `moment`, of the user or of one token.
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from ninja import Field, Schema
 
 from accounts.models import User
-from accounts.usage import ledger
+from accounts.usage import ledger, storage
 
 RECORDINGS = Count("transcription", distinct=True)
 Seconds = Annotated[float, Field(description="Exact to the millisecond")]
@@ -35,12 +35,19 @@ class UsageOut(Schema):
     jobs: int = Field(description="Recordings with at least one attempt")
     quota_seconds: float | None = Field(description="null: unlimited")
     remaining_seconds: Seconds | None
+    stored_bytes: int = Field(description="Size of all uploads that are kept")
+    storage_quota_bytes: int | None = Field(description="null: unlimited")
     days: list[DayOut]
 
     @property
     def share(self) -> float:
         """The used share of the quota, from 0 to 1; 0 without a quota."""
         return min(1.0, self.audio_seconds / self.quota_seconds) if self.quota_seconds else 0.0
+
+    @property
+    def stored_megabytes(self) -> int:
+        """Rounded up."""
+        return -(-self.stored_bytes // storage.BYTES_PER_MB)
 
     @property
     def calendar(self) -> list[DayOut]:
@@ -73,6 +80,8 @@ def usage_this_month(user: User) -> UsageOut:
         jobs=ledger.attempts_of_month(user.pk, now).aggregate(n=RECORDINGS)["n"],
         quota_seconds=None if quota_ms is None else quota_ms / 1000,
         remaining_seconds=None if quota_ms is None else max(0, quota_ms - used_ms) / 1000,
+        stored_bytes=storage.stored_bytes(user),
+        storage_quota_bytes=storage.max_stored_bytes(plan),
         days=_days(user, now),
     )
 

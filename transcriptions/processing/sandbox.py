@@ -6,7 +6,6 @@ See `sandbox_launcher` for what the kernel may refuse; the program then runs wit
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import signal
@@ -50,9 +49,13 @@ def run(
     }
     if sys.platform == "linux":  # macOS refuses it
         limits["RLIMIT_AS"] = MEMORY_LIMIT_BYTES
-    options = {"parent": os.getpid(), "unprivileged": unprivileged, "limits": limits}
+    options = [
+        str(os.getpid()),
+        "unprivileged" if unprivileged else "same",
+        ",".join(f"{name}={value}" for name, value in limits.items()),
+    ]
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(LAUNCHER), json.dumps(options), *command],
+        [sys.executable, "-I", "-S", str(LAUNCHER), *options, *command],
         env={},
         stdin=stdin,
         stdout=stdout,

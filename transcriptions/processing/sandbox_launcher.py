@@ -1,19 +1,17 @@
 """Confines its own process, then replaces itself by the program that opens untrusted files.
 
-Run by `sandbox.run` as `python -I -S sandbox_launcher.py OPTIONS PROGRAM ARGUMENT...`, and written
-with the standard library alone. From outside, limits would be set only after the program has
-started; and after a fork, a process with threads can safely do no more than exec.
+Run by `sandbox.run` as `python -I -S sandbox_launcher.py PARENT USER LIMITS PROGRAM ARGUMENT...`.
+From outside, limits would be set only after the program has started; and after a fork, a process
+with threads can safely do no more than exec. It runs for every upload, so it imports little.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import resource
 import signal
 import sys
-from typing import Any, NoReturn
 
 LINUX = sys.platform == "linux"
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38  # linux/prctl.h
@@ -24,19 +22,20 @@ FIRST_ID, ID_COUNT = 60_578, 606
 MAX_THREADS = 64  # of one such user
 
 
-def main(options: str, program: str, *arguments: str) -> NoReturn:
-    """`options` is JSON; see `sandbox.run`."""
-    wanted = json.loads(options)
-    for name, value in wanted["limits"].items():
-        _limit(name, value)
+def main(parent: str, user: str, limits: str, program: str, *arguments: str) -> None:
+    """`parent` is the id of the process to end with, `user` is "unprivileged" or "same", and
+    `limits` are such as "RLIMIT_CORE=0,RLIMIT_CPU=60"."""
+    for limit in filter(None, limits.split(",")):
+        name, _, value = limit.partition("=")
+        _limit(name, int(value))
     target: str | int = program
     if LINUX:
         # By descriptor: the folders above it may be closed to the unprivileged user.
         descriptor = os.open(program, os.O_RDONLY)
-        if _confine(wanted["unprivileged"]):
+        if _confine(user == "unprivileged"):
             os.set_inheritable(descriptor, True)  # for a script, which its interpreter opens
             target = descriptor
-        _die_with(wanted["parent"])
+        _die_with(int(parent))
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
         signal.signal(number, signal.SIG_DFL)
     os.execve(target, [program, *arguments], {})  # noqa: S606 - there is no shell on purpose
@@ -53,7 +52,7 @@ def _limit(name: str, value: int) -> None:
 def _confine(unprivileged: bool) -> bool:
     """Leave the network and root's privileges, as far as the kernel allows. True if the user
     changed."""
-    libc: Any = ctypes.CDLL(None)
+    libc = ctypes.CDLL(None)
     has_left = libc.unshare(CLONE_NEWNET) == 0  # only root may
     has_changed = unprivileged and os.geteuid() == 0 and _become_nobody()
     if not has_left:
@@ -89,6 +88,6 @@ if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
     except Exception as error:
-        sys.stderr.write(f"{sys.argv[2]} could not be started: {error}\n")
+        sys.stderr.write(f"{sys.argv[4]} could not be started: {error}\n")
         sys.stderr.flush()
         signal.raise_signal(signal.SIGKILL)  # no exit status of the program itself

@@ -56,6 +56,16 @@ def disk_full() -> UploadRefused:
     return UploadRefused(507, "disk_full", str(DISK_FULL_MESSAGE))
 
 
+def storage_full(owner: User) -> UploadRefused:
+    """The error for an upload that does not fit into the storage of the owner's plan."""
+    plan = owner.effective_plan
+    message = _(
+        "Your plan (%(plan)s) stores up to %(megabytes)s MB, and this file does not fit. "
+        "Delete recordings that you no longer need, then upload it again."
+    ) % {"plan": plan.name, "megabytes": plan.max_storage_mb}
+    return UploadRefused(413, "storage_full", message)
+
+
 def create_transcription(
     owner: User,
     upload: UploadedFile[Any],
@@ -98,6 +108,8 @@ def store_checked(
                 record_step(row, Phase.UPLOAD, at=sent_at)
             record_step(row, Phase.QUEUE)
             quotas.admit(row)  # after the slow move of the file: it locks the account
+            if quotas.exceeds_storage(row):
+                raise storage_full(owner)
             transaction.on_commit(lambda: _enqueue(row))
     except (OperationalError, InterfaceError):
         raise  # it may be committed although no answer came; else its file is orphaned

@@ -31,6 +31,7 @@ def record_completed(row: Transcription, meter: Complete) -> None:
     record = _record(row, Outcome.COMPLETED, reason)
     record.audio_ms = 0 if empty else due_ms(row, row.duration or 0.0)
     record.billed = not empty
+    record.uncharged_ms = _ms(row.duration or 0.0) if empty else 0
     _charge(row, _with_engine_usage(record, meter))
 
 
@@ -49,7 +50,8 @@ def record_interrupted(row: Transcription, used: UsageDelta) -> None:
 
 
 def record_cancelled(row: Transcription, used: UsageDelta) -> None:
-    """Charges up to the end of the last segment; nothing if there is none."""
+    """Charges up to the end of the last segment; nothing if there is none. The rest was prepared
+    without a charge, unless preparation had not ended."""
     last = row.segments.last()
     due = due_ms(row, last.end if last else 0.0)
     if due:
@@ -58,6 +60,7 @@ def record_cancelled(row: Transcription, used: UsageDelta) -> None:
         reason = _("Cancelled. Not charged.")
     record = _record(row, Outcome.CANCELLED, reason)
     record.audio_ms, record.billed = due, due > 0
+    record.uncharged_ms = max(0, due_ms(row, row.duration or 0.0) - due)
     _charge(row, _with_engine_usage(record, used))
 
 

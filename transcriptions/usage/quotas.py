@@ -2,6 +2,9 @@
 
 Every check locks the account's row, so concurrent uploads at a limit are checked one after the
 other. The duration of a recording counts from the moment it is known; a failure releases it.
+
+Silence and cancelled recordings are not charged, but they take time and disk too. So the audio that
+is processed without a charge has a monthly limit of its own, as high as that of the plan.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import ApiToken, Plan, User
 from accounts.rate_limits import Throttled
-from accounts.usage import ledger
+from accounts.usage import ledger, storage
 from transcriptions.durations import clock, minutes
 from transcriptions.exceptions import AudioError, TooLong
 from transcriptions.models import FINISHED, State, Transcription
@@ -110,6 +113,13 @@ def reserve(row: Transcription, duration: float) -> None:
             raise NotEnoughLeft(_not_enough_left(limit, duration, due))
 
 
+def exceeds_storage(row: Transcription) -> bool:
+    """Whether the stored uploads, with this one, are larger than the plan allows. Must be called in
+    the transaction that adds the row, after `admit`."""
+    limit = storage.max_stored_bytes(row.owner.effective_plan)
+    return limit is not None and storage.stored_bytes(row.owner) > limit
+
+
 def seconds_until_reset() -> int:
     """Seconds until the monthly limits reset, rounded up."""
     return int((_reset_at() - timezone.now()).total_seconds()) + 1
@@ -167,6 +177,10 @@ def _monthly_limits(row: Transcription) -> list[MonthlyLimit]:
     limits = []
     if (quota := row.owner.effective_plan.monthly_minutes) is not None:
         limits.append(MonthlyLimit(_("monthly limit of your plan"), quota, _left_ms(row, quota)))
+        uncharged = ledger.uncharged_ms(row.owner_id, timezone.now())
+        left_ms = quota * 60_000 - uncharged - _reserved_ms(row)
+        name = _("monthly limit of your plan for audio that is not charged")
+        limits.append(MonthlyLimit(name, quota, left_ms))
     if row.token and (quota := row.token.monthly_minutes) is not None:
         left_ms = _left_ms(row, quota, row.token)
         limits.append(MonthlyLimit(_("monthly limit of this token"), quota, left_ms))
@@ -175,11 +189,15 @@ def _monthly_limits(row: Transcription) -> list[MonthlyLimit]:
 
 def _left_ms(row: Transcription, minutes: int, token: ApiToken | None = None) -> int:
     """The limit less what was charged and what other recordings reserve, in milliseconds."""
+    charged = ledger.billed_ms(row.owner_id, timezone.now(), token.pk if token else None)
+    return minutes * 60_000 - charged - _reserved_ms(row, token)
+
+
+def _reserved_ms(row: Transcription, token: ApiToken | None = None) -> int:
+    """What other unfinished recordings will be charged at most."""
     others = Transcription.objects.filter(owner=row.owner, state__in=RESERVING_STATES)
     others = others.exclude(id=row.id)
     if token:
         others = others.filter(token=token)
-    charged = ledger.billed_ms(row.owner_id, timezone.now(), token.pk if token else None)
     seconds = others.aggregate(sum=Sum("duration"))["sum"] or 0.0
-    reserved = round(seconds * 1000) - metering.charged_ms(others.values("id"))
-    return minutes * 60_000 - charged - reserved
+    return round(seconds * 1000) - metering.charged_ms(others.values("id"))

@@ -24,8 +24,20 @@ from transcriptions.models import Phase, Segment, State, Transcription, record_s
 
 DOMAIN = "seeded.example"
 PLANS: dict[str, dict[str, int | None]] = {
-    "Free": {"monthly_minutes": 60, "max_file_mb": 200, "max_minutes": 30, "max_jobs": 1},
-    "Studio": {"monthly_minutes": 1200, "max_minutes": 120, "max_jobs": 5, "price_cents": 1900},
+    "Free": {
+        "monthly_minutes": 60,
+        "max_file_mb": 200,
+        "max_minutes": 30,
+        "max_storage_mb": 2048,
+        "max_jobs": 1,
+    },
+    "Studio": {
+        "monthly_minutes": 1200,
+        "max_minutes": 120,
+        "max_storage_mb": 51_200,
+        "max_jobs": 5,
+        "price_cents": 1900,
+    },
     "Company": {"monthly_minutes": 12_000, "max_jobs": 20, "price_cents": 14_900},
 }
 PLAN_WEIGHTS = (70, 25, 5)  # percent of the accounts

@@ -144,8 +144,7 @@ def test_program_ends_with_its_parent(tmp_path: Path, number: signal.Signals) ->
 @ON_LINUX
 def test_program_does_not_start_after_the_end_of_its_parent(tmp_path: Path) -> None:
     program = script(tmp_path / "program", f"echo started > {tmp_path}/started")
-    options = '{"parent": 1, "unprivileged": false, "limits": {}}'
-    command = [sys.executable, "-I", "-S", str(sandbox.LAUNCHER), options, program]
+    command = [sys.executable, "-I", "-S", str(sandbox.LAUNCHER), "1", "same", "", program]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert not (tmp_path / "started").exists()
 

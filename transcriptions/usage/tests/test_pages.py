@@ -73,7 +73,12 @@ def test_details_show_the_current_month_in_pages(
 def test_usage_page_shows_limits_and_price_of_the_plan(browser: Client, alice: User) -> None:
     assert "Your plan" not in browser.get("/settings/usage/").content.decode()
     alice.plan = Plan.objects.create(
-        name="Studio", monthly_minutes=1200, max_minutes=90, max_file_mb=500, price_cents=1250
+        name="Studio",
+        monthly_minutes=1200,
+        max_minutes=90,
+        max_file_mb=500,
+        max_storage_mb=2048,
+        price_cents=1250,
     )
     alice.save()
     content = browser.get("/settings/usage/").content.decode()
@@ -82,6 +87,7 @@ def test_usage_page_shows_limits_and_price_of_the_plan(browser: Client, alice: U
         "of 1,200 minutes used, 1,200.0 left",
         "up to 90 minutes",
         "Files up to 500 MB",
+        "0 MB of 2 GB storage used",
         "$12.50 per month",
     ]
     assert [words for words in facts if words not in content] == []

@@ -14,7 +14,7 @@ from accounts.tokens import issue_token
 from accounts.usage import ledger
 from transcodio_site.testing import Media
 from transcriptions.models import State, Transcription
-from transcriptions.processing import commands, pipeline, voice_activity
+from transcriptions.processing import commands, lifecycle, pipeline, voice_activity
 from transcriptions.testing import (
     MP3,
     ScriptedEngine,
@@ -71,6 +71,63 @@ def test_upload_larger_than_the_plan_allows_is_413(alice: User, api: Client, set
     assert (response.status_code, response.json()["code"]) == (413, "file_too_large")
     assert "larger than 1 MB" in response.json()["detail"]
     assert stored_files(settings) == []
+
+
+@pytest.mark.covers("attack", "One account fills the disk with uploads")
+def test_upload_that_does_not_fit_into_the_storage_of_the_plan_is_413(
+    alice: User, api: Client, settings: Any
+) -> None:
+    assign_plan(alice, max_storage_mb=1)
+    content = MP3 * 800  # more than half a megabyte
+    first = send(api, URL, content, "a.mp3").json()["id"]
+    response = send(api, URL, content, "b.mp3")
+    assert (response.status_code, response.json()["code"]) == (413, "storage_full")
+    assert "stores up to 1 MB" in response.json()["detail"]
+    assert len(stored_files(settings)) == Transcription.objects.count() == 1
+    usage = api.get("/api/usage").json()
+    assert (usage["stored_bytes"], usage["storage_quota_bytes"]) == (len(content), 1 << 20)
+    set_state(State.COMPLETED)
+    lifecycle.delete_audio(Transcription.objects.get(id=first))
+    assert api.get("/api/usage").json()["stored_bytes"] == 0
+    assert send(api, URL, content, "b.mp3").status_code == 202
+
+
+@pytest.mark.covers("attack", "Hours of silence are uploaded again and again, free of charge")
+def test_audio_processed_without_a_charge_has_a_monthly_limit(
+    alice: User, api: Client, upload: Upload, media: Media
+) -> None:
+    assign_plan(alice, monthly_minutes=1)
+    silence = media.silence("silence.wav", 35)
+    first = upload(silence)
+    assert pipeline.preprocess(first.id)
+    assert pipeline.transcribe(first.id)
+    assert charged_ms(alice) == 0
+    second = upload(silence)
+    assert not pipeline.preprocess(second.id)
+    second.refresh_from_db()
+    assert second.error_code == "quota_exceeded"
+    assert "for audio that is not charged (1 minute)" in second.error_message
+    first.delete()  # gives nothing back
+    third = upload(media.silence("short.wav", 25))
+    assert pipeline.preprocess(third.id)
+    commands.cancel(Transcription.objects.get(id=third.id))
+    response = send(api, URL, MP3, "a.mp3")
+    assert (response.status_code, response.json()["code"]) == (429, "quota_exceeded")
+    assert "audio that is not charged (1 minute) is used up" in response.json()["detail"]
+
+
+def test_charged_audio_does_not_count_as_uncharged(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    assert pipeline.transcribe(prepared.id)
+    assert (charged_ms(alice), ledger.uncharged_ms(alice.pk, timezone.now())) == (10_000, 0)
+
+
+def test_cancelled_part_counts_as_uncharged(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    cancel_after_two_segments(prepared, engine)
+    assert ledger.uncharged_ms(alice.pk, timezone.now()) == 8100
 
 
 def test_cancellation_frees_a_job(alice: User, api: Client, prepared: Transcription) -> None:
