@@ -106,18 +106,16 @@ class WebSessionAuth(SessionAuth):
     def __call__(self, request: HttpRequest) -> User | AnonymousUser | None:
         """Authenticate by session, but never a request with an Authorization header.
 
-        Visitors get 401 before the CSRF check would give them 403. Raises Throttled,
-        SessionRequired.
+        Visitors get 401 before the CSRF check would give them 403. Requests are counted before
+        that check, which may read the body. Raises Throttled, SessionRequired.
         """
         credentials = request.headers.get("Authorization", "").partition(" ")[2]
         if self.reject_tokens and find_token(credentials):
             raise SessionRequired
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
-        user = super().__call__(request)
-        if isinstance(user, User):
-            rate_limits.count_request(request, user)
-        return user
+        rate_limits.count_request(request, authenticated_user(request))
+        return super().__call__(request)
 
 
 api_auth = [TokenAuth(), WebSessionAuth()]

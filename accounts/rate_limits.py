@@ -21,6 +21,11 @@ from accounts.models import ApiToken, User
 log = logging.getLogger(__name__)
 
 
+# Key of the ASGI scope: the state after the request was counted. The server has large uploads
+# authenticated twice, before and after their body.
+COUNTED = "transcodio.rate_limit"
+
+
 class Throttled(Exception):
     """A limit is exceeded. `str()` names it; after `wait` seconds the request may be repeated."""
 
@@ -53,8 +58,13 @@ class RateLimitState:
 def count_request(request: HttpRequest, user: User, token: ApiToken | None = None) -> None:
     """Count this request, and set `request.rate_limit` to the state of the tightest limit.
 
-    Raises Throttled. While Valkey is unavailable, all requests pass and none are counted.
+    A request that is authenticated again is not counted again. Raises Throttled. While Valkey is
+    unavailable, all requests pass and none are counted.
     """
+    scope = getattr(request, "scope", {})
+    if state := scope.get(COUNTED):
+        request.rate_limit = state  # type: ignore[attr-defined]
+        return
     limits = [(parse(settings.RATE_LIMIT_PER_USER), "user", user.pk)]
     if token:
         limits.insert(0, (parse(settings.RATE_LIMIT_PER_TOKEN), "token", token.pk))
@@ -68,7 +78,7 @@ def count_request(request: HttpRequest, user: User, token: ApiToken | None = Non
         log.warning("requests are not counted: %s", error)
         return
     (passed, tightest), kind = min(outcomes, key=lambda o: (o[0][0], o[0][1].remaining))
-    request.rate_limit = tightest  # type: ignore[attr-defined]
+    request.rate_limit = scope[COUNTED] = tightest  # type: ignore[attr-defined]
     if not passed:
         raise Throttled(_message(tightest, kind), tightest.reset)
 

@@ -24,11 +24,20 @@ from transcriptions.models import (
     Transcription,
 )
 from transcriptions.uploads.params import UploadParams
-from transcriptions.uploads.service import UNTITLED, UploadRefused, check, store_checked
+from transcriptions.uploads.service import (
+    UNTITLED,
+    UploadRefused,
+    check,
+    max_megabytes,
+    store_checked,
+    too_large,
+)
+from transcriptions.usage import quotas
 
 CHUNK_BYTES = 256 * 1024  # of a raw body in memory at a time
 FORM = "application/x-www-form-urlencoded"  # curl's default, which cannot carry a recording
 RAW_MEDIA_TYPES = ("audio/", "video/", "application/ogg", "application/octet-stream")
+FORM_OVERHEAD_BYTES = 1 << 20  # that multipart may add to the file
 RETRY_WINDOW = timedelta(minutes=15)  # between two attempts of a client that counts its retries
 
 
@@ -61,8 +70,34 @@ def create_from_request(
     return _create_once(owner, key, fingerprint, create)
 
 
+def check_before_body(request: HttpRequest, body_bytes: int) -> int:
+    """Check what is known from the headers of an authenticated upload whose body has at least
+    `body_bytes`. Return how many megabytes the file may have.
+
+    Raises UploadRefused, Throttled.
+    """
+    owner = authenticated_user(request)
+    megabytes = max_megabytes(owner)
+    if body_bytes > max_body_bytes(megabytes):
+        raise too_large(megabytes)
+    if not _may_be_retry(request):  # a retry may get a recording that was already accepted
+        quotas.check_minutes_left(owner, request_token(request))
+    return megabytes
+
+
+def max_body_bytes(megabytes: int) -> int:
+    """The size of a body with a file of this size."""
+    return megabytes * 1024 * 1024 + FORM_OVERHEAD_BYTES
+
+
+def _may_be_retry(request: HttpRequest) -> bool:
+    if key := request.headers.get("Idempotency-Key"):
+        return IdempotencyKey.objects.filter(owner=authenticated_user(request), key=key).exists()
+    return request.headers.get("X-Stainless-Retry-Count", "0") != "0"
+
+
 def sent_at(request: HttpRequest) -> datetime | None:
-    """When the request started to arrive; None if unknown (see transcodio_site/server.py)."""
+    """When the request started to arrive; None if unknown (see transcodio_site/http_request.py)."""
     started_at = getattr(request, "scope", {}).get("transcodio.started_at")
     return None if started_at is None else datetime.fromtimestamp(started_at, UTC)
 

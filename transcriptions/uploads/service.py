@@ -51,6 +51,12 @@ def too_large(megabytes: int | None = None) -> UploadRefused:
     return UploadRefused(413, "file_too_large", message)
 
 
+def too_slow() -> UploadRefused:
+    """The error for a body that arrives too slowly, or no longer."""
+    message = _("The upload is too slow. Check your connection and try again.")
+    return UploadRefused(408, "too_slow", message)
+
+
 def disk_full() -> UploadRefused:
     """The error for a file that does not fit on the disk."""
     return UploadRefused(507, "disk_full", str(DISK_FULL_MESSAGE))
@@ -134,7 +140,7 @@ def check(upload: UploadedFile[Any], owner: User) -> None:
     if not upload.size:
         message = _("The file is empty. Choose a recording with sound.")
         raise UploadRefused(400, "empty_file", message)
-    megabytes = quotas.largest_file(owner.effective_plan, settings.MAX_FILE_SIZE_MB)
+    megabytes = max_megabytes(owner)
     if upload.size > megabytes * 1024 * 1024:
         raise too_large(megabytes)
     try:
@@ -142,6 +148,11 @@ def check(upload: UploadedFile[Any], owner: User) -> None:
             media.probe(path)
     except UnsupportedFormat as error:
         raise UploadRefused(415, error.code, str(error)) from None
+
+
+def max_megabytes(owner: User) -> int:
+    """The size of the largest file that the account may upload."""
+    return quotas.largest_file(owner.effective_plan, settings.MAX_FILE_SIZE_MB)
 
 
 @contextmanager

@@ -92,6 +92,15 @@ def admit(row: Transcription) -> None:
             raise TooManyJobs(_too_many_jobs(plan, plan.max_jobs), wait=TOO_MANY_JOBS_RETRY_S)
     if row.duration is not None and metering.due_ms(row, row.duration) == 0:
         return  # resumed after all of it was charged
+    _check_monthly_limits(row)
+
+
+def check_minutes_left(owner: User, token: ApiToken | None) -> None:
+    """Check before an upload whether minutes of this month are left. Raises QuotaExceeded."""
+    _check_monthly_limits(Transcription(owner=owner, token=token))
+
+
+def _check_monthly_limits(row: Transcription) -> None:
     for limit in _monthly_limits(row):
         if limit.left_ms <= 0:
             message = _("The %(limit)s (%(minutes)s) is used up. It resets on %(date)s.")
