@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext_lazy as _
 
+from transcodio_site.admission import is_upload
 from transcodio_site.logs import bind_request, valid_request_id
 from transcriptions.api.openai import error_body
 
@@ -98,6 +100,22 @@ def errors_as_json(
             response.headers["Content-Type"] = "application/json"
             response.headers["Content-Length"] = str(len(response.content))
         return response
+
+    return middleware
+
+
+def limit_body(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """Refuse a large body that is not an upload, before anything reads it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        is_large = length.isdigit() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if is_large and not is_upload(request):
+            message = str(ERROR_MESSAGES[413][1])
+            return HttpResponse(message, status=413, content_type="text/plain; charset=utf-8")
+        return get_response(request)
 
     return middleware
 

@@ -97,6 +97,7 @@ MIDDLEWARE = [
     "transcodio_site.middleware.errors_as_json",
     "transcodio_site.middleware.head_as_get",
     "django.middleware.security.SecurityMiddleware",
+    "transcodio_site.middleware.limit_body",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "transcodio_site.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",
@@ -197,6 +198,9 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 # --- Rate limits, such as 10/second, 300/minute, 5000/hour ------------------------------------
 RATE_LIMIT_PER_TOKEN = env.str("RATE_LIMIT_PER_TOKEN", default="300/minute")
 RATE_LIMIT_PER_USER = env.str("RATE_LIMIT_PER_USER", default="600/minute")
+# Uploads at the same time to one web process.
+MAX_UPLOADS_PER_USER = env.int("MAX_UPLOADS_PER_USER", default=6)
+MAX_UPLOADS_PER_ADDRESS = env.int("MAX_UPLOADS_PER_ADDRESS", default=20)
 
 # --- Recordings -------------------------------------------------------------------------------
 MAX_FILE_SIZE_MB = env.int("MAX_FILE_SIZE_MB", default=2048)

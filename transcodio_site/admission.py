@@ -1,0 +1,168 @@
+"""Whether the body of a request may arrive: asked with its headers, before anything is stored.
+
+Any request may have a small body (DATA_UPLOAD_MAX_MEMORY_SIZE). For a larger one the server calls
+`check_upload`, which lets the application handle the headers alone: what it answers without the
+body (no valid token, too many requests, not found) is the response. Only if it begins to read does
+the server receive the body; then the application handles the whole request, with all its checks
+again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NoReturn, cast
+
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
+
+from accounts.authentication import authenticated_user
+from accounts.client_ip import get_client_ip
+from accounts.rate_limits import Throttled
+from transcriptions.api.openai import error_body
+from transcriptions.uploads.requests import check_before_body, max_body_bytes
+from transcriptions.uploads.service import UploadRefused
+
+# The paths to which a large body may be posted.
+UPLOAD_PATHS = {
+    "/api/transcriptions",
+    "/api/transcribe",
+    "/api/transcribe/stream",
+    "/v1/audio/transcriptions",
+    "/v1/audio/translations",  # answers that it is not supported, and reads no body
+}
+TOO_MANY_UPLOADS_RETRY_S = 10
+
+
+class TooManyUploads(Throttled):
+    """The account or the address has as many uploads under way as it may have."""
+
+    code = "too_many_uploads"
+
+
+class UploadsUnderWay:
+    """The uploads whose bodies this process receives, by account and by address."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, object]] = Counter()
+
+    def add(self, user_id: int, address: str | None) -> Callable[[], None]:
+        """Count one upload more. Return a function to be called at its end. Raises
+        TooManyUploads."""
+        limits = {("user", user_id): settings.MAX_UPLOADS_PER_USER}
+        if address is not None:
+            limits["address", address] = settings.MAX_UPLOADS_PER_ADDRESS
+        with self._lock:
+            for key, limit in limits.items():
+                if self._counts[key] >= limit:
+                    raise TooManyUploads(_too_many_uploads(limit), TOO_MANY_UPLOADS_RETRY_S)
+            self._counts.update(limits.keys())
+        return lambda: self._remove(list(limits))
+
+    def _remove(self, keys: list[tuple[str, object]]) -> None:
+        with self._lock:
+            self._counts.subtract(keys)
+            self._counts = +self._counts  # without those at zero
+
+
+def _too_many_uploads(limit: int) -> str:
+    message = _("%(limit)s uploads are in progress. Try again when one of them has finished.")
+    return message % {"limit": limit}
+
+
+uploads_under_way = UploadsUnderWay()
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The body may arrive, with a file of at most `max_megabytes`. `release` must be called when it
+    has arrived or will not arrive."""
+
+    max_megabytes: int
+    release: Callable[[], None]
+
+    @property
+    def max_bytes(self) -> int:
+        """Of the body."""
+        return max_body_bytes(self.max_megabytes)
+
+
+class BodyRequested(BaseException):
+    """The application begins to read the body. Not an Exception, because no error handler may catch
+    it."""
+
+    def __init__(self, admission: Admission) -> None:
+        super().__init__()
+        self.admission = admission
+
+
+class BodyToCome:
+    """Stands for a body that has not arrived: the first read ends the check of the headers.
+
+    Raises BodyRequested, or what the application turns into an error response.
+    """
+
+    request: HttpRequest
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def read(self, size: int = -1) -> NoReturn:
+        """Admit the body or refuse it."""
+        max_megabytes = check_before_body(self.request, self._length)
+        user_id = authenticated_user(self.request).pk
+        release = uploads_under_way.add(user_id, get_client_ip(self.request))
+        raise BodyRequested(Admission(max_megabytes, release))
+
+    readline = read
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class HeadHandler(ASGIHandler):
+    """Django's handler for use in a thread: no event loop, no response is sent."""
+
+    def __init__(self) -> None:
+        super(ASGIHandler, self).__init__()
+        self.load_middleware()
+
+
+@cache
+def _handler() -> HeadHandler:
+    return HeadHandler()
+
+
+def check_upload(scope: dict[str, Any], length: int) -> Admission | HttpResponse:
+    """Whether a body of at least `length` bytes may arrive; if not, the response. `scope` is that
+    of ASGI. Uses the database: must be called in a thread."""
+    body = BodyToCome(length)
+    request, invalid = _handler().create_request(scope, body)
+    if request is None:
+        return cast("HttpResponse", invalid)
+    body.request = request
+    try:
+        return cast("HttpResponse", _handler().get_response(request))
+    except BodyRequested as requested:
+        return requested.admission
+
+
+def is_upload(request: HttpRequest) -> bool:
+    """Whether the request may have a large body."""
+    return request.method == "POST" and request.path in UPLOAD_PATHS
+
+
+def error_response(error: UploadRefused, path: str, request_id: str) -> HttpResponse:
+    """The response to a body that is refused while it arrives, in the format of the API."""
+    content = (
+        error_body(error.code, str(error), status=error.status)
+        if path.startswith("/v1/")
+        else {"detail": str(error), "code": error.code}
+    )
+    return JsonResponse(content, status=error.status, headers={"X-Request-ID": request_id})

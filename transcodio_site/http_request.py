@@ -1,0 +1,248 @@
+"""One request and its body: checked with the headers, stored on disk, bounded in size and time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote
+
+import daphne.server  # noqa: F401 - first: it installs the reactor that Twisted must use
+from daphne.http_protocol import HTTPFactory, WebRequest
+from django.conf import settings
+from django.http import HttpResponse
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from accounts.rate_limits import COUNTED
+from transcodio_site.admission import Admission, check_upload, error_response
+from transcodio_site.asgi_handler import BODY
+from transcodio_site.http_channel import BoundedChannel, response_bytes
+from transcodio_site.logs import valid_request_id
+from transcriptions.uploads.service import UploadRefused, disk_full, too_large, too_slow
+
+log = logging.getLogger(__name__)
+
+STARTED_AT = "transcodio.started_at"  # in the ASGI scope: when the headers arrived, as Unix time
+MEMORY_BYTES = 100_000  # of a body; the rest is on disk
+# A body of which less arrives on average during one window is refused.
+MIN_BYTES_PER_S = 1024
+SPEED_WINDOW_S = 30.0
+
+
+@implementer(IPushProducer)
+class FlowControl:
+    """Closed while the client is slow to read; Twisted opens and closes it."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self.resumeProducing()
+
+    async def wait_until_writable(self) -> None:
+        """Return when more can be sent, or the client has disconnected."""
+        await self._open.wait()
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """About 64 kB are waiting to be sent."""
+        self._open.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """More can be sent."""
+        self._open.set()
+
+    stopProducing = resumeProducing  # noqa: N815 - the client has disconnected
+
+
+class UploadRequest(WebRequest):  # type: ignore[misc]
+    """One request. A large body arrives only after its headers have been checked; then it goes to
+    disk."""
+
+    channel: BoundedChannel
+    content: Any  # the body, in memory while it is small and else in a temporary file
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Django parses forms in chunks; Twisted would do it in memory.
+        super().__init__(*args, **kwargs, parsePOSTFormSubmission=False)
+        self._rate_limit: Any = None  # see accounts.rate_limits.COUNTED
+        self._received = self._received_before = 0
+        self._max_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        self._admission: Admission | None = None
+        self._check: asyncio.Task[None] | None = None
+        self._speed_check: Any = None
+        self._is_complete = self._is_refused = self._expects_continue = False
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
+        """Called with the headers. `length` is None for a chunked body."""
+        self.started_at = time.time()
+        self.content = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115
+        if length != 0:
+            self._schedule_speed_check()
+        if length is not None and length > self._max_bytes:
+            expect = self.requestHeaders.getRawHeaders(b"expect", [b""])[0]
+            self._expects_continue = expect.lower() == b"100-continue"
+            self.requestHeaders.removeHeader(b"expect")  # or Twisted sends "100 Continue" now
+            self._start_check(length)
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """Store a chunk of the body."""
+        if self._is_refused:
+            return
+        self._received += len(data)
+        self._store(lambda: self.content.write(data))
+        if self._check:
+            self.channel.pause_reading()  # Twisted may have resumed it
+        elif self._received > self._max_bytes and self._admission:
+            self._refuse_body(too_large(self._admission.max_megabytes))
+        elif self._received > self._max_bytes:
+            self._start_check(self._received)
+
+    def process(self) -> Any:
+        """Called when the body is complete."""
+        self._is_complete = True
+        if self._check:
+            return None  # called again after it
+        if not self._is_refused:
+            self._store(self.content.flush)
+        if self._is_refused:
+            return None
+        self._release()
+        if self.requestHeaders.hasHeader(b"Upgrade"):
+            self.content = BytesIO()  # a handshake has no body
+        return super().process()
+
+    def finish(self) -> None:
+        """Called when the whole response was sent."""
+        if self.producer:
+            self.unregisterProducer()
+        super().finish()
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
+        """The client has disconnected: stop waiting for it."""
+        self._release()
+        if self.producer:
+            self.producer.stopProducing()
+        super().connectionLost(reason)
+
+    def stop_receiving(self) -> None:
+        """Called when the request is refused: delete what has arrived."""
+        self._is_refused = True
+        self._release()
+        if self.content is not None:
+            self.content.close()
+            self.content = BytesIO()
+
+    async def wait_until_writable(self) -> None:
+        """Return when the client can receive more of the response."""
+        if self.finished or self.channel is None:
+            return
+        if not self.producer:
+            self.registerProducer(FlowControl(), True)
+        await self.producer.wait_until_writable()
+
+    def scope_extension(self) -> dict[str, Any]:
+        """What the application gets besides the scope of ASGI. Daphne is left without the body,
+        which it would queue as a whole."""
+        body, self.content = self.content, BytesIO()
+        return {BODY: body, STARTED_AT: self.started_at, COUNTED: self._rate_limit}
+
+    def _store(self, write: Callable[[], object]) -> None:
+        """Refuse the body if the disk is full."""
+        try:
+            write()
+        except OSError as error:
+            log.error("request body could not be stored: %s", error)
+            self._refuse_body(disk_full())
+
+    def _start_check(self, length: int) -> None:
+        self.channel.pause_reading()
+        self._check = asyncio.ensure_future(self._check_headers(length))
+
+    async def _check_headers(self, length: int) -> None:
+        scope = self._scope(length)
+        try:
+            outcome = await asyncio.to_thread(check_upload, scope, length)
+        except Exception:
+            log.exception("the headers of an upload could not be checked")
+            outcome = HttpResponse(status=500)
+        self._check = None
+        self._rate_limit = scope.get(COUNTED)
+        self._admission = outcome if isinstance(outcome, Admission) else None
+        if self.channel is None or self._is_refused:  # disconnected, or the disk is full
+            self._release()
+        elif isinstance(outcome, Admission):
+            self._admit(outcome)
+        else:
+            self._refuse(outcome)
+
+    def _admit(self, admission: Admission) -> None:
+        self._max_bytes = admission.max_bytes
+        if self._expects_continue:
+            self.channel._send100Continue()
+        self.channel.resume_reading()
+        if self._is_complete:
+            self.process()
+
+    def _scope(self, length: int) -> dict[str, Any]:
+        """The scope of the application, as far as the headers determine it."""
+        path, _, query = self.channel._path.partition(b"?")
+        headers = [
+            (name.lower(), value)
+            for name, values in self.requestHeaders.getAllRawHeaders()
+            for value in values
+            if b"_" not in name and name.lower() != b"content-length"
+        ]
+        client = getattr(self.client, "host", None)
+        return {
+            "type": "http",
+            "method": self.channel._command.decode("latin-1"),
+            "path": unquote(path.decode("latin-1")),
+            "query_string": query,
+            "headers": [*headers, (b"content-length", b"%d" % length)],
+            "client": client and [client, self.client.port],
+            "server": client and [self.host.host, self.host.port],
+        }
+
+    def _schedule_speed_check(self) -> None:
+        self._speed_check = self.channel.callLater(SPEED_WINDOW_S, self._check_speed)
+
+    def _check_speed(self) -> None:
+        received = self._received - self._received_before
+        self._received_before = self._received
+        self._schedule_speed_check()
+        if received < SPEED_WINDOW_S * MIN_BYTES_PER_S and not self._check:
+            self._refuse_body(too_slow())
+
+    def _refuse_body(self, error: UploadRefused) -> None:
+        request_id = self.requestHeaders.getRawHeaders(b"x-request-id", [b""])[0]
+        path = self.channel._path.decode("latin-1")
+        request_id = valid_request_id(request_id.decode("latin-1"))
+        self._refuse(error_response(error, path, request_id))
+
+    def _refuse(self, response: HttpResponse) -> None:
+        cookies = [("Set-Cookie", cookie.OutputString()) for cookie in response.cookies.values()]
+        headers = [*response.items(), *cookies]
+        self.channel.refuse(response_bytes(response.status_code, headers, response.content))
+
+    def _release(self) -> None:
+        """The body has arrived or will not arrive."""
+        if self._speed_check and self._speed_check.active():
+            self._speed_check.cancel()
+        if self._admission:
+            self._admission.release()
+            self._admission = None
+
+
+class UploadFactory(HTTPFactory):  # type: ignore[misc]
+    """Creates channels with UploadRequests."""
+
+    protocol = BoundedChannel
+
+    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
+        """Create the protocol of a connection."""
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = UploadRequest
+        return protocol
