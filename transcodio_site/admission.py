@@ -14,17 +14,21 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from typing import Any, NoReturn, cast
 
 from django.conf import settings
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from accounts.authentication import authenticated_user
 from accounts.client_ip import get_client_ip
 from accounts.rate_limits import Throttled
-from transcriptions.api.openai import error_body
+from transcodio_site.api import api
+from transcodio_site.logs import valid_request_id
+from transcodio_site.middleware import ERROR_MESSAGES
+from transcodio_site.openai_api import openai_api
 from transcriptions.uploads.requests import check_before_body, max_body_bytes
 from transcriptions.uploads.service import UploadRefused
 
@@ -52,10 +56,12 @@ class UploadsUnderWay:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, object]] = Counter()
 
-    def add(self, user_id: int, address: str | None) -> Callable[[], None]:
-        """Count one upload more. Return a function to be called at its end. Raises
+    def add(self, address: str | None, user_id: int | None = None) -> Callable[[], None]:
+        """Count one upload more. Return a function to be called once, at its end. Raises
         TooManyUploads."""
-        limits = {("user", user_id): settings.MAX_UPLOADS_PER_USER}
+        limits: dict[tuple[str, object], int] = {}
+        if user_id is not None:
+            limits["user", user_id] = settings.MAX_UPLOADS_PER_USER
         if address is not None:
             limits["address", address] = settings.MAX_UPLOADS_PER_ADDRESS
         with self._lock:
@@ -117,7 +123,7 @@ class BodyToCome:
         """Admit the body or refuse it."""
         max_megabytes = check_before_body(self.request, self._length)
         user_id = authenticated_user(self.request).pk
-        release = uploads_under_way.add(user_id, get_client_ip(self.request))
+        release = uploads_under_way.add(get_client_ip(self.request), user_id)
         raise BodyRequested(Admission(max_megabytes, release))
 
     readline = read
@@ -153,16 +159,37 @@ def check_upload(scope: dict[str, Any], length: int) -> Admission | HttpResponse
         return requested.admission
 
 
-def is_upload(request: HttpRequest) -> bool:
-    """Whether the request may have a large body."""
-    return request.method == "POST" and request.path in UPLOAD_PATHS
+def limit_body(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """Middleware: refuse a large body that is not an upload, before anything reads it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        is_large = length.isdigit() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        is_upload = request.method == "POST" and request.path in UPLOAD_PATHS
+        if is_large and not is_upload:
+            message = str(ERROR_MESSAGES[413][1])
+            return HttpResponse(message, status=413, content_type="text/plain; charset=utf-8")
+        return get_response(request)
+
+    return middleware
 
 
-def error_response(error: UploadRefused, path: str, request_id: str) -> HttpResponse:
+def count_body(scope: dict[str, Any]) -> Callable[[], None]:
+    """Count a body that nobody has authenticated yet. Return a function to be called at its end.
+    Raises TooManyUploads."""
+    return uploads_under_way.add(get_client_ip(_request(scope)))
+
+
+def error_response(scope: dict[str, Any], error: UploadRefused | Throttled) -> HttpResponse:
     """The response to a body that is refused while it arrives, in the format of the API."""
-    content = (
-        error_body(error.code, str(error), status=error.status)
-        if path.startswith("/v1/")
-        else {"detail": str(error), "code": error.code}
-    )
-    return JsonResponse(content, status=error.status, headers={"X-Request-ID": request_id})
+    request = _request(scope)
+    format_of = openai_api if request.path.startswith("/v1/") else api
+    response = format_of.on_exception(request, error)
+    response.headers["X-Request-ID"] = valid_request_id(request.headers.get("X-Request-ID", ""))
+    return response
+
+
+def _request(scope: dict[str, Any]) -> HttpRequest:
+    return ASGIRequest(scope, BytesIO())

@@ -117,7 +117,10 @@ def _standard_problem(status: int, headers: dict[str, str] | None = None) -> Pro
 def server_error(request: HttpRequest) -> HttpResponse:
     """The error page for URLs outside of the APIs."""
     response = defaults.server_error(request)
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+    error = sys.exc_info()[1]
+    if isinstance(error, OSError) and is_disk_full(error):
+        response.status_code = 507
+    if isinstance(error, OperationalError | InterfaceError):
         response.status_code = 503
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response

@@ -13,6 +13,8 @@ from http import HTTPStatus
 from twisted.protocols.basic import LineReceiver
 from twisted.web.http import HTTPChannel
 
+from transcodio_site.middleware import ERROR_MESSAGES
+
 # In which the whole head must arrive. Between requests the factory's `timeOut` applies.
 HEAD_TIMEOUT_S = 20.0
 REFUSAL_TIMEOUT_S = 30.0  # in which a refused client can read the response before we disconnect
@@ -125,7 +127,7 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc]
     def _refuse_head(self, status: int) -> None:
         if self._refused:
             return
-        phrase = HTTPStatus(status).phrase
-        content = json.dumps({"detail": f"{phrase}.", "code": phrase.lower().replace(" ", "_")})
+        code, detail = ERROR_MESSAGES[status]
+        content = json.dumps({"detail": str(detail), "code": code})
         headers = [("Content-Type", "application/json")]
         self.refuse(response_bytes(status, headers, content.encode()))

@@ -18,11 +18,16 @@ from django.http import HttpResponse
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from accounts.rate_limits import COUNTED
-from transcodio_site.admission import Admission, check_upload, error_response
+from accounts.rate_limits import COUNTED, Throttled
+from transcodio_site.admission import (
+    Admission,
+    TooManyUploads,
+    check_upload,
+    count_body,
+    error_response,
+)
 from transcodio_site.asgi_handler import BODY
 from transcodio_site.http_channel import BoundedChannel, response_bytes
-from transcodio_site.logs import valid_request_id
 from transcriptions.uploads.service import UploadRefused, disk_full, too_large, too_slow
 
 log = logging.getLogger(__name__)
@@ -71,6 +76,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         self._received = self._received_before = 0
         self._max_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         self._admission: Admission | None = None
+        self._end_of_upload: Callable[[], None] | None = None
         self._check: asyncio.Task[None] | None = None
         self._speed_check: Any = None
         self._is_complete = self._is_refused = self._expects_continue = False
@@ -78,6 +84,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
         """Called with the headers. `length` is None for a chunked body."""
         self.started_at = time.time()
+        self._command, self._target = self.channel._command, self.channel._path
         self.content = tempfile.SpooledTemporaryFile(MEMORY_BYTES)  # noqa: SIM115
         if length != 0:
             self._schedule_speed_check()
@@ -92,7 +99,11 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         if self._is_refused:
             return
         self._received += len(data)
+        if self._received > MEMORY_BYTES and not self._end_of_upload and not self._check:
+            self._count_body()
         self._store(lambda: self.content.write(data))
+        if self._is_refused:
+            return
         if self._check:
             self.channel.pause_reading()  # Twisted may have resumed it
         elif self._received > self._max_bytes and self._admission:
@@ -109,7 +120,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
             self._store(self.content.flush)
         if self._is_refused:
             return None
-        self._release()
+        self._end_of_body()
         if self.requestHeaders.hasHeader(b"Upgrade"):
             self.content = BytesIO()  # a handshake has no body
         return super().process()
@@ -122,7 +133,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
         """The client has disconnected: stop waiting for it."""
-        self._release()
+        self._end_of_body()
         if self.producer:
             self.producer.stopProducing()
         super().connectionLost(reason)
@@ -130,7 +141,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
     def stop_receiving(self) -> None:
         """Called when the request is refused: delete what has arrived."""
         self._is_refused = True
-        self._release()
+        self._end_of_body()
         if self.content is not None:
             self.content.close()
             self.content = BytesIO()
@@ -149,6 +160,13 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         body, self.content = self.content, BytesIO()
         return {BODY: body, STARTED_AT: self.started_at, COUNTED: self._rate_limit}
 
+    def _count_body(self) -> None:
+        """Refuse the body if too many of this address are on disk."""
+        try:
+            self._end_of_upload = count_body(self._scope(self._received))
+        except TooManyUploads as error:
+            self._refuse_body(error)
+
     def _store(self, write: Callable[[], object]) -> None:
         """Refuse the body if the disk is full."""
         try:
@@ -159,6 +177,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
 
     def _start_check(self, length: int) -> None:
         self.channel.pause_reading()
+        self._uncount_body()  # the check counts it, for the user too
         self._check = asyncio.ensure_future(self._check_headers(length))
 
     async def _check_headers(self, length: int) -> None:
@@ -170,16 +189,17 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
             outcome = HttpResponse(status=500)
         self._check = None
         self._rate_limit = scope.get(COUNTED)
-        self._admission = outcome if isinstance(outcome, Admission) else None
-        if self.channel is None or self._is_refused:  # disconnected, or the disk is full
-            self._release()
-        elif isinstance(outcome, Admission):
+        if isinstance(outcome, Admission):
             self._admit(outcome)
-        else:
+        elif not self._is_gone():
             self._refuse(outcome)
 
     def _admit(self, admission: Admission) -> None:
-        self._max_bytes = admission.max_bytes
+        self._end_of_upload = admission.release
+        if self._is_gone():
+            self._uncount_body()
+            return
+        self._admission, self._max_bytes = admission, admission.max_bytes
         if self._expects_continue:
             self.channel._send100Continue()
         self.channel.resume_reading()
@@ -188,7 +208,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
 
     def _scope(self, length: int) -> dict[str, Any]:
         """The scope of the application, as far as the headers determine it."""
-        path, _, query = self.channel._path.partition(b"?")
+        path, _, query = self._target.partition(b"?")
         headers = [
             (name.lower(), value)
             for name, values in self.requestHeaders.getAllRawHeaders()
@@ -198,9 +218,9 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         client = getattr(self.client, "host", None)
         return {
             "type": "http",
-            "method": self.channel._command.decode("latin-1"),
+            "method": self._command.decode("latin-1"),
             "path": unquote(path.decode("latin-1")),
-            "query_string": query,
+            "query_string": query.decode("ascii", "replace").encode(),
             "headers": [*headers, (b"content-length", b"%d" % length)],
             "client": client and [client, self.client.port],
             "server": client and [self.host.host, self.host.port],
@@ -216,24 +236,27 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         if received < SPEED_WINDOW_S * MIN_BYTES_PER_S and not self._check:
             self._refuse_body(too_slow())
 
-    def _refuse_body(self, error: UploadRefused) -> None:
-        request_id = self.requestHeaders.getRawHeaders(b"x-request-id", [b""])[0]
-        path = self.channel._path.decode("latin-1")
-        request_id = valid_request_id(request_id.decode("latin-1"))
-        self._refuse(error_response(error, path, request_id))
+    def _refuse_body(self, error: UploadRefused | Throttled) -> None:
+        self._refuse(error_response(self._scope(self._received), error))
 
     def _refuse(self, response: HttpResponse) -> None:
         cookies = [("Set-Cookie", cookie.OutputString()) for cookie in response.cookies.values()]
         headers = [*response.items(), *cookies]
         self.channel.refuse(response_bytes(response.status_code, headers, response.content))
 
-    def _release(self) -> None:
+    def _is_gone(self) -> bool:
+        return self.channel is None or self._is_refused
+
+    def _end_of_body(self) -> None:
         """The body has arrived or will not arrive."""
         if self._speed_check and self._speed_check.active():
             self._speed_check.cancel()
-        if self._admission:
-            self._admission.release()
-            self._admission = None
+        self._uncount_body()
+
+    def _uncount_body(self) -> None:
+        if self._end_of_upload:
+            self._end_of_upload()
+            self._end_of_upload = None
 
 
 class UploadFactory(HTTPFactory):  # type: ignore[misc]

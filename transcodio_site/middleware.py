@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 
-from django.conf import settings
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext_lazy as _
 
-from transcodio_site.admission import is_upload
 from transcodio_site.logs import bind_request, valid_request_id
 from transcriptions.api.openai import error_body
 
@@ -37,8 +36,11 @@ ERROR_MESSAGES = {
     403: ("forbidden", _("This is not allowed.")),
     404: ("not_found", _("Page not found.")),
     405: ("method_not_allowed", _("This method is not allowed here: see the Allow header.")),
+    408: ("timeout", _("The request did not arrive in time.")),
     413: ("too_large", _("The request is too large.")),
+    414: ("uri_too_long", _("The URL is too long.")),
     416: ("no_such_range", _("The requested range is outside the recording: see Content-Range.")),
+    431: ("headers_too_large", _("The headers of the request are too large.")),
     500: ("internal_error", _("Something went wrong on our side. Please report the X-Request-ID.")),
     503: (
         "unavailable",
@@ -104,22 +106,6 @@ def errors_as_json(
     return middleware
 
 
-def limit_body(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[..., HttpResponse]:
-    """Refuse a large body that is not an upload, before anything reads it."""
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        is_large = length.isdigit() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if is_large and not is_upload(request):
-            message = str(ERROR_MESSAGES[413][1])
-            return HttpResponse(message, status=413, content_type="text/plain; charset=utf-8")
-        return get_response(request)
-
-    return middleware
-
-
 def head_as_get(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
@@ -150,6 +136,15 @@ class ContentSecurityPolicyMiddleware(MiddlewareMixin):
         return response
 
 
+def _close_files(request: HttpRequest) -> None:
+    """Delete all temporary files. Django forgets the one that was being written when an error (the
+    disk is full) or a malformed form ended the parsing."""
+    files = [handler.file for handler in request.upload_handlers if hasattr(handler, "file")]
+    for file in (*files, request):
+        with suppress(OSError):  # closing writes the rest to a disk that may be full, then deletes
+            file.close()
+
+
 @sync_only_middleware
 def release_resources(
     get_response: Callable[[HttpRequest], HttpResponse],
@@ -166,7 +161,7 @@ def release_resources(
         try:
             return get_response(request)
         finally:
-            request.close()
+            _close_files(request)
             for connection in connections.all(initialized_only=True):
                 # A test holds its connection in a transaction of its own.
                 if not connection.in_atomic_block:

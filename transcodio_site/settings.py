@@ -97,7 +97,7 @@ MIDDLEWARE = [
     "transcodio_site.middleware.errors_as_json",
     "transcodio_site.middleware.head_as_get",
     "django.middleware.security.SecurityMiddleware",
-    "transcodio_site.middleware.limit_body",
+    "transcodio_site.admission.limit_body",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "transcodio_site.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",

@@ -50,5 +50,5 @@ class TooLong(AudioError):
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether the disk is full or a disk quota is exceeded."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    """Whether the disk is full, or a quota of the disk or a limit of the process is exceeded."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -66,6 +66,7 @@ def temporary_files(stack: Stack) -> list[Path]:
     return list((stack.var / "tmp").iterdir())
 
 
+@pytest.mark.covers("attack", "An upload that announces more than the largest file")
 def test_too_large_content_length_is_413_before_the_body(
     stack: Stack, token: str, connection: socket.socket
 ) -> None:
@@ -75,6 +76,7 @@ def test_too_large_content_length_is_413_before_the_body(
     assert "larger than 8 MB" in body["detail"]
 
 
+@pytest.mark.covers("fault", "The disk is full while an upload arrives")
 def test_body_on_full_disk_is_507(stack: Stack, token: str, media: Media) -> None:
     port = free_port()
     command = f"ulimit -f 2048; exec {sys.executable} -m transcodio_site.server --port {port}"
@@ -94,6 +96,7 @@ def test_body_on_full_disk_is_507(stack: Stack, token: str, media: Media) -> Non
     assert response.headers["X-Request-ID"] == "mine"
 
 
+@pytest.mark.covers("attack", "A chunked upload without an end")
 def test_chunked_body_larger_than_limit_is_413(
     stack: Stack, token: str, connection: socket.socket
 ) -> None:
@@ -110,6 +113,7 @@ def test_chunked_body_larger_than_limit_is_413(
     wait_until(lambda: temporary_files(stack) == [])
 
 
+@pytest.mark.covers("fault", "The client disconnects in the middle of an upload")
 def test_disconnected_upload_leaves_no_temporary_file(
     stack: Stack, token: str, connection: socket.socket
 ) -> None:
