@@ -148,7 +148,7 @@ def _handler() -> HeadHandler:
 def check_upload(scope: dict[str, Any], length: int) -> Admission | HttpResponse:
     """Whether a body of at least `length` bytes may arrive; if not, the response. `scope` is that
     of ASGI. Uses the database: must be called in a thread."""
-    body = BodyToCome(length)
+    body: Any = BodyToCome(length)
     request, invalid = _handler().create_request(scope, body)
     if request is None:
         return cast("HttpResponse", invalid)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from http import HTTPStatus
+from typing import Any
 
-from twisted.protocols.basic import LineReceiver
-from twisted.web.http import HTTPChannel
+from twisted.web import http
 
 from transcodio_site.middleware import ERROR_MESSAGES
 
@@ -27,6 +27,9 @@ def response_bytes(status: int, headers: Iterable[tuple[str, str]], content: byt
     lines += [f"{name}: {value}" for name, value in headers if name.lower() != "content-length"]
     lines += [f"Content-Length: {len(content)}", "Connection: close"]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + content
+
+
+HTTPChannel: Any = http.HTTPChannel  # Twisted's annotations cover only a part of it
 
 
 class BoundedChannel(HTTPChannel):  # type: ignore[misc]
@@ -71,7 +74,7 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc]
         if not self._in_head:
             self._in_head = True
             self.setTimeout(HEAD_TIMEOUT_S)
-        LineReceiver.dataReceived(self, data)
+        super(HTTPChannel, self).dataReceived(data)
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802 - Twisted's name
         """A line of the head. Continued lines are obsolete, and proxies disagree on them."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 
-from accounts.models import User
+from accounts.models import Scope, User
 from accounts.rate_limits import COUNTED
 from accounts.tokens import issue_token
 from transcodio_site.admission import (
@@ -126,6 +126,13 @@ def test_token_that_is_no_longer_valid_is_401(alice: User, bob: User) -> None:
     User.objects.filter(pk=bob.pk).update(is_active=False)
     for scope in (expired, revoked, locked):
         assert refusal(scope)[0] == 401
+
+
+@pytest.mark.covers("attack", "An upload with a token that may only read")
+def test_upload_with_a_token_that_may_only_read_is_403(alice: User) -> None:
+    secret = issue_token(alice, scopes=[Scope.READ])[1]
+    status, body = refusal(scope_of(alice, authorization=f"Bearer {secret}"))
+    assert (status, body["code"]) == (403, "insufficient_scope")
 
 
 @pytest.mark.covers("attack", "A request that names another host")
