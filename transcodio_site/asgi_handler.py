@@ -12,6 +12,7 @@ from django.core.handlers.asgi import ASGIHandler
 BODY = "transcodio.body"  # key of the ASGI scope: the file with the body
 FREE_STEP_BYTES = 1 << 20
 FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2  # linux/falloc.h
+_fallocate = getattr(ctypes.CDLL(None), "fallocate64", None)
 
 
 class FileBodyHandler(ASGIHandler):
@@ -86,9 +87,9 @@ class ShrinkingReader:
 def _free(descriptor: int, length: int) -> None:
     """Deallocate the first `length` bytes of a file, which keeps its size. Errors are ignored: the
     space is then freed when the file is closed."""
-    if fallocate := getattr(ctypes.CDLL(None), "fallocate64", None):
+    if _fallocate:
         mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
-        fallocate(descriptor, mode, ctypes.c_int64(0), ctypes.c_int64(length))
+        _fallocate(descriptor, mode, ctypes.c_int64(0), ctypes.c_int64(length))
 
 
 def _set_content_length(scope: dict[str, Any], body: Any) -> None:

@@ -235,6 +235,24 @@ def test_parallel_uploads_of_one_user_are_limited(
     assert answer(again)[0] == 202
 
 
+@pytest.mark.covers("fault", "The client disconnects while its upload is checked")
+def test_uploads_that_break_off_at_once_are_not_counted(
+    stack: Stack, token: str, connect: Connect
+) -> None:
+    for _ in range(12):
+        connection = connect()
+        connection.sendall(upload_head(token, f"Content-Length: {3 * MEGABYTE}"))
+        connection.close()
+
+    def is_accepted() -> bool:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "audio/wav"}
+        recording = PREFIX + bytes(3 * MEGABYTE)
+        url = f"{stack.url}/api/transcriptions"
+        return httpx.post(url, content=recording, headers=headers).status_code == 202
+
+    wait_until(is_accepted)
+
+
 @pytest.mark.covers("attack", "Many medium bodies from one address")
 def test_unauthenticated_bodies_of_one_address_are_limited(stack: Stack, connect: Connect) -> None:
     announced = head("POST /health", f"Content-Length: {MEGABYTE}")
