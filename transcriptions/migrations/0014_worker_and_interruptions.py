@@ -6,7 +6,7 @@ from django.db.models import Q
 class Migration(migrations.Migration):
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-        ("transcriptions", "0011_no_space_before"),
+        ("transcriptions", "0012_no_audio_of_finished"),
     ]
     operations = [
         migrations.AddField(
