@@ -151,14 +151,16 @@ def run(row: Transcription) -> bool:
     Whatever happens, the row is finished or waits to be worked on again, unless another worker has
     taken it over.
     """
+    state, lease = State(row.state), row.lease
     try:
-        return _run(WORK[State(row.state)], row)
+        return _run(WORK[state], row)
     except LeaseLost:
         log.info("%s: deleted, cancelled, or taken over by another worker", row.id)
         # The worker that has taken over records the usage that is already saved.
         metering.record_interrupted(row, row.unsaved_usage)
     except DATABASE_AWAY:
         log.exception("%s: the database is away, will be continued", row.id)
+        row.state, row.lease = state, lease  # it may have the values of a COMMIT that failed
         retry_while_database_is_away(lambda: _retry(row, "database", 0.0))
     return False
 

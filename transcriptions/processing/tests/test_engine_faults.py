@@ -26,7 +26,7 @@ from transcodio_site.testing import wait_until
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, engine_calls, pipeline
 from transcriptions.processing.tests.helpers import FIVE_SENTENCES, expire, fresh
-from transcriptions.testing import ScriptedEngine, charged_ms, spoken, texts
+from transcriptions.testing import ScriptedEngine, charged_ms, prepare_again, spoken, texts
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -92,6 +92,7 @@ def test_failed_recording_completes_when_it_is_resumed(
     assert words in row.error_message
     assert charged_ms(row.owner) == 0
     commands.retry(row)
+    prepare_again(row)
     check_completed_once(run_until_finished(row))
 
 
