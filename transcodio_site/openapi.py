@@ -17,6 +17,7 @@ ERRORS = {
     401: ("not_authenticated", "Send a valid API token."),
     403: ("insufficient_scope", "This token lacks the scope transcriptions:write."),
     404: ("not_found", "There is no such transcription."),
+    408: ("too_slow", "The upload is too slow. Check your connection and try again."),
     409: ("not_completed", "The transcript is not complete yet."),
     410: (
         "idempotency_result_gone",
@@ -127,7 +128,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
 def _complete_response(status: int, response: dict[str, Any], has_etag: bool) -> None:
     response["headers"] = {
         **REQUEST_ID,
-        **(RATE_LIMIT if status not in (401, 413) else {}),
+        **(RATE_LIMIT if status not in (401, 408, 413) else {}),
         **(ETAG if has_etag and status in (200, 206) else {}),
         **(RETRY_AFTER if status == 429 else {}),
         **response.get("headers", {}),
