@@ -139,6 +139,8 @@ EMBEDDED_SERVERS: dict[str, Any] = {
     "valkey": not env.str("REDIS_URL", default=""),
 }
 DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
+# After a restart of Postgres the pool still holds connections of before.
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     # One pool per process: an idle page or stream holds no connection.
@@ -165,8 +167,8 @@ CHANNEL_LAYERS = {
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
     "?db=", "?virtual_host="
 )
-# The database repeats what the broker loses. So an unreachable broker is not waited for, and a worker
-# keeps no messages in reserve for which it has no free thread.
+# The database repeats what the broker loses. So an unreachable broker is not waited for, and a
+# worker keeps no messages in reserve for which it has no free thread.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "socket_timeout": 10}
 CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_TASK_IGNORE_RESULT = True

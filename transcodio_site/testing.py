@@ -68,10 +68,12 @@ def _lengthen_default_timeouts() -> None:
     import hypothesis
     from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
-    hypothesis.settings.register_profile(
-        "transcodio", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    patient = hypothesis.settings(
+        deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )
-    hypothesis.settings.load_profile("transcodio")
+    hypothesis.settings.register_profile("transcodio", patient)
+    hypothesis.settings.register_profile("thorough", patient, max_examples=2000)
+    hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "transcodio"))
     for phase in ("connect", "read", "write", "pool"):
         setattr(DEFAULT_TIMEOUT_CONFIG, phase, WAIT_S)
 

@@ -45,6 +45,7 @@ def test_recording_is_transcribed(upload: Upload, media: Media) -> None:
     assert row.decode_seconds > 0
 
 
+@pytest.mark.covers("fault", "A task is delivered again after its work is done")
 def test_completed_recording_is_not_processed_again(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:
@@ -55,6 +56,7 @@ def test_completed_recording_is_not_processed_again(
     assert texts(prepared) == FIVE_SENTENCES
 
 
+@pytest.mark.covers("fault", "The same task is delivered several times at once")
 def test_concurrent_workers_transcribe_once(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:
@@ -75,6 +77,7 @@ def test_concurrent_workers_transcribe_once(
     assert texts(prepared) == FIVE_SENTENCES
 
 
+@pytest.mark.covers("fault", "The worker is killed while it recognizes speech")
 def test_crashed_transcription_continues_after_the_last_segment(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:
@@ -123,6 +126,7 @@ def test_temporary_folder_of_killed_worker_is_deleted(
     assert fresh(prepared).state == State.COMPLETED
 
 
+@pytest.mark.covers("fault", "A worker goes on after another one has taken its work over")
 def test_worker_without_lease_writes_nothing(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:
@@ -137,6 +141,7 @@ def test_worker_without_lease_writes_nothing(
     assert fresh(prepared).state == State.COMPLETED
 
 
+@pytest.mark.covers("fault", "A recording is deleted while it is transcribed")
 @pytest.mark.parametrize("moment", [1, 3])
 def test_deleted_recording_stops_processing(
     prepared: Transcription, engine: ScriptedEngine, moment: int
@@ -149,6 +154,7 @@ def test_deleted_recording_stops_processing(
     assert not Path(prepared.audio.path).exists()
 
 
+@pytest.mark.covers("fault", "A recording is deleted while its audio is prepared")
 def test_recording_deleted_during_preparation_leaves_no_file(
     upload: Upload, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
@@ -164,6 +170,7 @@ def test_recording_deleted_during_preparation_leaves_no_file(
     assert [p for p in Path(settings.MEDIA_ROOT).rglob("*") if p.is_file()] == []
 
 
+@pytest.mark.covers("fault", "The worker is stopped while it recognizes speech")
 def test_stopping_worker_releases_its_work(prepared: Transcription, engine: ScriptedEngine) -> None:
     engine.before = {3: leases.shutting_down.set}
     try:

@@ -48,6 +48,7 @@ def test_engine_that_was_not_called_counts_no_attempt(
         expire(row)
 
 
+@pytest.mark.covers("fault", "The GPU is lost while it decodes")
 @pytest.mark.parametrize(("error", "ends"), [(DeviceLost, False), (DeviceUnrecoverable, True)])
 def test_lost_gpu_reschedules_and_unusable_gpu_ends_the_process(
     prepared: Transcription,
@@ -108,6 +109,7 @@ def test_unreachable_engine_is_retried_later(
     assert texts(fresh(prepared)) == FIVE_SENTENCES
 
 
+@pytest.mark.covers("fault", "Modal stays away")
 def test_unreachable_engine_fails_after_max_attempts(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:
@@ -119,6 +121,7 @@ def test_unreachable_engine_fails_after_max_attempts(
     assert "Try again later" in row.error_message
 
 
+@pytest.mark.covers("fault", "A recording crashes every worker")
 def test_recording_that_crashes_workers_fails_after_max_attempts(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:

@@ -70,6 +70,7 @@ def test_transcribe_task_stores_the_segments(
     assert len(texts(prepared)) == 5
 
 
+@pytest.mark.covers("fault", "A task is delivered after its recording was deleted")
 def test_tasks_for_deleted_row_do_nothing(db: None) -> None:
     tasks.preprocess(str(uuid.uuid4()))
     tasks.transcribe(str(uuid.uuid4()))
@@ -130,6 +131,7 @@ def test_starting_worker_takes_over_from_its_killed_predecessor(
     assert messages(broker, "transcribe") == ["()"]
 
 
+@pytest.mark.covers("fault", "Valkey is away when work is enqueued")
 def test_enqueue_with_unreachable_broker_does_not_raise() -> None:
     unreachable = Celery(
         broker="redis+socket:///nonexistent/valkey.sock",

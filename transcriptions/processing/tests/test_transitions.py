@@ -43,6 +43,7 @@ def test_table_has_a_row_for_every_state() -> None:
     assert not any(state in targets for state, targets in TRANSITIONS.items())
 
 
+@pytest.mark.covers("fault", "Code tries an illegal transition of a recording")
 @pytest.mark.django_db
 @pytest.mark.parametrize(("old", "new"), list(product(State, State)))
 def test_trigger_accepts_exactly_the_transitions_of_the_table(
