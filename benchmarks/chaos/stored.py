@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.utils import timezone
 
 from accounts.models import UsageRecord
 from transcriptions.models import Transcription
@@ -27,11 +26,7 @@ print(
         {
             "durations": {str(row.id): row.duration for row in rows},
             "states": {str(row.id): row.state for row in rows},
-            "leased": [
-                str(row.id)
-                for row in rows
-                if not row.is_finished and row.lease_until < timezone.now()
-            ],
+            "leased": [str(row.id) for row in rows.with_expired_lease()],
             "charges": charges,
             "orphans": sorted(files - in_use),
             "missing": sorted(in_use - files),

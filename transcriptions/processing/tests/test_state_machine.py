@@ -227,4 +227,4 @@ def test_processing_as_a_state_machine(folders: None) -> None:
     settings = hypothesis_settings(
         max_examples=hypothesis_settings().max_examples // 5, stateful_step_count=30
     )
-    run_state_machine_as_test(Processing, settings=settings)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Processing, settings=settings)
