@@ -34,7 +34,8 @@ from transcriptions.processing import sandbox
 DEMUXERS = "mp3,wav,mov,mp4,m4a,flac,ogg,matroska,webm"
 FORMATS = "MP3, WAV, M4A, FLAC, OGG, Opus, WebM or MP4"  # the same, for messages
 # Telephones use 8 kHz. At 1 Hz, 14 kB would be four hours.
-MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ, MAX_CHANNELS = 4_000, 384_000, 32
+MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 4_000, 384_000
+MAX_UNNAMED_CHANNELS = 8  # FFmpeg cannot mix more of them ("9 channels" instead of "7.1") to one
 LOG_EXCERPT_BYTES = 64_000  # read from the start of FFmpeg's log, and again from its end
 
 PROBE_TIMEOUT_S = 5.0
@@ -274,12 +275,12 @@ def _check_layout(report: str) -> None:
             )
             limits = {"lowest": MIN_SAMPLE_RATE_HZ, "highest": MAX_SAMPLE_RATE_HZ}
             raise UnsupportedFormat(message % {"hertz": hertz, **limits})
-        if channels and int(channels) > MAX_CHANNELS:
+        if channels and int(channels) > MAX_UNNAMED_CHANNELS:
             message = _(
-                "This recording has %(channels)s channels, and at most %(limit)s are possible. "
+                "This recording has too many channels (%(channels)s). "
                 "Mix it down to mono or stereo and upload it again."
             )
-            raise UnsupportedFormat(message % {"channels": channels, "limit": MAX_CHANNELS})
+            raise UnsupportedFormat(message % {"channels": channels})
 
 
 def _is_open(report: str) -> bool:

@@ -44,6 +44,7 @@ def canaries(media: Media) -> Path:
     return folder
 
 
+@pytest.mark.covers("attack", "A playlist that names files of the server")
 @pytest.mark.parametrize("extension", [None, "mp3", "wav", "source"])
 @pytest.mark.parametrize(
     ("native", "script", "canary"),
@@ -86,6 +87,7 @@ def test_unguarded_ffmpeg_opens_these_playlists(
     assert out.stat().st_size > 50_000
 
 
+@pytest.mark.covers("attack", "A playlist that names URLs of the internal network")
 @pytest.mark.parametrize("script", [HLS, CONCAT, DASH])
 def test_playlist_demuxer_cannot_reach_the_network(
     media: Media, prepare: Prepare, monkeypatch: pytest.MonkeyPatch, script: bytes
@@ -106,6 +108,7 @@ def test_playlist_demuxer_cannot_reach_the_network(
 # --- Limits -------------------------------------------------------------------------------------
 
 
+@pytest.mark.covers("attack", "Hours of silence in a few kilobytes")
 def test_conversion_stops_at_the_longest_duration(
     media: Media, prepare: Prepare, settings: Any, tmp_path: Path
 ) -> None:
@@ -117,6 +120,7 @@ def test_conversion_stops_at_the_longest_duration(
     assert (tmp_path / "audio.wav").stat().st_size < 92 * pcm.SAMPLE_RATE_HZ * 2
 
 
+@pytest.mark.covers("attack", "A recording that claims to last for hours")
 def test_declared_hours_do_not_count_as_duration(media: Media, prepare: Prepare) -> None:
     content = bytearray(media.silence("claims.wav", 1).read_bytes())
     data = content.index(b"data") + 4
@@ -134,12 +138,14 @@ def test_output_of_many_channels_is_limited(media: Media, prepare: Prepare, sett
         prepare(bomb)
 
 
+@pytest.mark.covers("attack", "A gap of hours between two timestamps")
 def test_gap_of_hours_is_limited(media: Media, prepare: Prepare, settings: Any) -> None:
     settings.MAX_DURATION_SECONDS = 60
     with pytest.raises(TooLong):
         prepare(with_gap(media, 7200))
 
 
+@pytest.mark.covers("attack", "A recording that FFmpeg never finishes")
 def test_conversion_has_a_timeout_and_leaves_no_process(
     media: Media,
     prepare: Prepare,
