@@ -25,7 +25,7 @@ def read_samples(path: Path, start: float, end: float) -> np.ndarray[Any, np.dty
             wav.setpos(first)
             count = max(0, round(end * SAMPLE_RATE_HZ) - first)
             return np.frombuffer(wav.readframes(count), dtype="<i2")
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:  # `wave` raises all of them
         raise ValueError(
             f"{path} is not mono 16-bit audio at {SAMPLE_RATE_HZ} Hz: {error}"
         ) from error

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import wave
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpu import pcm
 from gpu.tests.conftest import WriteWav
@@ -86,3 +90,27 @@ def test_files_that_are_not_wav_are_refused(tmp_path: Path, content: bytes) -> N
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"audio\.wav"):
         pcm.read_samples(path, 0, 1)
+
+
+@pytest.mark.covers("attack", "Prepared audio that is damaged or no WAV at all")
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 59), st.integers(0, 255)), max_size=8),
+    length=st.integers(0, 60),
+    start=st.floats(0, 1e9),
+)
+def test_damaged_wav_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory,
+    changes: list[tuple[int, int]],
+    length: int,
+    start: float,
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.wav"
+    with wave.open(str(path), "wb") as writer:
+        writer.setparams((1, 2, pcm.SAMPLE_RATE_HZ, 0, "NONE", ""))
+        writer.writeframes(bytes(16))
+    content = bytearray(path.read_bytes())
+    for position, value in changes:
+        content[position] = value
+    path.write_bytes(content[:length])
+    with suppress(ValueError):
+        assert pcm.read_samples(path, start, start + 1).size <= 8

@@ -45,7 +45,7 @@ def _byte_range(requested: str, size: int) -> tuple[int, int] | None:
     """First and last byte of `4-8`, `4-`, or `-5` (the last 5 bytes); None if not satisfiable."""
     first, _, last = requested.partition("-")
     if not first:
-        return (max(0, size - int(last)), size - 1) if int(last) else None
+        return (max(0, size - int(last)), size - 1) if size and int(last) else None
     if int(first) >= size or (last and int(last) < int(first)):
         return None
     return int(first), min(int(last), size - 1) if last else size - 1

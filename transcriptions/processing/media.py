@@ -298,7 +298,7 @@ def _duration(wav: Path) -> float:
         with wave.open(str(wav), "rb") as reader:
             # From the file's size: FFmpeg may have been stopped before it corrected the header.
             return (wav.stat().st_size - 44) / (reader.getframerate() * 2)
-    except (OSError, EOFError, wave.Error):
+    except (OSError, EOFError, RuntimeError, wave.Error):
         return 0.0
 
 
