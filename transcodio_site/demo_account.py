@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
 from allauth.account.models import EmailAddress
@@ -13,6 +12,7 @@ from django.conf import settings
 
 from accounts.models import User
 from accounts.tokens import find_token, issue_token
+from transcodio_site.files import write_atomically
 
 EMAIL = "demo@example.com"
 
@@ -27,14 +27,17 @@ class DemoAccount:
 
 
 def demo_account() -> DemoAccount:
-    """The demo account of this installation. The first call creates it in the data folder."""
+    """The demo account of this installation. The first call creates it in the data folder.
+
+    Raises OSError if it cannot be stored.
+    """
     account = _stored()
     if account and (token := find_token(account.token)):
         if token.user.check_password(account.password):
             return account
         return replace(account, password="(the one that you chose)")  # noqa: S106
     account = _create()
-    _store(account)
+    write_atomically(_path(), json.dumps(asdict(account)))
     return account
 
 
@@ -43,19 +46,13 @@ def _path() -> Path:
 
 
 def _stored() -> DemoAccount | None:
-    """The stored account; None if there is none, or if the file is unusable (after a full disk)."""
+    """The stored account; None if there is none, or if the file is damaged."""
     try:
-        return DemoAccount(**json.loads(_path().read_text()))
+        account = DemoAccount(**json.loads(_path().read_text()))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _store(account: DemoAccount) -> None:
-    """Replace the file atomically, so that neither a reader nor a crash sees a partial one."""
-    new = _path().with_name(f"demo_account.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(asdict(account), file)
-    new.replace(_path())
+    values = astuple(account)
+    return account if all(isinstance(v, str) and v.isprintable() for v in values) else None
 
 
 def _create() -> DemoAccount:

@@ -6,7 +6,6 @@ Without any variable set the product runs embedded: Postgres and Valkey from whe
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from transcodio_site import embedded
+from transcodio_site.files import stored_secret_key
 from transcodio_site.logs import FORMATS, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -45,23 +45,11 @@ FILE_UPLOAD_TEMP_DIR = VAR_DIR / "tmp"
 for folder in (VAR_DIR, FILE_UPLOAD_TEMP_DIR, VAR_DIR / "static"):
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-
-def _stored_secret() -> str:
-    """One secret per installation, so that sessions survive a restart without any configuration."""
-    path = VAR_DIR / "secret_key"
-    if not path.exists() or not path.read_text().strip():  # a full disk leaves an empty file
-        new = path.with_name(f"secret_key.{secrets.token_hex(4)}")
-        new.touch(mode=0o600)
-        new.write_text(secrets.token_urlsafe(50))
-        new.replace(path)
-    return path.read_text()
-
-
 # --- The site ---------------------------------------------------------------------------------
 SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}")
 HTTPS = SITE_URL.startswith("https://")
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or _stored_secret()
+SECRET_KEY = env.str("SECRET_KEY", default="") or stored_secret_key(VAR_DIR / "secret_key")
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", urlsplit(SITE_URL).hostname or ""]
 )

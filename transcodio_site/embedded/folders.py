@@ -25,10 +25,11 @@ def prepare(var: Path) -> Path:
         for folder in (var, var / "run", var / "log"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _close_to_others(var)
-        (var / "run" / "start.lock").touch()
+        for name in ("start.lock", "users.lock"):
+            (var / "run" / name).open("a").close()
     except OSError as error:
         raise EmbeddedError(
-            f"The data folder {var} cannot be written: {error.strerror}. "
+            f"The data folder {var} cannot be written ({error.filename}: {error.strerror}). "
             "Make it writable for the user who runs Transcodio, or set VAR_DIR to another folder."
         ) from error
     check_free_space(var)

@@ -1,8 +1,7 @@
-"""`manage.py up` as different users in different folders, and its error messages."""
+"""`manage.py up` as different users in different folders."""
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import shutil
@@ -12,20 +11,16 @@ import sys
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 import pytest
 
-from accounts.models import User
-from transcodio_site import supervisor
-from transcodio_site.demo_account import demo_account
 from transcodio_site.embedded import data_folder, socket_folder
 from transcodio_site.embedded.folders import PRIVATE_GIDS
 from transcodio_site.embedded.server_user import ServerUser
-from transcodio_site.supervisor import Child, StackError, free_port
-from transcodio_site.testing import ROOT, WAIT_S, Stack
+from transcodio_site.supervisor import free_port
+from transcodio_site.testing import ROOT, WAIT_S
 from transcodio_site.tests.embedded_servers import RESTRICTED, open_folder
 
 __all__ = ["open_folder"]
@@ -174,49 +169,3 @@ def test_up_as_ordinary_user_in_a_closed_home(ordinary: Installation) -> None:
     assert (status.st_mode & 0o777, status.st_uid) == (0o700, ordinary.user.uid)
     assert (ordinary.var / "postgres").stat().st_uid == ordinary.user.uid
     assert {p.stat().st_uid for p in ordinary.var.rglob("*")} == {ordinary.user.uid}
-
-
-def test_web_server_that_does_not_start_names_the_cause(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    fails = [sys.executable, "-c", "print('trace'); raise OSError('no more threads')"]
-    stack = supervisor.Stack("127.0.0.1", free_port())
-    stack.children = [Child("web", fails)]
-    stack.children[0].start(dict(os.environ))
-    with pytest.raises(StackError, match="did not start: OSError: no more threads"):
-        stack._wait_until_healthy()
-    assert "Traceback" in capfd.readouterr().err  # forwarded
-
-
-def test_process_that_keeps_stopping_names_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "MAX_CRASHES", 1)
-    fails = [sys.executable, "-c", "raise SystemExit('the queue is broken')"]
-    stack = supervisor.Stack("127.0.0.1", free_port())
-    stack.children = [Child("worker", fails)]
-    stack.children[0].start(dict(os.environ))
-    with pytest.raises(StackError, match="worker process keeps stopping: the queue is broken"):
-        stack.watch(until=bool)
-
-
-@pytest.mark.parametrize("content", ["", "\n"])
-def test_empty_secret_key_is_replaced(tmp_path: Path, content: str) -> None:
-    (tmp_path / "secret_key").write_text(content)
-    code = "from django.conf import settings; print(len(settings.SECRET_KEY))"
-    result = Stack(tmp_path).manage("shell", "-c", code)
-    assert int(result.stdout.split()[-1]) > 40, result.stderr
-    assert (tmp_path / "secret_key").stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"email": "a@example.com"}'])
-def test_invalid_demo_account_file_is_replaced(
-    db: None, settings: Any, tmp_path: Path, content: str
-) -> None:
-    settings.VAR_DIR = tmp_path
-    path = tmp_path / "demo_account.json"
-    path.write_text(content)
-    account = demo_account()
-    assert User.objects.get(email=account.email).check_password(account.password)
-    assert json.loads(path.read_text())["token"] == account.token
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert list(tmp_path.iterdir()) == [path]
-    assert demo_account() == account
