@@ -183,7 +183,7 @@ CELERY_BEAT_SCHEDULE = {
         ("transcriptions.tasks.delete_orphaned_files", 24 * 3600.0),
     )
 }
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULER = "transcodio_site.scheduler:MemoryScheduler"
 
 # --- Rate limits, such as 10/second, 300/minute, 5000/hour ------------------------------------
 RATE_LIMIT_PER_TOKEN = env.str("RATE_LIMIT_PER_TOKEN", default="300/minute")
