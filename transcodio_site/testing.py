@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from transcodio_site import embedded
 
     _servers.enter_context(embedded.servers(_var))
-    _speed_up_postgres(settings.DATABASE_URL)
+    _prepare_postgres(embedded.superuser_url(_var))
     _speed_up_flush()
     _lengthen_default_timeouts()
     # Tests create hundreds of users, and a secure hash is slow on purpose.
@@ -78,11 +78,16 @@ def _lengthen_default_timeouts() -> None:
         setattr(DEFAULT_TIMEOUT_CONFIG, phase, WAIT_S)
 
 
-def _speed_up_postgres(url: str) -> None:
-    """Turn off waiting for the disk: test data may be lost."""
+def _prepare_postgres(url: str) -> None:
+    """Let the application's role create the test database and turn off triggers, and do not wait
+    for the disk: test data may be lost."""
     import psycopg
 
+    from transcodio_site.embedded.access import DATABASE_NAME
+
     with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE {DATABASE_NAME} CREATEDB")
+        connection.execute(f"GRANT SET ON PARAMETER session_replication_role TO {DATABASE_NAME}")
         for name in ("fsync", "synchronous_commit", "full_page_writes"):
             connection.execute(f"ALTER SYSTEM SET {name} = off")
         connection.execute("SELECT pg_reload_conf()")
@@ -345,6 +350,7 @@ class Stack:
             self.output.append(line)
             if READY in line:
                 ready.set()
+        process.wait()
         ready.set()
 
     def stop(self) -> int:

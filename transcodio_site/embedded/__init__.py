@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
+from transcodio_site.embedded.access import DATABASE_NAME, SUPERUSER
 from transcodio_site.embedded.cluster import data_folder
 from transcodio_site.embedded.folders import (
     EmbeddedError,
@@ -23,9 +24,11 @@ from transcodio_site.embedded.folders import (
     remove_socket_folder,
     socket_folder,
 )
-from transcodio_site.embedded.postgres import DATABASE_NAME, Postgres
+from transcodio_site.embedded.postgres import Postgres
 from transcodio_site.embedded.server import Server
 from transcodio_site.embedded.valkey import Valkey
+from transcodio_site.embedded.watch import ServerWatch
+from transcodio_site.files import exclusive_lock
 
 __all__ = [
     "EmbeddedError",
@@ -33,15 +36,26 @@ __all__ = [
     "data_folder",
     "postgres_url",
     "redis_url",
-    "restart_dead_servers",
     "servers",
     "socket_folder",
+    "superuser_url",
+    "watches",
 ]
 
 
 def postgres_url(var: Path) -> str:
     """The URL of the database that belongs to the data folder `var`."""
-    return f"postgresql://{DATABASE_NAME}@/{DATABASE_NAME}?host={postgres_socket_folder(var)}&port=5432"
+    return _postgres_url(var, DATABASE_NAME)
+
+
+def superuser_url(var: Path) -> str:
+    """The URL of the same database for its superuser."""
+    return _postgres_url(var, SUPERUSER)
+
+
+def _postgres_url(var: Path, user: str) -> str:
+    host = postgres_socket_folder(var)
+    return f"postgresql://{user}@/{DATABASE_NAME}?host={host}&port=5432"
 
 
 def redis_url(var: Path) -> str:
@@ -65,14 +79,9 @@ def servers(var: Path, *, postgres: bool = True, valkey: bool = True) -> Iterato
             _release(run, users, requested)
 
 
-def restart_dead_servers(var: Path, *, postgres: bool = True, valkey: bool = True) -> list[str]:
-    """Restart servers that died within `servers()`; return their names. Raises EmbeddedError."""
-    dead = [server for server in _requested(var, postgres, valkey) if not server.running()]
-    if dead:
-        with _start_lock(var / "run"):
-            for server in dead:
-                server.start()
-    return [server.name for server in dead]
+def watches(var: Path, *, postgres: bool = True, valkey: bool = True) -> list[ServerWatch]:
+    """One watch for each server that `servers()` started with the same arguments."""
+    return [ServerWatch(server) for server in _requested(var, postgres, valkey)]
 
 
 def _requested(var: Path, postgres: bool, valkey: bool) -> list[Server]:
@@ -82,7 +91,7 @@ def _requested(var: Path, postgres: bool, valkey: bool) -> list[Server]:
 def _acquire(run: Path, users: IO[str], requested: list[Server]) -> None:
     """Take the shared lock and start the servers unless they run. Raises EmbeddedError."""
     try:
-        with _start_lock(run):
+        with exclusive_lock(run / "start.lock"):
             fcntl.flock(users, fcntl.LOCK_SH)
             for server in requested:
                 server.start()
@@ -92,7 +101,8 @@ def _acquire(run: Path, users: IO[str], requested: list[Server]) -> None:
 
 def _release(run: Path, users: IO[str], requested: list[Server]) -> None:
     """Release the shared lock. If no other command holds it, stop the servers."""
-    with _start_lock(run):
+    # Without a lock if the data folder was moved or deleted meanwhile: no command can use it.
+    with exclusive_lock(run / "start.lock") if run.exists() else nullcontext():
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -101,11 +111,3 @@ def _release(run: Path, users: IO[str], requested: list[Server]) -> None:
         for server in reversed(requested):
             server.stop()
         remove_socket_folder(run.parent)
-
-
-@contextmanager
-def _start_lock(run: Path) -> Iterator[None]:
-    """Only one command at a time may start or stop servers."""
-    with (run / "start.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -10,7 +10,10 @@ from typing import Any
 
 import psutil
 import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
 
+from transcodio_site.embedded.access import SUPERUSER, prepare_database, write_access_rules
 from transcodio_site.embedded.binaries import POSTGRES_MAJOR, postgres_programs
 from transcodio_site.embedded.cluster import (
     INCOMPLETE_PREFIX,
@@ -20,19 +23,24 @@ from transcodio_site.embedded.cluster import (
     remove_incomplete,
 )
 from transcodio_site.embedded.folders import (
+    PRIVATE_GIDS,
     EmbeddedError,
     make_private,
     postgres_socket_folder,
     set_access,
     socket_folder,
 )
-from transcodio_site.embedded.server import Server, failure_cause
+from transcodio_site.embedded.server import (
+    PROBE_TIMEOUT_S,
+    Response,
+    Server,
+    failure_cause,
+)
 from transcodio_site.embedded.server_user import ServerUser
 
-DATABASE_NAME = "transcodio"  # also the name of its role
 INITDB_OPTIONS = (
-    *("--username", DATABASE_NAME, "--encoding", "UTF8"),
-    *("--auth-local", "trust", "--auth-host", "reject"),
+    *("--username", SUPERUSER, "--encoding", "UTF8"),
+    *("--auth-local", "peer", "--auth-host", "reject"),
     *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
     "--no-instructions",
 )
@@ -54,6 +62,11 @@ class Postgres(Server):
     def folder(self) -> Path:
         """The data folder, which is also its working directory."""
         return data_folder(self.var)
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket on which it listens."""
+        return self.sockets / ".s.PGSQL.5432"
 
     @property
     def command_line_marker(self) -> str:
@@ -78,29 +91,61 @@ class Postgres(Server):
         """Options to run as the user who owns the data."""
         return (self.cluster or prepare_cluster(self.var)).user.process_options
 
-    def start(self) -> None:
-        """Start the server. The first start creates the cluster and the database."""
-        if not self.accepts_connections():
-            self._stop_if_unreachable()
-            self.cluster = prepare_cluster(self.var)
-            self._share_sockets(self.cluster.user)
-            remove_incomplete(self.cluster)
-            if not self.cluster.data.exists():
-                self._create_cluster(self.cluster)
-            self._check_version(self.cluster)
-        super().start()
-        with self._connect() as connection:
-            query = "SELECT 1 FROM pg_database WHERE datname = %s"
-            if not connection.execute(query, [DATABASE_NAME]).fetchone():
-                connection.execute(f"CREATE DATABASE {DATABASE_NAME}")
+    def prepare(self) -> None:
+        """Choose the folder of the cluster. The first start creates the cluster."""
+        self.cluster = prepare_cluster(self.var)
+        self._share_sockets(self.cluster.user)
+        remove_incomplete(self.cluster)
+        if not self.cluster.data.exists():
+            self._create_cluster(self.cluster)
+        self._check_version(self.cluster)
 
-    def accepts_connections(self) -> bool:
-        """Whether the server accepts connections."""
+    def start(self) -> None:
+        """Start the server. The first start creates the cluster, the role and the database."""
+        super().start()
         try:
-            self._connect().close()
-        except psycopg.OperationalError:
+            prepare_database(self.sockets)
+        except psycopg.Error as error:
+            reason = " ".join(str(error).split())
+            raise EmbeddedError(f"The database cannot be prepared: {reason}.") from error
+
+    def launch(self) -> None:
+        """Start the process and do not wait for it. Raises EmbeddedError, OSError."""
+        cluster = self.cluster = prepare_cluster(self.var)
+        if not cluster.data.exists():
+            raise EmbeddedError(f"The database in {cluster.data} has been deleted.")
+        self._share_sockets(cluster.user)
+        write_access_rules(cluster)
+        super().launch()
+
+    def probe(self) -> Response:
+        """Ask the server whether it accepts connections."""
+        conninfo = make_conninfo(
+            host=str(self.sockets),
+            port=5432,
+            user=SUPERUSER,
+            dbname="postgres",
+            connect_timeout=round(PROBE_TIMEOUT_S),
+        )
+        answer = PGconn.ping(conninfo.encode())
+        return {Ping.OK: Response.READY, Ping.REJECT: Response.NOT_YET}.get(answer, Response.NONE)
+
+    def leftovers(self) -> list[psutil.Process]:
+        """Processes of a killed server that still run a query and hold its shared memory."""
+        return [p for p in psutil.process_iter() if self._is_leftover(p)]
+
+    def _is_leftover(self, process: psutil.Process) -> bool:
+        try:
+            if not process.name().startswith(self.program):
+                return False
+            try:
+                return Path(process.cwd()) == self.folder
+            except psutil.AccessDenied:
+                # Root in a container may not inspect it, but its group has only this database.
+                owner = ServerUser.owning(self.folder)
+                return owner.gid in PRIVATE_GIDS and process.gids().real == owner.gid
+        except (OSError, psutil.Error):
             return False
-        return True
 
     def remove_stale_files(self) -> None:
         """Remove the lock files of a killed server whose process id now belongs to another process.
@@ -118,22 +163,6 @@ class Postgres(Server):
             pass
         script = 'rm -f "$1/postmaster.pid" "$2/.s.PGSQL.5432" "$2/.s.PGSQL.5432.lock"'
         ServerUser.owning(self.folder).shell(script, self.folder, self.sockets)
-
-    def _connect(self) -> psycopg.Connection:
-        return psycopg.connect(
-            host=str(self.sockets),
-            port=5432,
-            user=DATABASE_NAME,
-            dbname="postgres",
-            autocommit=True,
-        )
-
-    def _stop_if_unreachable(self) -> None:
-        """Stop a server that a killed command left and whose sockets are elsewhere: the data folder
-        was renamed, or an earlier release started it."""
-        process = self.running()
-        if process and str(self.sockets) not in process.cmdline():
-            self.stop()
 
     def _share_sockets(self, user: ServerUser) -> None:
         """Create the folder of the Postgres socket, open only to its user and the current user."""

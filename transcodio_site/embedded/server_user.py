@@ -88,12 +88,18 @@ class ServerUser:
     def read(self, path: Path) -> str:
         """The text of a file that belongs to this user. Raises OSError, EmbeddedError."""
         try:
-            return path.read_text()
+            return path.read_text(errors="replace")
         except PermissionError:  # root in a container may not be allowed to enter every folder
             result = self.shell('cat "$1"', path)
             if result.returncode:
                 raise
             return result.stdout
+
+    def write(self, path: Path, text: str) -> None:
+        """Replace a file of this user. Raises EmbeddedError."""
+        result = self.shell('printf %s "$2" > "$1.new" && mv "$1.new" "$1"', path, text)
+        if result.returncode:
+            raise EmbeddedError(f"{path} cannot be written: {result.stderr.strip()}.")
 
     def empty(self, folder: Path) -> None:
         """Delete the contents of a folder of this user."""

@@ -11,7 +11,7 @@ from redis.retry import Retry
 
 from transcodio_site.embedded.binaries import missing_package
 from transcodio_site.embedded.folders import socket_folder
-from transcodio_site.embedded.server import Server
+from transcodio_site.embedded.server import PROBE_TIMEOUT_S, Response, Server
 
 
 class Valkey(Server):
@@ -22,13 +22,17 @@ class Valkey(Server):
 
     def __init__(self, var: Path) -> None:
         super().__init__(var)
-        self.socket = socket_folder(var) / "valkey.sock"
         self.pid_file = var / "run" / "valkey.pid"
 
     @property
     def folder(self) -> Path:
         """The working directory."""
         return (self.var / "run").resolve()
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket on which it listens."""
+        return socket_folder(self.var) / "valkey.sock"
 
     @property
     def command_line_marker(self) -> str:
@@ -60,16 +64,21 @@ class Valkey(Server):
             *(part for k, v in options.items() for part in (f"--{k}", v)),
         ]
 
-    def accepts_connections(self) -> bool:
-        """Whether the server accepts connections."""
+    def probe(self) -> Response:
+        """Ask the server whether it accepts connections."""
         try:
             # Called often during startup, where retries of the client would only cost time.
             no_retry = Retry(NoBackoff(), retries=0)
-            socket = str(self.socket)
-            with redis.Redis(unix_socket_path=socket, socket_timeout=2, retry=no_retry) as client:
-                return bool(client.ping())
-        except (redis.RedisError, OSError):
-            return False
+            path, timeout = str(self.socket), PROBE_TIMEOUT_S
+            with redis.Redis(
+                unix_socket_path=path, socket_timeout=timeout, retry=no_retry
+            ) as client:
+                client.ping()
+        except (redis.ConnectionError, redis.TimeoutError, OSError):
+            return Response.NONE
+        except redis.RedisError:
+            return Response.NOT_YET
+        return Response.READY
 
     def remove_stale_files(self) -> None:
         """Remove the PID file of a killed server."""

@@ -67,6 +67,14 @@ def running(var: Path) -> list[psutil.Process]:
     return [process for process in servers if process and process.status() != "zombie"]
 
 
+def has_exited(process: psutil.Process) -> bool:
+    """Whether it has exited. In a container it may stay a zombie."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 class Command:
     """A process that uses the servers until its standard input is closed."""
 

@@ -26,8 +26,12 @@ from accounts.usage import ledger
 from gpu.tests import tiny
 from gpu.tests.wer import word_error_rate
 from transcodio_site.demo_account import demo_account
+from transcodio_site.embedded.postgres import Postgres
+from transcodio_site.embedded.server import Server
+from transcodio_site.embedded.valkey import Valkey
 from transcodio_site.supervisor import free_port
 from transcodio_site.testing import ROOT, SAMPLE_TEXT, WAIT_S, Media, Stack, wait_until
+from transcodio_site.tests.embedded_servers import has_exited
 from transcriptions.models import Transcription
 from transcriptions.processing.history import timeline
 
@@ -66,7 +70,7 @@ def login(output: list[str]) -> tuple[str, str, str]:
 def child(stack: Stack, argument: str) -> psutil.Process:
     assert stack.process
     children = psutil.Process(stack.process.pid).children()
-    return next(c for c in children if argument in c.cmdline())
+    return next(c for c in children if not has_exited(c) and argument in c.cmdline())
 
 
 def healthy(stack: Stack) -> bool:
@@ -89,6 +93,7 @@ def test_up_prints_working_login_and_token(stack: Stack) -> None:
     assert httpx.get(f"{stack.url}/api/transcriptions", headers=headers).status_code == 200
 
 
+@pytest.mark.covers("fault", "The supervisor is killed and started again at once")
 def test_up_stops_all_processes_and_keeps_demo_account(own_stack: Stack) -> None:
     own_stack.start()
     first = login(own_stack.output)
@@ -103,12 +108,16 @@ def test_up_stops_all_processes_and_keeps_demo_account(own_stack: Stack) -> None
     children = psutil.Process(own_stack.process.pid).children()
     started = [c for c in children if c.name().startswith("python")]
     assert len(started) == 3  # web, worker, beat
+    for process in started:
+        process.suspend()  # it will not obey SIGTERM
     own_stack.process.kill()
-    wait_until(lambda: not any(c.is_running() and c.status() != "zombie" for c in started))
+    own_stack.process.wait()
     own_stack.start()
+    assert all(map(has_exited, started))
     wait_until(lambda: healthy(own_stack))
 
 
+@pytest.mark.covers("fault", "The web server, the worker or beat is killed")
 @pytest.mark.parametrize("argument", ["transcodio_site.server", "worker", "beat"])
 def test_killed_process_is_restarted(stack: Stack, argument: str) -> None:
     killed = child(stack, argument)
@@ -117,11 +126,15 @@ def test_killed_process_is_restarted(stack: Stack, argument: str) -> None:
     wait_until(lambda: healthy(stack))
 
 
-def test_killed_valkey_is_restarted(stack: Stack) -> None:
-    valkey = psutil.Process(int((stack.var / "run" / "valkey.pid").read_text()))
+@pytest.mark.covers("fault", "Postgres or Valkey is killed while the service runs")
+@pytest.mark.parametrize("server", [Postgres, Valkey])
+def test_killed_server_is_restarted(stack: Stack, server: type[Server]) -> None:
+    process = server(stack.var).running()
+    assert process
     lines_before = len(stack.output)
-    valkey.kill()
-    wait_until(lambda: any("Valkey stopped" in line for line in stack.output[lines_before:]))
+    process.kill()
+    expected = f"{server.name} stopped. Restarting it.\n"
+    wait_until(lambda: expected in stack.output[lines_before:])
     wait_until(lambda: healthy(stack))
 
 

@@ -143,18 +143,6 @@ def test_data_folder_name_may_have_special_characters(tmp_path: Path) -> None:
     assert not folders.socket_folder(var).exists()
 
 
-def test_killed_servers_are_restarted(var: Path) -> None:
-    with embedded.servers(var):
-        assert embedded.restart_dead_servers(var) == []
-        for process in running(var):
-            process.kill()
-            process.wait()
-        assert sorted(embedded.restart_dead_servers(var)) == ["Postgres", "Valkey"]
-        assert query(var, "SELECT 1") == [(1,)]
-        assert len(running(var)) == 2
-    assert running(var) == []
-
-
 @pytest.mark.parametrize("trap", ["open", "link", "file"])
 @pytest.mark.parametrize("subfolder", [False, True])
 def test_planted_socket_folder_is_refused(tmp_path: Path, trap: str, subfolder: bool) -> None:

@@ -15,7 +15,7 @@ from django.db import connection, connections
 from transcodio_site.demo_account import demo_account
 from transcodio_site.embedded import check_free_space, data_folder
 from transcodio_site.files import exclusive_lock
-from transcodio_site.supervisor import StackError, check_port, running
+from transcodio_site.supervisor import StackError, check_port, running, stop_leftovers
 
 
 class Command(BaseCommand):
@@ -34,6 +34,7 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, _: stopping.append(number))
         try:
+            stop_leftovers()  # they may hold the port
             check_port(options["host"], options["port"])  # before anything is changed
             prepare()
             with running(options["host"], options["port"]) as stack:

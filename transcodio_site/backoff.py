@@ -1,0 +1,41 @@
+"""When to start again what keeps stopping."""
+
+from __future__ import annotations
+
+import time
+
+MAX_DELAY_S = 60.0
+STABLE_AFTER_S = 30.0  # after this run time earlier failures are forgotten
+MANY_FAILURES = 4
+
+
+class Backoff:
+    """The first restart is immediate; the next ones follow after 1, 2, 4, ... 60 seconds."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._started_at = self._restart_at = time.monotonic()
+
+    def record_start(self) -> None:
+        """It was started."""
+        self._started_at = time.monotonic()
+
+    def record_failure(self) -> None:
+        """It has stopped, or could not be started."""
+        if self.is_stable():
+            self.failures = 0
+        delay = min(MAX_DELAY_S, 2.0 ** (self.failures - 1)) if self.failures else 0.0
+        self.failures = min(self.failures + 1, 100)  # 2.0 ** 1024 is too large
+        self._restart_at = time.monotonic() + delay
+
+    def may_restart(self) -> bool:
+        """Whether the delay is over."""
+        return time.monotonic() >= self._restart_at
+
+    def keeps_failing(self) -> bool:
+        """Whether a person should know: true after exactly so many failures in a row."""
+        return self.failures == MANY_FAILURES
+
+    def is_stable(self) -> bool:
+        """Whether it has been running for long enough."""
+        return time.monotonic() - self._started_at > STABLE_AFTER_S
