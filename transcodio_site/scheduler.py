@@ -25,6 +25,6 @@ class MemoryScheduler(Scheduler):
 
     def is_due(self, entry: ScheduleEntry) -> Any:
         """Whether a task is due, and in how many seconds to check again."""
-        if entry.last_run_at > entry.default_now():  # the clock was set back
+        if (entry.last_run_at or LONG_AGO) > entry.default_now():  # the clock was set back
             entry.last_run_at = LONG_AGO
         return super().is_due(entry)

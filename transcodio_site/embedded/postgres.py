@@ -127,8 +127,8 @@ class Postgres(Server):
             dbname="postgres",
             connect_timeout=round(PROBE_TIMEOUT_S),
         )
-        answer = PGconn.ping(conninfo.encode())
-        return {Ping.OK: Response.READY, Ping.REJECT: Response.NOT_YET}.get(answer, Response.NONE)
+        responses = {Ping.OK: Response.READY, Ping.REJECT: Response.NOT_YET}
+        return responses.get(Ping(PGconn.ping(conninfo.encode())), Response.NONE)
 
     def leftovers(self) -> list[psutil.Process]:
         """Processes of a killed server that still run a query and hold its shared memory."""

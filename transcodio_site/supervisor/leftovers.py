@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 from django.conf import settings
 
-from transcodio_site.supervisor.ports import StackError
+from transcodio_site.supervisor.errors import StackError
 
 GRACE_S = 5.0  # before they are killed; they have been terminated when their supervisor died
 KILL_TIMEOUT_S = 10.0

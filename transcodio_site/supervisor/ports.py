@@ -6,12 +6,10 @@ import random
 import socket
 from contextlib import suppress
 
+from transcodio_site.supervisor.errors import StackError
+
 # Refused by the event loop of the web server, without a thread or the database.
 MALFORMED_REQUEST = b"PING\r\n\r\n"
-
-
-class StackError(Exception):
-    """The stack cannot run. `str()` is one line with the cause and what to do."""
 
 
 def check_port(host: str, port: int) -> None:

@@ -19,8 +19,9 @@ from transcodio_site.embedded import watches
 from transcodio_site.embedded.watch import MAX_UNANSWERED, ServerWatch
 from transcodio_site.supervisor import address
 from transcodio_site.supervisor.child import Child
+from transcodio_site.supervisor.errors import StackError, os_errors_as_stack_errors
 from transcodio_site.supervisor.leftovers import mark, stop_leftovers
-from transcodio_site.supervisor.ports import StackError, check_port, responds
+from transcodio_site.supervisor.ports import check_port, responds
 
 STARTUP_TIMEOUT_S = 60.0  # for the web server to respond
 SHUTDOWN_TIMEOUT_S = 10.0  # before a process is killed
@@ -67,11 +68,9 @@ class Stack:
 
     def start(self) -> None:
         """Start all processes and wait until the web server is healthy. Raises StackError."""
-        try:
+        with os_errors_as_stack_errors():
             for child in self.children:
                 child.start(self._environment())
-        except OSError as error:
-            raise StackError(f"A process cannot be started: {error.strerror}.") from error
         self._wait_until_healthy()
 
     def watch(self, until: Callable[[], bool]) -> None:
@@ -149,14 +148,15 @@ class Stack:
 def running(host: str, port: int) -> Iterator[Stack]:
     """Run the stack while the body runs; it is healthy when the body starts.
 
-    Raises StackError, OSError.
+    Raises StackError.
     """
     stop_leftovers()
     check_port(host, port)
     stack = Stack(host, port)
     try:
         stack.start()
-        address.publish(stack.url)
+        with os_errors_as_stack_errors():
+            address.publish(stack.url)
         yield stack
     finally:
         address.withdraw()

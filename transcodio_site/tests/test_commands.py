@@ -138,6 +138,7 @@ def test_killed_server_is_restarted(stack: Stack, server: type[Server]) -> None:
     wait_until(lambda: healthy(stack))
 
 
+@pytest.mark.covers("fault", "A killed service has left its address behind")
 def test_url_of_killed_stack_is_ignored(stack: Stack, tmp_path: Path) -> None:
     exited = subprocess.Popen(["true"])
     exited.wait()

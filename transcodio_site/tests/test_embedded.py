@@ -50,6 +50,7 @@ def test_only_the_requested_servers_start(var: Path) -> None:
         assert running(var) == []
 
 
+@pytest.mark.covers("fault", "The supervisor, Postgres and Valkey are all killed")
 def test_data_survives_when_every_process_is_killed(var: Path) -> None:
     with another_command(var) as command:
         query(var, "CREATE TABLE numbers AS SELECT 42 AS value")
@@ -74,6 +75,7 @@ def test_next_command_adopts_servers_of_a_killed_one(var: Path) -> None:
     assert running(var) == []
 
 
+@pytest.mark.covers("fault", "After a crash another process has the id of Postgres or Valkey")
 def test_stale_pid_file_kills_no_other_process(var: Path) -> None:
     with embedded.servers(var):
         pass
@@ -85,6 +87,7 @@ def test_stale_pid_file_kills_no_other_process(var: Path) -> None:
         assert bystander.poll() is None
 
 
+@pytest.mark.covers("fault", "The first start is interrupted")
 def test_incomplete_cluster_is_deleted_at_next_start(var: Path) -> None:
     with embedded.servers(var, valkey=False):
         home = embedded.data_folder(var).parent
@@ -94,6 +97,7 @@ def test_incomplete_cluster_is_deleted_at_next_start(var: Path) -> None:
     assert not list(home.glob(f"{cluster.INCOMPLETE_PREFIX}*"))
 
 
+@pytest.mark.covers("fault", "Two first starts at the same time create the database")
 def test_concurrent_first_starts_create_one_database(var: Path) -> None:
     first, second = Command(var), Command(var)
     with first.when_up(), second.when_up():
@@ -102,6 +106,7 @@ def test_concurrent_first_starts_create_one_database(var: Path) -> None:
     assert running(var) == []
 
 
+@pytest.mark.covers("attack", "Postgres or Valkey is reached over the network")
 def test_servers_listen_on_no_port(var: Path) -> None:
     with embedded.servers(var):
         for process in running(var):
@@ -143,6 +148,7 @@ def test_data_folder_name_may_have_special_characters(tmp_path: Path) -> None:
     assert not folders.socket_folder(var).exists()
 
 
+@pytest.mark.covers("attack", "Another user of the machine creates the folder of the sockets first")
 @pytest.mark.parametrize("trap", ["open", "link", "file"])
 @pytest.mark.parametrize("subfolder", [False, True])
 def test_planted_socket_folder_is_refused(tmp_path: Path, trap: str, subfolder: bool) -> None:
@@ -185,6 +191,7 @@ def test_unwritable_data_folder_is_reported(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.covers("fault", "The disk is full at the start")
 def test_full_disk_is_reported_in_one_line(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "MIN_FREE_BYTES", 1 << 60)
     with pytest.raises(EmbeddedError) as caught, embedded.servers(var):
@@ -212,13 +219,18 @@ def test_failed_initdb_names_the_cause(var: Path, monkeypatch: pytest.MonkeyPatc
         assert query(var, "SELECT 1") == [(1,)]
 
 
+@pytest.mark.covers("fault", "The configuration of Postgres is damaged")
 def test_failed_start_names_the_cause(var: Path) -> None:
     with embedded.servers(var, valkey=False):
-        (var / "postgres" / "pg_hba.conf").write_text("nonsense\n")
+        for name in ("pg_hba.conf", "pg_ident.conf"):  # written at every start
+            (var / "postgres" / name).write_text("nonsense\n")
+    with embedded.servers(var, valkey=False):
+        assert query(var, "SELECT 1") == [(1,)]
+        (var / "postgres" / "postgresql.conf").write_text("nonsense\n")
     with pytest.raises(EmbeddedError) as caught, embedded.servers(var, valkey=False):
         pass
-    assert "Postgres does not start: could not load" in str(caught.value)
-    assert "pg_hba.conf" in str(caught.value)
+    assert "Postgres does not start: configuration file" in str(caught.value)
+    assert "postgresql.conf" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

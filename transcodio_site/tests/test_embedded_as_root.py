@@ -91,6 +91,7 @@ def test_database_is_in_an_accessible_data_folder(open_folder: Path) -> None:
     assert access(open_folder) == (0o755, 0, 0)
 
 
+@pytest.mark.covers("attack", "Postgres that root has started uses rights of root")
 def test_postgres_has_no_capabilities_and_no_other_group(var: Path) -> None:
     with embedded.servers(var):
         process = postmaster(var)
@@ -105,6 +106,7 @@ def test_postgres_has_no_capabilities_and_no_other_group(var: Path) -> None:
         assert "SECRET" not in Path(f"/proc/{process.pid}/environ").read_text()
 
 
+@pytest.mark.covers("attack", "Another process of the user nobody reads the database of root")
 def test_other_processes_of_nobody_reach_neither_data_nor_sockets(open_folder: Path) -> None:
     var, neighbor = open_folder / "var", open_folder / "neighbor"
     connect = "socket.socket(socket.AF_UNIX).connect"

@@ -15,7 +15,13 @@ from django.db import connection, connections
 from transcodio_site.demo_account import demo_account
 from transcodio_site.embedded import check_free_space, data_folder
 from transcodio_site.files import exclusive_lock
-from transcodio_site.supervisor import StackError, check_port, running, stop_leftovers
+from transcodio_site.supervisor import (
+    StackError,
+    check_port,
+    os_errors_as_stack_errors,
+    running,
+    stop_leftovers,
+)
 
 
 class Command(BaseCommand):
@@ -43,9 +49,6 @@ class Command(BaseCommand):
                 self.stdout.write("Stopping ...")
         except StackError as error:
             raise CommandError(str(error)) from None
-        except OSError as error:
-            path = error.filename or settings.VAR_DIR  # a full disk has no file name
-            raise CommandError(f"Transcodio cannot run: {path}: {error.strerror}.") from None
 
     def _print_login(self, url: str) -> None:
         self.stdout.write(f"\nTranscodio is ready: {url}\n")
@@ -63,7 +66,7 @@ class Command(BaseCommand):
 def prepare() -> None:
     """Check the free space, migrate the database, and create the demo account.
 
-    Raises StackError, EmbeddedError, OSError.
+    Raises StackError, EmbeddedError.
     """
     os.umask(0o077)  # only this user can read what this command and its processes write
     check_free_space(settings.VAR_DIR)
@@ -72,7 +75,10 @@ def prepare() -> None:
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
         raise StackError(f"No connection to the database: check DATABASE_URL ({reason}).") from None
-    with exclusive_lock(settings.VAR_DIR / "prepare.lock"):  # two first starts at once
+    with (
+        os_errors_as_stack_errors(),
+        exclusive_lock(settings.VAR_DIR / "prepare.lock"),  # two first starts at once
+    ):
         call_command("migrate", verbosity=0, interactive=False)
         if settings.EMBEDDED:
             demo_account()
