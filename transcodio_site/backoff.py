@@ -5,16 +5,22 @@ from __future__ import annotations
 import time
 
 MAX_DELAY_S = 60.0
+ESSENTIAL_MAX_DELAY_S = 5.0  # of what everything else needs
 STABLE_AFTER_S = 30.0  # after this run time earlier failures are forgotten
 MANY_FAILURES = 4
 
 
 class Backoff:
-    """The first restart is immediate; the next ones follow after 1, 2, 4, ... 60 seconds."""
+    """The first restart is immediate; the next ones follow after 1, 2, 4, ... seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, essential: bool = False) -> None:
         self.failures = 0
+        self._max_delay_s = ESSENTIAL_MAX_DELAY_S if essential else MAX_DELAY_S
         self._started_at = self._restart_at = time.monotonic()
+
+    def reset(self) -> None:
+        """Forget earlier failures."""
+        self.failures = 0
 
     def record_start(self) -> None:
         """It was started."""
@@ -24,7 +30,7 @@ class Backoff:
         """It has stopped, or could not be started."""
         if self.is_stable():
             self.failures = 0
-        delay = min(MAX_DELAY_S, 2.0 ** (self.failures - 1)) if self.failures else 0.0
+        delay = min(self._max_delay_s, 2.0 ** (self.failures - 1)) if self.failures else 0.0
         self.failures = min(self.failures + 1, 100)  # 2.0 ** 1024 is too large
         self._restart_at = time.monotonic() + delay
 

@@ -350,7 +350,6 @@ class Stack:
             self.output.append(line)
             if READY in line:
                 ready.set()
-        process.wait()
         ready.set()
 
     def stop(self) -> int:

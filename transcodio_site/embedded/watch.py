@@ -19,7 +19,7 @@ class ServerWatch:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.backoff = Backoff()
+        self.backoff = Backoff(essential=True)
         self._unanswered = 0  # probes in a row
         self._is_down = False
 
@@ -83,6 +83,6 @@ class ServerWatch:
     def _is_running_again(self) -> str:
         if self.backoff.failures and self.backoff.is_stable():
             was_reported = self.backoff.failures >= MANY_FAILURES
-            self.backoff = Backoff()
+            self.backoff.reset()
             return f"{self.server.name} is running again." if was_reported else ""
         return ""

@@ -89,7 +89,7 @@ class Child:
     def _is_running_again(self) -> str:
         was_reported = self.backoff.failures >= MANY_FAILURES
         if self.backoff.failures and self.backoff.is_stable():
-            self.backoff = Backoff()
+            self.backoff.reset()
             return f"The {self.name} process is running again." if was_reported else ""
         return ""
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
+from transcodio_site.backoff import Backoff
 from transcodio_site.embedded import watches
 from transcodio_site.embedded.watch import MAX_UNANSWERED, ServerWatch
 from transcodio_site.supervisor import address
@@ -45,7 +46,7 @@ class Stack:
         queues = ["--queues", "celery,preprocess,transcribe"]
         standalone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         web = [sys.executable, "-m", "transcodio_site.server", "--bind", self.host]
-        self.web = Child("web", [*web, "--port", str(self.port)])
+        self.web = Child("web", [*web, "--port", str(self.port)], backoff=Backoff(essential=True))
         self.children = [
             self.web,
             Child("worker", [*celery, "worker", *quiet, *queues, *standalone]),

@@ -30,6 +30,7 @@ from transcodio_site.embedded.postgres import Postgres
 from transcodio_site.embedded.server import Server
 from transcodio_site.embedded.valkey import Valkey
 from transcodio_site.supervisor import free_port
+from transcodio_site.supervisor.ports import responds
 from transcodio_site.testing import ROOT, SAMPLE_TEXT, WAIT_S, Media, Stack, wait_until
 from transcodio_site.tests.embedded_servers import has_exited
 from transcriptions.models import Transcription
@@ -341,3 +342,13 @@ for name in ("google", "github", "microsoft"):
         assert line.startswith(f"True https://{url}")
         assert f"client_id=id-of-{name}" in line
         assert "email" in line.lower() or name == "MICROSOFT"
+
+
+def test_web_server_answers_the_probe_of_the_supervisor_without_a_line_in_the_log(
+    stack: Stack,
+) -> None:
+    port = int(stack.url.rsplit(":", 1)[1])
+    lines = stack.log().count("\n")
+    assert all(responds("127.0.0.1", port, WAIT_S) for _ in range(3))
+    assert stack.log().count("\n") == lines
+    assert not responds("127.0.0.1", free_port(), WAIT_S)

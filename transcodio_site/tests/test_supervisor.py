@@ -71,16 +71,19 @@ def test_process_that_keeps_stopping_leaves_the_others_running(
     assert "The worker process is running again.\n" in capfd.readouterr().out
 
 
-def test_delays_between_restarts_grow_up_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("essential", "longest"), [(False, [8, 16, 32, 60, 60]), (True, [5] * 5)])
+def test_delays_between_restarts_grow(
+    monkeypatch: pytest.MonkeyPatch, essential: bool, longest: list[float]
+) -> None:
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    instance = Backoff()
+    instance = Backoff(essential=essential)
     delays = []
     for _ in range(9):
         instance.record_start()
         instance.record_failure()
         delays.append(instance._restart_at - now)
-    assert delays == [0, 1, 2, 4, 8, 16, 32, 60, 60]
+    assert delays == [0, 1, 2, 4, *longest]
     assert not instance.may_restart()
     now += 60
     assert instance.may_restart()

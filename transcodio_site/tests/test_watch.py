@@ -31,7 +31,7 @@ def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transcodio_site.embedded.valkey.PROBE_TIMEOUT_S", 1)
     monkeypatch.setattr(server, "HANG_TIMEOUT_S", 2)
     monkeypatch.setattr(watch, "MAX_UNANSWERED", 2)
-    monkeypatch.setattr(backoff, "MAX_DELAY_S", 0.1)
+    monkeypatch.setattr(backoff, "ESSENTIAL_MAX_DELAY_S", 0.1)
 
 
 class Watches:
