@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -28,7 +29,12 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Record every change in the audit log of the object's owner, or else of the acting user.
 
     Secret fields are neither shown nor searchable, and rows that have them cannot be added.
+
+    `name_is_logged` is False for objects whose name has to disappear earlier than their owner's
+    audit log: titles of recordings, addresses of invitations. The log then has their id instead.
     """
+
+    name_is_logged = True
 
     @property
     def secret_fields(self) -> tuple[str, ...]:
@@ -56,19 +62,34 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Record the addition in the audit log too."""
-        return _record(request, obj, super().log_addition(request, obj, message))
+        return self._record(request, obj, super().log_addition(request, obj, message))
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Record the change in the audit log too."""
-        return _record(request, obj, super().log_change(request, obj, message))
+        return self._record(request, obj, super().log_change(request, obj, message))
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         """Record the deletions in the audit log too. Django calls this before it deletes, while the
         owners are still known."""
-        for obj in queryset:
-            message = gettext("Deleted %(model)s “%(object)s”.")
-            _record(request, obj, message % {"model": obj._meta.verbose_name, "object": obj})
-        return super().log_deletions(request, queryset)
+        entries = super().log_deletions(request, queryset)
+        for obj, entry in zip(queryset, entries, strict=True):
+            self._record(request, obj, entry)
+        return entries
+
+    def _record(self, request: HttpRequest, obj: Any, entry: LogEntry) -> LogEntry:
+        """Record `entry` in the audit log of the owner of `obj`, and return it.
+
+        Django's own entry keeps the id in place of the name: it outlives the object and its owner.
+        """
+        entry.object_repr = str(obj) if self.name_is_logged else str(obj.pk)
+        detail = str(entry)
+        if entry.is_deletion():
+            detail = gettext("Deleted %(model)s “%(object)s”.")
+            detail %= {"model": obj._meta.verbose_name, "object": entry.object_repr}
+        record_event(request, Action.ADMIN, detail, user_id=_owner_id(obj))
+        entry.object_repr = str(obj.pk)
+        entry.save(update_fields=["object_repr"])
+        return entry
 
     def get_deleted_objects(
         self, objs: Sequence[Model] | QuerySet[Model], request: HttpRequest
@@ -119,12 +140,10 @@ class AuditedAdminSite(admin.AdminSite):
         super().register(model_or_iterable, audited, **options)
 
 
-def _record(request: HttpRequest, obj: Any, entry: Any) -> Any:
-    """Record `entry` in the audit log of the owner of `obj`, and return it."""
+def _owner_id(obj: Any) -> int | None:
+    """The id of the user to whom `obj` belongs; None if it belongs to none."""
     user_pk = obj.pk if isinstance(obj, get_user_model()) else None
-    user_id = user_pk or getattr(obj, "owner_id", None) or getattr(obj, "user_id", None)
-    record_event(request, Action.ADMIN, f"{request.user}: {entry}", user_id=user_id)
-    return entry
+    return user_pk or getattr(obj, "owner_id", None) or getattr(obj, "user_id", None)
 
 
 class StaffReadableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

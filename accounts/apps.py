@@ -21,4 +21,4 @@ class AccountsConfig(AppConfig):
         audit_log.connect()
         user_signed_up.connect(invitations.accept_invitation)
         post_delete.connect(account_deletion.end_session, sender=UserSession)
-        post_delete.connect(account_deletion.delete_invitation, sender=User)
+        post_delete.connect(account_deletion.erase_traces, sender=User)

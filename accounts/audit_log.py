@@ -1,15 +1,26 @@
-"""The audit log: what was done with an account, and from which IP address. Rows are only added."""
+"""The audit log: what was done with an account, by whom, and from which IP address.
+
+Events are kept for AUDIT_LOG_RETENTION_DAYS. When an account is deleted, its events keep only their
+time and action, under a random pseudonym.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from allauth.account import signals as account
 from allauth.mfa import signals as mfa
 from allauth.socialaccount import signals as social
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.db import connection, transaction
 from django.dispatch import Signal
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -17,21 +28,77 @@ from accounts.client_ip import get_client_ip
 from accounts.models import Action, AuditEvent, User
 
 MAX_DETAIL_LENGTH = 300  # of the column
+BATCH_ROWS = 1000  # per transaction
 
 
 def record_event(
-    request: HttpRequest | None, action: Action, detail: str = "", user_id: int | None = None
+    request: HttpRequest | None,
+    action: Action,
+    detail: str = "",
+    user_id: int | None = None,
+    recording: uuid.UUID | None = None,
 ) -> None:
-    """Add an event to the log of `user_id`, or else of the user of the request, if there is one."""
-    owner_id = user_id or getattr(getattr(request, "user", None), "pk", None)
+    """Add an event to the log of `user_id`, or else of the user of the request, if there is one.
+
+    `detail` must not contain the title of a recording, nor the email address or the name of another
+    person: it is not deleted together with them.
+    """
+    requested_by = getattr(getattr(request, "user", None), "pk", None)
+    owner_id = user_id or requested_by
     if owner_id is None:
         return
     AuditEvent.objects.create(
         user_id=owner_id,
+        actor_id=None if requested_by == owner_id else requested_by,
         action=action,
         detail=detail[:MAX_DETAIL_LENGTH],
+        recording=recording,
         address=get_client_ip(request) if request else None,
     )
+
+
+# --- Erasure: the only functions that the trigger of the table lets change it -------------------
+
+
+def delete_expired() -> None:
+    """Delete events, and entries of Django's own log of the admin site, that are older than
+    AUDIT_LOG_RETENTION_DAYS."""
+    before = timezone.now() - timedelta(days=settings.AUDIT_LOG_RETENTION_DAYS)
+    expired = AuditEvent.objects.filter(created_at__lt=before).order_by("created_at")
+    deleted = BATCH_ROWS
+    while deleted == BATCH_ROWS:
+        with _permitted("transcodio.audit_events_expired_before", before.isoformat()):
+            batch = expired.values("pk")[:BATCH_ROWS]
+            deleted, _ = AuditEvent.objects.filter(pk__in=batch).delete()
+    LogEntry.objects.filter(action_time__lt=before).delete()
+
+
+def pseudonymize(user_id: int) -> None:
+    """Remove from the log who the user was. Events keep their time and action, under a pseudonym
+    that nothing else contains."""
+    pseudonym = uuid.uuid4()
+    erased: dict[str, Any] = {"detail": "", "address": None, "recording": None}
+    _update(user_id, "user", erased | {"user": None, "pseudonym": pseudonym})
+    _update(user_id, "actor", erased | {"actor": None, "actor_pseudonym": pseudonym})
+
+
+def _update(user_id: int, role: str, values: dict[str, Any]) -> None:
+    """Update all events in which the user has that role."""
+    events = AuditEvent.objects.filter(**{role: user_id}).order_by("pk")
+    updated = BATCH_ROWS
+    while updated == BATCH_ROWS:
+        with _permitted("transcodio.audit_event_erasure", "on"):
+            batch = events.values("pk")[:BATCH_ROWS]
+            updated = AuditEvent.objects.filter(pk__in=batch).update(**values)
+
+
+@contextmanager
+def _permitted(variable: str, value: str) -> Iterator[None]:
+    """A transaction in which the trigger of the table allows one kind of change."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config(%s, %s, true)", [variable, value])
+        yield
+        cursor.execute("SELECT set_config(%s, '', true)", [variable])
 
 
 # --- Signals of Django --------------------------------------------------------------------------

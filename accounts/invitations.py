@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from django.conf import settings
@@ -15,6 +17,7 @@ from accounts import email
 from accounts.models import INVITATION_DAYS, Invitation, User
 
 SESSION_KEY = "invitation"
+RETENTION = timedelta(days=30)
 _signer = signing.TimestampSigner(salt="invitation")
 
 
@@ -37,6 +40,14 @@ def send_invitation(invitation: Invitation) -> None:
     subject = gettext("Your invitation to Transcodio")
     email.send(invitation.email, subject, "invitation", **context)
     row.update(sent_at=timezone.now())
+
+
+def delete_old() -> None:
+    """Delete invitations that were accepted, or last sent, more than RETENTION ago: the email
+    address of somebody without an account is not kept."""
+    before = timezone.now() - RETENTION
+    Invitation.objects.filter(created_at__lt=before, accepted_at=None).delete()
+    Invitation.objects.filter(accepted_at__lt=before).delete()
 
 
 def find_invitation(code: str) -> Invitation | None:

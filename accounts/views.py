@@ -79,9 +79,13 @@ def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
 @require_GET
 def activity(request: HttpRequest) -> HttpResponse:
     """The audit log of the user's own account."""
-    events = AuditEvent.objects.filter(user=authenticated_user(request))
+    user = authenticated_user(request)
+    events = AuditEvent.objects.filter(user=user).select_related("actor")
     page = Paginator(events, EVENTS_PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "accounts/activity.html", {"page": page})
+    recordings = user.transcriptions.filter(id__in={event.recording for event in page})
+    titles = dict(recordings.values_list("id", "title"))
+    context = {"page": page, "events": [(event, titles.get(event.recording)) for event in page]}
+    return render(request, "accounts/activity.html", context)
 
 
 @login_required

@@ -24,6 +24,7 @@ app.autodiscover_tasks(
     [
         "transcriptions.notifications",
         "transcriptions.operations",
+        "transcriptions.privacy",
         "transcriptions.processing",
         "transcriptions.webhooks",
     ]

@@ -180,6 +180,9 @@ CELERY_BEAT_SCHEDULE = {
         ("transcriptions.tasks.delete_expired_recordings", 3600.0),
         ("transcriptions.tasks.delete_expired_idempotency_keys", 3600.0),
         ("transcriptions.tasks.delete_expired_sessions", 24 * 3600.0),
+        ("transcriptions.tasks.delete_expired_audit_events", 24 * 3600.0),
+        ("transcriptions.tasks.delete_old_invitations", 24 * 3600.0),
+        ("transcriptions.tasks.resume_account_deletions", 60.0),
         ("transcriptions.tasks.delete_orphaned_files", 24 * 3600.0),
     )
 }
@@ -304,6 +307,9 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Transcodio <noreply@
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
 }
+
+# Events of the audit log are deleted after this time.
+AUDIT_LOG_RETENTION_DAYS = env.int("AUDIT_LOG_RETENTION_DAYS", default=365)
 
 # --- Security: everything follows from SITE_URL being https ------------------------------------
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS

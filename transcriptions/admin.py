@@ -52,6 +52,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
     list_filter = ("state", "engine", "created_at")
     list_select_related = ("owner",)
     actions = ("requeue", "cancel", "refund")
+    name_is_logged = False
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """The title, or the id for staff who may not read content."""
@@ -113,7 +114,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
     def requeue(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
         """Enqueue failed and cancelled recordings; finished work is not repeated. The quota of
         the owner applies."""
-        detail = gettext("%(user)s resumed the recording “%(title)s”.")
+        detail = gettext("Resumed the recording.")
         if count := self._run_each(request, rows, commands.retry, detail):
             text = ngettext("%(count)d recording queued.", "%(count)d recordings queued.", count)
             self.message_user(request, text % {"count": count})
@@ -121,7 +122,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
     @admin.action(description=_("Cancel"), permissions=["operate"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
         """Stop processing; stored segments are kept."""
-        detail = gettext("%(user)s cancelled the recording “%(title)s”.")
+        detail = gettext("Cancelled the recording.")
         if count := self._run_each(request, rows, commands.cancel, detail):
             text = ngettext(
                 "%(count)d recording cancelled.", "%(count)d recordings cancelled.", count
@@ -151,8 +152,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
                 self.message_user(request, f"{row.id}: {error}", messages.WARNING)
             else:
                 count += 1
-                text = detail % {"user": request.user, "title": row.title}
-                record_event(request, Action.ADMIN, text, user_id=row.owner_id)
+                record_event(request, Action.ADMIN, detail, user_id=row.owner_id, recording=row.id)
         return count
 
     # --- Permissions ----------------------------------------------------------------------------

@@ -10,12 +10,15 @@ class TranscriptionsConfig(AppConfig):
         """Register the path converter and connect signal receivers."""
         from django.db.models.signals import pre_delete
 
+        from accounts.account_deletion import deletion_requested
         from transcriptions import signals
         from transcriptions.api import converters  # noqa: F401
         from transcriptions.models import Transcription
         from transcriptions.notifications import receivers
+        from transcriptions.privacy.tasks import enqueue_deletion
         from transcriptions.processing.lifecycle import cancel_before_delete
 
         pre_delete.connect(cancel_before_delete, sender=Transcription)
+        deletion_requested.connect(enqueue_deletion)
         signals.transcription_finished.connect(receivers.enqueue_transcript_ready)
         signals.usage_charged.connect(receivers.enqueue_quota_notice)

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import ApiToken, Outcome, Plan, UsageRecord, User
+from accounts.models import AccountDeletion, ApiToken, Outcome, Plan, UsageRecord, User
 from accounts.usage import ledger
 from gpu.types import (
     Audio,
@@ -30,6 +30,7 @@ from gpu.types import (
     Word,
 )
 from transcriptions.models import FINISHED, WORKING, State, Transcription
+from transcriptions.privacy.account_deletion import delete_batch
 from transcriptions.processing import lifecycle
 
 Upload = Callable[..., Transcription]
@@ -123,6 +124,12 @@ def prepare_again(row: Transcription) -> None:
     lifecycle.mark_prepared(
         claimed, audio=name, format="", duration=10.0, spans=[Span(0, 10)], peaks=[], note=""
     )
+
+
+def finish_account_deletions() -> None:
+    """Delete the requested accounts, as the worker does."""
+    while deletion := AccountDeletion.without_lease().first():
+        delete_batch(deletion.user_id)
 
 
 # --- Plans and usage ----------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = (("accepted_at", admin.EmptyFieldListFilter),)
     search_fields = ("email",)
     actions = ("send_again",)
+    name_is_logged = False
 
     def save_model(self, request: HttpRequest, obj: Invitation, form: object, change: bool) -> None:
         """Store who invites, and send the email."""
@@ -47,9 +48,8 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Send pending invitations again, with a new link."""
         for invitation in queryset.filter(accepted_at=None):
             self._send(request, invitation)
-            detail = gettext("%(user)s: Sent the invitation to “%(email)s” again.")
-            values = {"user": request.user, "email": invitation.email}
-            record_event(request, Action.ADMIN, detail % values)
+            detail = gettext("Sent invitation %(number)d again.")
+            record_event(request, Action.ADMIN, detail % {"number": invitation.pk})
 
     def _send(self, request: HttpRequest, invitation: Invitation) -> None:
         try:

@@ -14,7 +14,7 @@ from accounts.models import ApiToken, AuditEvent
 class AuditEventAdmin(AppendOnlyAdmin):
     """The audit log, read-only."""
 
-    list_display = ("created_at", "user_id", "action", "detail", "address")
+    list_display = ("created_at", "user_id", "actor_id", "action", "detail", "address")
     list_filter = ("action", "created_at")
     search_fields = ("user__exact", "detail", "address")
     list_select_related = False

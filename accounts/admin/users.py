@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.forms import UserChangeForm as DjangoUserChangeForm
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.account_deletion import request_deletion
 from accounts.authentication import authenticated_user
 from accounts.models import Plan, User
 
@@ -66,6 +69,17 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only superusers delete accounts of staff."""
         return bool(super().has_delete_permission(request, obj)) and _can_manage(request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """Start the deletion, which continues in the background."""
+        self.delete_queryset(request, User.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Start the deletions, which continue in the background."""
+        for user in queryset:
+            request_deletion(user, request)
+        message = gettext("Sign-in is disabled now. All data is being deleted in the background.")
+        self.message_user(request, message, messages.INFO)
 
 
 def _can_manage(request: HttpRequest, user: User | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from accounts.models.account_deletion import AccountDeletion
 from accounts.models.api_token import ApiToken, Scope
 from accounts.models.audit_event import Action, AuditEvent
 from accounts.models.invitation import INVITATION_DAYS, Invitation
@@ -12,6 +13,7 @@ from accounts.models.user import User, UserManager
 
 __all__ = [
     "INVITATION_DAYS",
+    "AccountDeletion",
     "Action",
     "ApiToken",
     "AuditEvent",

@@ -1,4 +1,6 @@
-"""The audit log. Rows are only added: a database trigger refuses updates and deletes."""
+"""The audit log. A database trigger refuses updates and deletes, with two exceptions:
+`accounts.audit_log.delete_expired` and `accounts.audit_log.pseudonymize`.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +36,27 @@ class AuditEvent(models.Model):
     """One recorded action."""
 
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
-    # The account concerned. No database constraint: the log outlives the account.
+    # The account concerned, and who acted on it, if that was someone else. No database constraints:
+    # the log outlives the accounts. When one is deleted, a random pseudonym takes its place.
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.DO_NOTHING, db_constraint=False, related_name="audit"
+        settings.AUTH_USER_MODEL,
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        related_name="audit",
     )
+    pseudonym = models.UUIDField(null=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        related_name="actions",
+    )
+    actor_pseudonym = models.UUIDField(null=True)
     action = models.CharField(max_length=20, choices=Action)
+    # The recording concerned. Its title is never copied, and so is deleted with the recording.
+    recording = models.UUIDField(null=True)
     detail = models.CharField(max_length=300, blank=True)
     address = models.GenericIPAddressField(null=True)
 

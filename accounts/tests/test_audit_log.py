@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import uuid
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.admin.models import LogEntry
 from django.db import DatabaseError, transaction
 from django.test import Client
+from django.utils import timezone
 
+from accounts import audit_log
 from accounts.models import Action, AuditEvent, User
 from accounts.tests.helpers import PASSWORD, events_of, totp_code
 from accounts.tokens import issue_token
@@ -75,7 +81,7 @@ def test_security_settings_are_recorded(alice: User, client: Client) -> None:
     ]
 
 
-def test_audit_log_is_append_only_and_outlives_the_account(alice: User) -> None:
+def test_audit_log_is_append_only(alice: User) -> None:
     AuditEvent.objects.create(user=alice, action=Action.DELETED, detail="Secret plans")
     for change in (
         AuditEvent.objects.all().delete,
@@ -84,15 +90,56 @@ def test_audit_log_is_append_only_and_outlives_the_account(alice: User) -> None:
     ):
         with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
             change()
-    alice.delete()
+    with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
+        with audit_log._permitted("transcodio.audit_event_erasure", "on"):
+            AuditEvent.objects.update(detail="Other plans")
     assert AuditEvent.objects.get().detail == "Secret plans"
 
 
+@pytest.mark.covers("fault", "Events of the audit log are older than their retention period")
+def test_events_are_deleted_after_the_retention_period(
+    alice: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_log, "BATCH_ROWS", 2)
+    settings.AUDIT_LOG_RETENTION_DAYS = 30
+    for days in (29, 31, 32, 33, 34, 35):
+        past = timezone.now() - timedelta(days=days)
+        AuditEvent.objects.create(user=alice, action=Action.SIGNED_IN, created_at=past)
+        LogEntry.objects.create(user=alice, action_flag=1, action_time=past)
+    audit_log.delete_expired()
+    for moment in (AuditEvent.objects.get().created_at, LogEntry.objects.get().action_time):
+        assert (timezone.now() - moment).days == 29
+    with pytest.raises(DatabaseError, match="never changed"):
+        AuditEvent.objects.all().delete()
+
+
+def test_events_of_a_deleted_account_keep_only_time_and_action(
+    alice: User, bob: User, carol: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_log, "BATCH_ROWS", 2)
+    known: dict[str, Any] = {"detail": "By hand", "address": "192.0.2.7", "recording": uuid.uuid4()}
+    for _ in range(3):
+        AuditEvent.objects.create(user=alice, action=Action.SIGNED_IN, **known)
+        AuditEvent.objects.create(user=bob, actor=alice, action=Action.ADMIN, **known)
+    AuditEvent.objects.create(user=bob, actor=carol, action=Action.ADMIN, **known)
+    alice.delete()
+    own = AuditEvent.objects.filter(user=None)
+    of_bob = AuditEvent.objects.filter(user=bob, actor=None)
+    assert own.count() == of_bob.count() == 3
+    for event in (*own, *of_bob):
+        assert (event.detail, event.address, event.recording) == ("", None, None)
+    pseudonyms = {*own.values_list("pseudonym", flat=True)}
+    assert len(pseudonyms) == 1
+    assert {*of_bob.values_list("actor_pseudonym", flat=True)} == pseudonyms
+    assert AuditEvent.objects.get(actor=carol).detail == "By hand"
+
+
 def test_activity_page_shows_only_own_events(alice: User, bob: User, client: Client) -> None:
-    AuditEvent.objects.create(user=alice, action=Action.DELETED, detail="<b>Plans")
+    AuditEvent.objects.create(user=alice, actor=bob, action=Action.DELETED, detail="<b>Plans")
     AuditEvent.objects.create(user=bob, action=Action.DELETED, detail="Of Bob")
     client.force_login(alice)
     page = client.get("/settings/activity/").content.decode()
     assert "Recording deleted" in page
     assert "&lt;b&gt;Plans" in page
     assert "Of Bob" not in page
+    assert "By bob@example.com" in page

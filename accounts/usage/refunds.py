@@ -27,11 +27,11 @@ def refund(request: HttpRequest, records: QuerySet[UsageRecord]) -> int:
 
 def _refund_one(request: HttpRequest, record: UsageRecord) -> bool:
     """Return False if the charge was refunded in the meantime."""
-    values = {"user": request.user, "minutes": f"{record.audio_ms / 60_000:.1f}"}
-    detail = gettext("%(user)s: Refunded %(minutes)s minutes.") % values
+    detail = gettext("Refunded %(minutes)s minutes.")
+    detail %= {"minutes": f"{record.audio_ms / 60_000:.1f}"}
     try:
         with transaction.atomic():
-            ledger.correct(record, gettext("Refunded by %(user)s.") % values)
+            ledger.correct(record, gettext("Refunded by an administrator."))
             record_event(request, Action.ADMIN, detail, user_id=record.user_id)
     except IntegrityError:
         return False

@@ -177,7 +177,7 @@ def delete_transcription(request: HttpRequest, transcription_id: uuid.UUID) -> S
     """Delete a recording with its transcript and files. Processing stops."""
     row = permissions.transcription_for(request.user, transcription_id)
     row.delete()
-    record_event(request, Action.DELETED, row.title)
+    record_event(request, Action.DELETED, recording=transcription_id)
     return Status(204, None)
 
 
@@ -274,7 +274,7 @@ def export_transcript(
     conditional = get_conditional_response(request, response["ETag"], None, response)
     # HEAD and 304 responses send no transcript, so they are not audited.
     if conditional is response and request.method == "GET":
-        record_event(request, Action.EXPORTED, f"{row.title} ({format})")
+        record_event(request, Action.EXPORTED, format, recording=row.id)
     return response
 
 

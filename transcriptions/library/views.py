@@ -103,7 +103,7 @@ def delete(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     """Delete a recording with its files and redirect to the library."""
     transcription = permissions.transcription_for(request.user, transcription_id)
     transcription.delete()
-    record_event(request, Action.DELETED, transcription.title)
+    record_event(request, Action.DELETED, recording=transcription_id)
     message = _("“%(title)s” has been deleted.") % {"title": transcription.title}
     messages.success(request, message)
     return redirect("transcriptions:library")

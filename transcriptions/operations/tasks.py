@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import account_deletion
+from accounts import account_deletion, audit_log, invitations
 from transcriptions.models import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 from transcriptions.operations import orphaned_files
 from transcriptions.privacy import retention
@@ -22,6 +22,18 @@ def delete_expired_idempotency_keys() -> None:
 def delete_expired_sessions() -> None:
     """See `account_deletion.delete_expired_sessions`."""
     account_deletion.delete_expired_sessions()
+
+
+@shared_task(name="transcriptions.tasks.delete_expired_audit_events")
+def delete_expired_audit_events() -> None:
+    """See `audit_log.delete_expired`."""
+    audit_log.delete_expired()
+
+
+@shared_task(name="transcriptions.tasks.delete_old_invitations")
+def delete_old_invitations() -> None:
+    """See `invitations.delete_old`."""
+    invitations.delete_old()
 
 
 @shared_task(name="transcriptions.tasks.delete_expired_recordings")

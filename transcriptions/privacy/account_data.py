@@ -99,6 +99,8 @@ def activity(user: User) -> Iterator[dict[str, Any]]:
             "created_at": event.created_at,
             "action": event.action,
             "detail": event.detail,
+            "recording": event.recording,
+            "by_administrator": event.actor_id is not None,
             "ip_address": event.address,
         }
 

@@ -11,7 +11,6 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -20,10 +19,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.account_deletion import request_deletion
 from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
 from accounts.models import Action, User
-from transcriptions import permissions
 from transcriptions.privacy.export import export_user_data
 
 RETENTION_CHOICES = [
@@ -113,20 +112,18 @@ def export_data(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @require_POST
 def delete_account(request: HttpRequest) -> HttpResponse:
-    """Delete the account with all rows and files. Only the usage ledger and the audit log, which
-    are append-only, keep its id."""
+    """Start the deletion of the account with all rows and files, and sign out everywhere."""
     user = authenticated_user(request)
     form = DeleteAccountForm(user, request.POST)
     if not form.is_valid():
         return _page(request, SettingsForm(initial=_initial(user)), form, status=400)
-    with transaction.atomic():
-        User.objects.select_for_update().get(pk=user.pk)  # blocks uploads
-        for row in permissions.visible_to(user).defer("spans", "peaks").iterator():
-            row.delete()  # one at a time: a cascade would load all of them into memory
-        record_event(request, Action.ACCOUNT_DELETED)
-        logout(request)
-        user.delete()
-    messages.success(request, gettext("Your account and all its data have been deleted."))
+    request_deletion(user, request)
+    logout(request)
+    message = gettext(
+        "Your account is being deleted. You are signed out on all devices. "
+        "We will send you an email when all your data has been deleted."
+    )
+    messages.success(request, message)
     return redirect("transcriptions:library")
 
 

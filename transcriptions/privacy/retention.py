@@ -26,11 +26,11 @@ def delete_expired() -> None:
         rows = Transcription.objects.filter(owner=user, state__in=FINISHED).defer("search")
         if policy.everything is not None:
             for row in rows.filter(created_at__lt=now - timedelta(days=policy.everything)):
-                _delete(row, row.delete, _("%(title)s (retention period ended)"))
+                _delete(row, row.delete, _("Retention period ended"))
         if policy.audio is not None:
             old = rows.filter(created_at__lt=now - timedelta(days=policy.audio))
             for row in old.exclude(source=""):
-                detail = _("Audio of %(title)s (retention period ended)")
+                detail = _("Audio only: retention period ended")
                 _delete(row, partial(delete_audio, row), detail)
 
 
@@ -40,8 +40,9 @@ def _delete(row: Transcription, deletion: Callable[[], object], detail: str) -> 
         finished = Transcription.objects.select_for_update().filter(id=row.id, state__in=FINISHED)
         if not finished.exists():
             return
+        recording = row.id  # deletion clears it
         deletion()
-        record_event(None, Action.DELETED, detail % {"title": row.title}, user_id=row.owner_id)
+        record_event(None, Action.DELETED, detail, row.owner_id, recording)
 
 
 def _users_with_retention() -> Iterator[User]:

@@ -116,6 +116,7 @@ def store_checked(
             quotas.admit(row)  # after the slow move of the file: it locks the account
             if quotas.exceeds_storage(row):
                 raise storage_full(owner)
+            User.objects.get(pk=owner.pk, is_active=True)
             transaction.on_commit(lambda: _enqueue(row))
     except (OperationalError, InterfaceError):
         raise  # it may be committed although no answer came; else its file is orphaned
@@ -123,7 +124,7 @@ def store_checked(
         # Once the file is in the storage, the row has its name in the storage.
         if row.source.name == source_path(row, ""):
             row.source.storage.delete(row.source.name)
-        if isinstance(error, User.DoesNotExist):  # deleted during the upload
+        if isinstance(error, User.DoesNotExist):  # deletion was requested during the upload
             message = _("The account no longer exists: sign up, and upload the recording again.")
             raise UploadRefused(401, "not_authenticated", message) from None
         raise

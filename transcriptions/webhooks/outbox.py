@@ -27,6 +27,12 @@ def enqueue_deliveries(sender: type[Transcription], row: Transcription, **_: Any
         _enqueue_after_commit(endpoint.create_delivery(event, message, data))
 
 
+def delete_deliveries(sender: type[Transcription], instance: Transcription, **_: Any) -> None:
+    """Receiver of `post_delete` of a recording: deletes its deliveries, which contain its title."""
+    own = Delivery.objects.filter(endpoint__owner=instance.owner_id)
+    own.filter(payload__data__id=str(instance.id)).delete()
+
+
 def send_test(endpoint: Endpoint) -> None:
     """Send a test event, unless one is pending."""
     with transaction.atomic():

@@ -56,9 +56,9 @@ def test_audio_can_expire_before_the_transcript(
     assert not Transcription.objects.exists()
     assert UsageRecord.objects.exists()  # the ledger stays
     deleted = AuditEvent.objects.filter(user=alice, action=Action.DELETED).order_by("id")
-    assert [event.detail for event in deleted] == [
-        f"Audio of {finished.title} (retention period ended)",
-        f"{finished.title} (retention period ended)",
+    assert [(event.detail, event.recording) for event in deleted] == [
+        ("Audio only: retention period ended", finished.id),
+        ("Retention period ended", finished.id),
     ]
 
 
