@@ -22,6 +22,9 @@ SECRET_FIELDS = {
     "usersessions.UserSession": ("session_key",),
     "socialaccount.SocialToken": ("token", "token_secret"),
 }
+# Objects whose name, a title or an address, must not be copied into the log of another account, or
+# outlive them: the log has their id instead.
+UNNAMED_MODELS = ("transcriptions.Transcription", "accounts.Invitation")
 OWN_APPS = ("accounts.", "transcriptions.")  # prefixes of modules
 
 
@@ -29,12 +32,7 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Record every change in the audit log of the object's owner, or else of the acting user.
 
     Secret fields are neither shown nor searchable, and rows that have them cannot be added.
-
-    `name_is_logged` is False for objects whose name has to disappear earlier than their owner's
-    audit log: titles of recordings, addresses of invitations. The log then has their id instead.
     """
-
-    name_is_logged = True
 
     @property
     def secret_fields(self) -> tuple[str, ...]:
@@ -81,7 +79,8 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
         Django's own entry keeps the id in place of the name: it outlives the object and its owner.
         """
-        entry.object_repr = str(obj) if self.name_is_logged else str(obj.pk)
+        is_named = self.opts.label not in UNNAMED_MODELS
+        entry.object_repr = str(obj if is_named else obj.pk)
         detail = str(entry)
         if entry.is_deletion():
             detail = gettext("Deleted %(model)s “%(object)s”.")

@@ -52,7 +52,6 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
     list_filter = ("state", "engine", "created_at")
     list_select_related = ("owner",)
     actions = ("requeue", "cancel", "refund")
-    name_is_logged = False
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """The title, or the id for staff who may not read content."""

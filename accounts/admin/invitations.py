@@ -35,7 +35,6 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = (("accepted_at", admin.EmptyFieldListFilter),)
     search_fields = ("email",)
     actions = ("send_again",)
-    name_is_logged = False
 
     def save_model(self, request: HttpRequest, obj: Invitation, form: object, change: bool) -> None:
         """Store who invites, and send the email."""
