@@ -21,7 +21,7 @@ from django.core.mail import EmailMessage
 from django.http import HttpRequest
 from django.shortcuts import render
 
-from accounts import email
+from accounts import email, sign_in_limits, tasks
 from accounts.invitations import invitation_in_session
 from accounts.models import Invitation
 
@@ -58,9 +58,43 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             address = ip_address(request.META["REMOTE_ADDR"])
         return str(getattr(address, "ipv4_mapped", None) or address)
 
+    # --- Failed sign-ins: see `accounts.sign_in_limits` -----------------------------------------
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """The key by which allauth counts failures: of the account and the address together."""
+        return sign_in_limits.client_key(request, self._account_key(request, **credentials))
+
+    def _account_key(self, request: HttpRequest, **credentials: Any) -> str:
+        return str(super()._get_login_attempts_cache_key(request, **credentials))
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Raises ValidationError after too many failures."""
+        super().pre_authenticate(request, **credentials)
+        self._attempt = sign_in_limits.admit(request, self._account_key(request, **credentials))
+        if self._attempt is None:
+            raise self.validation_error("too_many_login_attempts")
+
+    def _rollback_login_failed_rl_usage(self) -> None:
+        """Called after a successful sign-in."""
+        super()._rollback_login_failed_rl_usage()
+        self._attempt.rollback()
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the failure for the account."""
+        email = str(credentials.get("email", ""))
+        sign_in_limits.count_failure(request, self._account_key(request, **credentials), email)
+
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        """Called after a password reset."""
+        super()._delete_login_attempts_cached_email(request, **credentials)
+        sign_in_limits.forget(request, str(credentials["email"]))
+
+    # --- Emails ---------------------------------------------------------------------------------
+
     def send_mail(self, template_prefix: str, email: str, template_context: dict[str, Any]) -> None:
-        """Send an email whose links lead to SITE_URL: the sender of the request chooses its Host
-        header, and could otherwise put a link to another site into the email."""
+        """Send an email in the background, with links that lead to SITE_URL: the sender of the
+        request chooses its Host header, and could otherwise put a link to another site into the
+        email."""
         requested_host, site_host = context.request.get_host(), urlsplit(settings.SITE_URL).netloc
         safe_context = {
             name: value.replace(f"//{requested_host}/", f"//{site_host}/", 1)
@@ -69,7 +103,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             for name, value in template_context.items()
         }
         site = SimpleNamespace(name=site_host, domain=site_host)
-        super().send_mail(template_prefix, email, safe_context | {"current_site": site})
+        safe_context |= {"current_site": site, "request": context.request, "email": email}
+        tasks.send_later(self.render_mail(template_prefix, email, safe_context))
 
     def render_mail(self, *args: Any, **kwargs: Any) -> EmailMessage:
         """Render allauth's email, with an HTML version in our layout."""

@@ -81,6 +81,7 @@ class TokenAuth(HttpBearer):
         """
         row = find_token(token)
         if row is None:
+            rate_limits.count_wrong_token(request)
             return None
         rate_limits.count_request(request, row.user, row)
         record_token_use(row, get_client_ip(request))

@@ -8,11 +8,12 @@ from allauth.account.forms import SignupForm as AllauthSignupForm
 from allauth.core import context
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.invitations import invitation_in_session
-from accounts.models import Scope
+from accounts.models import Scope, User
 from accounts.text import validate_display_name
 
 EXPIRATION_DAYS = {
@@ -72,3 +73,25 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
             message = gettext("This invitation is only for %(email)s.")
             raise ValidationError(message % {"email": invitation.email})
         return email
+
+    def validate_unique_email(self, email: str) -> str:
+        """Checked last: see `clean`."""
+        return email
+
+    def clean(self) -> dict[str, Any]:
+        """Look the address up only if everything else is valid. So nobody can ask whether it has an
+        account without creating one."""
+        data: dict[str, Any] = super().clean()
+        if not self.errors:
+            try:
+                super().validate_unique_email(data["email"])
+            except ValidationError as error:
+                self.add_error("email", error)
+        return data
+
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """For an existing account, do as much work as for a new one."""
+        if self.account_already_exists:
+            User().set_password(self.cleaned_data["password1"])
+        user, response = super().try_save(request)
+        return user, response

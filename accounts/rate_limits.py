@@ -16,6 +16,7 @@ from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from redis import ConnectionPool, RedisError
 
+from accounts.client_ip import get_client_ip
 from accounts.models import ApiToken, User
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,25 @@ def count_request(request: HttpRequest, user: User, token: ApiToken | None = Non
         raise Throttled(_message(tightest, kind), tightest.reset)
 
 
+def count_wrong_token(request: HttpRequest) -> None:
+    """Count a request with an unknown, expired or revoked token for its IP address.
+
+    Raises Throttled. Requests with a valid token pass in any case: programs behind one address must
+    not lock each other out, and 256 random bits cannot be guessed.
+    """
+    address = get_client_ip(request)
+    if address is None:
+        return
+    try:
+        passed, state = _hit(parse(settings.RATE_LIMIT_WRONG_TOKENS), "wrong token", address)
+    except (RedisError, OSError) as error:
+        log.warning("requests are not counted: %s", error)
+        return
+    if not passed:
+        message = gettext("Too many requests with an invalid token. Try again in %(seconds)s s.")
+        raise Throttled(message % {"seconds": state.reset}, state.reset)
+
+
 def _message(state: RateLimitState, kind: str) -> str:
     if kind == "token":
         message = gettext(
@@ -95,7 +115,7 @@ def _message(state: RateLimitState, kind: str) -> str:
     return message % {"limit": state.item, "seconds": state.reset}
 
 
-def _hit(item: RateLimitItem, kind: str, key: int) -> tuple[bool, RateLimitState]:
+def _hit(item: RateLimitItem, kind: str, key: int | str) -> tuple[bool, RateLimitState]:
     """Count one request. Return whether it is within the limit, and the state after it."""
     limiter = _limiter(settings.REDIS_URL)
     passed = limiter.hit(item, kind, str(key))

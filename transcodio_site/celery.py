@@ -22,6 +22,7 @@ app = Celery("transcodio")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(
     [
+        "accounts",
         "transcriptions.notifications",
         "transcriptions.operations",
         "transcriptions.privacy",

@@ -190,6 +190,7 @@ CELERY_BEAT_SCHEDULER = "transcodio_site.scheduler:MemoryScheduler"
 
 # --- Rate limits, such as 10/second, 300/minute, 5000/hour ------------------------------------
 RATE_LIMIT_PER_TOKEN = env.str("RATE_LIMIT_PER_TOKEN", default="300/minute")
+RATE_LIMIT_WRONG_TOKENS = env.str("RATE_LIMIT_WRONG_TOKENS", default="60/minute")
 RATE_LIMIT_PER_USER = env.str("RATE_LIMIT_PER_USER", default="600/minute")
 # Uploads at the same time to one web process.
 MAX_UPLOADS_PER_USER = env.int("MAX_UPLOADS_PER_USER", default=6)
@@ -246,7 +247,19 @@ ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional")
+# Confirmed addresses also hide from visitors which addresses have an account. Without a mail server
+# nobody could sign up.
+ACCOUNT_EMAIL_VERIFICATION = env.str(
+    "EMAIL_VERIFICATION",
+    default="mandatory" if env.str("EMAIL_URL", default="") else "optional",
+)
+# See accounts/sign_in_limits.py. `key` is an account and an IP address, or else an account.
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/m/ip,5/5m/key,50/d/key",
+    "login_failed_account": "20/h/key",
+    "login_failed_slow": "1/h/key",
+    "wrong_codes": "4/d/key",
+}
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm"}
 # Who may sign up: everyone, invited addresses, or no one.

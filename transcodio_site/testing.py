@@ -59,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _lengthen_default_timeouts()
     # Tests create hundreds of users, and a secure hash is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.RATE_LIMIT_WRONG_TOKENS = "100000/minute"  # all tests come from one address
     settings.MFA_TOTP_TOLERANCE = 1  # a code may be typed in just after its half minute
 
 
@@ -138,6 +139,18 @@ def fresh_channel_layer() -> Iterator[None]:
     from channels.layers import channel_layers
 
     channel_layers.backends.clear()
+
+
+@pytest.fixture(autouse=True)
+def emails_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send emails about accounts where they are enqueued: most tests run no worker."""
+    from accounts import tasks
+
+    def run_now(task: Any) -> Callable[..., None]:
+        return lambda args=(), kwargs=None, **_: task.run(*args, **kwargs or {})
+
+    for task in (tasks.send_email, tasks.send_sign_in_warning):
+        monkeypatch.setattr(task, "apply_async", run_now(task))
 
 
 @pytest.fixture(autouse=True)
@@ -318,6 +331,7 @@ class Stack:
             "LEASE_SECONDS": "4",
             "RATE_LIMIT_PER_TOKEN": "100000/minute",
             "RATE_LIMIT_PER_USER": "100000/minute",
+            "RATE_LIMIT_WRONG_TOKENS": "100000/minute",
             "WEBHOOK_ALLOW_PRIVATE": "true",
             **self.hold.environment,
         }

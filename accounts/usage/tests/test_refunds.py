@@ -20,4 +20,4 @@ def test_admin_refunds_a_charge_once(alice: User, carol: User, client: Client) -
         assert client.post("/admin/accounts/usagerecord/", form).status_code == 302
     assert ledger.billed_ms(alice.pk, timezone.now()) == 30_000
     correction = UsageRecord.objects.get(outcome=Outcome.CORRECTION)
-    assert correction.reason == "Refunded by carol@example.com."
+    assert correction.reason == "Refunded by an administrator."
