@@ -17,6 +17,12 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 VALID_REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)  # nothing that could forge a line
 FORMATS = ("text", "json")
+# Secrets that may be part of a path, a query string or an error: an API token, the link of an
+# invitation, and the key of a link that resets a password or confirms an address.
+SECRETS = re.compile(
+    r"(\btk_)[\w-]{16,}|(/invited/)[\w:.-]+|(/(?:password/reset/key|confirm-email)/)[\w:.-]+",
+    re.ASCII,
+)
 
 
 def valid_request_id(received: str) -> str:
@@ -51,6 +57,7 @@ def logging_config(log_format: str, root_level: str, our_level: str) -> dict[str
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     *_renderers(log_format),
+                    _redact,
                 ],
             }
         },
@@ -62,6 +69,11 @@ def logging_config(log_format: str, root_level: str, our_level: str) -> dict[str
             **{name: {"level": our_level} for name in ("accounts", "gpu", "transcriptions")},
         },
     }
+
+
+def _redact(logger: Any, name: str, line: str) -> str:
+    """The rendered line without SECRETS."""
+    return SECRETS.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", line)
 
 
 def _renderers(log_format: str) -> list[Any]:
