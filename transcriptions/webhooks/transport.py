@@ -134,7 +134,7 @@ def _resolve(host: str, port: int) -> list[Address]:
     """Raises NoPublicAddress if the name does not exist: a private name must look the same."""
     try:
         entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:  # UnicodeError: not a host name
         raise NoPublicAddress(host) from error
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries]
 

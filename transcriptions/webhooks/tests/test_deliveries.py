@@ -158,7 +158,9 @@ def test_disabled_endpoint_gets_pending_deliveries_after_it_is_enabled(
     assert reload(later).state == DeliveryState.DELIVERED
 
 
-def test_unexpected_error_counts_as_a_failed_attempt(delivery: Delivery) -> None:
+def test_unexpected_error_counts_as_a_failed_attempt(
+    delivery: Delivery, caplog: pytest.LogCaptureFixture
+) -> None:
     Endpoint.objects.update(
         url="https://bücher.example/"
     )  # the form would have stored it as Punycode
@@ -167,7 +169,8 @@ def test_unexpected_error_counts_as_a_failed_attempt(delivery: Delivery) -> None
         attempt(delivery.id)
     row = reload(delivery)
     assert (row.state, row.status) == (DeliveryState.FAILED, None)
-    assert "TypeError" in row.response
+    assert row.response == "The delivery could not be sent."
+    assert "TypeError" in caplog.text  # for the operator
 
 
 def test_slow_receivers_occupy_a_limited_number_of_threads(

@@ -13,11 +13,29 @@ import pytest
 
 from transcodio_site.testing import WAIT_S
 from transcriptions.webhooks import transport
+from transcriptions.webhooks.forms import EndpointForm
 from transcriptions.webhooks.tests.conftest import Receiver
 
 NOT_PUBLIC = "The host name does not resolve to a public address."
+INTERNAL = [
+    "127.0.0.1", "localhost", "LOCALHOST", "localhost.", "127.0.0.1.", "127.1", "127.0.1",
+    "127.9.9.9", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001", "0", "0.0.0.0",  # noqa: S104
+    "[::]", "[::1]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]",
+    "[64:ff9b::7f00:1]", "[64:ff9b::127.0.0.1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]",
+    "[::ffff:0:127.0.0.1]", "169.254.169.254", "2852039166", "[fd00:ec2::254]",
+    "[::ffff:169.254.169.254]", "example.com@127.0.0.1", "x" * 64 + ".example.com",
+]  # fmt: skip
+# Not host names; some parsers take them for one.
+MALFORMED = [
+    "example.com%40127.0.0.1", "127.0.0.1#@example.com", "127.0.0.1\\@example.com", "127.0.0.1%2f",
+    "localhost%00.example.com", "127.0.0.1%09", "\u2460\u2461\u2466.\u24ea.\u24ea.\u2460",
+    "127\u30020\u30020\u30021", "\uff4c\uff4f\uff43\uff41\uff4c\uff48\uff4f\uff53\uff54",
+    "localhost%E3%80%82", "loc\u00adalhost", "[fe80::1%25lo]", "[fe80::1%lo]", "[::1%25lo]",
+    "[::1%251]",
+]  # fmt: skip
 
 
+@pytest.mark.covers("attack", "A webhook's host has an internal address, in IPv4, IPv6 or NAT64")
 @pytest.mark.parametrize(
     "address",
     [
@@ -40,35 +58,43 @@ def test_address_is_public(address: str) -> None:
     assert transport.is_public(ip_address(address))
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"]
-)
-def test_every_spelling_of_loopback_is_refused(
+@pytest.mark.covers("attack", "A webhook or its host names an internal address in disguise")
+@pytest.mark.parametrize("host", [*INTERNAL, *MALFORMED])
+def test_every_spelling_of_an_internal_address_is_refused(
     receiver: Receiver, settings: Any, host: str
 ) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = False
-    status, reason = transport.post(f"http://{host}:{receiver.server_port}/", {}, b"{}")
-    assert status is None
-    assert reason == NOT_PUBLIC
+    entered = f"http://{host}:{receiver.server_port}/"
+    form = EndpointForm({"url": entered, "events": "transcription.failed"})
+    stored = [form.cleaned_data["url"]] if form.is_valid() else []
+    raw = [entered] if entered.isascii() else []  # the form encodes the others as Punycode
+    for url in (*raw, *stored):
+        status, reason = transport.post(url, {}, b"{}")
+        assert status is None
+        assert reason == NOT_PUBLIC or (host in MALFORMED and url == entered)
     assert receiver.requests == []
 
 
-@pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.covers("attack", "Webhooks are used to find out names of the internal network")
+@pytest.mark.parametrize("error", [None, socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL])
 def test_private_and_unknown_host_names_get_the_same_error(
-    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, exists: bool
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: int | None,
 ) -> None:
     """Otherwise a user could learn names and addresses of the private network."""
 
     def resolve(host: str, *args: Any, **options: Any) -> Any:
-        if exists:
+        if error is None:
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.20.30.40", 80))]
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        raise socket.gaierror(error, "The reason of the resolver")
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     settings.WEBHOOK_ALLOW_PRIVATE = False
     caplog.set_level("INFO")
     assert transport.post("http://db.internal.example/", {}, b"{}") == (None, NOT_PUBLIC)
-    assert ("10.20.30.40" in caplog.text) == exists  # for the operator
+    assert ("10.20.30.40" in caplog.text) == (error is None)  # for the operator
 
 
 @pytest.mark.parametrize("first", ["refuses", "does not respond"])
@@ -92,6 +118,7 @@ def test_next_address_of_the_host_is_tried(
     assert len(receiver.requests) == 1
 
 
+@pytest.mark.covers("attack", "A host name resolves to an internal address the second time")
 def test_dns_rebinding_does_not_change_the_checked_address(
     receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,11 +148,13 @@ def test_dns_rebinding_does_not_change_the_checked_address(
     assert connected == [("192.0.2.1", receiver.server_port)]
 
 
-def test_redirects_are_not_followed(receiver: Receiver) -> None:
-    receiver.status = 307
+@pytest.mark.covers("attack", "A webhook's receiver redirects to an internal address")
+@pytest.mark.parametrize("redirect", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(receiver: Receiver, redirect: int) -> None:
+    receiver.status = redirect
     receiver.headers = {"Location": receiver.url.replace("/hook", "/secret")}
     status, _ = transport.post(receiver.url, {}, b"{}")
-    assert status == 307
+    assert status == redirect
     assert [path for path, _, _ in receiver.requests] == ["/hook"]
 
 
@@ -140,6 +169,7 @@ def test_failed_connection_has_a_reason(settings: Any, url: str) -> None:
     assert reason
 
 
+@pytest.mark.covers("attack", "A webhook's receiver answers one byte at a time")
 def test_slow_response_does_not_extend_the_deadline(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
