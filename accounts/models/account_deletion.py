@@ -9,8 +9,6 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-LEASE = timedelta(minutes=1)  # for one batch
-
 
 class AccountDeletion(models.Model):
     """An account that its owner or an administrator has deleted, until the last of its rows is
@@ -40,7 +38,8 @@ class AccountDeletion(models.Model):
     def claim(cls, user_id: int) -> AccountDeletion | None:
         """Take the lease. Return None if another task has it, or nothing is left to delete."""
         rows = cls.without_lease().filter(user=user_id)
-        claimed = rows.update(lease_until=timezone.now() + LEASE)
+        lease = timedelta(seconds=settings.LEASE_SECONDS)
+        claimed = rows.update(lease_until=timezone.now() + lease)
         return cls.objects.filter(user=user_id).first() if claimed else None
 
     def release(self, delay: timedelta = timedelta()) -> None:
