@@ -23,6 +23,7 @@ def test_closed_signup_is_refused_and_not_offered(db: None, client: Client, sett
     assert not User.objects.exists()
 
 
+@pytest.mark.covers("attack", "A password reset is requested with another Host header")
 def test_links_in_emails_ignore_the_host_header(
     alice: User, client: Client, settings: Any, mailoutbox: Any
 ) -> None:
@@ -48,6 +49,7 @@ def test_missing_proxies_are_logged_and_sign_in_still_works(
     assert "TRUSTED_PROXY_COUNT=2" in caplog.text
 
 
+@pytest.mark.covers("attack", "X-Forwarded-For is forged to get past sign-in limits")
 @pytest.mark.parametrize(
     ("proxies", "prefix", "succeeds"), [(0, "", False), (1, "", True), (1, "::ffff:", True)]
 )

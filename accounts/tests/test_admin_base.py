@@ -62,6 +62,7 @@ def test_ledger_and_audit_log_are_searched_by_user(
     assert result_count(superuser, "accounts/auditevent", "alice@example.com") == 0
 
 
+@pytest.mark.covers("attack", "Staff search for the keys of sessions")
 def test_session_is_found_by_email_and_its_key_stays_secret(superuser: Client, alice: User) -> None:
     browser = Client()
     browser.post("/accounts/login/", {"login": alice.email, "password": "correct horse battery"})
@@ -72,6 +73,7 @@ def test_session_is_found_by_email_and_its_key_stays_secret(superuser: Client, a
     assert key not in superuser.get(f"/admin/{page}/").content.decode()
 
 
+@pytest.mark.covers("attack", "Staff look up secrets of second factors")
 def test_second_factors_are_not_shown_in_the_admin_site(alice: User, carol: User) -> None:
     data = {"secret": encrypt("J" * 32)}
     factor = Authenticator.objects.create(user=alice, type=Authenticator.Type.TOTP, data=data)
@@ -89,6 +91,7 @@ def test_second_factors_are_not_shown_in_the_admin_site(alice: User, carol: User
     assert not Authenticator.objects.exists()  # for users who have lost it
 
 
+@pytest.mark.covers("attack", "Staff give themselves access to the account of a superuser")
 @pytest.mark.parametrize(
     "model", ["auth.group", "account.emailaddress", "socialaccount.socialaccount"]
 )

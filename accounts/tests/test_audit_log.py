@@ -81,6 +81,7 @@ def test_security_settings_are_recorded(alice: User, client: Client) -> None:
     ]
 
 
+@pytest.mark.covers("attack", "The audit log is changed or emptied")
 def test_audit_log_is_append_only(alice: User) -> None:
     AuditEvent.objects.create(user=alice, action=Action.DELETED, detail="Secret plans")
     for change in (

@@ -11,6 +11,7 @@ from accounts.models import User
 from accounts.tokens import issue_token
 
 
+@pytest.mark.covers("attack", "The client's address is forged by X-Forwarded-For")
 @pytest.mark.parametrize(
     ("proxies", "forwarded_for", "address"),
     [

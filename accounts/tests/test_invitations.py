@@ -69,6 +69,7 @@ def test_signup_without_invitation_is_refused(admin: Client, client: Client) -> 
     assert not User.objects.filter(email="stranger@example.com").exists()
 
 
+@pytest.mark.covers("attack", "An invitation is used for another address")
 def test_invitation_is_only_for_its_address(admin: Client, client: Client, mailoutbox: Any) -> None:
     invite(admin)
     client.get(link_in(mailoutbox[0]))

@@ -44,4 +44,4 @@ def test_names_are_erased_from_logs_and_back(alice: User, carol: User) -> None:
     assert UsageRecord.objects.get().reason == "Refunded by an administrator."
     assert LogEntry.objects.get().object_repr == "7"
     run(erase.reverse_sql)
-    assert not AuditEvent.objects.filter(user_id=None).exists()
+    assert not AuditEvent.objects.filter(user=None).exists()

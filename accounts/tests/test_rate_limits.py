@@ -43,6 +43,7 @@ def test_responses_have_rate_limit_headers(low_limits: None, user: User) -> None
         assert response["RateLimit-Policy"] == "3;w=3600"
 
 
+@pytest.mark.covers("attack", "A token sends more requests than allowed")
 @pytest.mark.parametrize("path", ["/api/transcriptions", "/v1/models"])
 def test_request_over_the_limit_is_429_in_the_format_of_the_api(
     low_limits: None, user: User, path: str

@@ -6,6 +6,7 @@ import re
 import uuid
 from typing import Any
 
+import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import encrypt
 from django.test import Client
@@ -21,6 +22,7 @@ def path_in(message: Any, page: str) -> str:
     return str(path)
 
 
+@pytest.mark.covers("attack", "A link that resets a password is used a second time")
 def test_password_reset_link_works_once(alice: User, client: Client, mailoutbox: Any) -> None:
     client.post("/accounts/password/reset/", {"email": alice.email})
     link = path_in(mailoutbox[0], "password/reset/key")
@@ -61,6 +63,7 @@ def test_mandatory_verification_blocks_sign_in_until_confirmed(
     assert browser.get("/settings/tokens/").status_code == 200
 
 
+@pytest.mark.covers("attack", "A password is known, the second factor is not")
 def test_totp_code_is_required_after_the_password(alice: User, client: Client) -> None:
     sign_in(client, alice.email)
     assert client.get("/accounts/2fa/totp/activate/").status_code == 302
@@ -78,6 +81,7 @@ def test_totp_code_is_required_after_the_password(alice: User, client: Client) -
     assert other.get("/settings/tokens/").status_code == 302
 
 
+@pytest.mark.covers("attack", "The admin site is used to get past the second factor")
 def test_admin_sign_in_requires_the_second_factor(carol: User) -> None:
     secret = "J" * 32
     Authenticator.objects.create(

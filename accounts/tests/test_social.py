@@ -91,6 +91,7 @@ def test_address_verified_on_both_sides_signs_in_to_the_account(
     assert SocialAccount.objects.get().user == alice
 
 
+@pytest.mark.covers("attack", "Another provider's account claims the address of a user")
 @pytest.mark.parametrize(("verified_here", "verified_there"), [(False, True), (True, False)])
 def test_address_verified_on_one_side_does_not_sign_in(
     alice: User, client: Client, oidc: str, verified_here: bool, verified_there: bool
@@ -168,6 +169,7 @@ def test_denied_authorization_shows_the_cancelled_page(db: None, client: Client,
     assert "Sign-in cancelled" in response.content.decode()
 
 
+@pytest.mark.covers("attack", "A provider's callback is called in the browser of another user")
 def test_callback_with_unknown_state_is_refused(db: None, client: Client, oidc: str) -> None:
     response = client.get("/accounts/oidc/oidc/login/callback/?code=stolen&state=made-up")
     assert "Sign-in failed" in response.content.decode()

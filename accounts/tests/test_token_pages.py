@@ -75,6 +75,7 @@ def test_revoked_token_stops_working_immediately(alice: User, browser: Client) -
     assert find_token(secret) is None
 
 
+@pytest.mark.covers("attack", "A token of another user is revoked")
 def test_tokens_of_other_users_are_404(bob: User, browser: Client) -> None:
     row, secret = issue_token(bob, "Private")
     assert "Private" not in browser.get(PAGE).content.decode()
@@ -89,6 +90,7 @@ def test_visitors_must_sign_in(client: Client, db: None) -> None:
     assert client.get("/api/tokens").status_code == 401
 
 
+@pytest.mark.covers("attack", "A stolen token creates another token")
 def test_token_cannot_manage_tokens(alice: User, client: Client) -> None:
     header = {"Authorization": f"Bearer {issue_token(alice)[1]}"}
     assert client.get("/api/tokens", headers=header).status_code == 403
@@ -122,6 +124,7 @@ def test_invalid_body_is_422(browser: Client, body: dict[str, Any]) -> None:
     assert not ApiToken.objects.exists()
 
 
+@pytest.mark.covers("attack", "A form is sent by another web page")
 def test_csrf_token_is_required(alice: User) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(alice)

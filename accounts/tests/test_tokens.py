@@ -12,6 +12,7 @@ from accounts.models import ApiToken, User
 from accounts.tokens import find_token, issue_token
 
 
+@pytest.mark.covers("attack", "The table of tokens is read")
 def test_only_the_hash_is_stored(alice: User) -> None:
     row, secret = issue_token(alice, "laptop")
     assert secret.startswith("tk_")
@@ -55,6 +56,7 @@ def test_last_use_is_recorded_but_not_on_every_request(
     assert row.last_used_address == "192.0.2.7"
 
 
+@pytest.mark.covers("attack", "A token is used for more than its scopes")
 @pytest.mark.parametrize(
     ("scopes", "reading", "writing"),
     [
