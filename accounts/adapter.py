@@ -70,9 +70,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Raises ValidationError after too many failures."""
         super().pre_authenticate(request, **credentials)
-        self._attempt = sign_in_limits.admit(request, self._account_key(request, **credentials))
-        if self._attempt is None:
+        attempt = sign_in_limits.admit(request, self._account_key(request, **credentials))
+        if attempt is None:
             raise self.validation_error("too_many_login_attempts")
+        self._attempt = attempt
 
     def _rollback_login_failed_rl_usage(self) -> None:
         """Called after a successful sign-in."""

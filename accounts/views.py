@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.conf import settings
@@ -83,7 +84,7 @@ def activity(request: HttpRequest) -> HttpResponse:
     events = AuditEvent.objects.filter(user=user).select_related("actor")
     page = Paginator(events, EVENTS_PER_PAGE).get_page(request.GET.get("page"))
     recordings = user.transcriptions.filter(id__in={event.recording for event in page})
-    titles = dict(recordings.values_list("id", "title"))
+    titles: dict[uuid.UUID | None, str] = dict(recordings.values_list("id", "title"))
     context = {"page": page, "events": [(event, titles.get(event.recording)) for event in page]}
     return render(request, "accounts/activity.html", context)
 

@@ -27,8 +27,8 @@ def browser_at(address: str) -> Client:
 def guess(email: str, address: str, count: int = 1) -> str:
     """Enter wrong passwords; return the last page."""
     for number in range(count):
-        page = sign_in(browser_at(address), email, f"wrong {number}").content.decode()
-    return page
+        page = sign_in(browser_at(address), email, f"wrong {number}")
+    return str(page.content.decode())
 
 
 def is_signed_in(client: Client) -> bool:
