@@ -111,8 +111,10 @@ class WebSessionAuth(SessionAuth):
         that check, which may read the body. Raises Throttled, SessionRequired.
         """
         credentials = request.headers.get("Authorization", "").partition(" ")[2]
-        if self.reject_tokens and find_token(credentials):
-            raise SessionRequired
+        if self.reject_tokens and credentials:
+            if find_token(credentials):
+                raise SessionRequired
+            rate_limits.count_wrong_token(request)
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
         rate_limits.count_request(request, authenticated_user(request))

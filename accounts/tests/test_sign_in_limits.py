@@ -129,7 +129,7 @@ def test_wrong_tokens_of_an_address_are_limited_but_valid_ones_work(
     settings.RATE_LIMIT_WRONG_TOKENS = "3/hour"
     address = f"2001:db8::{uuid.uuid4().hex[:4]}"  # the counters outlive the test
     wrong = Client(REMOTE_ADDR=address, headers={"Authorization": "Bearer tk_wrong"})
-    for path in ("/api/transcriptions", "/v1/models", "/api/usage"):
+    for path in ("/api/transcriptions", "/v1/models", "/api/tokens"):
         assert wrong.get(path).status_code == 401
     response = wrong.get("/api/transcriptions")
     assert (response.status_code, response.json()["code"]) == (429, "rate_limited")
