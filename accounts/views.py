@@ -12,7 +12,6 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.authentication import authenticated_user
@@ -26,7 +25,6 @@ from accounts.usage.summary import usage_this_month
 EVENTS_PER_PAGE = 50
 
 
-@never_cache
 @require_GET
 def invited(request: HttpRequest, code: str) -> HttpResponse:
     """Open the link of an invitation: redirect to sign-up, where the address is filled in."""
@@ -41,7 +39,6 @@ def invited(request: HttpRequest, code: str) -> HttpResponse:
 
 
 @login_required
-@never_cache
 @require_http_methods(["GET", "POST"])
 def tokens(request: HttpRequest) -> HttpResponse:
     """List tokens and create new ones. Only the response to the form contains the secret."""

@@ -1,4 +1,4 @@
-"""Middleware: request ids, rate-limit headers, errors as JSON, security headers."""
+"""Middleware: request ids, rate-limit headers, errors as JSON, released resources."""
 
 from __future__ import annotations
 
@@ -9,26 +9,10 @@ from contextlib import suppress
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
-from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext_lazy as _
 
 from transcodio_site.logs import bind_request, valid_request_id
 from transcriptions.api.openai import error_body
-
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data: blob:",
-        "media-src 'self' blob:",
-        # The admin site sets style attributes.
-        "style-src 'self' 'unsafe-inline'",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
-
 
 # Code and message by status.
 ERROR_MESSAGES = {
@@ -125,15 +109,6 @@ def head_as_get(
         return response
 
     return middleware
-
-
-class ContentSecurityPolicyMiddleware(MiddlewareMixin):
-    """Only our own scripts run: a transcript or file name can never become code."""
-
-    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """Set the policy unless the view has set another one."""
-        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-        return response
 
 
 def _close_files(request: HttpRequest) -> None:

@@ -80,6 +80,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "transcodio_site.middleware.release_resources",
+    "transcodio_site.response_headers.cache_headers",
+    "transcodio_site.response_headers.security_headers",
     "transcodio_site.middleware.request_id_header",
     "transcodio_site.middleware.rate_limit_headers",
     "transcodio_site.middleware.errors_as_json",
@@ -87,7 +89,6 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "transcodio_site.admission.limit_body",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "transcodio_site.middleware.ContentSecurityPolicyMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -325,12 +326,16 @@ CACHES = {
 # Events of the audit log are deleted after this time.
 AUDIT_LOG_RETENTION_DAYS = env.int("AUDIT_LOG_RETENTION_DAYS", default=365)
 
-# --- Security: everything follows from SITE_URL being https ------------------------------------
+# --- Security: follows from SITE_URL being https, except for what also binds other hosts ---------
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Off unless chosen: both bind hosts that this installation does not serve, and browsers remember
+# the first for a year and ship with the second.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # those who ask for both
 SECURE_REDIRECT_EXEMPT = [r"^health$"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -62,12 +62,12 @@ def event_stream(
 
 
 def sse_response(lines: AsyncGenerator[str]) -> StreamingHttpResponse:
-    """A response that proxies must not buffer, compress, or cache."""
+    """A response that proxies must not buffer or compress. As all others, it is not cached."""
     return StreamingHttpResponse(
         _release_view_thread(lines),
         content_type="text/event-stream; charset=utf-8",
         headers={
-            "Cache-Control": "no-cache, no-transform",
+            "Cache-Control": "no-transform",
             "X-Accel-Buffering": "no",  # nginx buffers responses otherwise
         },
     )

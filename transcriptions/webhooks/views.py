@@ -10,7 +10,6 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.audit_log import record_event
@@ -26,7 +25,6 @@ SHOW_ONCE_KEY = "webhook_secret"  # in the session: the endpoint whose secret is
 
 
 @login_required
-@never_cache
 @require_http_methods(["GET", "POST"])
 def endpoints(request: HttpRequest) -> HttpResponse:
     """List endpoints; POST adds one. A new secret is shown once."""

@@ -1,0 +1,88 @@
+"""Middleware: headers for caches and browsers on every response, whichever part produced it.
+
+Both are safe by default. Only a response that says `Cache-Control: public` may be stored, and only
+HTML may load anything. Both are listed first in MIDDLEWARE, so that redirects, static files and
+errors of other middleware pass them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import cc_delim_re, patch_cache_control, patch_vary_headers
+
+View = Callable[[HttpRequest], HttpResponse]
+
+# The style sheet that wavesurfer adds to the page. Chromium's console names the new hash if a
+# version of wavesurfer, or the height in transcript-player.js, changes it.
+WAVESURFER_STYLE = "'sha256-Txpp2hh5OoXvJGhUxJbFyEnnoWJBIRJRY/mg0M3HqKc='"
+
+PAGE_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",  # the QR code of two-factor authentication
+        f"style-src 'self' {WAVESURFER_STYLE}",
+        "object-src 'none'",
+        "frame-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+# For whatever is no page: uploads, exports, JSON. Opened in a tab, it has no origin, runs no script
+# and loads nothing.
+FILE_POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+)
+# The microphone is for live speech. Everything else that asks the user, or reads a sensor, is off.
+DISABLED_FEATURES = (
+    *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "hid"),
+    *("magnetometer", "midi", "payment", "serial", "usb"),
+)
+PERMISSIONS_POLICY = ", ".join(["microphone=(self)", *(f"{name}=()" for name in DISABLED_FEATURES)])
+
+
+def cache_headers(get_response: View) -> View:
+    """Let nobody store a response, unless it is marked as public and sets no cookie.
+
+    Browsers would otherwise show a transcript to the next user of the computer, from their cache
+    or with the Back button, after its owner has signed out.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if not _is_public(response):
+            patch_cache_control(response, private=True, no_store=True)
+            patch_vary_headers(response, ("Authorization", "Cookie"))
+        return response
+
+    return middleware
+
+
+def security_headers(get_response: View) -> View:
+    """Tell the browser what the response may do. A view can set its own header."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        is_page = response.get("Content-Type", "").startswith("text/html")
+        headers = {
+            "Content-Security-Policy": PAGE_POLICY if is_page else FILE_POLICY,
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Permissions-Policy": PERMISSIONS_POLICY,
+            "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": settings.X_FRAME_OPTIONS,
+        }
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return middleware
+
+
+def _is_public(response: HttpResponse) -> bool:
+    directives = cc_delim_re.split(response.get("Cache-Control", "").lower())
+    return "public" in directives and not response.cookies
