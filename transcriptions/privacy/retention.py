@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from functools import partial
 
 from django.db import transaction
 from django.db.models import Q
@@ -26,23 +25,23 @@ def delete_expired() -> None:
         rows = Transcription.objects.filter(owner=user, state__in=FINISHED).defer("search")
         if policy.everything is not None:
             for row in rows.filter(created_at__lt=now - timedelta(days=policy.everything)):
-                _delete(row, row.delete, _("Retention period ended"))
+                _delete(row, Transcription.delete, _("Retention period ended"))
         if policy.audio is not None:
             old = rows.filter(created_at__lt=now - timedelta(days=policy.audio))
             for row in old.exclude(source=""):
-                detail = _("Audio only: retention period ended")
-                _delete(row, partial(delete_audio, row), detail)
+                _delete(row, delete_audio, _("Audio only: retention period ended"))
 
 
-def _delete(row: Transcription, deletion: Callable[[], object], detail: str) -> None:
+def _delete(row: Transcription, deletion: Callable[[Transcription], object], detail: str) -> None:
     """Delete and log in one transaction, unless the recording was resumed in the meantime."""
+    finished = Transcription.objects.filter(id=row.id, state__in=FINISHED).defer("search")
     with transaction.atomic():
-        finished = Transcription.objects.select_for_update().filter(id=row.id, state__in=FINISHED)
-        if not finished.exists():
+        # Locked, and read again: its files may have changed as well.
+        locked = finished.select_for_update().first()
+        if locked is None:
             return
-        recording = row.id  # deletion clears it
-        deletion()
-        record_event(None, Action.DELETED, detail, row.owner_id, recording)
+        deletion(locked)
+        record_event(None, Action.DELETED, detail, row.owner_id, row.id)
 
 
 def _users_with_retention() -> Iterator[User]:

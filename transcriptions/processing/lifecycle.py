@@ -270,8 +270,7 @@ def requeue(row: Transcription) -> None:
     again.
     Raises WrongState, AudioDeleted."""
     with transaction.atomic():
-        with suppress(Transcription.DoesNotExist):  # locked: its audio may be deleted concurrently
-            row.refresh_from_db(from_queryset=Transcription.objects.select_for_update())
+        _lock(row)  # its audio may be deleted concurrently
         if row.state in UNSUCCESSFUL and not row.can_be_retried:
             message = _("The audio has been deleted. Upload the recording again.")
             raise AudioDeleted(message)
@@ -331,9 +330,16 @@ def cancel_before_delete(
     sender: type[Transcription], instance: Transcription, **kwargs: Any
 ) -> None:
     """Receiver of `pre_delete`: the worker stops at its next step, and the part processed is
-    charged."""
+    charged. The row is read again, so that its current files are deleted with it."""
+    _lock(instance)
     with suppress(WrongState):
         mark_cancelled(instance)
+
+
+def _lock(row: Transcription) -> None:
+    """Lock the row until the transaction ends, and read it again. Do nothing if it was deleted."""
+    with suppress(Transcription.DoesNotExist):
+        row.refresh_from_db(from_queryset=Transcription.objects.select_for_update())
 
 
 def _transition(row: Transcription, unless: Q, reason: str, **values: Any) -> None:

@@ -85,7 +85,8 @@ def admit(row: Transcription) -> None:
 
     Raises QuotaExceeded, TooManyJobs.
     """
-    plan = _lock_account(row.owner).effective_plan
+    row.owner = _lock_account(row.owner)
+    plan = row.owner.effective_plan
     if plan.max_jobs is not None:
         unfinished = Transcription.objects.filter(owner=row.owner).exclude(state__in=FINISHED)
         if unfinished.exclude(id=row.id).count() >= plan.max_jobs:
@@ -113,7 +114,8 @@ def reserve(row: Transcription, duration: float) -> None:
 
     Raises TooLong, NotEnoughLeft.
     """
-    plan = _lock_account(row.owner).effective_plan
+    row.owner = _lock_account(row.owner)
+    plan = row.owner.effective_plan
     if plan.max_minutes is not None and duration > plan.max_minutes * 60:
         raise TooLong(_too_long(plan, plan.max_minutes, duration))
     due = metering.due_ms(row, duration)
@@ -177,9 +179,11 @@ def _not_enough_left(limit: MonthlyLimit, duration: float, due_ms: int) -> str:
 
 
 def _lock_account(owner: User) -> User:
-    """Lock the row until the transaction ends; rows that refer to it can still be added."""
-    users = User.objects.select_for_update(of=("self",), no_key=True)
-    return users.select_related("plan").get(pk=owner.pk)
+    """The row, locked until the transaction ends; rows that refer to it can still be added.
+
+    The plan is read afterwards: joined to the row, it would be the one from before the wait.
+    """
+    return User.objects.select_for_update(no_key=True).get(pk=owner.pk)
 
 
 def _monthly_limits(row: Transcription) -> list[MonthlyLimit]:

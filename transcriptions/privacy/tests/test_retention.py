@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.test import Client
 from django.utils import timezone
 
@@ -76,11 +76,24 @@ def test_resumed_recording_is_not_deleted_by_a_stale_task(
     set_state(State.FAILED)
     stale = Transcription.objects.get()  # as the task read it, before the owner resumed it
     commands.retry(Transcription.objects.get())
-    retention._delete(stale, partial(delete_audio, stale), "Audio")
-    retention._delete(stale, stale.delete, "All of it")
+    retention._delete(stale, delete_audio, "Audio")
+    retention._delete(stale, Transcription.delete, "All of it")
     assert Transcription.objects.exists()
     assert len(stored_files(settings)) == 1
     assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.covers("fault", "A recording is changed between being read and being deleted")
+@pytest.mark.parametrize("kind", ["retention", "owner"])
+def test_deletion_uses_the_current_files(finished: Transcription, settings: Any, kind: str) -> None:
+    stale = Transcription.objects.get()  # as it is read before a worker has prepared the audio
+    audio = finished.audio.storage.save("recordings/ten.wav", ContentFile(b"prepared"))
+    Transcription.objects.update(audio=audio)
+    if kind == "retention":
+        retention._delete(stale, Transcription.delete, "Retention period ended")
+    else:
+        stale.delete()
+    assert stored_files(settings) == []
 
 
 def test_plan_limits_the_retention_of_the_user(alice: User, finished: Transcription) -> None:

@@ -11,8 +11,9 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
 
-from accounts.models import UsageDay, User
+from accounts.models import Plan, UsageDay, User
 from transcodio_site.testing import WAIT_S, Media
+from transcriptions.editing.tests.helpers import run_behind_lock
 from transcriptions.models import State, Transcription
 from transcriptions.processing import pipeline
 from transcriptions.testing import (
@@ -26,6 +27,8 @@ from transcriptions.testing import (
     stored_files,
     use_minutes,
 )
+from transcriptions.usage import quotas
+from transcriptions.usage.quotas import QuotaExceeded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -93,3 +96,23 @@ def test_rebuild_usage_waits_for_concurrent_writers(alice: User) -> None:
     assert "1 rows did not match the ledger" in output.getvalue()
     call_command("rebuild_usage", stdout=output)
     assert "All daily rows match the ledger" in output.getvalue()
+
+
+@pytest.mark.covers("fault", "A plan is changed while an upload waits for the account")
+def test_upload_is_checked_against_the_plan_of_the_locked_account(
+    alice: User, prepared: Transcription
+) -> None:
+    assign_plan(alice, monthly_minutes=10)
+    plan = Plan.objects.create(name="Used up", monthly_minutes=0)
+    row = Transcription.objects.select_related("owner__plan").get()
+    refused: list[QuotaExceeded] = []
+
+    def admit() -> None:
+        try:
+            with transaction.atomic():
+                quotas.admit(row)
+        except QuotaExceeded as error:
+            refused.append(error)
+
+    run_behind_lock(lambda: User.objects.update(plan=plan), admit)
+    assert len(refused) == 1

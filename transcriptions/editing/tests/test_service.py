@@ -1,0 +1,24 @@
+"""Edits use what the row holds once it is locked, not what they read before."""
+
+from __future__ import annotations
+
+import pytest
+
+from transcriptions.editing.service import rename
+from transcriptions.editing.tests.helpers import run_behind_lock
+from transcriptions.indexing.search import matching
+from transcriptions.models import Transcription
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.covers("fault", "A recording is renamed while its language is being detected")
+def test_rename_indexes_in_the_language_of_the_locked_row(finished: Transcription) -> None:
+    rows = Transcription.objects.all()
+    stale = rows.get()
+    assert stale.language == "en"
+    run_behind_lock(
+        lambda: rows.update(language="de"), lambda: rename(stale, "Pläne für drei Häuser")
+    )
+    assert matching(rows, "Haus").exists()  # by the rules of German
+    assert rows.get().title == "Pläne für drei Häuser"
