@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -25,7 +26,7 @@ FIRST_DAY = date(2020, 1, 1)  # before the service existed
 SUMS = ("attempts", "failures", "billed_ms", "decode_ms", "cold_starts", "cost_micro_usd")
 SCALE_MAXIMA = (1, 1.5, 2, 3, 4, 6, 8, 10)  # times a power of ten
 GROUPINGS = {"day": _("Day"), "user": _("User"), "token": _("Token"), "engine": _("Engine")}
-FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")  # how a cell starts that spreadsheets run
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +244,12 @@ class UsageReport:
 
     def _csv_rows(self) -> Iterator[list[str]]:
         for line in (*self.lines, self.total):
-            # A spreadsheet would run such a name as a formula.
-            is_formula = line.name.startswith(FORMULA_PREFIXES)
-            yield [f"'{line.name}" if is_formula else line.name, *line.cells]
+            yield [csv_text(line.name), *line.cells]
+
+
+def csv_text(text: str) -> str:
+    """A cell of a CSV file with text from a user, quoted if a spreadsheet would run it."""
+    return f"'{text}" if FORMULA.match(text) else text
 
 
 def scale_maximum(value: float) -> float:

@@ -11,7 +11,6 @@ from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response, set_response_etag
-from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from ninja import File, Form, Header, Query, Router, Status, UploadedFile
 
@@ -26,6 +25,7 @@ from transcriptions.api.ranges import ranged_response
 from transcriptions.editing import service as editing
 from transcriptions.exceptions import AudioDeleted, AudioError, EditConflict, WrongState
 from transcriptions.exports.documents import EXPORTERS
+from transcriptions.exports.filenames import attachment, media_extension
 from transcriptions.exports.service import transcript_of
 from transcriptions.library import pagination
 from transcriptions.library.filters import LibraryFilter
@@ -268,7 +268,7 @@ def export_transcript(
     response = HttpResponse(
         exporter.write(transcript_of(row)),
         content_type=exporter.media_type,
-        headers={"Content-Disposition": _attachment(f"{row.title}.{format}")},
+        headers={"Content-Disposition": attachment(row.title, format)},
     )
     set_response_etag(response)
     conditional = get_conditional_response(request, response["ETag"], None, response)
@@ -289,16 +289,16 @@ def download_audio(request: HttpRequest, transcription_id: uuid.UUID) -> HttpRes
     row = permissions.transcription_for(request.user, transcription_id)
     if not row.source:
         raise _audio_deleted()
+    # Whatever the upload claimed to be: a type that browsers play or save, and never show.
     media_type = openapi.MEDIA_TYPES.get(row.format, "application/octet-stream")
     try:
-        return ranged_response(request, row.source, media_type, etag=f'"{row.id}"')
+        response = ranged_response(request, row.source, media_type, etag=f'"{row.id}"')
     except FileNotFoundError:
         raise _audio_deleted() from None
+    extension = media_extension(row.format)
+    response.headers["Content-Disposition"] = attachment(row.title, extension)
+    return response
 
 
 def _audio_deleted() -> ApiError:
     return ApiError(404, "audio_gone", _("The audio has been deleted."))
-
-
-def _attachment(filename: str) -> str:
-    return content_disposition_header(True, filename) or "attachment"

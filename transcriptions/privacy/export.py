@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
@@ -12,24 +11,15 @@ from django.core.serializers.json import DjangoJSONEncoder
 from zipstream import ZipStream
 
 from accounts.models import User
-from accounts.text import clean_name
 from transcriptions import permissions
 from transcriptions.exports.documents import EXPORTERS
+from transcriptions.exports.filenames import media_extension, safe_name
 from transcriptions.exports.service import transcript_of
 from transcriptions.models import State, Transcription
 from transcriptions.privacy import account_data
 from transcriptions.schemas.transcripts import TranscriptOut
 
 CHUNK_BYTES = 256 * 1024
-MAX_TITLE_BYTES = 200  # file systems allow 255 bytes per name; the folder has a date and an id too
-FILE_EXTENSIONS = {
-    "mp3": "mp3",
-    "wav": "wav",
-    "w64": "wav",
-    "mov": "m4a",
-    "flac": "flac",
-    "ogg": "ogg",
-}
 
 
 def export_user_data(user: User) -> Iterator[bytes]:
@@ -79,8 +69,7 @@ def _recording(archive: ZipStream, row: Transcription) -> Iterator[bytes]:
     source = _open_source(row)
     if source is not None:
         with source:
-            extension = FILE_EXTENSIONS.get(row.format, "media")
-            archive.add(_read(source), f"{folder}/recording.{extension}")
+            archive.add(_read(source), f"{folder}/recording.{media_extension(row.format)}")
             yield from archive.all_files()
 
 
@@ -99,14 +88,8 @@ def _read(source: IO[bytes]) -> Iterator[bytes]:
 
 
 def _folder_name(row: Transcription) -> str:
-    return f"{row.created_at:%Y-%m-%d} {_safe_name(row.title)} {str(row.id)[:8]}"
-
-
-def _safe_name(title: str) -> str:
-    """The title without characters that Windows does not allow in file names. Reserved names (NUL)
-    and trailing dots are harmless between a date and an id."""
-    name = re.sub(r'[<>:"/\\|?*]', "-", clean_name(title))[:80]
-    return name.encode()[:MAX_TITLE_BYTES].decode(errors="ignore")
+    # Reserved names (NUL) and trailing dots are harmless between a date and an id.
+    return f"{row.created_at:%Y-%m-%d} {safe_name(row.title)} {str(row.id)[:8]}"
 
 
 def _json(data: object) -> str:

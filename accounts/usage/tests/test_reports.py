@@ -85,7 +85,14 @@ def test_filters_by_user_engine_and_day(may_usage: None, staff_client: Client) -
     assert lines(staff_client, "since=2026-05-05")["Total"]["attempts"] == "1"
 
 
-def test_csv_escapes_names_that_are_formulas(alice: User, staff_client: Client) -> None:
+@pytest.mark.covers("attack", "A name in a CSV file is a formula")
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t", "\t=", "\r", "\n", "\u00a0="])
+def test_csv_quotes_text_that_is_a_formula(start: str) -> None:
+    assert reports.csv_text(f"{start}cmd()") == f"'{start}cmd()"
+    assert reports.csv_text(f"name{start}cmd()") == f"name{start}cmd()"
+
+
+def test_csv_has_no_formulas(alice: User, staff_client: Client) -> None:
     User.objects.filter(pk=alice.pk).update(email="=cmd()@example.com")
     record_usage(alice, **ATTEMPT)
     assert "'=cmd()@example.com" in lines(staff_client, "by=user")
