@@ -226,6 +226,7 @@ STORAGES = {
 }
 # Files are served from the source folders: `make run` needs no collectstatic step.
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site uses our files
 WHITENOISE_AUTOREFRESH = not HTTPS  # changes to static files show without a restart
 
 # --- Accounts and email -----------------------------------------------------------------------

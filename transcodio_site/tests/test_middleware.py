@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from socket import create_connection
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -10,7 +13,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts.models import User
-from transcodio_site.testing import Stack
+from transcodio_site.testing import WAIT_S, Stack
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/transcriptions", "/nowhere", "/v1/models"])
@@ -83,6 +86,20 @@ def test_head_has_the_headers_of_get(stack: Stack) -> None:
     assert httpx.head(f"{stack.url}/api/transcriptions").status_code == 401
     missing = f"{stack.url}/api/transcriptions/00000000-0000-4000-8000-000000000000"
     assert httpx.head(missing, headers=headers).status_code == 404
+
+
+def test_host_in_the_request_line_is_ignored(stack: Stack) -> None:
+    site = urlsplit(stack.url)
+    for target in ("http://evil.example/docs", "//evil.example/docs", "http://evil.example"):
+        with create_connection((site.hostname, site.port), timeout=WAIT_S) as connection:
+            request = f"GET {target} HTTP/1.1\r\nHost: {site.netloc}\r\nConnection: close\r\n\r\n"
+            connection.sendall(request.encode())
+            with connection.makefile("rb") as file:
+                head, _, body = file.read().partition(b"\r\n\r\n")
+        assert re.match(rb"HTTP/1.1 (200|301|40[04]) ", head)
+        locations = re.findall(r"(?im)^location: *([^\r\n]*)", head.decode())
+        assert all(re.fullmatch(r"/(?![/\\]).*", location) for location in locations)
+        assert b"evil.example" not in body
 
 
 @pytest.mark.parametrize("path", ["/api/transcriptions", "/", "/settings/tokens/"])
