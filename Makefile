@@ -1,6 +1,6 @@
 # `make run` needs only Python. requirements/check_platform.py lists the supported versions.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test coverage test-slow chaos lock
+.PHONY: help run demo test coverage test-slow chaos lock sbom licenses audit
 SHELL := /bin/sh
 
 PORT ?= 8000
@@ -18,6 +18,8 @@ help:
 	@echo "make coverage               run the tests and measure their coverage"
 	@echo "make test-slow              install and start the service with each Python on this machine"
 	@echo "make chaos [MINUTES=60]     kill and stop parts of a running service, and check that nothing is lost"
+	@echo "make sbom                   list all components with versions and licenses (CycloneDX)"
+	@echo "make audit                  look for known vulnerabilities in the locked versions (needs pypi.org)"
 
 run: $(VENV)/base
 	@exec $(PY) manage.py up --host $(HOST) --port $(PORT)
@@ -54,6 +56,23 @@ lock: $(VENV)/test
 	$(LOCK) --extra server -o requirements/base.txt pyproject.toml
 	$(LOCK) --extra server --extra test -c requirements/base.txt -o requirements/test.txt pyproject.toml
 	sed -i.bak 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/test.txt && rm requirements/test.txt.bak
+	$(MAKE) licenses
+
+sbom: $(VENV)/base
+	@mkdir -p var
+	@$(PY) manage.py inventory > var/sbom.cdx.json
+	@echo "The SBOM is in var/sbom.cdx.json."
+
+licenses: $(VENV)/base
+	@$(PY) manage.py inventory --licenses > docs/licenses.md.new && mv docs/licenses.md.new docs/licenses.md
+
+# pip-audit has an environment of its own, so that it changes no version of the service. Without
+# --strict it succeeds when it could not look up a package.
+AUDIT := $(VENV)/audit
+audit: $(VENV)/base
+	@test -x $(AUDIT)/bin/pip-audit || { $(PY) -m venv $(AUDIT) && \
+		$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
+	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements/base.txt
 
 $(VENV)/base: requirements/base.txt
 	@python=; reason=; for candidate in python3 python3.13 python3.12 python3.11; do \
