@@ -109,7 +109,7 @@ def sbom() -> dict[str, Any]:
 
 def licenses_page() -> str:
     """docs/licenses.md: names and licenses, without versions, which change more often."""
-    python, bundled, vendored = [], [], []
+    python, bundled, vendored = list[str](), list[str](), list[str]()
     for part in components():
         if part.wheel:
             bundled.append(f"| {part.name} | `{part.wheel}` | {part.license} |")
@@ -131,15 +131,19 @@ def _python_packages() -> Iterator[Component]:
 
 def _license_of(package: str) -> str:
     """The license that the metadata names: an expression, a short text, or classifiers."""
-    fields = metadata(package)
-    if expression := fields.get("License-Expression"):
-        return str(expression)
-    text = (fields.get("License") or "").strip()
+    expression, text = _field(package, "License-Expression"), _field(package, "License")
+    if expression:
+        return expression
     if text in ("", "UNKNOWN", "Dual License") or len(text) > MAX_LICENSE_CHARS:
-        classifiers = [name for name in fields.get_all("Classifier", []) if "License ::" in name]
-        names = {name.rpartition(" :: ")[2] for name in classifiers}
+        classifiers = metadata(package).get_all("Classifier", [])
+        names = {name.rpartition(" :: ")[2] for name in classifiers if "License ::" in name}
         return " or ".join(sorted(SPDX.get(name, name) for name in names)) or "unknown"
     return SPDX.get(text, text)
+
+
+def _field(package: str, name: str) -> str:
+    """A field of the metadata; empty if it is missing."""
+    return str((metadata(package).get_all(name) or [""])[0]).strip()
 
 
 def _bundled() -> Iterator[Component]:

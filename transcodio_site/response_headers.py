@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils.cache import cc_delim_re, patch_cache_control, patch_vary_headers
+from django.utils.cache import patch_cache_control, patch_vary_headers
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -84,5 +84,5 @@ def security_headers(get_response: View) -> View:
 
 
 def _is_public(response: HttpResponse) -> bool:
-    directives = cc_delim_re.split(response.get("Cache-Control", "").lower())
-    return "public" in directives and not response.cookies
+    directives = response.get("Cache-Control", "").lower().split(",")
+    return "public" in map(str.strip, directives) and not response.cookies

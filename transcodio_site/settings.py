@@ -332,11 +332,11 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-# Off unless chosen: both bind hosts that this installation does not serve, and browsers remember
-# the first for a year and ship with the second.
+# Off unless chosen: both also bind hosts that this installation does not serve, and neither can be
+# undone quickly.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # those who ask for both
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # they warn where either is off
 SECURE_REDIRECT_EXEMPT = [r"^health$"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

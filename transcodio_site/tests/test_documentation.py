@@ -67,7 +67,7 @@ def test_page_is_public_and_cacheable(
     assert response.status_code == 200
     assert "public" in response["Cache-Control"]
     assert "Vary" not in response
-    assert "'unsafe-inline'" not in response["Content-Security-Policy"].split("style-src")[0]
+    assert "unsafe-" not in response["Content-Security-Policy"]
     revalidated = client.get(url, headers={"If-None-Match": response["ETag"]})
     assert (revalidated.status_code, revalidated.content) == (304, b"")
     head = client.head(url)

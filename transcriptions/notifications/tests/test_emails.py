@@ -163,6 +163,8 @@ def test_each_threshold_is_emailed_once_a_month(
     assert [message.subject for message in mailoutbox[1:]] == [
         "You have used all your minutes for this month"
     ]
+    after_reset = ["again after the reset" in str(m.body) for m in mailoutbox]
+    assert after_reset == ["again after the reset" in html(m) for m in mailoutbox] == [False, True]
 
 
 def test_quota_email_that_failed_is_sent_by_the_next_task(
