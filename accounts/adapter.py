@@ -37,6 +37,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             return invitation_in_session(request) is not None
         return bool(settings.SIGNUP == "open")
 
+    def is_safe_url(self, url: str | None) -> bool:
+        """Whether a redirect to `url` stays on this site; False if it is not a URL at all."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:  # such as "http://["
+            return False
+
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the client's IP address, with IPv4-mapped IPv6 addresses as IPv4.
 

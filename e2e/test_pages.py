@@ -167,6 +167,7 @@ def test_reopened_tab_shows_all_segments(sign_up: OpenPage, stack: Stack) -> Non
     assert_complete(again)
 
 
+@pytest.mark.covers("fault", "The web server is killed while a page follows a recording")
 def test_page_reconnects_after_web_server_crash(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("patient@example.com")
     with stack.hold():
@@ -180,6 +181,26 @@ def test_page_reconnects_after_web_server_crash(sign_up: OpenPage, stack: Stack)
         wait_until(lambda: page.evaluate("window.reconnecting"))
     wait_for_state(page, "completed")
     assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
+    assert_complete(page)
+
+
+@pytest.mark.covers("fault", "The server closes the WebSocket of an open page after an error")
+def test_page_reconnects_after_server_error(sign_up: OpenPage, stack: Stack) -> None:
+    page = sign_up("error@example.com")
+    sockets: list[WebSocketRoute] = []
+
+    def close_first(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        if len(sockets) == 1:
+            socket.close(code=4500)
+        else:
+            socket.connect_to_server()
+
+    page.route_web_socket("**/ws/**", close_first)
+    with stack.hold():
+        start(page, SAMPLE)
+        wait_until(lambda: page.evaluate("true") and len(sockets) > 1)
+    wait_for_state(page, "completed")
     assert_complete(page)
 
 

@@ -18,7 +18,7 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.utils.translation import gettext
@@ -109,6 +109,12 @@ def _database_unavailable(request: HttpRequest, error: DatabaseError) -> Problem
     return _standard_problem(503, {"Retry-After": str(RETRY_AFTER_S)})
 
 
+def _invalid_value(request: HttpRequest, error: DataError) -> Problem:
+    """A value that a column cannot store, such as a number out of its range."""
+    log.warning("invalid value in a request", exc_info=error)
+    return _standard_problem(400)
+
+
 def _standard_problem(status: int, headers: dict[str, str] | None = None) -> Problem:
     code, detail = ERROR_MESSAGES[status]
     return Problem(status, code, str(detail), headers=headers or {})
@@ -167,5 +173,6 @@ PROBLEMS: dict[type[Exception], Describe] = {
     OSError: _disk_full,
     OperationalError: _database_unavailable,
     InterfaceError: _database_unavailable,
+    DataError: _invalid_value,
     ValidationError: _invalid,
 }

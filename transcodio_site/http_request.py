@@ -121,6 +121,10 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         if self._is_refused:
             return None
         self._end_of_body()
+        for name in (b"daphne-root-path", b"sec-websocket-protocol"):
+            self.requestHeaders.removeHeader(
+                name
+            )  # no client of ours sets them, but Daphne reads them
         if self.requestHeaders.hasHeader(b"Upgrade"):
             self.content = BytesIO()  # a handshake has no body
         return super().process()

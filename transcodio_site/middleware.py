@@ -24,6 +24,7 @@ ERROR_MESSAGES = {
     413: ("too_large", _("The request is too large.")),
     414: ("uri_too_long", _("The URL is too long.")),
     416: ("no_such_range", _("The requested range is outside the recording: see Content-Range.")),
+    429: ("rate_limited", _("Too many requests: see the Retry-After header.")),
     431: ("headers_too_large", _("The headers of the request are too large.")),
     500: ("internal_error", _("Something went wrong on our side. Please report the X-Request-ID.")),
     503: (

@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "transcodio_site.middleware.request_id_header",
     "transcodio_site.middleware.rate_limit_headers",
     "transcodio_site.middleware.errors_as_json",
+    "transcodio_site.request_limits.reject_null_characters",
     "transcodio_site.middleware.head_as_get",
     "django.middleware.security.SecurityMiddleware",
     "transcodio_site.admission.limit_body",
@@ -95,6 +96,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "transcodio_site.request_limits.RequestLimitMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
@@ -130,14 +132,22 @@ EMBEDDED_SERVERS: dict[str, Any] = {
 DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
 # After a restart of Postgres the pool still holds connections of before.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
+# In seconds, and only in the web process: see database.py.
+DATABASE_STATEMENT_TIMEOUT = env.int("DATABASE_STATEMENT_TIMEOUT", default=10)
+# Searches of all users together leave half of the connections of the web process to others.
+MAX_SEARCHES = max(1, DATABASE_POOL_SIZE // 2)
 DATABASES["default"]["OPTIONS"] = {
+    # A connection to a server that has disappeared from the network fails within half a minute.
+    "connect_timeout": 5,
+    "tcp_user_timeout": 30_000,
     **DATABASES["default"].get("OPTIONS", {}),
     # One pool per process: an idle page or stream holds no connection.
     # The pool waits longer before each attempt to reconnect: short periods, or the end of an outage
     # would be noticed only after as much time again.
     "pool": {
         "min_size": 0,
-        "max_size": env.int("DATABASE_POOL_SIZE", default=20),
+        "max_size": DATABASE_POOL_SIZE,
         "timeout": 10,
         "reconnect_timeout": 5,
     },
@@ -197,6 +207,12 @@ RATE_LIMIT_PER_USER = env.str("RATE_LIMIT_PER_USER", default="600/minute")
 # Uploads at the same time to one web process.
 MAX_UPLOADS_PER_USER = env.int("MAX_UPLOADS_PER_USER", default=6)
 MAX_UPLOADS_PER_ADDRESS = env.int("MAX_UPLOADS_PER_ADDRESS", default=20)
+RATE_LIMIT_PER_ADDRESS = env.str("RATE_LIMIT_PER_ADDRESS", default="600/minute")
+# A page of the library with 20 recordings in progress asks for their state 600 times per minute.
+RATE_LIMIT_PAGES = env.str("RATE_LIMIT_PAGES", default="1800/minute")
+MAX_STREAMS_PER_USER = env.int("MAX_STREAMS_PER_USER", default=50)
+MAX_SEARCHES_PER_USER = env.int("MAX_SEARCHES_PER_USER", default=4)
+MAX_EXPORTS_PER_USER = env.int("MAX_EXPORTS_PER_USER", default=2)
 
 # --- Recordings -------------------------------------------------------------------------------
 MAX_FILE_SIZE_MB = env.int("MAX_FILE_SIZE_MB", default=2048)

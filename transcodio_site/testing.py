@@ -59,7 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
     _lengthen_default_timeouts()
     # Tests create hundreds of users, and a secure hash is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    settings.RATE_LIMIT_WRONG_TOKENS = "100000/minute"  # all tests come from one address
+    # All tests are one client.
+    settings.RATE_LIMIT_PER_ADDRESS = settings.RATE_LIMIT_PAGES = "100000/minute"
+    settings.RATE_LIMIT_WRONG_TOKENS = "100000/minute"
     settings.MFA_TOTP_TOLERANCE = 1  # a code may be typed in just after its half minute
 
 
@@ -332,6 +334,8 @@ class Stack:
             "RATE_LIMIT_PER_TOKEN": "100000/minute",
             "RATE_LIMIT_PER_USER": "100000/minute",
             "RATE_LIMIT_WRONG_TOKENS": "100000/minute",
+            "RATE_LIMIT_PER_ADDRESS": "100000/minute",
+            "RATE_LIMIT_PAGES": "100000/minute",
             "WEBHOOK_ALLOW_PRIVATE": "true",
             **self.hold.environment,
         }

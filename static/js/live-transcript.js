@@ -41,11 +41,11 @@ customElements.define("live-transcript", class extends HTMLElement {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const path = `/ws/transcriptions/${this.dataset.id}/?after=${this.lastEventId}`;
     this.socket = new WebSocket(`${scheme}//${location.host}${path}`);
-    this.socket.addEventListener("open", () => {
-      this.retryDelay = FIRST_RETRY_MS;
-      this.showProgressText("");
+    this.socket.addEventListener("open", () => this.showProgressText(""));
+    this.socket.addEventListener("message", (message) => {
+      this.retryDelay = FIRST_RETRY_MS; // not on "open": a refused socket is opened, too
+      this.handle(JSON.parse(message.data));
     });
-    this.socket.addEventListener("message", (message) => this.handle(JSON.parse(message.data)));
     this.socket.addEventListener("close", (event) => this.closed(event.code));
   }
 

@@ -53,6 +53,7 @@ def test_api_errors_are_json_in_the_format_of_the_api(
         assert body["code"] == code
 
 
+@pytest.mark.covers("attack", "An error message is read for secrets of the code")
 def test_unhandled_exception_is_json_500_without_details(
     db: None, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +103,7 @@ def test_host_in_the_request_line_is_ignored(stack: Stack) -> None:
         assert b"evil.example" not in body
 
 
+@pytest.mark.covers("fault", "Postgres is away while the session is looked up")
 @pytest.mark.parametrize("path", ["/api/transcriptions", "/", "/settings/tokens/"])
 def test_database_error_in_session_lookup_is_503(alice: User, path: str) -> None:
     client = Client(raise_request_exception=False)

@@ -20,6 +20,7 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from ninja import File, Form, Router, UploadedFile
 
+from accounts import concurrency
 from accounts.authentication import authenticated_user, is_still_authorized
 from gpu.languages import LANGUAGES
 from transcriptions import permissions
@@ -109,12 +110,16 @@ def create_transcription(
     _check_model(model)
     _check_include(request)
     granularities = _granularities(request, response_format)
-    row = _create(request, file, language, key)
+    user = authenticated_user(request)
     if stream:
-        return sse_response(_stream_lines(request, row))
-    connections.close_all()  # no database connection is needed while waiting
-    async_to_sync(wait_for_end)(row.id)
-    row = permissions.transcription_for(authenticated_user(request), row.id)
+        concurrency.streams.check(user)  # before the recording is stored
+        row = _create(request, file, language, key)
+        return sse_response(user, _stream_lines(request, row))
+    with concurrency.streams.hold(user):
+        row = _create(request, file, language, key)
+        connections.close_all()  # no database connection is needed while waiting
+        async_to_sync(wait_for_end)(row.id)
+    row = permissions.transcription_for(user, row.id)
     if row.state != State.COMPLETED:
         raise failure_error(row.error_code, row.error_message, 400)
     return _transcript_response(row, response_format, granularities)

@@ -4,6 +4,7 @@ thread and not on the event loop. Streaming responses contain asynchronous itera
 from __future__ import annotations
 
 import uuid
+from contextlib import nullcontext
 from typing import Annotated, Any, Literal
 
 from asgiref.sync import async_to_sync
@@ -14,6 +15,7 @@ from django.utils.cache import get_conditional_response, set_response_etag
 from django.utils.translation import gettext as _
 from ninja import File, Form, Header, Query, Router, Status, UploadedFile
 
+from accounts import concurrency
 from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
 from accounts.models import Action
@@ -27,6 +29,7 @@ from transcriptions.exceptions import AudioDeleted, AudioError, EditConflict, Wr
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.filenames import attachment, media_extension
 from transcriptions.exports.service import transcript_of
+from transcriptions.indexing.search import TooManyTerms
 from transcriptions.library import pagination
 from transcriptions.library.filters import LibraryFilter
 from transcriptions.models import Segment, State
@@ -81,9 +84,10 @@ def transcribe(
     key: IdempotencyKeyHeader = "",
 ) -> TranscriptOut:
     """Upload a recording and wait for the complete transcript."""
-    row = create_from_request(request, file, form | query, key)
-    connections.close_all()  # no database connection is needed while waiting
-    async_to_sync(wait_for_end)(row.id)
+    with concurrency.streams.hold(authenticated_user(request)):
+        row = create_from_request(request, file, form | query, key)
+        connections.close_all()  # no database connection is needed while waiting
+        async_to_sync(wait_for_end)(row.id)
     row = permissions.transcription_for(authenticated_user(request), row.id)
     if row.state == State.FAILED:
         raise failure_error(row.error_code, row.error_message, 422)
@@ -105,6 +109,7 @@ def transcribe_stream(
     key: IdempotencyKeyHeader = "",
 ) -> HttpResponseBase:
     """Upload a recording and receive its segments as Server-Sent Events as they are recognized."""
+    concurrency.streams.check(authenticated_user(request))  # before the recording is stored
     return event_stream(request, create_from_request(request, file, form | query, key))
 
 
@@ -139,9 +144,13 @@ def list_transcriptions(
     cursor: Annotated[str, Query(description="`next_cursor` of the previous page")] = "",
 ) -> TranscriptionPage:
     """List your transcriptions, newest first."""
-    rows = filters.apply(permissions.visible_to(request.user)).defer("spans", "peaks")
+    user = authenticated_user(request)
     try:
-        page, next_cursor = pagination.paginate(rows, cursor, limit)
+        with concurrency.searches.hold(user) if filters.q else nullcontext():
+            rows = filters.apply(permissions.visible_to(user)).defer("spans", "peaks")
+            page, next_cursor = pagination.paginate(rows, cursor, limit)
+    except TooManyTerms as error:
+        raise ApiError(422, "too_many_terms", str(error)) from None
     except pagination.InvalidCursor as error:
         raise ApiError(422, "invalid_cursor", str(error)) from None
     items = [TranscriptionOut.of(row) for row in page]

@@ -6,12 +6,13 @@ A row is indexed in its own language, so a query is parsed once for each languag
 from __future__ import annotations
 
 import re
-from functools import reduce
-from operator import or_
 
+from django.contrib.postgres.aggregates import StringAgg
 from django.contrib.postgres.search import SearchQuery, SearchVector
-from django.db.models import Func, IntegerField, Q, QuerySet, TextField, Value
+from django.db.models import F, Func, IntegerField, Q, QuerySet, TextField, Value
+from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
+from django.utils.translation import gettext
 
 from transcriptions.models import Transcription
 from transcriptions.scripts import UNSPACED
@@ -31,6 +32,15 @@ UNSPACED_CHARACTER = re.compile(rf"[{UNSPACED}\u0f00-\u0fff]")
 TERM = re.compile(r'(-?)(?:"([^"]+)"|([^\s"]+))')
 WORD_SEPARATOR = r'[\s",.:;!?]+'
 NO_ROWS = Q(pk__in=[])
+MAX_TERMS = 20  # of a query that is searched for as substrings
+
+
+class TooManyTerms(ValueError):
+    """The query has more than MAX_TERMS terms; `str()` is a message for the user."""
+
+    def __init__(self) -> None:
+        message = gettext("Search for at most %(number)s words at a time.")
+        super().__init__(message % {"number": MAX_TERMS})
 
 
 def index_transcription(row: Transcription) -> None:
@@ -46,52 +56,58 @@ def matching(rows: QuerySet[Transcription], query: str) -> QuerySet[Transcriptio
     alternatives, `-` to exclude.
 
     A query in a script without spaces is searched for as substrings. A query of nothing but stop
-    words ("to be or not to be") is searched for as one phrase.
+    words ("to be or not to be") is searched for as one phrase. Both read every segment of `rows`
+    once. Raises TooManyTerms.
     """
     if UNSPACED_CHARACTER.search(query):
         return rows.filter(_has_substrings(rows, query))
     languages: dict[str, list[str]] = {}
     for language in rows.order_by().values_list("language", flat=True).distinct():
         languages.setdefault(_dictionary(language), []).append(language)
-    phrase = _has_phrase(rows, query)
-    conditions = [
-        Q(language__in=codes) & _has_words(query, dictionary, phrase)
-        for dictionary, codes in languages.items()
-    ]
-    return rows.filter(reduce(or_, conditions, NO_ROWS))
-
-
-def _has_words(query: str, dictionary: str, otherwise: Q) -> Q:
-    """The query in that dictionary, or `otherwise` if it consists of its stop words. PostgreSQL
-    decides which one applies before it reads any row."""
-    search_query = SearchQuery(query, config=dictionary, search_type="websearch")
-    size = Func(search_query, function="numnode", output_field=IntegerField())
-    return Q(search=search_query) | Q(Exact(size, 0)) & otherwise
+    has_words, has_only_stop_words = NO_ROWS, NO_ROWS
+    for dictionary, codes in languages.items():
+        search_query = SearchQuery(query, config=dictionary, search_type="websearch")
+        size = Func(search_query, function="numnode", output_field=IntegerField())
+        has_words |= Q(language__in=codes, search=search_query)
+        # PostgreSQL decides this before it reads any row.
+        has_only_stop_words |= Q(language__in=codes) & Q(Exact(size, 0))
+    return rows.filter(has_words | (has_only_stop_words & _has_phrase(rows, query)))
 
 
 def _has_phrase(rows: QuerySet[Transcription], query: str) -> Q:
-    """The words of the query one after the other, each as a whole word."""
+    """The words of the query one after the other, each as a whole word, in the title or in a
+    segment."""
     words = [re.escape(word) for word in re.split(WORD_SEPARATOR, query) if word]
-    pattern = WORD_SEPARATOR.join(words)
-    return _contains(rows, rf"(?<!\w){pattern}(?!\w)", "iregex") if words else NO_ROWS
+    if not words:
+        return NO_ROWS
+    pattern = rf"(?<!\w){WORD_SEPARATOR.join(words)}(?!\w)"
+    by_segment = rows.filter(segments__text__iregex=pattern).order_by().values("id")
+    return Q(title__iregex=pattern) | Q(id__in=by_segment)
 
 
 def _has_substrings(rows: QuerySet[Transcription], query: str) -> Q:
-    """The query with each of its terms as a substring."""
+    """Each term of the query as a substring of the title or of a segment. Raises TooManyTerms."""
+    # Most queries here have no letters with an upper case, and folding the case takes time.
+    fold = Lower if query.upper() != query.lower() else F
     condition = NO_ROWS
-    for alternative in re.split(r"\s+or\s+", query, flags=re.IGNORECASE):
+    alternatives = [
+        set(TERM.findall(alternative))
+        for alternative in re.split(r"\s+or\s+", query, flags=re.IGNORECASE)
+    ]
+    if sum(map(len, alternatives)) > MAX_TERMS:
+        raise TooManyTerms
+    for terms in alternatives:
         all_terms = Q()
-        for sign, quoted, bare in TERM.findall(alternative):
-            term = _contains(rows, quoted or bare)
-            all_terms &= ~term if sign else term
+        for sign, quoted, bare in sorted(terms):
+            term = (quoted or bare).lower()
+            found = Q(folded_title__contains=term) | Q(folded_text__contains=term)
+            all_terms &= ~found if sign else found
         condition |= all_terms
-    return condition
-
-
-def _contains(rows: QuerySet[Transcription], text: str, lookup: str = "icontains") -> Q:
-    """`text` in the title or in a segment."""
-    by_segment = rows.filter(**{f"segments__text__{lookup}": text}).order_by().values("id")
-    return Q(**{f"title__{lookup}": text}) | Q(id__in=by_segment)
+    # One string for each recording: its segments are read once, however many terms there are. No
+    # term contains the delimiter, so none is found across two segments.
+    text = StringAgg(fold("segments__text"), "\n", default=Value(""))
+    texts = rows.order_by().values("id").annotate(folded_title=fold("title"), folded_text=text)
+    return Q(id__in=texts.filter(condition).values("id"))
 
 
 def _dictionary(language: str) -> str:

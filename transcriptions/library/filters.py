@@ -59,7 +59,7 @@ class LibraryFilter(Schema):
     created_before: Timestamp | None = Field(default=None, description="Created before this time")
 
     def apply(self, rows: QuerySet[Transcription]) -> QuerySet[Transcription]:
-        """The rows that match all filters."""
+        """The rows that match all filters. Raises TooManyTerms."""
         if self.state:
             rows = rows.filter(state__in=self.state)
         if self.language:

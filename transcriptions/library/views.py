@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import concurrency
 from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
 from accounts.models import Action, Plan
@@ -24,6 +26,7 @@ from transcriptions import durations, permissions
 from transcriptions.exceptions import AudioDeleted, AudioError, WrongState
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.indexing import search
+from transcriptions.models import Transcription
 from transcriptions.processing import commands
 from transcriptions.processing.media import FORMATS
 from transcriptions.usage import quotas
@@ -38,16 +41,27 @@ def library(request: HttpRequest) -> HttpResponse:
     """The user's recordings, optionally searched; the welcome page for visitors."""
     if not request.user.is_authenticated:
         return render(request, "welcome.html")
-    query = request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY_LENGTH]
-    visible = permissions.visible_to(request.user)
-    rows = search.matching(visible, query) if query else visible
-    paginator = Paginator(rows.defer("spans", "peaks"), RECORDINGS_PER_PAGE)
-    context = {
-        "page": paginator.get_page(request.GET.get("page")),
-        "query": query,
-        **_upload_form_context(authenticated_user(request).effective_plan),
-    }
-    return render(request, "transcriptions/library.html", context)
+    user = authenticated_user(request)
+    query = request.GET.get("q", "").strip()[:MAX_QUERY_LENGTH]
+    # All queries run in the body: rows are lazy.
+    with concurrency.searches.hold(user) if query else nullcontext():
+        rows, search_error = _search(permissions.visible_to(user), query)
+        paginator = Paginator(rows.defer("spans", "peaks"), RECORDINGS_PER_PAGE)
+        context = {
+            "page": paginator.get_page(request.GET.get("page")),
+            "query": query,
+            "search_error": search_error,
+            **_upload_form_context(user.effective_plan),
+        }
+        return render(request, "transcriptions/library.html", context)
+
+
+def _search(rows: QuerySet[Transcription], query: str) -> tuple[QuerySet[Transcription], str]:
+    """The matching rows, and a message if the query is not allowed."""
+    try:
+        return (search.matching(rows, query) if query else rows), ""
+    except search.TooManyTerms as error:
+        return rows.none(), str(error)
 
 
 @login_required

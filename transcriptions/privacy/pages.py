@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from allauth.core import context, ratelimit
@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts import concurrency
 from accounts.account_deletion import request_deletion
 from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
@@ -99,11 +100,16 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def export_data(request: HttpRequest) -> HttpResponseBase:
-    """Send all data of the user as a ZIP file, which is generated while it is sent."""
+    """Send all data of the user as a ZIP file, which is generated while it is sent.
+
+    Raises TooManyParallel.
+    """
+    user = authenticated_user(request)
+    concurrency.exports.check(user)
     record_event(request, Action.DATA_EXPORTED)
     name = f"transcodio-{timezone.now():%Y-%m-%d}.zip"
     return StreamingHttpResponse(
-        _stream(export_user_data(authenticated_user(request))),
+        concurrency.exports.hold_while_sent(user, _stream(export_user_data(user))),
         content_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
@@ -142,7 +148,7 @@ def _page(
     return render(request, "transcriptions/privacy.html", context, status=status)
 
 
-async def _stream(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _stream(chunks: Iterator[bytes]) -> AsyncGenerator[bytes]:
     """An asynchronous iterator, because Django collects a synchronous one in memory under ASGI.
 
     Each step runs in a thread that closes its database connection afterwards, so a slow reader

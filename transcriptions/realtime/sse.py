@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,9 @@ from asgiref.sync import SyncToAsync
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from accounts.authentication import is_still_authorized
+from accounts import concurrency
+from accounts.authentication import authenticated_user, is_still_authorized
+from accounts.models import User
 from transcriptions.models import Transcription
 from transcriptions.realtime import streams
 from transcriptions.schemas.events import ErrorEvent, Event, PartialEvent
@@ -50,21 +52,24 @@ def event_stream(
 ) -> HttpResponseBase:
     """A response that streams the events after `last_event_id` and ends with the last one.
 
-    Return 204 if there are none, which tells a browser not to reconnect.
+    Return 204 if there are none, which tells a browser not to reconnect. Raises TooManyParallel.
     """
     last_event_id = last_event_id or LastEventId()
     if last_event_id.is_last_of(row):
         return HttpResponse(status=204)
-    response = sse_response(_lines(request, row.id, last_event_id.event_id))
+    user = authenticated_user(request)
+    response = sse_response(user, _lines(request, row.id, last_event_id.event_id))
     response.headers["X-Transcription-Id"] = str(row.id)
     response.headers["Location"] = f"/api/transcriptions/{row.id}"
     return response
 
 
-def sse_response(lines: AsyncGenerator[str]) -> StreamingHttpResponse:
-    """A response that proxies must not buffer or compress. As all others, it is not cached."""
+def sse_response(user: User, lines: AsyncGenerator[str]) -> StreamingHttpResponse:
+    """A response that proxies must not buffer or compress. As all others, it is not cached.
+    Raises TooManyParallel."""
+    concurrency.streams.check(user)
     return StreamingHttpResponse(
-        _release_view_thread(lines),
+        concurrency.streams.hold_while_sent(user, _release_view_thread(lines)),
         content_type="text/event-stream; charset=utf-8",
         headers={
             "Cache-Control": "no-transform",
@@ -73,7 +78,7 @@ def sse_response(lines: AsyncGenerator[str]) -> StreamingHttpResponse:
     )
 
 
-async def _release_view_thread(lines: AsyncGenerator[str]) -> AsyncIterator[str]:
+async def _release_view_thread(lines: AsyncGenerator[str]) -> AsyncGenerator[str]:
     """Stream without the view's thread.
 
     Django keeps the thread in which a synchronous view ran until the response has been sent, which

@@ -95,6 +95,7 @@ def test_full_last_page_has_no_next_cursor(alice: User, api: Client) -> None:
     assert api.get("/api/transcriptions?limit=2").json()["next_cursor"] is None
 
 
+@pytest.mark.covers("attack", "Invalid cursors, limits and filters of the library")
 @pytest.mark.parametrize(
     ("query", "code"),
     [

@@ -14,6 +14,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 
+from accounts import concurrency
 from accounts.models import User
 from transcodio_site.testing import WAIT_S
 from transcriptions.models import Transcription
@@ -120,6 +121,7 @@ async def test_events_arrive_during_transcription(
     assert [(await connection.next_event())["id"] for _ in range(7)] == list(range(7))
 
 
+@pytest.mark.covers("attack", "A WebSocket for the recording of another user")
 async def test_stranger_is_closed_with_4404(bob: User, finished: Transcription) -> None:
     assert await websocket(bob, finished.id).all_events() == ([], 4404)
     assert await websocket(AnonymousUser(), finished.id).all_events() == ([], 4404)
@@ -130,6 +132,7 @@ async def test_staff_is_closed_with_4404(carol: User, finished: Transcription) -
     assert await websocket(carol, finished.id).all_events() == ([], 4404)
 
 
+@pytest.mark.covers("attack", "A page of another site opens a WebSocket with the visitor's session")
 async def test_session_cookie_is_accepted_and_foreign_origin_rejected(
     alice: User, finished: Transcription, client: Client
 ) -> None:
@@ -144,4 +147,25 @@ async def test_session_cookie_is_accepted_and_foreign_origin_rejected(
 
     events, code = await client_with_origin(b"http://127.0.0.1").all_events()
     assert (len(events), code) == (7, 1000)
-    assert not await client_with_origin(b"http://evil.example").connect()
+    for origin in (b"http://evil.example", b"https://127.0.0.1", b"http://127.0.0.1:8001"):
+        assert not await client_with_origin(origin).connect()
+
+
+@pytest.mark.covers("attack", "A page connects its WebSocket in a loop")
+async def test_too_many_handshakes_are_closed_with_4429(
+    alice: User, finished: Transcription, settings: Any
+) -> None:
+    settings.RATE_LIMIT_PAGES = "1/hour"
+    codes = [(await websocket(alice, finished.id).all_events())[1] for _ in range(2)]
+    assert codes == [1000, 4429]
+
+
+@pytest.mark.covers("attack", "One user opens WebSockets without end")
+async def test_too_many_websockets_are_closed_with_4429(
+    alice: User, finished: Transcription, settings: Any
+) -> None:
+    settings.MAX_STREAMS_PER_USER = 1
+    with concurrency.streams.hold(alice):
+        assert await websocket(alice, finished.id).all_events() == ([], 4429)
+    for _ in range(2):  # a closed WebSocket is no longer counted
+        assert (await websocket(alice, finished.id).all_events())[1] == 1000

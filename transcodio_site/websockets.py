@@ -1,0 +1,97 @@
+"""ASGI middleware for WebSockets: only pages of this site connect, and errors close the socket."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+from transcriptions.realtime.consumers import CLOSE_INTERNAL_ERROR
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+Origin = tuple[str, str, int]  # scheme, host, port
+
+
+class Refuse(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """Refuses the handshake with 403."""
+
+    async def connect(self) -> None:
+        """Close before the connection is accepted."""
+        await self.close()
+
+
+class SameOrigin:
+    """Refuses handshakes from pages of other sites, whose scripts would use the visitor's session.
+
+    The origin must be that of SITE_URL, or have the scheme of SITE_URL and the host and port of the
+    `Host` header, which must be one of ALLOWED_HOSTS.
+    """
+
+    def __init__(self, inner: App) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Call the application, or refuse the handshake."""
+        app = self.inner if is_same_origin(scope["headers"]) else Refuse.as_asgi()
+        await app(scope, receive, send)
+
+
+def is_same_origin(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether the `Origin` of a handshake is this site."""
+    values = {name: value.decode("latin-1") for name, value in headers}
+    origin = _parse_origin(values.get(b"origin", ""))
+    return origin is not None and origin in _own_origins(values.get(b"host", ""))
+
+
+def _own_origins(host: str) -> set[Origin | None]:
+    own = {_parse_origin(settings.SITE_URL)}
+    if validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
+        own.add(_parse_origin(f"{urlsplit(settings.SITE_URL).scheme}://{host}"))
+    return own
+
+
+def _parse_origin(url: str) -> Origin | None:
+    """None if it is not a URL with a host."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    return (parts.scheme, parts.hostname, port) if parts.hostname else None
+
+
+class CloseOnError:
+    """Closes the socket when the application fails, so that the page connects again.
+
+    A handshake that was not accepted yet is refused: the server would answer it with 500.
+    """
+
+    def __init__(self, inner: App) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Call the application."""
+        accepted = closed = False
+
+        async def track(message: dict[str, Any]) -> None:
+            nonlocal accepted, closed
+            accepted |= message["type"] == "websocket.accept"
+            closed |= message["type"] == "websocket.close"
+            await send(message)
+
+        try:
+            await self.inner(scope, receive, track)
+        except Exception:
+            log.exception("WebSocket %s failed", scope["path"])
+            if not closed:
+                code = {"code": CLOSE_INTERNAL_ERROR} if accepted else {}
+                await send({"type": "websocket.close", **code})
