@@ -6,6 +6,7 @@ import random
 import subprocess
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from transcodio_site.testing import Media
 from transcriptions import exceptions
 from transcriptions.exceptions import AudioError, NoAudio
 from transcriptions.processing import media as media_module
+from transcriptions.processing import sandbox
 from transcriptions.processing.media import ffmpeg_binary
 from transcriptions.processing.tests.helpers import Prepare, no_check, with_gap
 
@@ -175,9 +177,12 @@ def test_full_disk_raises_oserror(media: Media, tmp_path: Path) -> None:
 def test_killed_ffmpeg_raises_oserror(
     media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = media_module.sandbox.run
-    limited = lambda *command, **options: run(*command, **options | {"file_size": 50_000})  # noqa: E731
-    monkeypatch.setattr(media_module.sandbox, "run", limited)
+    run = sandbox.run
+
+    def limited(command: list[str], **options: Any) -> int:
+        return run(command, **options | {"file_size": 50_000})
+
+    monkeypatch.setattr(sandbox, "run", limited)
     with pytest.raises(OSError, match="killed by signal"):
         media_module.prepare(media.speech("whole.mp3"), tmp_path, no_check)
 

@@ -10,24 +10,25 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from django.db import connection
 
 from transcodio_site.testing import ROOT, Media, wait_until
+from transcriptions.exceptions import AudioError
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, leases, pipeline, sandbox
+from transcriptions.processing import media as media_module
 from transcriptions.processing.sandbox_launcher import CLONE_NEWNET, CLONE_NEWUSER
 from transcriptions.processing.tests.helpers import fresh, no_check, script
-from transcriptions.testing import Upload
+from transcriptions.testing import MP3, Upload
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="Linux has these limits")
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
-def run(tmp_path: Path, lines: str, **options: Any) -> str:
+def run(tmp_path: Path, lines: str, unprivileged: bool = True) -> str:
     """Run a program for `sh`, and return what it prints. Its input is the file `secret`."""
     secret = tmp_path / "secret"
     secret.write_text("what the user has uploaded\n")
@@ -35,16 +36,13 @@ def run(tmp_path: Path, lines: str, **options: Any) -> str:
     with secret.open("rb") as source, (tmp_path / "out").open("w+b") as out:
         sandbox.run(
             [script(tmp_path / "program", lines)],
-            **{
-                "stdin": source,
-                "stdout": out,
-                "stderr": out,
-                "timeout_s": 60.0,
-                "file_size": 1 << 20,
-                "check": no_check,
-                "unprivileged": True,
-            }
-            | options,
+            stdin=source,
+            stdout=out,
+            stderr=out,
+            timeout_s=60.0,
+            file_size=1 << 20,
+            check=no_check,
+            unprivileged=unprivileged,
         )
         out.seek(0)
         return out.read().decode()
@@ -103,6 +101,45 @@ def test_program_has_no_network(tmp_path: Path) -> None:
         assert "Connection refused" in printed or "unreachable" in printed
 
 
+# --- FFmpeg in it -------------------------------------------------------------------------------
+
+
+def test_ffmpeg_gets_allow_lists_before_its_input(
+    replace_ffmpeg: Callable[[str], None], tmp_path: Path
+) -> None:
+    replace_ffmpeg('echo "arguments: $*" >&2')
+    source = tmp_path / "upload"
+    source.write_bytes(MP3)
+    reports = [media_module._probe_report(source)[0]]
+    with pytest.raises(AudioError):
+        media_module.prepare(source, tmp_path, no_check)
+    reports.append((tmp_path / "ffmpeg.log").read_text())
+    for report in reports:
+        options, _, output = report.partition("-i fd:")
+        assert "-protocol_whitelist fd " in options
+        assert f"-format_whitelist {media_module.DEMUXERS} " in options
+        assert "file:" not in output
+
+
+def test_ffmpeg_without_the_fd_protocol_reads_the_file_by_its_path(
+    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media_module, "has_fd_protocol", lambda binary: False)
+    source = media.speech("old.m4a", 2)
+    assert media_module.probe(source).has_audio
+    audio = media_module.prepare(source, tmp_path, no_check)
+    assert audio.duration == pytest.approx(2, abs=0.1)
+
+
+def test_crash_of_ffmpeg_is_the_fault_of_the_file(
+    replace_ffmpeg: Callable[[str], None], tmp_path: Path
+) -> None:
+    replace_ffmpeg("kill -SEGV $$")
+    (tmp_path / "upload").write_bytes(MP3)
+    with pytest.raises(AudioError, match="damaged and cannot be decoded"):
+        media_module.prepare(tmp_path / "upload", tmp_path, no_check)
+
+
 # --- Its end ------------------------------------------------------------------------------------
 
 
@@ -113,7 +150,7 @@ def pid_in(path: Path) -> int:
 
 def has_ended(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 
