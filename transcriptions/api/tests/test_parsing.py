@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcriptions.api.ranges import ranged_response
-from transcriptions.api.transcriptions import _attachment
+from transcriptions.exports.filenames import attachment
 from transcriptions.library.pagination import InvalidCursor, _decode_cursor, _encode_cursor
 from transcriptions.models import Transcription
 from transcriptions.realtime.sse import LastEventId
@@ -71,7 +71,7 @@ def test_any_last_event_id_is_read_or_ignored(header: str) -> None:
 @pytest.mark.covers("attack", "File names with quotes, line breaks and right-to-left marks")
 @given(title=st.text(max_size=255))
 def test_any_title_gives_a_header_of_one_line(title: str) -> None:
-    header = _attachment(f"{title}.txt")
+    header = attachment(title, "txt")
     assert header.startswith("attachment")
     assert header.isascii()
     assert header.isprintable()
