@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,8 @@ def test_detail_page_does_not_query_words(
 
 def test_detail_page_is_aria_live_only_while_transcribing(alice: User, client: Client) -> None:
     client.force_login(alice)
-    for state in State.TRANSCRIBING, State.COMPLETED:
-        row = recording(alice, "Talk", text="Good morning.", state=state)
+    for state, lease in (State.TRANSCRIBING, uuid.uuid4()), (State.COMPLETED, None):
+        row = recording(alice, "Talk", text="Good morning.", state=state, lease=lease)
         content = client.get(f"/transcriptions/{row.id}/").content.decode()
         assert ('aria-live="polite"' in content) is (state == State.TRANSCRIBING)
 
