@@ -14,6 +14,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 from django.conf import settings
@@ -151,17 +152,17 @@ def run(row: Transcription) -> bool:
     Whatever happens, the row is finished or waits to be worked on again, unless another worker has
     taken it over.
     """
-    state, lease = State(row.state), row.lease
+    claimed = copy(row)  # a transaction that is lost has changed `row`, but not what is stored
     try:
-        return _run(WORK[state], row)
+        return _run(WORK[State(row.state)], row)
     except LeaseLost:
         log.info("%s: deleted, cancelled, or taken over by another worker", row.id)
         # The worker that has taken over records the usage that is already saved.
         metering.record_interrupted(row, row.unsaved_usage)
     except DATABASE_AWAY:
         log.exception("%s: the database is away, will be continued", row.id)
-        row.state, row.lease = state, lease  # it may have the values of a COMMIT that failed
-        retry_while_database_is_away(lambda: _retry(row, "database", 0.0))
+        claimed.attempts = row.attempts
+        retry_while_database_is_away(lambda: _retry(claimed, "database", 0.0))
     return False
 
 

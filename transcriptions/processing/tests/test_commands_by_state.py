@@ -35,7 +35,7 @@ REFUSED = dict.fromkeys(State, "refused")
 # By command and state: the state afterwards; "same", "refused" (WrongState) or "deleted".
 EXPECTED: dict[str, dict[State, str]] = {
     "cancel": dict.fromkeys(State, "cancelled") | dict.fromkeys(FINISHED, "refused"),
-    "retry": REFUSED | {State.FAILED: "prepared", State.CANCELLED: "prepared"},
+    "retry": REFUSED | {State.FAILED: "queued", State.CANCELLED: "queued"},
     "rename": UNCHANGED,
     "edit": REFUSED | {State.COMPLETED: "same"},
     "delete audio": REFUSED | dict.fromkeys(FINISHED, "same"),
