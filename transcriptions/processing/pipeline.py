@@ -161,7 +161,7 @@ def run(row: Transcription) -> bool:
         metering.record_interrupted(row, row.unsaved_usage)
     except DATABASE_AWAY:
         log.exception("%s: the database is away, will be continued", row.id)
-        claimed.attempts = row.attempts
+        claimed.attempts, claimed.unsaved_usage = row.attempts, row.unsaved_usage
         retry_while_database_is_away(lambda: _retry(claimed, "database", 0.0))
     return False
 
