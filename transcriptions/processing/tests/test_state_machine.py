@@ -143,25 +143,30 @@ class Processing(RuleBasedStateMachine):
     # --- What always holds ----------------------------------------------------------------------
 
     @invariant()
+    def is_consistent(self) -> None:
+        """One invariant, because the order of several is not defined: the row is read first."""
+        self.transition_is_legal()
+        self.has_a_lease_exactly_while_it_is_worked_on()
+        self.no_segment_is_lost_or_doubled()
+        self.is_charged_exactly_once()
+        self.no_usage_is_lost()
+
     def transition_is_legal(self) -> None:
-        """Each step makes at most one legal transition."""
+        """Each step makes at most one legal transition. Reads the row."""
         self.row.refresh_from_db()
         new = State(self.row.state)
         assert new == self.state or new in TRANSITIONS[self.state]
         self.state = new
 
-    @invariant()
     def has_a_lease_exactly_while_it_is_worked_on(self) -> None:
         """And at most one worker has it."""
         assert (self.row.lease is not None) == (self.state in WORKING)
         assert sum(self.has_lease(worker) for worker in self.workers) == (self.state in WORKING)
 
-    @invariant()
     def no_segment_is_lost_or_doubled(self) -> None:
         """In order, and each once."""
         assert texts(self.row) == self.segments
 
-    @invariant()
     def is_charged_exactly_once(self) -> None:
         """Cancelled parts are not charged again when the rest is."""
         billed = UsageRecord.objects.filter(transcription=self.row.id, billed=True)
@@ -173,7 +178,6 @@ class Processing(RuleBasedStateMachine):
         assert charged <= SECONDS * 1000
         assert all(record.audio_ms > 0 for record in billed)
 
-    @invariant()
     def no_usage_is_lost(self) -> None:
         """What was decoded for stored segments is in the ledger or not billed yet."""
         records = UsageRecord.objects.filter(transcription=self.row.id)
