@@ -34,7 +34,8 @@ def killed(*names: str) -> Callable[[Site], None]:
 
     def inject(site: Site) -> None:
         for name in names:
-            site.kill(name)
+            if not site.kill(name):
+                raise RuntimeError(f"there is no process to kill: {name}")
 
     return inject
 
@@ -48,6 +49,8 @@ def suspended(name: str, seconds: float = AWAY_S) -> Callable[[Site], None]:
             for process in site.processes(name)
             for member in (process, *process.children(recursive=True))
         ]
+        if not processes:
+            raise RuntimeError(f"there is no process to suspend: {name}")
         _for_each(processes, psutil.Process.suspend)
         time.sleep(seconds)
         _for_each(processes, psutil.Process.resume)

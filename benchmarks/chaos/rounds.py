@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from benchmarks.chaos.site import Site
 from transcodio_site.testing import wait_until
 
 ROUND_TIMEOUT_S = 600.0
+LATEST_EARLY_S = 3.0  # after the start of the uploads
 SETTLE_TIMEOUT_S = 60.0  # for what is cleaned up after the last segment
 ROUNDING_S = 0.05
 
@@ -47,22 +47,29 @@ def disturbed(
 ) -> Outcome:
     """Upload all recordings into the empty library, inject the fault, wait, compare."""
     site.delete_recordings()
-    injection = threading.Thread(target=fault.inject, args=(site,))
-    if fault.early:
-        delay = threading.Timer(rng.uniform(0.0, 3.0), injection.start)
-        delay.start()
-    ids, followers = _upload(site, recordings)
-    if fault.early:
-        delay.join()
-    else:
-        moment = rng.randrange(1, max(2, sum(map(len, expected)) * 3 // 4))
-        wait_until(lambda: sum(len(f.numbers) for f in followers[::2]) >= moment, ROUND_TIMEOUT_S)
-        injection.start()
-    injection.join()
+    with ThreadPoolExecutor(1) as injecting:
+        if fault.early:
+            injection = injecting.submit(_inject, site, fault, rng.uniform(0.0, LATEST_EARLY_S))
+            ids, followers = _upload(site, recordings)
+        else:
+            ids, followers = _upload(site, recordings)
+            _wait_for_segments(followers, rng.randrange(1, sum(map(len, expected)) * 3 // 4))
+            injection = injecting.submit(_inject, site, fault, 0.0)
+        injection.result()
     resumed = _wait_until_complete(site, followers)
     outcome = Outcome(fault.name, len(ids), _longest_wait(followers), resumed)
     outcome.problems = _problems(site, ids, followers, expected)
     return outcome
+
+
+def _inject(site: Site, fault: Fault, delay_s: float) -> None:
+    time.sleep(delay_s)
+    fault.inject(site)
+
+
+def _wait_for_segments(followers: list[Follower], count: int) -> None:
+    """Until so many segments of all recordings have been received over SSE."""
+    wait_until(lambda: sum(len(f.numbers) for f in followers[::2]) >= count, ROUND_TIMEOUT_S)
 
 
 def segments(transcript: dict[str, Any]) -> Segments:

@@ -15,6 +15,9 @@ from typing import Any
 import httpx
 import psutil
 
+from transcodio_site.embedded.postgres import Postgres
+from transcodio_site.embedded.server import Server
+from transcodio_site.embedded.valkey import Valkey
 from transcodio_site.testing import ROOT, Stack, wait_until
 
 EMAIL = "chaos@example.com"
@@ -25,9 +28,8 @@ PROCESSES = {
     "web": "transcodio_site.server",
     "worker": "transcodio_site --quiet worker",
     "beat": "transcodio_site --quiet beat",
-    "postgres": "/postgres -D ",
-    "valkey": "valkey-server",
 }
+SERVERS: dict[str, type[Server]] = {"postgres": Postgres, "valkey": Valkey}
 STORED = (ROOT / "benchmarks" / "chaos" / "stored.py").read_text()
 
 
@@ -88,12 +90,14 @@ class Site:
 
     def processes(self, name: str) -> list[psutil.Process]:
         """The running processes of this name, children of the supervisor or left by a dead one."""
-        found = []
-        for process in psutil.process_iter(["cmdline"]):
-            command = " ".join(process.info["cmdline"] or [])
-            if PROCESSES[name] in command and self._is_ours(process):
-                found.append(process)
-        return found
+        if name in SERVERS:
+            server = SERVERS[name](self.stack.var).running()
+            return [server] if server else []
+        return [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if PROCESSES[name] in " ".join(process.info["cmdline"] or []) and self._is_ours(process)
+        ]
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
@@ -101,10 +105,12 @@ class Site:
         except psutil.Error:
             return False
 
-    def kill(self, name: str) -> None:
-        """As `kill -9` does."""
-        for process in self.processes(name):
+    def kill(self, name: str) -> bool:
+        """As `kill -9` does. Whether there was a process."""
+        processes = self.processes(name)
+        for process in processes:
             process.kill()
+        return bool(processes)
 
     def ask_for(self, fault: str, content: str = "") -> None:
         """The engine or the storage fails once: see `scripted_engine`."""
