@@ -29,6 +29,7 @@ from transcodio_site.api import api
 from transcodio_site.logs import valid_request_id
 from transcodio_site.middleware import ERROR_MESSAGES
 from transcodio_site.openai_api import openai_api
+from transcodio_site.response_headers import with_cache_headers, with_security_headers
 from transcriptions.uploads.requests import check_before_body, max_body_bytes
 from transcriptions.uploads.service import UploadRefused
 
@@ -188,7 +189,7 @@ def error_response(scope: dict[str, Any], error: UploadRefused | Throttled) -> H
     format_of = openai_api if request.path.startswith("/v1/") else api
     response = format_of.on_exception(request, error)
     response.headers["X-Request-ID"] = valid_request_id(request.headers.get("X-Request-ID", ""))
-    return response
+    return with_cache_headers(with_security_headers(response))
 
 
 def _request(scope: dict[str, Any]) -> HttpRequest:

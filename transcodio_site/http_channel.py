@@ -6,14 +6,15 @@ a response if a line is too long, and accepts forms of a message that proxies re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
+from django.http import JsonResponse
 from twisted.web import http
 
 from transcodio_site.middleware import ERROR_MESSAGES
+from transcodio_site.response_headers import with_cache_headers, with_security_headers
 
 # In which the whole head must arrive. Between requests the factory's `timeOut` applies.
 HEAD_TIMEOUT_S = 20.0
@@ -131,6 +132,6 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc]
         if self._refused:
             return
         code, detail = ERROR_MESSAGES[status]
-        content = json.dumps({"detail": str(detail), "code": code})
-        headers = [("Content-Type", "application/json")]
-        self.refuse(response_bytes(status, headers, content.encode()))
+        response = JsonResponse({"detail": str(detail), "code": code})
+        headers = with_cache_headers(with_security_headers(response)).items()
+        self.refuse(response_bytes(status, headers, response.content))

@@ -1,8 +1,8 @@
-"""Middleware: headers for caches and browsers on every response, whichever part produced it.
+"""Headers for caches and browsers on every response, whichever part produced it.
 
-Both are safe by default. Only a response that says `Cache-Control: public` may be stored, and only
-HTML may load anything. Both are listed first in MIDDLEWARE, so that redirects, static files and
-errors of other middleware pass them too.
+They are safe by default: only a response that says `Cache-Control: public` may be stored, and only
+HTML may load anything. The middleware is listed first in MIDDLEWARE, so that redirects, static
+files and errors of other middleware pass it too. Responses of the server itself call the functions.
 """
 
 from __future__ import annotations
@@ -45,44 +45,48 @@ PERMISSIONS_POLICY = ", ".join(["microphone=(self)", *(f"{name}=()" for name in 
 
 
 def cache_headers(get_response: View) -> View:
-    """Let nobody store a response, unless it is marked as public and sets no cookie.
-
-    Browsers would otherwise show a transcript to the next user of the computer, from their cache
-    or with the Back button, after its owner has signed out.
-    """
+    """Middleware: let nobody store a response, unless it is public."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        if not _is_public(response):
-            patch_cache_control(response, private=True, no_store=True)
-            patch_vary_headers(response, ("Authorization", "Cookie"))
-        return response
+        return with_cache_headers(get_response(request))
 
     return middleware
 
 
 def security_headers(get_response: View) -> View:
-    """Tell the browser what the response may do. A view can set its own header."""
+    """Middleware: tell the browser what the response may do. A view can set its own header."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        is_page = response.get("Content-Type", "").startswith("text/html")
-        headers = {
-            "Content-Security-Policy": PAGE_POLICY if is_page else FILE_POLICY,
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "Permissions-Policy": PERMISSIONS_POLICY,
-            "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": settings.X_FRAME_OPTIONS,
-        }
-        for name, value in headers.items():
-            response.headers.setdefault(name, value)
-        return response
+        return with_security_headers(get_response(request))
 
     return middleware
 
 
-def _is_public(response: HttpResponse) -> bool:
+def with_cache_headers(response: HttpResponse) -> HttpResponse:
+    """The response, which may not be stored unless it is marked as public and sets no cookie.
+
+    Browsers would otherwise show a transcript to the next user of the computer, from their cache
+    or with the Back button, after its owner has signed out.
+    """
     directives = response.get("Cache-Control", "").lower().split(",")
-    return "public" in map(str.strip, directives) and not response.cookies
+    if "public" not in map(str.strip, directives) or response.cookies:
+        patch_cache_control(response, private=True, no_store=True)
+        patch_vary_headers(response, ("Authorization", "Cookie"))
+    return response
+
+
+def with_security_headers(response: HttpResponse) -> HttpResponse:
+    """The response with a policy for pages or for files, and the headers that both have."""
+    is_page = response.get("Content-Type", "").startswith("text/html")
+    headers = {
+        "Content-Security-Policy": PAGE_POLICY if is_page else FILE_POLICY,
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": PERMISSIONS_POLICY,
+        "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": settings.X_FRAME_OPTIONS,
+    }
+    for name, value in headers.items():
+        response.headers.setdefault(name, value)
+    return response

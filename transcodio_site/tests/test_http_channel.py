@@ -7,12 +7,14 @@ import json
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 
 from transcodio_site.server import UploadServer
+from transcodio_site.tests.test_response_headers import problems
 
 START = b"POST /api/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
@@ -186,6 +188,19 @@ def test_slow_body_is_408_and_deleted(connection: Connection, header: bytes) -> 
     assert body.closed
     connection.send(bytes(800_000))  # discarded
     assert not connection.reached_application
+
+
+@pytest.mark.parametrize("refused", ["head", "body"])
+def test_refusals_have_the_headers_of_other_responses(connection: Connection, refused: str) -> None:
+    if refused == "head":
+        connection.send(START + b"Transfer-Encoding: gzip\r\n\r\n")
+    else:
+        connection.send(START + b"Content-Length: 1000000\r\n\r\n")
+        connection.clock.pump([10.0] * 7)
+    head = connection.transport.value().partition(b"\r\n\r\n")[0].decode()
+    lines = head.split("\r\n")[1:]
+    response = HttpResponse(headers=dict(line.split(": ", 1) for line in lines))
+    assert problems(response, "") == []
 
 
 def test_body_at_two_kilobytes_per_second_is_accepted(connection: Connection) -> None:
