@@ -200,8 +200,9 @@ def test_admin_values_get_no_500(carol: User, finished: Transcription) -> None:
         for value in requests.sample(VALUES, 3):
             requests.send("GET", f"{path}{value}/change/")
             requests.send("POST", f"{path}{value}/delete/")
-            names = ["delete_selected", *(getattr(a, "__name__", a) for a in model_admin.actions)]
-            form = f"action={requests.random.choice(names)}&_selected_action={value}&post=yes"
+            actions = [getattr(action, "__name__", "") for action in model_admin.actions or ()]
+            action = requests.random.choice(["delete_selected", *actions])
+            form = f"action={action}&_selected_action={value}&post=yes"
             requests.send("POST", path, form.encode(), "application/x-www-form-urlencoded")
     assert requests.failed == []
 

@@ -125,12 +125,11 @@ def test_parallel_exports_of_a_user_are_limited(page: Client, user: User, settin
 def test_open_streams_of_a_user_are_limited(api: Client, user: User, settings: Any) -> None:
     settings.MAX_STREAMS_PER_USER = 1
     events = f"/api/transcriptions/{recording(user).id}/events"
-    upload = {"data": MP3, "content_type": "audio/mpeg"}
     with concurrency.streams.hold(user):
         for response in (
             api.get(events),
-            api.post("/api/transcribe", **upload),
-            api.post("/api/transcribe/stream", **upload),
+            api.post("/api/transcribe", MP3, content_type="audio/mpeg"),
+            api.post("/api/transcribe/stream", MP3, content_type="audio/mpeg"),
         ):
             assert response.status_code == 429
             assert response.json()["code"] == "too_many_parallel_requests"

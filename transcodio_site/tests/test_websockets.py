@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from transcodio_site.embedded import postgres_url
 from transcodio_site.testing import WAIT_S, Stack, wait_until
@@ -77,7 +78,7 @@ def close_code(stack: Stack, session: str, interrupt: Any = None) -> int:
     url = f"{stack.url.replace('http', 'ws')}/ws/transcriptions/{RECORDING}/"
     headers = {"Cookie": f"sessionid={session}"}
     with connect(
-        url, origin=stack.url, additional_headers=headers, open_timeout=WAIT_S
+        url, origin=Origin(stack.url), additional_headers=headers, open_timeout=WAIT_S
     ) as websocket:
         if interrupt:
             interrupt()

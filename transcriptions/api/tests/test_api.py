@@ -304,7 +304,7 @@ def test_operation_ids_are_unique_and_independent_of_modules() -> None:
 def test_health(db: None) -> None:
     response = Client().get("/health")
     assert (response.status_code, response.json()["status"]) == (200, "healthy")
-    assert set(response.json()) == {"status", "version"}
+    assert set(response.json()) == {"status", "version", "checks"}
 
 
 @pytest.mark.parametrize(
