@@ -121,8 +121,9 @@ def recover(lost: models.QuerySet[Transcription]) -> None:
 
 
 def _return_to_queue(row: Transcription, detail: str, **values: Any) -> None:
-    state = State(row.state)
     with transaction.atomic():
+        ensure_held(row)  # first: without a lease there is no state to return to
+        state = State(row.state)
         _update_held(row, state=WAITING_STATE[state], **(NO_LEASE | values))
         metering.record_interrupted(row, take_unbilled_usage(row))
         record_step(row, WAITING_PHASE[state], detail)
