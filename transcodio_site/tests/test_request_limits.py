@@ -75,14 +75,6 @@ def test_anonymous_requests_are_limited_by_address(
     assert client.get("/", REMOTE_ADDR="2001:db8:ffff::1").status_code == 200
 
 
-@pytest.mark.covers("attack", "A visitor tries out API tokens")
-def test_unknown_tokens_are_limited_by_address(settings: Any, address: str) -> None:
-    settings.RATE_LIMIT_PER_ADDRESS = "2/hour"
-    client = Client(headers={"Authorization": "Bearer tk_unknown"}, REMOTE_ADDR=address)
-    statuses = [client.get("/api/transcriptions").status_code for _ in range(3)]
-    assert statuses == [401, 401, 429]
-
-
 @pytest.mark.covers("attack", "One user searches many times at once")
 def test_parallel_searches_of_a_user_are_limited(
     user: User, bob: User, page: Client, api: Client, settings: Any
