@@ -18,10 +18,10 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from transcodio_site.asgi_handler import FileBodyHandler  # noqa: E402
-from transcodio_site.websockets import CloseOnError, Refuse, SameOrigin  # noqa: E402
+from transcodio_site.websockets import CloseOnError, SameOrigin, refuse  # noqa: E402
 from transcriptions.realtime.routing import websocket_urlpatterns  # noqa: E402
 
-routes = URLRouter([*websocket_urlpatterns, re_path("", Refuse.as_asgi())])
+routes = URLRouter([*websocket_urlpatterns, re_path("", refuse)])
 application = ProtocolTypeRouter(
     {
         "http": FileBodyHandler(),

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
@@ -21,12 +20,10 @@ App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 Origin = tuple[str, str, int]  # scheme, host, port
 
 
-class Refuse(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """Refuses the handshake with 403."""
-
-    async def connect(self) -> None:
-        """Close before the connection is accepted."""
-        await self.close()
+async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """An application that refuses the handshake, which the server answers with 403."""
+    await receive()
+    await send({"type": "websocket.close"})
 
 
 class SameOrigin:
@@ -41,7 +38,7 @@ class SameOrigin:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Call the application, or refuse the handshake."""
-        app = self.inner if is_same_origin(scope["headers"]) else Refuse.as_asgi()
+        app = self.inner if is_same_origin(scope["headers"]) else refuse
         await app(scope, receive, send)
 
 
