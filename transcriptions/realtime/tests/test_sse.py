@@ -20,7 +20,7 @@ from transcodio_site.testing import WAIT_S
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.realtime import streams
-from transcriptions.testing import ScriptedEngine, spoken
+from transcriptions.testing import ScriptedEngine, prepare_again, spoken
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -162,6 +162,7 @@ async def test_error_id_does_not_hide_segments_after_retry(
 ) -> None:
     def retry_and_complete() -> None:
         commands.retry(prepared)
+        prepare_again(prepared)
         del engine.before[4]
         pipeline.transcribe(prepared.id)
         prepared.refresh_from_db()
