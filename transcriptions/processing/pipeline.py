@@ -58,6 +58,7 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5  # at one step without progress; the recording is then assumed to be the cause
 RETRY_DELAY_S = 30.0  # before the second attempt to reach an engine; then 60, 90, ...
+STORAGE_RETRY_DELAY_S = 3.0
 INTERNAL_ERROR_MESSAGE = _("Something went wrong on our side. Please try again.")
 
 Work = Callable[[LeaseHolder, Path], None]
@@ -190,8 +191,18 @@ def _run(work: Work, row: Transcription) -> bool:
     except Exception as error:
         lifecycle.ensure_held(row)  # the end of processing deletes the audio that it works on
         log.exception("%s: unexpected error", row.id)
-        _fail(row, *_code_and_message(error))
+        _handle_unexpected(row, error)
     return False
+
+
+def _handle_unexpected(row: Transcription, error: Exception) -> None:
+    """An error that is not the recording's fault. Storage that fails may work again soon."""
+    if not isinstance(error, OSError):
+        _fail(row, "internal_error", str(INTERNAL_ERROR_MESSAGE))
+    elif is_disk_full(error):
+        _fail(row, "disk_full", str(DISK_FULL_MESSAGE))
+    else:
+        _retry(row, "internal_error", STORAGE_RETRY_DELAY_S)
 
 
 def _retry_engine(row: Transcription, error: EngineError) -> None:
@@ -211,13 +222,6 @@ def _retry(row: Transcription, code: str, delay_s: float, message: str = "") -> 
         lifecycle.reschedule(row, code, attempt * delay_s)
     else:
         _fail(row, code, message or str(INTERNAL_ERROR_MESSAGE))
-
-
-def _code_and_message(error: Exception) -> tuple[str, str]:
-    """For an error that is not the recording's fault."""
-    if isinstance(error, OSError) and is_disk_full(error):
-        return "disk_full", str(DISK_FULL_MESSAGE)
-    return "internal_error", str(INTERNAL_ERROR_MESSAGE)
 
 
 def _fail(row: Transcription, code: str, message: str) -> None:

@@ -30,10 +30,10 @@ def expire(row: Transcription) -> None:
     lifecycle.recover(Transcription.objects.with_expired_lease())
 
 
-def raising(error: BaseException) -> Callable[[], None]:
+def raising(error: BaseException) -> Callable[..., None]:
     """A function that raises `error`."""
 
-    def fail() -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     return fail

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 from django.utils import timezone
 
 from gpu.types import (
@@ -89,6 +90,21 @@ def test_error_becomes_a_message_for_the_owner(
     assert words in row.error_message
     assert str(error) not in row.error_message  # only in the log
     assert texts(row) == FIVE_SENTENCES[:1]  # stored segments stay
+
+
+@pytest.mark.covers("fault", "The storage fails once for a file")
+def test_recording_completes_when_storage_works_again(
+    upload: Upload, media: Media, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = upload(media.speech("ten.wav", 10))
+    with monkeypatch.context() as broken:
+        broken.setattr(FileSystemStorage, "_save", raising(OSError(errno.EIO, "I/O error")))
+        assert not pipeline.preprocess(row.id)
+    assert (fresh(row).state, fresh(row).attempts) == (State.QUEUED, 1)
+    expire(row)
+    assert pipeline.preprocess(row.id)
+    assert pipeline.transcribe(row.id)
+    assert fresh(row).state == State.COMPLETED
 
 
 def test_unreachable_engine_is_retried_later(
