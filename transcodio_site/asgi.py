@@ -21,7 +21,7 @@ from transcodio_site.asgi_handler import FileBodyHandler  # noqa: E402
 from transcodio_site.websockets import CloseOnError, SameOrigin, refuse  # noqa: E402
 from transcriptions.realtime.routing import websocket_urlpatterns  # noqa: E402
 
-routes = URLRouter([*websocket_urlpatterns, re_path("", refuse)])
+routes = URLRouter([*websocket_urlpatterns, re_path("", refuse)])  # type: ignore[arg-type]
 application = ProtocolTypeRouter(
     {
         "http": FileBodyHandler(),
