@@ -1,0 +1,61 @@
+"""Media files for tests, created with the FFmpeg that the product uses."""
+
+from __future__ import annotations
+
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+SAMPLE = Path(__file__).resolve().parent / "sample" / "recording.ogg"
+# Seconds for whatever a test waits for. A busy machine must not exceed it, and only a test that
+# fails takes as long.
+WAIT_S = 180.0
+
+
+class Media:
+    """Media files, created on demand and deleted at the end of the test run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def speech(self, name: str, seconds: float | None = None, *options: str) -> Path:
+        """The sample recording, or its first `seconds`, in the format that `name` ends with."""
+        cut = [] if seconds is None else ["-t", str(seconds)]
+        return self.make(name, "-i", str(SAMPLE), *cut, *options)
+
+    def silence(self, name: str, seconds: float) -> Path:
+        """Digital silence."""
+        return self.make(name, "-f", "lavfi", "-i", f"anullsrc=r=24000:cl=mono:d={seconds}")
+
+    def noise(self, name: str, seconds: float) -> Path:
+        """Steady noise without any voice."""
+        return self.make(
+            name, "-f", "lavfi", "-i", f"anoisesrc=d={seconds}:r=24000:a=0.02:c=pink:seed=7"
+        )
+
+    def silent_film(self, name: str) -> Path:
+        """A video without an audio track."""
+        return self.make(name, "-f", "lavfi", "-i", "testsrc=d=1:s=64x64:r=5")
+
+    def bytes(self, name: str, content: bytes) -> Path:
+        """A file with this content."""
+        path = self._path(name, sha256(content))
+        path.write_bytes(content)
+        return path
+
+    def make(self, name: str, *options: str) -> Path:
+        """Run FFmpeg, once for each combination of name and options."""
+        from transcriptions.processing.media import ffmpeg_binary
+
+        path = self._path(name, sha256(repr(options).encode()))
+        if not path.exists():
+            command = [ffmpeg_binary(), "-nostdin", "-v", "error", "-y", *options, str(path)]
+            subprocess.run(command, check=True, timeout=WAIT_S)
+        return path
+
+    def _path(self, name: str, content: Any) -> Path:
+        """A folder for each content: tests may use one name for different files."""
+        folder: Path = self.folder / content.hexdigest()[:12]
+        folder.mkdir(exist_ok=True)
+        return folder / name
