@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from urllib.parse import unquote
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
@@ -81,7 +82,8 @@ def _count(request: HttpRequest) -> None:
     is_api = request.path.startswith(API_PATHS)
     if request.path == "/health" or (is_api and "Authorization" in request.headers):
         return
-    if not request.user.is_authenticated:
+    # Without the cookie, the session is not even looked for: the response would depend on it.
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.user.is_authenticated:
         rate_limits.count_anonymous(request)
     elif not is_api:
         rate_limits.count_page(request)

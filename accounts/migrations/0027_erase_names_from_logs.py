@@ -5,13 +5,13 @@ from django.db import migrations
 ERASE = """
 ALTER TABLE accounts_auditevent DISABLE TRIGGER USER;
 UPDATE accounts_auditevent SET detail = '' WHERE action IN ('deleted', 'exported', 'admin');
+WITH deleted AS MATERIALIZED (  -- once: each account gets one pseudonym
+    SELECT user_id, gen_random_uuid() AS pseudonym FROM accounts_auditevent
+    WHERE user_id NOT IN (SELECT id FROM accounts_user) GROUP BY user_id
+)
 UPDATE accounts_auditevent AS event
     SET user_id = NULL, pseudonym = deleted.pseudonym, detail = '', address = NULL
-    FROM (
-        SELECT user_id, gen_random_uuid() AS pseudonym FROM accounts_auditevent
-        WHERE user_id NOT IN (SELECT id FROM accounts_user) GROUP BY user_id
-    ) AS deleted
-    WHERE event.user_id = deleted.user_id;
+    FROM deleted WHERE event.user_id = deleted.user_id;
 ALTER TABLE accounts_auditevent ENABLE TRIGGER USER;
 ALTER TABLE accounts_usagerecord DISABLE TRIGGER USER;
 UPDATE accounts_usagerecord SET reason = 'Refunded by an administrator.'

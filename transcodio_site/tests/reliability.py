@@ -91,7 +91,7 @@ def long_run(result: dict[str, Any]) -> str:
         f"{result['jobs']} recordings, {result['faults']} faults. Rounds with a lost or doubled "
         f"segment, a wrong charge or a file left behind: {len(result['problems'])}.\n"
     )
-    header = ["| Fault | Rounds | Wait (median) | Wait (longest) |", "| --- | ---: | ---: | ---: |"]
+    header = ["| Fault | Rounds | Wait (median) | Wait (longest) |", "| --- | --- | --- | --- |"]
     return "\n".join([summary, *header, *rows]) + "\n"
 
 

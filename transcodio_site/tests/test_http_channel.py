@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -67,8 +68,11 @@ class Connection:
 
 
 @pytest.fixture
-def connection() -> Connection:
-    return Connection()
+def connection() -> Iterator[Connection]:
+    """A client that has disconnected after the test: its uploads are no longer counted."""
+    client = Connection()
+    yield client
+    client.transport.loseConnection()
 
 
 FLOODS = {
