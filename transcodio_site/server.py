@@ -94,4 +94,6 @@ class Command(CommandLineInterface):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    Command().run([*sys.argv[1:], "--verbosity", "0", "transcodio_site.asgi:application"])
+    Command().run(
+        [*sys.argv[1:], "--verbosity", "0", "--no-server-name", "transcodio_site.asgi:application"]
+    )
