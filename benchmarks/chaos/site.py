@@ -66,7 +66,7 @@ class ChaosStack(Stack):
         faults = self.var / "faults"
         faults.mkdir(exist_ok=True)
         environment = super().environment | {
-            "SCRIPTED_ENGINE": str(faults),
+            "DETERMINISTIC_ENGINE": str(faults),
             "ENGINE_SILENCE_SECONDS": str(SILENCE_S),
         }
         del environment["LEASE_SECONDS"]  # the default is under test
@@ -120,7 +120,7 @@ class Site:
         return bool(processes)
 
     def ask_for(self, fault: str, content: str = "") -> None:
-        """The engine or the storage fails once: see `scripted_engine`."""
+        """The engine or the storage fails once: see `deterministic_engine`."""
         file = self.stack.var / "faults" / fault
         file.with_suffix(".new").write_text(content)
         file.with_suffix(".new").replace(file)

@@ -2,8 +2,8 @@
 
 Python runs this module at the start of every process that has its folder on PYTHONPATH. As long as
 the test has locked the file that HOLD_FILE names, a Kyutai decoder takes no step, and Whisper
-yields no segment after the first. See `transcodio_site.testing.Hold`. With SCRIPTED_ENGINE there is
-no speech recognition at all: see `scripted_engine`.
+yields no segment after the first. See `transcodio_site.testing.Hold`. With DETERMINISTIC_ENGINE,
+there is no speech recognition at all: see `deterministic_engine`.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def hold_whisper(module: ModuleType) -> None:
 
 
 def replace_engines(module: ModuleType) -> None:
-    """Every name of an engine stands for the scripted one."""
+    """Every name of an engine stands for the deterministic one."""
 
     def create(name: str) -> Any:
-        return import_module("scripted_engine").ScriptedEngine()
+        return import_module("deterministic_engine").DeterministicEngine()
 
     module._create = create  # type: ignore[attr-defined]
 
@@ -74,7 +74,7 @@ def fail_storage_on_request(module: ModuleType) -> None:
     save = storage.FileSystemStorage._save
 
     def failing_save(self: Any, name: str, content: Any) -> Any:
-        if import_module("scripted_engine").taken("storage") is not None:
+        if import_module("deterministic_engine").taken("storage") is not None:
             raise OSError(errno.EIO, "the storage was asked to fail")
         return save(self, name, content)
 
@@ -90,7 +90,7 @@ def move_django_clock(module: ModuleType) -> None:
 def move_clock() -> None:
     """The same for `time.time`."""
     clock = time.time
-    file = Path(os.environ["SCRIPTED_ENGINE"]) / "clock"
+    file = Path(os.environ["DETERMINISTIC_ENGINE"]) / "clock"
 
     def moved() -> float:
         try:
@@ -102,7 +102,7 @@ def move_clock() -> None:
 
 
 CONTROLLED = {"gpu.kyutai": hold_kyutai, "gpu.whisper": hold_whisper}
-if "SCRIPTED_ENGINE" in os.environ:
+if "DETERMINISTIC_ENGINE" in os.environ:
     CONTROLLED = {
         "gpu.engine": replace_engines,
         "django.utils.timezone": move_django_clock,

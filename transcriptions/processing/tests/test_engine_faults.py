@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -124,6 +124,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.fixture
+def hang(
+    clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], None]]:
+    """A function in which an engine hangs, longer than it may, until the end of the test."""
+    monkeypatch.setattr(engine_calls, "CLOSE_TIMEOUT_S", 0.1)
+    awake = threading.Event()
+
+    def wait() -> None:
+        clock.now += settings.ENGINE_SILENCE_SECONDS + 1
+        awake.wait()
+
+    yield wait
+    awake.set()
+
+
 @pytest.mark.covers("fault", "The engine starts for two minutes")
 def test_engine_may_take_two_minutes_to_start(
     prepared: Transcription, engine: ScriptedEngine, clock: Clock
@@ -135,19 +151,8 @@ def test_engine_may_take_two_minutes_to_start(
 
 @pytest.mark.covers("fault", "The engine hangs")
 def test_recording_of_a_hanging_engine_is_retried(
-    prepared: Transcription,
-    engine: ScriptedEngine,
-    clock: Clock,
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    prepared: Transcription, engine: ScriptedEngine, hang: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(engine_calls, "CLOSE_TIMEOUT_S", 0.1)
-    awake = threading.Event()
-
-    def hang() -> None:
-        clock.now += settings.ENGINE_SILENCE_SECONDS + 1
-        awake.wait()
-
     engine.before[3] = hang
     assert not pipeline.transcribe(prepared.id)  # its thread is free again
     row = fresh(prepared)
@@ -156,27 +161,14 @@ def test_recording_of_a_hanging_engine_is_retried(
     assert row.lease_until > timezone.now()
     engine.before.clear()
     check_completed_once(run_until_finished(prepared))
-    awake.set()
 
 
 @pytest.mark.covers("fault", "The engine hangs at every attempt")
 def test_recording_fails_if_the_engine_always_hangs(
-    prepared: Transcription,
-    engine: ScriptedEngine,
-    clock: Clock,
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    prepared: Transcription, engine: ScriptedEngine, hang: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(engine_calls, "CLOSE_TIMEOUT_S", 0.1)
-    awake = threading.Event()
-
-    def hang() -> None:
-        clock.now += settings.ENGINE_SILENCE_SECONDS + 1
-        awake.wait()
-
     engine.before[1] = hang
     row = run_until_finished(prepared)
-    awake.set()
     assert (row.state, row.error_code) == (State.FAILED, "timed_out")
     assert "took too long" in row.error_message
     assert charged_ms(row.owner) == 0

@@ -1,7 +1,7 @@
 """An engine whose segments depend on the audio alone, and which fails on request.
 
-It replaces every engine in processes that a test has started with SCRIPTED_ENGINE, a folder. Each
-file in that folder is a fault that happens once, to the first call that finds it:
+It replaces every engine in processes that a test has started with DETERMINISTIC_ENGINE, the path of
+a folder. Each file in that folder is a fault that happens once, to the first call that finds it:
 
 - `raise`: an unexpected error
 - `memory`: OutOfMemory
@@ -44,15 +44,15 @@ MIN_SEGMENT_S = 0.2
 SECONDS_PER_SEGMENT = 0.2
 
 
-class ScriptedEngine:
+class DeterministicEngine:
     """Yields a segment for every 2 s of speech. Its text is a checksum of the audio."""
 
-    name = "scripted"
+    name = "deterministic"
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
         wait_while_cold()
-        yield Metadata("en", "scripted")
+        yield Metadata("en", "deterministic")
         pieces = list(speech_pieces(audio))
         for start, end in pieces:
             fail_on_request()
@@ -111,7 +111,7 @@ def wait(seconds: float) -> None:
 
 def taken(name: str) -> str | None:
     """The content of the fault's file; None if it was not asked for, or another call has it."""
-    file = Path(os.environ["SCRIPTED_ENGINE"]) / name
+    file = Path(os.environ["DETERMINISTIC_ENGINE"]) / name
     with suppress(FileNotFoundError):
         content = file.read_text()
         file.unlink()
