@@ -1,4 +1,4 @@
-"""Limits of what one user can do at the same time.
+"""Limits of what one user, or one address, can do at the same time.
 
 They are counted in memory, in each web process on its own: a crash leaves no count behind.
 """
@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import TypeVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts.models import User
 from accounts.rate_limits import Throttled
 
 RETRY_AFTER_S = 2
@@ -33,55 +32,62 @@ class TooManyParallel(Throttled):
 
 
 class ConcurrencyLimit:
-    """At most `per_user` at a time for each user, and `in_total` for all users, in this process.
+    """At most `each` at a time for each holder, a user or an address, and `in_total` for all of
+    them, in this process.
 
-    Both are names of settings; without `in_total` there is no limit for all users.
+    Both are names of settings; without `in_total` there is no limit for all. `error` makes the
+    exception from the limit that is reached.
     """
 
-    def __init__(self, per_user: str, in_total: str = "") -> None:
-        self._per_user, self._in_total = per_user, in_total
+    def __init__(
+        self,
+        each: str,
+        in_total: str = "",
+        error: Callable[[int], Throttled] = lambda limit: TooManyParallel(),
+    ) -> None:
+        self._each, self._in_total, self._error = each, in_total, error
         self._lock = threading.Lock()
-        self._open: Counter[int] = Counter()
+        self._open: Counter[Hashable] = Counter()
 
-    def check(self, user: User) -> None:
-        """Raises TooManyParallel if `hold` would raise it now."""
+    def check(self, holder: Hashable) -> None:
+        """Raises Throttled if `hold` would raise it now."""
         with self._lock:
-            self._raise_if_reached(user.pk)
+            self._raise_if_reached(holder)
 
     @contextmanager
-    def hold(self, user: User) -> Iterator[None]:
-        """Count one more while the body runs. Raises TooManyParallel."""
+    def hold(self, holder: Hashable) -> Iterator[None]:
+        """Count one more while the body runs. Raises Throttled."""
         with self._lock:
-            self._raise_if_reached(user.pk)
-            self._open[user.pk] += 1
+            self._raise_if_reached(holder)
+            self._open[holder] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._open[user.pk] -= 1
-                if not self._open[user.pk]:
-                    del self._open[user.pk]
+                self._open[holder] -= 1
+                if not self._open[holder]:
+                    del self._open[holder]
 
     async def hold_while_sent(
-        self, user: User, chunks: AsyncGenerator[Chunk]
+        self, holder: Hashable, chunks: AsyncGenerator[Chunk]
     ) -> AsyncGenerator[Chunk]:
-        """Count one more while the chunks of a response are sent. Raises TooManyParallel.
+        """Count one more while the chunks of a response are sent. Raises Throttled.
 
         Call `check` first, in the view: there is no status left for an error in a response that has
         begun. The view cannot hold it, because a response that is dropped before it begins would
         never release it.
         """
         async with aclosing(chunks):
-            with self.hold(user):
+            with self.hold(holder):
                 async for chunk in chunks:
                     yield chunk
 
-    def _raise_if_reached(self, user_id: int) -> None:
-        total = getattr(settings, self._in_total) if self._in_total else float("inf")
-        if self._open[user_id] >= getattr(settings, self._per_user):
-            raise TooManyParallel
-        if self._open.total() >= total:
-            raise TooManyParallel
+    def _raise_if_reached(self, holder: Hashable) -> None:
+        limit = getattr(settings, self._each)
+        if self._open[holder] >= limit:
+            raise self._error(limit)
+        if self._in_total and self._open.total() >= getattr(settings, self._in_total):
+            raise self._error(getattr(settings, self._in_total))
 
 
 # Responses that last: event streams, WebSockets, and requests that wait for a transcript.

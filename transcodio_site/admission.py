@@ -9,9 +9,8 @@ again.
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -24,6 +23,8 @@ from django.utils.translation import gettext as _
 
 from accounts.authentication import authenticated_user
 from accounts.client_ip import get_client_ip
+from accounts.concurrency import ConcurrencyLimit
+from accounts.models import User
 from accounts.rate_limits import Throttled
 from transcodio_site.api import api
 from transcodio_site.logs import valid_request_id
@@ -50,40 +51,24 @@ class TooManyUploads(Throttled):
     code = "too_many_uploads"
 
 
-class UploadsUnderWay:
-    """The uploads whose bodies this process receives, by account and by address."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: Counter[tuple[str, object]] = Counter()
-
-    def add(self, address: str | None, user_id: int | None = None) -> Callable[[], None]:
-        """Count one upload more. Return a function to be called once, at its end. Raises
-        TooManyUploads."""
-        limits: dict[tuple[str, object], int] = {}
-        if user_id is not None:
-            limits["user", user_id] = settings.MAX_UPLOADS_PER_USER
-        if address is not None:
-            limits["address", address] = settings.MAX_UPLOADS_PER_ADDRESS
-        with self._lock:
-            for key, limit in limits.items():
-                if self._counts[key] >= limit:
-                    raise TooManyUploads(_too_many_uploads(limit), TOO_MANY_UPLOADS_RETRY_S)
-            self._counts.update(limits.keys())
-        return lambda: self._remove(list(limits))
-
-    def _remove(self, keys: list[tuple[str, object]]) -> None:
-        with self._lock:
-            self._counts.subtract(keys)
-            self._counts = +self._counts  # without those at zero
-
-
-def _too_many_uploads(limit: int) -> str:
+def _too_many_uploads(limit: int) -> TooManyUploads:
     message = _("%(limit)s uploads are in progress. Try again when one of them has finished.")
-    return message % {"limit": limit}
+    return TooManyUploads(message % {"limit": limit}, TOO_MANY_UPLOADS_RETRY_S)
 
 
-uploads_under_way = UploadsUnderWay()
+# The uploads whose bodies this process receives.
+uploads_of_user = ConcurrencyLimit("MAX_UPLOADS_PER_USER", error=_too_many_uploads)
+uploads_from_address = ConcurrencyLimit("MAX_UPLOADS_PER_ADDRESS", error=_too_many_uploads)
+
+
+def _count_upload(address: str | None, user: User | None = None) -> Callable[[], None]:
+    """Count one upload more. Return a function to be called at its end. Raises TooManyUploads."""
+    with ExitStack() as counted:
+        if user is not None:
+            counted.enter_context(uploads_of_user.hold(user))
+        if address is not None:
+            counted.enter_context(uploads_from_address.hold(address))
+        return counted.pop_all().close
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +108,7 @@ class BodyToCome:
     def read(self, size: int = -1) -> NoReturn:
         """Admit the body or refuse it."""
         max_megabytes = check_before_body(self.request, self._length)
-        user_id = authenticated_user(self.request).pk
-        release = uploads_under_way.add(get_client_ip(self.request), user_id)
+        release = _count_upload(get_client_ip(self.request), authenticated_user(self.request))
         raise BodyRequested(Admission(max_megabytes, release))
 
     readline = read
@@ -180,7 +164,7 @@ def limit_body(
 def count_body(scope: dict[str, Any]) -> Callable[[], None]:
     """Count a body that nobody has authenticated yet. Return a function to be called at its end.
     Raises TooManyUploads."""
-    return uploads_under_way.add(get_client_ip(_request(scope)))
+    return _count_upload(get_client_ip(_request(scope)))
 
 
 def error_response(scope: dict[str, Any], error: UploadRefused | Throttled) -> HttpResponse:

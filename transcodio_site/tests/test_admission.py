@@ -16,7 +16,8 @@ from transcodio_site.admission import (
     Admission,
     check_upload,
     count_body,
-    uploads_under_way,
+    uploads_from_address,
+    uploads_of_user,
 )
 from transcodio_site.api import api
 from transcodio_site.openai_api import openai_api
@@ -151,7 +152,8 @@ def test_uploads_of_one_user_are_limited_and_counted_until_released(
     first.release()
     admit(scope_of(alice)).release()
     second.release()
-    assert not uploads_under_way._counts
+    assert not uploads_of_user._open
+    assert not uploads_from_address._open
 
 
 def test_uploads_of_one_address_are_limited_behind_a_proxy(
@@ -168,4 +170,5 @@ def test_uploads_of_one_address_are_limited_behind_a_proxy(
     release = count_body(scope_of(bob, **{"x-forwarded-for": "203.0.113.3"}))
     for each in (first.release, second.release, release):
         each()
-    assert not uploads_under_way._counts
+    assert not uploads_of_user._open
+    assert not uploads_from_address._open
