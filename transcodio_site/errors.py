@@ -18,7 +18,7 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
-from django.db import DatabaseError, DataError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.utils.translation import gettext
@@ -32,7 +32,7 @@ from accounts.authentication import InsufficientScope, SessionRequired
 from accounts.rate_limits import Throttled
 from transcodio_site.middleware import ERROR_MESSAGES
 from transcriptions.api.errors import ApiError
-from transcriptions.exceptions import is_disk_full
+from transcriptions.exceptions import DATABASE_AWAY, is_disk_full
 from transcriptions.uploads.requests import FORM, no_recording
 from transcriptions.uploads.service import UploadRefused, disk_full
 
@@ -126,7 +126,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if isinstance(error, OSError) and is_disk_full(error):
         response.status_code = 507
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, DATABASE_AWAY):
         response.status_code = 503
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
@@ -171,8 +171,7 @@ PROBLEMS: dict[type[Exception], Describe] = {
     Http404: lambda request, error: Problem(404, "not_found", str(error)),
     HttpError: _http_error,
     OSError: _disk_full,
-    OperationalError: _database_unavailable,
-    InterfaceError: _database_unavailable,
+    **dict.fromkeys(DATABASE_AWAY, _database_unavailable),
     DataError: _invalid_value,
     ValidationError: _invalid,
 }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 
+from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext_lazy as _
 
+# The database is unreachable or at its limits. A COMMIT that raises one may have succeeded.
+DATABASE_AWAY = (OperationalError, InterfaceError)
 DISK_FULL_MESSAGE = _("There is not enough disk space for this recording. Please try again later.")
 
 

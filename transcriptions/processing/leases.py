@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from gpu.types import Cancelled
-from transcriptions.exceptions import LeaseLost
+from transcriptions.exceptions import DATABASE_AWAY, LeaseLost
 from transcriptions.models import Transcription
 from transcriptions.processing import lifecycle, scheduling
 
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 shutting_down = threading.Event()  # set when the worker shuts down: its work is released
 
-DATABASE_AWAY = (OperationalError, InterfaceError)  # unreachable, or at its limits
 CHECK_INTERVAL_S = 0.5  # between two checks of the lease: a cancelled job still uses a GPU
 
 

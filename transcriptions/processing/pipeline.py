@@ -38,13 +38,18 @@ from gpu.types import (
     Unreachable,
     UsageDelta,
 )
-from transcriptions.exceptions import DISK_FULL_MESSAGE, AudioError, LeaseLost, is_disk_full
+from transcriptions.exceptions import (
+    DATABASE_AWAY,
+    DISK_FULL_MESSAGE,
+    AudioError,
+    LeaseLost,
+    is_disk_full,
+)
 from transcriptions.models import Segment as StoredSegment
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle, media, voice_activity
 from transcriptions.processing.engine_calls import checked, watched
 from transcriptions.processing.leases import (
-    DATABASE_AWAY,
     LeaseHolder,
     hold_lease,
     retry_while_database_is_away,

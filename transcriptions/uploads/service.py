@@ -15,14 +15,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import ApiToken, User
 from accounts.text import clean_name
 from gpu.languages import LANGUAGES
 from transcriptions import queue
-from transcriptions.exceptions import DISK_FULL_MESSAGE, UnsupportedFormat
+from transcriptions.exceptions import DATABASE_AWAY, DISK_FULL_MESSAGE, UnsupportedFormat
 from transcriptions.indexing.search import index_transcription
 from transcriptions.models import Phase, Transcription, record_step, source_path
 from transcriptions.processing import media, tasks
@@ -118,7 +118,7 @@ def store_checked(
                 raise storage_full(owner)
             User.objects.get(pk=owner.pk, is_active=True)
             transaction.on_commit(lambda: _enqueue(row))
-    except (OperationalError, InterfaceError):
+    except DATABASE_AWAY:
         raise  # it may be committed although no answer came; else its file is orphaned
     except BaseException as error:
         # Once the file is in the storage, the row has its name in the storage.
