@@ -44,4 +44,8 @@ class Backoff:
 
     def is_stable(self) -> bool:
         """Whether it has been running for long enough."""
-        return time.monotonic() - self._started_at > STABLE_AFTER_S
+        return self.seconds_since_start() > STABLE_AFTER_S
+
+    def seconds_since_start(self) -> float:
+        """How long it has been running if it has not stopped since."""
+        return time.monotonic() - self._started_at

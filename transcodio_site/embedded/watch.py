@@ -6,7 +6,7 @@ import psutil
 
 from transcodio_site.backoff import MANY_FAILURES, Backoff
 from transcodio_site.embedded.folders import EmbeddedError
-from transcodio_site.embedded.server import Response, Server
+from transcodio_site.embedded.server import STARTUP_TIMEOUT_S, Response, Server
 from transcodio_site.files import exclusive_lock
 
 # Counted, and not measured by a clock: after a machine was suspended, or a container paused,
@@ -41,6 +41,8 @@ class ServerWatch:
             return self._failed(error)
 
     def _kill_if_hanging(self) -> str:
+        if self._is_starting():
+            return ""
         self._unanswered += 1
         if self._unanswered < MAX_UNANSWERED:
             return ""
@@ -50,6 +52,11 @@ class ServerWatch:
             return self._failed(error)
         self._is_down = True
         return f"{self.server.name} did not respond. Restarting it."
+
+    def _is_starting(self) -> bool:
+        """Whether it was restarted a moment ago and has not been ready since."""
+        is_launched = self.server.process is not None
+        return is_launched and self.backoff.seconds_since_start() < STARTUP_TIMEOUT_S
 
     def _record_death(self) -> str:
         if self._is_down:

@@ -170,3 +170,14 @@ def test_servers_of_a_deleted_folder_stop(var: Path) -> None:
         moved = var.with_name("moved")
         var.rename(moved)
     wait_until(lambda: all(map(has_exited, processes)))
+
+
+def test_restarted_server_gets_time_to_start(var: Path, short_timeouts: None) -> None:
+    with embedded.servers(var, postgres=False):
+        valkey = embedded.watches(var, postgres=False)[0]
+        running(var)[0].kill()
+        wait_until(lambda: valkey.check() == "Valkey stopped. Restarting it.")
+        valkey.server.probe = lambda: Response.NONE  # type: ignore[method-assign]
+        assert [valkey.check() for _ in range(watch.MAX_UNANSWERED * 2)].count("") == 4
+        pid = valkey.server.process and valkey.server.process.pid
+        assert pid and psutil.pid_exists(pid)
