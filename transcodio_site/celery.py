@@ -1,4 +1,4 @@
-"""The Celery application. Its settings have the prefix CELERY_ in `settings.py`."""
+"""The Celery application. Its settings have the prefix CELERY_ in `settings/queues.py`."""
 
 from __future__ import annotations
 

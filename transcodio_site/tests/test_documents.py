@@ -57,7 +57,8 @@ def documented() -> dict[str, str]:
 def in_code() -> dict[str, set[str]]:
     """The literal defaults of each variable that the settings or gpu/config.py read."""
     variables: dict[str, set[str]] = defaultdict(set)
-    for path in (ROOT / "transcodio_site" / "settings.py", ROOT / "gpu" / "config.py"):
+    settings = (ROOT / "transcodio_site" / "settings").glob("*.py")
+    for path in (*settings, ROOT / "gpu" / "config.py"):
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call) and re.match(r"(env|os\.environ)\.", ast.unparse(call)):
                 first = call.args[0] if call.args else None

@@ -180,4 +180,5 @@ def test_restarted_server_gets_time_to_start(var: Path, short_timeouts: None) ->
         valkey.server.probe = lambda: Response.NONE  # type: ignore[method-assign]
         assert [valkey.check() for _ in range(watch.MAX_UNANSWERED * 2)].count("") == 4
         pid = valkey.server.process and valkey.server.process.pid
-        assert pid and psutil.pid_exists(pid)
+        assert pid
+        assert psutil.pid_exists(pid)

@@ -1,0 +1,18 @@
+"""Rate limits, such as 10/second, 300/minute, 5000/hour, and limits of simultaneous work."""
+
+from __future__ import annotations
+
+from transcodio_site.settings.env import env
+
+RATE_LIMIT_PER_TOKEN = env.str("RATE_LIMIT_PER_TOKEN", default="300/minute")
+RATE_LIMIT_WRONG_TOKENS = env.str("RATE_LIMIT_WRONG_TOKENS", default="60/minute")
+RATE_LIMIT_PER_USER = env.str("RATE_LIMIT_PER_USER", default="600/minute")
+# Uploads at the same time to one web process.
+MAX_UPLOADS_PER_USER = env.int("MAX_UPLOADS_PER_USER", default=6)
+MAX_UPLOADS_PER_ADDRESS = env.int("MAX_UPLOADS_PER_ADDRESS", default=20)
+RATE_LIMIT_PER_ADDRESS = env.str("RATE_LIMIT_PER_ADDRESS", default="600/minute")
+# A page of the library with 20 recordings in progress asks for their state 600 times per minute.
+RATE_LIMIT_PAGES = env.str("RATE_LIMIT_PAGES", default="1800/minute")
+MAX_STREAMS_PER_USER = env.int("MAX_STREAMS_PER_USER", default=50)
+MAX_SEARCHES_PER_USER = env.int("MAX_SEARCHES_PER_USER", default=4)
+MAX_EXPORTS_PER_USER = env.int("MAX_EXPORTS_PER_USER", default=2)

@@ -1,0 +1,44 @@
+"""Celery: its queues, its workers, and its periodic tasks."""
+
+from __future__ import annotations
+
+from transcodio_site.settings.env import env
+from transcodio_site.settings.services import REDIS_URL
+
+# Kombu and redis-py use different URL schemes for Unix sockets.
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
+    "?db=", "?virtual_host="
+)
+# The database repeats what the broker loses. So an unreachable broker is not waited for, and a
+# worker keeps no messages in reserve for which it has no free thread.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "socket_timeout": 10}
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=8)
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False  # without a mail server, emails are printed there
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_ROUTES = {
+    "transcriptions.tasks.preprocess": {"queue": "preprocess"},
+    "transcriptions.tasks.transcribe": {"queue": "transcribe"},
+}
+# A message that was not received until the next one is sent is dropped: no backlog of them.
+CELERY_BEAT_SCHEDULE = {
+    task.rsplit(".", 1)[1]: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+    for task, seconds in (
+        ("transcriptions.tasks.requeue_stalled", 3.0),
+        ("transcriptions.webhooks.tasks.enqueue_due_deliveries", 15.0),
+        ("transcriptions.webhooks.tasks.delete_expired_secrets", 3600.0),
+        ("transcriptions.webhooks.tasks.delete_old_deliveries", 24 * 3600.0),
+        ("transcriptions.tasks.delete_expired_recordings", 3600.0),
+        ("transcriptions.tasks.delete_expired_idempotency_keys", 3600.0),
+        ("transcriptions.tasks.delete_expired_sessions", 24 * 3600.0),
+        ("transcriptions.tasks.delete_expired_audit_events", 24 * 3600.0),
+        ("transcriptions.tasks.delete_old_invitations", 24 * 3600.0),
+        ("transcriptions.tasks.resume_account_deletions", 15.0),
+        ("transcriptions.tasks.delete_orphaned_files", 24 * 3600.0),
+    )
+}
+CELERY_BEAT_SCHEDULER = "transcodio_site.scheduler:MemoryScheduler"
