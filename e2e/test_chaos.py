@@ -16,7 +16,7 @@ from transcodio_site.testing import Media
 
 RECORDINGS, SECONDS = 2, 20.0
 SEED = 7
-SHORT = ("worker", "web", "valkey", "postgres", "engine-raises")
+SHORT = ("worker", "web", "valkey", "postgres")
 
 Prepared = tuple[Site, list[Path], list[Segments]]
 
@@ -33,7 +33,6 @@ def prepared(media: Media, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.mark.covers("fault", "The web server is killed with followers over SSE and WebSocket")
 @pytest.mark.covers("fault", "Valkey is killed and comes back empty")
 @pytest.mark.covers("fault", "PostgreSQL is killed")
-@pytest.mark.covers("fault", "The engine fails unexpectedly")
 @pytest.mark.parametrize("name", SHORT)
 def test_nothing_is_lost_or_doubled(prepared: Prepared, name: str) -> None:
     site, recordings, expected = prepared
