@@ -7,8 +7,11 @@ from typing import Any
 from allauth.account.forms import SignupForm as AllauthSignupForm
 from allauth.core import context
 from django import forms
+from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -93,5 +96,19 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
         """For an existing account, do as much work as for a new one."""
         if self.account_already_exists:
             User().set_password(self.cleaned_data["password1"])
-        user, response = super().try_save(request)
+        try:
+            with transaction.atomic():
+                user, response = super().try_save(request)
+        except IntegrityError:
+            return None, self._respond_to_slower_request(request)
         return user, response
+
+    def _respond_to_slower_request(self, request: HttpRequest) -> HttpResponse:
+        """Since the address was looked up, another request has created the account."""
+        try:
+            super().validate_unique_email(self.cleaned_data["email"])
+        except ValidationError as error:
+            messages.error(request, error.messages[0])
+            return redirect("account_login")
+        response: HttpResponse = super().try_save(request)[1]
+        return response
