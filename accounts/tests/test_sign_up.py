@@ -13,7 +13,6 @@ from django.test import Client
 from accounts.forms import SignupForm
 from accounts.models import User
 from accounts.tests.helpers import PASSWORD
-from transcodio_site.testing import WAIT_S
 
 FORM = {"email": "new@example.com", "password1": PASSWORD, "password2": PASSWORD}
 
@@ -42,7 +41,7 @@ def test_simultaneous_sign_ups_create_one_account(
     save = SignupForm.save
 
     def save_together(form: SignupForm, request: Any) -> Any:
-        both_have_looked_up_the_address.wait(WAIT_S)
+        both_have_looked_up_the_address.wait(180)
         return save(form, request)
 
     monkeypatch.setattr(SignupForm, "save", save_together)
