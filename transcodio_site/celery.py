@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from typing import Any
 
 from celery import Celery, Task
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]
-from celery.signals import before_task_publish, import_modules, task_postrun, task_prerun
+from celery.signals import (
+    beat_init,
+    before_task_publish,
+    import_modules,
+    task_postrun,
+    task_prerun,
+    worker_init,
+)
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from transcodio_site.logs import current_request_id
+from transcodio_site.redis_url import check_server_mode
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
 # Celery warns root about pickled messages. Our messages are JSON, and untrusted media is opened
@@ -52,6 +63,15 @@ FORMER_TASK_NAMES = {
         "transcriptions.webhooks.tasks.delete_expired_secrets"
     ),
 }
+
+
+@worker_init.connect
+@beat_init.connect
+def _refuse_unsupported_servers(**_: Any) -> None:
+    try:
+        check_server_mode(settings.REDIS_URL)
+    except ImproperlyConfigured as error:
+        sys.exit(f"Transcodio cannot start: {error}")
 
 
 @import_modules.connect(sender=app, weak=False)

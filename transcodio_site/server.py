@@ -19,10 +19,12 @@ from typing import Any
 import daphne.server  # first: it installs the reactor that Twisted must use
 from daphne.cli import CommandLineInterface
 from daphne.http_protocol import HTTPFactory, WebRequest
+from django.core.exceptions import ImproperlyConfigured
 from twisted.internet.defer import Deferred
 
 from transcodio_site import asgi  # noqa: F401 - loads the apps, which the imports below need
 from transcodio_site.http_request import UploadFactory
+from transcodio_site.redis_url import check_server_mode
 
 SHUTDOWN_TIMEOUT_S = 1.0  # for requests to finish, and again after their disconnect message
 CLOSE_GOING_AWAY = 1001  # RFC 6455, section 7.4.1
@@ -85,6 +87,10 @@ class Command(CommandLineInterface):  # type: ignore[misc]
         """Serve until it is stopped."""
         from django.conf import settings
 
+        try:
+            check_server_mode(settings.REDIS_URL)
+        except ImproperlyConfigured as error:
+            sys.exit(f"Transcodio cannot start: {error}")
         # Twisted writes large bodies to temporary files: they belong on the disk with the data.
         tempfile.tempdir = str(settings.FILE_UPLOAD_TEMP_DIR)
         super().run(args)

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
 from transcodio_site.settings.env import env
 from transcodio_site.settings.services import REDIS_URL
 
+BROKER_URL = env.str("BROKER_URL", default="") or REDIS_URL
 # Kombu and redis-py use different URL schemes for Unix sockets.
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace(
+CELERY_BROKER_URL = BROKER_URL.replace("unix://", "redis+socket://").replace(
     "?db=", "?virtual_host="
 )
 # The database repeats what the broker loses. So an unreachable broker is not waited for, and a
 # worker keeps no messages in reserve for which it has no free thread.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "socket_timeout": 10}
-CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"max_retries": 1, "interval_start": 0}
+if BROKER_URL.startswith("amqp"):
+    # RabbitMQ stops reading when its memory or disk is full: a request must not wait for that.
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {
+        "connect_timeout": 5,
+        "read_timeout": 10,
+        "write_timeout": 10,
+    }
+else:
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {"socket_timeout": 10}
+    CELERY_WORKER_DISABLE_PREFETCH = True  # with RabbitMQ, a worker keeps one for each thread
+# Kombu checks no certificate unless it is told to.
+if BROKER_URL.startswith("amqps://"):
+    CELERY_BROKER_USE_SSL = {
+        "cert_reqs": ssl.CERT_REQUIRED,
+        "server_hostname": urlsplit(BROKER_URL).hostname,
+    }
+elif BROKER_URL.startswith("rediss://"):
+    CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=8)

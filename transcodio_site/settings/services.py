@@ -7,10 +7,12 @@ from typing import Any
 import environ
 
 from transcodio_site import embedded
+from transcodio_site.redis_url import check_redis_url
 from transcodio_site.settings.env import VAR_DIR, env
 
 DATABASE_URL = env.str("DATABASE_URL", default="") or embedded.postgres_url(VAR_DIR)
 REDIS_URL = env.str("REDIS_URL", default="") or embedded.redis_url(VAR_DIR)
+check_redis_url(REDIS_URL)
 # Whether Postgres is the embedded one. If so, a demo account is created.
 EMBEDDED = not env.str("DATABASE_URL", default="")
 EMBEDDED_SERVERS: dict[str, Any] = {
@@ -21,9 +23,15 @@ EMBEDDED_SERVERS: dict[str, Any] = {
 DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
 # After a restart of Postgres the pool still holds connections of before.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# PgBouncer gives each transaction another connection: no cursor outlives one, and it refuses the
+# option that limits statements (see deploy/pgbouncer/pgbouncer.ini, which limits them itself).
+DATABASE_PGBOUNCER = env.bool("DATABASE_PGBOUNCER", default=False)
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_PGBOUNCER
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
 # In seconds, and only in the web process: see database.py.
 DATABASE_STATEMENT_TIMEOUT = env.int("DATABASE_STATEMENT_TIMEOUT", default=10)
+if DATABASE_PGBOUNCER:
+    DATABASE_STATEMENT_TIMEOUT = 0
 # Searches of all users together leave half of the connections of the web process to others.
 MAX_SEARCHES = max(1, DATABASE_POOL_SIZE // 2)
 DATABASES["default"]["OPTIONS"] = {
