@@ -25,6 +25,7 @@ from twisted.internet.defer import Deferred
 from transcodio_site import asgi  # noqa: F401 - loads the apps, which the imports below need
 from transcodio_site.http_request import UploadFactory
 from transcodio_site.redis_url import check_server_mode
+from transcodio_site.static_files import check_collected
 
 SHUTDOWN_TIMEOUT_S = 1.0  # for requests to finish, and again after their disconnect message
 CLOSE_GOING_AWAY = 1001  # RFC 6455, section 7.4.1
@@ -88,6 +89,7 @@ class Command(CommandLineInterface):  # type: ignore[misc]
         from django.conf import settings
 
         try:
+            check_collected()
             check_server_mode(settings.REDIS_URL)
         except ImproperlyConfigured as error:
             sys.exit(f"Transcodio cannot start: {error}")

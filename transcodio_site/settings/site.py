@@ -35,7 +35,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
+    "transcodio_site.static_files_app.StaticFilesApp",
     "django.contrib.humanize",
     "channels",
     "ninja",
