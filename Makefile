@@ -1,6 +1,6 @@
 # `make run` needs only Python. requirements/check_platform.py lists the supported versions.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test coverage test-slow chaos lock sbom licenses audit
+.PHONY: help run demo test coverage test-slow test-deploy chaos lock sbom licenses audit
 SHELL := /bin/sh
 
 PORT ?= 8000
@@ -17,6 +17,7 @@ help:
 	@echo "make test                   run all checks and tests"
 	@echo "make coverage               run the tests and measure their coverage"
 	@echo "make test-slow              install and start the service with each Python on this machine"
+	@echo "make test-deploy            run two machines behind nginx, PgBouncer and RabbitMQ, and lose one"
 	@echo "make chaos [MINUTES=60]     kill and stop parts of a running service, and check that nothing is lost"
 	@echo "make sbom                   list all components with versions and licenses (CycloneDX)"
 	@echo "make audit                  look for known vulnerabilities in the locked versions (needs pypi.org)"
@@ -43,6 +44,10 @@ coverage: $(VENV)/test
 
 test-slow: $(VENV)/test
 	$(PY) -m pytest -m slow
+
+# Needs nginx, PgBouncer, RabbitMQ and Redis; skips what is not installed.
+test-deploy: $(VENV)/test
+	$(PY) -m pytest -m deploy transcodio_site/tests/deployment
 
 # Every fault once, or at random for MINUTES. SEED repeats the moments of an earlier run.
 chaos: $(VENV)/test

@@ -1,0 +1,151 @@
+"""The files in deploy/: checked by the tools of their kinds, and consistent with each other."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from transcodio_site.supervisor import Stack
+from transcodio_site.tests.deployment.machines import DEPLOY, commands, example_environment
+from transcodio_site.tests.test_documents import documented
+
+MANIFESTS = sorted(
+    path
+    for path in (DEPLOY / "kubernetes").glob("*.yaml")
+    if not path.name.startswith(("kustomization", "prometheus"))
+)
+UNITS = DEPLOY / "systemd"
+
+
+def kubernetes_objects() -> Iterator[dict[str, Any]]:
+    for path in MANIFESTS:
+        yield from yaml.safe_load_all(path.read_text())
+
+
+def containers() -> dict[str, list[str]]:
+    """The command of each deployment and job."""
+    return {
+        each["metadata"]["name"]: each["spec"]["template"]["spec"]["containers"][0]["command"]
+        for each in kubernetes_objects()
+        if each["kind"] in ("Deployment", "Job")
+    }
+
+
+def unit_command(name: str, instance: str = "") -> list[str]:
+    """What a systemd unit starts."""
+    (line,) = re.findall(r"^ExecStart=(.+)$", (UNITS / name).read_text(), re.MULTILINE)
+    line = line.replace("/opt/transcodio/.venv/bin/", "").replace("%i", instance)
+    return shlex.split(line.replace("%H", "%h"))
+
+
+def queues(command: list[str]) -> str:
+    return command[command.index("--queues") + 1]
+
+
+# --- The tools of their kinds -------------------------------------------------------------------
+
+
+def test_manifests_are_valid() -> None:
+    objects = list(kubernetes_objects())
+    assert {each["kind"] for each in objects} >= {
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "Ingress",
+        "PodDisruptionBudget",
+    }
+    for each in objects:
+        kubernetes_validate.validate(each, "1.37", strict=True)
+
+
+def test_dockerfile_has_no_warnings() -> None:
+    hadolint = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_units_are_valid(tmp_path: Path) -> None:
+    for unit in UNITS.iterdir():
+        text = unit.read_text().replace(
+            "/opt/transcodio/.venv/bin/", f"{Path(sys.executable).parent}/"
+        )
+        (tmp_path / unit.name).write_text(text.replace("User=transcodio\n", "User=root\n"))
+    units = ("web@8001.service", "worker@celery.service", "beat.service")
+    names = [str(tmp_path / f"transcodio-{name}") for name in units]
+    done = subprocess.run(["systemd-analyze", "verify", *names], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+# --- Consistency --------------------------------------------------------------------------------
+
+
+def test_compose_kubernetes_and_systemd_start_the_same_commands() -> None:
+    compose = commands()
+    assert compose == containers()
+    for name in ("preprocess", "transcribe"):
+        assert unit_command("transcodio-worker@.service", name) == compose[f"worker-{name}"]
+    assert unit_command("transcodio-beat.service") == compose["beat"]
+    loopback = [part.replace("0.0.0.0", "127.0.0.1") for part in compose["web"]]  # noqa: S104
+    assert unit_command("transcodio-web@.service", "8000") == loopback
+
+
+def test_image_starts_the_web_server() -> None:
+    (line,) = re.findall(r"^CMD \[(.+)\]$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert [part.strip('"') for part in line.split(", ")] == commands()["web"]
+
+
+def test_every_queue_has_a_worker() -> None:
+    embedded = next(child for child in Stack("127.0.0.1", 8000).children if child.name == "worker")
+    workers = [command for command in commands().values() if "--queues" in command]
+    assert sorted(queues(command) for command in workers) == queues(embedded.command).split(",")
+
+
+def test_every_deployment_can_be_disrupted_safely() -> None:
+    objects = list(kubernetes_objects())
+    budgets = {
+        each["metadata"]["name"] for each in objects if each["kind"] == "PodDisruptionBudget"
+    }
+    assert budgets == {each["metadata"]["name"] for each in objects if each["kind"] == "Deployment"}
+
+
+def test_pods_may_do_nothing_that_they_need_not() -> None:
+    for each in kubernetes_objects():
+        if each["kind"] not in ("Deployment", "Job"):
+            continue
+        pod = each["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert not pod["automountServiceAccountToken"]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["limits"]["memory"]
+
+
+def test_examples_set_only_documented_variables() -> None:
+    variables = set(example_environment())
+    for each in kubernetes_objects():
+        variables |= set(each.get("data", {})) | set(each.get("stringData", {}))
+    units = "".join(path.read_text() for path in UNITS.iterdir())
+    variables |= set(re.findall(r"^Environment=(\w+)=", units, re.MULTILINE))
+    assert variables <= set(documented())
+
+
+def test_health_checks_use_existing_paths() -> None:
+    paths = {"/health/live", "/health/ready"}
+    for path in (DEPLOY / "Dockerfile", DEPLOY / "kubernetes" / "web.yaml"):
+        assert set(re.findall(r"/health\S*?(?=[\s'\"])", path.read_text())) <= paths
+
+
+def test_files_name_no_package_index() -> None:
+    for path in DEPLOY.rglob("*"):
+        if path.is_file():
+            assert not re.search(r"pypi|index-url|registry\.npm", path.read_text()), path
