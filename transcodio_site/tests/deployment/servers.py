@@ -24,7 +24,7 @@ from transcodio_site.supervisor import free_port
 from transcodio_site.testing import ROOT, wait_until
 
 DEPLOY = ROOT / "deploy"
-PROGRAMS = ("nginx", "openssl", "pgbouncer", "rabbitmq-server", "redis-server")
+PROGRAMS = ("caddy", "nginx", "openssl", "pgbouncer", "rabbitmq-server", "redis-server")
 RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one on PATH wants its own user
 PASSWORD = "correct-horse"
 HOST = "127.0.0.1"

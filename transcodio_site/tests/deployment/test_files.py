@@ -17,6 +17,7 @@ import yaml
 
 from transcodio_site.supervisor import Stack
 from transcodio_site.tests.deployment.machines import DEPLOY, commands, example_environment
+from transcodio_site.tests.deployment.servers import require_programs
 from transcodio_site.tests.test_documents import documented
 
 MANIFESTS = sorted(
@@ -84,6 +85,14 @@ def test_units_are_valid(tmp_path: Path) -> None:
     names = [str(tmp_path / f"transcodio-{name}") for name in units]
     done = subprocess.run(["systemd-analyze", "verify", *names], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.deploy
+def test_caddyfile_is_valid() -> None:
+    require_programs()
+    command = ["caddy", "validate", "--adapter", "caddyfile", "--config", "caddy/Caddyfile"]
+    done = subprocess.run(command, cwd=DEPLOY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # --- Consistency --------------------------------------------------------------------------------
