@@ -15,6 +15,7 @@ import pytest
 from django.core.management import get_commands
 from django.test import Client
 
+from benchmarks import sizing
 from transcodio_site import __version__
 from transcodio_site.api import api
 from transcodio_site.cli.main import FORMATS, parser
@@ -211,3 +212,21 @@ def test_reliability_lists_all_tests_of_faults_and_attacks() -> None:
     current = reliability.DOCUMENT.read_text()
     hint = "run: python -m transcodio_site.tests.reliability"
     assert current == reliability.generated(current), hint
+
+
+def test_sizing_is_computed_from_the_committed_results() -> None:
+    assert sizing.DOCUMENT.read_text() == sizing.document(), "run: python -m benchmarks.sizing"
+
+
+def test_sizing_takes_measured_segments_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = {
+        "segments": {"live": [{"published": True, "cpu_ms_per_segment": 7.0}]},
+        "kyutai-l4-2.6b": {"rows": [{"rows": 32, "rtfx": 60.0}, {"rows": 64, "rtfx": 90.0}]},
+    }
+    measured["segments"]["live"][0] |= {"postgres_cores": 0.1, "segments_per_s": 100.0}
+    stored = sizing._result
+    monkeypatch.setattr(sizing, "_result", lambda name: measured.get(name) or stored(name))
+    text = sizing.document()
+    assert "60 times as fast as real\n  time (measured)" in text
+    assert "not measured" not in text
+    assert "PostgreSQL on 8 cores" in text
