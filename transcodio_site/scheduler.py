@@ -89,4 +89,5 @@ def _lock() -> Lock:
         socket_connect_timeout=VALKEY_TIMEOUT_S,
         retry=Retry(NoBackoff(), retries=0),
     )
-    return client.lock(LOCK_NAME, timeout=LOCK_S, thread_local=False)
+    lock: Lock = client.lock(LOCK_NAME, timeout=LOCK_S, thread_local=False)
+    return lock

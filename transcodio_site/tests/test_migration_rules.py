@@ -49,11 +49,9 @@ def test_removals_in_the_history_are_found() -> None:
     assert any("0022_rename_fields: Rename field" in each for each in found_problems({}, (0,)))
 
 
-def migration(*operations: Operation, unused_since: str = "") -> Migration:
-    created = Migration("9999_test", "transcriptions")
-    created.operations = list(operations)
-    if unused_since:
-        created.unused_since = unused_since  # type: ignore[attr-defined]
+def migration(*operations: Operation, unused_since: str) -> Migration:
+    attributes = {"operations": [*operations], "unused_since": unused_since}
+    created: Migration = type("Migration", (Migration,), attributes)("9999_test", "transcriptions")
     return created
 
 

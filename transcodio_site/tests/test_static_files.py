@@ -58,7 +58,7 @@ def test_pages_use_files_that_browsers_keep_for_a_year(deployed: None, alice: Us
         assert age, response["Cache-Control"]
         assert int(age[1]) >= YEAR_S
         assert response["Content-Encoding"] == "br", url
-        assert b"".join(response).strip()  # type: ignore[arg-type]
+        assert b"".join(response).strip()
 
 
 def test_gzip_is_used_without_brotli(deployed: None, db: None) -> None:

@@ -115,7 +115,7 @@ class Site:
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What the database says, past PgBouncer."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
-            return connection.execute(sql, values).fetchall()  # type: ignore[arg-type]
+            return connection.execute(sql, values).fetchall()
 
     def manage(self, *arguments: str) -> str:
         """The output of a management command, on a machine of its own."""

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from transcodio_site.supervisor import Stack
-from transcodio_site.tests.deployment.machines import DEPLOY, commands, example_environment
-from transcodio_site.tests.deployment.servers import require_programs
+from transcodio_site.tests.deployment.machines import commands, example_environment
+from transcodio_site.tests.deployment.servers import DEPLOY, require_programs
 from transcodio_site.tests.test_documents import documented
 
 MANIFESTS = sorted(

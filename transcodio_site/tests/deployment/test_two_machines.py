@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -21,7 +23,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from transcodio_site.testing import Media, wait_until
+from transcodio_site.testing import ROOT, WAIT_S, Media, wait_until
 from transcodio_site.tests.deployment import machines
 from transcodio_site.tests.deployment.machines import Site
 from transcodio_site.tests.deployment.servers import require_programs
@@ -145,6 +147,29 @@ def test_statements_of_web_processes_alone_are_limited(site: Site) -> None:
             assert connection.execute("SHOW statement_timeout").fetchone() == (limit,)
 
 
+@pytest.mark.covers("attack", "A server with a certificate of another authority poses as Valkey")
+def test_valkey_as_the_broker_is_trusted_only_with_its_certificate(site: Site) -> None:
+    script = (
+        "from transcodio_site.celery import app; "
+        "app.connection_for_write().ensure_connection(max_retries=1); print('connected')"
+    )
+    plain, _, _ = site.environment["REDIS_URL"].partition("?")
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            env=site.environment | {"BROKER_URL": url},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for url in (site.environment["REDIS_URL"], plain)
+    ]
+    assert outputs[0].stdout == "connected\n", outputs[0].stderr
+    assert outputs[1].stdout == ""
+    assert "CERTIFICATE_VERIFY_FAILED" in outputs[1].stderr
+
+
 def test_upload_of_100_megabytes_is_streamed(site: Site) -> None:
     sent = 0
     stored: list[Path] = []
@@ -204,7 +229,7 @@ def test_recording_survives_the_loss_of_a_machine(site: Site, media: Media) -> N
     lost = site.worker_of(disturbed)
     site.machines[lost].kill()
     for follower in followers:
-        assert follower.complete.wait(machines.WAIT_S)
+        assert follower.complete.wait(WAIT_S)
         assert follower.ids == list(range(len(expected) + 2))
     assert any(follower.connections > 1 for follower in followers)
     row = transcript(site, disturbed)
