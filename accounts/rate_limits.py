@@ -38,6 +38,7 @@ class Throttled(Exception):
     """A limit is exceeded. `str()` names it; after `wait` seconds the request may be repeated."""
 
     code = "rate_limited"
+    status = 429  # of the response
 
     def __init__(self, detail: str, wait: int) -> None:
         super().__init__(detail)

@@ -69,7 +69,8 @@ def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> Prob
 
 
 def _throttled(request: HttpRequest, error: Throttled) -> Problem:
-    return Problem(429, error.code, str(error), headers={"Retry-After": str(error.wait)})
+    headers = {"Retry-After": str(error.wait)}
+    return Problem(error.status, error.code, str(error), headers=headers)
 
 
 def _refused(request: HttpRequest, error: ApiError | UploadRefused) -> Problem:

@@ -30,7 +30,7 @@ ERRORS = {
         "rate_limited",
         "Rate limit exceeded (300 per 1 minute per token). Try again in 12 seconds.",
     ),
-    503: ("engine_unavailable", "Speech recognition is temporarily unavailable. Try again later."),
+    503: ("queue_full", "Too many recordings are waiting at the moment. Try again later."),
     507: (
         "disk_full",
         "There is not enough disk space for this recording. Please try again later.",
@@ -130,7 +130,7 @@ def _complete_response(status: int, response: dict[str, Any], has_etag: bool) ->
         **REQUEST_ID,
         **(RATE_LIMIT if status not in (401, 408, 413) else {}),
         **(ETAG if has_etag and status in (200, 206) else {}),
-        **(RETRY_AFTER if status == 429 else {}),
+        **(RETRY_AFTER if status in (429, 503) else {}),
         **response.get("headers", {}),
     }
     if status in ERRORS:

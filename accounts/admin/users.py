@@ -96,6 +96,7 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "max_minutes",
         "max_storage_mb",
         "max_jobs",
+        "queue_weight",
         "max_keep_days",
         "price_cents",
         "is_default",

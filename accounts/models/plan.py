@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +29,13 @@ class Plan(models.Model):
         help_text=_("All uploads that are kept, together"),
     )
     max_jobs = models.PositiveIntegerField(_("concurrent jobs"), null=True, blank=True)
+    queue_weight = models.PositiveSmallIntegerField(
+        _("weight in the queue"),
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1)],
+        help_text=_("With 2, accounts get twice as many turns as with 1"),
+    )
     max_keep_days = models.PositiveIntegerField(
         _("retention (days)"),
         null=True,
@@ -43,6 +51,7 @@ class Plan(models.Model):
             models.UniqueConstraint(
                 fields=["is_default"], condition=Q(is_default=True), name="one_default_plan"
             ),
+            models.CheckConstraint(condition=Q(queue_weight__gte=1), name="plan_has_queue_weight"),
         ]
 
     def __str__(self) -> str:

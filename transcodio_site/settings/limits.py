@@ -13,6 +13,9 @@ MAX_UPLOADS_PER_ADDRESS = env.int("MAX_UPLOADS_PER_ADDRESS", default=20)
 RATE_LIMIT_PER_ADDRESS = env.str("RATE_LIMIT_PER_ADDRESS", default="600/minute")
 # A page of the library with 20 recordings in progress asks for their state 600 times per minute.
 RATE_LIMIT_PAGES = env.str("RATE_LIMIT_PAGES", default="1800/minute")
+# Recordings that wait for a worker.
+MAX_WAITING = env.int("MAX_WAITING", default=20_000)
+MAX_WAITING_PER_ACCOUNT = env.int("MAX_WAITING_PER_ACCOUNT", default=2_000)
 MAX_STREAMS_PER_USER = env.int("MAX_STREAMS_PER_USER", default=50)
 MAX_SEARCHES_PER_USER = env.int("MAX_SEARCHES_PER_USER", default=4)
 MAX_EXPORTS_PER_USER = env.int("MAX_EXPORTS_PER_USER", default=2)

@@ -29,7 +29,7 @@ MODELS = (User, EmailAddress, ApiToken, Plan, Invitation, Transcription, Segment
 # Columns that differ between two requests of the same kind.
 VARYING = {
     *("id", "created_at", "date_joined", "last_login", "password", "secret", "digest", "hint"),
-    *("lease_until", "source", "transcription_id", "search"),
+    *("lease_until", "source", "transcription_id", "search", "virtual_start"),
 }
 # They share the form of POST /api/transcriptions, and wait for the worker.
 SAME_FORM = {"post /api/transcribe", "post /api/transcribe/stream"}
@@ -63,7 +63,7 @@ TOKEN = {"name": "New", "scopes": "usage:read", "expiry": "", "monthly_minutes":
 RETENTION = {"keep_days": "7", "keep_audio_days": "", "email_when_ready": ""}
 WEBHOOK = {"url": "https://example.com/", "events": "transcription.failed"}
 REQUESTS = [
-    Request("post /api/transcriptions", {"title": "New", "language": "en"}),
+    Request("post /api/transcriptions", {"title": "New", "language": "en", "priority": "batch"}),
     Request(f"patch {RECORDING}", {"title": "New"}, is_json=True),
     Request(f"patch {RECORDING}/segments/{{number}}", {"text": "New"}, is_json=True),
     Request("post /api/tokens", {"name": "New", "scopes": ["usage:read"]}, is_json=True),

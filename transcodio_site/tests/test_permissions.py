@@ -62,6 +62,7 @@ PAGES = {
     "": PUBLIC,  # the library, or the welcome page
     "transcriptions/<id:transcription_id>/": OWNER,
     "transcriptions/<id:transcription_id>/row/": OWNER,
+    "transcriptions/<id:transcription_id>/queue/": OWNER,
     "transcriptions/<id:transcription_id>/cancel/": OWNER,
     "transcriptions/<id:transcription_id>/retry/": OWNER,
     "transcriptions/<id:transcription_id>/delete/": OWNER,

@@ -21,6 +21,8 @@ _TRANSCRIPTION: dict[str, Any] = {
     "id": _ID,
     "title": "Team meeting",
     "state": "completed",
+    "priority": "interactive",
+    "queue_position": None,
     "language": "en",
     "duration": 3.2,
     "created_at": "2026-05-04T09:30:00Z",
@@ -43,6 +45,7 @@ _SEGMENT = {
 _TRANSCRIPT = _TRANSCRIPTION | {"text": "Good morning.", "segments": [_SEGMENT]}
 _QUEUED = _TRANSCRIPTION | {
     "state": "queued",
+    "queue_position": 1,
     "duration": None,
     "completed_at": None,
     "engine": None,
@@ -105,7 +108,11 @@ TRANSCRIBE_STREAM = _upload(_EVENTS)
 CREATE = _upload(_json(202, _QUEUED, headers=_LOCATION))
 LIST = {"responses": _json(200, {"items": [_TRANSCRIPTION], "next_cursor": None})}
 TRANSCRIPTION = {"responses": _json(200, _TRANSCRIPTION)}
-RETRY = {"responses": _json(202, _TRANSCRIPTION | {"state": "prepared", "completed_at": None})}
+RETRY = {
+    "responses": _json(
+        202, _TRANSCRIPTION | {"state": "queued", "queue_position": 1, "completed_at": None}
+    )
+}
 TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
 SEGMENT = {"responses": _json(200, _SEGMENT)}
 EVENTS = {"responses": _EVENTS | {204: _NO_MORE_EVENTS}}

@@ -33,6 +33,7 @@ from transcriptions.indexing.search import TooManyTerms
 from transcriptions.library import pagination
 from transcriptions.library.filters import LibraryFilter
 from transcriptions.models import Segment, State
+from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
 from transcriptions.realtime.sse import LastEventId, event_stream
 from transcriptions.realtime.streams import wait_for_end
@@ -50,7 +51,7 @@ from transcriptions.uploads.requests import create_from_request
 router = Router(tags=["transcriptions"])
 
 COMMON_ERRORS: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut, 429: ErrorOut}
-UPLOAD_ERRORS = COMMON_ERRORS | dict.fromkeys((400, 408, 410, 413, 415, 422, 507), ErrorOut)
+UPLOAD_ERRORS = COMMON_ERRORS | dict.fromkeys((400, 408, 410, 413, 415, 422, 503, 507), ErrorOut)
 BODY_ERRORS = dict.fromkeys((400, 413, 422), ErrorOut)
 NOT_FOUND = COMMON_ERRORS | {404: ErrorOut}
 CONFLICT = NOT_FOUND | {409: ErrorOut}
@@ -73,7 +74,7 @@ IdempotencyKeyHeader = Annotated[
 
 @router.post(
     "/transcribe",
-    response={200: TranscriptOut, 503: ErrorOut, **UPLOAD_ERRORS, **CONFLICT},
+    response={200: TranscriptOut, **UPLOAD_ERRORS, **CONFLICT},
     openapi_extra=openapi.TRANSCRIBE,
 )
 def transcribe(
@@ -153,6 +154,7 @@ def list_transcriptions(
         raise ApiError(422, "too_many_terms", str(error)) from None
     except pagination.InvalidCursor as error:
         raise ApiError(422, "invalid_cursor", str(error)) from None
+    set_queue_positions(page)
     items = [TranscriptionOut.of(row) for row in page]
     return TranscriptionPage(items=items, next_cursor=next_cursor)
 
@@ -228,7 +230,7 @@ def cancel_transcription(request: HttpRequest, transcription_id: uuid.UUID) -> T
 
 @router.post(
     "/transcriptions/{id:transcription_id}/retry",
-    response={202: TranscriptionOut, 422: ErrorOut, **CONFLICT},
+    response={202: TranscriptionOut, 422: ErrorOut, 503: ErrorOut, **CONFLICT},
     openapi_extra=openapi.RETRY,
 )
 def retry_transcription(

@@ -11,6 +11,9 @@ urlpatterns = [
     path("", views.library, name="library"),
     path("transcriptions/<id:transcription_id>/", views.detail, name="detail"),
     path("transcriptions/<id:transcription_id>/row/", views.row, name="row"),
+    path(
+        "transcriptions/<id:transcription_id>/queue/", views.queue_position, name="queue_position"
+    ),
     path("transcriptions/<id:transcription_id>/cancel/", views.cancel, name="cancel"),
     path("transcriptions/<id:transcription_id>/retry/", views.retry, name="retry"),
     path("transcriptions/<id:transcription_id>/delete/", views.delete, name="delete"),

@@ -27,6 +27,7 @@ from transcriptions.exceptions import AudioDeleted, AudioError, WrongState
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.indexing import search
 from transcriptions.models import Transcription
+from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
 from transcriptions.processing.media import FORMATS
 from transcriptions.usage import quotas
@@ -47,8 +48,11 @@ def library(request: HttpRequest) -> HttpResponse:
     with concurrency.searches.hold(user) if query else nullcontext():
         rows, search_error = _search(permissions.visible_to(user), query)
         paginator = Paginator(rows.defer("spans", "peaks"), RECORDINGS_PER_PAGE)
+        page = paginator.get_page(request.GET.get("page"))
+        page.object_list = list(page.object_list)
+        set_queue_positions(page.object_list)
         context = {
-            "page": paginator.get_page(request.GET.get("page")),
+            "page": page,
             "query": query,
             "search_error": search_error,
             **_upload_form_context(user.effective_plan),
@@ -87,6 +91,14 @@ def row(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     """One row of the library, which htmx polls while the recording is processed."""
     context = {"transcription": permissions.transcription_for(request.user, transcription_id)}
     return render(request, "transcriptions/_row.html", context)
+
+
+@login_required
+@require_GET
+def queue_position(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """How many recordings go first. The page of a recording that waits polls it with htmx."""
+    context = {"transcription": permissions.transcription_for(request.user, transcription_id)}
+    return render(request, "transcriptions/_waiting.html", context)
 
 
 @login_required

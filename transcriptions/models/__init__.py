@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from transcriptions.models.idempotency import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 from transcriptions.models.processing_step import FINAL_PHASES, Phase, Step, record_step
+from transcriptions.models.scheduling import AccountQueue, Priority, PriorityQueue
 from transcriptions.models.segment import Segment
-from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WORKING, State
+from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WAITING, WORKING, State
 from transcriptions.models.transcription import (
     STORAGE_FOLDER,
     Transcription,
@@ -24,9 +25,13 @@ __all__ = [
     "IDEMPOTENCY_KEY_LIFETIME",
     "STORAGE_FOLDER",
     "UNSUCCESSFUL",
+    "WAITING",
     "WORKING",
+    "AccountQueue",
     "IdempotencyKey",
     "Phase",
+    "Priority",
+    "PriorityQueue",
     "Segment",
     "State",
     "Step",

@@ -18,6 +18,7 @@ class State(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
+WAITING = (State.QUEUED, State.PREPARED)  # for a worker
 WORKING = (State.PREPROCESSING, State.TRANSCRIBING)  # a worker has a lease of the row
 FINISHED = (State.COMPLETED, State.FAILED, State.CANCELLED)
 UNSUCCESSFUL = (State.FAILED, State.CANCELLED)  # finished without a complete transcript

@@ -22,8 +22,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from gpu.types import Audio, Span, UsageDelta
-from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WORKING, State
+from transcriptions.models.scheduling import Priority
+from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WAITING, WORKING, State
 
+QUEUE_ORDER = ("priority", "virtual_start", "created_at")
 STORAGE_FOLDER = "recordings"  # within the storage; file names start with the id of their row
 
 
@@ -58,6 +60,15 @@ class TranscriptionQuerySet(models.QuerySet["Transcription"]):
         """Rows that wait in `state`, without those that wait for a later time."""
         return self.filter(Q(lease_until=None) | Q(lease_until__lte=Now()), state=state)
 
+    def waiting(self) -> models.QuerySet[Transcription]:
+        """Rows that wait for a worker, in the order in which their turns come."""
+        return self.filter(state__in=WAITING).order_by(*QUEUE_ORDER)
+
+    def before(self, row: Transcription) -> models.QuerySet[Transcription]:
+        """Waiting rows whose turn comes before that of a waiting one."""
+        sooner = Q(priority=row.priority, virtual_start__lt=row.virtual_start)
+        return self.waiting().filter(Q(priority__lt=row.priority) | sooner)
+
 
 def _expired() -> Q:
     """The lease is over. If it lasts longer than any lease, the clock was set back."""
@@ -80,6 +91,11 @@ class Transcription(models.Model):
     state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
     created_at = models.DateTimeField(default=timezone.now)
     completed_at = models.DateTimeField(null=True, blank=True)
+    priority = models.PositiveSmallIntegerField(
+        choices=Priority, default=Priority.INTERACTIVE, db_default=Priority.INTERACTIVE
+    )
+    # Waiting recordings of a priority take turns in this order: see processing/turns.py.
+    virtual_start = models.FloatField(default=0.0, db_default=0.0, editable=False)
 
     source = models.FileField(upload_to=source_path, max_length=255)
     source_bytes = models.PositiveBigIntegerField()
@@ -119,6 +135,8 @@ class Transcription(models.Model):
 
     # Usage since the last stored segment, only in memory of the worker that holds the lease.
     unsaved_usage = UsageDelta(0.0)
+    # Its place among the waiting rows, if it was read for a whole page of them.
+    known_position: int | None = None
 
     class Meta:
         verbose_name = _("recording")
@@ -131,9 +149,14 @@ class Transcription(models.Model):
                 condition=~Q(state__in=FINISHED),
             ),
             models.Index(
-                fields=["owner", "-claimed_at"],
-                name="owner_last_claimed_first",
-                condition=Q(claimed_at__isnull=False),
+                fields=["state", *QUEUE_ORDER],
+                name="waiting_by_turn",
+                condition=Q(state__in=WAITING),
+            ),
+            models.Index(
+                fields=["owner"],
+                name="unfinished_of_owner",
+                condition=~Q(state__in=FINISHED),
             ),
             models.Index(fields=["owner"], name="leased", condition=Q(lease__isnull=False)),
             GinIndex(fields=["search"], name="transcription_search"),
@@ -158,6 +181,14 @@ class Transcription(models.Model):
     def is_finished(self) -> bool:
         """Whether processing has ended."""
         return self.state in FINISHED
+
+    @property
+    def queue_position(self) -> int | None:
+        """Its place among all waiting recordings, from 1; None if it does not wait. Costs a query
+        unless `set_queue_positions` has set it."""
+        if self.state not in WAITING:
+            return None
+        return self.known_position or Transcription.objects.before(self).count() + 1
 
     @property
     def can_be_retried(self) -> bool:

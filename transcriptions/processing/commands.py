@@ -6,7 +6,7 @@ from django.db import transaction
 
 from transcriptions import queue
 from transcriptions.models import Transcription
-from transcriptions.processing import lifecycle, tasks
+from transcriptions.processing import lifecycle, tasks, turns
 from transcriptions.realtime import streams
 from transcriptions.schemas.events import final_event
 from transcriptions.usage import quotas
@@ -23,6 +23,7 @@ def retry(row: Transcription) -> None:
     with transaction.atomic():
         lifecycle.requeue(row)
         quotas.admit(row)
+        turns.assign_virtual_start(row)
         if row.duration is not None:  # checked again when it is prepared
             quotas.reserve(row, row.duration)
         transaction.on_commit(lambda: queue.enqueue(tasks.preprocess, row.id))

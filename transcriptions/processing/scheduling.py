@@ -2,8 +2,9 @@
 
 A message in the queue only says that there is work. A worker that has a free thread chooses:
 
-- Accounts take turns: the account whose last turn is the longest ago is next, with its oldest
-  recording. At most JOBS_PER_ACCOUNT of an account are worked on at a time, so that one account
+- Accounts take turns, in proportion to the weights of their plans: see `turns`. Interactive
+  recordings go before batch, which gets one turn of ten nevertheless.
+- At most JOBS_PER_ACCOUNT recordings of an account are worked on at a time, so that one account
   cannot occupy all threads for hours.
 - A recording whose work was interrupted SUSPECT_AFTER times without progress may be what kills the
   workers. Such suspects are worked on one at a time. So the culprit is alone when it kills the
@@ -14,19 +15,17 @@ Choosing and claiming are one step in all workers together, so that both limits 
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable
 from typing import Final
 
 from celery import current_app
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Count, F, OuterRef, Subquery
+from django.db.models import Count
 
-from accounts.models import User
 from transcriptions import queue
-from transcriptions.models import State, Transcription
-from transcriptions.processing import lifecycle
+from transcriptions.models import Priority, State, Transcription
+from transcriptions.models.transcription import QUEUE_ORDER
+from transcriptions.processing import lifecycle, turns
 from transcriptions.processing.lifecycle import WAITING_STATE
 
 SUSPECT_AFTER = 2  # interruptions without progress
@@ -43,8 +42,12 @@ def claim_next(state: State, worker: str = "") -> Transcription | None:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_LOCK])
-        chosen = _choose(state)
-        return lifecycle.claim(chosen, state, worker) if chosen else None
+        first = {row.priority: row for row in _first_of_each_priority(state)}
+        if not first:
+            return None
+        chosen = first[turns.choose_priority(WAITING_STATE[state], first)]
+        turns.record_turn(chosen, first)
+        return lifecycle.claim(chosen.id, state, worker)
 
 
 def enqueue_next(most: int = 1) -> None:
@@ -61,20 +64,15 @@ def _claimable(state: State) -> models.QuerySet[Transcription]:
     working = Transcription.objects.with_live_lease()
     jobs = working.values("owner").annotate(jobs=Count("id"))
     busy = jobs.filter(jobs__gte=settings.JOBS_PER_ACCOUNT).values("owner")
-    due = due.exclude(owner__in=busy)
+    due = due.exclude(owner__in=list(busy.values_list("owner", flat=True)))
     if working.filter(interruptions__gte=SUSPECT_AFTER).exists():
         due = due.filter(interruptions__lt=SUSPECT_AFTER)
     return due
 
 
-def _choose(state: State) -> uuid.UUID | None:
-    oldest_first = _claimable(state).order_by("owner", "created_at", "id")
-    oldest = dict(oldest_first.distinct("owner").values_list("owner_id", "id"))
-    return oldest[_longest_without_turn(oldest)] if oldest else None
-
-
-def _longest_without_turn(owner_ids: Iterable[int]) -> int:
-    claimed = Transcription.objects.filter(owner=OuterRef("pk"), claimed_at__isnull=False)
-    last_turn = Subquery(claimed.order_by("-claimed_at").values("claimed_at")[:1])
-    accounts = User.objects.filter(pk__in=owner_ids).annotate(last_turn=last_turn)
-    return accounts.order_by(F("last_turn").asc(nulls_first=True), "pk")[0].pk
+def _first_of_each_priority(state: State) -> models.QuerySet[Transcription]:
+    """The row of each priority whose turn comes first."""
+    in_order = _claimable(state).only("id", "state", "priority", "virtual_start")
+    in_order = in_order.order_by(*QUEUE_ORDER)
+    first, *others = (in_order.filter(priority=priority)[:1] for priority in Priority)
+    return first.union(*others, all=True)

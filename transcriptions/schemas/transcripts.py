@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from ninja import Schema
 from pydantic import AfterValidator, Field
 
 from accounts.schemas import Body, ErrorOut
 from accounts.text import validate_display_name
-from transcriptions.models import Segment, Transcription
+from transcriptions.models import Priority, Segment, Transcription
 
 # No control characters other than white space, and at least one character that is not space.
 TEXT_PATTERN = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0e-\x1f]*$"
@@ -48,6 +48,11 @@ class TranscriptionOut(Schema):
     id: uuid.UUID
     title: str
     state: str
+    priority: Literal["interactive", "batch"]
+    queue_position: int | None = Field(
+        description="Its place among all waiting recordings, at most; 1 is next. Null unless its "
+        "state is `queued` or `prepared`"
+    )
     language: str | None
     duration: float | None
     created_at: datetime
@@ -111,6 +116,8 @@ def _fields(row: Transcription) -> dict[str, Any]:
         "id": row.id,
         "title": row.title,
         "state": row.state,
+        "priority": Priority(row.priority).name.lower(),
+        "queue_position": row.queue_position,
         "language": row.language or row.requested_language or None,
         "duration": row.duration,
         "created_at": row.created_at,

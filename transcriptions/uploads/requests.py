@@ -53,13 +53,12 @@ def create_from_request(
     Attempts have the same idempotency key or, if the client sends a retry count (from 0) instead,
     the same content. Raises UploadRefused, Throttled; then neither row nor file is left.
     """
+    _check_quotas(request)
     owner, upload = authenticated_user(request), file or _raw_body(request)
     check(upload, owner)
 
     def create() -> Transcription:
-        return store_checked(
-            owner, upload, params.language, params.title, request_token(request), sent_at(request)
-        )
+        return store_checked(owner, upload, params, request_token(request), sent_at(request))
 
     if not key and retry_count is None:
         return create()
@@ -80,9 +79,14 @@ def check_before_body(request: HttpRequest, body_bytes: int) -> int:
     megabytes = max_megabytes(owner)
     if body_bytes > max_body_bytes(megabytes):
         raise too_large(megabytes)
-    if not _may_be_retry(request):  # a retry may get a recording that was already accepted
-        quotas.check_minutes_left(owner, request_token(request))
+    _check_quotas(request)
     return megabytes
+
+
+def _check_quotas(request: HttpRequest) -> None:
+    """Refuse an upload as early as possible. Raises Throttled."""
+    if not _may_be_retry(request):  # it may get a recording that was already accepted
+        quotas.check_before_upload(authenticated_user(request), request_token(request))
 
 
 def max_body_bytes(megabytes: int) -> int:

@@ -26,6 +26,8 @@ from transcriptions.exceptions import DATABASE_AWAY, DISK_FULL_MESSAGE, Unsuppor
 from transcriptions.indexing.search import index_transcription
 from transcriptions.models import Phase, Transcription, record_step, source_path
 from transcriptions.processing import media, tasks
+from transcriptions.processing.turns import assign_virtual_start
+from transcriptions.uploads.params import UploadParams
 from transcriptions.usage import quotas
 
 log = logging.getLogger(__name__)
@@ -86,14 +88,14 @@ def create_transcription(
     neither row nor file is left.
     """
     check(upload, owner)
-    return store_checked(owner, upload, language, title, token, sent_at)
+    params = UploadParams(language=language, title=title)
+    return store_checked(owner, upload, params, token, sent_at)
 
 
 def store_checked(
     owner: User,
     upload: UploadedFile[Any],
-    language: str,
-    title: str,
+    params: UploadParams,
     token: ApiToken | None,
     sent_at: datetime | None,
 ) -> Transcription:
@@ -101,10 +103,11 @@ def store_checked(
     row = Transcription(
         owner=owner,
         token=token,
-        title=clean_name(title) or title_of(upload.name or ""),
+        title=clean_name(params.title) or title_of(upload.name or ""),
         source=upload,  # Django moves the temporary file instead of copying it
         source_bytes=upload.size or 0,
-        requested_language=check_language(language),
+        requested_language=check_language(params.language),
+        priority=params.priority_value,
     )
     try:
         with transaction.atomic():
@@ -114,6 +117,7 @@ def store_checked(
                 record_step(row, Phase.UPLOAD, at=sent_at)
             record_step(row, Phase.QUEUE)
             quotas.admit(row)  # after the slow move of the file: it locks the account
+            assign_virtual_start(row)
             if quotas.exceeds_storage(row):
                 raise storage_full(owner)
             User.objects.get(pk=owner.pk, is_active=True)

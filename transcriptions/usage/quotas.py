@@ -25,7 +25,7 @@ from accounts.usage import ledger, storage
 from transcriptions.durations import clock, minutes
 from transcriptions.exceptions import AudioError, TooLong
 from transcriptions.models import FINISHED, State, Transcription
-from transcriptions.usage import metering
+from transcriptions.usage import metering, queue_limits
 
 TOO_MANY_JOBS_RETRY_S = 30
 RESERVING_STATES = (State.PREPARED, State.TRANSCRIBING)  # their duration is known and reserved
@@ -83,22 +83,33 @@ def admit(row: Transcription) -> None:
     """Check whether this new or resumed recording may be processed. Must be called in the
     transaction that adds the row, which locks the account until it ends.
 
-    Raises QuotaExceeded, TooManyJobs.
+    Raises QuotaExceeded, TooManyJobs, AccountQueueFull, QueueFull.
     """
     row.owner = _lock_account(row.owner)
-    plan = row.owner.effective_plan
-    if plan.max_jobs is not None:
-        unfinished = Transcription.objects.filter(owner=row.owner).exclude(state__in=FINISHED)
-        if unfinished.exclude(id=row.id).count() >= plan.max_jobs:
-            raise TooManyJobs(_too_many_jobs(plan, plan.max_jobs), wait=TOO_MANY_JOBS_RETRY_S)
+    _check(row)
+
+
+def check_before_upload(owner: User, token: ApiToken | None) -> None:
+    """`admit`, before anything of the recording is known. The limits are checked again when it has
+    arrived."""
+    _check(Transcription(owner=owner, token=token))
+
+
+def _check(row: Transcription) -> None:
+    queue_limits.check_queues(row)
+    _check_jobs(row)
     if row.duration is not None and metering.due_ms(row, row.duration) == 0:
         return  # resumed after all of it was charged
     _check_monthly_limits(row)
 
 
-def check_minutes_left(owner: User, token: ApiToken | None) -> None:
-    """Check before an upload whether minutes of this month are left. Raises QuotaExceeded."""
-    _check_monthly_limits(Transcription(owner=owner, token=token))
+def _check_jobs(row: Transcription) -> None:
+    plan = row.owner.effective_plan
+    if plan.max_jobs is None:
+        return
+    unfinished = Transcription.objects.filter(owner=row.owner).exclude(state__in=FINISHED)
+    if unfinished.exclude(id=row.id).count() >= plan.max_jobs:
+        raise TooManyJobs(_too_many_jobs(plan, plan.max_jobs), wait=TOO_MANY_JOBS_RETRY_S)
 
 
 def _check_monthly_limits(row: Transcription) -> None:

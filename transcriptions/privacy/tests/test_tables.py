@@ -59,6 +59,7 @@ NOT_EXPORTED = {
     "accounts.AccountDeletion": "exists only while the account is being deleted",
     "admin.LogEntry": "what administrators did to rows of others",
     "transcriptions.IdempotencyKey": "technical, deleted after 24 hours",
+    "transcriptions.AccountQueue": "technical: when the next recording takes its turn",
     "transcriptions.Step": "technical: which worker phase started when",
 }
 # They outlive the account: the ledger with its id, the audit log with a random pseudonym.

@@ -12,6 +12,7 @@ from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle, pipeline
 from transcriptions.processing.scheduling import SUSPECT_AFTER, claim_next
 from transcriptions.processing.tests.helpers import expire, fresh
+from transcriptions.processing.turns import assign_virtual_start
 from transcriptions.testing import ScriptedEngine, run_concurrently, spoken
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +31,10 @@ def waiting(prepared: Transcription) -> Waiting:
         fields = {"state": State.PREPARED, "source_bytes": 1, "duration": 10.0} | fields
         fields |= {"source": source, "audio": audio, "spans": [[0.0, 10.0]]}
         create = Transcription.objects.create
-        return [create(owner=owner, title=f"{owner} {n}", **fields) for n in range(count)]
+        rows = [create(owner=owner, title=f"{owner} {n}", **fields) for n in range(count)]
+        for row in rows:
+            assign_virtual_start(row)
+        return rows
 
     return create
 
