@@ -29,7 +29,7 @@ from gpu.types import (
     UsageDelta,
     Word,
 )
-from transcriptions.models import FINISHED, WORKING, State, Transcription
+from transcriptions.models import FINISHED, WORKING, AccountQueue, State, Transcription
 from transcriptions.privacy.account_deletion import delete_batch
 from transcriptions.processing import lifecycle
 
@@ -113,6 +113,26 @@ def set_state(state: State, rows: QuerySet[Transcription] | None = None, /, **fi
         cursor.execute("SET LOCAL session_replication_role = replica")
         (Transcription.objects.all() if rows is None else rows).update(state=state, **fields)
         cursor.execute("SET LOCAL session_replication_role = origin")
+
+
+def queue_many(owner: User, count: int, **fields: Any) -> None:
+    """What `count` uploads of an account that had no turn before lead to, after preparation. There
+    are no files."""
+    first = Transcription.objects.create(
+        owner=owner, title="One of many", source_bytes=1, state=State.PREPARED, **fields
+    )
+    columns = [field.column for field in Transcription._meta.concrete_fields]
+    changed = {"id": "gen_random_uuid()", "virtual_start": "virtual_start + n"}
+    table, names = Transcription._meta.db_table, ", ".join(columns)
+    values = ", ".join(changed.get(column, column) for column in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({names}) SELECT {values} FROM {table}, "  # noqa: S608
+            "generate_series(1, %s) n WHERE id = %s",
+            [count - 1, first.id],
+        )
+        cursor.execute(f"ANALYZE {table}")
+    AccountQueue.objects.create(owner=owner, priority=first.priority, next_start=count)
 
 
 def prepare_again(row: Transcription) -> None:

@@ -69,7 +69,7 @@ def test_operations_document_examples_and_headers() -> None:
             where = f"{method} {path}"
             for status, response in operation["responses"].items():
                 assert "X-Request-ID" in response["headers"], where
-                assert ("Retry-After" in response["headers"]) == (status == "429"), where
+                assert ("Retry-After" in response["headers"]) == (status in ("429", "503")), where
                 content = response.get("content", {})
                 if int(status) >= 400 and content:
                     code = content["application/json"]["example"]["code"]

@@ -51,6 +51,7 @@ _QUEUED = _TRANSCRIPTION | {
     "engine": None,
     "model": None,
 }
+_QUEUED_AGAIN = {"state": "queued", "queue_position": 1, "completed_at": None}
 _EXPORTED = {
     **{name: _TRANSCRIPTION[name] for name in ("title", "language", "duration")},
     "text": "Good morning.",
@@ -108,11 +109,7 @@ TRANSCRIBE_STREAM = _upload(_EVENTS)
 CREATE = _upload(_json(202, _QUEUED, headers=_LOCATION))
 LIST = {"responses": _json(200, {"items": [_TRANSCRIPTION], "next_cursor": None})}
 TRANSCRIPTION = {"responses": _json(200, _TRANSCRIPTION)}
-RETRY = {
-    "responses": _json(
-        202, _TRANSCRIPTION | {"state": "queued", "queue_position": 1, "completed_at": None}
-    )
-}
+RETRY = {"responses": _json(202, _TRANSCRIPTION | _QUEUED_AGAIN)}
 TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
 SEGMENT = {"responses": _json(200, _SEGMENT)}
 EVENTS = {"responses": _EVENTS | {204: _NO_MORE_EVENTS}}

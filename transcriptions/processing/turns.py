@@ -1,11 +1,11 @@
 """Turns of accounts: start-time fair queuing (Goyal, Vin and Cheng, 1996).
 
-Each recording gets a virtual start when it is queued, and waiting recordings of the same priority
-are worked on in that order. The virtual starts of an account are 1 / weight of its plan apart. Those
-of an account that had nothing to do begin at the virtual time, which is the latest virtual start
-that a worker has claimed. So accounts share the workers in proportion to their weights, an account
-that waits for its first turn waits for at most one recording of each other account, and the next
-recording is the first one of an index, however many wait.
+Each recording gets a virtual start when it is queued, and waiting recordings with the same priority
+are worked on in that order. The virtual starts of an account are 1 / weight of its plan apart.
+Those of an account with nothing else to do begin at the virtual time, the latest virtual start that
+a worker has claimed. So accounts share the workers in proportion to their weights, none waits for
+more than a few turns of each of the others, and the next recording is the first one of an index,
+however many wait.
 """
 
 from __future__ import annotations

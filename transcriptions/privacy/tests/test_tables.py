@@ -26,7 +26,7 @@ from django.utils import timezone
 from accounts.audit_log import record_event
 from accounts.models import AccountDeletion, Action, Invitation, QuotaNotice, User
 from accounts.tokens import issue_token
-from transcriptions.models import IdempotencyKey, Transcription
+from transcriptions.models import AccountQueue, IdempotencyKey, Priority, Transcription
 from transcriptions.privacy.export import export_user_data
 from transcriptions.testing import finish_account_deletions
 from transcriptions.webhooks.models import Endpoint
@@ -99,6 +99,7 @@ def full_account(alice: User, finished: Transcription) -> User:
     record_event(None, Action.SIGNED_IN, user_id=alice.pk)
     Invitation.objects.create(email=alice.email, invited_by=alice)
     QuotaNotice.objects.create(user=alice, month=timezone.now().date().replace(day=1), threshold=80)
+    AccountQueue.objects.create(owner=alice, priority=Priority.INTERACTIVE)
     IdempotencyKey.objects.create(owner=alice, key="key", fingerprint="x", transcription=finished)
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
     endpoint.replaced_secrets.create(secret="secret-5", until=timezone.now() + timedelta(hours=1))

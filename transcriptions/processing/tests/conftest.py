@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from accounts.models import User
+from transcriptions.models import State, Transcription
 from transcriptions.processing import media as media_module
 from transcriptions.processing.media import PreparedAudio
-from transcriptions.processing.tests.helpers import Prepare, no_check, script
+from transcriptions.processing.tests.helpers import Prepare, Waiting, no_check, script
+from transcriptions.processing.turns import assign_virtual_start
 
 
 @pytest.fixture
@@ -37,6 +41,25 @@ def replace_ffmpeg(
         monkeypatch.setattr(media_module, "has_fd_protocol", lambda binary: True)
 
     return replace
+
+
+@pytest.fixture
+def waiting(prepared: Transcription) -> Waiting:
+    """A function that creates recordings that wait for the engine."""
+    source, audio = prepared.source.name, prepared.audio.name
+    prepared.source = prepared.audio = ""
+    prepared.delete()
+
+    def create(owner: User, count: int, **fields: Any) -> list[Transcription]:
+        fields = {"state": State.PREPARED, "source_bytes": 1, "duration": 10.0} | fields
+        fields |= {"source": source, "audio": audio, "spans": [[0.0, 10.0]]}
+        create = Transcription.objects.create
+        rows = [create(owner=owner, title=f"{owner} {n}", **fields) for n in range(count)]
+        for row in rows:
+            assign_virtual_start(row)
+        return rows
+
+    return create
 
 
 @pytest.fixture

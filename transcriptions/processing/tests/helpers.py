@@ -14,6 +14,7 @@ from transcriptions.processing import lifecycle
 from transcriptions.processing.media import PreparedAudio
 
 Prepare = Callable[[Path], PreparedAudio]
+Waiting = Callable[..., list[Transcription]]
 
 FIVE_SENTENCES = [f"Sentence {n}." for n in range(1, 6)]
 

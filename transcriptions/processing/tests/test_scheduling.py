@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,32 +10,10 @@ from accounts.models import User
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle, pipeline
 from transcriptions.processing.scheduling import SUSPECT_AFTER, claim_next
-from transcriptions.processing.tests.helpers import expire, fresh
-from transcriptions.processing.turns import assign_virtual_start
+from transcriptions.processing.tests.helpers import Waiting, expire, fresh
 from transcriptions.testing import ScriptedEngine, run_concurrently, spoken
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-Waiting = Callable[..., list[Transcription]]
-
-
-@pytest.fixture
-def waiting(prepared: Transcription) -> Waiting:
-    """A function that creates recordings that wait for the engine."""
-    source, audio = prepared.source.name, prepared.audio.name
-    prepared.source = prepared.audio = ""
-    prepared.delete()
-
-    def create(owner: User, count: int, **fields: Any) -> list[Transcription]:
-        fields = {"state": State.PREPARED, "source_bytes": 1, "duration": 10.0} | fields
-        fields |= {"source": source, "audio": audio, "spans": [[0.0, 10.0]]}
-        create = Transcription.objects.create
-        rows = [create(owner=owner, title=f"{owner} {n}", **fields) for n in range(count)]
-        for row in rows:
-            assign_virtual_start(row)
-        return rows
-
-    return create
 
 
 def claim() -> Transcription:

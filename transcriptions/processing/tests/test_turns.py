@@ -1,0 +1,159 @@
+"""The order of recordings: weights, priorities, and what choosing costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from transcriptions.models import Priority, State, Transcription
+from transcriptions.processing import commands
+from transcriptions.processing.scheduling import claim_next
+from transcriptions.processing.tests.helpers import Waiting
+from transcriptions.processing.turns import CLAIMS_PER_TURN_OF_LOWER_PRIORITY
+from transcriptions.testing import assign_plan, queue_many, set_state
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def claim_and_finish(count: int) -> Iterator[Transcription]:
+    """The next rows, as a worker with one thread claims them."""
+    for _ in range(count):
+        row = claim_next(State.TRANSCRIBING)
+        assert row
+        set_state(State.FAILED, Transcription.objects.filter(id=row.id))
+        yield row
+
+
+@pytest.mark.covers("attack", "One account submits 1,000 recordings before another's first")
+def test_ten_recordings_alternate_with_a_thousand_of_another_account(
+    waiting: Waiting, alice: User, bob: User
+) -> None:
+    queue_many(alice, 1000)
+    assert {row.owner for row in claim_and_finish(5)} == {alice}
+    waiting(bob, 10)
+    owners = [row.owner for row in claim_and_finish(22)]
+    assert owners[:20].count(bob) == owners[:20].count(alice) == 10
+    for number in range(0, 20, 2):
+        assert set(owners[number : number + 2]) == {alice, bob}
+    assert owners[20:] == [alice] * 2
+
+
+def test_accounts_take_turns_in_proportion_to_the_weights_of_their_plans(
+    waiting: Waiting, alice: User, bob: User
+) -> None:
+    queue_many(alice, 1000)
+    assign_plan(bob, queue_weight=3)
+    waiting(bob, 30)
+    owners = [row.owner for row in claim_and_finish(40)]
+    for number in range(0, 40, 4):
+        assert owners[number : number + 4].count(bob) == 3
+
+
+def test_account_that_was_idle_has_saved_no_turns(waiting: Waiting, alice: User, bob: User) -> None:
+    waiting(bob, 1)
+    assert [row.owner for row in claim_and_finish(1)] == [bob]
+    queue_many(alice, 100)
+    assert len(list(claim_and_finish(50))) == 50
+    waiting(bob, 20)
+    assert [row.owner for row in claim_and_finish(20)].count(bob) == 10
+
+
+def test_account_that_submits_one_recording_at_a_time_gets_no_more_turns(
+    waiting: Waiting, alice: User, bob: User
+) -> None:
+    queue_many(alice, 100)
+    owners = []
+    for _ in range(20):
+        if not Transcription.objects.filter(owner=bob, state=State.PREPARED).exists():
+            waiting(bob, 1)
+        owners += [row.owner for row in claim_and_finish(1)]
+    Transcription.objects.filter(owner=bob).delete()  # what is deleted has had its turn
+    waiting(bob, 1)
+    owners += [row.owner for row in claim_and_finish(2)]
+    assert owners.count(bob) == 11
+
+
+def test_newcomer_does_not_wait_for_what_is_prepared_in_advance(
+    waiting: Waiting, alice: User, bob: User
+) -> None:
+    queue_many(alice, 30)
+    assert len(list(claim_and_finish(3))) == 3
+    late = Transcription.objects.filter(virtual_start__gte=20)
+    set_state(State.QUEUED, late)
+    for _ in range(5):  # the preparation is far ahead of the recognition
+        assert claim_next(State.PREPROCESSING)
+    waiting(bob, 2)
+    assert [row.owner for row in claim_and_finish(4)].count(bob) == 2
+
+
+@pytest.mark.covers("attack", "Batch recordings are submitted before those that somebody waits for")
+def test_interactive_recordings_go_before_batch_which_never_starves(
+    waiting: Waiting, alice: User, bob: User
+) -> None:
+    waiting(alice, 5, priority=Priority.BATCH)
+    waiting(bob, 40)
+    claimed = [row.priority for row in claim_and_finish(45)]
+    turn = CLAIMS_PER_TURN_OF_LOWER_PRIORITY
+    for number in range(0, 40, turn):
+        ten = [Priority.INTERACTIVE] * (turn - 1) + [Priority.BATCH]
+        assert claimed[number : number + turn] == ten
+    assert claimed[40:].count(Priority.BATCH) == 1
+
+
+def test_batch_goes_on_while_interactive_recordings_may_not_be_claimed(
+    waiting: Waiting, alice: User, bob: User, settings: Any
+) -> None:
+    settings.JOBS_PER_ACCOUNT = 1
+    waiting(alice, 2)
+    waiting(bob, 1, priority=Priority.BATCH)
+    claimed = [claim_next(State.TRANSCRIBING) for _ in range(3)]
+    assert [row and row.owner for row in claimed] == [alice, bob, None]
+
+
+def test_resumed_recording_takes_a_new_turn(waiting: Waiting, alice: User, bob: User) -> None:
+    (first,) = waiting(bob, 1)
+    assert [row.owner for row in claim_and_finish(1)] == [bob]
+    queue_many(alice, 10)
+    assert len(list(claim_and_finish(5))) == 5
+    commands.retry(Transcription.objects.get(id=first.id))
+    assert Transcription.objects.get(id=first.id).virtual_start >= 4
+
+
+# --- What it costs ------------------------------------------------------------------------------
+
+
+def plan_of(query: str) -> dict[str, Any]:
+    """How Postgres runs a query: the outermost node."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
+        plan: Any = cursor.fetchone()[0]
+    return dict((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The node and those below it."""
+    yield plan
+    for node in plan.get("Plans", ()):
+        yield from nodes(node)
+
+
+def test_claim_reads_a_few_of_twenty_thousand_waiting_rows(alice: User, bob: User) -> None:
+    queue_many(alice, 20_000)
+    assert claim_next(State.TRANSCRIBING)  # creates what the scheduler remembers
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert claim_next(State.TRANSCRIBING)
+    statements = [query["sql"] for query in queries]
+    selects = [sql for sql in statements if sql.startswith(("SELECT", "(SELECT"))]
+    scans = [node for sql in selects for node in nodes(plan_of(sql)) if "Relation Name" in node]
+    rows = [node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in scans]
+    assert "waiting_by_turn" in {node.get("Index Name") for node in scans}
+    assert max(rows) < 10
+    assert len(statements) < 20
