@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery import Signature, Task
+from celery import Signature, Task, current_app
 from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
@@ -19,3 +19,17 @@ def enqueue(task: Task[Any, None] | Signature[Any], *arguments: object) -> bool:
         log.warning("%s%s: the broker is unreachable: %s", task.name, arguments, error)
         return False
     return True
+
+
+def pending(name: str) -> int:
+    """How many messages wait in a queue of the broker. 0 if the broker is unreachable, or if the
+    queue was never used."""
+    with current_app.connection_or_acquire() as connection:
+        try:
+            queue = connection.default_channel.queue_declare(queue=name, passive=True)
+        except connection.channel_errors:
+            return 0
+        except (OperationalError, *connection.connection_errors) as error:
+            log.warning("%s: the broker is unreachable: %s", name, error)
+            return 0
+        return int(queue.message_count)

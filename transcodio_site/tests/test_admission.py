@@ -22,7 +22,7 @@ from transcodio_site.admission import (
 from transcodio_site.api import api
 from transcodio_site.openai_api import openai_api
 from transcriptions.models import IdempotencyKey
-from transcriptions.testing import assign_plan, use_minutes
+from transcriptions.testing import assign_plan, queue_many, use_minutes
 
 MEGABYTE = 1 << 20
 
@@ -96,6 +96,22 @@ def test_upload_without_minutes_left_is_429_before_the_body(alice: User) -> None
         assert (status, body["code"]) == (429, "quota_exceeded")
     status, body = refusal(scope_of(alice, "/v1/audio/transcriptions"))
     assert (status, body["error"]["code"]) == (429, "quota_exceeded")
+
+
+@pytest.mark.covers("attack", "A large upload although too many recordings wait")
+@pytest.mark.parametrize("path", sorted(UPLOAD_PATHS - {"/v1/audio/translations"}))
+def test_upload_into_a_full_queue_is_refused_before_the_body(
+    alice: User, bob: User, settings: Any, path: str
+) -> None:
+    queue_many(bob, 3)
+    settings.MAX_WAITING_PER_ACCOUNT, settings.MAX_WAITING = 3, 4
+    admit(scope_of(alice, path)).release()
+    for owner, limit, status in ((bob, 4, 429), (alice, 3, 503)):
+        settings.MAX_WAITING = limit
+        response = check_upload(scope_of(owner, path), 3 * MEGABYTE)
+        assert isinstance(response, HttpResponse)
+        assert response.status_code == status
+        assert int(response["Retry-After"]) > 0
 
 
 def test_retry_without_minutes_left_is_admitted(alice: User) -> None:

@@ -50,12 +50,24 @@ def claim_next(state: State, worker: str = "") -> Transcription | None:
         return lifecycle.claim(chosen.id, state, worker)
 
 
-def enqueue_next(most: int = 1) -> None:
-    """Enqueue up to `most` messages for each kind of work that could start now."""
+def enqueue_next() -> None:
+    """Enqueue a message for each kind of work that could start now."""
+    for state in TASKS:
+        _enqueue(state, 1)
+
+
+def replace_lost_messages() -> None:
+    """Enqueue messages for work that could start now, until as many wait as a worker has threads.
+    While all workers are busy, their number does not grow."""
     for state, task in TASKS.items():
-        for _ in range(_claimable(state)[:most].count()):
-            if not queue.enqueue(current_app.signature(task)):
-                return
+        pending = queue.pending(settings.CELERY_TASK_ROUTES[task]["queue"])
+        _enqueue(state, settings.CELERY_WORKER_CONCURRENCY - pending)
+
+
+def _enqueue(state: State, most: int) -> None:
+    for _ in range(_claimable(state)[: max(0, most)].count()):
+        if not queue.enqueue(current_app.signature(TASKS[state])):
+            return
 
 
 def _claimable(state: State) -> models.QuerySet[Transcription]:

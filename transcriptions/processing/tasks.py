@@ -6,7 +6,6 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.signals import worker_ready, worker_shutting_down
-from django.conf import settings
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from transcriptions import queue
@@ -39,7 +38,7 @@ def transcribe(self: Task[Any, None], transcription_id: str = "") -> None:
 def requeue_stalled() -> None:
     """Recover recordings whose worker has died or hangs, and replace messages that were lost."""
     lifecycle.recover(Transcription.objects.with_expired_lease())
-    scheduling.enqueue_next(settings.CELERY_WORKER_CONCURRENCY)
+    scheduling.replace_lost_messages()
 
 
 def _claim_next(state: State, task: Task[Any, None], named: str) -> Transcription | None:
@@ -56,8 +55,8 @@ def _claim_next(state: State, task: Task[Any, None], named: str) -> Transcriptio
 @worker_ready.connect
 def _take_over_from_predecessor(sender: Any, **_: Any) -> None:
     """What a worker of this name has held until now, it can no longer do: it was killed."""
-    lifecycle.recover(Transcription.objects.filter(worker=sender.hostname))
-    scheduling.enqueue_next(settings.CELERY_WORKER_CONCURRENCY)
+    lifecycle.recover(Transcription.objects.with_live_lease().filter(worker=sender.hostname))
+    scheduling.replace_lost_messages()
 
 
 @worker_shutting_down.connect
