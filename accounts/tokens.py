@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import timedelta
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -14,7 +15,8 @@ from accounts.audit_log import record_event
 from accounts.models import Action, ApiToken, AuditEvent, Scope, User
 
 TOKEN_PREFIX = "tk_"  # noqa: S105 - so that secret scanners and people recognize a token
-MIN_UPDATE_INTERVAL_S = 60  # of `last_used_at`: a busy program must not write on every call
+# Of `last_used_at`: a busy program must not write on every call.
+MIN_UPDATE_INTERVAL = timedelta(minutes=1)
 
 
 def issue_token(
@@ -62,15 +64,17 @@ def revoke_token(token: ApiToken, request: HttpRequest) -> None:
 
 
 def record_token_use(token: ApiToken, address: str | None = None) -> None:
-    """Update when and from where the token was last used, and record a new IP address."""
-    now = timezone.now()
-    same_address = token.last_used_address == address
-    if not same_address:
+    """Update when and from where the token was last used, at most once in MIN_UPDATE_INTERVAL.
+    Record each IP address the first time that it uses the token."""
+    if token.last_used_address != address:
         _record_new_address(token, address)
-    age = (now - token.last_used_at).total_seconds() if token.last_used_at else None
-    if same_address and age is not None and age <= MIN_UPDATE_INTERVAL_S:
-        return
-    ApiToken.objects.filter(pk=token.pk).update(last_used_at=now, last_used_address=address)
+    now = timezone.now()
+    latest = now - MIN_UPDATE_INTERVAL
+    if token.last_used_at is None or token.last_used_at < latest:
+        # Of concurrent requests, only the first one writes.
+        due = Q(last_used_at=None) | Q(last_used_at__lt=latest)
+        values = {"last_used_at": now, "last_used_address": address}
+        ApiToken.objects.filter(due, pk=token.pk).update(**values)
 
 
 def _record_new_address(token: ApiToken, address: str | None) -> None:

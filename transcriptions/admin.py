@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.admin_base import ReadOnlyAdmin, StaffReadableAdmin
+from accounts.admin_base import ReadOnlyAdmin, RecentValuesFilter, StaffReadableAdmin
 from accounts.audit_log import record_event
 from accounts.models import Action, UsageRecord
 from accounts.rate_limits import Throttled
@@ -32,6 +32,7 @@ METADATA_FIELDS = (
     "owner",
     "token",
     "state",
+    "priority",
     "error_code",
     "engine",
     "model",
@@ -43,14 +44,18 @@ METADATA_FIELDS = (
     "created_at",
     "completed_at",
 )
+# By which staff may filter who may not read content.
+FILTER_COLUMNS = ("id", "owner", "state", "priority", "engine", "language", "created_at")
 CONTENT_FIELDS = ("title", "note", "error_message")
 
 
 @admin.register(Transcription)
 class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
     change_form_template = "admin/job.html"
-    list_filter = ("state", "engine", "created_at")
+    list_filter = ("state", "priority", ("engine", RecentValuesFilter), "created_at")
     list_select_related = ("owner",)
+    show_facets = admin.ShowFacets.NEVER  # they would count all rows for each filter
+    show_full_result_count = False
     actions = ("requeue", "cancel", "refund")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
@@ -160,9 +165,9 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
         """Refuse filters by content in the query string, which would reveal it character by
         character. Django refuses lookups through the owner, but has no permissions for single
         columns."""
-        column, visible = lookup.split("__")[0], (*self.list_filter, "owner", "language", "id")
+        visible = lookup.split("__")[0] in FILTER_COLUMNS
         allowed = super().lookup_allowed(lookup, value, request)
-        return bool(allowed and (self._may_read_content(request) or column in visible))
+        return bool(allowed and (self._may_read_content(request) or visible))
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Required for the actions that change recordings."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -179,6 +180,19 @@ def use_minutes(user: User, minutes: float, token: ApiToken | None = None) -> No
 def charged_ms(user: User) -> int:
     """Milliseconds charged to the user this month."""
     return ledger.billed_ms(user.pk, timezone.now())
+
+
+def scans(query: str) -> Iterator[tuple[str | None, int]]:
+    """Run a query: for each scan of a table, the name of the index, and the rows that it read."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
+        (answer,) = cursor.fetchone()
+    nodes = [(json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]]
+    for node in nodes:
+        nodes += node.get("Plans", [])  # also those are visited
+        if "Relation Name" in node:
+            rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            yield node.get("Index Name"), int(rows * node["Actual Loops"])
 
 
 def run_concurrently(*functions: Callable[[], Any]) -> list[Any]:

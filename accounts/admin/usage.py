@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.admin_base import AppendOnlyAdmin, StaffReadableAdmin
+from accounts.admin_base import AppendOnlyAdmin, RecentValuesFilter, StaffReadableAdmin
 from accounts.models import UsageDay, UsageRecord
 from accounts.usage import reconciliation
 from accounts.usage.refunds import can_refund, refund, refund_message
@@ -35,7 +35,14 @@ class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
         "billed",
         "reason",
     )
-    list_filter = ("outcome", "billed", "engine", "gpu_type", "created_at")
+    list_filter = (
+        "outcome",
+        "billed",
+        ("engine", RecentValuesFilter),
+        ("gpu_type", RecentValuesFilter),
+        "created_at",
+    )
+    show_facets = admin.ShowFacets.NEVER  # they would count all rows for each filter
     search_fields = ("=transcription", "user__exact")
     list_select_related = False
     show_full_result_count = False

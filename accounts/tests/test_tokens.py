@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import ApiToken, User
@@ -51,7 +54,28 @@ def test_last_use_is_recorded_but_not_on_every_request(
     assert row.last_used_address == "127.0.0.1"
     with django_assert_num_queries(2):  # reads of the token and the list, and no writes
         client.get("/api/transcriptions", headers=header)
-    client.get("/api/transcriptions", headers=header, REMOTE_ADDR="192.0.2.7")
+
+
+@pytest.mark.covers("attack", "A token is used from ever different addresses, to cause writes")
+def test_token_that_alternates_between_addresses_writes_once_a_minute(
+    alice: User, client: Client
+) -> None:
+    row, secret = issue_token(alice)
+    header = {"Authorization": f"Bearer {secret}"}
+    addresses = ["192.0.2.7", "192.0.2.8"]
+
+    def writes() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            for address in addresses * 3:
+                response = client.get("/api/usage", headers=header, REMOTE_ADDR=address)
+                assert response.status_code == 200
+        return sum(not query["sql"].startswith("SELECT") for query in queries)
+
+    assert writes() == 3  # the first use, and each address once
+    assert row.user.audit.filter(action="token_new_address").count() == 2
+    assert writes() == 0
+    ApiToken.objects.update(last_used_at=timezone.now() - timedelta(minutes=2))
+    assert writes() == 1
     row.refresh_from_db()
     assert row.last_used_address == "192.0.2.7"
 

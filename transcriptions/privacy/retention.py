@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import (
+    Case,
+    DateTimeField,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Least
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.audit_log import record_event
-from accounts.models import Action, Plan, User
+from accounts.models import Action, Plan
 from transcriptions.models import FINISHED, Transcription
 from transcriptions.processing.lifecycle import delete_audio
-from transcriptions.usage.retention import RetentionPolicy
+from transcriptions.usage.retention import FOREVER_DAYS
 
 
 def delete_expired() -> None:
     """Delete expired recordings and audio, except those that are still being processed."""
-    now = timezone.now()
-    for user in _users_with_retention():
-        policy = RetentionPolicy.of(user)
-        rows = Transcription.objects.filter(owner=user, state__in=FINISHED).defer("search")
-        if policy.everything is not None:
-            for row in rows.filter(created_at__lt=now - timedelta(days=policy.everything)):
-                _delete(row, Transcription.delete, _("Retention period ended"))
-        if policy.audio is not None:
-            old = rows.filter(created_at__lt=now - timedelta(days=policy.audio))
-            for row in old.exclude(source=""):
-                _delete(row, delete_audio, _("Audio only: retention period ended"))
+    finished = with_retention(Transcription.objects.filter(state__in=FINISHED))
+    for row in _older_than(finished, "keep_days"):
+        _delete(row, Transcription.delete, _("Retention period ended"))
+    for row in _older_than(finished.exclude(source=""), "keep_audio_days"):
+        _delete(row, delete_audio, _("Audio only: retention period ended"))
+
+
+def with_retention(rows: QuerySet[Transcription]) -> QuerySet[Transcription]:
+    """The rows with the RetentionPolicy of their owners, as `keep_days` and `keep_audio_days`."""
+    default = Plan.objects.filter(is_default=True).values("max_keep_days")[:1]
+    of_plan = Case(
+        When(owner__plan=None, then=Subquery(default)), default="owner__plan__max_keep_days"
+    )
+    # Postgres ignores null in LEAST.
+    return rows.annotate(
+        plan_days=of_plan,
+        keep_days=Least(_unless_forever("owner__keep_days"), _unless_forever("plan_days")),
+        keep_audio_days=Least(_unless_forever("owner__keep_audio_days"), "keep_days"),
+    )
+
+
+def _unless_forever(days: str) -> Case:
+    return Case(When(**{f"{days}__lt": FOREVER_DAYS, "then": days}))
+
+
+def _older_than(rows: QuerySet[Transcription], days: str) -> list[Transcription]:
+    """Rows that were created longer ago than their number of `days`; none if that is null."""
+    period = ExpressionWrapper(F(days) * timedelta(days=1), output_field=DurationField())
+    oldest = ExpressionWrapper(Value(timezone.now()) - period, output_field=DateTimeField())
+    return list(rows.filter(created_at__lt=oldest).only("id", "owner_id"))
 
 
 def _delete(row: Transcription, deletion: Callable[[Transcription], object], detail: str) -> None:
@@ -42,12 +72,3 @@ def _delete(row: Transcription, deletion: Callable[[Transcription], object], det
             return
         deletion(locked)
         record_event(None, Action.DELETED, detail, row.owner_id, row.id)
-
-
-def _users_with_retention() -> Iterator[User]:
-    """Users with a retention limit in their settings or their plan."""
-    limited = Q(keep_days__isnull=False) | Q(keep_audio_days__isnull=False)
-    limited |= Q(plan__max_keep_days__isnull=False)
-    if Plan.objects.filter(is_default=True, max_keep_days__isnull=False).exists():
-        limited |= Q(plan=None)
-    return User.objects.filter(limited).select_related("plan").iterator()

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -149,9 +149,7 @@ class Delivery(models.Model):
     payload = models.JSONField(encoder=DjangoJSONEncoder)
     created_at = models.DateTimeField(default=timezone.now)
 
-    state = models.CharField(
-        max_length=10, choices=DeliveryState, default=DeliveryState.PENDING, db_index=True
-    )
+    state = models.CharField(max_length=10, choices=DeliveryState, default=DeliveryState.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
     last_attempt_at = models.DateTimeField(null=True)
@@ -163,7 +161,12 @@ class Delivery(models.Model):
     class Meta:
         ordering: ClassVar = ["-created_at", "-id"]
         indexes: ClassVar = [
-            models.Index(fields=["endpoint", "-created_at", "-id"], name="delivery_log")
+            models.Index(fields=["endpoint", "-created_at", "-id"], name="delivery_log"),
+            models.Index(
+                fields=["attempts", "next_attempt_at"],
+                name="pending_by_attempts",
+                condition=Q(state=DeliveryState.PENDING),
+            ),
         ]
 
     def __str__(self) -> str:

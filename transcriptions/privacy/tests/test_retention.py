@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from transcriptions.privacy import retention
 from transcriptions.processing import commands
 from transcriptions.processing.lifecycle import delete_audio
 from transcriptions.testing import set_state, stored_files
-from transcriptions.usage.retention import RetentionPolicy
+from transcriptions.usage.retention import FOREVER_DAYS, RetentionPolicy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/settings/data/"
@@ -139,6 +140,33 @@ def test_unfinished_recording_is_not_deleted(alice: User, prepared: Transcriptio
     set_age(2)
     delete_expired_recordings()
     assert Transcription.objects.get().state == State.PREPARED
+
+
+@pytest.mark.parametrize("default", [None, 20, FOREVER_DAYS])
+def test_query_and_policy_agree(alice: User, default: int | None) -> None:
+    choices: list[int | None] = [None, 7, 30, FOREVER_DAYS, 2_147_483_647]
+    Plan.objects.create(name="Default", max_keep_days=default, is_default=True)
+    plans = [None, *(Plan.objects.create(name=str(d), max_keep_days=d) for d in choices)]
+    for number, (plan, keep, audio) in enumerate(product(plans, choices, choices)):
+        user = User(email=f"{number}@example.com", plan=plan)
+        user.keep_days, user.keep_audio_days = keep, audio
+        user.save()
+    owners = User.objects.exclude(pk=alice.pk)
+    Transcription.objects.bulk_create(Transcription(owner=o, source_bytes=1) for o in owners)
+    for row in retention.with_retention(Transcription.objects.select_related("owner__plan")):
+        found = RetentionPolicy(audio=row.keep_audio_days, everything=row.keep_days)
+        assert found == RetentionPolicy.of(row.owner)
+
+
+def test_number_of_queries_does_not_depend_on_the_number_of_users(
+    alice: User, finished: Transcription, django_assert_num_queries: Any
+) -> None:
+    for number in range(5):
+        User.objects.create_user(f"{number}@example.com", keep_days=30, keep_audio_days=7)
+    User.objects.update(keep_days=30)
+    set_age(29)
+    with django_assert_num_queries(2):
+        delete_expired_recordings()
 
 
 def test_retention_of_one_user_does_not_affect_others(bob: User, finished: Transcription) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from transcriptions.processing import commands
 from transcriptions.processing.scheduling import claim_next
 from transcriptions.processing.tests.helpers import Waiting
 from transcriptions.processing.turns import CLAIMS_PER_TURN_OF_LOWER_PRIORITY
-from transcriptions.testing import assign_plan, queue_many, set_state
+from transcriptions.testing import assign_plan, queue_many, scans, set_state
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -128,21 +127,6 @@ def test_resumed_recording_takes_a_new_turn(waiting: Waiting, alice: User, bob: 
 # --- What it costs ------------------------------------------------------------------------------
 
 
-def plan_of(query: str) -> dict[str, Any]:
-    """How Postgres runs a query: the outermost node."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
-        plan: Any = cursor.fetchone()[0]
-    return dict((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The node and those below it."""
-    yield plan
-    for node in plan.get("Plans", ()):
-        yield from nodes(node)
-
-
 def test_claim_reads_a_few_of_twenty_thousand_waiting_rows(alice: User, bob: User) -> None:
     queue_many(alice, 20_000)
     assert claim_next(State.TRANSCRIBING)  # creates what the scheduler remembers
@@ -152,8 +136,7 @@ def test_claim_reads_a_few_of_twenty_thousand_waiting_rows(alice: User, bob: Use
         assert claim_next(State.TRANSCRIBING)
     statements = [query["sql"] for query in queries]
     selects = [sql for sql in statements if sql.startswith(("SELECT", "(SELECT"))]
-    scans = [node for sql in selects for node in nodes(plan_of(sql)) if "Relation Name" in node]
-    rows = [node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in scans]
-    assert "waiting_by_turn" in {node.get("Index Name") for node in scans}
-    assert max(rows) < 10
+    rows_read = [scan for sql in selects for scan in scans(sql)]
+    assert "waiting_by_turn" in {index for index, _ in rows_read}
+    assert max(count for _, count in rows_read) < 10
     assert len(statements) < 20

@@ -1,0 +1,41 @@
+"""What choosing the next delivery costs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import User
+from transcriptions.testing import scans
+from transcriptions.webhooks.models import Delivery, Endpoint
+from transcriptions.webhooks.tasks import MAX_ENQUEUED
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.covers("fault", "A receiver of webhooks is away, and thousands of deliveries wait")
+def test_choosing_deliveries_reads_a_few_of_many_pending_ones(alice: User) -> None:
+    endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/hooks")
+    now = timezone.now()
+    Delivery.objects.bulk_create(
+        Delivery(
+            endpoint=endpoint,
+            event="transcription.completed",
+            message="msg_1",
+            payload={},
+            attempts=1 + number % 7,
+            next_attempt_at=now - timedelta(seconds=number),
+        )
+        for number in range(5000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE webhooks_delivery, webhooks_endpoint")
+    with CaptureQueriesContext(connection) as queries:
+        assert len(Delivery.objects.due()[:MAX_ENQUEUED]) == MAX_ENQUEUED
+    rows_read = list(scans(queries[0]["sql"]))
+    assert "pending_by_attempts" in {index for index, _ in rows_read}
+    assert max(count for _, count in rows_read) <= MAX_ENQUEUED
