@@ -132,7 +132,6 @@ def queue_many(owner: User, count: int, **fields: Any) -> None:
             "generate_series(1, %s) n WHERE id = %s",
             [count - 1, first.id],
         )
-        cursor.execute(f"ANALYZE {table}")
     AccountQueue.objects.create(owner=owner, priority=first.priority, next_start=count)
 
 

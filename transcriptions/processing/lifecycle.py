@@ -66,7 +66,7 @@ def claim(transcription_id: uuid.UUID, state: State, worker: str = "") -> Transc
     """Move a waiting row to `state` with a new lease for `worker`. Return None if it is not
     waiting: another worker has it, it is done, or deleted."""
     waiting = Transcription.objects.filter(id=transcription_id, state=WAITING_STATE[state])
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # within that of all workers, which is short
         claimed = waiting.update(
             state=state,
             lease=uuid.uuid4(),

@@ -15,12 +15,12 @@ Choosing and claiming are one step in all workers together, so that both limits 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from celery import current_app
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Count
 
 from transcriptions import queue
 from transcriptions.models import Priority, State, Transcription
@@ -72,12 +72,11 @@ def _enqueue(state: State, most: int) -> None:
 
 def _claimable(state: State) -> models.QuerySet[Transcription]:
     """The waiting rows that the limits allow to be claimed for the work of `state`."""
-    due = Transcription.objects.due(WAITING_STATE[state])
-    working = Transcription.objects.with_live_lease()
-    jobs = working.values("owner").annotate(jobs=Count("id"))
-    busy = jobs.filter(jobs__gte=settings.JOBS_PER_ACCOUNT).values("owner")
-    due = due.exclude(owner__in=list(busy.values_list("owner", flat=True)))
-    if working.filter(interruptions__gte=SUSPECT_AFTER).exists():
+    working = Transcription.objects.with_live_lease().only("owner_id", "interruptions")
+    jobs = Counter(row.owner_id for row in working)
+    busy = [owner_id for owner_id, count in jobs.items() if count >= settings.JOBS_PER_ACCOUNT]
+    due = Transcription.objects.due(WAITING_STATE[state]).exclude(owner__in=busy)
+    if any(row.interruptions >= SUSPECT_AFTER for row in working):
         due = due.filter(interruptions__lt=SUSPECT_AFTER)
     return due
 

@@ -43,6 +43,8 @@ def _virtual_time(priority: int) -> float:
 
 def choose_priority(state: State, waiting: Collection[int]) -> int:
     """The priority whose turn it is, of those with recordings that wait in `state`."""
+    if len(waiting) == 1:
+        return min(waiting)
     limit = CLAIMS_PER_TURN_OF_LOWER_PRIORITY - 1
     overdue = PriorityQueue.objects.filter(
         state=state, priority__in=waiting, passed_over__gte=limit
