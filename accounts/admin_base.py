@@ -45,7 +45,7 @@ class RecentValuesFilter(admin.AllValuesFieldListFilter):
         super().__init__(field, request, params, model, model_admin, field_path)
         rows = model_admin.get_queryset(request).order_by("-pk")[:SAMPLE_ROWS]
         values = {*rows.values_list(field.name, flat=True), *(self.lookup_val or ())}
-        self.lookup_choices = sorted(values)
+        self.lookup_choices: Any = sorted(values)
 
 
 class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

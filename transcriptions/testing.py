@@ -122,7 +122,7 @@ def queue_many(owner: User, count: int, **fields: Any) -> None:
     first = Transcription.objects.create(
         owner=owner, title="One of many", source_bytes=1, state=State.PREPARED, **fields
     )
-    columns = [field.column for field in Transcription._meta.concrete_fields]
+    columns = [str(field.column) for field in Transcription._meta.concrete_fields]
     changed = {"id": "gen_random_uuid()", "virtual_start": "virtual_start + n"}
     table, names = Transcription._meta.db_table, ", ".join(columns)
     values = ", ".join(changed.get(column, column) for column in columns)

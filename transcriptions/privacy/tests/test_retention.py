@@ -153,7 +153,8 @@ def test_query_and_policy_agree(alice: User, default: int | None) -> None:
         user.save()
     owners = User.objects.exclude(pk=alice.pk)
     Transcription.objects.bulk_create(Transcription(owner=o, source_bytes=1) for o in owners)
-    for row in retention.with_retention(Transcription.objects.select_related("owner__plan")):
+    rows: Any = retention.with_retention(Transcription.objects.select_related("owner__plan"))
+    for row in rows:
         found = RetentionPolicy(audio=row.keep_audio_days, everything=row.keep_days)
         assert found == RetentionPolicy.of(row.owner)
 
