@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from transcriptions.models import Priority, State, Transcription
+from transcriptions.models import AccountQueue, Priority, State, Transcription
 from transcriptions.processing import commands
 from transcriptions.processing.scheduling import claim_next
 from transcriptions.processing.tests.helpers import Waiting
@@ -142,3 +144,16 @@ def test_claim_reads_a_few_of_twenty_thousand_waiting_rows(alice: User, bob: Use
     assert "waiting_by_turn" in {index for index, _ in rows_read}
     assert max(count for _, count in rows_read) < 10
     assert len(statements) == 9  # with BEGIN and COMMIT: the lock is held for all of them
+
+
+def test_upgrade_gives_waiting_recordings_their_turns(
+    waiting: Waiting, alice: User, bob: User
+) -> None:
+    rows = [*waiting(alice, 3), *waiting(bob, 2)]
+    Transcription.objects.update(virtual_start=0)
+    AccountQueue.objects.all().delete()
+    migration = import_module("transcriptions.migrations.0025_turns_of_waiting")
+    migration.assign_turns(apps, None)
+    starts = [Transcription.objects.get(id=row.id).virtual_start for row in rows]
+    assert starts == [0, 1, 2, 0, 1]
+    assert dict(AccountQueue.objects.values_list("owner", "next_start")) == {alice.pk: 3, bob.pk: 2}
