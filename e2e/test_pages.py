@@ -85,6 +85,7 @@ def test_segments_appear_during_transcription(sign_up: OpenPage, stack: Stack) -
         expect(page.locator("[data-segment='1']")).to_be_visible()
         expect(page.locator("#status")).to_have_attribute("data-state", "transcribing")
         assert numbers(page) == [1]
+        expect(page.locator("#queue-position")).to_have_count(0)
         # Most of the recording is still to come.
         assert 0 < page.evaluate("document.querySelector('#progress').position") < 0.5
     wait_for_state(page, "completed")
