@@ -21,6 +21,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from transcodio_site import heartbeat  # noqa: F401 - connects its signals
 from transcodio_site.logs import current_request_id
 from transcodio_site.redis_url import check_server_mode
 

@@ -40,6 +40,11 @@ def current_request_id() -> str:
     return str(get_contextvars().get("request_id", ""))
 
 
+def redact(line: str) -> str:
+    """The line without SECRETS."""
+    return SECRETS.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", line)
+
+
 def logging_config(log_format: str, root_level: str, our_level: str) -> dict[str, Any]:
     """Django's LOGGING: one line per event on standard error, as `text` or `json`."""
     return {
@@ -72,8 +77,7 @@ def logging_config(log_format: str, root_level: str, our_level: str) -> dict[str
 
 
 def _redact(logger: Any, name: str, line: str) -> str:
-    """The rendered line without SECRETS."""
-    return SECRETS.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", line)
+    return redact(line)
 
 
 def _renderers(log_format: str) -> list[Any]:

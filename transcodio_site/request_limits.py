@@ -80,7 +80,7 @@ def too_many_requests(request: HttpRequest, error: Throttled) -> HttpResponse:
 
 def _count(request: HttpRequest) -> None:
     is_api = request.path.startswith(API_PATHS)
-    if request.path == "/health" or (is_api and "Authorization" in request.headers):
+    if is_api and "Authorization" in request.headers:
         return
     # Without the cookie, the session is not even looked for: the response would depend on it.
     if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.user.is_authenticated:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import socket
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +17,12 @@ from redis.exceptions import LockError
 from redis.lock import Lock
 from redis.retry import Retry
 
+from transcodio_site.heartbeat import report_start
+from transcodio_site.monitoring import processes
+
 log = logging.getLogger(__name__)
 
+NAME = f"beat@{socket.gethostname()}"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 LOCK_NAME = "transcodio:beat"
 LOCK_S = 5.0  # after which another scheduler takes over from one that has died
@@ -34,11 +41,13 @@ class MemoryScheduler(Scheduler):
     def __init__(self, *args: Any, **options: Any) -> None:
         self._lock: Lock = _lock()
         self._is_leader: bool | None = None
+        self._reported_at = float("-inf")  # on the monotonic clock
         super().__init__(*args, **options)
 
     def setup_schedule(self) -> None:
         """Read the schedule from the settings."""
         super().setup_schedule()
+        report_start(NAME)
         for entry in self.schedule.values():
             entry.last_run_at = LONG_AGO
 
@@ -52,7 +61,14 @@ class MemoryScheduler(Scheduler):
         """Send the task that is due. Return the seconds until the next call."""
         if not self._lead():
             return RENEWAL_S
+        self._report_running()
         return float(min(super().tick(*args, **options), RENEWAL_S))
+
+    def _report_running(self) -> None:
+        if time.monotonic() - self._reported_at > processes.REPORT_INTERVAL_S:
+            self._reported_at = time.monotonic()
+            with suppress(redis.RedisError):
+                processes.report_running(NAME, [processes.BEAT])
 
     def close(self) -> None:
         """Let another scheduler take over."""

@@ -11,7 +11,7 @@ from django.views.generic import RedirectView
 from accounts.views import invited
 from transcodio_site.api import api
 from transcodio_site.documentation.views import api_reference
-from transcodio_site.health import health
+from transcodio_site.monitoring.views import health, live, ready
 from transcodio_site.openai_api import openai_api
 from transcriptions.usage.pages import usage_details
 
@@ -27,6 +27,8 @@ admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment, m
 handler500 = "transcodio_site.errors.server_error"
 urlpatterns = [
     path("health", health),
+    path("health/live", live),
+    path("health/ready", ready),
     path("docs/", include("transcodio_site.documentation.urls")),
     path("api/docs", api_reference, name="api-reference"),
     path("api/", api.urls),

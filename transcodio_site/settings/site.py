@@ -52,6 +52,7 @@ MIDDLEWARE = [
     "transcodio_site.response_headers.cache_headers",
     "transcodio_site.response_headers.security_headers",
     "transcodio_site.middleware.request_id_header",
+    "transcodio_site.monitoring.middleware.answer_probes",
     "transcodio_site.middleware.rate_limit_headers",
     "transcodio_site.middleware.errors_as_json",
     "transcodio_site.request_limits.reject_null_characters",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from transcodio_site.backoff import MANY_FAILURES, Backoff
+from transcodio_site.monitoring.processes import report_stop
 
 READ_TIMEOUT_S = 1.0
 PR_SET_PDEATHSIG = 1
@@ -77,6 +78,8 @@ class Child:
 
     def _failed(self, cause: str) -> str:
         self.backoff.record_failure()
+        # In a thread: the supervisor must not wait for Valkey, which it watches.
+        threading.Thread(target=report_stop, args=(self.name, cause), daemon=True).start()
         if self.backoff.keeps_failing():
             return (
                 f"The {self.name} process keeps stopping: {cause}. "

@@ -54,6 +54,8 @@ OPERATIONS = {
 PUBLIC, AUTHENTICATED, OWNER, STAFF = "public", "authenticated", "owner", "staff"
 PAGES = {
     "health": PUBLIC,
+    "health/live": PUBLIC,
+    "health/ready": PUBLIC,
     "api/docs": PUBLIC,
     "docs/": PUBLIC,
     "docs/search/": PUBLIC,

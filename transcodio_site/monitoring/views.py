@@ -1,0 +1,50 @@
+"""Health, for load balancers and monitoring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from transcodio_site import __version__
+from transcodio_site.monitoring.access import is_operator
+from transcodio_site.monitoring.parts import Result, named, parts, results
+
+
+@require_safe
+def live(request: HttpRequest) -> JsonResponse:
+    """200: this process answers. Nothing else is checked."""
+    return JsonResponse({"status": "live", "version": __version__})
+
+
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """Every part with its result and delay; why a part has failed only for operators.
+
+    503 if a part has failed without which this process cannot serve users. Without a worker or the
+    scheduler it can, and a load balancer must keep it: the status is then "degraded", with 200.
+    """
+    found = results(parts())
+    failed = [part for part in parts() if not found[part.name].ok]
+    unavailable = any(part.essential for part in failed)
+    status = "unavailable" if unavailable else "degraded" if failed else "ready"
+    details = is_operator(request.META.get("REMOTE_ADDR", ""), dict(request.headers))
+    body = {"status": status, "version": __version__}
+    shown = {name: _as_json(result, details) for name, result in found.items()}
+    return JsonResponse(body | {"parts": shown}, status=503 if unavailable else 200)
+
+
+@require_safe
+def health(request: HttpRequest) -> JsonResponse:
+    """200 when Postgres and Valkey answer, else 503. `checks` has the result of each."""
+    found = results(named("postgres", "valkey"))
+    healthy = all(result.ok for result in found.values())
+    checks = {name: "ok" if result.ok else "unavailable" for name, result in found.items()}
+    body = {"status": "healthy" if healthy else "unhealthy", "version": __version__}
+    return JsonResponse(body | {"checks": checks}, status=200 if healthy else 503)
+
+
+def _as_json(result: Result, details: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {"ok": result.ok, "ms": result.milliseconds}
+    return shown | {"detail": result.detail} if details else shown
