@@ -54,6 +54,12 @@ class ConcurrencyLimit:
         with self._lock:
             self._raise_if_reached(holder)
 
+    @property
+    def in_use(self) -> int:
+        """How many are held now, by all holders."""
+        with self._lock:
+            return self._open.total()
+
     @contextmanager
     def hold(self, holder: Hashable) -> Iterator[None]:
         """Count one more while the body runs. Raises Throttled."""

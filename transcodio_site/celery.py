@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import warnings
 from typing import Any
 
@@ -21,7 +22,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from transcodio_site import heartbeat  # noqa: F401 - connects its signals
+from transcodio_site import worker  # noqa: F401 - connects its signals
 from transcodio_site.logs import current_request_id
 from transcodio_site.redis_url import check_server_mode
 
@@ -83,8 +84,10 @@ def _accept_former_names(**_: Any) -> None:
 
 @before_task_publish.connect
 def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
-    """Pass on the request id, for the logs of the task and of tasks that it enqueues."""
+    """Pass on the request id, for the logs of the task and of tasks that it enqueues, and when it
+    was sent, for the age of the queue."""
     headers["request_id"] = current_request_id()
+    headers["sent_at"] = time.time()
 
 
 @task_prerun.connect

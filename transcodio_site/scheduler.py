@@ -17,8 +17,8 @@ from redis.exceptions import LockError
 from redis.lock import Lock
 from redis.retry import Retry
 
-from transcodio_site.heartbeat import report_start
 from transcodio_site.monitoring import processes
+from transcodio_site.worker import report_start
 
 log = logging.getLogger(__name__)
 

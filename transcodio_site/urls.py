@@ -11,7 +11,7 @@ from django.views.generic import RedirectView
 from accounts.views import invited
 from transcodio_site.api import api
 from transcodio_site.documentation.views import api_reference
-from transcodio_site.monitoring.views import health, live, ready
+from transcodio_site.monitoring.views import health, live, metrics, ready
 from transcodio_site.openai_api import openai_api
 from transcriptions.usage.pages import usage_details
 
@@ -29,6 +29,7 @@ urlpatterns = [
     path("health", health),
     path("health/live", live),
     path("health/ready", ready),
+    path("metrics", metrics),
     path("docs/", include("transcodio_site.documentation.urls")),
     path("api/docs", api_reference, name="api-reference"),
     path("api/", api.urls),

@@ -12,8 +12,7 @@ COLUMNS = (
     "attempts, failures, billed_ms, decode_ms, cold_starts, cost_micro_usd"
 )
 # The sums of `ledger._amounts` over all rows.
-EXPECTED = """
-CREATE TEMPORARY TABLE expected AS
+SUMS = """
 SELECT (created_at AT TIME ZONE 'UTC')::date AS day, user_id, coalesce(token_id, 0) AS token_key,
     engine,
     count(*) FILTER (WHERE outcome NOT IN ('correction', 'interrupted')) AS attempts,
@@ -22,8 +21,9 @@ SELECT (created_at AT TIME ZONE 'UTC')::date AS day, user_id, coalesce(token_id,
     sum(decode_ms)::bigint AS decode_ms,
     count(*) FILTER (WHERE load_ms > 0) AS cold_starts,
     sum(cost_micro_usd)::bigint AS cost_micro_usd
-FROM accounts_usagerecord GROUP BY 1, 2, 3, 4
+FROM accounts_usagerecord {where} GROUP BY 1, 2, 3, 4
 """
+EXPECTED = f"CREATE TEMPORARY TABLE expected AS {SUMS.format(where='')}"
 DELETE_WRONG = f"""
 DELETE FROM accounts_usageday WHERE id IN (
     SELECT id FROM accounts_usageday LEFT JOIN expected USING ({COLUMNS})

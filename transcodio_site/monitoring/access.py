@@ -11,6 +11,8 @@ from django.utils.crypto import constant_time_compare
 # A proxy adds one of them. Behind a proxy on this machine, every stranger has a loopback address.
 FORWARDING_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip", "Via")
 
+REFUSAL = "Metrics are shown to this machine only, or to requests with METRICS_TOKEN.\n"
+
 
 def is_operator(address: str, headers: dict[str, str]) -> bool:
     """Whether the request has METRICS_TOKEN. Without such a token: whether it comes from this

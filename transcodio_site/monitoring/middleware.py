@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 
+from transcodio_site.monitoring.metrics import http_seconds
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PROBED_PATHS = {"/health", "/health/live", "/health/ready", "/metrics"}
 
 
@@ -23,5 +27,21 @@ def answer_probes(
             response: HttpResponse = resolve(request.path).func(request)
             return response
         return get_response(request)
+
+    return middleware
+
+
+def measure_requests(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """Count requests, and measure how long it takes until their response begins."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        began_at = time.monotonic()
+        response = get_response(request)
+        method = request.method if request.method in METHODS else "other"
+        status = f"{response.status_code // 100}xx"
+        http_seconds.labels(method, status).observe(time.monotonic() - began_at)
+        return response
 
     return middleware

@@ -1,14 +1,15 @@
-"""Health, for load balancers and monitoring."""
+"""Health and metrics, for load balancers and monitoring."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from transcodio_site import __version__
-from transcodio_site.monitoring.access import is_operator
+from transcodio_site.monitoring.access import REFUSAL, is_operator
+from transcodio_site.monitoring.metrics import CONTENT_TYPE, of_installation, of_process
 from transcodio_site.monitoring.parts import Result, named, parts, results
 
 
@@ -29,7 +30,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     failed = [part for part in parts() if not found[part.name].ok]
     unavailable = any(part.essential for part in failed)
     status = "unavailable" if unavailable else "degraded" if failed else "ready"
-    details = is_operator(request.META.get("REMOTE_ADDR", ""), dict(request.headers))
+    details = _is_operator(request)
     body = {"status": status, "version": __version__}
     shown = {name: _as_json(result, details) for name, result in found.items()}
     return JsonResponse(body | {"parts": shown}, status=503 if unavailable else 200)
@@ -43,6 +44,19 @@ def health(request: HttpRequest) -> JsonResponse:
     checks = {name: "ok" if result.ok else "unavailable" for name, result in found.items()}
     body = {"status": "healthy" if healthy else "unhealthy", "version": __version__}
     return JsonResponse(body | {"checks": checks}, status=200 if healthy else 503)
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The metrics of this process and of the installation, only for operators."""
+    if not _is_operator(request):
+        challenge = {"WWW-Authenticate": "Bearer"}
+        return HttpResponse(REFUSAL, status=401, content_type="text/plain", headers=challenge)
+    return HttpResponse(of_process() + of_installation(), content_type=CONTENT_TYPE)
+
+
+def _is_operator(request: HttpRequest) -> bool:
+    return is_operator(request.META.get("REMOTE_ADDR", ""), dict(request.headers))
 
 
 def _as_json(result: Result, details: bool) -> dict[str, Any]:

@@ -52,10 +52,12 @@ OPERATIONS = {
 }
 
 PUBLIC, AUTHENTICATED, OWNER, STAFF = "public", "authenticated", "owner", "staff"
+OPERATOR = "operator"  # has the token of the metrics, or is on this machine
 PAGES = {
     "health": PUBLIC,
     "health/live": PUBLIC,
     "health/ready": PUBLIC,
+    "metrics": OPERATOR,
     "api/docs": PUBLIC,
     "docs/": PUBLIC,
     "docs/search/": PUBLIC,
@@ -245,6 +247,10 @@ def test_page_permissions(
         assert anonymous.status_code in (200, 302)
         assert "login" not in anonymous.headers.get("Location", "")
         assert b"Confidential" not in with_session(bob).get(url).content
+        return
+    if PAGES[page] == OPERATOR:  # the host name of the test client is not of this machine
+        answers = [anonymous, *(with_session(user).get(url) for user in (alice, bob, carol))]
+        assert {response.status_code for response in answers} == {401}
         return
     assert anonymous.status_code == 302
     if PAGES[page] == STAFF:  # see test_staff_see_usage_but_no_transcripts

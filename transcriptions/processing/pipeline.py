@@ -38,6 +38,7 @@ from gpu.types import (
     Unreachable,
     UsageDelta,
 )
+from transcriptions import metrics
 from transcriptions.exceptions import (
     DATABASE_AWAY,
     DISK_FULL_MESSAGE,
@@ -111,7 +112,8 @@ def _recognize_speech(holder: LeaseHolder, folder: Path) -> None:
                 holder.row.unsaved_usage += event
                 continue
             holder.check()
-            _store_and_publish(holder.row, event, partials)
+            with metrics.segment_seconds.time():
+                _store_and_publish(holder.row, event, partials)
 
 
 def _engine_events(
@@ -146,6 +148,7 @@ def _store_and_publish(row: Transcription, event: EngineEvent, partials: Partial
             streams.publish(row.id, final_event(row, row.segments.count()))
 
 
+STAGES = {State.PREPROCESSING: "preprocess", State.TRANSCRIBING: "transcribe"}
 WORK = {State.PREPROCESSING: _prepare_audio, State.TRANSCRIBING: _recognize_speech}
 
 
@@ -160,7 +163,8 @@ def run(row: Transcription) -> bool:
     """
     claimed = copy(row)  # a transaction that is lost has changed `row`, but not what is stored
     try:
-        return _run(WORK[State(row.state)], row)
+        with metrics.stage_seconds.labels(STAGES[State(row.state)]).time():
+            return _run(WORK[State(row.state)], row)
     except LeaseLost:
         log.info("%s: deleted, cancelled, or taken over by another worker", row.id)
         # The worker that has taken over records the usage that is already saved.
@@ -213,6 +217,7 @@ def _handle_unexpected(row: Transcription, error: Exception) -> None:
 def _retry_engine(row: Transcription, error: EngineError) -> None:
     log.warning("%s: %s: %s", row.id, error.code, error)
     if isinstance(error, CircuitOpen):
+        metrics.errors.labels(error.code, "retried").inc()
         lifecycle.reschedule(row, error.code, RETRY_DELAY_S, attempted=False)
     else:
         _retry(row, error.code, RETRY_DELAY_S, error.user_message)
@@ -224,6 +229,7 @@ def _retry(row: Transcription, code: str, delay_s: float, message: str = "") -> 
     """Reschedule the row, up to MAX_ATTEMPTS times without progress, a little later each time."""
     attempt = row.attempts + 1
     if attempt < MAX_ATTEMPTS:
+        metrics.errors.labels(code, "retried").inc()
         lifecycle.reschedule(row, code, attempt * delay_s)
     else:
         _fail(row, code, message or str(INTERNAL_ERROR_MESSAGE))
@@ -231,6 +237,7 @@ def _retry(row: Transcription, code: str, delay_s: float, message: str = "") -> 
 
 def _fail(row: Transcription, code: str, message: str) -> None:
     log.info("%s: failed: %s: %s", row.id, code, message)
+    metrics.errors.labels(code, "failed").inc()
     lifecycle.mark_failed(row, code, message)
     streams.publish(row.id, final_event(row, row.segments.count()))
 

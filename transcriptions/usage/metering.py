@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet, Sum
 from django.utils.translation import gettext as _
 
@@ -17,6 +19,7 @@ from accounts.models import Outcome, UsageRecord
 from accounts.usage import ledger
 from gpu import pricing
 from gpu.types import Complete, UsageDelta
+from transcriptions import metrics
 from transcriptions.models import Transcription
 from transcriptions.signals import usage_charged
 
@@ -33,6 +36,8 @@ def record_completed(row: Transcription, meter: Complete) -> None:
     record.billed = not empty
     record.uncharged_ms = _ms(row.duration or 0.0) if empty else 0
     _charge(row, _with_engine_usage(record, meter))
+    if meter.audio_seconds:
+        metrics.real_time_factor.labels(row.engine).observe(meter.real_time_factor)
 
 
 def record_failed(row: Transcription, used: UsageDelta) -> None:
@@ -97,6 +102,7 @@ def _with_engine_usage(record: UsageRecord, used: Complete | UsageDelta) -> Usag
     record.decode_ms = _ms(used.decode_seconds)
     record.queue_ms, record.load_ms = _ms(used.queue_seconds), _ms(used.load_seconds)
     record.nano_usd_per_second = round((price or 0.0) * 1e9)
+    transaction.on_commit(partial(metrics.count_attempt, record), robust=True)
     return record
 
 

@@ -10,6 +10,7 @@ import uuid
 
 from django.utils.translation import gettext as _
 
+from transcriptions import metrics
 from transcriptions.webhooks import transport
 from transcriptions.webhooks.models import Delivery
 from transcriptions.webhooks.signatures import signature
@@ -23,6 +24,8 @@ def attempt(delivery_id: uuid.UUID) -> None:
     if delivery is None:
         return
     status, response = _post(delivery)
+    result = "unreachable" if status is None else "ok" if 200 <= status < 300 else "refused"
+    metrics.webhook_attempts.labels(result).inc()
     delivery.record_attempt(status, response, jitter=random.uniform(0.9, 1.1))  # noqa: S311
 
 

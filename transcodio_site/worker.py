@@ -1,4 +1,4 @@
-"""The worker reports that it runs, and that it was restarted: see monitoring/processes.py."""
+"""What the worker does for monitoring: it reports that it runs, and serves its metrics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 from celery.signals import worker_ready, worker_shutdown
+from django.conf import settings
 
 from transcodio_site.monitoring import processes
 from transcodio_site.supervisor.leftovers import VARIABLE as SUPERVISOR
@@ -21,9 +22,14 @@ _stopping = threading.Event()
 @worker_ready.connect
 def _start(sender: Any, **_: Any) -> None:
     """`sender` is the consumer. It has connected to the broker."""
+    # Here, because Celery loads this module before the applications.
+    from transcodio_site.monitoring.server import serve_metrics
+
     name = str(sender.hostname)
     roles = list(sender.app.amqp.queues.consume_from)
     report_start(name)
+    if settings.METRICS_PORT:
+        serve_metrics(settings.METRICS_PORT)
     threading.Thread(target=_report, args=(name, roles), daemon=True, name="heartbeat").start()
 
 

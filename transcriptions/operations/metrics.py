@@ -1,0 +1,136 @@
+"""Metrics that the database knows, the same from every process that is asked.
+
+Prometheus must take their maximum over the processes, not their sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Count, Min, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce, Greatest
+from django.utils import timezone
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from accounts.models import UsageDay
+from accounts.usage.consistency import wrong_days
+from transcriptions.models import FINISHED, State, Step, Transcription
+from transcriptions.webhooks.models import Delivery
+
+MAX_SAMPLED = 1000  # waiting recordings, the oldest of which is looked for
+WAITING = {"preprocess": State.QUEUED, "transcribe": State.PREPARED}  # by the name of the queue
+CHECKED_DAYS = 2  # of the ledger: today and yesterday
+
+
+def current() -> list[Metric]:
+    """What must be up to date: queues, work in progress, the cost of today. All queries use indexes
+    of unfinished work, or of a day."""
+    return [*_unfinished(), *_queues(), *_today()]
+
+
+def totals() -> list[Metric]:
+    """What needs all rows, and changes slowly: finished recordings, storage, the ledger."""
+    return [*_stored(), _ledger()]
+
+
+def queue_families(depths: dict[str, int], ages: dict[str, float]) -> list[Metric]:
+    """Length and age of queues by name."""
+    depth = GaugeMetricFamily(
+        "transcodio_queue_depth", "Work that could start now.", labels=["queue"]
+    )
+    age = GaugeMetricFamily(
+        "transcodio_queue_age_seconds",
+        "How long the oldest work has been waiting that could start now; 0: none waits.",
+        labels=["queue"],
+    )
+    for family, values in ((depth, depths), (age, ages)):
+        for queue, value in values.items():
+            family.add_metric([queue], value)
+    return [depth, age]
+
+
+def _unfinished() -> Iterator[Metric]:
+    rows = Transcription.objects.exclude(state__in=FINISHED).order_by().values_list("state")
+    counts = dict(rows.annotate(Count("id")))
+    yield _by_state((state, counts.get(state, 0)) for state in State if state not in FINISHED)
+    yield GaugeMetricFamily(
+        "transcodio_expired_leases",
+        "Recordings whose worker has died or hangs, and that no other worker has taken over.",
+        Transcription.objects.with_expired_lease().count(),
+    )
+
+
+def _by_state(counts: Iterable[tuple[str, int]], finished: bool = False) -> Metric:
+    name = "transcodio_finished_jobs" if finished else "transcodio_jobs"
+    meaning = "Finished" if finished else "Unfinished"
+    family = GaugeMetricFamily(name, f"{meaning} recordings by state.", labels=["state"])
+    for state, count in counts:
+        family.add_metric([str(state)], count)
+    return family
+
+
+def _queues() -> list[Metric]:
+    depths, ages = dict[str, int](), dict[str, float]()
+    for queue, state in WAITING.items():
+        depths[queue] = Transcription.objects.due(state).count()
+        ages[queue] = _seconds_since(_oldest_waiting(state))
+    due = Delivery.objects.due().order_by().aggregate(Count("id"), Min("next_attempt_at"))
+    depths["webhooks"] = due["id__count"]
+    ages["webhooks"] = _seconds_since(due["next_attempt_at__min"])
+    return queue_families(depths, ages)
+
+
+def _oldest_waiting(state: State) -> datetime | None:
+    """Since when the first recording in this state has been waiting: since its last step, or until
+    when it was delayed."""
+    steps = Step.objects.filter(transcription=OuterRef("pk")).order_by("-id")
+    last_step = Coalesce(Subquery(steps.values("started_at")[:1]), "created_at")
+    waiting = Transcription.objects.due(state).annotate(
+        since=Greatest(last_step, "lease_until")  # of Postgres: NULL is ignored
+    )
+    oldest: datetime | None = waiting.order_by("created_at")[:MAX_SAMPLED].aggregate(
+        oldest=Min("since")
+    )["oldest"]
+    return oldest
+
+
+def _seconds_since(moment: datetime | None) -> float:
+    return max(0.0, (timezone.now() - moment).total_seconds()) if moment else 0.0
+
+
+def _today() -> Iterator[Metric]:
+    rows = UsageDay.objects.filter(day=datetime.now(UTC).date()).order_by().values_list("engine")
+    cost = GaugeMetricFamily(
+        "transcodio_cost_today_usd", "Cost of GPUs since midnight UTC.", labels=["engine"]
+    )
+    audio = GaugeMetricFamily(
+        "transcodio_billed_audio_today_seconds",
+        "Audio that was charged since midnight UTC.",
+        labels=["engine"],
+    )
+    for engine, micro_usd, milliseconds in rows.annotate(Sum("cost_micro_usd"), Sum("billed_ms")):
+        cost.add_metric([engine], micro_usd / 1e6)
+        audio.add_metric([engine], milliseconds / 1000)
+    return iter((cost, audio))
+
+
+def _stored() -> Iterator[Metric]:
+    rows = Transcription.objects.order_by().values_list("state")
+    sums = rows.annotate(count=Count("id"), size=Sum("source_bytes", filter=~Q(source="")))
+    counts, size = dict[str, int](), 0
+    for state, count, source_bytes in sums:
+        counts[state] = count
+        size += source_bytes or 0
+    yield _by_state(((state, counts.get(state, 0)) for state in FINISHED), finished=True)
+    yield GaugeMetricFamily("transcodio_stored_bytes", "Size of all uploads that are kept.", size)
+
+
+def _ledger() -> Metric:
+    since = datetime.now(UTC).date() - timedelta(days=CHECKED_DAYS - 1)
+    return GaugeMetricFamily(
+        "transcodio_ledger_differences",
+        "Daily sums of today and yesterday that differ from the ledger.",
+        wrong_days(since),
+    )
