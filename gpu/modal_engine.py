@@ -6,6 +6,7 @@ words come back in order. Modal is not contacted before the first recording.
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
 import math
@@ -31,7 +32,7 @@ from modal.exception import (
     ServiceError,
 )
 
-from gpu import cancellation, codec, config, pcm
+from gpu import cancellation, codec, config, pcm, tracing
 from gpu.connectivity import CircuitBreaker, probe
 from gpu.types import (
     Audio,
@@ -195,7 +196,9 @@ class Part:
     def start(self) -> None:
         """Calls Modal, in a thread, as the call blocks."""
         self._last_message_at = time.monotonic()
-        threading.Thread(target=self._run, daemon=True, name="modal-part").start()
+        context = contextvars.copy_context()  # so that its log lines and spans have the same ids
+        arguments = (self._run,)
+        threading.Thread(target=context.run, args=arguments, daemon=True, name="modal-part").start()
 
     def events(self, stopped: Callable[[], bool], deadline: float) -> Iterator[EngineEvent]:
         """Its events. Raises EngineError; Cancelled once `stopped()` returns true.
@@ -306,9 +309,10 @@ class Part:
             raise EngineError(f"the audio cannot be read: {error!r}") from error
         spans = [(span.start - start, span.end - start) for span in self.remaining.spans]
         model = modal.Cls.from_name(config.MODAL_APP, config.MODAL_CLASS)()
-        yield from model.transcribe_stream.remote_gen(
-            data, spans, self.remaining.language, time.time(), self._call_id
-        )
+        with tracing.span("modal.transcribe_stream", call_id=self._call_id):
+            yield from model.transcribe_stream.remote_gen(
+                data, spans, self.remaining.language, time.time(), self._call_id
+            )
 
     def _with_all_calls(self, complete: Complete) -> Complete:
         """The usage of the last call together with that of interrupted calls."""

@@ -6,5 +6,10 @@ class SiteConfig(AppConfig):
     verbose_name = "Transcodio"
 
     def ready(self) -> None:
-        """Load our Celery application, which `shared_task` functions use."""
+        """Load our Celery application, which `shared_task` functions use, and start what is
+        configured of monitoring."""
         from transcodio_site import celery  # noqa: F401
+        from transcodio_site.monitoring import error_reports, telemetry
+
+        telemetry.start()
+        error_reports.start()

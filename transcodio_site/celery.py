@@ -24,6 +24,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from transcodio_site import worker  # noqa: F401 - connects its signals
 from transcodio_site.logs import current_request_id
+from transcodio_site.monitoring import telemetry
 from transcodio_site.redis_url import check_server_mode
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
@@ -83,11 +84,12 @@ def _accept_former_names(**_: Any) -> None:
 
 
 @before_task_publish.connect
-def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
-    """Pass on the request id, for the logs of the task and of tasks that it enqueues, and when it
-    was sent, for the age of the queue."""
+def _add_headers(headers: dict[str, Any], **_: Any) -> None:
+    """Pass on the request id and the trace, for the logs of the task and of tasks that it enqueues,
+    and when it was sent, for the age of the queue."""
     headers["request_id"] = current_request_id()
     headers["sent_at"] = time.time()
+    telemetry.inject(headers)
 
 
 @task_prerun.connect
@@ -99,8 +101,10 @@ def _bind_task(task_id: str, task: Task[Any, Any], args: tuple[Any, ...], **_: A
     if request_id := getattr(task.request, "request_id", ""):
         context["request_id"] = request_id
     bind_contextvars(**context)
+    telemetry.begin_task(task.name, getattr(task.request, "traceparent", None) or "")
 
 
 @task_postrun.connect
 def _unbind_task(**_: Any) -> None:
+    telemetry.end_task()
     clear_contextvars()

@@ -1,4 +1,5 @@
-"""Structured logs. Each line carries the ids of the request, the task and the job it belongs to.
+"""Structured logs. Each line carries the ids of the request, the task and the job it belongs to,
+and with OpenTelemetry those of the trace and the span.
 
 Modules log with the standard library; structlog adds the context and renders the line. Loaded with
 the settings, before any application.
@@ -14,6 +15,8 @@ import structlog
 from structlog.contextvars import bind_contextvars, get_contextvars
 from structlog.processors import ExceptionRenderer, JSONRenderer
 from structlog.tracebacks import ExceptionDictTransformer
+
+from gpu import tracing
 
 VALID_REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)  # nothing that could forge a line
 FORMATS = ("text", "json")
@@ -55,6 +58,7 @@ def logging_config(log_format: str, root_level: str, our_level: str) -> dict[str
                 "()": structlog.stdlib.ProcessorFormatter,
                 "foreign_pre_chain": [
                     structlog.contextvars.merge_contextvars,
+                    _add_trace,
                     structlog.stdlib.add_log_level,
                     structlog.stdlib.add_logger_name,
                     structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -74,6 +78,12 @@ def logging_config(log_format: str, root_level: str, our_level: str) -> dict[str
             **{name: {"level": our_level} for name in ("accounts", "gpu", "transcriptions")},
         },
     }
+
+
+def _add_trace(logger: Any, name: str, event: Any) -> Any:
+    """The event with the ids of the current span, if there is one."""
+    event.update(tracing.current_ids())
+    return event
 
 
 def _redact(logger: Any, name: str, line: str) -> str:

@@ -24,6 +24,7 @@ from twisted.internet.defer import Deferred
 
 from transcodio_site import asgi  # noqa: F401 - loads the apps, which the imports below need
 from transcodio_site.http_request import UploadFactory
+from transcodio_site.monitoring import error_reports, telemetry
 from transcodio_site.redis_url import check_server_mode
 from transcodio_site.static_files import check_collected
 
@@ -97,6 +98,8 @@ class Command(CommandLineInterface):  # type: ignore[misc]
         tempfile.tempdir = str(settings.FILE_UPLOAD_TEMP_DIR)
         super().run(args)
         # Python would wait for all threads, and some wait for an event loop that has stopped.
+        telemetry.stop()
+        error_reports.stop()
         logging.shutdown()
         os._exit(0)
 

@@ -8,3 +8,8 @@ from transcodio_site.settings.env import env
 # to direct requests from this machine: see monitoring/access.py.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 METRICS_PORT = env.int("METRICS_PORT", default=0)  # where the worker serves /metrics; 0: nowhere
+# Spans are exported to this collector over OTLP/HTTP; empty: to none.
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+# Where unexpected errors are reported; empty: nowhere.
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")

@@ -54,6 +54,7 @@ MIDDLEWARE = [
     "transcodio_site.middleware.request_id_header",
     "transcodio_site.monitoring.middleware.answer_probes",
     "transcodio_site.monitoring.middleware.measure_requests",
+    "transcodio_site.monitoring.middleware.trace_requests",
     "transcodio_site.middleware.rate_limit_headers",
     "transcodio_site.middleware.errors_as_json",
     "transcodio_site.request_limits.reject_null_characters",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from django.conf import settings
 
+from gpu import tracing
 from gpu.types import (
     Complete,
     DeadlineExceeded,
@@ -55,9 +56,10 @@ def _answer_requests(
     stream: Stream, wanted: queue.SimpleQueue[bool], answers: queue.SimpleQueue[Answer]
 ) -> None:
     try:
-        events = stream()
-        while wanted.get():
-            answers.put(next(events, None))
+        with tracing.span("engine.stream", engine=settings.STT_ENGINE):
+            events = stream()
+            while wanted.get():
+                answers.put(next(events, None))
     except BaseException as error:
         answers.put(error)
 

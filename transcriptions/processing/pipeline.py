@@ -22,6 +22,7 @@ from django.core.files.base import File
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from gpu import tracing
 from gpu.engine import get_engine
 from gpu.types import (
     Cancelled,
@@ -163,7 +164,8 @@ def run(row: Transcription) -> bool:
     """
     claimed = copy(row)  # a transaction that is lost has changed `row`, but not what is stored
     try:
-        with metrics.stage_seconds.labels(STAGES[State(row.state)]).time():
+        stage = STAGES[State(row.state)]
+        with tracing.span(stage, job_id=str(row.id)), metrics.stage_seconds.labels(stage).time():
             return _run(WORK[State(row.state)], row)
     except LeaseLost:
         log.info("%s: deleted, cancelled, or taken over by another worker", row.id)

@@ -8,6 +8,7 @@ from celery import Task, shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
+from gpu import tracing
 from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle, pipeline, scheduling
@@ -49,6 +50,7 @@ def _claim_next(state: State, task: Task[Any, None], named: str) -> Transcriptio
         bind_contextvars(job_id=str(row.id))
         if str(row.id) != named:  # the request that led to the message is about another recording
             unbind_contextvars("request_id")
+            tracing.leave()
     return row
 
 

@@ -1,0 +1,86 @@
+"""Export of spans over OTLP, if OTEL_EXPORTER_OTLP_ENDPOINT is set, and their way through Celery.
+
+The SDK reads the other standard variables itself, such as OTEL_EXPORTER_OTLP_HEADERS,
+OTEL_SERVICE_NAME and OTEL_TRACES_SAMPLER.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, ExitStack
+from contextvars import ContextVar
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from gpu import tracing
+from transcodio_site import __version__
+
+NOT_INSTALLED = "{variable} is set, but a package is missing: pip install -r {requirements}"
+REQUIREMENTS = "requirements/telemetry.txt"
+
+_provider: Any = None
+_task = ContextVar[ExitStack | None]("task", default=None)  # the open span of the current task
+
+
+def start() -> None:
+    """Export the spans of this process, if configured. Raises ImproperlyConfigured."""
+    global _provider
+    if not settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+        return
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError:
+        raise missing_package("OTEL_EXPORTER_OTLP_ENDPOINT") from None
+    os.environ.setdefault("OTEL_SERVICE_NAME", "transcodio")
+    _provider = TracerProvider(resource=Resource.create({"service.version": __version__}))
+    _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    tracing.use(_provider.get_tracer("transcodio", __version__))
+
+
+def missing_package(variable: str) -> ImproperlyConfigured:
+    """The error for a variable whose optional package is not installed."""
+    return ImproperlyConfigured(NOT_INSTALLED.format(variable=variable, requirements=REQUIREMENTS))
+
+
+def stop() -> None:
+    """Send what is not sent yet, and record no more."""
+    if _provider:
+        tracing.use(None)
+        _provider.shutdown()
+
+
+# --- Celery -------------------------------------------------------------------------------------
+
+
+def inject(headers: dict[str, Any]) -> None:
+    """Add the current span to the headers of a message, as W3C Trace Context defines."""
+    if tracing.is_enabled():
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        TraceContextTextMapPropagator().inject(headers)
+
+
+def begin_task(name: str, traceparent: str) -> None:
+    """Begin the span of a task, if it was enqueued by something that was traced: periodic tasks
+    would only bury the others."""
+    if traceparent and tracing.is_enabled():
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        parent = TraceContextTextMapPropagator().extract({"traceparent": traceparent})
+        span: AbstractContextManager[Any] = tracing.span(name, parent)
+        stack = ExitStack()
+        stack.enter_context(span)
+        _task.set(stack)
+
+
+def end_task() -> None:
+    """End the span of the current task."""
+    if stack := _task.get():
+        _task.set(None)
+        stack.close()
+    tracing.leave()

@@ -1,0 +1,196 @@
+"""A running installation that is monitored: a trace, an error report, metrics, a crash loop."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from celery import Celery
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from transcodio_site import embedded
+from transcodio_site.monitoring.processes import MANY_RESTARTS
+from transcodio_site.supervisor import free_port
+from transcodio_site.testing import Media, Stack, wait_until
+
+METRICS_TOKEN = "a-long-random-token"
+SECRETS = ("alice@example.com", "tk_0123456789abcdefghij", "The spoken words", "My diary")
+
+
+class Collector:
+    """Receives spans over OTLP/HTTP, and the envelopes of Sentry."""
+
+    def __init__(self) -> None:
+        self.spans: list[Any] = []
+        self.reports: list[str] = []
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                collector.receive(self.path, decompress(body, self.headers["Content-Encoding"]))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def receive(self, path: str, body: bytes) -> None:
+        if path == "/v1/traces":
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                for scope in resource.scope_spans:
+                    self.spans += scope.spans
+        else:
+            self.reports.append(body.decode())
+
+    def trace_of(self, request_id: str) -> dict[str, Any]:
+        """The spans of the trace with this request, by name."""
+        ids = {s.trace_id for s in self.spans if attributes(s).get("request_id") == request_id}
+        return {span.name: span for span in self.spans if span.trace_id in ids}
+
+
+def decompress(body: bytes, encoding: str | None) -> bytes:
+    if encoding == "br":  # by Sentry, if the package is installed
+        import brotli
+
+        return bytes(brotli.decompress(body))
+    return gzip.decompress(body) if encoding == "gzip" else body
+
+
+def attributes(span: Any) -> dict[str, str]:
+    return {item.key: item.value.string_value for item in span.attributes}
+
+
+class MonitoredStack(Stack):
+    """A stack that exports spans, reports errors, and whose worker serves its metrics."""
+
+    collector: Collector
+    metrics_port: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return super().environment | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{self.collector.address}",
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+            "SENTRY_DSN": f"http://key@{self.collector.address}/1",
+            "LOG_FORMAT": "json",
+            "METRICS_TOKEN": METRICS_TOKEN,
+            "METRICS_PORT": str(self.metrics_port),
+        }
+
+
+@contextmanager
+def running_stack(folder: Path) -> Iterator[MonitoredStack]:
+    stack = MonitoredStack(folder)
+    stack.collector, stack.metrics_port = Collector(), free_port()
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+        stack.collector.server.shutdown()
+        stack.collector.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitoredStack]:
+    with running_stack(tmp_path_factory.mktemp("monitored")) as stack:
+        yield stack
+
+
+def get(url: str) -> httpx.Response:
+    return httpx.get(url, headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
+
+
+def test_one_trace_from_upload_to_transcript(monitored: MonitoredStack, media: Media) -> None:
+    headers = {
+        "Authorization": f"Bearer {monitored.token('traced@example.com')}",
+        "X-Request-ID": "traced-upload",
+    }
+    with media.speech("talk.mp3", 6).open("rb") as recording:
+        upload = httpx.post(
+            f"{monitored.url}/api/transcriptions",
+            headers=headers,
+            files={"file": ("My diary.mp3", recording)},
+        )
+    assert upload.status_code == 202
+    tasks = {f"transcriptions.tasks.{name}" for name in ("preprocess", "transcribe")}
+    expected = {"POST /api/transcriptions", *tasks, "preprocess", "transcribe", "engine.stream"}
+    wait_until(lambda: expected <= set(monitored.collector.trace_of("traced-upload")))
+    trace = monitored.collector.trace_of("traced-upload")
+    assert attributes(trace["transcribe"])["job_id"] == upload.json()["id"]
+    names = {span.span_id: name for name, span in trace.items()}
+    parents = {name: names.get(span.parent_span_id, "") for name, span in trace.items()}
+    assert parents["engine.stream"] == "transcribe"
+    assert parents["transcribe"] == "transcriptions.tasks.transcribe"
+    assert "diary" not in str(monitored.collector.spans)
+    # The lines of the log have the same ids.
+    trace_id = trace["transcribe"].trace_id.hex()
+    lines = [line for line in monitored.log().splitlines() if trace_id in line]
+    assert any(upload.json()["id"] in line and "span_id" in line for line in lines)
+
+
+@pytest.mark.covers("attack", "Someone who reads error reports looks for what users said")
+def test_error_report_has_no_text_title_address_or_token(monitored: MonitoredStack) -> None:
+    broker = embedded.redis_url(monitored.var).replace("unix://", "redis+socket://")
+    app = Celery(broker=broker.replace("?db=", "?virtual_host="), set_as_current=False)
+    # The error of int() quotes the argument, and local variables hold it too.
+    quoted = " ".join(SECRETS)
+    app.send_task("transcriptions.tasks.send_quota_notice", (quoted,), {}, queue="celery")
+    wait_until(lambda: any("ValueError" in report for report in monitored.collector.reports))
+    report = next(report for report in monitored.collector.reports if "ValueError" in report)
+    assert "transcriptions.tasks.send_quota_notice" in report
+    assert "task_id" in report
+    assert "notifications/tasks.py" in report
+    for secret in SECRETS:
+        assert secret not in "".join(monitored.collector.reports)
+    wait_until(lambda: SECRETS[0] in monitored.log())  # which stays on the machine
+
+
+def test_web_and_worker_serve_metrics_with_the_token(monitored: MonitoredStack) -> None:
+    web, worker = f"{monitored.url}/metrics", f"http://127.0.0.1:{monitored.metrics_port}/metrics"
+    for url in (web, worker):
+        assert httpx.get(url).status_code == 401
+        wait_until(lambda url=url: get(url).status_code == 200)  # type: ignore[misc]
+    wait_until(lambda: 'transcodio_processes{role="preprocess"} 1.0' in get(web).text)
+    assert "transcodio_stage_seconds" in get(worker).text
+
+
+@pytest.mark.covers("fault", "The scheduler is killed again and again")
+def test_ready_names_the_process_that_keeps_stopping(monitored: MonitoredStack) -> None:
+    def state() -> Any:
+        return get(f"{monitored.url}/health/ready").json()
+
+    wait_until(lambda: state()["status"] == "ready")
+    assert all(part["ok"] for part in state()["parts"].values())
+    killed = set[int]()
+    for _ in range(MANY_RESTARTS):
+        wait_until(lambda: schedulers(monitored) - killed)
+        (pid,) = schedulers(monitored) - killed
+        killed.add(pid)
+        psutil.Process(pid).kill()
+    wait_until(lambda: state()["status"] == "degraded")
+    assert state()["parts"]["restarts"]["detail"].startswith("beat was restarted 3 times in 5 min")
+
+
+def schedulers(stack: Stack) -> set[int]:
+    assert stack.process
+    found = set[int]()
+    for child in psutil.Process(stack.process.pid).children():
+        with suppress(psutil.Error):  # it has just been killed
+            if "beat" in child.cmdline():
+                found.add(child.pid)
+    return found
