@@ -7,9 +7,10 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from copy import deepcopy
 from functools import cache
+from typing import Any
 
 from celery import current_app
 from django.conf import settings
@@ -124,15 +125,15 @@ def _emails() -> list[Metric]:
     with current_app.connection_for_read() as broker:
         if broker.transport.driver_type != "redis":
             return []
-        with closing(broker.default_channel) as channel:
-            depth, oldest = channel.client.llen(queue), channel.client.lindex(queue, -1)
+        channel: Any = broker.default_channel
+        depth, oldest = channel.client.llen(queue), channel.client.lindex(queue, -1)
     return database.queue_families({"mail": depth}, {"mail": _age_of(oldest)})
 
 
 def _age_of(message: bytes | None) -> float:
     """Seconds since a message was sent; 0 without one."""
     with suppress(KeyError, TypeError, ValueError):
-        return max(0.0, time.time() - json.loads(message or b"{}")["headers"]["sent_at"])
+        return max(0.0, time.time() - float(json.loads(message or b"{}")["headers"]["sent_at"]))
     return 0.0
 
 

@@ -17,7 +17,7 @@ from transcodio_site.monitoring.shared_check import SharedCheck
 from transcodio_site.testing import WAIT_S, wait_until
 
 TOKEN = "a-long-random-token"
-LOCAL = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "127.0.0.1:8000"}
+LOCAL: dict[str, Any] = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "127.0.0.1:8000"}
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from transcodio_site.supervisor import free_port
 from transcodio_site.testing import WAIT_S
 
 TOKEN = "a-long-random-token"
-BEARER = {"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}
-LOCAL = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost:8000"}
+BEARER: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}
+LOCAL: dict[str, Any] = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost:8000"}
 
 
 @pytest.fixture(autouse=True)
@@ -81,8 +81,7 @@ def test_page_has_each_metric_once(db: None) -> None:
 
 def test_age_of_emails_is_that_of_the_oldest_message(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = current_app.amqp.router.route({}, metrics.EMAIL_TASK)["queue"].name
-    with current_app.connection_for_write() as broker:
-        broker.default_channel.client.delete(queue)
+    delete_queue(queue)
     assert depth_and_age() == (0, 0)
     task = current_app.tasks["accounts.tasks.send_email"]
     try:
@@ -93,8 +92,13 @@ def test_age_of_emails_is_that_of_the_oldest_message(monkeypatch: pytest.MonkeyP
         assert depth == 2
         assert age > 0
     finally:
-        with current_app.connection_for_write() as broker:
-            broker.default_channel.client.delete(queue)
+        delete_queue(queue)
+
+
+def delete_queue(name: str) -> None:
+    with current_app.connection_for_write() as broker:
+        channel: Any = broker.default_channel
+        channel.client.delete(name)
 
 
 def depth_and_age() -> tuple[float, float]:
@@ -139,10 +143,11 @@ def test_metrics_without_token_are_for_this_machine_only(db: None, headers: dict
 
 def test_metrics_with_token(db: None, settings: Any) -> None:
     settings.METRICS_TOKEN = TOKEN
-    remote = {"REMOTE_ADDR": "203.0.113.9", "HTTP_HOST": "10.1.2.3:8000"}
+    remote: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.9", "HTTP_HOST": "10.1.2.3:8000"}
     assert Client().get("/metrics", **remote, **BEARER).status_code == 200
-    for wrong in ({}, {"HTTP_AUTHORIZATION": "Bearer wrong"}, {"HTTP_AUTHORIZATION": TOKEN}):
-        assert Client().get("/metrics", **LOCAL, **wrong).status_code == 401
+    for wrong in ("", "Bearer wrong", TOKEN):
+        headers = LOCAL | {"HTTP_AUTHORIZATION": wrong}
+        assert Client().get("/metrics", **headers).status_code == 401
 
 
 @pytest.fixture
