@@ -105,6 +105,6 @@ def _bind_task(task_id: str, task: Task[Any, Any], args: tuple[Any, ...], **_: A
 
 
 @task_postrun.connect
-def _unbind_task(**_: Any) -> None:
-    telemetry.end_task()
+def _unbind_task(retval: object = None, **_: Any) -> None:
+    telemetry.end_task(error=retval)  # the exception of a task that failed
     clear_contextvars()

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
+RETRIED_AFTER_S = 10.0  # at the latest, if the function has raised an error
 ABANDONED_AFTER_S = 60.0  # a run that hangs for this long is replaced: what it waits for is gone
 
 
@@ -45,6 +46,11 @@ class Run(Generic[Value]):
         return self._future.done()
 
     @property
+    def has_failed(self) -> bool:
+        """Whether the function has raised an error."""
+        return self.is_done and self._future.exception() is not None
+
+    @property
     def age(self) -> float:
         """Seconds since the run began."""
         return time.monotonic() - self._began_at
@@ -64,9 +70,12 @@ class SharedCheck(Generic[Value]):
     def start(self) -> Run[Value]:
         """A run that has begun recently or still goes on, or else a new one."""
         with self._lock:
-            latest = self._latest
-            if latest is None or latest.age > (
-                self._max_age_s if latest.is_done else ABANDONED_AFTER_S
-            ):
-                latest = self._latest = Run(self._function)
-            return latest
+            if self._latest is None or self._latest.age > self._lifetime(self._latest):
+                self._latest = Run(self._function)
+            return self._latest
+
+    def _lifetime(self, run: Run[Value]) -> float:
+        """Seconds until another run begins."""
+        if not run.is_done:
+            return ABANDONED_AFTER_S
+        return min(self._max_age_s, RETRIED_AFTER_S) if run.has_failed else self._max_age_s

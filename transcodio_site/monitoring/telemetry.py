@@ -21,7 +21,8 @@ NOT_INSTALLED = "{variable} is set, but a package is missing: pip install -r {re
 REQUIREMENTS = "requirements/telemetry.txt"
 
 _provider: Any = None
-_task = ContextVar[ExitStack | None]("task", default=None)  # the open span of the current task
+# The span of the current task, and what ends it.
+_task = ContextVar[tuple[Any, ExitStack] | None]("task", default=None)
 
 
 def start() -> None:
@@ -74,13 +75,15 @@ def begin_task(name: str, traceparent: str) -> None:
         parent = TraceContextTextMapPropagator().extract({"traceparent": traceparent})
         span: AbstractContextManager[Any] = tracing.span(name, parent)
         stack = ExitStack()
-        stack.enter_context(span)
-        _task.set(stack)
+        _task.set((stack.enter_context(span), stack))
 
 
-def end_task() -> None:
-    """End the span of the current task."""
-    if stack := _task.get():
+def end_task(error: object = None) -> None:
+    """End the span of the current task. `error` is what it has raised."""
+    if task := _task.get():
+        span, stack = task
         _task.set(None)
+        if isinstance(error, Exception):
+            tracing.mark_failed(span, error)
         stack.close()
     tracing.leave()

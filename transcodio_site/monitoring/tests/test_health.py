@@ -11,7 +11,7 @@ import pytest
 from django.test import Client, override_settings
 
 from transcodio_site import valkey
-from transcodio_site.monitoring import parts, processes
+from transcodio_site.monitoring import parts, processes, shared_check
 from transcodio_site.monitoring.parts import Part, PartFailed, Result
 from transcodio_site.monitoring.shared_check import SharedCheck
 from transcodio_site.testing import WAIT_S, wait_until
@@ -188,6 +188,23 @@ def test_old_result_is_not_used_again() -> None:
     for _ in "12":
         check.start().result(timeout_s=3600)
     assert calls == [1, 1]
+
+
+@pytest.mark.covers("fault", "Postgres is away for a moment while a slow metric is read")
+def test_error_is_kept_for_a_shorter_time_than_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_check, "RETRIED_AFTER_S", -1)
+    outcomes = iter([OSError("away"), None])
+
+    def read() -> str:
+        if error := next(outcomes):
+            raise error
+        return "back"
+
+    check = SharedCheck(read, max_age_s=3600)
+    with pytest.raises(OSError, match="away"):
+        check.start().result(timeout_s=3600)
+    assert check.start().result(timeout_s=3600) == "back"
+    assert check.start().result(timeout_s=3600) == "back"
 
 
 def test_error_of_a_part_is_one_line() -> None:
