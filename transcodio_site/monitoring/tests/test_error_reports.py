@@ -86,3 +86,11 @@ def test_missing_package_is_named(variable: str, package: str, tmp_path: Any) ->
     done = modules_after_start(**address)
     assert done.returncode == 1
     assert f"{variable} is set, but a package is missing: pip install -r" in done.stderr
+
+
+def test_packages_of_telemetry_fit_those_of_the_service() -> None:
+    base, telemetry = (
+        set((ROOT / "requirements" / f"{name}.txt").read_text().split())
+        for name in ("base", "telemetry")
+    )
+    assert base < telemetry
