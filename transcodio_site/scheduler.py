@@ -41,13 +41,13 @@ class MemoryScheduler(Scheduler):
     def __init__(self, *args: Any, **options: Any) -> None:
         self._lock: Lock = _lock()
         self._is_leader: bool | None = None
+        self._is_reported = False
         self._reported_at = float("-inf")  # on the monotonic clock
         super().__init__(*args, **options)
 
     def setup_schedule(self) -> None:
         """Read the schedule from the settings."""
         super().setup_schedule()
-        report_start(NAME)
         for entry in self.schedule.values():
             entry.last_run_at = LONG_AGO
 
@@ -59,6 +59,9 @@ class MemoryScheduler(Scheduler):
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Send the task that is due. Return the seconds until the next call."""
+        if not self._is_reported:
+            self._is_reported = True
+            report_start(NAME)
         if not self._lead():
             return RENEWAL_S
         self._report_running()
