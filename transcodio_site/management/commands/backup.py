@@ -1,0 +1,79 @@
+"""`manage.py backup FOLDER`: a backup of the whole installation, or a check of all backups."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.template.defaultfilters import filesizeformat
+
+from transcodio_site.backup import BackupError, Created, Store, create, record, verify
+
+
+class Command(BaseCommand):
+    help = (
+        "Backs up the database, the recordings and the secret key. Safe while the service runs. "
+        "Only what has changed since the last backup is added to the folder."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The arguments of the command."""
+        parser.add_argument("folder", type=Path, help="on another disk, or on another machine")
+        parser.add_argument("--keep", type=_count, help="delete all but the newest KEEP backups")
+        parser.add_argument("--verify", action="store_true", help="check all backups in the folder")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError."""
+        os.umask(0o077)
+        store = Store(options["folder"].resolve())
+        try:
+            if options["verify"]:
+                self._verify(store)
+            else:
+                self._created(store, create(store, options["keep"]))
+        except BackupError as error:
+            raise CommandError(str(error)) from error
+        except OSError as error:
+            where = error.filename or store.folder
+            raise CommandError(
+                f"The backup failed: {where}: {error.strerror or error}. Earlier backups are "
+                "unchanged."
+            ) from error
+
+    def _created(self, store: Store, created: Created) -> None:
+        record.write(store.folder, created.manifest.name)
+        manifest = created.manifest
+        rows = sum(table.rows for table in manifest.tables)
+        total = sum(file.blob.size for file in manifest.files)
+        self.stdout.write(
+            f"Backup {manifest.name}: {rows} rows, {len(manifest.files)} files "
+            f"({filesizeformat(total)}), {created.new_files} of them new."
+        )
+        if manifest.missing:
+            self.stdout.write(
+                f"{len(manifest.missing)} files did not exist any more, such as "
+                f"{manifest.missing[0]}."
+            )
+        if created.deleted_backups:
+            self.stdout.write(f"Old backups deleted: {created.deleted_backups}.")
+        self.stdout.write("It contains the secret key: keep it as safe as the installation.")
+
+    def _verify(self, store: Store) -> None:
+        names = store.names()
+        if not names:
+            raise CommandError(f"There is no backup in {store.folder}.")
+        if problems := verify(store, names):
+            raise CommandError(
+                "\n".join(problems) + "\nDelete the damaged files and make a new backup: what the "
+                "installation still has is stored again."
+            )
+        self.stdout.write(f"Intact: {', '.join(names)}.")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise ArgumentTypeError(f"{text!r} is not a positive number")
+    return int(text)

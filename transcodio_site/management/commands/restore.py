@@ -1,0 +1,62 @@
+"""`manage.py restore FOLDER`: restores a backup into an empty installation."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from transcodio_site.backup import BackupError, Restored, Store, restore
+from transcodio_site.backup.private_files import SECRET_KEY
+
+
+class Command(BaseCommand):
+    help = "Restores a backup of `manage.py backup`. Stop the service before."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The arguments of the command."""
+        parser.add_argument("folder", type=Path)
+        parser.add_argument("--at", metavar="NAME", help="default: the newest backup")
+        parser.add_argument(
+            "--replace", action="store_true", help="delete everything that the installation has"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError."""
+        os.umask(0o077)
+        store = Store(options["folder"].resolve())
+        try:
+            restored = restore(store, options["at"], replace=options["replace"])
+        except BackupError as error:
+            raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(
+                f"The restoration failed: {error.filename or store.folder}: "
+                f"{error.strerror or error}. Solve the problem and repeat it."
+            ) from error
+        self._print(restored, store)
+
+    def _print(self, restored: Restored, store: Store) -> None:
+        manifest = restored.manifest
+        rows = {table.name: table.rows for table in manifest.tables}
+        self.stdout.write(
+            f"Restored {manifest.name} (Transcodio {manifest.version}): "
+            f"{rows.get('accounts_user', 0)} users, "
+            f"{rows.get('transcriptions_transcription', 0)} recordings, "
+            f"{sum(rows.values())} rows in {len(rows)} tables, {len(manifest.files)} files."
+        )
+        if restored.requeued:
+            self.stdout.write(f"Recordings whose processing starts again: {restored.requeued}.")
+        if manifest.missing:
+            self.stdout.write(
+                f"{len(manifest.missing)} files are missing: they had been deleted when the backup "
+                "was made."
+            )
+        if not restored.key_in_use:
+            self.stdout.write(
+                "SECRET_KEY differs from that of the backup: all users have to sign in again, "
+                f"unless you set it to the content of {store.path(manifest.private[SECRET_KEY])}."
+            )
+        self.stdout.write("Now start Transcodio, and check it with `manage.py doctor`.")
