@@ -8,15 +8,13 @@ import signal
 import sys
 from typing import Any
 
-# Commands that need no database.
+# Commands that need no settings, and those that need no database.
+WITHOUT_SETTINGS = {"help", "version", "--help", "--version"}
 WITHOUT_SERVERS = {
-    "help",
-    "version",
     "collectstatic",
     "check",
     "engine_check",
-    "--help",
-    "--version",
+    "doctor",  # starts them itself, and reports why they do not start
 }
 
 
@@ -25,20 +23,24 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
     from django.core.management import execute_from_command_line
 
-    if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_SERVERS:
-        execute_from_command_line(sys.argv)
-        return
     # A command that is terminated must still stop the servers that it started.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
+    if len(sys.argv) < 2 or sys.argv[1] in WITHOUT_SETTINGS:
+        execute_from_command_line(sys.argv)
+        return
+    arguments = _embedded_servers()
+    if sys.argv[1] in WITHOUT_SERVERS:
+        execute_from_command_line(sys.argv)
+        return
     from django.db.utils import ProgrammingError
     from psycopg.errors import UndefinedColumn, UndefinedTable
 
     from transcodio_site.embedded import EmbeddedError, servers
 
     try:
-        with servers(**_embedded_servers()):
+        with servers(**arguments):
             execute_from_command_line(sys.argv)
     except EmbeddedError as error:
         sys.exit(f"Transcodio cannot start: {error}")
@@ -46,6 +48,8 @@ def main() -> None:
         if not isinstance(error.__cause__, UndefinedTable | UndefinedColumn):
             raise
         sys.exit("The database has no tables yet, or older ones: run `manage.py migrate` first.")
+    except EOFError:  # such as `createsuperuser` from a script
+        sys.exit("The command asks for input: run it in a terminal, or see its --help.")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -33,6 +33,25 @@ INSERT_MISSING = f"""
 INSERT INTO accounts_usageday ({COLUMNS})
 SELECT {COLUMNS} FROM expected EXCEPT SELECT {COLUMNS} FROM accounts_usageday
 """  # noqa: S608 - constants
+COUNT_DIFFERENT = f"""
+SELECT count(*) FROM (
+    (SELECT {COLUMNS} FROM expected EXCEPT SELECT {COLUMNS} FROM accounts_usageday)
+    UNION ALL
+    (SELECT {COLUMNS} FROM accounts_usageday EXCEPT SELECT {COLUMNS} FROM expected)
+) AS different
+"""  # noqa: S608 - constants
+
+
+def count_differences() -> int:
+    """How many daily sums are wrong or missing. Changes nothing, and blocks no one."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Both tables as they were at one moment.
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute(EXPECTED)
+        cursor.execute(COUNT_DIFFERENT)
+        (different,) = cursor.fetchone()
+        cursor.execute("DROP TABLE expected")
+        return int(different)
 
 
 @transaction.atomic

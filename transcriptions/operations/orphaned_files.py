@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -27,6 +27,12 @@ def delete_orphaned_files() -> None:
         if default_storage.get_modified_time(name) < timezone.now() - MIN_AGE:
             default_storage.delete(name)
     _delete_old_files(settings.FILE_UPLOAD_TEMP_DIR)
+
+
+def count_older_than(moment: datetime) -> int:
+    """How many recordings' files without a row were last changed before `moment`."""
+    orphaned = _files_without_row(default_storage)
+    return sum(default_storage.get_modified_time(name) < moment for name in orphaned)
 
 
 def _files_without_row(storage: Storage) -> Iterator[str]:

@@ -1,0 +1,211 @@
+"""Checks of the machine: Python, packages, FFmpeg, models, folders, and disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import imageio_ffmpeg
+from django.conf import settings
+
+from gpu import config, weights
+from gpu.types import EngineUnavailable
+from transcodio_site.doctor.findings import Finding
+from transcodio_site.embedded.folders import MIN_FREE_BYTES, PRIVATE_GIDS
+from transcodio_site.inventory import NPM_NAMES, REQUIREMENTS, ROOT, VENDORED
+from transcodio_site.management.commands.demo import SAMPLE
+from transcriptions.exceptions import AudioError
+from transcriptions.processing import media
+
+CHECK_PLATFORM = ROOT / "requirements" / "check_platform.py"
+DECODERS = ("aac", "flac", "mp3", "opus", "pcm_s16le", "vorbis")
+MAX_NAMES_SHOWN = 5
+INSTALL = f"{sys.executable} -m pip install -r {REQUIREMENTS}"
+
+
+def python() -> Iterator[Finding]:
+    """The version of Python, and the machine."""
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    check = subprocess.run(
+        [sys.executable, CHECK_PLATFORM], capture_output=True, text=True, check=False
+    )
+    # A virtual environment that another program has created needs no such module.
+    if check.returncode and "module venv" not in check.stdout:
+        yield Finding(
+            check.stdout.strip(),
+            "There are no tested packages for it.",
+            "Install a supported Python, delete .venv, and run `make run`.",
+        )
+    else:
+        yield Finding(found)
+
+
+def packages() -> Iterator[Finding]:
+    """Whether the installed packages are the locked ones."""
+    locked = dict(line.split("==") for line in REQUIREMENTS.read_text().split())
+    wrong = [
+        f"{name} {installed or 'is missing'} (locked: {locked[name]})"
+        for name in locked
+        if (installed := _installed(name)) != locked[name]
+    ]
+    if not wrong:
+        yield Finding(f"{len(locked)} packages have the locked versions")
+        return
+    yield Finding(
+        f"{len(wrong)} packages differ: {_some(wrong)}",
+        "Only the locked versions are tested together.",
+        INSTALL,
+    )
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def ffmpeg() -> Iterator[Finding]:
+    """Whether FFmpeg decodes a recording, and has all decoders."""
+    remedy = f"{INSTALL}, or set IMAGEIO_FFMPEG_EXE to another FFmpeg"
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+        with tempfile.TemporaryDirectory() as folder:
+            media.prepare(SAMPLE, Path(folder), lambda: None)
+        missing = _missing_decoders(program)
+    except (AudioError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        yield Finding(f"it does not work: {error}", "No recording can be processed.", remedy)
+        return
+    if missing:
+        yield Finding(
+            f"{program} cannot decode {', '.join(missing)}",
+            "Recordings in these formats are refused.",
+            remedy,
+        )
+    else:
+        yield Finding(f"{program} decodes all formats")
+
+
+def _missing_decoders(program: str) -> list[str]:
+    command = [program, "-v", "error", "-decoders"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    names = {line.split()[1] for line in printed.splitlines() if len(line.split()) > 1}
+    return [name for name in DECODERS if name not in names]
+
+
+def model() -> Iterator[Finding]:
+    """Whether the weights of the default model are intact. Other models are downloaded by their
+    libraries, which check them."""
+    if settings.STT_ENGINE != "whisper" or config.WHISPER_MODEL != "base":
+        yield Finding("not the one of this installation: see the check of the engine")
+        return
+    try:
+        folder = weights.whisper_base(config.models_dir())
+        with (folder / "model.bin").open("rb") as file:
+            intact = hashlib.file_digest(file, "sha256").hexdigest() == weights.SHA256
+    except (EngineUnavailable, OSError) as error:
+        yield Finding(str(error), "Speech cannot be recognized.", INSTALL)
+        return
+    if intact:
+        yield Finding(f"{folder} is intact")
+    else:
+        yield Finding(
+            f"{folder} is damaged",
+            "Speech recognition fails, or gives wrong words.",
+            f"rm -r {folder} (the next start creates it again)",
+        )
+
+
+def data_folder() -> Iterator[Finding]:
+    """Whether only the current user can read the data folder, and can write to it."""
+    folder = Path(settings.VAR_DIR)
+    status = folder.stat()
+    # For root, the private group of the embedded Postgres has to enter it.
+    entered = 0o010 if status.st_gid in PRIVATE_GIDS else 0
+    if status.st_uid != os.geteuid():
+        yield Finding(
+            f"{folder} belongs to the user with the id {status.st_uid}, not to {os.geteuid()}",
+            "Files of one user cannot be changed by the other.",
+            f"chown -R {os.geteuid()} {folder}, or run Transcodio as its owner",
+        )
+    elif stat.S_IMODE(status.st_mode) & 0o077 & ~entered:
+        yield Finding(
+            f"{folder} has the mode {stat.S_IMODE(status.st_mode):o}",
+            "Other users of this machine can look into it.",
+            f"chmod 700 {folder}",
+        )
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        yield Finding(
+            f"{folder} cannot be written", "Nothing can be stored.", f"chmod 700 {folder}"
+        )
+    else:
+        yield Finding(f"{folder} is private")
+
+
+def secret_files() -> Iterator[Finding]:
+    """Whether only the current user can read the files with secrets."""
+    folder = Path(settings.VAR_DIR)
+    names = (folder / "secret_key", folder / "demo_account.json", settings.BASE_DIR / ".env")
+    readable = [path for path in names if path.exists() and path.stat().st_mode & 0o077]
+    for path in readable:
+        yield Finding(
+            f"{path} has the mode {stat.S_IMODE(path.stat().st_mode):o}",
+            "It contains secrets, and other users of this machine can access it.",
+            f"chmod 600 {path}",
+        )
+    if not readable:
+        yield Finding("only this user can read them")
+
+
+def free_space() -> Iterator[Finding]:
+    """Whether a recording of the largest size still fits on the disk."""
+    needed = MIN_FREE_BYTES + (settings.MAX_FILE_SIZE_MB << 20)
+    free = shutil.disk_usage(settings.VAR_DIR).free
+    found = f"{free >> 20} MB are free for {settings.VAR_DIR}"
+    if free < needed:
+        yield Finding(
+            found,
+            f"Uploads of the allowed size need {needed >> 20} MB.",
+            "Free some space, move VAR_DIR to a larger disk, or lower MAX_FILE_SIZE_MB.",
+        )
+    else:
+        yield Finding(found)
+
+
+def static_files() -> Iterator[Finding]:
+    """Whether the vendored scripts are complete and unchanged."""
+    wrong = []
+    for line in VENDORED.read_text().splitlines():
+        name, _, _, sha256 = line.split()
+        path = VENDORED.parent / name
+        if name in NPM_NAMES and not _has_checksum(path, sha256):
+            wrong.append(str(path))
+    if wrong:
+        yield Finding(
+            f"damaged or missing: {_some(wrong)}",
+            "Pages do not work.",
+            f"git checkout -- {VENDORED.parent}",
+        )
+    else:
+        yield Finding(f"{VENDORED.parent} is intact")
+
+
+def _has_checksum(path: Path, sha256: str) -> bool:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    except OSError:
+        return False
+
+
+def _some(names: list[str]) -> str:
+    more = ", ..." if len(names) > MAX_NAMES_SHOWN else ""
+    return ", ".join(names[:MAX_NAMES_SHOWN]) + more
