@@ -148,7 +148,10 @@ class Store:
         except FileNotFoundError:
             raise BackupError(f"There is no backup {name} in {self.folder}.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BackupError(f"The backup {name} is damaged: {path}: {error}.") from error
+            raise BackupError(
+                f"The backup {name} is damaged: {path}: {error}. Delete this file if you have "
+                "other backups."
+            ) from error
 
     def has(self, blob: Blob) -> bool:
         """Whether the content is there, with the right size. The content itself is not read."""

@@ -10,7 +10,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from transcodio_site.backup import BackupError, Created, Store, create, record, verify
+from transcodio_site.backup import record
+from transcodio_site.backup.creation import Created, create
+from transcodio_site.backup.manifest import BackupError
+from transcodio_site.backup.store import Store
+from transcodio_site.backup.verification import verify
 
 
 class Command(BaseCommand):

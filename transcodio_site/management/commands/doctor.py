@@ -9,7 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from transcodio_site.doctor import Finding, examine
+from transcodio_site.doctor.examination import examine
+from transcodio_site.doctor.findings import Finding
 
 
 class Command(BaseCommand):

@@ -8,8 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from transcodio_site.backup import BackupError, Restored, Store, restore
+from transcodio_site.backup.manifest import BackupError
 from transcodio_site.backup.private_files import SECRET_KEY
+from transcodio_site.backup.restoration import Restored, restore
+from transcodio_site.backup.store import Store
 
 
 class Command(BaseCommand):
