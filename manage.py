@@ -47,7 +47,9 @@ def main() -> None:
     except ProgrammingError as error:
         if not isinstance(error.__cause__, UndefinedTable | UndefinedColumn):
             raise
-        sys.exit("The database has no tables yet, or older ones: run `manage.py migrate` first.")
+        sys.exit(
+            "The database has no tables yet, or older ones: run `make run` or `manage.py migrate`."
+        )
     except EOFError:  # such as `createsuperuser` from a script
         sys.exit("The command asks for input: run it in a terminal, or see its --help.")
     except KeyboardInterrupt:

@@ -36,3 +36,17 @@ def test_client_ip_is_what_the_trusted_proxies_report(
     Client(headers=headers, REMOTE_ADDR="192.0.2.7").get("/api/transcriptions")
     token.refresh_from_db()
     assert token.last_used_address == address
+
+
+@pytest.mark.covers("fault", "TRUSTED_PROXY_COUNT is higher than the number of proxies")
+def test_sign_in_works_behind_fewer_proxies_than_trusted(
+    alice: User, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 3
+    form = {"login": alice.email, "password": "correct horse battery"}
+    for headers in ({}, {"X-Forwarded-For": "203.0.113.9"}):
+        response = Client(headers=headers).post("/accounts/login/", form)
+        assert response.status_code == 302
+    assert "TRUSTED_PROXY_COUNT=3, but a request came through fewer proxies" in caplog.text
+    no_address = Client(REMOTE_ADDR="").post("/accounts/login/", form)  # a Unix socket
+    assert no_address.status_code == 403

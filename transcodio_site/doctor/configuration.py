@@ -30,6 +30,7 @@ FOREIGN = re.compile(
 SIMILAR = 0.8  # of difflib: one or two letters differ
 MIN_KEY_LENGTH, MIN_KEY_CHARACTERS = 50, 10
 MIN_EVENTS = 5
+EXPLANATION = "See https://docs.djangoproject.com/en/5.2/ref/checks/."
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -104,7 +105,8 @@ def django_checks() -> Iterator[Finding]:
         if message.level >= checks.WARNING and not message.is_silenced()
     ]
     for message in found:
-        yield Finding(f"{message.id}: {message.msg}", "Django warns of it.", message.hint or "")
+        remedy = message.hint or EXPLANATION
+        yield Finding(f"{message.id}: {message.msg}", "Django warns of it.", remedy)
     if not found:
         yield Finding("nothing found")
 

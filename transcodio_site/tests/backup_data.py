@@ -78,7 +78,8 @@ def recording(user: User, state: State) -> Transcription:
         row.audio = default_storage.save(f"recordings/{row.id}.wav", ContentFile(b"prepared"))
     row.save(force_insert=True)
     for number in (1, 2):
-        row.segments.create(number=number, start=0.1, end=0.1 + 0.2, text=TEXT, words=[TEXT])
+        words = [{"start": 0.1, "end": 0.1 + 0.2, "text": TEXT}]
+        row.segments.create(number=number, start=0.1, end=0.1 + 0.2, text=TEXT, words=words)
     row.segments.filter(number=2).delete()  # the sequence is ahead of the rows
     index_transcription(row)
     record_step(row, Phase.UPLOAD, TEXT)
