@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from transcodio_site.testing_media import SAMPLE as SAMPLE
+from transcodio_site.sample import SAMPLE as SAMPLE
 from transcodio_site.testing_media import WAIT_S as WAIT_S
 from transcodio_site.testing_media import Media as Media
 

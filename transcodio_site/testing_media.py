@@ -7,7 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-SAMPLE = Path(__file__).resolve().parent / "sample" / "recording.ogg"
+from transcodio_site.sample import SAMPLE
+
 # Seconds for whatever a test waits for. A busy machine must not exceed it, and only a test that
 # fails takes as long.
 WAIT_S = 180.0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from posixpath import dirname, join
 
 from django.apps import apps
 from django.core.files import File
@@ -12,6 +14,7 @@ from django.db.models import FileField
 
 from transcodio_site.backup.manifest import BackupError, StoredFile
 from transcodio_site.backup.store import Store
+from transcriptions.models import STORAGE_FOLDER
 
 # Files that can be made again: prepared audio is deleted when a recording is finished.
 NOT_INCLUDED = frozenset({"transcriptions.Transcription.audio"})
@@ -71,13 +74,13 @@ def _sha256(name: str) -> str:
     return digest.hexdigest()
 
 
-def all_names(folder: str = "") -> Iterator[str]:
-    """The names of all files in the storage."""
-    try:
-        folders, files = default_storage.listdir(folder)
-    except FileNotFoundError:
-        return
-    prefix = f"{folder}/" if folder else ""
-    yield from (f"{prefix}{name}" for name in files)
-    for name in folders:
-        yield from all_names(f"{prefix}{name}")
+def other_names(files: Iterable[StoredFile]) -> Iterator[str]:
+    """The names of files in the folders of recordings, without those of `files`. Other folders of
+    the storage may belong to other programs."""
+    names = {file.name for file in files}
+    for folder in sorted({STORAGE_FOLDER, *map(dirname, names)}):
+        with suppress(FileNotFoundError):
+            _, found = default_storage.listdir(folder)
+            yield from (
+                name for name in (join(folder, file) for file in found) if name not in names
+            )

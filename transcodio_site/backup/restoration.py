@@ -6,7 +6,6 @@ transaction: whatever interrupts a restoration, it can be repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.core.files.storage import default_storage
@@ -76,17 +75,12 @@ def _check_target(manifest: Manifest, *, replace: bool) -> None:
     hint = "Add --replace to delete everything that this installation has."
     if tables := database.filled_tables():
         raise BackupError(f"The database is not empty (it has rows in {tables[0]}). {hint}")
-    if name := next(_other_files(manifest), None):
+    if name := next(media.other_names(manifest.files), None):
         raise BackupError(f"The storage is not empty (it has {name}). {hint}")
 
 
-def _other_files(manifest: Manifest) -> Iterator[str]:
-    names = {file.name for file in manifest.files}
-    return (name for name in media.all_names() if name not in names)
-
-
 def _delete_other_files(manifest: Manifest) -> None:
-    for name in list(_other_files(manifest)):
+    for name in list(media.other_names(manifest.files)):
         default_storage.delete(name)
 
 

@@ -15,6 +15,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -160,7 +161,7 @@ class Store:
         except OSError:
             return False
 
-    def open(self, blob: Blob) -> IO[bytes]:
+    def open(self, blob: Blob) -> BufferedReader:
         """The content. Raises OSError."""
         return self.path(blob).open("rb")
 

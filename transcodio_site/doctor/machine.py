@@ -22,7 +22,7 @@ from gpu.types import EngineUnavailable
 from transcodio_site.doctor.findings import Finding
 from transcodio_site.embedded.folders import MIN_FREE_BYTES, PRIVATE_GIDS
 from transcodio_site.inventory import NPM_NAMES, REQUIREMENTS, ROOT, VENDORED
-from transcodio_site.management.commands.demo import SAMPLE
+from transcodio_site.sample import SAMPLE
 from transcriptions.exceptions import AudioError
 from transcriptions.processing import media
 

@@ -37,7 +37,7 @@ MIN_EXPLAINED_PERCENT = 50.0  # of a provider's bill; the rest is startup and id
 
 def worker() -> Iterator[Finding]:
     """Whether workers respond."""
-    replies = current_app.control.ping(timeout=PING_TIMEOUT_S)
+    replies = current_app.control.ping(timeout=PING_TIMEOUT_S) or []
     if names := sorted(name for reply in replies for name in reply):
         yield Finding(f"{', '.join(names)} respond")
     else:

@@ -43,7 +43,7 @@ TEXT = "Tab\t, line\nbreak, \\backslash, \\N, 'quote', ümlaut, 語, \x7f, 🎙"
 def fill(user: User) -> None:
     """One row at least of everything that users create."""
     user.plan = Plan.objects.create(name="Studio", monthly_minutes=100)
-    user.name = TEXT[:50]
+    user.first_name = TEXT[:50]
     user.save()
     token, _ = issue_token(user, TEXT[:30])
     Authenticator.objects.create(user=user, type="webauthn", data={"name": TEXT, "n": 0.1})
@@ -128,9 +128,15 @@ def empty_installation(settings: Any, folder: Path) -> Iterator[None]:
         _execute("DROP DATABASE {} WITH (FORCE)", name)
 
 
+def close_connections() -> None:
+    """Close the connection of this thread, and those that wait in the pool."""
+    wrapper: Any = connection
+    wrapper.close()
+    wrapper.close_pool()
+
+
 def _use_database(name: str) -> None:
-    connection.close()
-    connection.close_pool()
+    close_connections()
     connection.settings_dict["NAME"] = name
 
 

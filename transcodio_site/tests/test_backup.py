@@ -31,6 +31,7 @@ from transcodio_site.backup.verification import verify
 from transcodio_site.tests.backup_data import (
     all_files,
     all_rows,
+    close_connections,
     empty_installation,
     fill,
     next_segment_id,
@@ -77,7 +78,7 @@ def largest_file(size: int) -> Iterator[None]:
 def test_everything_is_restored_into_an_empty_installation(
     filled: User, store: Store, settings: Any, tmp_path: Path
 ) -> None:
-    gone = Transcription.objects.get(state=State.FAILED).source.name
+    gone = str(Transcription.objects.get(state=State.FAILED).source)
     default_storage.delete(gone)  # since it was listed
     rows, files, key = all_rows(), all_files(), settings.SECRET_KEY
     unfinished = {str(row.id) for row in Transcription.objects.exclude(state__in=FINISHED)}
@@ -159,7 +160,7 @@ def test_backup_is_of_one_moment(filled: User, store: Store) -> None:
         dumps = {table: database.dump(cursor, table, store) for table in database.tables(cursor)}
         assert {table: dump.rows for table, dump in dumps.items()} == before
         assert media.referenced_names() == names
-    assert media.backed_up(gone.source.name, store, None) is None
+    assert media.backed_up(str(gone.source), store, None) is None
 
 
 def in_thread(*changes: Any) -> None:
@@ -178,7 +179,7 @@ def in_thread(*changes: Any) -> None:
 @pytest.mark.covers("fault", "The disk with the backups is full")
 def test_full_disk_leaves_earlier_backups(filled: User, store: Store) -> None:
     first = create(store).manifest.name
-    default_storage.delete(recording(filled, State.QUEUED).source.name)
+    recording(filled, State.QUEUED)
     with pytest.raises(CommandError, match="Earlier backups are unchanged"), largest_file(100):
         command("backup", store.folder)
     assert store.names() == [first]
@@ -189,8 +190,7 @@ def test_full_disk_leaves_earlier_backups(filled: User, store: Store) -> None:
 def test_installation_in_use_is_not_overwritten(filled: User, store: Store) -> None:
     command("backup", store.folder)
     rows, files = all_rows(), all_files()
-    connection.close()
-    connection.close_pool()  # with idle connections of other tests
+    close_connections()  # those of other tests
     with pytest.raises(CommandError, match=r"not empty .* Add --replace"):
         command("restore", store.folder)
     with another_connection(), pytest.raises(CommandError, match="Stop Transcodio"):

@@ -15,11 +15,10 @@ from django.core.management import call_command
 
 from accounts.models import User
 from accounts.tokens import issue_token
-from transcodio_site.management.commands.demo import SAMPLE
-from transcodio_site.testing import Stack, wait_until
+from transcodio_site.testing import SAMPLE, Stack, wait_until
 from transcodio_site.tests.backup_data import recording
 from transcodio_site.tests.embedded_servers import query
-from transcriptions.models import State
+from transcriptions.models import State, Transcription
 
 PASSWORD = "correct horse battery"
 
@@ -77,16 +76,18 @@ def test_restored_installation_continues(
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=f"{new.url}/api", headers=headers, timeout=60) as api:
 
-        def current(transcription_id: Any) -> Any:
-            return api.get(f"/transcriptions/{transcription_id}").json()
+        def current(row: Transcription) -> Any:
+            return api.get(f"/transcriptions/{row.id}").json()
 
-        assert current(done.id)["segments"][0]["text"] == done.segments.get().text
+        def are_completed() -> bool:
+            return all(current(row)["state"] == "completed" for row in (waiting, working))
+
+        assert current(done)["segments"][0]["text"] == done.segments.get().text
         assert api.get(f"/transcriptions/{done.id}/audio").content == done.id.bytes
-        kept = current(working.id)["segments"][0]
-        for row in (waiting, working):
-            wait_until(lambda row=row: current(row.id)["state"] == "completed")
-        assert current(working.id)["segments"][0] == kept
-        assert len(current(working.id)["segments"]) > 3
+        kept = current(working)["segments"][0]
+        wait_until(are_completed)
+        assert current(working)["segments"][0] == kept
+        assert len(current(working)["segments"]) > 3
     billed = "SELECT transcription FROM accounts_usagerecord WHERE billed"
     charged = {transcription for (transcription,) in query(new.var, billed)}
     assert charged == {waiting.id, working.id}

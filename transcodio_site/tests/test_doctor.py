@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from gpu import config
 from gpu.types import EngineUnavailable
 from transcodio_site.doctor import configuration, examination, machine, operation, services
 from transcodio_site.doctor.findings import Check, Finding
@@ -59,7 +60,7 @@ def damaged_model(settings: Any, patch: pytest.MonkeyPatch) -> None:
     models = Path(settings.VAR_DIR) / "models"
     (models / "whisper-base").mkdir(parents=True)
     (models / "whisper-base" / "model.bin").write_bytes(b"damaged")
-    patch.setattr(machine.config, "models_dir", lambda: models)
+    patch.setattr(config, "models_dir", lambda: models)
 
 
 def damaged_script(settings: Any, patch: pytest.MonkeyPatch) -> None:

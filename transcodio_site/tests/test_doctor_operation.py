@@ -9,6 +9,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def wait_for_an_hour(settings: Any, patch: pytest.MonkeyPatch) -> None:
 
 
 def lose_upload(settings: Any, patch: pytest.MonkeyPatch) -> None:
-    default_storage.delete(Transcription.objects.get().source.name)
+    default_storage.delete(str(Transcription.objects.get().source))
 
 
 def leave_old_file(settings: Any, patch: pytest.MonkeyPatch) -> None:
@@ -103,12 +104,10 @@ def last_backup_long_ago(settings: Any, patch: pytest.MonkeyPatch) -> None:
 
 
 def move_clock(settings: Any, patch: pytest.MonkeyPatch) -> None:
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return datetime.now(tz) + timedelta(minutes=5)
+    def now(zone: Any) -> datetime:
+        return datetime.now(zone) + timedelta(minutes=5)
 
-    patch.setattr(services, "datetime", Later)
+    patch.setattr(services, "datetime", SimpleNamespace(now=now))
 
 
 def no_response(settings: Any, patch: pytest.MonkeyPatch) -> None:

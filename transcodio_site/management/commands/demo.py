@@ -16,9 +16,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from transcodio_site.demo_account import demo_account
 from transcodio_site.management.commands.up import prepare
+from transcodio_site.sample import SAMPLE
 from transcodio_site.supervisor import StackError, free_port, running, running_url
 
-SAMPLE = Path(__file__).parents[2] / "sample" / "recording.ogg"
 FORMATS = ("txt", "srt", "vtt", "json")
 
 

@@ -14,7 +14,7 @@ from gpu.engine import get_engine
 from gpu.pricing import cost
 from gpu.serving import read_audio
 from gpu.types import BadAudio, Complete, EngineError, EngineEvent, Metadata, Segment
-from transcodio_site.management.commands.demo import SAMPLE
+from transcodio_site.sample import SAMPLE
 
 
 class Command(BaseCommand):
