@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
 
 from gpu import config, weights
 from gpu.types import EngineUnavailable
@@ -182,7 +184,7 @@ def free_space() -> Iterator[Finding]:
 
 
 def static_files() -> Iterator[Finding]:
-    """Whether the vendored scripts are complete and unchanged."""
+    """Whether the vendored scripts are unchanged, and the collected files those of this release."""
     wrong = []
     for line in VENDORED.read_text().splitlines():
         name, _, _, sha256 = line.split()
@@ -195,8 +197,30 @@ def static_files() -> Iterator[Finding]:
             "Pages do not work.",
             f"git checkout -- {VENDORED.parent}",
         )
+    elif not settings.WHITENOISE_USE_FINDERS and (old := _not_collected()):
+        yield Finding(
+            f"{settings.STATIC_ROOT} has no copy, or an old one, of {_some(old)}",
+            "Pages fail, or do not fit this release.",
+            "manage.py collectstatic --noinput",
+        )
     else:
         yield Finding(f"{VENDORED.parent} is intact")
+
+
+def _not_collected() -> list[str]:
+    """Static files that are missing in STATIC_ROOT, or newer than what was collected there."""
+    manifest = Path(settings.STATIC_ROOT) / "staticfiles.json"
+    try:
+        collected_at = manifest.stat().st_mtime
+        copied = json.loads(manifest.read_text())["paths"]
+    except (OSError, ValueError, KeyError):
+        return [manifest.name]
+    return [
+        name
+        for finder in get_finders()
+        for name, storage in finder.list([])
+        if name not in copied or Path(storage.path(name)).stat().st_mtime > collected_at
+    ]
 
 
 def _has_checksum(path: Path, sha256: str) -> bool:
