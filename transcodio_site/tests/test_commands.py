@@ -208,13 +208,6 @@ def test_create_token_reports_invalid_user(
     assert "Traceback" not in result.stderr
 
 
-def test_command_without_tables_asks_to_migrate(tmp_path: Path) -> None:
-    result = Stack(tmp_path).manage("createsuperuser", "--noinput", "--email", "a@example.com")
-    assert result.returncode == 1
-    assert "run `manage.py migrate` first" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
 def test_demo_prints_text_and_writes_exports(stack: Stack) -> None:
     result = stack.manage("demo")
     assert result.returncode == 0, result.stderr
