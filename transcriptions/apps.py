@@ -17,7 +17,9 @@ class TranscriptionsConfig(AppConfig):
         from transcriptions.notifications import receivers
         from transcriptions.privacy.tasks import enqueue_deletion
         from transcriptions.processing.lifecycle import cancel_before_delete
+        from transcriptions.realtime import receivers as live_receivers
 
+        live_receivers.connect()
         pre_delete.connect(cancel_before_delete, sender=Transcription)
         deletion_requested.connect(enqueue_deletion)
         signals.transcription_finished.connect(receivers.enqueue_transcript_ready)

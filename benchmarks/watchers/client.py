@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 OPENING_AT_A_TIME = 25
+JOB_BYTES = 1 << 25  # the longest line of a job
 LONGEST_MATCH = 64
 PING_BYTES = 12  # of the payload, which Autobahn chooses
 PING, MASKED_PONG = b"\x89\x0c", b"\x8a\x8c\0\0\0\0"
@@ -79,7 +80,7 @@ class WebSocketWatcher(Watcher):
 
 async def main() -> None:
     """See the module."""
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=JOB_BYTES)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     job = json.loads(await reader.readline())

@@ -218,7 +218,9 @@ async def _stream_lines(request: HttpRequest, row: Transcription) -> AsyncGenera
     """Text deltas. Their concatenation is the whole text, which the last event repeats."""
     text = ""
     is_authorized = partial(is_still_authorized, request)
-    events = streams.subscribe_while_authorized(is_authorized, row.id)
+    events = streams.subscribe_while_authorized(
+        is_authorized, authenticated_user(request).pk, row.id
+    )
     async with aclosing(events):
         async for event in events:
             match event:

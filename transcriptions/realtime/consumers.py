@@ -34,9 +34,6 @@ CLOSE_INTERNAL_ERROR = 4500
 class TranscriptionConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """`/ws/transcriptions/{id}/?after=N`: events after N from the database, then live."""
 
-    # `subscribe` receives the events: a channel of the consumer would only hold a connection.
-    channel_layer_alias = "none"
-
     async def connect(self) -> None:
         """Start sending events. Close if the user is not the owner, or has too many connections."""
         await self.accept()
@@ -73,12 +70,12 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         try:
             with concurrency.streams.hold(user):
                 events = streams.subscribe_while_authorized(
-                    is_authorized, transcription_id, self._after()
+                    is_authorized, user.pk, transcription_id, self._after()
                 )
                 async with aclosing(events):
                     async for event in events:
                         if event is not None:
-                            await self.send(event.model_dump_json())
+                            await self.send(event.as_json)
             await self.close(CLOSE_NORMAL)
         except Throttled:
             await self.close(CLOSE_TOO_MANY)

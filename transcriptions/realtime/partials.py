@@ -3,11 +3,11 @@ stored."""
 
 from __future__ import annotations
 
-import threading
 import uuid
 
 from gpu.types import Partial
-from transcriptions.realtime import streams
+from transcriptions.realtime.messages import event_channel
+from transcriptions.realtime.publisher import publisher
 from transcriptions.schemas.events import PartialEvent
 
 PUBLISH_INTERVAL_S = 0.2
@@ -21,27 +21,14 @@ class PartialPublisher:
     """
 
     def __init__(self, transcription_id: uuid.UUID, after: int) -> None:
-        self._transcription_id, self._after = transcription_id, after
-        self._latest: PartialEvent | None = None
-        self._timer: threading.Timer | None = None
-        self._lock = threading.Lock()
+        self._channel, self._after = event_channel(transcription_id), after
 
     def schedule(self, partial: Partial) -> None:
         """Publish the partial at the end of the interval, unless a newer one replaces it."""
-        with self._lock:
-            self._latest = PartialEvent(id=self._after, text=partial.text)
-            if self._timer is None:
-                self._timer = threading.Timer(PUBLISH_INTERVAL_S, self._publish)
-                self._timer.daemon = True
-                self._timer.start()
+        event = PartialEvent(id=self._after, text=partial.text)
+        publisher.send_delayed(self._channel, PUBLISH_INTERVAL_S, self._channel, event.as_json)
 
     def discard(self, number: int) -> None:
         """Drop the pending partial, because segment `number` now contains its text."""
-        with self._lock:
-            self._after, self._latest = number, None
-
-    def _publish(self) -> None:
-        with self._lock:
-            event, self._latest, self._timer = self._latest, None, None
-        if event:
-            streams.publish(self._transcription_id, event)
+        self._after = number
+        publisher.discard(self._channel)

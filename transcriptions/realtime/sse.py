@@ -97,14 +97,15 @@ async def _lines(
 ) -> AsyncGenerator[str]:
     yield f"retry: {RECONNECT_MS}\n\n"  # sent immediately, so that clients see an open stream
     is_authorized = partial(is_still_authorized, request)
-    events = streams.subscribe_while_authorized(is_authorized, transcription_id, after)
+    user_id = authenticated_user(request).pk
+    events = streams.subscribe_while_authorized(is_authorized, user_id, transcription_id, after)
     async with aclosing(events):
         async for event in events:
             yield ": keep-alive\n\n" if event is None else _message(event)
 
 
 def _message(event: Event) -> str:
-    return f"{_id_line(event)}event: {event.type}\ndata: {event.model_dump_json()}\n\n"
+    return f"{_id_line(event)}event: {event.type}\ndata: {event.as_json}\n\n"
 
 
 def _id_line(event: Event) -> str:

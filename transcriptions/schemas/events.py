@@ -7,6 +7,7 @@ segment. A client that has received one id has received every event before it.
 from __future__ import annotations
 
 import uuid
+from functools import cached_property
 from typing import Annotated, Literal
 
 from ninja import Schema
@@ -16,7 +17,16 @@ from transcriptions.models import Segment, Transcription
 from transcriptions.schemas.transcripts import SegmentOut
 
 
-class MetadataEvent(Schema):
+class EventSchema(Schema):
+    """Base of all events."""
+
+    @cached_property
+    def as_json(self) -> str:
+        """The event as all clients get it. Computed once, for however many watchers."""
+        return self.model_dump_json()
+
+
+class MetadataEvent(EventSchema):
     """Facts about the recording, sent before the first segment."""
 
     type: Literal["metadata"] = "metadata"
@@ -41,7 +51,7 @@ class MetadataEvent(Schema):
         )
 
 
-class ProgressEvent(Schema):
+class ProgressEvent(EventSchema):
     """A new segment."""
 
     type: Literal["progress"] = "progress"
@@ -54,7 +64,7 @@ class ProgressEvent(Schema):
         return cls(id=row.number, segment=SegmentOut.of(row))
 
 
-class PartialEvent(Schema):
+class PartialEvent(EventSchema):
     """Partial text of the segment after event `id`. The next event replaces it. Never stored."""
 
     type: Literal["partial"] = "partial"
@@ -62,7 +72,7 @@ class PartialEvent(Schema):
     text: str
 
 
-class CompleteEvent(Schema):
+class CompleteEvent(EventSchema):
     """The transcript is complete."""
 
     type: Literal["complete"] = "complete"
@@ -76,7 +86,7 @@ class CompleteEvent(Schema):
     note: str
 
 
-class ErrorEvent(Schema):
+class ErrorEvent(EventSchema):
     """The transcription failed, or was cancelled or deleted."""
 
     type: Literal["error"] = "error"

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from allauth.usersessions.models import UserSession
 from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
 from channels.routing import URLRouter
@@ -21,6 +22,7 @@ from transcriptions.models import Transcription
 from transcriptions.processing import pipeline
 from transcriptions.realtime import streams
 from transcriptions.realtime.routing import websocket_urlpatterns
+from transcriptions.realtime.testing import until_subscribers
 from transcriptions.testing import ScriptedEngine
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,20 +72,47 @@ def websocket(user: Any, transcription_id: object, query: str = "") -> WebSocket
     return WebSocketClient(application, transcription_id, query, user=user, session=SESSION)
 
 
-@pytest.mark.parametrize("reason", ["signed out", "account closed"])
-async def test_websocket_closes_when_session_or_account_ends(
-    alice: User, prepared: Transcription, monkeypatch: pytest.MonkeyPatch, reason: str
-) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.2)
-    connection = websocket(alice, prepared.id)
-    assert await connection.connect()
-    if reason == "account closed":
-        await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
-    else:
-        await SESSION.adelete()
+async def until_closed(connection: WebSocketClient) -> None:
     assert (await connection.receive_output(WAIT_S))["type"] == "websocket.close"
     await connection.send_input({"type": "websocket.disconnect", "code": 1000})
     await connection.wait(WAIT_S)
+
+
+@pytest.mark.covers("attack", "An open page goes on listening after its session was ended")
+@pytest.mark.parametrize("reason", ["signed out elsewhere", "account closed", "password changed"])
+async def test_websocket_closes_as_soon_as_access_is_revoked(
+    alice: User, prepared: Transcription, reason: str
+) -> None:
+    def revoke() -> None:
+        user = User.objects.get(pk=alice.pk)
+        match reason:
+            case "signed out elsewhere":
+                UserSession.objects.get(session_key=SESSION.session_key).end()
+            case "account closed":
+                user.is_active = False
+                user.save()
+            case "password changed":
+                user.set_password("new horse battery")
+                user.save()
+
+    listed = {"session_key": SESSION.session_key, "ip": "127.0.0.1", "user_agent": "Firefox"}
+    await UserSession.objects.acreate(user=alice, **listed)
+    connection = websocket(alice, prepared.id)
+    assert await connection.connect()
+    await until_subscribers(prepared, 1)
+    await database_sync_to_async(revoke)()
+    await until_closed(connection)
+
+
+async def test_websocket_closes_after_session_has_expired(
+    alice: User, prepared: Transcription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(streams, "AUTHORIZATION_CHECK_S", 0.0)
+    connection = websocket(alice, prepared.id)
+    assert await connection.connect()
+    await SESSION.adelete()
+    await until_closed(connection)
 
 
 @pytest.fixture

@@ -6,10 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-import redis.asyncio
 from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
-from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -20,6 +18,8 @@ from transcodio_site.testing import WAIT_S
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.realtime import streams
+from transcriptions.realtime.testing import until_subscribers
+from transcriptions.schemas.events import PartialEvent
 from transcriptions.testing import ScriptedEngine, prepare_again, spoken
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,26 +89,17 @@ async def test_stream_disables_buffering_and_sends_keep_alive(
     await stream.until(": keep-alive\n\n")
     assert stream.text.startswith("retry: 2000\n\n")
     await database_sync_to_async(add_first_segment)(leased)
+    await asyncio.to_thread(streams.publish, leased.id, PartialEvent(id=1, text="Se"))
     await stream.until("id: 1\nevent: progress\ndata: {")
     await stream.disconnect()
 
 
-async def test_disconnect_leaves_no_keys_in_valkey(alice: User, leased: Transcription) -> None:
+async def test_disconnect_ends_subscription(alice: User, leased: Transcription) -> None:
     stream = await database_sync_to_async(EventStreamClient)(alice, leased)
     await stream.open()
-    await stream.until("retry")
-    client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
-
-    async def group_count() -> int:
-        return len(await client.keys(f"*{leased.id}*"))
-
-    async with asyncio.timeout(WAIT_S):
-        while not await group_count():
-            pass
-        await stream.disconnect()
-        while await group_count():
-            pass
-    await client.aclose()
+    await until_subscribers(leased, 1)
+    await stream.disconnect()
+    await until_subscribers(leased, 0)
 
 
 def resume(client: Client, row: Transcription, last_event_id: str) -> Any:
@@ -117,27 +108,43 @@ def resume(client: Client, row: Transcription, last_event_id: str) -> Any:
     )
 
 
-@pytest.mark.parametrize("reason", ["revoked", "expired", "account closed"])
-async def test_stream_ends_when_token_is_no_longer_valid(
-    alice: User, leased: Transcription, monkeypatch: pytest.MonkeyPatch, reason: str
-) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.2)
-    stream = await database_sync_to_async(EventStreamClient)(alice, leased)
-    await stream.open()
-    await stream.until("keep-alive")
-    tokens = ApiToken.objects.filter(user=alice)
-    match reason:
-        case "revoked":
-            await tokens.adelete()
-        case "expired":
-            await tokens.aupdate(expires_at=timezone.now())
-        case "account closed":
-            await User.objects.filter(pk=alice.pk).aupdate(is_active=False)
+async def until_closed(stream: EventStreamClient) -> None:
     more = True
     while more:
         more = (await stream.receive_output(WAIT_S)).get("more_body", False)
     ended, _ = await asyncio.wait([stream.future], timeout=WAIT_S)
     assert ended
+
+
+@pytest.mark.covers("attack", "A program goes on listening after its token was revoked")
+@pytest.mark.parametrize("reason", ["revoked", "account closed"])
+async def test_stream_ends_as_soon_as_access_is_revoked(
+    alice: User, leased: Transcription, reason: str
+) -> None:
+    def revoke() -> None:
+        if reason == "revoked":
+            ApiToken.objects.get(user=alice).delete()
+        else:
+            alice.is_active = False
+            alice.save()
+
+    stream = await database_sync_to_async(EventStreamClient)(alice, leased)
+    await stream.open()
+    await until_subscribers(leased, 1)
+    await database_sync_to_async(revoke)()
+    await until_closed(stream)
+
+
+async def test_stream_ends_after_token_has_expired(
+    alice: User, leased: Transcription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(streams, "AUTHORIZATION_CHECK_S", 0.0)
+    stream = await database_sync_to_async(EventStreamClient)(alice, leased)
+    await stream.open()
+    await stream.until("keep-alive")
+    await ApiToken.objects.filter(user=alice).aupdate(expires_at=timezone.now())
+    await until_closed(stream)
 
 
 def test_resume_after_last_event_is_204(api: Client, finished: Transcription) -> None:

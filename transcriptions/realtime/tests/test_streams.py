@@ -9,17 +9,19 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-import redis.asyncio
-from asgiref.sync import async_to_sync
 from channels.db import database_sync_to_async
-from django.conf import settings
 from django.db import connection
 
 from gpu.types import Complete, Metadata
 from transcodio_site.testing import WAIT_S
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
-from transcriptions.realtime import streams
+from transcriptions.realtime import hub, stored, streams
+from transcriptions.realtime.testing import (
+    disconnect_subscribers,
+    subscriber_connections,
+    until_subscribers,
+)
 from transcriptions.schemas.events import (
     Event,
     MetadataEvent,
@@ -177,7 +179,7 @@ async def test_engine_starting_between_two_queries_loses_no_event(
             return result
 
         with connection.execute_wrapper(start_after_query):
-            events = streams._read_events(worker.row.id, streams.BEFORE_FIRST_EVENT)
+            events = stored.read_events(worker.row.id, streams.BEFORE_FIRST_EVENT)
         assert started
         return events
 
@@ -187,37 +189,36 @@ async def test_engine_starting_between_two_queries_loses_no_event(
     assert [event.id for event in before] + await Subscriber(worker, after).end() == [0, 1, 2]
 
 
-async def test_database_is_queried_after_heartbeat_without_message(
+async def test_lost_final_event_is_recovered_by_recheck(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(hub, "RECHECK_S", 0.05)
     subscriber = Subscriber(worker)
-    await subscriber.until(lambda: subscriber.timeouts > 0)
+    await until_subscribers(worker.row, 1)
     await worker.run(worker.start, lambda: worker.add_segment(1), worker.complete, publish=False)
     assert await subscriber.end() == [0, 1, 2]
 
 
-async def test_subscriber_rejoins_group_after_valkey_lost_its_data(
+@pytest.mark.covers("fault", "The connection that receives live events is lost")
+async def test_events_during_lost_connection_are_recovered(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(hub, "RECONNECT_DELAY_S", 0.1)
     subscriber = Subscriber(worker)
     await worker.run(worker.start)
     await subscriber.until(lambda: len(subscriber.received) == 1)
-    client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
-    await client.flushall()
-    timeouts = subscriber.timeouts
-    await subscriber.until(lambda: subscriber.timeouts > timeouts + 1)
-    assert await client.keys(f"*{worker.row.id}*") != []  # it has joined the group again
-    await client.aclose()
-    await worker.run(lambda: worker.add_segment(1), worker.complete)
-    assert await subscriber.end() == [0, 1, 2]
+    await disconnect_subscribers()
+    await worker.run(lambda: worker.add_segment(1), publish=False)
+    await subscriber.until(lambda: len(subscriber.received) == 2)
+    await until_subscribers(worker.row, 1)
+    await worker.run(lambda: worker.add_segment(2), worker.complete)
+    assert await subscriber.end() == [0, 1, 2, 3]
 
 
 async def test_long_transcript_is_read_in_batches(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "SEGMENTS_PER_QUERY", 3)
+    monkeypatch.setattr(stored, "SEGMENTS_PER_QUERY", 3)
     steps = [lambda n=n: worker.add_segment(n) for n in range(1, 9)]
     await worker.run(worker.start, *steps, worker.complete, publish=False)
     assert await Subscriber(worker).end() == list(range(10))
@@ -237,8 +238,7 @@ async def test_failure_ends_stream_with_error_message(worker: Worker) -> None:
     assert (last.type, last.code, last.detail) == ("error", "engine_failed", "It did not work.")
 
 
-async def test_deletion_ends_stream(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.05)
+async def test_deletion_ends_stream(worker: Worker) -> None:
     subscriber = Subscriber(worker)
     await worker.run(worker.start)
     await subscriber.until(lambda: len(subscriber.received) == 1)
@@ -247,31 +247,30 @@ async def test_deletion_ends_stream(worker: Worker, monkeypatch: pytest.MonkeyPa
     assert getattr(subscriber.received[-1], "code", "") == "deleted"
 
 
-async def test_closed_subscription_leaves_no_keys_in_valkey(worker: Worker) -> None:
+async def test_closed_subscription_leaves_channel_and_connection(worker: Worker) -> None:
     async with aclosing(streams.subscribe(worker.row.id)) as stream:
         await worker.run(worker.start)
         assert (await anext(stream)) is not None
-    client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
-    assert await client.keys(f"*{worker.row.id}*") == []
-    await client.aclose()
+        await until_subscribers(worker.row, 1)
+    await until_subscribers(worker.row, 0)
+    assert await subscriber_connections() == 0
 
 
-def test_publish_and_subscribe_work_without_valkey(
+@pytest.mark.covers("fault", "Valkey is away while a recording is transcribed and watched")
+async def test_watchers_share_queries_while_valkey_is_away(
     worker: Worker, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from channels_redis.core import RedisChannelLayer
-
-    unreachable = RedisChannelLayer(hosts=["unix:///nonexistent/valkey.sock"])
-    monkeypatch.setattr(streams, "_layer", lambda: unreachable)
-    streams.publish(worker.row.id, worker.start())
-    assert async_to_sync(_first_id)(worker) == 0
-
-
-async def _first_id(worker: Worker) -> int:
-    async with aclosing(streams.subscribe(worker.row.id)) as stream:
-        event = await anext(stream)
-        assert event is not None
-        return event.id
+    settings.REDIS_URL = "unix:///nonexistent/valkey.sock"
+    monkeypatch.setattr(hub, "POLL_S", 0.1)
+    monkeypatch.setattr(hub, "CONFIRMATION_S", 0.1)
+    subscribers = [Subscriber(worker) for _ in range(20)]
+    await worker.run(worker.start)
+    for subscriber in subscribers:
+        await subscriber.until(lambda received=subscriber.received: len(received) == 1)
+    steps = [lambda: worker.add_segment(1), lambda: worker.add_segment(2), worker.complete]
+    await worker.run(*steps, publish=False)
+    for subscriber in subscribers:
+        assert await subscriber.end() == [0, 1, 2, 3]
 
 
 async def test_partials_reach_current_subscribers_and_are_not_stored(
@@ -295,7 +294,7 @@ async def test_partial_ahead_of_subscriber_recovers_missed_segment(worker: Worke
     await subscriber.until(lambda: len(subscriber.received) == 1)
     await worker.run(lambda: worker.add_segment(1), publish=False)
     await worker.run(lambda: PartialEvent(id=1, text="Sentence t"))
-    await subscriber.until(lambda: len(subscriber.received) == 2)
-    assert subscriber.received[1].type == "progress"
+    await subscriber.until(lambda: len(subscriber.received) == 3)
+    assert [event.type for event in subscriber.received] == ["metadata", "progress", "partial"]
     await worker.run(worker.complete)
-    assert await subscriber.end() == [0, 1, 2]
+    assert await subscriber.end() == [0, 1, 1, 2]

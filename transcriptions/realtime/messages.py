@@ -1,0 +1,79 @@
+"""What processes send each other over Valkey: one JSON object per message.
+
+Messages are hints. All that they say is stored in the database, and a lost one is made up for.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Literal
+
+from ninja import Schema
+from pydantic import Field, TypeAdapter
+
+from transcriptions.schemas.events import (
+    CompleteEvent,
+    ErrorEvent,
+    MetadataEvent,
+    PartialEvent,
+    ProgressEvent,
+)
+
+DELETED = 2**31 - 1  # higher than every event id, so that watchers look for the recording
+
+
+class AccessChanged(Schema):
+    """A session, a token or the account of the user has changed or ended: check it again."""
+
+    type: Literal["access"] = "access"
+
+
+class RowChanged(Schema):
+    """The state of one of the user's recordings has changed."""
+
+    type: Literal["row"] = "row"
+    transcription: uuid.UUID
+
+
+class Stored(Schema):
+    """The database has the events of the recording up to this id, or DELETED."""
+
+    type: Literal["stored"] = "stored"
+    id: int
+
+
+Message = (
+    MetadataEvent
+    | ProgressEvent
+    | PartialEvent
+    | CompleteEvent
+    | ErrorEvent
+    | AccessChanged
+    | RowChanged
+    | Stored
+)
+
+parse_message = TypeAdapter[Message](Annotated[Message, Field(discriminator="type")]).validate_json
+
+
+_EVENTS = "transcodio.events."
+
+
+def event_channel(transcription_id: uuid.UUID) -> str:
+    """The channel in Valkey with the events of a recording."""
+    return f"{_EVENTS}{transcription_id}"
+
+
+def event_channel_id(channel: str) -> uuid.UUID | None:
+    """The recording of an event channel; None for other channels."""
+    return uuid.UUID(channel.removeprefix(_EVENTS)) if channel.startswith(_EVENTS) else None
+
+
+def access_channel(user_id: int) -> str:
+    """The channel in Valkey with AccessChanged."""
+    return f"transcodio.access.{user_id}"
+
+
+def library_channel(user_id: int) -> str:
+    """The channel in Valkey with RowChanged."""
+    return f"transcodio.library.{user_id}"

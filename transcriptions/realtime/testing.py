@@ -1,0 +1,32 @@
+"""Helpers of tests: what Valkey knows of this process's subscriptions."""
+
+from __future__ import annotations
+
+import asyncio
+
+import redis.asyncio
+from django.conf import settings
+
+from transcodio_site.testing import WAIT_S
+from transcriptions.models import Transcription
+from transcriptions.realtime.messages import event_channel
+
+
+async def until_subscribers(row: Transcription, count: int) -> None:
+    """Wait until so many connections are subscribed to the events of the recording."""
+    async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
+        async with asyncio.timeout(WAIT_S):
+            while (await client.pubsub_numsub(event_channel(row.id)))[0][1] != count:
+                pass  # each round is a round trip
+
+
+async def disconnect_subscribers() -> None:
+    """End all connections with subscriptions, as a restart of Valkey does."""
+    async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
+        await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+
+async def subscriber_connections() -> int:
+    """The number of connections with subscriptions."""
+    async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
+        return len(await client.client_list(_type="pubsub"))
