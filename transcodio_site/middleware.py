@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 
+from allauth.usersessions.middleware import UserSessionsMiddleware
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.decorators import sync_only_middleware
 from django.utils.translation import gettext_lazy as _
 
@@ -119,6 +121,18 @@ def _close_files(request: HttpRequest) -> None:
     for file in (*files, request):
         with suppress(OSError):  # closing writes the rest to a disk that may be full, then deletes
             file.close()
+
+
+class SessionActivityMiddleware(UserSessionsMiddleware):  # type: ignore[misc]
+    """Store when a session was last used, but not for each poll of a page that is merely open."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Skip what stores the activity for polls."""
+        is_poll = request.path == reverse("transcriptions:rows")
+        response: HttpResponse = (
+            self.get_response(request) if is_poll else super().__call__(request)
+        )
+        return response
 
 
 @sync_only_middleware

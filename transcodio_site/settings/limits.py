@@ -11,7 +11,7 @@ RATE_LIMIT_PER_USER = env.str("RATE_LIMIT_PER_USER", default="600/minute")
 MAX_UPLOADS_PER_USER = env.int("MAX_UPLOADS_PER_USER", default=6)
 MAX_UPLOADS_PER_ADDRESS = env.int("MAX_UPLOADS_PER_ADDRESS", default=20)
 RATE_LIMIT_PER_ADDRESS = env.str("RATE_LIMIT_PER_ADDRESS", default="600/minute")
-# A page of the library with 20 recordings in progress asks for their state 600 times per minute.
+# A page of the library with recordings in progress asks for their state 30 times per minute.
 RATE_LIMIT_PAGES = env.str("RATE_LIMIT_PAGES", default="1800/minute")
 # Recordings that wait for a worker.
 MAX_WAITING = env.int("MAX_WAITING", default=20_000)

@@ -71,7 +71,7 @@ MIDDLEWARE = [
     "transcodio_site.request_limits.RequestLimitMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "transcodio_site.middleware.SessionActivityMiddleware",
 ]
 ROOT_URLCONF = "transcodio_site.urls"
 ASGI_APPLICATION = "transcodio_site.asgi.application"

@@ -114,7 +114,7 @@ PARAMETERS = [
     *("created_before", "format", "x"),
 ]
 IDENTIFIERS = [
-    *("/transcriptions/{}/", "/transcriptions/{}/row/", "/settings/webhooks/{}/", "/docs/{}/"),
+    *("/transcriptions/{}/", "/settings/webhooks/{}/", "/docs/{}/"),
     *("/docs/images/{}", "/invited/{}/", "/api/transcriptions/{}", "/v1/models/{}", "/static/{}"),
     *("/api/transcriptions/{id}/segments/{}", "/api/tokens/{}", "/settings/tokens/{}/revoke/"),
     *("/accounts/oidc/{}/login/", "/accounts/confirm-email/{}/"),

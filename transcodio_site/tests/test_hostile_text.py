@@ -82,7 +82,7 @@ def test_text_adds_nothing_to_a_page(
     recordings = "/admin/transcriptions/transcription/"
     url = {
         "transcript": f"/transcriptions/{row.id}/",
-        "row": f"/transcriptions/{row.id}/row/",
+        "row": f"/transcriptions/rows/?id={row.id}",
         "job": f"{recordings}{row.id}/change/",
         "jobs": recordings,
         "usage": "/settings/usage/details/",

@@ -65,7 +65,7 @@ PAGES = {
     "docs/<slug:name>/": PUBLIC,
     "": PUBLIC,  # the library, or the welcome page
     "transcriptions/<id:transcription_id>/": OWNER,
-    "transcriptions/<id:transcription_id>/row/": OWNER,
+    "transcriptions/rows/": AUTHENTICATED,
     "transcriptions/<id:transcription_id>/queue/": OWNER,
     "transcriptions/<id:transcription_id>/cancel/": OWNER,
     "transcriptions/<id:transcription_id>/retry/": OWNER,

@@ -10,7 +10,7 @@ app_name = "transcriptions"
 urlpatterns = [
     path("", views.library, name="library"),
     path("transcriptions/<id:transcription_id>/", views.detail, name="detail"),
-    path("transcriptions/<id:transcription_id>/row/", views.row, name="row"),
+    path("transcriptions/rows/", views.rows, name="rows"),
     path(
         "transcriptions/<id:transcription_id>/queue/", views.queue_position, name="queue_position"
     ),

@@ -53,11 +53,20 @@ def library(request: HttpRequest) -> HttpResponse:
         set_queue_positions(page.object_list)
         context = {
             "page": page,
+            "unfinished": [row for row in page if not row.is_finished],
             "query": query,
             "search_error": search_error,
             **_upload_form_context(user.effective_plan),
         }
         return render(request, "transcriptions/library.html", context)
+
+
+def _parse_id(value: str) -> uuid.UUID | None:
+    """The id of a recording; None if it is not valid."""
+    try:
+        return uuid.UUID(value)
+    except ValueError:
+        return None
 
 
 def _search(rows: QuerySet[Transcription], query: str) -> tuple[QuerySet[Transcription], str]:
@@ -87,10 +96,18 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def row(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
-    """One row of the library, which htmx polls while the recording is processed."""
-    context = {"transcription": permissions.transcription_for(request.user, transcription_id)}
-    return render(request, "transcriptions/_row.html", context)
+def rows(request: HttpRequest) -> HttpResponse:
+    """Rows of the library by `id`, which htmx polls while the recordings are processed.
+
+    Recordings that do not exist or belong to others are left out.
+    """
+    ids = map(_parse_id, request.GET.getlist("id")[:RECORDINGS_PER_PAGE])
+    visible = permissions.visible_to(request.user).filter(id__in=filter(None, ids))
+    found = list(visible.defer("search", "spans", "peaks"))
+    set_queue_positions(found)
+    unfinished = [row for row in found if not row.is_finished]
+    context = {"rows": found, "unfinished": unfinished, "is_update": True}
+    return render(request, "transcriptions/_live_rows.html", context)
 
 
 @login_required

@@ -28,13 +28,6 @@ class AccessChanged(Schema):
     type: Literal["access"] = "access"
 
 
-class RowChanged(Schema):
-    """The state of one of the user's recordings has changed."""
-
-    type: Literal["row"] = "row"
-    transcription: uuid.UUID
-
-
 class Stored(Schema):
     """The database has the events of the recording up to this id, or DELETED."""
 
@@ -49,7 +42,6 @@ Message = (
     | CompleteEvent
     | ErrorEvent
     | AccessChanged
-    | RowChanged
     | Stored
 )
 
@@ -72,8 +64,3 @@ def event_channel_id(channel: str) -> uuid.UUID | None:
 def access_channel(user_id: int) -> str:
     """The channel in Valkey with AccessChanged."""
     return f"transcodio.access.{user_id}"
-
-
-def library_channel(user_id: int) -> str:
-    """The channel in Valkey with RowChanged."""
-    return f"transcodio.library.{user_id}"

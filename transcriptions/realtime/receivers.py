@@ -11,15 +11,13 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
 from accounts.models import ApiToken, User
-from transcriptions.models import Step, Transcription
+from transcriptions.models import Transcription
 from transcriptions.realtime.messages import (
     DELETED,
     AccessChanged,
-    RowChanged,
     Stored,
     access_channel,
     event_channel,
-    library_channel,
 )
 from transcriptions.realtime.publisher import publisher
 
@@ -32,7 +30,6 @@ def connect() -> None:
     post_delete.connect(_owner_changed, sender=ApiToken)
     post_delete.connect(_owner_changed, sender=UserSession)
     user_logged_out.connect(_signed_out)
-    post_save.connect(_step_began, sender=Step)
     post_delete.connect(_recording_deleted, sender=Transcription)
 
 
@@ -50,15 +47,9 @@ def _signed_out(user: User | None, **_: Any) -> None:
         _send(access_channel(user.pk), AccessChanged())
 
 
-def _step_began(instance: Step, **_: Any) -> None:
-    row = instance.transcription
-    _send(library_channel(row.owner_id), RowChanged(transcription=row.id))
-
-
 def _recording_deleted(instance: Transcription, **_: Any) -> None:
     _send(event_channel(instance.id), Stored(id=DELETED))
-    _send(library_channel(instance.owner_id), RowChanged(transcription=instance.id))
 
 
-def _send(channel: str, message: AccessChanged | RowChanged | Stored) -> None:
+def _send(channel: str, message: AccessChanged | Stored) -> None:
     transaction.on_commit(partial(publisher.send, channel, message.model_dump_json()))
