@@ -23,7 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 from twisted.internet.defer import Deferred
 
 from transcodio_site import asgi  # noqa: F401 - loads the apps, which the imports below need
-from transcodio_site.http_request import UploadFactory
+from transcodio_site.http_request import FlowControl, UploadFactory
 from transcodio_site.monitoring import error_reports, telemetry
 from transcodio_site.redis_url import check_server_mode
 from transcodio_site.static_files import check_collected
@@ -74,10 +74,20 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
             await asyncio.wait(pending, timeout=SHUTDOWN_TIMEOUT_S)
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
-        """Send a part of a response and wait until the next one can be sent."""
+        """Send a part of a response or a message and wait until the next one can be sent."""
         await super().handle_reply(protocol, message)
         if message.get("more_body"):
             await protocol.wait_until_writable()
+        elif message["type"] == "websocket.send":
+            await _flow_control(protocol.transport).wait_until_writable()
+
+
+def _flow_control(transport: Any) -> FlowControl:
+    """Of a WebSocket. Before its first message, the HTTP channel is its producer."""
+    if not isinstance(transport.producer, FlowControl):
+        transport.unregisterProducer()
+        transport.registerProducer(FlowControl(), True)
+    return transport.producer or FlowControl()  # none: the client has disconnected
 
 
 class Command(CommandLineInterface):  # type: ignore[misc]

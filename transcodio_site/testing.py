@@ -135,15 +135,6 @@ def remove_server_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 @pytest.fixture(autouse=True)
-def fresh_channel_layer() -> Iterator[None]:
-    """A new channel layer for each test: its locks belong to the event loop of one test."""
-    yield
-    from channels.layers import channel_layers
-
-    channel_layers.backends.clear()
-
-
-@pytest.fixture(autouse=True)
 def emails_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Send emails about accounts where they are enqueued: most tests run no worker."""
     from accounts import tasks

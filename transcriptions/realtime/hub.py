@@ -155,7 +155,7 @@ class Hub:
             retry=Retry(NoBackoff(), 0),  # we must know when messages may have been missed
         )
         async with client, client.pubsub() as pubsub, asyncio.TaskGroup() as tasks:
-            await pubsub.connect()  # type: ignore[no-untyped-call]
+            await pubsub.connect()
             _raise_if_cancelled()
             self._is_connected = True
             tasks.create_task(self._keep_subscribed(pubsub))

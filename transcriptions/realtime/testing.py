@@ -23,7 +23,7 @@ async def until_subscribers(row: Transcription, count: int) -> None:
 async def disconnect_subscribers() -> None:
     """End all connections with subscriptions, as a restart of Valkey does."""
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
-        await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await client.client_kill_filter(_type="pubsub")
 
 
 async def subscriber_connections() -> int:

@@ -29,7 +29,7 @@ def browser(client: Client, alice: User) -> Client:
 
 
 def poll(client: Client, rows: list[Transcription]) -> str:
-    response = client.get("/transcriptions/rows/", {"id": [row.id for row in rows]})
+    response = client.get("/transcriptions/rows/", {"id": [str(row.id) for row in rows]})
     assert response.status_code == 200
     return response.content.decode()
 
@@ -77,6 +77,6 @@ def test_rows_of_others_and_invalid_ids_are_left_out(
     browser: Client, alice: User, bob: User
 ) -> None:
     (foreign,) = create(bob, 1)
-    response = browser.get("/transcriptions/rows/", {"id": [foreign.id, "x", "0" * 32]})
+    response = browser.get("/transcriptions/rows/", {"id": [str(foreign.id), "x", "0" * 32]})
     assert response.status_code == 200
     assert "data-transcription" not in response.content.decode()

@@ -76,17 +76,15 @@ async def test_watchers_share_connection_queries_and_serialization(
         ]
 
         async def next_of_all() -> list[Any]:
-            return await asyncio.gather(*(anext(watcher) for watcher in watchers))
+            return list(await asyncio.gather(*(anext(watcher) for watcher in watchers)))
 
         assert {event.id for event in await next_of_all()} == {0}
         assert await subscriber_connections() == 1
         assert len(reads) <= 2  # of the first, and of those who came while it was read
         reads.clear()
-        segments = [
-            asyncio.create_task(next_of_all()),
-            asyncio.create_task(add_segment(started, 1)),
-        ]
-        events = (await asyncio.gather(*segments))[0]
+        waiting = asyncio.create_task(next_of_all())
+        await add_segment(started, 1)
+        events = await waiting
         assert len(set(map(id, events))) == 1
         assert reads == []
         monkeypatch.setattr(EventSchema, "model_dump_json", dump)

@@ -17,6 +17,7 @@ from transcodio_site.testing import WAIT_S, wait_until
 from transcriptions.realtime.messages import event_channel, parse_message
 from transcriptions.realtime.partials import PartialPublisher
 from transcriptions.realtime.publisher import Publisher, publisher
+from transcriptions.schemas.events import PartialEvent
 
 
 class Receiver:
@@ -94,8 +95,7 @@ def test_newest_partial_is_published(recording: uuid.UUID, receiver: Receiver) -
     partials = PartialPublisher(recording, after=3)
     for text in ("A", "A few", "A few words"):
         partials.schedule(Partial((Word(0.0, 1.0, text),)))
-    message = parse_message(receiver.next())
-    assert (message.type, message.id, message.text) == ("partial", 3, "A few words")
+    assert parse_message(receiver.next()) == PartialEvent(id=3, text="A few words")
 
 
 def test_partial_is_dropped_when_its_segment_is_stored(
@@ -105,6 +105,5 @@ def test_partial_is_dropped_when_its_segment_is_stored(
     partials.schedule(Partial((Word(0.0, 1.0, "First"),)))
     partials.discard(1)
     partials.schedule(Partial((Word(1.0, 2.0, "Second"),)))
-    message = parse_message(receiver.next())
-    assert (message.id, message.text) == (1, "Second")
+    assert parse_message(receiver.next()) == PartialEvent(id=1, text="Second")
     wait_until(publisher.flush)

@@ -99,6 +99,9 @@ class Subscriber:
                 await self._changed.wait()
                 self._changed.clear()
 
+    async def until_received(self, count: int) -> None:
+        await self.until(lambda: len(self.received) >= count)
+
     async def end(self) -> list[int]:
         """The ids of all events, once the stream has ended."""
         async with asyncio.timeout(WAIT_S):
@@ -265,8 +268,7 @@ async def test_watchers_share_queries_while_valkey_is_away(
     monkeypatch.setattr(hub, "CONFIRMATION_S", 0.1)
     subscribers = [Subscriber(worker) for _ in range(20)]
     await worker.run(worker.start)
-    for subscriber in subscribers:
-        await subscriber.until(lambda received=subscriber.received: len(received) == 1)
+    await asyncio.gather(*(subscriber.until_received(1) for subscriber in subscribers))
     steps = [lambda: worker.add_segment(1), lambda: worker.add_segment(2), worker.complete]
     await worker.run(*steps, publish=False)
     for subscriber in subscribers:
