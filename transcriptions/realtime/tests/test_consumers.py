@@ -22,7 +22,7 @@ from transcriptions.models import Transcription
 from transcriptions.processing import pipeline
 from transcriptions.realtime import streams
 from transcriptions.realtime.routing import websocket_urlpatterns
-from transcriptions.realtime.testing import until_subscribers
+from transcriptions.realtime.tests.subscriptions import until_subscribers
 from transcriptions.testing import ScriptedEngine
 
 pytestmark = pytest.mark.django_db(transaction=True)

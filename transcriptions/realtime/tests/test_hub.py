@@ -15,7 +15,7 @@ from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.realtime import hub, stored, streams
 from transcriptions.realtime.messages import event_channel
-from transcriptions.realtime.testing import subscriber_connections, until_subscribers
+from transcriptions.realtime.tests.subscriptions import subscriber_connections, until_subscribers
 from transcriptions.schemas.events import (
     Event,
     EventSchema,

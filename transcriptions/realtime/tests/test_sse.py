@@ -18,7 +18,7 @@ from transcodio_site.testing import WAIT_S
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.realtime import streams
-from transcriptions.realtime.testing import until_subscribers
+from transcriptions.realtime.tests.subscriptions import until_subscribers
 from transcriptions.schemas.events import PartialEvent
 from transcriptions.testing import ScriptedEngine, prepare_again, spoken
 

@@ -17,7 +17,7 @@ from transcodio_site.testing import WAIT_S
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.realtime import hub, stored, streams
-from transcriptions.realtime.testing import (
+from transcriptions.realtime.tests.subscriptions import (
     disconnect_subscribers,
     subscriber_connections,
     until_subscribers,
