@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import threading
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+from django.conf import settings
 from django.db import connection
 
-from transcodio_site.testing import SAMPLE, Media, wait_until
+from transcodio_site.testing import SAMPLE, WAIT_S, Media, wait_until
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, leases, pipeline, voice_activity
 from transcriptions.processing.tests.helpers import (
@@ -20,8 +22,7 @@ from transcriptions.processing.tests.helpers import (
     fresh,
     raising,
 )
-from transcriptions.realtime import streams
-from transcriptions.schemas.events import Event
+from transcriptions.realtime.messages import event_channel
 from transcriptions.testing import ScriptedEngine, Upload, texts
 
 pytestmark = [
@@ -223,34 +224,25 @@ def test_engine_is_stopped_without_yielding_an_event(
 
 
 def test_partials_are_published_before_their_segment_and_not_stored(
-    prepared: Transcription, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+    prepared: Transcription, engine: ScriptedEngine
 ) -> None:
-    original_publish = streams.publish
     published: list[tuple[str, int]] = []
+    with (
+        redis.Redis.from_url(settings.REDIS_URL) as client,
+        client.pubsub(ignore_subscribe_messages=True) as channel,
+    ):
+        channel.subscribe(event_channel(prepared.id))
 
-    def publish(transcription_id: uuid.UUID, event: Event) -> None:
-        original_publish(transcription_id, event)
-        published.append((event.type, event.id))
+        def receive_until(kind: str, number: int) -> None:
+            while (kind, number) not in published:
+                if message := channel.get_message(timeout=WAIT_S):
+                    event = json.loads(message["data"])
+                    published.append((event["type"], event["id"]))
 
-    class ManualTimer:
-        """Fires when the test calls its function."""
-
-        started: list[ManualTimer] = []
-
-        def __init__(self, interval: float, function: Callable[[], None]) -> None:
-            self.function = function
-
-        def start(self) -> None:
-            self.started.append(self)
-
-    monkeypatch.setattr(streams, "publish", publish)
-    monkeypatch.setattr(threading, "Timer", ManualTimer)
-    engine.send_partials = True
-    engine.before[3] = lambda: ManualTimer.started[0].function()
-    assert pipeline.transcribe(prepared.id)
+        engine.send_partials = True
+        engine.before[3] = lambda: receive_until("partial", 2)
+        assert pipeline.transcribe(prepared.id)
+        receive_until("complete", 6)
     assert texts(prepared) == FIVE_SENTENCES
     second_segment = published.index(("progress", 2))
     assert second_segment < published.index(("partial", 2)) < published.index(("progress", 3))
-    # One comes before each segment, but they are published only when a timer fires.
-    assert [number for kind, number in published if kind == "partial"] == [2]
-    assert len(ManualTimer.started) == 2
