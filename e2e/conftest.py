@@ -99,7 +99,9 @@ def open_page(open_context: OpenContext, stack: Stack) -> Iterator[OpenPage]:
 def _collect_console_message(problems: list[str], kind: str, text: str) -> None:
     # Tests cause refused uploads, missing pages and a killed server.
     expected = re.search(
-        r"status of 4\d\d|WebSocket connection|ERR_CONNECTION|ERR_INCOMPLETE", text
+        r"status of 4\d\d|WebSocket connection|ERR_CONNECTION|ERR_INCOMPLETE"
+        r"|htmx:(sendError|afterRequest)",
+        text,
     )
     if kind in ("error", "warning") and not expected:
         problems.append(text)
