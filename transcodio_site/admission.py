@@ -19,7 +19,6 @@ from typing import Any, NoReturn, cast
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
 
 from accounts.authentication import authenticated_user
 from accounts.client_ip import get_client_ip
@@ -32,7 +31,7 @@ from transcodio_site.middleware import ERROR_MESSAGES
 from transcodio_site.openai_api import openai_api
 from transcodio_site.response_headers import with_cache_headers, with_security_headers
 from transcriptions.uploads.requests import check_before_body, max_body_bytes
-from transcriptions.uploads.service import UploadRefused
+from transcriptions.uploads.service import UploadRefused, too_many_uploads
 
 # The paths to which a large body may be posted.
 UPLOAD_PATHS = {
@@ -42,23 +41,11 @@ UPLOAD_PATHS = {
     "/v1/audio/transcriptions",
     "/v1/audio/translations",  # answers that it is not supported, and reads no body
 }
-TOO_MANY_UPLOADS_RETRY_S = 10
-
-
-class TooManyUploads(Throttled):
-    """The account or the address has as many uploads under way as it may have."""
-
-    code = "too_many_uploads"
-
-
-def _too_many_uploads(limit: int) -> TooManyUploads:
-    message = _("%(limit)s uploads are in progress. Try again when one of them has finished.")
-    return TooManyUploads(message % {"limit": limit}, TOO_MANY_UPLOADS_RETRY_S)
 
 
 # The uploads whose bodies this process receives.
-uploads_of_user = ConcurrencyLimit("MAX_UPLOADS_PER_USER", error=_too_many_uploads)
-uploads_from_address = ConcurrencyLimit("MAX_UPLOADS_PER_ADDRESS", error=_too_many_uploads)
+uploads_of_user = ConcurrencyLimit("MAX_UPLOADS_PER_USER", error=too_many_uploads)
+uploads_from_address = ConcurrencyLimit("MAX_UPLOADS_PER_ADDRESS", error=too_many_uploads)
 
 
 def _count_upload(address: str | None, user: User | None = None) -> Callable[[], None]:

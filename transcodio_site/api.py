@@ -11,6 +11,7 @@ from transcodio_site import __version__
 from transcodio_site.errors import Problem, register_error_handlers
 from transcodio_site.openapi import DocumentedAPI
 from transcriptions.api.transcriptions import router as transcriptions
+from transcriptions.api.uploads import router as uploads
 
 api = DocumentedAPI(
     title="Transcodio",
@@ -20,6 +21,7 @@ api = DocumentedAPI(
     docs_url=None,  # see documentation/views.py
 )
 api.add_router("", transcriptions)
+api.add_router("", uploads)
 api.add_router("", tokens)
 api.add_router("", usage)
 

@@ -32,7 +32,12 @@ from accounts.authentication import InsufficientScope, SessionRequired
 from accounts.rate_limits import Throttled
 from transcodio_site.middleware import ERROR_MESSAGES
 from transcriptions.api.errors import ApiError
-from transcriptions.exceptions import DATABASE_AWAY, is_disk_full
+from transcriptions.exceptions import (
+    DATABASE_AWAY,
+    STORAGE_UNAVAILABLE_MESSAGE,
+    StorageUnavailable,
+    is_disk_full,
+)
 from transcriptions.uploads.requests import FORM, no_recording
 from transcriptions.uploads.service import UploadRefused, disk_full
 
@@ -103,6 +108,12 @@ def _disk_full(request: HttpRequest, error: OSError) -> Problem:
     return _refused(request, disk_full())
 
 
+def _storage_unavailable(request: HttpRequest, error: StorageUnavailable) -> Problem:
+    log.error("the storage is unavailable: %s", error)
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return Problem(503, "storage_unavailable", str(STORAGE_UNAVAILABLE_MESSAGE), headers=headers)
+
+
 def _database_unavailable(request: HttpRequest, error: DatabaseError) -> Problem:
     log.error("database error", exc_info=error)
     if isinstance(error.__cause__, DiskFull):
@@ -127,7 +138,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if isinstance(error, OSError) and is_disk_full(error):
         response.status_code = 507
-    if isinstance(error, DATABASE_AWAY):
+    if isinstance(error, (*DATABASE_AWAY, StorageUnavailable)):
         response.status_code = 503
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
@@ -155,7 +166,7 @@ LIBRARY_MESSAGES = {
 }
 INVALID_CHARACTERS = _("it is empty or has characters that are not allowed")
 BAD_FORM = _("The form cannot be read. Let your client set the Content-Type with its boundary.")
-RETRY_AFTER_S = 5  # when the database is unreachable
+RETRY_AFTER_S = 5  # when the database or the storage is unreachable
 TOO_MANY_FILES = _("Send one recording per request, as the field 'file'.")
 
 PROBLEMS: dict[type[Exception], Describe] = {
@@ -171,6 +182,7 @@ PROBLEMS: dict[type[Exception], Describe] = {
     ApiError: _refused,
     Http404: lambda request, error: Problem(404, "not_found", str(error)),
     HttpError: _http_error,
+    StorageUnavailable: _storage_unavailable,
     OSError: _disk_full,
     **dict.fromkeys(DATABASE_AWAY, _database_unavailable),
     DataError: _invalid_value,

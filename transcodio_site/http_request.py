@@ -21,14 +21,19 @@ from zope.interface import implementer
 from accounts.rate_limits import COUNTED, Throttled
 from transcodio_site.admission import (
     Admission,
-    TooManyUploads,
     check_upload,
     count_body,
     error_response,
 )
 from transcodio_site.asgi_handler import BODY
 from transcodio_site.http_channel import BoundedChannel, response_bytes
-from transcriptions.uploads.service import UploadRefused, disk_full, too_large, too_slow
+from transcriptions.uploads.service import (
+    TooManyUploads,
+    UploadRefused,
+    disk_full,
+    too_large,
+    too_slow,
+)
 
 log = logging.getLogger(__name__)
 

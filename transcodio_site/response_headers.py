@@ -7,11 +7,14 @@ files and errors of other middleware pass it too. Responses of the server itself
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_cache_control, patch_vary_headers
+
+from transcriptions.exceptions import StorageUnavailable
+from transcriptions.storage.base import recording_storage
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -19,17 +22,15 @@ View = Callable[[HttpRequest], HttpResponse]
 # version of wavesurfer, or the height in transcript-player.js, changes it.
 WAVESURFER_STYLE = "'sha256-Txpp2hh5OoXvJGhUxJbFyEnnoWJBIRJRY/mg0M3HqKc='"
 
-PAGE_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data:",  # the QR code of two-factor authentication
-        f"style-src 'self' {WAVESURFER_STYLE}",
-        "object-src 'none'",
-        "frame-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
+PAGE_DIRECTIVES = (
+    "default-src 'self'",
+    "img-src 'self' data:",  # the QR code of two-factor authentication
+    f"style-src 'self' {WAVESURFER_STYLE}",
+    "object-src 'none'",
+    "frame-src 'none'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
 )
 # For whatever is no page: uploads, exports, JSON. Opened in a tab, it has no origin, runs no script
 # and loads nothing.
@@ -42,6 +43,18 @@ DISABLED_FEATURES = (
     *("magnetometer", "midi", "payment", "serial", "usb"),
 )
 PERMISSIONS_POLICY = ", ".join(["microphone=(self)", *(f"{name}=()" for name in DISABLED_FEATURES)])
+
+
+def page_policy(storage_origin: str = "") -> str:
+    """The Content-Security-Policy of pages. They may play recordings from an object storage, and
+    send recordings there, if clients do that."""
+    return "; ".join((*PAGE_DIRECTIVES, *_storage_directives(storage_origin)))
+
+
+def _storage_directives(origin: str) -> Iterator[str]:
+    if origin:
+        yield f"media-src 'self' {origin}"
+        yield f"connect-src 'self' {origin}"
 
 
 def cache_headers(get_response: View) -> View:
@@ -75,11 +88,19 @@ def with_cache_headers(response: HttpResponse) -> HttpResponse:
     return response
 
 
+def _page_policy() -> str:
+    storage = recording_storage()
+    try:
+        return page_policy(storage.origin if storage.direct else "")
+    except StorageUnavailable:  # such as no credentials: pages work, but without recordings
+        return page_policy()
+
+
 def with_security_headers(response: HttpResponse) -> HttpResponse:
     """The response with a policy for pages or for files, and the headers that both have."""
     is_page = response.get("Content-Type", "").startswith("text/html")
     headers = {
-        "Content-Security-Policy": PAGE_POLICY if is_page else FILE_POLICY,
+        "Content-Security-Policy": _page_policy() if is_page else FILE_POLICY,
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": PERMISSIONS_POLICY,

@@ -24,6 +24,9 @@ import pytest
 from transcodio_site.sample import SAMPLE as SAMPLE
 from transcodio_site.testing_media import WAIT_S as WAIT_S
 from transcodio_site.testing_media import Media as Media
+from transcodio_site.testing_storage import bucket as bucket
+from transcodio_site.testing_storage import fault_proxy as fault_proxy
+from transcodio_site.testing_storage import object_storage as object_storage
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -36,7 +39,10 @@ HOLD_FOLDER = ROOT / "transcodio_site" / "tests" / "hold"
 _var = Path(tempfile.mkdtemp(prefix="transcodio-test-"))
 _servers = ExitStack()
 # The tests must not use or change the developer's installation.
-for _name in ("DATABASE_URL", "REDIS_URL", "SITE_URL", "STT_ENGINE", "SECRET_KEY"):
+for _name in (
+    *("DATABASE_URL", "REDIS_URL", "SITE_URL", "STT_ENGINE", "SECRET_KEY"),
+    *("STORAGE_URL", "STORAGE_DIRECT"),
+):
     os.environ.pop(_name, None)
 os.environ["VAR_DIR"] = str(_var)
 for _name in ("NO_PROXY", "no_proxy"):  # a proxy of this machine cannot reach servers of the tests
@@ -255,6 +261,8 @@ def pytest_runtest_makereport(
 
 class Stack:
     """A running Transcodio: `manage.py up` in a separate process."""
+
+    storage_origins: tuple[str, ...] = ()  # other servers that its pages use
 
     def __init__(self, var: Path) -> None:
         from transcodio_site.supervisor import free_port

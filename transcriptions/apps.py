@@ -18,6 +18,7 @@ class TranscriptionsConfig(AppConfig):
         from transcriptions.privacy.tasks import enqueue_deletion
         from transcriptions.processing.lifecycle import cancel_before_delete
         from transcriptions.realtime import receivers as live_receivers
+        from transcriptions.storage import checks  # noqa: F401
 
         live_receivers.connect()
         pre_delete.connect(cancel_before_delete, sender=Transcription)

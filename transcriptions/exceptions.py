@@ -10,6 +10,9 @@ from django.utils.translation import gettext_lazy as _
 # The database is unreachable or at its limits. A COMMIT that raises one may have succeeded.
 DATABASE_AWAY = (OperationalError, InterfaceError)
 DISK_FULL_MESSAGE = _("There is not enough disk space for this recording. Please try again later.")
+STORAGE_UNAVAILABLE_MESSAGE = _(
+    "The storage for recordings is temporarily unavailable. Please try again later."
+)
 
 
 class LeaseLost(Exception):
@@ -26,6 +29,11 @@ class EditConflict(WrongState):
 
 class AudioDeleted(WrongState):
     """The audio to process has been deleted."""
+
+
+class StorageUnavailable(OSError):
+    """The object storage cannot be reached, or refuses a request. `str()` is the reason, for logs
+    and operators; it has no credentials."""
 
 
 class AudioError(Exception):

@@ -11,7 +11,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.http import Http404
 from django.utils.translation import gettext as _
 
-from transcriptions.models import Transcription, TranscriptionQuerySet
+from transcriptions.models import DirectUpload, Transcription, TranscriptionQuerySet
 
 Viewer = AbstractBaseUser | AnonymousUser
 
@@ -29,3 +29,12 @@ def transcription_for(user: Viewer, transcription_id: uuid.UUID) -> Transcriptio
     if row is None:
         raise Http404(_("There is no such transcription."))
     return row
+
+
+def direct_upload_for(user: Viewer, upload_id: uuid.UUID) -> DirectUpload:
+    """The unfinished upload with that id. Raises Http404 if it does not exist or `user` may not use
+    it."""
+    upload = DirectUpload.objects.filter(id=upload_id, owner_id=user.pk).first()
+    if upload is None:
+        raise Http404(_("There is no such upload: it has expired, or was completed or cancelled."))
+    return upload

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from transcodio_site.settings.env import BASE_DIR, HTTPS, VAR_DIR, env
+from transcodio_site.storage_url import directory_from_url, storage_from_url
 
-MEDIA_ROOT = VAR_DIR / "media"
+_url = env.str("STORAGE_URL", default="")  # no setting: it may have credentials
+MEDIA_ROOT = directory_from_url(_url) or VAR_DIR / "media"
 FILE_UPLOAD_HANDLERS = ["transcriptions.uploads.handler.UploadHandler"]
 FILE_UPLOAD_PERMISSIONS = 0o600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
@@ -14,7 +16,8 @@ _collected = env.str("STATIC_ROOT", default="")
 STATIC_ROOT = _collected or VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Whether clients send files to the bucket, and fetch them from it, with signed URLs.
+    "default": storage_from_url(_url, direct=env.bool("STORAGE_DIRECT", default=True)),
     "staticfiles": {
         "BACKEND": "transcodio_site.static_files.HashedStaticFilesStorage"
         if _collected

@@ -243,7 +243,9 @@ def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_pat
             timeout=WAIT_S,
             check=False,
         )
-        expected = (
-            ("409",) if operation.path.endswith(("/cancel", "/retry")) else ("200", "202", "204")
-        )
+        expected: tuple[str, ...] = ("200", "202", "204")
+        if operation.path.endswith(("/cancel", "/retry")):
+            expected = ("409",)
+        elif "/uploads" in operation.path:  # this stack has no object storage
+            expected = ("202", "404", "409")
         assert done.stderr.endswith(expected), f"{command}\n{done.stderr}{done.stdout}"

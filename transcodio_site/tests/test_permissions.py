@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.invitations import invitation_link
 from accounts.models import ApiToken, Invitation, Scope, User
 from accounts.tokens import issue_token
-from transcriptions.models import Segment, State, Transcription
+from transcriptions.models import DirectUpload, Segment, State, Transcription
 from transcriptions.webhooks.models import Delivery, Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +41,10 @@ OPERATIONS = {
     "GET /api/transcriptions/{transcription_id}/audio": READ,
     "HEAD /api/transcriptions/{transcription_id}/audio": READ,
     "HEAD /api/transcriptions/{transcription_id}/export": READ,
+    "POST /api/uploads": WRITE,
+    "POST /api/uploads/{upload_id}/parts/{number}": WRITE,
+    "POST /api/uploads/{upload_id}/complete": WRITE,
+    "DELETE /api/uploads/{upload_id}": WRITE,
     "GET /api/usage": USAGE,
     "GET /api/tokens": SESSION,
     "POST /api/tokens": SESSION,
@@ -128,6 +132,14 @@ class Resources:
         Segment.objects.create(
             transcription=self.row, number=1, start=0, end=1, text="Confidential."
         )
+        self.upload = DirectUpload.objects.create(
+            owner=alice,
+            title="Confidential",
+            priority=1,
+            bytes=1,
+            part_bytes=1,
+            expires_at=timezone.now(),
+        )
         self.token = issue_token(alice)[0]
         self.endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
         self.delivery = self.endpoint.create_delivery("webhook.test", "msg_1", {})
@@ -137,6 +149,7 @@ class Resources:
     def fill(self, path: str) -> str:
         """The path with the ids of these resources."""
         values: dict[str, object] = {
+            "upload": self.upload.id,
             "token": self.token.id,
             "endpoint": self.endpoint.id,
             "delivery": self.delivery.id,
@@ -160,6 +173,7 @@ class Resources:
         return (
             (self.row.title, self.row.text, self.row.state)
             == ("Confidential", "Confidential.", "completed")
+            and DirectUpload.objects.filter(pk=self.upload.pk).exists()
             and ApiToken.objects.filter(pk=self.token.pk).exists()
             and Endpoint.objects.get().secret == self.endpoint.secret
             and Delivery.objects.count() == 1

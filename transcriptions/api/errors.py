@@ -6,7 +6,7 @@ from transcriptions.usage.quotas import seconds_until_reset
 
 # HTTP status by error code, for recordings that failed after their upload was accepted.
 FAILURE_STATUSES = {"disk_full": 507, "quota_exceeded": 429}
-SERVER_ERROR_CODES = {"internal_error", "out_of_memory", "timed_out"}
+SERVER_ERROR_CODES = {"internal_error", "out_of_memory", "storage_unavailable", "timed_out"}
 
 
 class ApiError(Exception):

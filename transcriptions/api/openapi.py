@@ -103,10 +103,26 @@ _FILE["content"]["application/x-subrip"]["example"] = (
 )
 _FILE["content"]["application/json"] = {"schema": {"type": "object"}, "example": _EXPORTED}
 
+_UPLOAD_STARTED = {
+    "id": _ID,
+    "parts": 3,
+    "part_bytes": 8_388_608,
+    "expires_at": "2026-05-04T11:30:00Z",
+}
+_PART = {"url": "http://127.0.0.1:9000/...", "start": 16_777_216, "bytes": 3_222_784}
+_REDIRECT = {
+    "description": "The recording is in an object storage: `Location` has a URL of it, valid for "
+    "an hour, which supports ranges and needs no token.",
+    "headers": {"Location": _header("Signed URL of the recording")},
+}
+
 # The argument `openapi_extra` of each operation.
 TRANSCRIBE = _upload(_json(200, _TRANSCRIPT))
 TRANSCRIBE_STREAM = _upload(_EVENTS)
 CREATE = _upload(_json(202, _QUEUED, headers=_LOCATION))
+START_UPLOAD = {"responses": _json(201, _UPLOAD_STARTED)}
+COMPLETE_UPLOAD = {"responses": _json(202, _QUEUED, headers=_LOCATION)}
+UPLOAD_PART = {"responses": _json(200, _PART)}
 LIST = {"responses": _json(200, {"items": [_TRANSCRIPTION], "next_cursor": None})}
 TRANSCRIPTION = {"responses": _json(200, _TRANSCRIPTION)}
 RETRY = {"responses": _json(202, _TRANSCRIPTION | _QUEUED_AGAIN)}
@@ -118,6 +134,7 @@ AUDIO = {
     "responses": {
         200: _content("The whole file.", *{*MEDIA_TYPES.values(), "application/octet-stream"}),
         206: _content("The requested range.", "audio/*"),
+        302: _REDIRECT,
         416: {"description": "The range is not satisfiable."},
     }
 }

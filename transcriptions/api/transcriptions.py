@@ -45,6 +45,7 @@ from transcriptions.schemas.transcripts import (
     TranscriptionPage,
     TranscriptOut,
 )
+from transcriptions.storage.base import recording_storage
 from transcriptions.uploads.params import UploadParams
 from transcriptions.uploads.requests import create_from_request
 
@@ -292,22 +293,27 @@ def export_transcript(
 @router.api_operation(
     ["GET", "HEAD"],
     "/transcriptions/{id:transcription_id}/audio",
-    response={200: None, 206: None, 304: None, 416: None, **NOT_FOUND},
+    response={200: None, 206: None, 302: None, 304: None, 416: None, **NOT_FOUND},
     openapi_extra=openapi.AUDIO,
 )
 def download_audio(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponseBase:
-    """Download the original file. HTTP range requests are supported."""
+    """Download the original file. HTTP range requests are supported. The response may be a redirect
+    to an object storage."""
     row = permissions.transcription_for(request.user, transcription_id)
     if not row.source:
         raise _audio_deleted()
     # Whatever the upload claimed to be: a type that browsers play or save, and never show.
     media_type = openapi.MEDIA_TYPES.get(row.format, "application/octet-stream")
+    disposition = attachment(row.title, media_extension(row.format))
+    storage = recording_storage()
+    if storage.direct and request.method == "GET":  # the signature of the URL is only for GET
+        url = storage.signed_url(row.source.name or "", media_type, disposition)
+        return HttpResponse(status=302, headers={"Location": url})
     try:
         response = ranged_response(request, row.source, media_type, etag=f'"{row.id}"')
     except FileNotFoundError:
         raise _audio_deleted() from None
-    extension = media_extension(row.format)
-    response.headers["Content-Disposition"] = attachment(row.title, extension)
+    response.headers["Content-Disposition"] = disposition
     return response
 
 

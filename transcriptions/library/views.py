@@ -30,6 +30,7 @@ from transcriptions.models import Transcription
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
 from transcriptions.processing.media import FORMATS
+from transcriptions.storage.base import recording_storage
 from transcriptions.usage import quotas
 from transcriptions.usage.retention import RetentionPolicy
 
@@ -157,6 +158,7 @@ def _upload_form_context(plan: Plan) -> dict[str, Any]:
     return {
         "languages": sorted(LANGUAGES.items(), key=lambda item: item[1]),
         "formats": FORMATS,
+        "direct_uploads": recording_storage().direct,
         "max_megabytes": quotas.largest_file(plan, settings.MAX_FILE_SIZE_MB),
         "longest": durations.limit(max_duration_s),
     }

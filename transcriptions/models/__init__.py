@@ -5,6 +5,7 @@ Changes of a recording's state are in `transcriptions.processing.lifecycle`.
 
 from __future__ import annotations
 
+from transcriptions.models.direct_upload import DirectUpload
 from transcriptions.models.idempotency import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 from transcriptions.models.processing_step import FINAL_PHASES, Phase, Step, record_step
 from transcriptions.models.scheduling import AccountQueue, Priority, PriorityQueue
@@ -28,6 +29,7 @@ __all__ = [
     "WAITING",
     "WORKING",
     "AccountQueue",
+    "DirectUpload",
     "IdempotencyKey",
     "Phase",
     "Priority",

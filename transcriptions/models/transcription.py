@@ -29,9 +29,14 @@ QUEUE_ORDER = ("priority", "virtual_start", "created_at")
 STORAGE_FOLDER = "recordings"  # within the storage; file names start with the id of their row
 
 
+def source_name(transcription_id: uuid.UUID) -> str:
+    """The name of an upload in the storage. The client's file name is never used."""
+    return f"{STORAGE_FOLDER}/{transcription_id}.source"
+
+
 def source_path(transcription: Transcription, filename: str) -> str:
-    """Where an upload is stored. The client's file name is never used."""
-    return f"{STORAGE_FOLDER}/{transcription.id}.source"
+    """Where an upload is stored."""
+    return source_name(transcription.id)
 
 
 def audio_path(transcription: Transcription, filename: str) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import shared_task
+from celery.signals import worker_ready
 from django.utils import timezone
 
 from accounts import account_deletion, audit_log, invitations
 from transcriptions.models import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 from transcriptions.operations import orphaned_files
 from transcriptions.privacy import retention
+from transcriptions.uploads import direct
 
 
 @shared_task(name="transcriptions.tasks.delete_expired_idempotency_keys")
@@ -40,6 +44,18 @@ def delete_old_invitations() -> None:
 def delete_expired_recordings() -> None:
     """See `retention.delete_expired`."""
     retention.delete_expired()
+
+
+@shared_task(name="transcriptions.tasks.abort_expired_uploads")
+def abort_expired_uploads() -> None:
+    """See `direct.abort_expired`."""
+    direct.abort_expired()
+
+
+@worker_ready.connect
+def _delete_temporary_files(**_: Any) -> None:
+    """Of this machine, which the periodic task may never run on."""
+    orphaned_files.delete_temporary_files()
 
 
 @shared_task(name="transcriptions.tasks.delete_orphaned_files")

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from accounts import account_deletion
 from accounts.models import AccountDeletion
-from transcriptions.models import FINISHED, Transcription
+from transcriptions.models import FINISHED, DirectUpload, Transcription
+from transcriptions.uploads import direct
 from transcriptions.webhooks.models import Delivery, Endpoint
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def delete_batch(user_id: int) -> bool:
     if deletion is None:
         return False
     account_deletion.disable(user_id)  # an administrator may have enabled it again
-    if _delete_webhooks(user_id) or _delete_recordings(user_id):
+    if _delete_webhooks(user_id) or _abort_uploads(user_id) or _delete_recordings(user_id):
         deletion.release()
         return True
     return _finish(deletion)
@@ -46,6 +47,14 @@ def _delete_webhooks(user_id: int) -> bool:
     if not deleted:
         Endpoint.objects.filter(owner=user_id).delete()
     return bool(deleted)
+
+
+def _abort_uploads(user_id: int) -> bool:
+    """Cancel a batch of direct uploads. Return whether there were any."""
+    batch = list(DirectUpload.objects.filter(owner=user_id)[:BATCH_RECORDINGS])
+    for upload in batch:
+        direct.abort(upload)
+    return bool(batch)
 
 
 def _delete_recordings(user_id: int) -> bool:

@@ -6,7 +6,6 @@ demuxers, no file but the one that it is given, no network, and an empty environ
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import re
 import shutil
@@ -14,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,6 +59,7 @@ MIN_DURATION_S = 0.05  # no word is shorter
 MIN_READABLE_SHARE = (
     0.9  # of the declared duration; if less could be read, the recording gets a note
 )
+COPY_BYTES = 1 << 20  # of a file in memory at a time, while it is copied from a remote storage
 DEMUXING_ERROR = "Error during demuxing"  # FFmpeg's message when it stops reading
 STREAMED_WAV_SIZE = 0x7FFF0000  # a WAV that was written to a pipe declares this size or more
 
@@ -340,16 +340,19 @@ def _note(duration: float, declared: float, report: str) -> str:
     return ""
 
 
-@contextlib.contextmanager
-def local_copy(file: FieldFile, folder: Path) -> Iterator[Path]:
-    """A path of a stored file: the file itself if the storage is a disk, else a copy in
-    `folder`."""
+def local_copy(file: FieldFile, folder: Path, check: Callable[[], None]) -> Path:
+    """A path of a stored file: the file itself if the storage is a disk, else a copy in `folder`.
+
+    Raises OSError, and what `check` raises, which is called for each part of a copy.
+    """
     try:
-        yield Path(file.path)
-        return
+        return Path(file.path)
     except NotImplementedError:
         pass
-    target = folder / Path(file.name or "file").name
-    with file.open("rb") as source, target.open("wb") as out:
-        shutil.copyfileobj(source, out, 1 << 20)
-    yield target
+    name = file.name or "file"
+    target = folder / Path(name).name
+    with file.storage.open(name, "rb") as source, target.open("wb") as out:
+        while part := source.read(COPY_BYTES):
+            check()
+            out.write(part)
+    return target

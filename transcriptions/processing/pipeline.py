@@ -13,7 +13,7 @@ import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from pathlib import Path
 
@@ -43,8 +43,10 @@ from transcriptions import metrics
 from transcriptions.exceptions import (
     DATABASE_AWAY,
     DISK_FULL_MESSAGE,
+    STORAGE_UNAVAILABLE_MESSAGE,
     AudioError,
     LeaseLost,
+    StorageUnavailable,
     is_disk_full,
 )
 from transcriptions.models import Segment as StoredSegment
@@ -64,7 +66,8 @@ from transcriptions.usage import metering, quotas
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5  # at one step without progress; the recording is then assumed to be the cause
-RETRY_DELAY_S = 30.0  # before the second attempt to reach an engine; then 60, 90, ...
+# Before the second attempt to reach an engine or a remote storage; then 60, 90, ...
+RETRY_DELAY_S = 30.0
 STORAGE_RETRY_DELAY_S = 3.0
 INTERNAL_ERROR_MESSAGE = _("Something went wrong on our side. Please try again.")
 
@@ -86,8 +89,12 @@ def transcribe(transcription_id: uuid.UUID) -> bool:
 
 def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
     row = holder.row
-    with media.local_copy(row.source, folder) as source:
+    source = media.local_copy(row.source, folder, holder.check)
+    try:
         audio = media.prepare(source, folder, holder.check)
+    except AudioError:
+        media.probe(source)  # a direct upload was not probed before: it may be no media at all
+        raise
     spans = voice_activity.find_speech(audio.path, audio.duration, holder.check)
     peaks = voice_activity.find_peaks(audio.path, audio.duration)
     with _audio_in_storage(row, audio.path) as name, transaction.atomic():
@@ -107,14 +114,14 @@ def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
 def _recognize_speech(holder: LeaseHolder, folder: Path) -> None:
     last = holder.row.segments.last()
     partials = PartialPublisher(holder.row.id, last.number if last else 0)
-    with media.local_copy(holder.row.audio, folder) as path:
-        for event in _engine_events(holder, path, last):
-            if isinstance(event, UsageDelta):
-                holder.row.unsaved_usage += event
-                continue
-            holder.check()
-            with metrics.segment_seconds.time():
-                _store_and_publish(holder.row, event, partials)
+    path = media.local_copy(holder.row.audio, folder, holder.check)
+    for event in _engine_events(holder, path, last):
+        if isinstance(event, UsageDelta):
+            holder.row.unsaved_usage += event
+            continue
+        holder.check()
+        with metrics.segment_seconds.time():
+            _store_and_publish(holder.row, event, partials)
 
 
 def _engine_events(
@@ -208,7 +215,10 @@ def _run(work: Work, row: Transcription) -> bool:
 
 def _handle_unexpected(row: Transcription, error: Exception) -> None:
     """An error that is not the recording's fault. Storage that fails may work again soon."""
-    if not isinstance(error, OSError):
+    if isinstance(error, StorageUnavailable):
+        message = str(STORAGE_UNAVAILABLE_MESSAGE)
+        _retry(row, "storage_unavailable", RETRY_DELAY_S, message)
+    elif not isinstance(error, OSError):
         _fail(row, "internal_error", str(INTERNAL_ERROR_MESSAGE))
     elif is_disk_full(error):
         _fail(row, "disk_full", str(DISK_FULL_MESSAGE))
@@ -268,7 +278,8 @@ def _audio_in_storage(row: Transcription, path: Path) -> Iterator[str]:
     except DATABASE_AWAY:
         raise
     except BaseException:
-        storage.delete(name)
+        with suppress(StorageUnavailable):  # later it is an orphaned file
+            storage.delete(name)
         raise
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from ninja import Schema
 from pydantic import Field
 
+from accounts.schemas import Body
 from transcriptions.models import Priority
 
 PriorityName = Literal["", "interactive", "batch"]
+MAX_BYTES = 2**53  # larger numbers are not exact in JavaScript
 
 
 class UploadParams(Schema):
@@ -34,3 +36,21 @@ class UploadParams(Schema):
             title=self.title or other.title,
             priority=self.priority or other.priority,
         )
+
+
+class DirectUploadIn(Body):
+    """The recording that will be sent to the storage: its size in bytes, its name, and the
+    parameters of every upload."""
+
+    model_config = Body.example(size=20_000_000, name="talk.mp3", language="en", title="A walk")
+
+    size: Annotated[int, Field(ge=0, le=MAX_BYTES)]
+    name: Annotated[str, Field(max_length=1000, description="Name of the file")] = ""
+    language: Annotated[str, Field(max_length=100, description="As in other uploads")] = ""
+    title: Annotated[str, Field(max_length=255, description="Default: the name of the file")] = ""
+    priority: PriorityName = ""
+
+    @property
+    def params(self) -> UploadParams:
+        """The parameters of every upload."""
+        return UploadParams(language=self.language, title=self.title, priority=self.priority)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -28,8 +27,11 @@ from transcriptions.uploads.service import (
     UNTITLED,
     UploadRefused,
     check,
+    delete_file,
+    file_deleted_on_error,
+    insert,
     max_megabytes,
-    store_checked,
+    store_file,
     too_large,
 )
 from transcriptions.usage import quotas
@@ -56,17 +58,21 @@ def create_from_request(
     _check_quotas(request)
     owner, upload = authenticated_user(request), file or _raw_body(request)
     check(upload, owner)
-
-    def create() -> Transcription:
-        return store_checked(owner, upload, params, request_token(request), sent_at(request))
-
-    if not key and retry_count is None:
-        return create()
-    fingerprint = _fingerprint(request, upload)
-    if not key:
+    fingerprint = _fingerprint(request, upload) if key or retry_count is not None else ""
+    if fingerprint and not key:
         key = f"attempts of {fingerprint}"
         _delete_implicit_key(owner, key, retry_count or 0)
-    return _create_once(owner, key, fingerprint, create)
+    if key and (earlier := _unexpired(owner, key).first()):
+        return _recording_of(earlier, fingerprint)
+    row = store_file(owner, upload, params, request_token(request))
+    with file_deleted_on_error(row):
+        if not key:
+            insert(row, sent_at(request))
+            return row
+        created = _insert_once(row, key, fingerprint, sent_at(request))
+    if created.id != row.id:  # by a concurrent request with the same key
+        delete_file(row)
+    return created
 
 
 def check_before_body(request: HttpRequest, body_bytes: int) -> int:
@@ -124,27 +130,38 @@ def _delete_implicit_key(owner: User, key: str, retry_count: int) -> None:
     earlier.update(created_at=now)  # restart the window: each attempt may take long
 
 
-def _create_once(
-    owner: User, key: str, fingerprint: str, create: Callable[[], Transcription]
+def _unexpired(owner: User, key: str) -> QuerySet[IdempotencyKey]:
+    oldest = timezone.now() - IDEMPOTENCY_KEY_LIFETIME
+    return IdempotencyKey.objects.filter(owner=owner, key=key, created_at__gte=oldest)
+
+
+def _insert_once(
+    row: Transcription, key: str, fingerprint: str, sent_at: datetime | None
 ) -> Transcription:
-    """The result of `create`, called now or earlier with this key. A concurrent second call
-    waits for the first one's transaction. Raises UploadRefused."""
+    """Add the row, unless there is one with this key: then return that. A concurrent second call
+    waits for the first one's transaction. Raises UploadRefused, Throttled."""
     with transaction.atomic():
-        keys = IdempotencyKey.objects.filter(owner=owner, key=key)
-        keys.filter(created_at__lt=timezone.now() - IDEMPOTENCY_KEY_LIFETIME).delete()
-        row, is_new = keys.get_or_create(
-            defaults={"owner": owner, "key": key, "fingerprint": fingerprint}
+        keys = IdempotencyKey.objects.filter(owner=row.owner, key=key)
+        keys.exclude(pk__in=_unexpired(row.owner, key)).delete()
+        stored, is_new = keys.get_or_create(
+            defaults={"owner": row.owner, "key": key, "fingerprint": fingerprint}
         )
         if is_new:
-            row.transcription = create()
-            row.save(update_fields=["transcription"])
-    if row.fingerprint != fingerprint:
+            insert(row, sent_at)
+            stored.transcription = row
+            stored.save(update_fields=["transcription"])
+    return _recording_of(stored, fingerprint)
+
+
+def _recording_of(key: IdempotencyKey, fingerprint: str) -> Transcription:
+    """The recording that a request with this key has created. Raises UploadRefused."""
+    if key.fingerprint != fingerprint:
         message = _("This Idempotency-Key was used for another request: send a new one.")
         raise UploadRefused(422, "idempotency_key_reused", message)
-    if row.transcription is None:
+    if key.transcription is None:
         message = _("The recording created with this Idempotency-Key was deleted: send a new one.")
         raise UploadRefused(410, "idempotency_result_gone", message)
-    return row.transcription
+    return key.transcription
 
 
 def _fingerprint(request: HttpRequest, upload: UploadedFile[Any]) -> str:

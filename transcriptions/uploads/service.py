@@ -8,31 +8,39 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import ApiToken, User
+from accounts.rate_limits import Throttled
 from accounts.text import clean_name
 from gpu.languages import LANGUAGES
 from transcriptions import queue
-from transcriptions.exceptions import DATABASE_AWAY, DISK_FULL_MESSAGE, UnsupportedFormat
+from transcriptions.exceptions import (
+    DATABASE_AWAY,
+    DISK_FULL_MESSAGE,
+    StorageUnavailable,
+    UnsupportedFormat,
+)
 from transcriptions.indexing.search import index_transcription
-from transcriptions.models import Phase, Transcription, record_step, source_path
+from transcriptions.models import Phase, Transcription, record_step
 from transcriptions.processing import media, tasks
 from transcriptions.processing.turns import assign_virtual_start
+from transcriptions.storage.base import recording_storage
 from transcriptions.uploads.params import UploadParams
 from transcriptions.usage import quotas
 
 log = logging.getLogger(__name__)
 
 UNTITLED = "Untitled recording"
+TOO_MANY_UPLOADS_RETRY_S = 10
 
 
 class UploadRefused(Exception):
@@ -42,6 +50,12 @@ class UploadRefused(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code = status, code
+
+
+class TooManyUploads(Throttled):
+    """The account or the address has as many uploads under way as it may have."""
+
+    code = "too_many_uploads"
 
 
 def too_large(megabytes: int | None = None) -> UploadRefused:
@@ -74,6 +88,12 @@ def storage_full(owner: User) -> UploadRefused:
     return UploadRefused(413, "storage_full", message)
 
 
+def too_many_uploads(limit: int) -> TooManyUploads:
+    """The error for an upload while as many are under way as there may be."""
+    message = _("%(limit)s uploads are in progress. Try again when one of them has finished.")
+    return TooManyUploads(message % {"limit": limit}, TOO_MANY_UPLOADS_RETRY_S)
+
+
 def create_transcription(
     owner: User,
     upload: UploadedFile[Any],
@@ -88,51 +108,83 @@ def create_transcription(
     neither row nor file is left.
     """
     check(upload, owner)
-    params = UploadParams(language=language, title=title)
-    return store_checked(owner, upload, params, token, sent_at)
+    row = store_file(owner, upload, UploadParams(language=language, title=title), token)
+    with file_deleted_on_error(row):
+        insert(row, sent_at)
+    return row
 
 
-def store_checked(
-    owner: User,
-    upload: UploadedFile[Any],
-    params: UploadParams,
-    token: ApiToken | None,
-    sent_at: datetime | None,
+def store_file(
+    owner: User, upload: UploadedFile[Any], params: UploadParams, token: ApiToken | None
 ) -> Transcription:
-    """`create_transcription` for an upload that has passed `check`."""
+    """A row for an upload that has passed `check`: its file is in the storage, but the row is not
+    in the database. Raises UploadRefused.
+
+    To be called outside of a transaction, which would last as long as a remote storage needs.
+    """
     row = Transcription(
         owner=owner,
         token=token,
         title=clean_name(params.title) or title_of(upload.name or ""),
-        source=upload,  # Django moves the temporary file instead of copying it
         source_bytes=upload.size or 0,
         requested_language=check_language(params.language),
         priority=params.priority_value,
     )
+    if recording_storage().multipart and not connection.in_atomic_block:
+        connection.close()  # others need it while the file is sent
+    row.source.save("", upload, save=False)  # a file on disk is moved to a local storage
+    return row
+
+
+@contextmanager
+def file_deleted_on_error(row: Transcription) -> Iterator[None]:
+    """Delete the file of a row again if the body, which adds the row, raises."""
     try:
-        with transaction.atomic():
-            row.save(force_insert=True)
-            index_transcription(row)
-            if sent_at:
-                record_step(row, Phase.UPLOAD, at=sent_at)
-            record_step(row, Phase.QUEUE)
-            quotas.admit(row)  # after the slow move of the file: it locks the account
-            assign_virtual_start(row)
-            if quotas.exceeds_storage(row):
-                raise storage_full(owner)
-            User.objects.get(pk=owner.pk, is_active=True)
-            transaction.on_commit(lambda: _enqueue(row))
+        yield
     except DATABASE_AWAY:
         raise  # it may be committed although no answer came; else its file is orphaned
-    except BaseException as error:
-        # Once the file is in the storage, the row has its name in the storage.
-        if row.source.name == source_path(row, ""):
-            row.source.storage.delete(row.source.name)
-        if isinstance(error, User.DoesNotExist):  # deletion was requested during the upload
-            message = _("The account no longer exists: sign up, and upload the recording again.")
-            raise UploadRefused(401, "not_authenticated", message) from None
+    except BaseException:
+        delete_file(row)
         raise
-    return row
+
+
+def delete_file(row: Transcription) -> None:
+    """Delete the file of a row that is not in the database. If the storage is away, it is found
+    later as an orphaned file."""
+    with suppress(StorageUnavailable):
+        row.source.storage.delete(row.source.name or "")
+
+
+def insert(row: Transcription, sent_at: datetime | None) -> None:
+    """Add a row whose file is in the storage, and enqueue it after the commit.
+
+    Raises UploadRefused, Throttled.
+    """
+    with transaction.atomic():
+        row.save(force_insert=True)
+        index_transcription(row)
+        if sent_at:
+            record_step(row, Phase.UPLOAD, at=sent_at)
+        record_step(row, Phase.QUEUE)
+        admit(row)  # late, because it locks the account
+        assign_virtual_start(row)
+        transaction.on_commit(lambda: _enqueue(row))
+
+
+def admit(row: Transcription) -> None:
+    """Check all quotas for a new recording, and that its account was not deleted meanwhile. Must be
+    called in the transaction that adds it, which locks the account until it ends.
+
+    Raises UploadRefused, Throttled.
+    """
+    try:
+        quotas.admit(row)
+        User.objects.get(pk=row.owner_id, is_active=True)
+    except User.DoesNotExist:
+        message = _("The account no longer exists: sign up, and upload the recording again.")
+        raise UploadRefused(401, "not_authenticated", message) from None
+    if quotas.exceeds_storage(row.owner):
+        raise storage_full(row.owner)
 
 
 def _enqueue(row: Transcription) -> None:
@@ -142,17 +194,22 @@ def _enqueue(row: Transcription) -> None:
 
 def check(upload: UploadedFile[Any], owner: User) -> None:
     """Check size, then format. Raises UploadRefused."""
-    if not upload.size:
-        message = _("The file is empty. Choose a recording with sound.")
-        raise UploadRefused(400, "empty_file", message)
-    megabytes = max_megabytes(owner)
-    if upload.size > megabytes * 1024 * 1024:
-        raise too_large(megabytes)
+    check_size(upload.size or 0, owner)
     try:
         with _path_of(upload) as path:
             media.probe(path)
     except UnsupportedFormat as error:
         raise UploadRefused(415, error.code, str(error)) from None
+
+
+def check_size(size: int, owner: User) -> None:
+    """Check the bytes of a file. Raises UploadRefused."""
+    if not size:
+        message = _("The file is empty. Choose a recording with sound.")
+        raise UploadRefused(400, "empty_file", message)
+    megabytes = max_megabytes(owner)
+    if size > megabytes * 1024 * 1024:
+        raise too_large(megabytes)
 
 
 def max_megabytes(owner: User) -> int:

@@ -24,7 +24,7 @@ from accounts.rate_limits import Throttled
 from accounts.usage import ledger, storage
 from transcriptions.durations import clock, minutes
 from transcriptions.exceptions import AudioError, TooLong
-from transcriptions.models import FINISHED, State, Transcription
+from transcriptions.models import FINISHED, DirectUpload, State, Transcription
 from transcriptions.usage import metering, queue_limits
 
 TOO_MANY_JOBS_RETRY_S = 30
@@ -135,11 +135,14 @@ def reserve(row: Transcription, duration: float) -> None:
             raise NotEnoughLeft(_not_enough_left(limit, duration, due))
 
 
-def exceeds_storage(row: Transcription) -> bool:
-    """Whether the stored uploads, with this one, are larger than the plan allows. Must be called in
-    the transaction that adds the row, after `admit`."""
-    limit = storage.max_stored_bytes(row.owner.effective_plan)
-    return limit is not None and storage.stored_bytes(row.owner) > limit
+def exceeds_storage(owner: User) -> bool:
+    """Whether the stored uploads, with those that are under way, are larger than the plan allows.
+    Must be called in the transaction that adds one, after `admit`."""
+    limit = storage.max_stored_bytes(owner.effective_plan)
+    if limit is None:
+        return False
+    incoming = DirectUpload.objects.filter(owner=owner).aggregate(sum=Sum("bytes"))["sum"] or 0
+    return storage.stored_bytes(owner) + incoming > limit
 
 
 def seconds_until_reset() -> int:

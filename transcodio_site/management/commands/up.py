@@ -22,6 +22,8 @@ from transcodio_site.supervisor import (
     running,
     stop_leftovers,
 )
+from transcriptions.exceptions import StorageUnavailable
+from transcriptions.storage.base import recording_storage
 
 
 class Command(BaseCommand):
@@ -64,7 +66,7 @@ class Command(BaseCommand):
 
 
 def prepare() -> None:
-    """Check the free space, migrate the database, and create the demo account.
+    """Check the free space and the storage, migrate the database, and create the demo account.
 
     Raises StackError, EmbeddedError.
     """
@@ -75,6 +77,10 @@ def prepare() -> None:
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
         raise StackError(f"No connection to the database: check DATABASE_URL ({reason}).") from None
+    try:
+        recording_storage().check_access()
+    except StorageUnavailable as error:
+        raise StackError(f"No access to the storage: check STORAGE_URL ({error}).") from None
     with (
         os_errors_as_stack_errors(),
         exclusive_lock(settings.VAR_DIR / "prepare.lock"),  # two first starts at once

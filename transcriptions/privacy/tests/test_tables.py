@@ -26,7 +26,13 @@ from django.utils import timezone
 from accounts.audit_log import record_event
 from accounts.models import AccountDeletion, Action, Invitation, QuotaNotice, User
 from accounts.tokens import issue_token
-from transcriptions.models import AccountQueue, IdempotencyKey, Priority, Transcription
+from transcriptions.models import (
+    AccountQueue,
+    DirectUpload,
+    IdempotencyKey,
+    Priority,
+    Transcription,
+)
 from transcriptions.privacy.export import export_user_data
 from transcriptions.testing import finish_account_deletions
 from transcriptions.webhooks.models import Endpoint
@@ -60,6 +66,7 @@ NOT_EXPORTED = {
     "admin.LogEntry": "what administrators did to rows of others",
     "transcriptions.IdempotencyKey": "technical, deleted after 24 hours",
     "transcriptions.AccountQueue": "technical: when the next recording takes its turn",
+    "transcriptions.DirectUpload": "exists only until the upload is complete or has expired",
     "transcriptions.Step": "technical: which worker phase started when",
 }
 # They outlive the account: the ledger with its id, the audit log with a random pseudonym.
@@ -101,6 +108,9 @@ def full_account(alice: User, finished: Transcription) -> User:
     QuotaNotice.objects.create(user=alice, month=timezone.now().date().replace(day=1), threshold=80)
     AccountQueue.objects.create(owner=alice, priority=Priority.INTERACTIVE)
     IdempotencyKey.objects.create(owner=alice, key="key", fingerprint="x", transcription=finished)
+    DirectUpload.objects.create(
+        owner=alice, title="Talk", priority=1, bytes=1, part_bytes=1, expires_at=timezone.now()
+    )
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
     endpoint.replaced_secrets.create(secret="secret-5", until=timezone.now() + timedelta(hours=1))
     endpoint.create_delivery("webhook.test", "msg_1", {})
