@@ -87,7 +87,7 @@ def open_page(open_context: OpenContext, stack: Stack) -> Iterator[OpenPage]:
             "console",
             lambda message: _collect_console_message(problems, message.type, message.text),
         )
-        page.on("request", lambda request: _check_origin(problems, request, stack.url))
+        page.on("request", lambda request: _check_origin(problems, request, stack))
         return page
 
     yield open_one
@@ -107,9 +107,10 @@ def _collect_console_message(problems: list[str], kind: str, text: str) -> None:
         problems.append(text)
 
 
-def _check_origin(problems: list[str], request: Request, url: str) -> None:
+def _check_origin(problems: list[str], request: Request, stack: Stack) -> None:
     """Report requests to other servers."""
-    if not request.url.startswith((url, url.replace("http", "ws"), "data:", "blob:")):
+    own = (stack.url, stack.url.replace("http", "ws"), *stack.storage_origins)
+    if not request.url.startswith((*own, "data:", "blob:")):
         problems.append(f"request to another server: {request.url}")
 
 

@@ -12,7 +12,8 @@ customElements.define("transcript-player", class extends HTMLElement {
   connectedCallback() {
     this.audio = this.querySelector("audio");
     this.wave = this.querySelector(".player-wave");
-    this.audio.addEventListener("error", () => this.showProblem());
+    this.audio.addEventListener("error", () => this.reloadOnce());
+    this.audio.addEventListener("playing", () => { this.isReloaded = false; });
     this.audio.addEventListener("timeupdate", () => this.showPosition());
     for (const name of ["play", "pause", "ended"]) {
       this.audio.addEventListener(name, () => this.showPlaying());
@@ -147,6 +148,19 @@ customElements.define("transcript-player", class extends HTMLElement {
     const playing = !this.audio.paused && !this.audio.ended;
     this.classList.toggle("playing", playing);
     this.querySelector(".player-play").setAttribute("aria-label", text(this, playing ? "pause" : "play"));
+  }
+
+  /** Continues where it stopped: the URL of a recording in an object storage expires. */
+  reloadOnce() {
+    const { currentTime, paused } = this.audio;
+    if (this.isReloaded || !currentTime) {
+      this.showProblem();
+      return;
+    }
+    this.isReloaded = true;
+    this.audio.load();
+    this.audio.currentTime = currentTime;
+    if (!paused) this.play();
   }
 
   showProblem() {

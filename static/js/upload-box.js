@@ -1,19 +1,21 @@
 /**
- * <upload-box data-max-megabytes>: uploads by drag and drop or by the file picker, two at a time, each
- * with a progress bar. After a single file the browser opens its transcript, after several the library.
+ * <upload-box data-max-megabytes data-direct>: uploads by drag and drop or by the file picker, two at
+ * a time, each with a progress bar; with `data-direct` to an object storage. After a single file the
+ * browser opens its transcript, after several the library.
  */
-import { csrfToken, errorMessage } from "./requests.js";
+import { DirectUpload } from "./direct-upload.js";
+import { FormUpload } from "./form-upload.js";
+import { errorMessage } from "./requests.js";
 import { text } from "./text.js";
 
 const MAX_CONCURRENT = 2;
 const BYTES_PER_MB = 1024 * 1024;
-const RETRYABLE_STATUSES = [401, 403, 408, 429]; // as are all 5xx: the same file may be accepted later
+// As are all 5xx: the same file may be accepted later.
+const RETRYABLE_STATUSES = [401, 403, 404, 408, 409, 429];
 
 class Upload {
   constructor(file, row, box) {
     Object.assign(this, { file, row, box, isDone: false, id: null });
-    // If a response is lost and the file is sent again, the server creates only one recording.
-    this.key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
     [this.retryButton, this.button] = row.querySelectorAll("button");
     this.retryButton.addEventListener("click", () => this.wait());
     this.button.addEventListener("click", () => this.dismiss());
@@ -25,33 +27,28 @@ class Upload {
     this.box.enqueue(this);
   }
 
-  send(language) {
-    this.language ??= language; // a retry sends the same request
-    const form = new FormData();
-    form.append("language", this.language);
-    form.append("file", this.file);
-    this.request = new XMLHttpRequest();
-    this.request.open("POST", "/api/transcriptions");
-    this.request.setRequestHeader("X-CSRFToken", csrfToken());
-    this.request.setRequestHeader("Idempotency-Key", this.key);
-    this.request.responseType = "json";
-    this.request.upload.addEventListener("progress", (event) => this.progress(event));
-    this.request.addEventListener("load", () => this.responded());
-    this.request.addEventListener("error", () => this.fail(text(this.box, "connectionLost"), true));
-    this.request.send(form);
+  async send(language) {
+    const Transport = "direct" in this.box.dataset ? DirectUpload : FormUpload;
+    // A retry sends the same request, or what is missing.
+    this.transport ??= new Transport(this.file, language, (bytes) => this.progress(bytes));
     this.show("sending", text(this.box, "uploading"), "cancel");
+    try {
+      this.responded(await this.transport.send());
+    } catch {
+      if (!this.isDone) this.fail(text(this.box, "connectionLost"), true);
+    }
   }
 
-  progress({ loaded, total }) {
-    this.row.querySelector("progress").value = loaded / total;
+  progress(bytes) {
+    this.row.querySelector("progress").value = bytes / this.file.size;
     const size = (this.file.size / BYTES_PER_MB).toFixed(1);
-    const sent = Math.min(loaded / BYTES_PER_MB, size).toFixed(1);
-    const key = loaded < total ? "progress" : "processing";
+    const sent = (bytes / BYTES_PER_MB).toFixed(1);
+    const key = bytes < this.file.size ? "progress" : "processing";
     this.show("sending", text(this.box, key, { sent, total: size }), "cancel");
   }
 
-  responded() {
-    const { status, response } = this.request;
+  responded({ status, response }) {
+    if (this.isDone) return; // cancelled meanwhile
     if (status !== 202) {
       this.fail(errorMessage(status, response), RETRYABLE_STATUSES.includes(status) || status >= 500);
       return;
@@ -73,7 +70,7 @@ class Upload {
   }
 
   dismiss() {
-    this.request?.abort();
+    this.transport?.abort();
     this.row.remove();
     this.finish();
   }

@@ -1,0 +1,36 @@
+/** An upload to the server, as a form. `send` may be called again after an error. */
+import { csrfToken } from "./requests.js";
+
+export class FormUpload {
+  /** `onProgress` is called with the number of bytes that have been sent. */
+  constructor(file, language, onProgress) {
+    Object.assign(this, { file, language, onProgress });
+    // If a response is lost and the file is sent again, the server creates only one recording.
+    this.key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
+  }
+
+  /** Resolves to status and body of the response; rejects if the connection was lost. */
+  send() {
+    const form = new FormData();
+    form.append("language", this.language);
+    form.append("file", this.file);
+    const request = new XMLHttpRequest();
+    this.request = request;
+    request.open("POST", "/api/transcriptions");
+    request.setRequestHeader("X-CSRFToken", csrfToken());
+    request.setRequestHeader("Idempotency-Key", this.key);
+    request.responseType = "json";
+    request.upload.addEventListener("progress", ({ loaded, total }) => {
+      this.onProgress((loaded / total) * this.file.size);
+    });
+    return new Promise((done, fail) => {
+      request.addEventListener("error", () => fail(new Error("the connection was lost")));
+      request.addEventListener("load", () => done(request));
+      request.send(form);
+    });
+  }
+
+  abort() {
+    this.request?.abort();
+  }
+}
