@@ -20,7 +20,7 @@ def visible_to(user: Viewer) -> TranscriptionQuerySet:
     """All recordings that `user` may see."""
     if not user.is_authenticated:
         return Transcription.objects.none()
-    return Transcription.objects.filter(owner_id=user.pk).defer("search")
+    return Transcription.objects.filter(owner_id=user.pk)
 
 
 def transcription_for(user: Viewer, transcription_id: uuid.UUID) -> Transcription:

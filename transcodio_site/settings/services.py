@@ -32,6 +32,8 @@ DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
 DATABASE_STATEMENT_TIMEOUT = env.int("DATABASE_STATEMENT_TIMEOUT", default=10)
 if DATABASE_PGBOUNCER:
     DATABASE_STATEMENT_TIMEOUT = 0
+# In seconds, for each query of a search.
+SEARCH_TIMEOUT = env.int("SEARCH_TIMEOUT", default=3)
 # Searches of all users together leave half of the connections of the web process to others.
 MAX_SEARCHES = max(1, DATABASE_POOL_SIZE // 2)
 DATABASES["default"]["OPTIONS"] = {

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from accounts import concurrency
 from accounts.models import User
 from accounts.tokens import issue_token
-from transcriptions.models import State, Transcription
+from transcriptions.models import Transcription
 from transcriptions.testing import MP3
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -145,9 +144,10 @@ async def test_finished_stream_is_no_longer_counted(user: User, settings: Any) -
     concurrency.streams.check(user)
 
 
-@pytest.mark.covers("attack", "A query of many excluded characters")
-def test_substring_search_with_too_many_terms_is_refused(page: Client, api: Client) -> None:
-    query = " ".join(f"-{chr(0x4E00 + number)}" for number in range(21))
+@pytest.mark.covers("attack", "A search for many excluded words or characters")
+@pytest.mark.parametrize("first", ["a", "字"])
+def test_search_with_too_many_terms_is_refused(page: Client, api: Client, first: str) -> None:
+    query = " ".join(f"-{chr(ord(first) + number)}" for number in range(21))
     response = api.get("/api/transcriptions", {"q": query})
     assert (response.status_code, response.json()["code"]) == (422, "too_many_terms")
     response = page.get("/", {"q": query})
@@ -155,15 +155,3 @@ def test_substring_search_with_too_many_terms_is_refused(page: Client, api: Clie
     assert "Search for at most 20 words at a time." in response.content.decode()
     repeated = api.get("/api/transcriptions", {"q": "-字 " * 40})
     assert repeated.status_code == 200
-
-
-@pytest.mark.parametrize("query", ["港 口 -字 Abc", "港 or 口 or 字", "to be or not to be"])
-def test_search_reads_segments_once(
-    user: User, page: Client, query: str, django_assert_max_num_queries: Any
-) -> None:
-    for language in ("en", "de", "zh"):
-        recording(user, language=language, state=State.COMPLETED, completed_at=timezone.now())
-    with django_assert_max_num_queries(20) as queries:
-        assert page.get("/", {"q": query}).status_code == 200
-    searches = [q["sql"] for q in queries if "transcriptions_segment" in q["sql"]]
-    assert [sql.count('JOIN "transcriptions_segment"') for sql in searches] == [1]  # the count

@@ -29,7 +29,7 @@ from transcriptions.exceptions import AudioDeleted, AudioError, EditConflict, Wr
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.filenames import attachment, media_extension
 from transcriptions.exports.service import transcript_of
-from transcriptions.indexing.search import TooManyTerms
+from transcriptions.indexing.search import SearchRefused
 from transcriptions.library import pagination
 from transcriptions.library.filters import LibraryFilter
 from transcriptions.models import Segment, State
@@ -150,9 +150,9 @@ def list_transcriptions(
     try:
         with concurrency.searches.hold(user) if filters.q else nullcontext():
             rows = filters.apply(permissions.visible_to(user)).defer("spans", "peaks")
-            page, next_cursor = pagination.paginate(rows, cursor, limit)
-    except TooManyTerms as error:
-        raise ApiError(422, "too_many_terms", str(error)) from None
+            page, next_cursor = pagination.paginate(rows, filters.q, cursor, limit)
+    except SearchRefused as error:
+        raise ApiError(422, error.code, str(error)) from None
     except pagination.InvalidCursor as error:
         raise ApiError(422, "invalid_cursor", str(error)) from None
     set_queue_positions(page)

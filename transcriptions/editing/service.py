@@ -7,19 +7,13 @@ from django.utils.translation import gettext as _
 
 from transcriptions.editing.alignment import realign_words
 from transcriptions.exceptions import EditConflict, WrongState
-from transcriptions.indexing.search import index_transcription
 from transcriptions.models import Segment, State, Transcription
 
 
 def rename(row: Transcription, title: str) -> None:
-    """Change the title and update the search index."""
-    with transaction.atomic():
-        # Locked: the search index needs the current language.
-        locked = Transcription.objects.select_for_update().filter(id=row.id).first()
-        if locked:
-            locked.title = row.title = title
-            locked.save(update_fields=["title"])
-            index_transcription(locked)
+    """Change the title. A trigger updates the search index."""
+    Transcription.objects.filter(id=row.id).update(title=title)
+    row.title = title
 
 
 def correct(
@@ -40,7 +34,6 @@ def correct(
         segment.words = realign_words(segment.words, text, segment.start, segment.end)
         segment.text = text
         segment.save(update_fields=["text", "words"])
-        index_transcription(locked)
         return segment
 
 

@@ -1,118 +1,202 @@
 """Full-text search by PostgreSQL, which finds all grammatical forms of a word.
 
-A row is indexed in its own language, so a query is parsed once for each language of the library.
+Triggers (migration 0020) index each title and each segment in the language of its recording, so a
+query is parsed once for each language of the library. In scripts without spaces between words, each
+character is indexed as a word. The index has stop words, too ("to be or not to be").
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 
-from django.contrib.postgres.aggregates import StringAgg
-from django.contrib.postgres.search import SearchQuery, SearchVector
-from django.db.models import F, Func, IntegerField, Q, QuerySet, TextField, Value
-from django.db.models.functions import Lower
-from django.db.models.lookups import Exact
+from django.conf import settings
+from django.contrib.postgres.search import SearchQuery
+from django.db import OperationalError, connection, transaction
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet
 from django.utils.translation import gettext
+from psycopg.errors import QueryCanceled
 
-from transcriptions.models import Transcription
-from transcriptions.scripts import UNSPACED
+from transcriptions.models import SearchEntry, Transcription
 
-# PostgreSQL's text search configurations by language code. All other languages use `simple`, which
-# only finds words as they are written.
-DICTIONARIES = {
-    "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek",
-    "en": "english", "es": "spanish", "eu": "basque", "fi": "finnish", "fr": "french",
-    "hi": "hindi", "hu": "hungarian", "hy": "armenian", "id": "indonesian", "it": "italian",
-    "lt": "lithuanian", "ne": "nepali", "nl": "dutch", "no": "norwegian", "pt": "portuguese",
-    "ro": "romanian", "ru": "russian", "sr": "serbian", "sv": "swedish", "ta": "tamil",
-    "tr": "turkish", "yi": "yiddish",
-}  # fmt: skip
-# Scripts without spaces between words, and Tibetan: PostgreSQL finds no word boundaries there.
-UNSPACED_CHARACTER = re.compile(rf"[{UNSPACED}\u0f00-\u0fff]")
 TERM = re.compile(r'(-?)(?:"([^"]+)"|([^\s"]+))')
-WORD_SEPARATOR = r'[\s",.:;!?]+'
+MAX_TERMS = 20  # of a query
 NO_ROWS = Q(pk__in=[])
-MAX_TERMS = 20  # of a query that is searched for as substrings
+
+Forms = dict[str, str]  # by term: PostgreSQL's form of it, empty without a word
+
+# In two forms: without stop words, and with them.
+PARSE = """
+SELECT transcriptions_search_scope(owner_id, language), term,
+    phraseto_tsquery(dictionary::regconfig, words)::text,
+    phraseto_tsquery(transcriptions_full_dictionary(dictionary)::regconfig, words)::text
+FROM unnest(%s::bigint[], %s::text[]) AS languages (owner_id, language),
+    transcriptions_dictionary(language) AS dictionary,
+    unnest(%s::text[]) AS term, transcriptions_separate_words(term) AS words
+"""
 
 
-class TooManyTerms(ValueError):
-    """The query has more than MAX_TERMS terms; `str()` is a message for the user."""
+class SearchRefused(ValueError):
+    """The query costs too much; `str()` is a message for the user."""
+
+    code: str
+
+
+class TooManyTerms(SearchRefused):
+    """The query has more than MAX_TERMS terms."""
+
+    code = "too_many_terms"
 
     def __init__(self) -> None:
         message = gettext("Search for at most %(number)s words at a time.")
         super().__init__(message % {"number": MAX_TERMS})
 
 
-def index_transcription(row: Transcription) -> None:
-    """Update the search vector from title and text; the title has more weight."""
-    dictionary = _dictionary(row.language)
-    Transcription.objects.filter(id=row.id).update(
-        search=_vector(row.title, dictionary, "A") + _vector(row.text, dictionary, "B"),
-    )
+class SearchTooSlow(SearchRefused):
+    """The search took longer than SEARCH_TIMEOUT."""
+
+    code = "search_too_slow"
+
+    def __init__(self) -> None:
+        super().__init__(gettext("This search takes too long. Search for fewer or rarer words."))
 
 
-def matching(rows: QuerySet[Transcription], query: str) -> QuerySet[Transcription]:
-    """Those of `rows` that contain all words of `query`: "in quotes" as a phrase, `or` for
-    alternatives, `-` to exclude.
+@contextmanager
+def limited_time() -> Iterator[None]:
+    """Cancel each query of the body after SEARCH_TIMEOUT seconds. Raises SearchTooSlow."""
+    limit = f"{round(1000 * settings.SEARCH_TIMEOUT)}ms"
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [limit])
+            yield
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            raise SearchTooSlow from error
+        raise
 
-    A query in a script without spaces is searched for as substrings. A query of nothing but stop
-    words ("to be or not to be") is searched for as one phrase. Both read every segment of `rows`
-    once. Raises TooManyTerms.
+
+class ParsedQuery(SearchQuery):
+    """A query in PostgreSQL's own form, which is not parsed again."""
+
+    template = "%(expressions)s::tsquery"
+
+
+class Alternative:
+    """Terms that a recording must have, and terms that it must not have, in any of its entries."""
+
+    def __init__(self) -> None:
+        self.required: set[str] = set()
+        self.excluded: set[str] = set()
+        self._queries: dict[str, list[str]] = defaultdict(list)  # by term: one for each scope
+        self._words: set[str] = set()  # terms that are not a stop word in every scope
+
+    def search_in(self, scope: str, stems: Forms, full: Forms) -> None:
+        """Search in this scope as well. Stop words only count if there are no other words."""
+        terms = self.required | self.excluded
+        forms = stems if any(stems[term] for term in terms) else full
+        words = {term for term in terms if forms[term]}
+        self._words |= words
+        for term in words | (self.required if words else set()):
+            self._queries[term].append(_within(scope, forms[term]))
+
+    def queries(self) -> tuple[list[list[str]], list[str]]:
+        """For each required term, queries of which one must match; those that must not match."""
+        required = [self._queries[term] for term in sorted(self.required & self._words)]
+        return required, [query for term in sorted(self.excluded) for query in self._queries[term]]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A parsed query of one library."""
+
+    alternatives: list[Alternative]
+    phrases: list[str]  # queries of which one is enough
+
+    def conditions(self, *, by_index: bool) -> list[Q]:
+        """A recording matches if it fulfills one of them. Without the index, PostgreSQL reads all
+        entries of a recording, which is fast for a few recordings, however frequent the words are.
+        """
+        one_entry, conditions = [*self.phrases], []
+        for required, excluded in (alternative.queries() for alternative in self.alternatives):
+            if len(required) == 1 and not excluded:
+                one_entry += required[0]  # one look-up for all of these alternatives
+            elif required or excluded:
+                entries = [_has_entry(queries, by_index) for queries in required]
+                conditions.append(reduce(and_, entries, ~_has_entry(excluded, by_index)))
+        if one_entry:
+            single = _in_index(one_entry) if by_index else _has_entry(one_entry, by_index)
+            conditions.append(single)
+        return conditions
+
+
+def parse(rows: QuerySet[Transcription], query: str) -> Search:
+    """A search for those of `rows` that have all words of `query` in the title or in any segments:
+    "in quotes" as a phrase within one of them, `or` for alternatives, `-` to exclude.
+
+    A query of nothing but stop words is searched for as one phrase. Raises TooManyTerms.
     """
-    if UNSPACED_CHARACTER.search(query):
-        return rows.filter(_has_substrings(rows, query))
-    languages: dict[str, list[str]] = {}
-    for language in rows.order_by().values_list("language", flat=True).distinct():
-        languages.setdefault(_dictionary(language), []).append(language)
-    has_words, has_only_stop_words = NO_ROWS, NO_ROWS
-    for dictionary, codes in languages.items():
-        search_query = SearchQuery(query, config=dictionary, search_type="websearch")
-        size = Func(search_query, function="numnode", output_field=IntegerField())
-        has_words |= Q(language__in=codes, search=search_query)
-        # PostgreSQL decides this before it reads any row.
-        has_only_stop_words |= Q(language__in=codes) & Q(Exact(size, 0))
-    return rows.filter(has_words | (has_only_stop_words & _has_phrase(rows, query)))
-
-
-def _has_phrase(rows: QuerySet[Transcription], query: str) -> Q:
-    """The words of the query one after the other, each as a whole word, in the title or in a
-    segment."""
-    words = [re.escape(word) for word in re.split(WORD_SEPARATOR, query) if word]
-    if not words:
-        return NO_ROWS
-    pattern = rf"(?<!\w){WORD_SEPARATOR.join(words)}(?!\w)"
-    by_segment = rows.filter(segments__text__iregex=pattern).order_by().values("id")
-    return Q(title__iregex=pattern) | Q(id__in=by_segment)
-
-
-def _has_substrings(rows: QuerySet[Transcription], query: str) -> Q:
-    """Each term of the query as a substring of the title or of a segment. Raises TooManyTerms."""
-    # Most queries here have no letters with an upper case, and folding the case takes time.
-    fold = Lower if query.upper() != query.lower() else F
-    condition = NO_ROWS
-    alternatives = [
-        set(TERM.findall(alternative))
-        for alternative in re.split(r"\s+or\s+", query, flags=re.IGNORECASE)
-    ]
-    if sum(map(len, alternatives)) > MAX_TERMS:
+    alternatives, phrases = _split(query), []
+    terms = set[str]().union(*(a.required | a.excluded for a in alternatives))
+    if len(terms) > MAX_TERMS:
         raise TooManyTerms
-    for terms in alternatives:
-        all_terms = Q()
-        for sign, quoted, bare in sorted(terms):
-            term = (quoted or bare).lower()
-            found = Q(folded_title__contains=term) | Q(folded_text__contains=term)
-            all_terms &= ~found if sign else found
-        condition |= all_terms
-    # One string for each recording: its segments are read once, however many terms there are. No
-    # term contains the delimiter, so none is found across two segments.
-    text = StringAgg(fold("segments__text"), "\n", default=Value(""))
-    texts = rows.order_by().values("id").annotate(folded_title=fold("title"), folded_text=text)
-    return Q(id__in=texts.filter(condition).values("id"))
+    for scope, stems, full in _forms(rows, [*terms, query]):
+        if any(stems[term] for term in terms):
+            for alternative in alternatives:
+                alternative.search_in(scope, stems, full)
+        elif full[query]:
+            phrases.append(_within(scope, full[query]))
+    return Search(alternatives, phrases)
 
 
-def _dictionary(language: str) -> str:
-    return DICTIONARIES.get(language, "simple")
+def _split(query: str) -> list[Alternative]:
+    alternatives = [Alternative()]
+    for sign, quoted, bare in TERM.findall(query):
+        if bare.lower() == "or" and not sign:
+            alternatives.append(Alternative())
+        else:
+            last = alternatives[-1]
+            (last.excluded if sign else last.required).add(quoted or bare)
+    return alternatives
 
 
-def _vector(text: str, dictionary: str, weight: str) -> SearchVector:
-    return SearchVector(Value(text, output_field=TextField()), config=dictionary, weight=weight)
+def _forms(rows: QuerySet[Transcription], terms: list[str]) -> Iterator[tuple[str, Forms, Forms]]:
+    """Each scope of the rows, with the forms of the terms there: without and with stop words."""
+    pairs = list(rows.order_by().values_list("owner_id", "language").distinct())
+    with connection.cursor() as cursor:
+        cursor.execute(PARSE, [[pair[0] for pair in pairs], [pair[1] for pair in pairs], terms])
+        stems, full = defaultdict[str, Forms](dict), defaultdict[str, Forms](dict)
+        for scope, term, stem, with_stop_words in cursor.fetchall():
+            stems[scope][term], full[scope][term] = stem, with_stop_words
+    for scope in stems:
+        yield scope, stems[scope], full[scope]
+
+
+def _within(scope: str, form: str) -> str:
+    """Matches the entries of the scope that have the form; if it is empty, all of them."""
+    return f"('{scope}' & {form})" if form else f"'{scope}'"
+
+
+def _in_index(queries: list[str]) -> Q:
+    """The same as `_has_entry`. With DISTINCT, PostgreSQL starts with the index and not with the
+    recordings, however many it expects: it knows the frequency of a word among all accounts."""
+    found = SearchEntry.objects.filter(vector=ParsedQuery(" | ".join(queries)))
+    return Q(pk__in=found.values("transcription").distinct())
+
+
+def _has_entry(queries: list[str], by_index: bool) -> Q:
+    """A recording with an entry that matches one of the queries."""
+    if not queries:
+        return NO_ROWS
+    entries = SearchEntry.objects.filter(transcription=OuterRef("pk"))
+    query = ParsedQuery(" | ".join(queries))
+    if by_index:
+        return Q(Exists(entries.filter(vector=query)))
+    # The function of the operator @@. PostgreSQL would use the index for the operator, for each
+    # recording again.
+    is_match = Func(F("vector"), query, function="ts_match_vq", output_field=BooleanField())
+    return Q(Exists(entries.filter(is_match)))

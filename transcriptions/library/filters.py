@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
-from transcriptions.indexing import search
 from transcriptions.models import State, Transcription
 
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f]*$"
@@ -59,7 +58,7 @@ class LibraryFilter(Schema):
     created_before: Timestamp | None = Field(default=None, description="Created before this time")
 
     def apply(self, rows: QuerySet[Transcription]) -> QuerySet[Transcription]:
-        """The rows that match all filters. Raises TooManyTerms."""
+        """The rows that match all filters but `q`."""
         if self.state:
             rows = rows.filter(state__in=self.state)
         if self.language:
@@ -69,4 +68,4 @@ class LibraryFilter(Schema):
             rows = rows.filter(created_at__gte=self.created_after)
         if self.created_before:
             rows = rows.filter(created_at__lt=self.created_before)
-        return search.matching(rows, self.q) if self.q.strip() else rows
+        return rows

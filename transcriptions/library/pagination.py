@@ -1,16 +1,27 @@
-"""Keyset pagination: rows added or deleted between requests cause no gaps or duplicates."""
+"""Pages of the library, newest first.
+
+The API has keyset pagination: rows added or deleted between requests cause no gaps or duplicates.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
+from transcriptions.indexing import search
+from transcriptions.indexing.search import NO_ROWS
 from transcriptions.models import Transcription
+
+SEARCHED_FIRST = 200  # rows
 
 
 class InvalidCursor(ValueError):
@@ -20,20 +31,89 @@ class InvalidCursor(ValueError):
         super().__init__(_("Invalid cursor. Use `next_cursor` of the previous page."))
 
 
-def paginate(
-    rows: QuerySet[Transcription], cursor: str, limit: int
-) -> tuple[list[Transcription], str | None]:
-    """The first `limit` rows after `cursor`, newest first, and the cursor of the next page.
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """One page of search results, for the template of Django's `Page`."""
 
-    Raises InvalidCursor.
+    object_list: list[Transcription]
+    number: int
+    has_next: bool
+
+    def __iter__(self) -> Iterator[Transcription]:
+        return iter(self.object_list)
+
+    def __len__(self) -> int:
+        return len(self.object_list)
+
+    @property
+    def has_previous(self) -> bool:
+        """Whether there are newer results."""
+        return self.number > 1
+
+    @property
+    def has_other_pages(self) -> bool:
+        """Whether to show links."""
+        return self.has_previous or self.has_next
+
+    @property
+    def next_page_number(self) -> int:
+        """Of the older results."""
+        return self.number + 1
+
+    @property
+    def previous_page_number(self) -> int:
+        """Of the newer results."""
+        return self.number - 1
+
+
+def search_page(
+    rows: QuerySet[Transcription], query: str, number: int, per_page: int
+) -> SearchPage:
+    """Page `number` of the rows that match the query. Not counted. Raises SearchRefused."""
+    start = (number - 1) * per_page
+    found = _newest(rows, query, start, start + per_page + 1)
+    return SearchPage(found[:per_page], number, len(found) > per_page)
+
+
+def paginate(
+    rows: QuerySet[Transcription], query: str, cursor: str, limit: int
+) -> tuple[list[Transcription], str | None]:
+    """The first `limit` rows after `cursor` that match the query, and the cursor of the next page.
+
+    Raises InvalidCursor, SearchRefused.
     """
     if cursor:
         created_at, transcription_id = _decode_cursor(cursor)
         older = Q(created_at__lt=created_at)
         rows = rows.filter(older | Q(created_at=created_at, id__lt=transcription_id))
-    page = list(rows.order_by("-created_at", "-id")[: limit + 1])
+    page = _newest(rows, query, 0, limit + 1)
     has_next = len(page) > limit
     return page[:limit], _encode_cursor(page[limit - 1]) if has_next else None
+
+
+def _newest(rows: QuerySet[Transcription], query: str, start: int, end: int) -> list[Transcription]:
+    """Rows `start` to `end` of those that match the query, or of all, newest first.
+
+    Frequent words have enough matches among the newest rows. Rare ones have few matches in all, so
+    that these can be sorted. PostgreSQL cannot decide this: it does not know that the words of an
+    account are all in its own rows. Raises SearchRefused.
+    """
+    rows = rows.order_by("-created_at", "-id")
+    if not query.strip():
+        return list(rows[start:end])
+    with search.limited_time():
+        parsed = search.parse(rows, query)
+        first = list(rows.values_list("id", flat=True)[:SEARCHED_FIRST])
+        recent = rows.filter(id__in=first)
+        is_match = reduce(or_, parsed.conditions(by_index=False), NO_ROWS)
+        found = list(recent.filter(is_match)[start:end])
+        if len(found) == end - start or len(first) < SEARCHED_FIRST:
+            return found
+        keys = rows.order_by().values_list("created_at", "id")
+        # One query for each alternative: PostgreSQL cannot use the index well for all in one.
+        matching = {key for c in parsed.conditions(by_index=True) for key in keys.filter(c)}
+        ids = [transcription_id for _, transcription_id in sorted(matching, reverse=True)]
+        return list(rows.filter(id__in=ids[start:end]))
 
 
 def _encode_cursor(row: Transcription) -> str:

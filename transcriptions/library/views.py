@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -19,13 +19,14 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts import concurrency
 from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
-from accounts.models import Action, Plan
+from accounts.models import Action, Plan, User
 from accounts.rate_limits import Throttled
 from gpu.languages import LANGUAGES
 from transcriptions import durations, permissions
 from transcriptions.exceptions import AudioDeleted, AudioError, WrongState
 from transcriptions.exports.documents import EXPORTERS
-from transcriptions.indexing import search
+from transcriptions.indexing.search import SearchRefused
+from transcriptions.library.pagination import SearchPage, search_page
 from transcriptions.models import Transcription
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
@@ -36,6 +37,7 @@ from transcriptions.usage.retention import RetentionPolicy
 
 RECORDINGS_PER_PAGE = 20
 MAX_QUERY_LENGTH = 200
+MAX_SEARCH_PAGE = 10_000
 
 
 @require_GET
@@ -45,21 +47,23 @@ def library(request: HttpRequest) -> HttpResponse:
         return render(request, "welcome.html")
     user = authenticated_user(request)
     query = request.GET.get("q", "").strip()[:MAX_QUERY_LENGTH]
-    # All queries run in the body: rows are lazy.
-    with concurrency.searches.hold(user) if query else nullcontext():
-        rows, search_error = _search(permissions.visible_to(user), query)
-        paginator = Paginator(rows.defer("spans", "peaks"), RECORDINGS_PER_PAGE)
-        page = paginator.get_page(request.GET.get("page"))
+    rows = permissions.visible_to(user).defer("spans", "peaks")
+    number = request.GET.get("page", "1")
+    page: Page[Transcription] | SearchPage
+    if query:
+        page, search_error = _search(user, rows, query, number)
+    else:
+        page, search_error = Paginator(rows, RECORDINGS_PER_PAGE).get_page(number), ""
         page.object_list = list(page.object_list)
-        set_queue_positions(page.object_list)
-        context = {
-            "page": page,
-            "unfinished": [row for row in page if not row.is_finished],
-            "query": query,
-            "search_error": search_error,
-            **_upload_form_context(user.effective_plan),
-        }
-        return render(request, "transcriptions/library.html", context)
+    set_queue_positions(page.object_list)
+    context = {
+        "page": page,
+        "unfinished": [row for row in page if not row.is_finished],
+        "query": query,
+        "search_error": search_error,
+        **_upload_form_context(user.effective_plan),
+    }
+    return render(request, "transcriptions/library.html", context)
 
 
 def _parse_id(value: str) -> uuid.UUID | None:
@@ -70,12 +74,16 @@ def _parse_id(value: str) -> uuid.UUID | None:
         return None
 
 
-def _search(rows: QuerySet[Transcription], query: str) -> tuple[QuerySet[Transcription], str]:
-    """The matching rows, and a message if the query is not allowed."""
-    try:
-        return (search.matching(rows, query) if query else rows), ""
-    except search.TooManyTerms as error:
-        return rows.none(), str(error)
+def _search(
+    user: User, rows: QuerySet[Transcription], query: str, page: str
+) -> tuple[SearchPage, str]:
+    """A page of results, and a message if the query is refused."""
+    number = min(max(int(page), 1), MAX_SEARCH_PAGE) if page.isdecimal() else 1
+    with concurrency.searches.hold(user):
+        try:
+            return search_page(rows, query, number, RECORDINGS_PER_PAGE), ""
+        except SearchRefused as error:
+            return SearchPage([], 1, has_next=False), str(error)
 
 
 @login_required
@@ -104,7 +112,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     """
     ids = map(_parse_id, request.GET.getlist("id")[:RECORDINGS_PER_PAGE])
     visible = permissions.visible_to(request.user).filter(id__in=filter(None, ids))
-    found = list(visible.defer("search", "spans", "peaks"))
+    found = list(visible.defer("spans", "peaks"))
     set_queue_positions(found)
     unfinished = [row for row in found if not row.is_finished]
     context = {"rows": found, "unfinished": unfinished, "is_update": True}

@@ -18,7 +18,7 @@ ID = models.BigAutoField(auto_created=True, primary_key=True, serialize=False, v
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("transcriptions", "0016_lease_exactly_while_working"),
+        ("transcriptions", "0022_remove_search_column"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
     operations = [

@@ -9,6 +9,7 @@ from transcriptions.models.direct_upload import DirectUpload
 from transcriptions.models.idempotency import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 from transcriptions.models.processing_step import FINAL_PHASES, Phase, Step, record_step
 from transcriptions.models.scheduling import AccountQueue, Priority, PriorityQueue
+from transcriptions.models.search_entry import SearchEntry
 from transcriptions.models.segment import Segment
 from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WAITING, WORKING, State
 from transcriptions.models.transcription import (
@@ -34,6 +35,7 @@ __all__ = [
     "Phase",
     "Priority",
     "PriorityQueue",
+    "SearchEntry",
     "Segment",
     "State",
     "Step",

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVectorField
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.expressions import CombinedExpression
@@ -134,7 +132,6 @@ class Transcription(models.Model):
     unbilled_gpu = models.CharField(max_length=20, blank=True, editable=False)
     unbilled_queue_seconds = models.FloatField(default=0, editable=False)
     unbilled_load_seconds = models.FloatField(default=0, editable=False)
-    search = SearchVectorField(null=True, editable=False)  # title and text: see indexing/search.py
 
     objects = TranscriptionQuerySet.as_manager()
 
@@ -148,6 +145,7 @@ class Transcription(models.Model):
         ordering: ClassVar = ["-created_at", "-id"]
         indexes: ClassVar = [
             models.Index(fields=["owner", "-created_at", "-id"], name="owner_newest_first"),
+            models.Index(fields=["owner", "language"], name="owner_language"),
             models.Index(
                 fields=["lease_until"],
                 name="unfinished_lease_until",
@@ -164,7 +162,6 @@ class Transcription(models.Model):
                 condition=~Q(state__in=FINISHED),
             ),
             models.Index(fields=["owner"], name="leased", condition=Q(lease__isnull=False)),
-            GinIndex(fields=["search"], name="transcription_search"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(

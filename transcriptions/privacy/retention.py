@@ -64,7 +64,7 @@ def _older_than(rows: QuerySet[Transcription], days: str) -> list[Transcription]
 
 def _delete(row: Transcription, deletion: Callable[[Transcription], object], detail: str) -> None:
     """Delete and log in one transaction, unless the recording was resumed in the meantime."""
-    finished = Transcription.objects.filter(id=row.id, state__in=FINISHED).defer("search")
+    finished = Transcription.objects.filter(id=row.id, state__in=FINISHED)
     with transaction.atomic():
         # Locked, and read again: its files may have changed as well.
         locked = finished.select_for_update().first()

@@ -22,7 +22,6 @@ from django.utils.translation import gettext as _
 from gpu.types import Complete, Metadata, Span, UsageDelta
 from gpu.types import Segment as SpokenSegment
 from transcriptions.exceptions import AudioDeleted, LeaseLost, WrongState
-from transcriptions.indexing.search import index_transcription
 from transcriptions.models import (
     FINISHED,
     UNSUCCESSFUL,
@@ -169,7 +168,6 @@ def mark_started(row: Transcription, engine: str, metadata: Metadata) -> None:
     """The engine has started on the audio. Raises LeaseLost."""
     with transaction.atomic():
         _update_held(row, engine=engine, model=metadata.model, language=metadata.language)
-        index_transcription(row)  # search uses the rules of its language
         record_step(row, Phase.DECODE, f"{engine}: {metadata.model}")
 
 
@@ -219,7 +217,6 @@ def mark_completed(row: Transcription, meter: Complete) -> None:
             **NO_LEASE,
         )
         _delete_prepared_audio(row)
-        index_transcription(row)
         record_step(row, Phase.COMPLETED, at=row.completed_at)
         take_unbilled_usage(row)  # the meter includes it
         metering.record_completed(row, meter)
@@ -238,7 +235,6 @@ def mark_failed(row: Transcription, code: str, message: str) -> None:
             **NO_LEASE,
         )
         _delete_prepared_audio(row)
-        index_transcription(row)
         record_step(row, Phase.FAILED, code, at=row.completed_at)
         metering.record_failed(row, take_unbilled_usage(row))
         transcription_finished.send(Transcription, row=row)
@@ -261,7 +257,6 @@ def mark_cancelled(row: Transcription) -> None:
             **NO_LEASE,
         )
         _delete_prepared_audio(row)
-        index_transcription(row)
         record_step(row, Phase.CANCELLED, at=row.completed_at)
         metering.record_cancelled(row, take_unbilled_usage(row))
 

@@ -29,7 +29,6 @@ from transcriptions.exceptions import (
     StorageUnavailable,
     UnsupportedFormat,
 )
-from transcriptions.indexing.search import index_transcription
 from transcriptions.models import Phase, Transcription, record_step
 from transcriptions.processing import media, tasks
 from transcriptions.processing.turns import assign_virtual_start
@@ -162,7 +161,6 @@ def insert(row: Transcription, sent_at: datetime | None) -> None:
     """
     with transaction.atomic():
         row.save(force_insert=True)
-        index_transcription(row)
         if sent_at:
             record_step(row, Phase.UPLOAD, at=sent_at)
         record_step(row, Phase.QUEUE)

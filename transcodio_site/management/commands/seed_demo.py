@@ -19,7 +19,6 @@ from accounts.models import Action, ApiToken, AuditEvent, Outcome, Plan, UsageRe
 from accounts.tokens import issue_token
 from accounts.usage import ledger
 from gpu import pricing
-from transcriptions.indexing.search import index_transcription
 from transcriptions.models import Phase, Segment, State, Transcription, record_step
 
 DOMAIN = "seeded.example"
@@ -197,7 +196,6 @@ def _create_recording(attempts: list[UsageRecord], rng: random.Random) -> None:
             Segment.objects.create(
                 transcription=row, number=number, start=start, end=start + 4, text=text
             )
-    index_transcription(row)
     _create_history(row, attempts, rng)
 
 

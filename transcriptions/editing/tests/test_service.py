@@ -6,7 +6,7 @@ import pytest
 
 from transcriptions.editing.service import rename
 from transcriptions.editing.tests.helpers import run_behind_lock
-from transcriptions.indexing.search import matching
+from transcriptions.indexing.search import parse
 from transcriptions.models import Transcription
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,5 +20,7 @@ def test_rename_indexes_in_the_language_of_the_locked_row(finished: Transcriptio
     run_behind_lock(
         lambda: rows.update(language="de"), lambda: rename(stale, "Pläne für drei Häuser")
     )
-    assert matching(rows, "Haus").exists()  # by the rules of German
+    assert rows.filter(
+        *parse(rows, "Haus").conditions(by_index=True)
+    ).exists()  # by the rules of German
     assert rows.get().title == "Pläne für drei Häuser"

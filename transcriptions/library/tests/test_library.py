@@ -6,7 +6,6 @@ import json
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +13,10 @@ from channels.db import database_sync_to_async
 from django.test import Client
 
 from accounts.models import AuditEvent, User
-from transcriptions.editing.service import rename
-from transcriptions.indexing.search import index_transcription
 from transcriptions.models import FINISHED, Segment, State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.realtime import streams
-from transcriptions.testing import MP3, ScriptedEngine, Upload, prepare_again, set_state, texts
+from transcriptions.testing import ScriptedEngine, prepare_again, set_state, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -43,7 +40,6 @@ def recording(owner: User, title: str, **fields: Any) -> Transcription:
     row = Transcription.objects.create(owner=owner, title=title, **fields)
     if text:
         Segment.objects.create(transcription=row, number=1, start=0, end=1, text=text)
-    index_transcription(row)
     return row
 
 
@@ -119,7 +115,7 @@ def test_invalid_query_parameter_is_422(api: Client, query: str, code: str) -> N
     assert (response.status_code, response.json()["code"]) == (422, code)
 
 
-# --- Search and filters -------------------------------------------------------------------------
+# --- Filters ----------------------------------------------------------------------------------
 
 
 def test_filters_are_combined_with_and(alice: User, api: Client) -> None:
@@ -134,69 +130,6 @@ def test_filters_are_combined_with_and(alice: User, api: Client) -> None:
     assert titles(api, "?created_before=0693-03-06T23:34:17%2B19:15") == []  # an odd offset
     after = "created_after=2026-05-04T12:00:00Z&created_before=2026-05-04T12:00:01Z"
     assert set(titles(api, f"?{after}")) == {"English", "German"}
-
-
-def test_search_finds_inflected_words_in_title_and_text(alice: User, api: Client) -> None:
-    recording(alice, "Harbour walk", text="We were walking past two ships.")
-    recording(alice, "Budget", text="The meetings were postponed, and the ship sailed.")
-    recording(alice, "Häuser", language="de", text="Die alten Häuser standen am Meer.")
-    assert titles(api, "?q=walked") == ["Harbour walk"]
-    assert set(titles(api, "?q=ships")) == {"Budget", "Harbour walk"}
-    assert titles(api, "?q=ship+meeting") == ["Budget"]
-    assert titles(api, "?q=ship+-meeting") == ["Harbour walk"]
-    assert titles(api, "?q=%22two+ships%22") == ["Harbour walk"]
-    assert titles(api, "?q=%22ships+two%22") == []
-    assert titles(api, "?q=haus") == ["Häuser"]
-    assert titles(api, "?q=budget") == ["Budget"]
-
-
-def test_search_in_languages_without_spaces_matches_characters(alice: User, api: Client) -> None:
-    recording(alice, "会議", language="ja", text="今日は港まで歩きました。")
-    assert titles(api, "?q=港まで") == ["会議"]
-    assert titles(api, "?q=会") == ["会議"]
-    assert titles(api, "?q=山") == []
-    recording(alice, "天気の話", text="We spoke of the rain.")
-    assert titles(api, "?q=天気") == ["天気の話"]
-    assert titles(api, "?q=今日+歩き") == ["会議"]
-    assert titles(api, "?q=%22港まで%22") == ["会議"]
-    assert titles(api, "?q=会議+-港まで") == []
-    assert titles(api, "?q=会議+-山") == ["会議"]
-    assert set(titles(api, "?q=会議+or+天気")) == {"会議", "天気の話"}
-
-
-def test_search_for_stop_words_matches_exactly(alice: User, api: Client) -> None:
-    recording(alice, "The Who, live", text="Three of them.")
-    recording(alice, "Hamlet", text="To be, they say. And to be  or not to be?")
-    recording(alice, "Budget", text="Who said the whole of it? Theatre, he did.")
-    recording(alice, "Wer", language="de", text="Das ist the Who.")
-    for query in ("the+who", "%22The+Who%22", "the+who%3F"):
-        assert set(titles(api, f"?q={query}")) == {"The Who, live", "Wer"}
-    assert titles(api, "?q=to+be,+or+not+to+be") == ["Hamlet"]
-    assert titles(api, "?q=be+not") == titles(api, "?q=he+(") == titles(api, "?q=%22") == []
-
-
-def test_title_is_found_during_transcription_and_after_failure(
-    api: Client, prepared: Transcription, engine: ScriptedEngine
-) -> None:
-    rename(prepared, "Quarterly meetings")
-    results: list[list[str]] = []
-    engine.before[2] = lambda: results.append(titles(api, "?q=meeting"))
-    engine.before[3] = lambda: 1 / 0
-    pipeline.transcribe(prepared.id)
-    assert results == [["Quarterly meetings"]]
-    assert titles(api, "?q=meeting+sentence") == ["Quarterly meetings"]
-
-
-def test_finished_recording_is_found_by_text(api: Client, finished: Transcription) -> None:
-    assert titles(api, "?q=sentence") == ["Ten seconds"]
-    assert titles(api, "?q=paragraph") == []
-
-
-def test_new_upload_is_found_by_title(api: Client, upload: Upload, tmp_path: Path) -> None:
-    path = tmp_path / "Board meeting.mp3"
-    path.write_bytes(MP3)
-    upload(path)
-    assert titles(api, "?q=board") == ["Board meeting"]
 
 
 # --- Edits, cancel, retry -----------------------------------------------------------------------
@@ -349,16 +282,6 @@ def page(alice: User) -> Client:
     client = Client()
     client.force_login(alice)
     return client
-
-
-def test_library_page_search(alice: User, page: Client) -> None:
-    recording(alice, "Harbour walk", text="We were walking past two ships.")
-    recording(alice, "Budget", text="The meetings were postponed.")
-    content = page.get("/?q=ship").content.decode()
-    assert "Harbour walk" in content
-    assert "Budget" not in content
-    empty = page.get("/", {"q": "<b>whale"}).content.decode()
-    assert "No recordings match “&lt;b&gt;whale”" in empty
 
 
 def test_cancel_and_retry_from_detail_page(

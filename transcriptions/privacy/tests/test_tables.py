@@ -67,6 +67,7 @@ NOT_EXPORTED = {
     "transcriptions.IdempotencyKey": "technical, deleted after 24 hours",
     "transcriptions.AccountQueue": "technical: when the next recording takes its turn",
     "transcriptions.DirectUpload": "exists only until the upload is complete or has expired",
+    "transcriptions.SearchEntry": "the words of titles and segments",
     "transcriptions.Step": "technical: which worker phase started when",
 }
 # They outlive the account: the ledger with its id, the audit log with a random pseudonym.
