@@ -1,0 +1,1 @@
+"""Measures lists, search and pages of a large library."""

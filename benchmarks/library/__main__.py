@@ -1,0 +1,133 @@
+"""Measure a large library: python -m benchmarks.library [--recordings 100000] [--write]
+
+Lists, searches and transcripts of two accounts in a temporary embedded Postgres: one account has a
+fifth of all recordings, the other one has a hundred. Times are those of the web process, with
+queries, HTML and JSON. --write writes benchmarks/results/library.json and library-plans.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.library.corpus import Language, languages
+from benchmarks.library.database import fill
+
+RESULTS = Path(__file__).parent.parent / "results"
+REPETITIONS, MIN_REPETITIONS, MAX_S = 40, 20, 8  # of each measurement
+GOAL_P95_MS = 100
+SEED = 17
+NO_LIMIT = "1000000/minute"
+LIMITS = (
+    "RATE_LIMIT_PER_TOKEN",
+    "RATE_LIMIT_PER_USER",
+    "RATE_LIMIT_PER_ADDRESS",
+    "RATE_LIMIT_PAGES",
+)
+
+
+def main() -> None:
+    """Print a table, and write the results if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recordings", type=int, default=100_000)
+    parser.add_argument("--write", action="store_true", help="write benchmarks/results/library*")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="transcodio-benchmark-") as var:
+        os.environ |= {"VAR_DIR": var, "DJANGO_SETTINGS_MODULE": "transcodio_site.settings"}
+        os.environ |= dict.fromkeys(LIMITS, NO_LIMIT)
+        import django
+
+        django.setup()
+        from transcodio_site import embedded
+
+        with embedded.servers(Path(var)):
+            _run(options.recordings, options.write)
+
+
+def _run(recordings: int, write: bool) -> None:
+    made = languages(SEED)
+    measure(fill(recordings, made, random.Random(SEED)), made, write)  # noqa: S311 - test data
+
+
+def measure(sizes: dict[str, Any], made: dict[str, Language], write: bool) -> None:
+    """Print a table, and write the results if asked to."""
+    rng = random.Random(SEED)  # noqa: S311 - test data
+    # Imports of models, which need the settings.
+    from benchmarks.library.operations import Account, operations, plans
+
+    rows = []
+    accounts = {"large account": Account(0, made, rng), "typical account": Account(1, made, rng)}
+    for name, account in accounts.items():
+        print(f"{name}: {account.recordings} recordings (ms: p50, p95, p95 of its queries)")
+        for what, variants in operations(account).items():
+            rows.append({"account": name, "what": what, **_measure(what, variants)})
+    if write:
+        result = {
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, embedded Postgres",
+            "goal_p95_ms": GOAL_P95_MS,
+            **sizes,
+            "rows": rows,
+        }
+        (RESULTS / "library.json").write_text(json.dumps(result, indent=2) + "\n")
+        (RESULTS / "library-plans.txt").write_text(plans(accounts["large account"]))
+
+
+class DatabaseTime:
+    """Milliseconds that queries took since the last call of `take`."""
+
+    def __init__(self) -> None:
+        self._total = 0.0
+
+    def __call__(self, execute: Any, *query: Any) -> Any:
+        """See Django's `execute_wrapper`."""
+        started_at = time.perf_counter()
+        try:
+            return execute(*query)
+        finally:
+            self._total += 1000 * (time.perf_counter() - started_at)
+
+    def take(self) -> float:
+        """Return and reset it."""
+        total, self._total = self._total, 0.0
+        return total
+
+
+def _measure(what: str, variants: list[Callable[[], None]]) -> dict[str, Any]:
+    """Times of the variants, each with another word or page. The first one fills caches."""
+    from django.db import connection
+
+    variants[0]()
+    times, database_times, database = [], [], DatabaseTime()
+    ends_at = time.perf_counter() + MAX_S
+    with connection.execute_wrapper(database):
+        for number in range(REPETITIONS):
+            if number >= MIN_REPETITIONS and time.perf_counter() > ends_at:
+                break
+            started_at = time.perf_counter()
+            variants[number % len(variants)]()
+            times.append(1000 * (time.perf_counter() - started_at))
+            database_times.append(database.take())
+    result = {"p50_ms": statistics.median(times), "p95_ms": _p95(times)}
+    result["database_p95_ms"] = _p95(database_times)
+    result = {name: round(value, 1) for name, value in result.items()}
+    mark = "" if result["p95_ms"] <= GOAL_P95_MS else f"  goal: {GOAL_P95_MS}"
+    columns = "".join(f"{value:9.1f}" for value in result.values())
+    print(f"{columns}  {what}{mark}", flush=True)
+    return result
+
+
+def _p95(times: list[float]) -> float:
+    return statistics.quantiles(times, n=20)[-1]
+
+
+if __name__ == "__main__":
+    main()

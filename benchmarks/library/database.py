@@ -1,0 +1,123 @@
+"""Fills the database with recordings of many accounts."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from benchmarks.library.corpus import Language
+
+SEGMENTS = 50  # of a recording, on average
+TYPICAL_RECORDINGS = 100  # of an account
+LARGE_SHARE = 0.2  # of all recordings, in one account
+LANGUAGE_SHARES = {"en": 0.7, "de": 0.13, "es": 0.07, "ja": 0.06, "zh": 0.04}
+SECONDS = 4.0  # of a segment
+BATCH = 1000  # recordings that are stored together
+# As large as the words of a segment. Their content does not matter here.
+WORDS = json.dumps([{"start": n / 4, "end": n / 4 + 0.2, "text": "harbor"} for n in range(14)])
+SEGMENT_COLUMNS = '(transcription_id, number, start, "end", text, words)'
+TRIGGERS = ("transcriptions_segment", "transcriptions_transcription")
+
+
+def fill(recordings: int, languages: dict[str, Language], rng: random.Random) -> dict[str, Any]:
+    """Create accounts and recordings, index them, and return sizes and times.
+
+    The texts are indexed by the migration that fills the index of an existing installation.
+    """
+    from django.core.management import call_command
+    from django.db import connection
+
+    call_command("migrate", "transcriptions", "0020_search_entries", verbosity=0)
+    call_command("migrate", "accounts", verbosity=0)
+    with connection.cursor() as cursor:
+        for table in TRIGGERS:
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        started_at = time.perf_counter()
+        segments = _create_recordings(recordings, languages, rng)
+        created_at = time.perf_counter()
+        for table in TRIGGERS:
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+        call_command("migrate", verbosity=0)
+        indexed_at = time.perf_counter()
+        cursor.execute("VACUUM ANALYZE")
+        cursor.execute("SELECT pg_size_pretty(pg_relation_size('search_vector'))")
+        index_size = cursor.fetchone()[0]
+        cursor.execute(
+            "SELECT pg_size_pretty(pg_total_relation_size('transcriptions_searchentry'))"
+        )
+        table_size = cursor.fetchone()[0]
+    sizes = {
+        "recordings": recordings,
+        "segments": segments,
+        "seconds_to_create": round(created_at - started_at),
+        "seconds_of_migration": round(indexed_at - created_at),
+        "gin_index": index_size,
+        "search_entries_with_indexes": table_size,
+    }
+    print(sizes)
+    return sizes
+
+
+def _create_recordings(recordings: int, languages: dict[str, Language], rng: random.Random) -> int:
+    from django.utils import timezone
+
+    from transcriptions.models import State, Transcription
+
+    segments, now = 0, timezone.now()
+    owners = _owners(recordings, rng)
+    while batch := list(islice(owners, BATCH)):
+        rows, texts = [], []
+        for owner_id, code in batch:
+            language = languages[code]
+            created_at = now - timedelta(seconds=rng.randrange(3 * 365 * 86_400))
+            row = Transcription(
+                id=uuid.UUID(int=rng.getrandbits(128), version=4),
+                owner_id=owner_id,
+                title=language.sentences(1, rng)[0][:60].capitalize(),
+                state=State.COMPLETED,
+                created_at=created_at,
+                completed_at=created_at,
+                source="recordings/none",
+                source_bytes=1_000_000,
+                language=code,
+                duration=SEGMENTS * SECONDS,
+            )
+            rows.append(row)
+            texts.append(language.sentences(rng.randint(1, 2 * SEGMENTS - 1), rng))
+        Transcription.objects.bulk_create(rows)
+        _copy_segments(zip(rows, texts, strict=True))
+        segments += sum(map(len, texts))
+    return segments
+
+
+def _owners(recordings: int, rng: random.Random) -> Iterator[tuple[int, str]]:
+    """The owner and the language of each recording: the first account is large, and has a few
+    recordings in other languages."""
+    from accounts.models import User
+
+    large = int(recordings * LARGE_SHARE)
+    count = 1 + (recordings - large) // TYPICAL_RECORDINGS
+    users = User.objects.bulk_create(User(email=f"user{n}@example.com") for n in range(count))
+    codes = ["en", *rng.choices([*LANGUAGE_SHARES], [*LANGUAGE_SHARES.values()], k=count)]
+    owners = [0] * large + [1 + n % (count - 1) for n in range(recordings - large)]
+    rng.shuffle(owners)  # recordings of many accounts arrive at the same time
+    for owner in owners:
+        other = rng.choice(["de", "ja"]) if rng.random() < 0.05 else codes[owner]
+        yield users[owner].pk, other
+
+
+def _copy_segments(recordings: Any) -> None:
+    from django.db import connection
+
+    copy = f"COPY transcriptions_segment {SEGMENT_COLUMNS} FROM STDIN"
+    with connection.cursor() as cursor, cursor.copy(copy) as file:
+        for row, texts in recordings:
+            for number, text in enumerate(texts, 1):
+                start = (number - 1) * SECONDS
+                file.write_row((row.id, number, start, start + SECONDS, text, WORDS))
