@@ -33,7 +33,6 @@ from transcriptions.realtime import streams
 from transcriptions.realtime.sse import sse_response
 from transcriptions.realtime.streams import wait_for_end
 from transcriptions.schemas.events import CompleteEvent, ErrorEvent, ProgressEvent
-from transcriptions.schemas.transcripts import TranscriptOut
 from transcriptions.uploads.params import UploadParams
 from transcriptions.uploads.requests import create_from_request
 from transcriptions.uploads.service import UploadRefused
@@ -178,9 +177,11 @@ def _transcript_response(
 ) -> HttpResponse:
     if response_format in RAW_FORMATS:
         exporter = EXPORTERS[RAW_FORMATS[response_format]]
-        return HttpResponse(exporter.write(transcript_of(row)), content_type=exporter.media_type)
-    transcript = TranscriptOut.of(row)
-    body: dict[str, Any] = {"text": transcript.text, "usage": _usage(row.duration)}
+        content = exporter.write(transcript_of(row, words=exporter.words))
+        return HttpResponse(content, content_type=exporter.media_type)
+    segments = transcript_of(row, words="word" in granularities).segments
+    text = " ".join(segment["text"] for segment in segments)
+    body: dict[str, Any] = {"text": text, "usage": _usage(row.duration)}
     if response_format == "verbose_json":
         body |= {
             "task": "transcribe",
@@ -188,24 +189,24 @@ def _transcript_response(
             "duration": row.duration or 0.0,
         }
         if "segment" in granularities:
-            body["segments"] = [_segment(s.id, s.start, s.end, s.text) for s in transcript.segments]
+            body["segments"] = [_segment(segment) for segment in segments]
         if "word" in granularities:
             body["words"] = [
-                {"word": word.text, "start": word.start, "end": word.end}
-                for segment in transcript.segments
-                for word in segment.words
+                {"word": word["text"], "start": word["start"], "end": word["end"]}
+                for segment in segments
+                for word in segment["words"]
             ]
     return HttpResponse(json.dumps(body, ensure_ascii=False), content_type="application/json")
 
 
-def _segment(number: int, start: float, end: float, text: str) -> dict[str, Any]:
+def _segment(segment: dict[str, Any]) -> dict[str, Any]:
     """All keys that clients may read. Keys that only Whisper provides have neutral values."""
     return {
-        "id": number - 1,
+        "id": segment["id"] - 1,
         "seek": 0,
-        "start": start,
-        "end": end,
-        "text": f" {text}",
+        "start": segment["start"],
+        "end": segment["end"],
+        "text": f" {segment['text']}",
         "tokens": [],
         "temperature": 0.0,
         "avg_logprob": 0.0,

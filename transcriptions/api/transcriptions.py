@@ -278,7 +278,7 @@ def export_transcript(
         raise ApiError(409, "not_completed", _("The transcript is not complete yet."))
     exporter = EXPORTERS[format]
     response = HttpResponse(
-        exporter.write(transcript_of(row)),
+        exporter.write(transcript_of(row, words=exporter.words)),
         content_type=exporter.media_type,
         headers={"Content-Disposition": attachment(row.title, format)},
     )

@@ -15,10 +15,12 @@ PARAGRAPH_PAUSE_S = 2.0  # a pause this long starts a new paragraph
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """A file format: its media type and the function that writes it."""
+    """A file format: its media type, the function that writes it, and whether it contains words
+    with their times."""
 
     media_type: str
     write: Callable[[Transcript], str]
+    words: bool = False
 
 
 def _text(transcript: Transcript) -> str:
@@ -53,5 +55,5 @@ EXPORTERS = {
     "txt": Exporter("text/plain; charset=utf-8", _text),
     "srt": Exporter("application/x-subrip; charset=utf-8", lambda t: subtitles.srt(_cues(t))),
     "vtt": Exporter("text/vtt; charset=utf-8", lambda t: subtitles.vtt(_cues(t))),
-    "json": Exporter("application/json; charset=utf-8", _json),
+    "json": Exporter("application/json; charset=utf-8", _json, words=True),
 }

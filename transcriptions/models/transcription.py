@@ -200,7 +200,7 @@ class Transcription(models.Model):
     @property
     def text(self) -> str:
         """The whole transcript."""
-        return " ".join(segment.text for segment in self.segments.all())
+        return " ".join(self.segments.values_list("text", flat=True))
 
     def to_audio(self, path: Path) -> Audio:
         """The input for an engine. `path` is the prepared WAV."""

@@ -61,7 +61,7 @@ def _recording(archive: ZipStream, row: Transcription) -> Iterator[bytes]:
     folder = _folder_name(row)
     archive.add(TranscriptOut.of(row).model_dump_json(indent=2), f"{folder}/recording.json")
     if row.state == State.COMPLETED:
-        transcript = transcript_of(row)
+        transcript = transcript_of(row, words=False)
         for extension in ("txt", "srt", "vtt"):
             content = EXPORTERS[extension].write(transcript)
             archive.add(content, f"{folder}/transcript.{extension}")

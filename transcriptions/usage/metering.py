@@ -57,8 +57,7 @@ def record_interrupted(row: Transcription, used: UsageDelta) -> None:
 def record_cancelled(row: Transcription, used: UsageDelta) -> None:
     """Charges up to the end of the last segment; nothing if there is none. The rest was prepared
     without a charge, unless preparation had not ended."""
-    last = row.segments.last()
-    due = due_ms(row, last.end if last else 0.0)
+    due = due_ms(row, row.segments.values_list("end", flat=True).last() or 0.0)
     if due:
         reason = _("Cancelled. Charged for the part processed.")
     else:

@@ -1,0 +1,52 @@
+"""What is read from the database for a transcript. Words with their times are most of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from transcriptions.editing import service as editing
+from transcriptions.exports.documents import EXPORTERS
+from transcriptions.exports.service import transcript_of
+from transcriptions.models import Segment, Transcription
+from transcriptions.schemas.transcripts import TranscriptOut
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def reads_of_words(action: Callable[[], object]) -> list[str]:
+    """The queries of `action` that return words."""
+    with CaptureQueriesContext(connection) as queries:
+        action()
+    sql = [query["sql"] for query in queries]
+    return [s for s in sql if s.startswith("SELECT") and '"words"' in s.split(" FROM ")[0]]
+
+
+def test_segments_of_an_export_are_those_of_the_api(finished: Transcription) -> None:
+    word = {"start": 6.0, "end": 6.5, "text": "你", "no_space_before": True}
+    new = {"number": 6, "start": 6.0, "end": 6.5, "text": "你", "words": [word]}
+    Segment.objects.create(transcription=finished, **new)
+    exported = transcript_of(finished, words=True)
+    assert exported.segments == TranscriptOut.of(finished).model_dump()["segments"]
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_only_json_contains_words(finished: Transcription, name: str) -> None:
+    exporter = EXPORTERS[name]
+    reads = reads_of_words(lambda: exporter.write(transcript_of(finished, words=exporter.words)))
+    assert len(reads) == (name == "json")
+    with_words = exporter.write(transcript_of(finished, words=True))
+    assert exporter.write(transcript_of(finished, words=exporter.words)) == with_words
+
+
+def test_text_is_read_without_words(finished: Transcription) -> None:
+    assert reads_of_words(lambda: finished.text) == []
+    assert finished.text.startswith("Sentence 1. Sentence 2.")
+
+
+def test_correction_reads_only_the_words_of_its_segment(finished: Transcription) -> None:
+    (read,) = reads_of_words(lambda: editing.correct(finished, 2, "Another sentence."))
+    assert '"number" = 2' in read
