@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ import psutil
 from gpu.types import Segment, UsageDelta, Word
 
 if TYPE_CHECKING:
+    from transcriptions.models import Segment as StoredSegment
     from transcriptions.models import State, Transcription
 
 ROOT = Path(__file__).parent.parent
@@ -33,6 +35,7 @@ AUDIO_S, PEAKS, SPANS = 3600.0, 800, 600  # of the recording
 WORDS_PER_SEGMENT, VOCABULARY = 12, 5000
 STORED = (10, 4000)  # segments before the measurement
 REPETITIONS = 200
+BATCH = 8  # segments that an engine yields together
 STREAMS, SEGMENTS_PER_S, SECONDS, THREADS = 400, 130, 20, 8
 
 
@@ -55,6 +58,8 @@ def main() -> None:
             result = {
                 "machine": f"{platform.machine()}, {os.cpu_count()} cores, shared with other work",
                 "one_segment": [_measure_one(stored) for stored in STORED],
+                "batch": [_measure_one(10, BATCH)],
+                "transcript": _measure_transcript(),
                 "live": [_measure_live(publish) for publish in (False, True)],
             }
     if write:
@@ -65,30 +70,32 @@ def main() -> None:
 # --- One recording ------------------------------------------------------------------------------
 
 
-def _measure_one(stored: int) -> dict[str, Any]:
+def _measure_one(stored: int, batch: int = 1) -> dict[str, Any]:
+    """What a segment costs if `batch` segments are stored together."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
     row = _claimed_recording(stored)
     for _ in range(10):
-        _add_segment(row)
+        _add_segments(row, batch)
     with CaptureQueriesContext(connection) as queries:
-        _add_segment(row)
+        _add_segments(row, batch)
     before, wall = _updates(), list[float]()
     cpu = time.process_time()
     for _ in range(REPETITIONS):
         started_at = time.perf_counter()
-        _add_segment(row)
+        _add_segments(row, batch)
         wall.append(time.perf_counter() - started_at)
     cpu = time.process_time() - cpu
     updates = {name: count - before[name] for name, count in _updates().items()}
     return _printed(
         {
             "segments_stored": stored,
-            "median_ms": round(1000 * statistics.median(wall), 2),
-            "cpu_ms": round(1000 * cpu / REPETITIONS, 2),
-            "round_trips": len(queries),
-            "updates": updates["all"] / REPETITIONS,
+            "batch": batch,
+            "median_ms": round(1000 * statistics.median(wall) / batch, 2),
+            "cpu_ms": round(1000 * cpu / REPETITIONS / batch, 2),
+            "round_trips": len(queries) / batch,
+            "updates": updates["all"] / REPETITIONS / batch,
             "hot_percent": round(100 * updates["hot"] / updates["all"], 1),
         }
     )
@@ -150,11 +157,11 @@ def _spoken() -> Segment:
     )
 
 
-def _add_segment(row: Transcription) -> Any:
+def _add_segments(row: Transcription, count: int = 1) -> list[StoredSegment]:
     from transcriptions.processing import lifecycle
 
     row.unsaved_usage = UsageDelta(0.1, "L4")
-    return lifecycle.add_segment(row, _spoken())
+    return lifecycle.add_segments(row, [_spoken() for _ in range(count)])
 
 
 def _updates() -> dict[str, int]:
@@ -166,6 +173,36 @@ def _updates() -> dict[str, int]:
         cursor.execute("SELECT sum(n_tup_upd), sum(n_tup_hot_upd) FROM pg_stat_user_tables")
         ((updates, hot),) = cursor.fetchall()
     return {"all": int(updates), "hot": int(hot)}
+
+
+def _measure_transcript() -> dict[str, Any]:
+    """What is read of a long transcript."""
+    from gpu.types import Complete
+    from transcriptions.editing import service
+    from transcriptions.exports.documents import EXPORTERS
+    from transcriptions.exports.service import transcript_of
+    from transcriptions.processing import lifecycle
+
+    row, texts = _claimed_recording(STORED[-1]), itertools.count()
+    lifecycle.mark_completed(row, Complete(AUDIO_S, 100.0))
+    subtitles = EXPORTERS["srt"]
+    operations = {
+        "text_ms": lambda: row.text,
+        "subtitles_ms": lambda: subtitles.write(transcript_of(row, words=subtitles.words)),
+        "correction_ms": lambda: service.correct(row, 7, f"Text {next(texts)}."),
+    }
+    return _printed(
+        {"segments": STORED[-1], **{name: _median_ms(each) for name, each in operations.items()}}
+    )
+
+
+def _median_ms(operation: Callable[[], object]) -> float:
+    times = []
+    for _ in range(20):
+        started_at = time.perf_counter()
+        operation()
+        times.append(time.perf_counter() - started_at)
+    return round(1000 * statistics.median(times), 1)
 
 
 # --- Live streams -------------------------------------------------------------------------------
@@ -213,9 +250,9 @@ def _write_live(rows: list[Transcription], publish: bool, waits: list[float]) ->
         due += THREADS / SEGMENTS_PER_S
         time.sleep(max(0.0, due - time.perf_counter()))
         row = next(turns)
-        segment = _add_segment(row)
-        if publish:
-            streams.publish(row.id, ProgressEvent.of(segment))
+        for segment in _add_segments(row):
+            if publish:
+                streams.publish(row.id, ProgressEvent.of(segment))
         waits.append(time.perf_counter() - due)
     connection.close()
 

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from accounts.models import User
-from transcriptions.models import State, Transcription
+from transcriptions.models import AudioAnalysis, State, Transcription
 from transcriptions.processing import pipeline
 from transcriptions.testing import Headers, ScriptedEngine, Upload
 from transcriptions.uploads.service import create_transcription
@@ -47,8 +47,8 @@ def prepared(alice: User, folders: None) -> Transcription:
         audio="recordings/ten.wav",
         state=State.PREPARED,
         duration=10.0,
-        spans=[[0.0, 10.0]],
     )
+    AudioAnalysis.objects.create(transcription=row, spans=[[0.0, 10.0]])
     for file in (row.source, row.audio):
         path = Path(file.path)
         path.parent.mkdir(parents=True, exist_ok=True)

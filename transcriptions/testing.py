@@ -31,6 +31,7 @@ from gpu.types import (
     Word,
 )
 from transcriptions.models import FINISHED, WORKING, AccountQueue, State, Transcription
+from transcriptions.models import Segment as StoredSegment
 from transcriptions.privacy.account_deletion import delete_batch
 from transcriptions.processing import lifecycle
 
@@ -86,6 +87,12 @@ class ScriptedEngine:
     @staticmethod
     def _within(spans: tuple[Span, ...], number: int) -> bool:
         return any(span.start <= number - 0.5 <= span.end for span in spans)
+
+
+def add_segment(row: Transcription, number: int) -> StoredSegment:
+    """Store what was spoken in second `number`, as the worker that has the row does."""
+    (segment,) = lifecycle.add_segments(row, [spoken(number)])
+    return segment
 
 
 def texts(row: Transcription) -> list[str]:

@@ -173,17 +173,16 @@ def _measure_live(
 
 def _write(rows: list[Any], rate: float, seconds: float) -> dict[tuple[int, int], float]:
     """Store and publish segments. The times of their commits, by recording and number."""
-    from transcriptions.processing import lifecycle
     from transcriptions.realtime import streams
     from transcriptions.schemas.events import ProgressEvent
-    from transcriptions.testing import spoken
+    from transcriptions.testing import add_segment
 
     committed = {}
     started_at = time.monotonic()
     for count in range(int(rate * seconds)):
         time.sleep(max(0.0, started_at + count / rate - time.monotonic()))
         recording = count % len(rows)
-        segment = lifecycle.add_segment(rows[recording], spoken(count + 1))
+        segment = add_segment(rows[recording], count + 1)
         committed[recording, segment.number] = time.monotonic()
         streams.publish(rows[recording].id, ProgressEvent.of(segment))
     return committed

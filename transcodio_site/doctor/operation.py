@@ -91,7 +91,8 @@ def queue() -> Iterator[Finding]:
 def stuck_recordings() -> Iterator[Finding]:
     """Whether recordings of workers that have died are taken over."""
     since = timezone.now() - MAX_SILENCE
-    stuck = Transcription.objects.filter(lease__isnull=False, lease_until__lt=since).count()
+    held = Transcription.objects.filter(lease__isnull=False)
+    stuck = held.filter(progress__lease_until__lt=since).count()
     if stuck:
         yield Finding(
             f"{stuck} recordings belong to workers that have died",

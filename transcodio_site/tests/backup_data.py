@@ -27,8 +27,10 @@ from transcodio_site.backup import database
 from transcriptions.models import (
     FINISHED,
     WORKING,
+    AudioAnalysis,
     IdempotencyKey,
     Phase,
+    Progress,
     State,
     Transcription,
     record_step,
@@ -66,16 +68,18 @@ def fill(user: User) -> None:
 
 def recording(user: User, state: State) -> Transcription:
     """A recording in this state, with its files, segments and steps."""
-    row = Transcription(
-        owner=user, title=TEXT, state=state, source_bytes=16, duration=1 / 3, spans=[[0.1, 0.3]]
-    )
+    row = Transcription(owner=user, title=TEXT, state=state, source_bytes=16, duration=1 / 3)
     row.source = default_storage.save(f"recordings/{row.id}.source", ContentFile(row.id.bytes))
     row.completed_at = timezone.now() if state in FINISHED else None
     if state in WORKING:
-        row.lease, row.lease_until = uuid.uuid4(), timezone.now() - timedelta(hours=1)
+        row.lease = uuid.uuid4()
     if state in (State.PREPARED, State.TRANSCRIBING):
         row.audio = default_storage.save(f"recordings/{row.id}.wav", ContentFile(b"prepared"))
     row.save(force_insert=True)
+    AudioAnalysis.objects.create(transcription=row, spans=[[0.1, 0.3]], peaks=[0, 100])
+    if state in WORKING:
+        expired = timezone.now() - timedelta(hours=1)
+        Progress.objects.filter(transcription=row).update(lease_until=expired)
     for number in (1, 2):
         words = [{"start": 0.1, "end": 0.1 + 0.2, "text": TEXT}]
         row.segments.create(number=number, start=0.1, end=0.1 + 0.2, text=TEXT, words=words)

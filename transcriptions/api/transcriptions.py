@@ -149,7 +149,7 @@ def list_transcriptions(
     user = authenticated_user(request)
     try:
         with concurrency.searches.hold(user) if filters.q else nullcontext():
-            rows = filters.apply(permissions.visible_to(user)).defer("spans", "peaks")
+            rows = filters.apply(permissions.visible_to(user))
             page, next_cursor = pagination.paginate(rows, filters.q, cursor, limit)
     except SearchRefused as error:
         raise ApiError(422, error.code, str(error)) from None

@@ -27,7 +27,7 @@ from transcriptions.exceptions import AudioDeleted, AudioError, WrongState
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library.pagination import SearchPage, search_page
-from transcriptions.models import Transcription
+from transcriptions.models import AudioAnalysis, Transcription
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
 from transcriptions.processing.media import FORMATS
@@ -47,7 +47,7 @@ def library(request: HttpRequest) -> HttpResponse:
         return render(request, "welcome.html")
     user = authenticated_user(request)
     query = request.GET.get("q", "").strip()[:MAX_QUERY_LENGTH]
-    rows = permissions.visible_to(user).defer("spans", "peaks")
+    rows = permissions.visible_to(user)
     number = request.GET.get("page", "1")
     page: Page[Transcription] | SearchPage
     if query:
@@ -96,11 +96,18 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "transcription": transcription,
         "audio_until": retention.audio_until(transcription) if transcription.source else None,
         "until": retention.until(transcription),
+        "peaks": _peaks(transcription),
         "segments": transcription.segments.defer("words"),
         "language": LANGUAGES.get(transcription.language, ""),
         "formats": EXPORTERS,
     }
     return render(request, "transcriptions/detail.html", context)
+
+
+def _peaks(transcription: Transcription) -> list[int]:
+    """The waveform; empty until the audio is prepared."""
+    analyses = AudioAnalysis.objects.filter(transcription=transcription)
+    return analyses.values_list("peaks", flat=True).first() or []
 
 
 @login_required
@@ -112,7 +119,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     """
     ids = map(_parse_id, request.GET.getlist("id")[:RECORDINGS_PER_PAGE])
     visible = permissions.visible_to(request.user).filter(id__in=filter(None, ids))
-    found = list(visible.defer("spans", "peaks"))
+    found = list(visible)
     set_queue_positions(found)
     unfinished = [row for row in found if not row.is_finished]
     context = {"rows": found, "unfinished": unfinished, "is_update": True}

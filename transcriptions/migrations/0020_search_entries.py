@@ -141,7 +141,7 @@ DROP FUNCTION transcriptions_index_again();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("transcriptions", "0016_lease_exactly_while_working")]
+    dependencies = [("transcriptions", "0019_narrow_transcription")]
     operations = [
         migrations.CreateModel(
             name="SearchEntry",

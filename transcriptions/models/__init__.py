@@ -5,9 +5,11 @@ Changes of a recording's state are in `transcriptions.processing.lifecycle`.
 
 from __future__ import annotations
 
+from transcriptions.models.audio_analysis import AudioAnalysis
 from transcriptions.models.direct_upload import DirectUpload
 from transcriptions.models.idempotency import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 from transcriptions.models.processing_step import FINAL_PHASES, Phase, Step, record_step
+from transcriptions.models.progress import Progress, lease_end
 from transcriptions.models.scheduling import AccountQueue, Priority, PriorityQueue
 from transcriptions.models.search_entry import SearchEntry
 from transcriptions.models.segment import Segment
@@ -17,7 +19,6 @@ from transcriptions.models.transcription import (
     Transcription,
     TranscriptionQuerySet,
     audio_path,
-    lease_end,
     source_path,
 )
 
@@ -30,11 +31,13 @@ __all__ = [
     "WAITING",
     "WORKING",
     "AccountQueue",
+    "AudioAnalysis",
     "DirectUpload",
     "IdempotencyKey",
     "Phase",
     "Priority",
     "PriorityQueue",
+    "Progress",
     "SearchEntry",
     "Segment",
     "State",

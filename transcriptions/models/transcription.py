@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
-from django.db.models.expressions import CombinedExpression
 from django.db.models.fields.files import FieldFile
 from django.db.models.functions import Now
 from django.db.models.signals import post_delete
@@ -42,12 +41,6 @@ def audio_path(transcription: Transcription, filename: str) -> str:
     return f"{STORAGE_FOLDER}/{transcription.id}.wav"
 
 
-def lease_end() -> CombinedExpression:
-    """When a lease that is taken or renewed now expires, by the clock of the database: those of the
-    workers may differ."""
-    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
-
-
 class TranscriptionQuerySet(models.QuerySet["Transcription"]):
     """Queries that more than one module needs."""
 
@@ -61,7 +54,8 @@ class TranscriptionQuerySet(models.QuerySet["Transcription"]):
 
     def due(self, state: State) -> models.QuerySet[Transcription]:
         """Rows that wait in `state`, without those that wait for a later time."""
-        return self.filter(Q(lease_until=None) | Q(lease_until__lte=Now()), state=state)
+        now = Q(progress__lease_until=None) | Q(progress__lease_until__lte=Now())
+        return self.filter(now, state=state)
 
     def waiting(self) -> models.QuerySet[Transcription]:
         """Rows that wait for a worker, in the order in which their turns come."""
@@ -76,7 +70,7 @@ class TranscriptionQuerySet(models.QuerySet["Transcription"]):
 def _expired() -> Q:
     """The lease is over. If it lasts longer than any lease, the clock was set back."""
     longest = timedelta(seconds=2 * settings.LEASE_SECONDS)
-    return Q(lease_until__lt=Now()) | Q(lease_until__gt=Now() + longest)
+    return Q(progress__lease_until__lt=Now()) | Q(progress__lease_until__gt=Now() + longest)
 
 
 class Transcription(models.Model):
@@ -105,8 +99,6 @@ class Transcription(models.Model):
     audio = models.FileField(upload_to=audio_path, max_length=255, blank=True)
     format = models.CharField(max_length=40, blank=True)  # FFmpeg's name of the container
     duration = models.FloatField(null=True, blank=True)  # seconds
-    spans = models.JSONField(default=list)  # speech as [[start, end], ...] in seconds
-    peaks = models.JSONField(default=list)  # loudness along the time line, 0 to 100
 
     requested_language = models.CharField(max_length=8, blank=True)  # empty: detect it
     language = models.CharField(max_length=8, blank=True)
@@ -120,18 +112,11 @@ class Transcription(models.Model):
     error_message = models.TextField(blank=True)
 
     lease = models.UUIDField(null=True, editable=False)  # null: no worker has it
-    # With a worker: when its lease expires. Without: the work must not start before; null: at once.
-    lease_until = models.DateTimeField(null=True, editable=False)
     worker = models.CharField(max_length=255, blank=True, editable=False)  # Celery's name of it
     claimed_at = models.DateTimeField(null=True, editable=False)  # last time
     # Since the last progress: attempts that failed, and workers that died or hung.
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     interruptions = models.PositiveSmallIntegerField(default=0, editable=False)
-    # Usage of engines not yet in the ledger: see `take_unbilled_usage`.
-    unbilled_decode_seconds = models.FloatField(default=0, editable=False)
-    unbilled_gpu = models.CharField(max_length=20, blank=True, editable=False)
-    unbilled_queue_seconds = models.FloatField(default=0, editable=False)
-    unbilled_load_seconds = models.FloatField(default=0, editable=False)
 
     objects = TranscriptionQuerySet.as_manager()
 
@@ -146,11 +131,6 @@ class Transcription(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["owner", "-created_at", "-id"], name="owner_newest_first"),
             models.Index(fields=["owner", "language"], name="owner_language"),
-            models.Index(
-                fields=["lease_until"],
-                name="unfinished_lease_until",
-                condition=~Q(state__in=FINISHED),
-            ),
             models.Index(
                 fields=["state", *QUEUE_ORDER],
                 name="waiting_by_turn",
@@ -202,9 +182,15 @@ class Transcription(models.Model):
         """The whole transcript."""
         return " ".join(self.segments.values_list("text", flat=True))
 
+    @property
+    def segment_count(self) -> int:
+        """The number of the last segment: numbers have no gaps."""
+        numbers = self.segments.order_by("-number").values_list("number", flat=True)
+        return numbers.first() or 0
+
     def to_audio(self, path: Path) -> Audio:
-        """The input for an engine. `path` is the prepared WAV."""
-        spans = tuple(Span(start, end) for start, end in self.spans)
+        """The input for an engine. `path` is the prepared WAV. Reads the spans of speech."""
+        spans = tuple(Span(start, end) for start, end in self.analysis.spans)
         language = self.language or self.requested_language or None
         return Audio(path, self.duration or 0.0, spans, language)
 

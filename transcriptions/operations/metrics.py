@@ -88,7 +88,7 @@ def _oldest_waiting(state: State) -> datetime | None:
     steps = Step.objects.filter(transcription=OuterRef("pk")).order_by("-id")
     last_step = Coalesce(Subquery(steps.values("started_at")[:1]), "created_at")
     waiting = Transcription.objects.due(state).annotate(
-        since=Greatest(last_step, "lease_until")  # of Postgres: NULL is ignored
+        since=Greatest(last_step, "progress__lease_until")  # of Postgres: NULL is ignored
     )
     oldest: datetime | None = waiting.order_by("created_at")[:MAX_SAMPLED].aggregate(
         oldest=Min("since")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transcriptions.models import FINISHED, Phase, State, Transcription, record_step
+from transcriptions.models import FINISHED, Phase, Progress, State, Transcription, record_step
 from transcriptions.processing.lifecycle import NO_LEASE
 
 
@@ -14,6 +14,7 @@ def requeue_unfinished() -> int:
     """
     rows = Transcription.objects.exclude(state__in=[*FINISHED, State.QUEUED])
     unfinished = list(rows)
+    Progress.objects.filter(transcription__in=unfinished).update(lease_until=None)
     rows.update(state=State.QUEUED, audio="", **NO_LEASE)
     for row in unfinished:
         record_step(row, Phase.QUEUE, "Restored from a backup")

@@ -68,7 +68,7 @@ def _delete_recordings(user_id: int) -> bool:
 
 
 def _without_content(rows: QuerySet[Transcription]) -> list[Transcription]:
-    return list(rows.defer("spans", "peaks")[:BATCH_RECORDINGS])
+    return list(rows[:BATCH_RECORDINGS])
 
 
 def _finish(deletion: AccountDeletion) -> bool:

@@ -15,7 +15,7 @@ from transcriptions.usage import quotas
 def cancel(row: Transcription) -> None:
     """Stop processing; stored segments are kept. Raises WrongState."""
     lifecycle.mark_cancelled(row)
-    streams.publish(row.id, final_event(row, row.segments.count()))
+    streams.publish(row.id, final_event(row, row.segment_count))
 
 
 def retry(row: Transcription) -> None:

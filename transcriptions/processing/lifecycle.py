@@ -8,13 +8,14 @@ changes nothing. A row has a lease exactly in the two states in which it is work
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -25,7 +26,9 @@ from transcriptions.exceptions import AudioDeleted, LeaseLost, WrongState
 from transcriptions.models import (
     FINISHED,
     UNSUCCESSFUL,
+    AudioAnalysis,
     Phase,
+    Progress,
     Segment,
     State,
     Transcription,
@@ -33,20 +36,21 @@ from transcriptions.models import (
     record_step,
 )
 from transcriptions.models.transcription import delete_after_commit, delete_files
+from transcriptions.processing.segment_storage import store_segments
 from transcriptions.signals import transcription_finished
 from transcriptions.usage import metering
 
 MAX_RECOVERED = 100  # rows in one call
 
-# The legal transitions. A database trigger (migration 0008) refuses every other one.
+# The legal transitions. A database trigger (migration 0019) refuses every other one.
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.PREPROCESSING, State.CANCELLED}),
     State.PREPROCESSING: frozenset({State.QUEUED, State.PREPARED, State.FAILED, State.CANCELLED}),
     State.PREPARED: frozenset({State.TRANSCRIBING, State.CANCELLED}),
     State.TRANSCRIBING: frozenset({State.PREPARED, State.COMPLETED, State.FAILED, State.CANCELLED}),
     State.COMPLETED: frozenset(),
-    State.FAILED: frozenset({State.QUEUED, State.PREPARED}),
-    State.CANCELLED: frozenset({State.QUEUED, State.PREPARED}),
+    State.FAILED: frozenset({State.QUEUED}),
+    State.CANCELLED: frozenset({State.QUEUED}),
 }
 
 # By the state of a row with a worker: the previous state, and the phases of the history.
@@ -54,7 +58,7 @@ WAITING_STATE = {State.PREPROCESSING: State.QUEUED, State.TRANSCRIBING: State.PR
 WORKING_PHASE = {State.PREPROCESSING: Phase.PREPROCESS, State.TRANSCRIBING: Phase.ENGINE}
 WAITING_PHASE = {State.PREPROCESSING: Phase.QUEUE, State.TRANSCRIBING: Phase.READY}
 
-NO_LEASE: dict[str, Any] = {"lease": None, "lease_until": None, "worker": ""}
+NO_LEASE: dict[str, Any] = {"lease": None, "worker": ""}
 PROGRESS: dict[str, Any] = {"attempts": 0, "interruptions": 0}  # whatever failed before is over
 
 
@@ -69,13 +73,13 @@ def claim(transcription_id: uuid.UUID, state: State, worker: str = "") -> Transc
         claimed = waiting.update(
             state=state,
             lease=uuid.uuid4(),
-            lease_until=lease_end(),
             worker=worker,
             claimed_at=Now(),
         )
         if not claimed:
             return None
         row = Transcription.objects.get(id=transcription_id)
+        _update_progress(row, lease_until=lease_end())
         attempt = 1 + row.attempts + row.interruptions
         record_step(row, WORKING_PHASE[state], "" if attempt == 1 else f"Attempt {attempt}")
         return row
@@ -89,7 +93,9 @@ def ensure_held(row: Transcription) -> None:
 
 def renew_lease(row: Transcription) -> None:
     """Extend the lease. Raises LeaseLost."""
-    _update_held(row, lease_until=lease_end())
+    with transaction.atomic():
+        _lock_held(row)
+        _update_progress(row, lease_until=lease_end())
 
 
 def release(row: Transcription) -> None:
@@ -103,7 +109,7 @@ def reschedule(row: Transcription, reason: str, seconds: float, attempted: bool 
     _return_to_queue(
         row,
         f"Delayed: {reason}",
-        lease_until=Now() + timedelta(seconds=seconds),
+        not_before=Now() + timedelta(seconds=seconds),
         attempts=F("attempts") + (1 if attempted else 0),
     )
 
@@ -112,18 +118,21 @@ def recover(lost: models.QuerySet[Transcription]) -> None:
     """Take rows from workers that have died or hang. At most MAX_RECOVERED at a time."""
     for transcription_id in list(lost.values_list("id", flat=True)[:MAX_RECOVERED]):
         with transaction.atomic():
-            # Checked again under a lock: the worker may have renewed its lease.
-            row = lost.select_for_update(skip_locked=True).filter(id=transcription_id).first()
-            if row:
+            rows = Transcription.objects.filter(id=transcription_id)
+            locked = rows.select_for_update(skip_locked=True, no_key=True).first()
+            # Read again under the lock: the worker may have renewed its lease.
+            if locked and (row := lost.filter(id=transcription_id).first()):
                 more = F("interruptions") + 1
                 _return_to_queue(row, "Interrupted: the worker was lost", interruptions=more)
 
 
-def _return_to_queue(row: Transcription, detail: str, **values: Any) -> None:
+def _return_to_queue(
+    row: Transcription, detail: str, not_before: CombinedExpression | None = None, **values: Any
+) -> None:
     with transaction.atomic():
         ensure_held(row)  # first: without a lease there is no state to return to
         state = State(row.state)
-        _update_held(row, state=WAITING_STATE[state], **(NO_LEASE | values))
+        _end_lease(row, not_before, state=WAITING_STATE[state], **values)
         metering.record_interrupted(row, take_unbilled_usage(row))
         record_step(row, WAITING_PHASE[state], detail)
 
@@ -143,18 +152,17 @@ def mark_prepared(
 ) -> None:
     """The audio is ready for an engine. Raises LeaseLost."""
     with transaction.atomic():
-        _update_held(
+        _end_lease(
             row,
             state=State.PREPARED,
             audio=audio,
             format=format,
             duration=duration,
-            spans=[[s.start, s.end] for s in spans],
-            peaks=peaks,
             note=note,
-            **NO_LEASE,
             **PROGRESS,
         )
+        analysis = {"spans": [[s.start, s.end] for s in spans], "peaks": peaks}
+        AudioAnalysis.objects.update_or_create(analysis, transcription=row)
         record_step(row, Phase.READY)
 
 
@@ -171,50 +179,32 @@ def mark_started(row: Transcription, engine: str, metadata: Metadata) -> None:
         record_step(row, Phase.DECODE, f"{engine}: {metadata.model}")
 
 
-def add_segment(row: Transcription, spoken: SpokenSegment) -> Segment:
-    """Store the next segment, renew the lease, and save the usage so far. Raises LeaseLost."""
-    usage = row.unsaved_usage
-    with transaction.atomic():
-        _update_held(  # first: it locks the row, so numbers cannot collide
-            row,
-            lease_until=lease_end(),
-            unbilled_decode_seconds=F("unbilled_decode_seconds") + usage.decode_seconds,
-            unbilled_gpu=usage.gpu,
-            unbilled_queue_seconds=F("unbilled_queue_seconds") + usage.queue_seconds,
-            unbilled_load_seconds=F("unbilled_load_seconds") + usage.load_seconds,
-            **PROGRESS,
-        )
-        last = row.segments.order_by("-number").values_list("number", flat=True).first()
-        segment = row.segments.create(
-            number=(last or 0) + 1,
-            start=spoken.start,
-            end=spoken.end,
-            text=spoken.text,
-            words=[
-                {"start": w.start, "end": w.end, "text": w.text}
-                | ({"no_space_before": True} if w.no_space_before else {})
-                for w in spoken.words
-            ],
-        )
+def add_segments(row: Transcription, spoken: Sequence[SpokenSegment]) -> list[Segment]:
+    """Store the next segments, renew the lease, and save the usage so far. Raises LeaseLost."""
+    if row.attempts or row.interruptions:  # the first progress since a failure
+        with transaction.atomic():
+            _update_held(row, **PROGRESS)
+            segments = store_segments(row, spoken)
+    else:
+        segments = store_segments(row, spoken)
     row.unsaved_usage = UsageDelta(0.0)
-    return segment
+    return segments
 
 
 def mark_completed(row: Transcription, meter: Complete) -> None:
     """All segments are stored. Raises LeaseLost."""
     with transaction.atomic():
-        renew_lease(row)
+        _lock_held(row)
         note = row.note
         if not row.segments.exists():
             note = f"{_('No speech was found in this recording.')} {note}".strip()
-        _update_held(
+        _end_lease(
             row,
             state=State.COMPLETED,
             completed_at=timezone.now(),
             note=note,
             decode_seconds=F("decode_seconds") + meter.decode_seconds,
             speech_seconds=F("speech_seconds") + meter.audio_seconds,
-            **NO_LEASE,
         )
         _delete_prepared_audio(row)
         record_step(row, Phase.COMPLETED, at=row.completed_at)
@@ -226,13 +216,12 @@ def mark_completed(row: Transcription, meter: Complete) -> None:
 def mark_failed(row: Transcription, code: str, message: str) -> None:
     """The recording cannot be transcribed; `message` is for the owner. Raises LeaseLost."""
     with transaction.atomic():
-        _update_held(
+        _end_lease(
             row,
             state=State.FAILED,
             completed_at=timezone.now(),
             error_code=code,
             error_message=message,
-            **NO_LEASE,
         )
         _delete_prepared_audio(row)
         record_step(row, Phase.FAILED, code, at=row.completed_at)
@@ -256,6 +245,7 @@ def mark_cancelled(row: Transcription) -> None:
             error_message=_("The transcription was cancelled."),
             **NO_LEASE,
         )
+        _update_progress(row, lease_until=None)
         _delete_prepared_audio(row)
         record_step(row, Phase.CANCELLED, at=row.completed_at)
         metering.record_cancelled(row, take_unbilled_usage(row))
@@ -304,16 +294,17 @@ def _delete_prepared_audio(row: Transcription) -> None:
 def take_unbilled_usage(row: Transcription) -> UsageDelta:
     """Returns and clears the usage that is in no ledger row yet. The caller must record it in the
     same transaction."""
-    saved = UsageDelta(
-        row.unbilled_decode_seconds,
-        row.unbilled_gpu,
-        row.unbilled_queue_seconds,
-        row.unbilled_load_seconds,
+    saved = Progress.objects.get(transcription=row)  # its recording is locked
+    usage = row.unsaved_usage + UsageDelta(
+        saved.unbilled_decode_seconds,
+        saved.unbilled_gpu,
+        saved.unbilled_queue_seconds,
+        saved.unbilled_load_seconds,
     )
-    usage = saved + row.unsaved_usage
     row.unsaved_usage = UsageDelta(0.0)
     if usage:
-        Transcription.objects.filter(id=row.id).update(
+        _update_progress(
+            row,
             unbilled_decode_seconds=0,
             unbilled_gpu="",
             unbilled_queue_seconds=0,
@@ -345,10 +336,30 @@ def _transition(row: Transcription, unless: Q, reason: str, **values: Any) -> No
     row.refresh_from_db()
 
 
+def _end_lease(
+    row: Transcription, not_before: CombinedExpression | None = None, /, **values: Any
+) -> None:
+    """A change by the worker after which it no longer has the row. If it waits then, work on it
+    starts no earlier than `not_before`. Raises LeaseLost."""
+    _update_held(row, **NO_LEASE, **values)
+    _update_progress(row, lease_until=not_before)
+
+
 def _update_held(row: Transcription, **values: Any) -> None:
     if not _held(row).update(**values):
         raise LeaseLost(str(row.id))
     row.refresh_from_db()
+
+
+def _update_progress(row: Transcription, **values: Any) -> None:
+    """In a transaction that has locked the recording itself first: then none waits for another."""
+    Progress.objects.filter(transcription=row).update(**values)
+
+
+def _lock_held(row: Transcription) -> None:
+    """Raises LeaseLost. Until the transaction ends, the lease cannot be lost."""
+    if not _held(row).select_for_update(no_key=True).values_list("id").first():
+        raise LeaseLost(str(row.id))
 
 
 def _held(row: Transcription) -> models.QuerySet[Transcription]:

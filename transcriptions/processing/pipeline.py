@@ -148,12 +148,12 @@ def _store_and_publish(row: Transcription, event: EngineEvent, partials: Partial
         case Partial():
             partials.schedule(event)
         case Segment():
-            segment = lifecycle.add_segment(row, event)
+            (segment,) = lifecycle.add_segments(row, [event])
             partials.discard(segment.number)
             streams.publish(row.id, ProgressEvent.of(segment))
         case Complete():
             lifecycle.mark_completed(row, event)
-            streams.publish(row.id, final_event(row, row.segments.count()))
+            streams.publish(row.id, final_event(row, row.segment_count))
 
 
 STAGES = {State.PREPROCESSING: "preprocess", State.TRANSCRIBING: "transcribe"}
@@ -251,7 +251,7 @@ def _fail(row: Transcription, code: str, message: str) -> None:
     log.info("%s: failed: %s: %s", row.id, code, message)
     metrics.errors.labels(code, "failed").inc()
     lifecycle.mark_failed(row, code, message)
-    streams.publish(row.id, final_event(row, row.segments.count()))
+    streams.publish(row.id, final_event(row, row.segment_count))
 
 
 class _MovableFile(File):  # type: ignore[type-arg]

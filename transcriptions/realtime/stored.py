@@ -29,7 +29,7 @@ def read_events(transcription_id: uuid.UUID, after: int) -> list[Event]:
     """Events with a higher id, at most SEGMENTS_PER_QUERY segments. If there are fewer, these are
     all that are stored."""
     # The row is read before its segments: if it has finished, all its segments are stored.
-    row = Transcription.objects.defer("spans", "peaks").filter(id=transcription_id).first()
+    row = Transcription.objects.filter(id=transcription_id).first()
     if row is None:
         return [_deleted_event(transcription_id, after)]
     if not row.model and not row.is_finished:
@@ -40,7 +40,7 @@ def read_events(transcription_id: uuid.UUID, after: int) -> list[Event]:
     segments = row.segments.filter(number__gt=after).order_by("number")[:SEGMENTS_PER_QUERY]
     events.extend(ProgressEvent.of(segment) for segment in segments)
     if row.is_finished and len(segments) < SEGMENTS_PER_QUERY:
-        events.append(final_event(row, row.segments.count()))
+        events.append(final_event(row, row.segment_count))
     return events
 
 

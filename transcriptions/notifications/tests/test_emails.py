@@ -23,10 +23,10 @@ from transcriptions.notifications import emails, tasks
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.testing import (
     ScriptedEngine,
+    add_segment,
     assign_plan,
     run_concurrently,
     set_state,
-    spoken,
     use_minutes,
 )
 
@@ -142,7 +142,7 @@ def test_concurrent_charges_send_one_quota_email(
     claimed = [lifecycle.claim(row.id, State.TRANSCRIBING) for row in rows]
     for row in claimed:
         assert row
-        lifecycle.add_segment(row, spoken(1))
+        add_segment(row, 1)
     run_concurrently(*[lambda row=row: complete(row) for row in claimed])
     assert [message.subject for message in mailoutbox] == [SUBJECT_80_PERCENT]
 

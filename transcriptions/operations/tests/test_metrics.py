@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from accounts.models import Outcome, UsageDay, UsageRecord, User
 from accounts.usage import ledger
 from accounts.usage.consistency import wrong_days
-from transcriptions.models import Phase, State, Transcription, record_step
+from transcriptions.models import Phase, Progress, State, Transcription, record_step
 from transcriptions.operations import metrics as database
 from transcriptions.processing import lifecycle, pipeline
 from transcriptions.testing import ScriptedEngine, set_state
@@ -31,9 +31,15 @@ def from_database(name: str, label: str = "") -> Any:
     return found[label] if label else found
 
 
-def recording(owner: User, state: State = State.QUEUED, **fields: Any) -> Transcription:
+def recording(
+    owner: User,
+    state: State = State.QUEUED,
+    lease_until: datetime | None = None,
+    **fields: Any,
+) -> Transcription:
     row = Transcription.objects.create(owner=owner, title="x", source="s", source_bytes=100)
     set_state(state, Transcription.objects.filter(id=row.id), **fields)
+    Progress.objects.filter(transcription=row).update(lease_until=lease_until)
     return row
 
 
@@ -167,7 +173,7 @@ def test_errors_are_counted_by_code(
 
     engine.before = {1: fail(OSError("storage"))}
     pipeline.transcribe(prepared.id)
-    Transcription.objects.update(lease_until=None)
+    Progress.objects.update(lease_until=None)
     engine.before = {1: fail(KeyError("bug"))}
     pipeline.transcribe(prepared.id)
     assert counted("transcodio_errors_total", code="internal_error", outcome="retried") > retried

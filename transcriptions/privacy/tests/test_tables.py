@@ -69,6 +69,8 @@ NOT_EXPORTED = {
     "transcriptions.DirectUpload": "exists only until the upload is complete or has expired",
     "transcriptions.SearchEntry": "the words of titles and segments",
     "transcriptions.Step": "technical: which worker phase started when",
+    "transcriptions.Progress": "technical: the lease of a worker, usage not in the ledger yet",
+    "transcriptions.AudioAnalysis": "technical: computed from the audio, which is exported",
 }
 # They outlive the account: the ledger with its id, the audit log with a random pseudonym.
 APPEND_ONLY = {"accounts.UsageRecord", "accounts.UsageDay", "accounts.AuditEvent"}

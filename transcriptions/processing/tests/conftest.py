@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from accounts.models import User
-from transcriptions.models import State, Transcription
+from transcriptions.models import AudioAnalysis, State, Transcription
 from transcriptions.processing import media as media_module
 from transcriptions.processing.media import PreparedAudio
 from transcriptions.processing.tests.helpers import Prepare, Waiting, no_check, script
@@ -52,10 +52,11 @@ def waiting(prepared: Transcription) -> Waiting:
 
     def create(owner: User, count: int, **fields: Any) -> list[Transcription]:
         fields = {"state": State.PREPARED, "source_bytes": 1, "duration": 10.0} | fields
-        fields |= {"source": source, "audio": audio, "spans": [[0.0, 10.0]]}
+        fields |= {"source": source, "audio": audio}
         create = Transcription.objects.create
         rows = [create(owner=owner, title=f"{owner} {n}", **fields) for n in range(count)]
         for row in rows:
+            AudioAnalysis.objects.create(transcription=row, spans=[[0.0, 10.0]])
             assign_virtual_start(row)
         return rows
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from django.utils import timezone
 
 from transcodio_site.testing import Media
-from transcriptions.models import Transcription
+from transcriptions.models import Progress, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.processing.media import PreparedAudio
 
@@ -24,10 +24,15 @@ def fresh(row: Transcription) -> Transcription:
     return Transcription.objects.get(id=row.id)
 
 
+def set_expired(row: Transcription) -> None:
+    """Let the lease, or the delay, end."""
+    past = timezone.now() - timedelta(seconds=1)
+    Progress.objects.filter(transcription=row).update(lease_until=past)
+
+
 def expire(row: Transcription) -> None:
     """Let the lease, or the delay, end. A row whose worker was lost waits again."""
-    past = timezone.now() - timedelta(seconds=1)
-    Transcription.objects.filter(id=row.id).update(lease_until=past)
+    set_expired(row)
     lifecycle.recover(Transcription.objects.with_expired_lease())
 
 

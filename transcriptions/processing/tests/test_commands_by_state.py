@@ -13,7 +13,7 @@ from transcriptions.exceptions import WrongState
 from transcriptions.models import FINISHED, WORKING, State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.processing.tests.helpers import fresh
-from transcriptions.testing import ScriptedEngine, charged_ms, set_state, spoken, texts
+from transcriptions.testing import ScriptedEngine, add_segment, charged_ms, set_state, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,7 +67,7 @@ def test_command_in_state(
 ) -> None:
     row = lifecycle.claim(prepared.id, State.TRANSCRIBING)
     assert row
-    lifecycle.add_segment(row, spoken(1))
+    add_segment(row, 1)
     set_state(state)
     outcomes = [outcome(COMMANDS[name], fresh(prepared))]
     assert outcomes == [EXPECTED[name][state]]

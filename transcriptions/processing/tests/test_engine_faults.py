@@ -157,8 +157,8 @@ def test_recording_of_a_hanging_engine_is_retried(
     assert not pipeline.transcribe(prepared.id)  # its thread is free again
     row = fresh(prepared)
     assert (row.state, texts(row), row.attempts) == (State.PREPARED, FIVE_SENTENCES[:2], 1)
-    assert row.lease_until
-    assert row.lease_until > timezone.now()
+    assert row.progress.lease_until
+    assert row.progress.lease_until > timezone.now()
     engine.before.clear()
     check_completed_once(run_until_finished(prepared))
 

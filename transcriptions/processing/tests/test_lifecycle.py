@@ -13,7 +13,7 @@ from transcriptions.exceptions import LeaseLost
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.processing.tests.helpers import expire
-from transcriptions.testing import set_state, spoken, texts
+from transcriptions.testing import add_segment, set_state, texts
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +44,7 @@ def test_every_change_without_the_lease_raises_lease_lost(prepared: Transcriptio
         lambda: lifecycle.renew_lease(lost),
         lambda: lifecycle.release(lost),
         lambda: lifecycle.mark_started(lost, "x", Metadata("en", "m")),
-        lambda: lifecycle.add_segment(lost, spoken(1)),
+        lambda: add_segment(lost, 1),
         lambda: lifecycle.mark_completed(lost, Complete(1, 1)),
         lambda: lifecycle.mark_failed(lost, "code", "sentence"),
         lambda: lifecycle.mark_prepared(
@@ -67,7 +67,7 @@ def test_failed_row_cannot_be_completed(prepared: Transcription) -> None:
 
 def test_segments_are_numbered_from_one(prepared: Transcription) -> None:
     row = claim(prepared)
-    assert [lifecycle.add_segment(row, spoken(n)).number for n in (1, 2, 3)] == [1, 2, 3]
+    assert [add_segment(row, n).number for n in (1, 2, 3)] == [1, 2, 3]
     assert row.text == "Sentence 1. Sentence 2. Sentence 3."
 
 

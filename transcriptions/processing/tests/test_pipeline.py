@@ -42,7 +42,7 @@ def test_recording_is_transcribed(upload: Upload, media: Media) -> None:
     assert row.duration == pytest.approx(row.segments.last().end, abs=3)  # type: ignore[union-attr]
     assert [s.number for s in row.segments.all()] == list(range(1, row.segments.count() + 1))
     assert all(s.words[0]["start"] == s.start for s in row.segments.all())
-    assert max(row.peaks) == 100
+    assert max(row.analysis.peaks) == 100
     assert row.decode_seconds > 0
 
 
@@ -192,9 +192,9 @@ def test_lease_is_renewed_during_long_work(
     ends: list[Any] = []
 
     def wait_for_renewal() -> None:
-        first = fresh(prepared).lease_until
-        wait_until(lambda: fresh(prepared).lease_until != first)
-        ends.extend([first, fresh(prepared).lease_until])
+        first = fresh(prepared).progress.lease_until
+        wait_until(lambda: fresh(prepared).progress.lease_until != first)
+        ends.extend([first, fresh(prepared).progress.lease_until])
 
     engine.before = {2: wait_for_renewal}
     assert pipeline.transcribe(prepared.id)

@@ -117,8 +117,8 @@ def test_unreachable_engine_is_retried_later(
     ended, delay = timezone.now(), timedelta(hours=1)
     row = fresh(prepared)
     assert (row.state, texts(row)) == (State.PREPARED, FIVE_SENTENCES[:2])
-    assert row.lease_until is not None
-    assert began + delay <= row.lease_until <= ended + delay
+    assert row.progress.lease_until is not None
+    assert began + delay <= row.progress.lease_until <= ended + delay
     assert not Transcription.objects.due(State.PREPARED).exists()  # not enqueued until then
     engine.before = {}
     assert pipeline.transcribe(prepared.id)

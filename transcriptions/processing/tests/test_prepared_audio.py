@@ -66,14 +66,14 @@ def test_resumed_recording_is_prepared_again(
     engine.sentences = 3
     engine.before[3] = raising(RuntimeError("a bug"))
     assert pipeline.preprocess(row.id)
-    spans = fresh(row).spans
+    spans = fresh(row).analysis.spans
     assert not pipeline.transcribe(row.id)
     first = texts(row)
     assert len(first) == 2
     engine.before.clear()
     commands.retry(fresh(row))
     assert pipeline.preprocess(row.id)
-    assert fresh(row).spans == spans
+    assert fresh(row).analysis.spans == spans
     assert pipeline.transcribe(row.id)
     assert texts(row)[:2] == first
     assert fresh(row).state == State.COMPLETED

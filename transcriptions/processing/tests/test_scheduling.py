@@ -11,7 +11,7 @@ from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle, pipeline
 from transcriptions.processing.scheduling import SUSPECT_AFTER, claim_next
 from transcriptions.processing.tests.helpers import Waiting, expire, fresh
-from transcriptions.testing import ScriptedEngine, run_concurrently, spoken
+from transcriptions.testing import ScriptedEngine, add_segment, run_concurrently
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,7 +100,7 @@ def test_suspects_are_worked_on_one_at_a_time(waiting: Waiting, alice: User) -> 
     assert suspect.interruptions == SUSPECT_AFTER
     assert claim() == innocent
     assert claim_next(State.TRANSCRIBING) is None
-    lifecycle.add_segment(suspect, spoken(1))  # progress: it is no suspect any more
+    add_segment(suspect, 1)  # progress: it is no suspect any more
     assert claim().interruptions == SUSPECT_AFTER
 
 
@@ -110,7 +110,7 @@ def test_progress_resets_attempts_and_interruptions(waiting: Waiting, alice: Use
     for number in range(1, 2 * pipeline.MAX_ATTEMPTS):
         row = claim()
         assert row.interruptions <= 1
-        lifecycle.add_segment(row, spoken(number))
+        add_segment(row, number)
         expire(row)
         lifecycle.reschedule(claim(), "engine_unreachable", 0.0)
     assert (fresh(row).attempts, fresh(row).interruptions) == (1, 1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -29,7 +28,8 @@ from transcriptions.exceptions import LeaseLost, WrongState
 from transcriptions.models import FINISHED, WORKING, State, Transcription
 from transcriptions.processing import commands, lifecycle, scheduling
 from transcriptions.processing.lifecycle import TRANSITIONS
-from transcriptions.testing import spoken, texts
+from transcriptions.processing.tests.helpers import expire
+from transcriptions.testing import add_segment, texts
 
 SECONDS = 10  # of the recording
 _numbers = itertools.count(1)
@@ -83,7 +83,7 @@ class Processing(RuleBasedStateMachine):
             number = len(self.segments) + 1
             lifecycle.mark_started(row, "whisper", Metadata("en", "model"))
             row.unsaved_usage = UsageDelta(0.1)
-            stored = lifecycle.add_segment(row, spoken(number))
+            stored = add_segment(row, number)
             assert stored.number == number
             self.segments.append(stored.text)
 
@@ -119,9 +119,7 @@ class Processing(RuleBasedStateMachine):
     @rule()
     def lose_worker(self) -> None:
         """A worker is killed."""
-        past = timezone.now() - timedelta(seconds=1)
-        Transcription.objects.filter(id=self.row.id).update(lease_until=past)
-        lifecycle.recover(Transcription.objects.with_expired_lease())
+        expire(self.row)
 
     @rule()
     def restart_worker(self) -> None:
@@ -182,14 +180,14 @@ class Processing(RuleBasedStateMachine):
         """What was decoded for stored segments is in the ledger or not billed yet."""
         records = UsageRecord.objects.filter(transcription=self.row.id)
         recorded = sum(record.decode_ms for record in records.exclude(outcome="completed"))
-        unbilled = round(self.row.unbilled_decode_seconds * 1000)
+        unbilled = round(self.row.progress.unbilled_decode_seconds * 1000)
         if self.state != State.COMPLETED:
             assert recorded + unbilled == 100 * len(self.segments)
 
     # --- Helpers --------------------------------------------------------------------------------
 
     def is_due(self) -> bool:
-        until = self.row.lease_until
+        until = self.row.progress.lease_until
         return until is None or until <= timezone.now()
 
     def has_lease(self, worker: Transcription) -> bool:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from transcodio_site.testing import Media
 from transcriptions import queue
-from transcriptions.models import WORKING, State, Transcription
+from transcriptions.models import WORKING, Progress, State, Transcription
 from transcriptions.processing import lifecycle, tasks
 from transcriptions.processing.tests.helpers import fresh
 from transcriptions.queue import enqueue
@@ -96,7 +96,8 @@ def test_recording_without_a_worker_is_requeued(
     prepared: Transcription, broker: redis.Redis, state: State, queue_name: str | None, hours: int
 ) -> None:
     lease_until = timezone.now() + timedelta(hours=hours) if state in WORKING else None
-    set_state(state, lease_until=lease_until)
+    set_state(state)
+    Progress.objects.update(lease_until=lease_until)
     tasks.requeue_stalled()
     for name in ("preprocess", "transcribe"):
         assert messages(broker, name) == ["()"] * (name == queue_name)

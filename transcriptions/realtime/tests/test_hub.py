@@ -11,6 +11,7 @@ from channels.db import database_sync_to_async
 
 from gpu.types import Complete, Metadata
 from transcodio_site.testing import WAIT_S
+from transcriptions import testing
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.realtime import hub, stored, streams
@@ -23,7 +24,6 @@ from transcriptions.schemas.events import (
     ProgressEvent,
     final_event,
 )
-from transcriptions.testing import spoken
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,7 +54,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 async def add_segment(row: Transcription, number: int, publish: bool = True) -> None:
-    segment = await database_sync_to_async(lifecycle.add_segment)(row, spoken(number))
+    segment = await database_sync_to_async(testing.add_segment)(row, number)
     if publish:
         streams.publish(row.id, ProgressEvent.of(segment))
 

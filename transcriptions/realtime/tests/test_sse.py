@@ -20,7 +20,7 @@ from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.realtime import streams
 from transcriptions.realtime.tests.subscriptions import until_subscribers
 from transcriptions.schemas.events import PartialEvent
-from transcriptions.testing import ScriptedEngine, prepare_again, spoken
+from transcriptions.testing import ScriptedEngine, add_segment, prepare_again
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,7 +71,7 @@ def leased(prepared: Transcription) -> Transcription:
 
 def add_first_segment(row: Transcription) -> None:
     lifecycle.mark_started(row, "scripted", Metadata("en", "scripted-1"))
-    lifecycle.add_segment(row, spoken(1))
+    add_segment(row, 1)
 
 
 async def test_stream_disables_buffering_and_sends_keep_alive(

@@ -29,7 +29,7 @@ from transcriptions.schemas.events import (
     ProgressEvent,
     final_event,
 )
-from transcriptions.testing import spoken
+from transcriptions.testing import add_segment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,7 +47,7 @@ class Worker:
         return MetadataEvent.of(self.row)
 
     def add_segment(self, number: int) -> Event:
-        return ProgressEvent.of(lifecycle.add_segment(self.row, spoken(number)))
+        return ProgressEvent.of(add_segment(self.row, number))
 
     def complete(self) -> Event:
         lifecycle.mark_completed(self.row, Complete(1.0, 0.1))

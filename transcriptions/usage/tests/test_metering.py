@@ -13,9 +13,9 @@ from django.utils import timezone
 from accounts.models import ApiToken, Outcome, UsageDay, UsageRecord, User
 from gpu.types import Audio, Complete, EngineError, EngineEvent, UsageDelta
 from transcodio_site.testing import Media
-from transcriptions.models import State, Transcription
+from transcriptions.models import Progress, State, Transcription
 from transcriptions.processing import commands, leases, lifecycle, pipeline
-from transcriptions.testing import ScriptedEngine, charged_ms, prepare_again, send, spoken
+from transcriptions.testing import ScriptedEngine, add_segment, charged_ms, prepare_again, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,7 +27,7 @@ def test_completed_recording_is_charged_by_duration_with_engine_usage(
 ) -> None:
     row = lifecycle.claim(prepared.id, State.TRANSCRIBING)
     assert row is not None
-    lifecycle.add_segment(row, spoken(1))
+    add_segment(row, 1)
     lifecycle.mark_completed(
         row, Complete(10.0, 0.5, queue_seconds=0.25, load_seconds=4.0, gpu="L4")
     )
@@ -220,7 +220,7 @@ def test_engine_usage_before_a_worker_shutdown_is_recorded(
 
 def expire_lease() -> None:
     """Let the lease of a dead worker expire, and be noticed."""
-    Transcription.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    Progress.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     lifecycle.recover(Transcription.objects.with_expired_lease())
 
 
