@@ -11,7 +11,7 @@ from django.test import Client
 
 from accounts.models import User
 from transcriptions.models import AudioAnalysis, State, Transcription
-from transcriptions.processing import pipeline
+from transcriptions.processing import engine_calls, pipeline
 from transcriptions.testing import Headers, ScriptedEngine, Upload
 from transcriptions.uploads.service import create_transcription
 
@@ -61,6 +61,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
     """Replace Whisper in tests of the pipeline itself."""
     scripted = ScriptedEngine()
     monkeypatch.setattr(pipeline, "get_engine", lambda name: scripted)
+    monkeypatch.setattr(engine_calls, "MAX_AHEAD", 1)  # `before[n]`: sentence n - 1 is stored
     return scripted
 
 

@@ -7,7 +7,9 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 
 from django.conf import settings
 
@@ -17,6 +19,8 @@ from gpu.types import (
     DeadlineExceeded,
     EngineError,
     EngineEvent,
+    Metadata,
+    Partial,
     Segment,
     UsageDelta,
     Word,
@@ -27,57 +31,98 @@ CLOSE_TIMEOUT_S = 5.0  # that the end of a call waits for the engine to stop
 # How far a segment may reach into the one before it, and beyond the end of the recording.
 MAX_OVERLAP_S, MAX_EXCESS_S = 0.2, 1.0
 
+MAX_AHEAD = 64  # events of an engine that are not stored yet
+
 Stream = Callable[[], Iterator[EngineEvent]]
-Answer = EngineEvent | BaseException | None
+Result = Metadata | Partial | Segment | Complete  # an event that is not about usage
 
 
-def watched(stream: Stream, check: Callable[[], None]) -> Iterator[EngineEvent]:
-    """The events of `stream()`, which runs in a thread of its own, one event ahead at the most.
+@dataclass(frozen=True, slots=True)
+class _End:
+    """After the last event: why there is no other one, if it is an error."""
+
+    error: BaseException | None
+
+
+Answers = queue.SimpleQueue[EngineEvent | _End]
+
+
+def watched(
+    stream: Stream, check: Callable[[], None], add_usage: Callable[[UsageDelta], None]
+) -> Generator[list[Result]]:
+    """The events of `stream()`, which runs in a thread of its own, MAX_AHEAD events ahead at the
+    most. Each list has all that are available: none waits for the next one. Usage is not in them,
+    but passed to `add_usage`, also that of events that the caller does not take any more.
 
     The caller stops as soon as `check` raises, even while the engine hangs or decodes a long batch.
     Raises DeadlineExceeded if the engine yields nothing for ENGINE_SILENCE_SECONDS.
     """
-    wanted, answers = queue.SimpleQueue[bool](), queue.SimpleQueue[Answer]()
+    slots, stopped = threading.Semaphore(MAX_AHEAD), threading.Event()
+    answers = Answers()
     context = contextvars.copy_context()  # so that its log lines have the same ids
-    arguments = (_answer_requests, stream, wanted, answers)
+    arguments = (_answer_requests, stream, slots, stopped, answers)
     thread = threading.Thread(target=context.run, args=arguments, daemon=True, name="engine-call")
     thread.start()
     try:
-        wanted.put(True)
-        while event := _wait_for(answers, check):
-            yield event
-            wanted.put(True)
+        while True:
+            taken = [_wait_for(answers, check), *_available(answers)]
+            yield _without_usage(taken, add_usage)
+            if isinstance(end := taken[-1], _End):
+                if end.error:
+                    raise end.error
+                return
+            slots.release(len(taken))
     finally:
-        wanted.put(False)
+        stopped.set()
+        slots.release()
         thread.join(CLOSE_TIMEOUT_S)
+        _without_usage(_available(answers), add_usage)
 
 
 def _answer_requests(
-    stream: Stream, wanted: queue.SimpleQueue[bool], answers: queue.SimpleQueue[Answer]
+    stream: Stream, slots: threading.Semaphore, stopped: threading.Event, answers: Answers
 ) -> None:
+    error = None
     try:
         with tracing.span("engine.stream", engine=settings.STT_ENGINE):
             events = stream()
-            while wanted.get():
-                answers.put(next(events, None))
-    except BaseException as error:
-        answers.put(error)
+            while slots.acquire() and not stopped.is_set():
+                if (event := next(events, None)) is None:
+                    break
+                answers.put(event)
+    except BaseException as raised:
+        error = raised
+    answers.put(_End(error))
 
 
-def _wait_for(answers: queue.SimpleQueue[Answer], check: Callable[[], None]) -> EngineEvent | None:
+def _wait_for(answers: Answers, check: Callable[[], None]) -> EngineEvent | _End:
     deadline = time.monotonic() + settings.ENGINE_SILENCE_SECONDS
     while True:
         try:
-            answer = answers.get(timeout=CHECK_INTERVAL_S)
+            return answers.get(timeout=CHECK_INTERVAL_S)
         except queue.Empty:
             check()
             if time.monotonic() > deadline:
                 message = f"the engine sent nothing for {settings.ENGINE_SILENCE_SECONDS} s"
                 raise DeadlineExceeded(message) from None
-        else:
-            if isinstance(answer, BaseException):
-                raise answer
-            return answer
+
+
+def _available(answers: Answers) -> Iterator[EngineEvent | _End]:
+    with suppress(queue.Empty):
+        while True:
+            yield answers.get_nowait()
+
+
+def _without_usage(
+    answers: Iterable[EngineEvent | _End], add_usage: Callable[[UsageDelta], None]
+) -> list[Result]:
+    events: list[Result] = []
+    for answer in answers:
+        if isinstance(answer, UsageDelta):
+            add_usage(answer)
+        elif not isinstance(answer, _End):
+            events.append(answer)
+    return events
 
 
 def checked(

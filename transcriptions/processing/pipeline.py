@@ -12,8 +12,8 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from copy import copy
 from pathlib import Path
 
@@ -52,7 +52,7 @@ from transcriptions.exceptions import (
 from transcriptions.models import Segment as StoredSegment
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle, media, voice_activity
-from transcriptions.processing.engine_calls import checked, watched
+from transcriptions.processing.engine_calls import Result, checked, watched
 from transcriptions.processing.leases import (
     LeaseHolder,
     hold_lease,
@@ -72,6 +72,7 @@ STORAGE_RETRY_DELAY_S = 3.0
 INTERNAL_ERROR_MESSAGE = _("Something went wrong on our side. Please try again.")
 
 Work = Callable[[LeaseHolder, Path], None]
+Step = Metadata | Partial | list[Segment] | Complete
 
 
 def preprocess(transcription_id: uuid.UUID) -> bool:
@@ -115,44 +116,66 @@ def _recognize_speech(holder: LeaseHolder, folder: Path) -> None:
     last = holder.row.segments.last()
     partials = PartialPublisher(holder.row.id, last.number if last else 0)
     path = media.local_copy(holder.row.audio, folder, holder.check)
-    for event in _engine_events(holder, path, last):
-        if isinstance(event, UsageDelta):
-            holder.row.unsaved_usage += event
-            continue
-        holder.check()
-        with metrics.segment_seconds.time():
-            _store_and_publish(holder.row, event, partials)
+    with closing(_engine_events(holder, path, last)) as available:
+        for events in available:
+            for step in _grouped(events):
+                holder.check()
+                with metrics.segment_seconds.time():
+                    _store_and_publish(holder.row, step, partials)
 
 
 def _engine_events(
     holder: LeaseHolder, path: Path, last: StoredSegment | None
-) -> Iterator[EngineEvent]:
-    """The engine's events for all speech after the last stored segment."""
-    position = last.end if last else 0.0
-    audio = holder.row.to_audio(path).after(position)
+) -> Generator[list[Result]]:
+    """The engine's events for all speech after the last stored segment, those together that are
+    available at the same time. Usage is added to the row."""
+    row, position = holder.row, last.end if last else 0.0
+    audio = row.to_audio(path).after(position)
+
+    def events() -> Iterator[EngineEvent]:
+        stream = get_engine(settings.STT_ENGINE).stream(audio, holder.should_stop)
+        return checked(stream, position, audio.duration)
+
+    def add_usage(usage: UsageDelta) -> None:
+        row.unsaved_usage += usage
+
     if audio.spans:
-        lifecycle.assign_engine(holder.row, settings.STT_ENGINE)
-        engine = get_engine(settings.STT_ENGINE)
-        events = watched(lambda: engine.stream(audio, holder.should_stop), holder.check)
-        yield from checked(events, position, audio.duration)
+        lifecycle.assign_engine(row, settings.STT_ENGINE)
+        yield from watched(events, holder.check, add_usage)
     else:  # no speech: engines tend to invent words for silence
-        yield Complete(audio_seconds=0.0, decode_seconds=0.0)
+        yield [Complete(audio_seconds=0.0, decode_seconds=0.0)]
 
 
-def _store_and_publish(row: Transcription, event: EngineEvent, partials: PartialPublisher) -> None:
-    """One short transaction, then one published event."""
-    match event:
+def _grouped(events: list[Result]) -> Iterator[Step]:
+    """What to store and publish: consecutive segments together. A partial counts only at the end,
+    because the event after it replaces it."""
+    segments: list[Segment] = []
+    for event in events:
+        if isinstance(event, Segment):
+            segments.append(event)
+        elif isinstance(event, Metadata | Complete) or event is events[-1]:
+            if segments:
+                yield segments
+            segments = []
+            yield event
+    if segments:
+        yield segments
+
+
+def _store_and_publish(row: Transcription, step: Step, partials: PartialPublisher) -> None:
+    """One short transaction, then one published event, or one for each segment."""
+    match step:
         case Metadata():
-            lifecycle.mark_started(row, settings.STT_ENGINE, event)
+            lifecycle.mark_started(row, settings.STT_ENGINE, step)
             streams.publish(row.id, MetadataEvent.of(row))
         case Partial():
-            partials.schedule(event)
-        case Segment():
-            (segment,) = lifecycle.add_segments(row, [event])
-            partials.discard(segment.number)
-            streams.publish(row.id, ProgressEvent.of(segment))
+            partials.schedule(step)
+        case list():
+            for segment in lifecycle.add_segments(row, step):
+                partials.discard(segment.number)
+                streams.publish(row.id, ProgressEvent.of(segment))
         case Complete():
-            lifecycle.mark_completed(row, event)
+            lifecycle.mark_completed(row, step)
             streams.publish(row.id, final_event(row, row.segment_count))
 
 
