@@ -30,7 +30,6 @@ CHECK_INTERVAL_S = 0.5  # between two checks whether the work should stop
 CLOSE_TIMEOUT_S = 5.0  # that the end of a call waits for the engine to stop
 # How far a segment may reach into the one before it, and beyond the end of the recording.
 MAX_OVERLAP_S, MAX_EXCESS_S = 0.2, 1.0
-
 MAX_AHEAD = 64  # events of an engine that are not stored yet
 
 Stream = Callable[[], Iterator[EngineEvent]]
