@@ -29,7 +29,7 @@ MODELS = (User, EmailAddress, ApiToken, Plan, Invitation, Transcription, Segment
 # Columns that differ between two requests of the same kind.
 VARYING = {
     *("id", "created_at", "date_joined", "last_login", "password", "secret", "digest", "hint"),
-    *("lease_until", "source", "transcription_id", "search", "virtual_start"),
+    *("source", "transcription_id", "search", "virtual_start"),
 }
 # They share the form of POST /api/transcriptions, and wait for the worker.
 SAME_FORM = {"post /api/transcribe", "post /api/transcribe/stream"}
