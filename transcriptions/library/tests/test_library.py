@@ -13,7 +13,7 @@ from channels.db import database_sync_to_async
 from django.test import Client
 
 from accounts.models import AuditEvent, User
-from transcriptions.models import FINISHED, Segment, State, Transcription
+from transcriptions.models import FINISHED, AudioAnalysis, Segment, State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.realtime import streams
 from transcriptions.testing import ScriptedEngine, prepare_again, set_state, texts
@@ -76,6 +76,18 @@ def test_detail_page_does_not_query_words(
     [query] = [q["sql"] for q in queries if 'FROM "transcriptions_segment"' in q["sql"]]
     assert '"text"' in query
     assert '"words"' not in query
+
+
+def test_detail_page_has_the_waveform_once_the_audio_is_prepared(
+    alice: User, client: Client
+) -> None:
+    client.force_login(alice)
+    row = recording(alice, "Talk")
+    for peaks in ([], [0, 100]):
+        if peaks:
+            AudioAnalysis.objects.create(transcription=row, peaks=peaks)
+        html = client.get(f"/transcriptions/{row.id}/").content.decode()
+        assert f'<script id="peaks" type="application/json">{peaks}</script>' in html
 
 
 def test_detail_page_is_aria_live_only_while_transcribing(alice: User, client: Client) -> None:
