@@ -55,7 +55,7 @@ def library(request: HttpRequest) -> HttpResponse:
     else:
         page, search_error = Paginator(rows, RECORDINGS_PER_PAGE).get_page(number), ""
         page.object_list = list(page.object_list)
-    set_queue_positions(page.object_list)
+    set_queue_positions(list(page))
     context = {
         "page": page,
         "unfinished": [row for row in page if not row.is_finished],
