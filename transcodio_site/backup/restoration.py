@@ -16,7 +16,7 @@ from transcodio_site.backup import database, media, private_files
 from transcodio_site.backup.manifest import BackupError, Manifest
 from transcodio_site.backup.store import Store
 from transcodio_site.backup.verification import verify
-from transcriptions.operations.restored import requeue_unfinished
+from transcriptions.processing.lifecycle import requeue_restored
 
 MAX_PROBLEMS_SHOWN = 20
 
@@ -43,7 +43,7 @@ def restore(store: Store, name: str | None, *, replace: bool = False) -> Restore
     database.create_tables(manifest.migrations)
     database.load(manifest, store)
     call_command("migrate", verbosity=0, interactive=False)
-    requeued = _requeue_unfinished()
+    requeued = _requeue_restored()
     _delete_other_files(manifest)
     return Restored(manifest, requeued, key_in_use)
 
@@ -84,7 +84,7 @@ def _delete_other_files(manifest: Manifest) -> None:
         default_storage.delete(name)
 
 
-def _requeue_unfinished() -> int:
+def _requeue_restored() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         with database.triggers_disabled(cursor):
-            return requeue_unfinished()
+            return requeue_restored()

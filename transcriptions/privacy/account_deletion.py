@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import account_deletion
@@ -61,14 +60,10 @@ def _delete_recordings(user_id: int) -> bool:
     """Delete a batch of recordings, those being processed first. Return whether there were any."""
     recordings = Transcription.objects.filter(owner=user_id)
     unfinished = recordings.exclude(state__in=FINISHED)
-    batch = _without_content(unfinished) or _without_content(recordings)
+    batch = list(unfinished[:BATCH_RECORDINGS] or recordings[:BATCH_RECORDINGS])
     for row in batch:
         row.delete()
     return bool(batch)
-
-
-def _without_content(rows: QuerySet[Transcription]) -> list[Transcription]:
-    return list(rows[:BATCH_RECORDINGS])
 
 
 def _finish(deletion: AccountDeletion) -> bool:

@@ -364,3 +364,21 @@ def _lock_held(row: Transcription) -> None:
 
 def _held(row: Transcription) -> models.QuerySet[Transcription]:
     return Transcription.objects.filter(id=row.id, lease=row.lease, lease__isnull=False)
+
+
+# --- After a restore -----------------------------------------------------------------------------
+
+
+def requeue_restored() -> int:
+    """Let all unfinished recordings of a backup start again from their upload: it contains neither
+    workers nor prepared audio. Stored segments are kept. Return how many there are.
+
+    Not all of these transitions are legal: the trigger that checks them must be disabled.
+    """
+    rows = Transcription.objects.exclude(state__in=[*FINISHED, State.QUEUED])
+    unfinished = list(rows)
+    Progress.objects.filter(transcription__in=unfinished).update(lease_until=None)
+    rows.update(state=State.QUEUED, audio="", **NO_LEASE)
+    for row in unfinished:
+        record_step(row, Phase.QUEUE, "Restored from a backup")
+    return len(unfinished)

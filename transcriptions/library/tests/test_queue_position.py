@@ -81,10 +81,8 @@ def listed(api: Client) -> list[dict[str, Any]]:
 def test_pages_show_how_many_recordings_go_first(
     alice: User, bob: User, browser: Client, prepared: Transcription
 ) -> None:
-    urls = [
-        "/",
-        *(f"/transcriptions/{prepared.id}/{page}" for page in ("", "row/", "queue/")),
-    ]
+    recording = f"/transcriptions/{prepared.id}/"
+    urls = ["/", recording, f"{recording}queue/", f"/transcriptions/rows/?id={prepared.id}"]
 
     def pages() -> list[str]:
         return [browser.get(url).content.decode() for url in urls]
