@@ -1,6 +1,6 @@
 # `make run` needs only Python. requirements/check_platform.py lists the supported versions.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test coverage test-slow test-deploy chaos lock sbom licenses audit
+.PHONY: help run demo test coverage test-slow test-deploy bench chaos lock sbom licenses audit
 SHELL := /bin/sh
 
 PORT ?= 8000
@@ -18,6 +18,7 @@ help:
 	@echo "make coverage               run the tests and measure their coverage"
 	@echo "make test-slow              install and start the service with each Python on this machine"
 	@echo "make test-deploy            run two machines behind nginx, PgBouncer and RabbitMQ, and lose one"
+	@echo "make bench                  measure segments, queue, watchers, search, and overhead, beside their goals"
 	@echo "make chaos [MINUTES=60]     kill and stop parts of a running service, and check that nothing is lost"
 	@echo "make sbom                   list all components with versions and licenses (CycloneDX)"
 	@echo "make audit                  look for known vulnerabilities in the locked versions (needs pypi.org)"
@@ -48,6 +49,14 @@ test-slow: $(VENV)/test
 # Needs nginx, PgBouncer, RabbitMQ and Redis; skips what is not installed.
 test-deploy: $(VENV)/test
 	$(PY) -m pytest -m deploy transcodio_site/tests/deployment
+
+# Short forms of the benchmarks that have goals, which they print beside the results.
+bench: $(VENV)/test
+	$(PY) -m benchmarks.segments
+	$(PY) -m benchmarks.fairness
+	$(PY) -m benchmarks.watchers --watchers 200 --idle 20 --seconds 20
+	$(PY) -m benchmarks.library --recordings 2000
+	$(PY) -m benchmarks.overhead
 
 # Every fault once, or at random for MINUTES. SEED repeats the moments of an earlier run.
 chaos: $(VENV)/test

@@ -31,8 +31,13 @@ TRIGGERS = frozenset(
         ("accounts_auditevent", "never_emptied"),
         ("accounts_usagerecord", "never_emptied"),
         ("accounts_usagerecord", "only_grows"),
+        ("transcriptions_segment", "index_corrected_segment"),
+        ("transcriptions_segment", "index_new_segment"),
         ("transcriptions_transcription", "add_progress"),
         ("transcriptions_transcription", "check_transition"),
+        ("transcriptions_transcription", "index_again"),
+        ("transcriptions_transcription", "index_changed_title"),
+        ("transcriptions_transcription", "index_new_title"),
     }
 )
 ENABLED_TRIGGERS = """
