@@ -23,4 +23,4 @@ def test_former_task_name_runs_the_renamed_task(former: str, name: str) -> None:
 def test_beat_schedule_and_routes_use_registered_tasks() -> None:
     scheduled = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     assert scheduled | set(settings.CELERY_TASK_ROUTES) <= set(app.tasks)
-    assert len(scheduled) == len(settings.CELERY_BEAT_SCHEDULE) == 11
+    assert len(scheduled) == len(settings.CELERY_BEAT_SCHEDULE)  # none twice
