@@ -44,7 +44,7 @@ class LastEventId:
         """Whether the transcription has finished and no event follows this one."""
         if not row.is_finished:
             return False
-        return bool(row.error_code) if self.is_error else self.event_id > row.segments.count()
+        return bool(row.error_code) if self.is_error else self.event_id > row.segment_count
 
 
 def event_stream(
