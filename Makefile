@@ -16,7 +16,7 @@ help:
 	@echo "make demo [FILE=recording]  transcribe a recording with the API, and export it to var/demo/"
 	@echo "make test                   run all checks and tests"
 	@echo "make coverage               run the tests and measure their coverage"
-	@echo "make test-slow              install and start the service with each Python on this machine"
+	@echo "make test-slow              start with each Python on this machine, lose and restore everything, and more"
 	@echo "make test-deploy            run two machines behind nginx, PgBouncer and RabbitMQ, and lose one"
 	@echo "make bench                  measure segments, queue, watchers, search, and overhead, beside their goals"
 	@echo "make chaos [MINUTES=60]     kill and stop parts of a running service, and check that nothing is lost"

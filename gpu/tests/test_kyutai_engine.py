@@ -172,6 +172,7 @@ def test_transcription_can_start_in_the_middle(engine: KyutaiEngine, audio: Audi
     assert words[0].start >= 100
 
 
+@pytest.mark.slow
 def test_three_hours_need_no_more_memory_than_three_minutes(
     engine: KyutaiEngine, audio: Audio, write_wav: WriteWav
 ) -> None:

@@ -234,6 +234,7 @@ def test_demo_fails_without_text(stack: Stack, media: Media) -> None:
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_demo_starts_and_stops_its_own_stack_with_any_engine(
     tmp_path: Path, media: Media, monkeypatch: pytest.MonkeyPatch
 ) -> None:

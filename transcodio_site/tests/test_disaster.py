@@ -50,6 +50,7 @@ def sign_in(stack: Stack, email: str) -> str:
         return page.post("/accounts/login/", data=form | csrf).text
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The database, the storage and the data folder are lost")
 @pytest.mark.django_db(transaction=True)
 def test_restored_installation_continues(

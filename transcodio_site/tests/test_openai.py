@@ -129,7 +129,7 @@ def test_request_that_is_sent_again_after_a_timeout_is_billed_once(
         transport = TimingOutOnce(lambda: _states(api))
         http = httpx2.Client(transport=transport, timeout=WAIT_S)
         with OpenAI(base_url=f"{stack.url}/v1", api_key=key, http_client=http) as hasty:
-            answer = transcribe(hasty, media.speech("long.mp3", 30))
+            answer = transcribe(hasty, media.speech("long.mp3", 12))
         assert "walking along the harbor" in answer.text
         assert _states(api) == ["completed"]
 

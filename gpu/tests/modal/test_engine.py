@@ -188,6 +188,7 @@ def test_merged_parts_are_in_order_and_count_a_shared_cold_start_once() -> None:
     assert len(merged) == 6
 
 
+@pytest.mark.slow
 def test_three_hours_are_sent_in_bounded_memory(
     deployed: ControlPlane, write_wav: WriteWav, audio: Audio
 ) -> None:
