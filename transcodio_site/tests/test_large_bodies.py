@@ -60,8 +60,8 @@ def answer(connection: socket.socket) -> tuple[int, bytes, Any]:
     return int(top.split()[1]), top, json.loads(body) if is_json else body
 
 
-def stored_bytes(stack: Stack) -> int:
-    """The size of all bodies that the web process has on disk. Their files have no names."""
+def stored_bodies(stack: Stack) -> list[int]:
+    """The sizes of all bodies that the web process has on disk. Their files have no names."""
     assert stack.process
     children = psutil.Process(stack.process.pid).children()
     web = next(c for c in children if "transcodio_site.server" in " ".join(c.cmdline()))
@@ -72,17 +72,22 @@ def stored_bytes(stack: Stack) -> int:
                 sizes[descriptor.stat().st_ino] = descriptor.stat().st_size
         except OSError:
             pass  # closed meanwhile
-    return sum(sizes.values())
+    return list(sizes.values())
 
 
 def wait_until_stored(stack: Stack, size: int) -> None:
     """Wait until at least `size` bytes of bodies are on disk."""
-    wait_until(lambda: stored_bytes(stack) >= size)
+    wait_until(lambda: sum(stored_bodies(stack)) >= size)
+
+
+def wait_until_bodies_are_stored(stack: Stack, count: int) -> None:
+    """Wait until a part of each of `count` bodies is on disk."""
+    wait_until(lambda: len(stored_bodies(stack)) >= count)
 
 
 def wait_until_nothing_is_stored(stack: Stack) -> None:
     """Wait until no body is on disk."""
-    wait_until(lambda: stored_bytes(stack) == 0)
+    wait_until(lambda: stored_bodies(stack) == [])
 
 
 REFUSED = {
@@ -219,7 +224,7 @@ def test_parallel_uploads_of_one_user_are_limited(
     uploads = [connect() for _ in range(6)]
     for number, upload in enumerate(uploads):
         upload.sendall(announced + bytes(256 * 1024))
-        wait_until_stored(stack, (number + 1) * 128 * 1024)
+        wait_until_bodies_are_stored(stack, number + 1)
     refused = connect()
     refused.sendall(announced)
     status, top, body = answer(refused)
@@ -258,7 +263,7 @@ def test_unauthenticated_bodies_of_one_address_are_limited(stack: Stack, connect
     announced = head("POST /health", f"Content-Length: {MEGABYTE}")
     for _ in range(20):
         connect().sendall(announced + bytes(256 * 1024))
-    wait_until_stored(stack, 20 * 128 * 1024)
+    wait_until_bodies_are_stored(stack, 20)
     refused = connect()
     refused.sendall(announced + bytes(256 * 1024))
     status, _, body = answer(refused)
