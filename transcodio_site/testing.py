@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -343,6 +344,17 @@ class Stack:
     def token(self, email: str) -> str:
         """A new API token. Create the user if there is none."""
         return self.manage("create_token", email, "--create-user").stdout.strip()
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let writes fail behind this position of a file, like on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = WAIT_S) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from accounts.models import User
 from accounts.tokens import issue_token
 from transcodio_site.asgi import application
 from transcodio_site.asgi_handler import BODY, ShrinkingReader
+from transcodio_site.testing import largest_file
 
 MEGABYTE = 1 << 20
 FORM = (
@@ -46,17 +44,6 @@ def test_body_frees_its_disk_space_while_it_is_read() -> None:
         if blocks(file) >= 8 * MEGABYTE:
             pytest.skip("the file system of temporary files cannot deallocate a part of a file")
         assert blocks(file) <= 2 * MEGABYTE
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let writes fail behind this position of a file, like on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def post(path: str, body: Any, headers: dict[str, str]) -> tuple[int, bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from transcodio_site.backup.manifest import BackupError
 from transcodio_site.backup.restoration import restore
 from transcodio_site.backup.store import Store
 from transcodio_site.backup.verification import verify
+from transcodio_site.testing import largest_file
 from transcodio_site.tests.backup_data import (
     all_files,
     all_rows,
@@ -64,17 +64,6 @@ def command(*arguments: Any) -> str:
     output = StringIO()
     call_command(*map(str, arguments), stdout=output)
     return output.getvalue()
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let writes fail behind this position of a file, like on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.covers("fault", "The database, the storage and the data folder are lost")
