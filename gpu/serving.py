@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpu import codec, pcm
+from gpu.joining import join
 from gpu.types import (
     Audio,
     Complete,
@@ -157,7 +158,7 @@ def transcript_of(messages: Iterator[Message]) -> dict[str, Any]:
             transcript["segments"].append({"id": len(transcript["segments"]) + 1, **message})
         elif message_type in ("metadata", "complete"):
             transcript |= message
-    transcript["text"] = " ".join(segment["text"] for segment in transcript["segments"])
+    transcript["text"] = join(segment["text"] for segment in transcript["segments"])
     return transcript
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,6 +79,13 @@ class UnsupportedLanguage(EngineError):
     user_message = "The speech engine does not support this language. Choose another one."
 
 
+class UnsupportedTask(EngineError):
+    """The engine cannot translate."""
+
+    code = "unsupported_task"
+    user_message = "The speech engine cannot translate. Transcribe the recording instead."
+
+
 class DeadlineExceeded(EngineError):
     """The transcription took longer than allowed."""
 
@@ -102,6 +109,7 @@ ERROR_TYPES = (
     OutOfMemory,
     BadAudio,
     UnsupportedLanguage,
+    UnsupportedTask,
     DeadlineExceeded,
     Cancelled,
 )
@@ -123,6 +131,16 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class RecognitionOptions:
+    """What an engine is asked for besides the words. An engine ignores what it cannot do, except
+    for the translation: it raises UnsupportedTask."""
+
+    prompt: str = ""  # text that might come before the recording: its style, names and terms
+    keywords: tuple[str, ...] = ()  # names and terms that may be spoken, as they are spelled
+    translate: bool = False  # into English
+
+
+@dataclass(frozen=True, slots=True)
 class Audio:
     """A recording prepared for an engine: a mono 24 kHz 16-bit WAV file, and its speech spans."""
 
@@ -130,11 +148,12 @@ class Audio:
     duration: float  # seconds
     spans: tuple[Span, ...]
     language: str | None = None  # a code such as `en`; None: the engine detects it
+    options: RecognitionOptions = RecognitionOptions()
 
     def after(self, position: float) -> Audio:
         """The same recording without the speech before `position` (seconds)."""
         spans = tuple(Span(max(s.start, position), s.end) for s in self.spans if s.end > position)
-        return Audio(self.path, self.duration, spans, self.language)
+        return replace(self, spans=spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +161,16 @@ class Word:
     """One word with its times in seconds; `text` has no space around it.
 
     With `no_space_before` it follows the word before it without a space, as in Chinese.
+    `probability` (0 to 1) is the engine's; None if it has none. `channel` (from 0) is that of the
+    recording in which it was spoken, if channels are recognized separately.
     """
 
     start: float
     end: float
     text: str
     no_space_before: bool = False
+    probability: float | None = None
+    channel: int | None = None
 
 
 def _join_words(words: tuple[Word, ...]) -> str:
@@ -155,10 +178,28 @@ def _join_words(words: tuple[Word, ...]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Decoding:
+    """What the decoder knows about the text of a segment, as Whisper defines it."""
+
+    avg_logprob: float  # mean log probability of the tokens
+    no_speech_prob: float
+    compression_ratio: float  # of the text: high if it repeats itself
+    temperature: float = 0.0
+    tokens: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
-    """About one sentence. Its times are those of its words."""
+    """About one sentence, in one language and of one channel. Its times are those of its words."""
 
     words: tuple[Word, ...]
+    language: str = ""  # empty: that of the metadata
+    decoding: Decoding | None = None  # None: the engine does not know
+
+    @property
+    def channel(self) -> int | None:
+        """The channel of the recording, from 0; None unless channels are recognized separately."""
+        return self.words[0].channel
 
     @property
     def start(self) -> float:

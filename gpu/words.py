@@ -9,7 +9,7 @@ one position later and ends at the next token 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gpu.types import Span, Word
@@ -110,7 +110,7 @@ def clip_to_speech(words: Iterable[Word], spans: Iterable[Span]) -> Iterator[Wor
         while span and span.end <= word.start:
             span = next(remaining, None)
         end = min(word.end, span.end) if span and span.start <= word.end else word.end
-        yield Word(word.start, max(word.start, end), word.text, word.no_space_before)
+        yield replace(word, end=max(word.start, end))
 
 
 def in_order(words: Iterable[Word], not_before: float = 0.0) -> Iterator[Word]:
@@ -121,4 +121,4 @@ def in_order(words: Iterable[Word], not_before: float = 0.0) -> Iterator[Word]:
     for word in words:
         start = max(not_before, word.start)
         not_before = max(start, word.end)
-        yield Word(start, not_before, word.text, word.no_space_before)
+        yield replace(word, start=start, end=not_before)

@@ -22,6 +22,7 @@ from ninja import File, Form, Router, UploadedFile
 
 from accounts import concurrency
 from accounts.authentication import authenticated_user, is_still_authorized
+from gpu.joining import join, separator
 from gpu.languages import LANGUAGES
 from transcriptions import permissions
 from transcriptions.api.errors import ApiError, failure_error, failure_status
@@ -180,7 +181,7 @@ def _transcript_response(
         content = exporter.write(transcript_of(row, words=exporter.words))
         return HttpResponse(content, content_type=exporter.media_type)
     segments = transcript_of(row, words="word" in granularities).segments
-    text = " ".join(segment["text"] for segment in segments)
+    text = join(segment["text"] for segment in segments)
     body: dict[str, Any] = {"text": text, "usage": _usage(row.duration)}
     if response_format == "verbose_json":
         body |= {
@@ -228,7 +229,7 @@ async def _stream_lines(request: HttpRequest, row: Transcription) -> AsyncGenera
                 case None:
                     yield ": keep-alive\n\n"
                 case ProgressEvent():
-                    delta = f" {event.segment.text}" if text else event.segment.text
+                    delta = separator(text, event.segment.text) + event.segment.text
                     text += delta
                     yield _sse_message({"type": "transcript.text.delta", "delta": delta})
                 case CompleteEvent():

@@ -21,9 +21,9 @@ MAX_EQUAL_PAIRS = 150 * 150
 
 
 def realign_words(words: list[StoredWord], text: str, start: float, end: float) -> list[StoredWord]:
-    """The words of `text` with times. Unchanged words keep theirs; new ones share the time of the
-    words they replace, or the gap between their neighbors. `start` and `end`: the segment's, in
-    seconds.
+    """The words of `text` with times. Unchanged words keep theirs and their probability; new ones
+    share the time of the words they replace, or the gap between their neighbors. `start` and `end`:
+    the segment's, in seconds.
     """
     new = list(_split(text))
     timed: list[StoredWord] = []
@@ -36,7 +36,15 @@ def realign_words(words: list[StoredWord], text: str, start: float, end: float) 
             first, last = _available_time(words, old1, old2, start, end)
             times = _divide(first, last, [len(word) for word, _ in added])
         timed += [_stored(*word, at) for word, at in zip(added, times, strict=True)]
-    return timed
+        if old_keys[old1:old2] == new_keys[new1:new2]:
+            kept = timed[len(timed) - len(added) :]
+            for before, after in zip(words[old1:old2], kept, strict=True):
+                after.update(_known(before, "probability"))
+    return [word | _known(words[0], "channel") for word in timed] if words else timed
+
+
+def _known(word: StoredWord, name: str) -> StoredWord:
+    return {name: word[name]} if name in word else {}
 
 
 def _matches(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int]]:

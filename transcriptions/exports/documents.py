@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gpu.joining import join, separator
 from transcriptions.exports import subtitles
 from transcriptions.exports.subtitles import Cue
 from transcriptions.exports.transcript import Transcript
@@ -29,8 +30,8 @@ def _text(transcript: Transcript) -> str:
     previous_end: float | None = None
     for segment in transcript.segments:
         if previous_end is not None:
-            pause_s = segment["start"] - previous_end
-            parts.append("\n\n" if pause_s >= PARAGRAPH_PAUSE_S else " ")
+            is_paragraph = segment["start"] - previous_end >= PARAGRAPH_PAUSE_S
+            parts.append("\n\n" if is_paragraph else separator(parts[-1], segment["text"]))
         parts.append(segment["text"])
         previous_end = segment["end"]
     return "".join(parts) + "\n"
@@ -41,7 +42,7 @@ def _json(transcript: Transcript) -> str:
         "title": transcript.title,
         "language": transcript.language,
         "duration": transcript.duration,
-        "text": " ".join(segment["text"] for segment in transcript.segments),
+        "text": join(segment["text"] for segment in transcript.segments),
         "segments": transcript.segments,
     }
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"

@@ -6,8 +6,10 @@ from typing import Any
 
 from transcriptions.exports.transcript import Transcript
 from transcriptions.models import Transcription
+from transcriptions.models.segment import mean_probability
 
-SEGMENT_FIELDS, WORD_FIELDS = ("start", "end", "text"), ("start", "end", "text")
+SEGMENT_FIELDS = ("start", "end", "text", "language", "channel")
+WORD_FIELDS = ("start", "end", "text", "probability", "channel")
 
 
 def transcript_of(row: Transcription, *, words: bool) -> Transcript:
@@ -20,5 +22,15 @@ def transcript_of(row: Transcription, *, words: bool) -> Transcript:
 
 def _segment(stored: dict[str, Any]) -> dict[str, Any]:
     """As the API returns it."""
-    words = [{name: word[name] for name in WORD_FIELDS} for word in stored.get("words", ())]
-    return {"id": stored["number"], **{n: stored[n] for n in SEGMENT_FIELDS}, "words": words}
+    words = [_word(word) for word in stored.get("words", ())]
+    return {
+        "id": stored["number"],
+        **{name: stored[name] for name in SEGMENT_FIELDS},
+        "language": stored["language"] or None,
+        "probability": mean_probability(words),
+        "words": words,
+    }
+
+
+def _word(stored: dict[str, Any]) -> dict[str, Any]:
+    return {name: stored[name] for name in WORD_FIELDS if name in stored}

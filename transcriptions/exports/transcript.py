@@ -14,4 +14,4 @@ class Transcript:
     title: str
     language: str
     duration: float  # seconds
-    segments: Sequence[dict[str, Any]]  # {"id", "start", "end", "text", "words"}: may have no words
+    segments: Sequence[dict[str, Any]]  # as in SegmentOut; may have no words

@@ -8,6 +8,7 @@ from __future__ import annotations
 from transcriptions.models.audio_analysis import AudioAnalysis
 from transcriptions.models.direct_upload import DirectUpload
 from transcriptions.models.idempotency import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
+from transcriptions.models.options import Options
 from transcriptions.models.processing_step import FINAL_PHASES, Phase, Step, record_step
 from transcriptions.models.progress import Progress, lease_end
 from transcriptions.models.scheduling import AccountQueue, Priority, PriorityQueue
@@ -34,6 +35,7 @@ __all__ = [
     "AudioAnalysis",
     "DirectUpload",
     "IdempotencyKey",
+    "Options",
     "Phase",
     "Priority",
     "PriorityQueue",

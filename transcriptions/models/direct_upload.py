@@ -24,6 +24,7 @@ class DirectUpload(models.Model):
     title = models.CharField(max_length=255)
     requested_language = models.CharField(max_length=8, blank=True)
     priority = models.PositiveSmallIntegerField(choices=Priority)
+    stored_options = models.JSONField(default=dict, db_default={}, db_column="options")
     bytes = models.PositiveBigIntegerField()  # as the client has declared them
     part_bytes = models.PositiveBigIntegerField()  # of all parts but the last
     storage_id = models.CharField(max_length=1024, blank=True)  # the storage's id of the upload

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from statistics import fmean
+from typing import Any, ClassVar
 
 from django.db import models
 
@@ -19,7 +21,12 @@ class Segment(models.Model):
     start = models.FloatField()  # seconds
     end = models.FloatField()
     text = models.TextField()
-    words = models.JSONField(default=list)  # [{"start", "end", "text", "no_space_before"?}, ...]
+    # [{"start", "end", "text", "no_space_before"?, "probability"?, "channel"?}, ...]
+    words = models.JSONField(default=list)
+    language = models.CharField(max_length=8, blank=True, default="", db_default="")
+    channel = models.PositiveSmallIntegerField(null=True)  # null: all channels together
+    # gpu.types.Decoding; null: the engine does not know, or it is an old segment.
+    decoding = models.JSONField(null=True)
 
     class Meta:
         ordering: ClassVar = ["number"]
@@ -29,3 +36,9 @@ class Segment(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+
+def mean_probability(words: Iterable[dict[str, Any]]) -> float | None:
+    """Of the words whose probability is known; None if there are none."""
+    known = [word["probability"] for word in words if word.get("probability") is not None]
+    return round(fmean(known), 4) if known else None

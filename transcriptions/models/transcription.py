@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.fields.files import FieldFile
@@ -18,7 +19,9 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from gpu.joining import join
 from gpu.types import Audio, Span, UsageDelta
+from transcriptions.models.options import Options
 from transcriptions.models.scheduling import Priority
 from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WAITING, WORKING, State
 
@@ -102,6 +105,9 @@ class Transcription(models.Model):
 
     requested_language = models.CharField(max_length=8, blank=True)  # empty: detect it
     language = models.CharField(max_length=8, blank=True)
+    # All languages that were spoken, the first one first. Empty until processing has ended.
+    languages = ArrayField(models.CharField(max_length=8), default=list, db_default=[])
+    stored_options = models.JSONField(default=dict, db_default={}, db_column="options")
     engine = models.CharField(max_length=20, blank=True)
     model = models.CharField(max_length=100, blank=True)
     decode_seconds = models.FloatField(default=0)
@@ -178,9 +184,14 @@ class Transcription(models.Model):
         return self.state in UNSUCCESSFUL and bool(self.source)
 
     @property
+    def options(self) -> Options:
+        """What its owner has asked for."""
+        return Options.of(self.stored_options)
+
+    @property
     def text(self) -> str:
         """The whole transcript."""
-        return " ".join(self.segments.values_list("text", flat=True))
+        return join(self.segments.values_list("text", flat=True))
 
     @property
     def segment_count(self) -> int:
@@ -192,7 +203,7 @@ class Transcription(models.Model):
         """The input for an engine. `path` is the prepared WAV. Reads the spans of speech."""
         spans = tuple(Span(start, end) for start, end in self.analysis.spans)
         language = self.language or self.requested_language or None
-        return Audio(path, self.duration or 0.0, spans, language)
+        return Audio(path, self.duration or 0.0, spans, language, self.options.for_engine())
 
 
 @receiver(post_delete, sender=Transcription)

@@ -36,7 +36,7 @@ from transcriptions.models import (
     record_step,
 )
 from transcriptions.models.transcription import delete_after_commit, delete_files
-from transcriptions.processing.segment_storage import store_segments
+from transcriptions.processing.segment_storage import spoken_languages, store_segments
 from transcriptions.signals import transcription_finished
 from transcriptions.usage import metering
 
@@ -202,6 +202,7 @@ def mark_completed(row: Transcription, meter: Complete) -> None:
             row,
             state=State.COMPLETED,
             completed_at=timezone.now(),
+            languages=spoken_languages(row),
             note=note,
             decode_seconds=F("decode_seconds") + meter.decode_seconds,
             speech_seconds=F("speech_seconds") + meter.audio_seconds,
@@ -220,6 +221,7 @@ def mark_failed(row: Transcription, code: str, message: str) -> None:
             row,
             state=State.FAILED,
             completed_at=timezone.now(),
+            languages=spoken_languages(row),
             error_code=code,
             error_message=message,
         )
@@ -241,6 +243,7 @@ def mark_cancelled(row: Transcription) -> None:
             _("It has already finished. There is nothing to cancel."),
             state=State.CANCELLED,
             completed_at=timezone.now(),
+            languages=spoken_languages(row),
             error_code="cancelled",
             error_message=_("The transcription was cancelled."),
             **NO_LEASE,
@@ -266,6 +269,7 @@ def requeue(row: Transcription) -> None:
             _("Only a failed or cancelled recording can be resumed."),
             state=State.QUEUED,
             completed_at=None,
+            languages=[],
             error_code="",
             error_message="",
             **PROGRESS,

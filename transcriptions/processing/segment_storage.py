@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Min
 from psycopg.types.json import Jsonb
 
 from gpu.types import Segment as SpokenSegment
+from gpu.types import Word
 from transcriptions.exceptions import LeaseLost
 from transcriptions.models import Segment, Transcription
 
@@ -34,18 +37,22 @@ WITH held AS (
     SELECT coalesce(max(number), 0) AS number FROM transcriptions_segment
     WHERE transcription_id = %(id)s
 )
-INSERT INTO transcriptions_segment (transcription_id, number, start, "end", text, words)
-SELECT held.id, last.number + new.position, new.start, new."end", new.text, new.words
+INSERT INTO transcriptions_segment (
+    transcription_id, number, start, "end", text, words, language, channel, decoding
+)
+SELECT held.id, last.number + new.position, new.start, new."end", new.text, new.words,
+    new.language, new.channel, new.decoding
 FROM held, last, unnest(
-    %(starts)s::float8[], %(ends)s::float8[], %(texts)s::text[], %(words)s::jsonb[]
-) WITH ORDINALITY AS new (start, "end", text, words, position)
+    %(starts)s::float8[], %(ends)s::float8[], %(texts)s::text[], %(words)s::jsonb[],
+    %(languages)s::text[], %(channels)s::smallint[], %(decodings)s::jsonb[]
+) WITH ORDINALITY AS new (start, "end", text, words, language, channel, decoding, position)
 RETURNING number, id
 """
 
 
 def store_segments(row: Transcription, spoken: Sequence[SpokenSegment]) -> list[Segment]:
     """Store the next segments with the usage of `row`, and renew its lease. Raises LeaseLost."""
-    usage, words = row.unsaved_usage, [_stored_words(segment) for segment in spoken]
+    usage, new = row.unsaved_usage, [_unsaved(row, segment) for segment in spoken]
     values: dict[str, Any] = {
         "id": row.id,
         "lease": row.lease,
@@ -54,33 +61,50 @@ def store_segments(row: Transcription, spoken: Sequence[SpokenSegment]) -> list[
         "gpu": usage.gpu,
         "queue_seconds": usage.queue_seconds,
         "load_seconds": usage.load_seconds,
-        "starts": [segment.start for segment in spoken],
-        "ends": [segment.end for segment in spoken],
-        "texts": [segment.text for segment in spoken],
-        "words": [Jsonb(each) for each in words],
+        "starts": [segment.start for segment in new],
+        "ends": [segment.end for segment in new],
+        "texts": [segment.text for segment in new],
+        "words": [Jsonb(segment.words) for segment in new],
+        "languages": [segment.language for segment in new],
+        "channels": [segment.channel for segment in new],
+        "decodings": [segment.decoding and Jsonb(segment.decoding) for segment in new],
     }
     with connection.cursor() as cursor:
         cursor.execute(STORE_SEGMENTS, values)
         stored = sorted(cursor.fetchall())
     if not stored:
         raise LeaseLost(str(row.id))
-    return [
-        Segment(
-            id=segment_id,
-            transcription=row,
-            number=number,
-            start=segment.start,
-            end=segment.end,
-            text=segment.text,
-            words=its_words,
-        )
-        for (number, segment_id), segment, its_words in zip(stored, spoken, words, strict=True)
-    ]
+    for segment, (number, segment_id) in zip(new, stored, strict=True):
+        segment.number, segment.id = number, segment_id
+    return new
 
 
-def _stored_words(spoken: SpokenSegment) -> list[dict[str, Any]]:
-    return [
-        {"start": word.start, "end": word.end, "text": word.text}
-        | ({"no_space_before": True} if word.no_space_before else {})
-        for word in spoken.words
-    ]
+def _unsaved(row: Transcription, spoken: SpokenSegment) -> Segment:
+    return Segment(
+        transcription=row,
+        start=spoken.start,
+        end=spoken.end,
+        text=spoken.text,
+        words=[stored_word(word) for word in spoken.words],
+        language=spoken.language or row.language,
+        channel=spoken.channel,
+        decoding=asdict(spoken.decoding) if spoken.decoding else None,
+    )
+
+
+def stored_word(word: Word) -> dict[str, Any]:
+    """The word as JSON, without what is not known."""
+    optional = {
+        "no_space_before": word.no_space_before or None,
+        "probability": word.probability,
+        "channel": word.channel,
+    }
+    known = {name: value for name, value in optional.items() if value is not None}
+    return {"start": word.start, "end": word.end, "text": word.text, **known}
+
+
+def spoken_languages(row: Transcription) -> list[str]:
+    """The languages of the stored segments, in the order in which they were first spoken."""
+    spoken = row.segments.exclude(language="").values("language")
+    first = spoken.annotate(first=Min("number")).order_by("first")
+    return list(first.values_list("language", flat=True))

@@ -11,10 +11,18 @@ from pydantic import AfterValidator, Field
 
 from accounts.schemas import Body, ErrorOut
 from accounts.text import validate_display_name
+from gpu.joining import join
 from transcriptions.models import Priority, Segment, Transcription
+from transcriptions.models.segment import mean_probability
 
+WORD_FIELDS = ("start", "end", "text", "probability", "channel")
 # No control characters other than white space, and at least one character that is not space.
 TEXT_PATTERN = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0e-\x1f]*$"
+
+
+def is_none(value: Any) -> bool:
+    """For fields that are left out if they have no value."""
+    return value is None
 
 
 class WordOut(Schema):
@@ -23,6 +31,16 @@ class WordOut(Schema):
     start: float
     end: float
     text: str
+    probability: float | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="The engine's, 0 to 1; absent if it has none, and for edited words",
+    )
+    channel: int | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="From 0; absent unless channels were recognized separately",
+    )
 
 
 class SegmentOut(Schema):
@@ -33,13 +51,25 @@ class SegmentOut(Schema):
     start: float
     end: float
     text: str
+    language: str | None = None
+    channel: int | None = None
+    probability: float | None = Field(default=None, description="The mean of its words'")
     words: list[WordOut]
 
     @classmethod
     def of(cls, row: Segment) -> SegmentOut:
         """From a row."""
-        words = [WordOut(**{k: w[k] for k in ("start", "end", "text")}) for w in row.words]
-        return cls(id=row.number, start=row.start, end=row.end, text=row.text, words=words)
+        words = [WordOut(**{k: w.get(k) for k in WORD_FIELDS}) for w in row.words]
+        return cls(
+            id=row.number,
+            start=row.start,
+            end=row.end,
+            text=row.text,
+            language=row.language or None,
+            channel=row.channel,
+            probability=mean_probability(row.words),
+            words=words,
+        )
 
 
 class TranscriptionOut(Schema):
@@ -53,7 +83,8 @@ class TranscriptionOut(Schema):
         description="Its place among all waiting recordings, at most; 1 is next. Null unless its "
         "state is `queued` or `prepared`"
     )
-    language: str | None
+    language: str | None = Field(description="The first one that was spoken")
+    languages: list[str] = Field(description="All that were spoken, when processing has ended")
     duration: float | None
     created_at: datetime
     completed_at: datetime | None
@@ -78,7 +109,7 @@ class TranscriptOut(TranscriptionOut):
     def of(cls, row: Transcription) -> TranscriptOut:
         """From a row; reads its segments."""
         segments = [SegmentOut.of(segment) for segment in row.segments.all()]
-        return cls(**_fields(row), text=" ".join(s.text for s in segments), segments=segments)
+        return cls(**_fields(row), text=join(s.text for s in segments), segments=segments)
 
 
 class TranscriptionPage(Schema):
@@ -119,6 +150,7 @@ def _fields(row: Transcription) -> dict[str, Any]:
         "priority": Priority(row.priority).name.lower(),
         "queue_position": row.queue_position,
         "language": row.language or row.requested_language or None,
+        "languages": row.languages,
         "duration": row.duration,
         "created_at": row.created_at,
         "completed_at": row.completed_at,

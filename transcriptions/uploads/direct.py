@@ -50,6 +50,7 @@ def start(
         title=clean_name(params.title) or title_of(filename),
         requested_language=check_language(params.language),
         priority=params.priority_value,
+        stored_options=params.options.as_json(),
         bytes=size,
         part_bytes=max(PART_BYTES, -(-size // MAX_PARTS)),
         expires_at=timezone.now() + LIFETIME,
@@ -95,6 +96,7 @@ def complete(upload: DirectUpload) -> Transcription:
         source_bytes=storage.size(upload.name),
         requested_language=upload.requested_language,
         priority=upload.priority,
+        stored_options=upload.stored_options,
     )
     try:
         check_size(row.source_bytes, row.owner)

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from ninja import Schema
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from accounts.schemas import Body
-from transcriptions.models import Priority
+from transcriptions.models import Options, Priority
 
 PriorityName = Literal["", "interactive", "batch"]
 MAX_BYTES = 2**53  # larger numbers are not exact in JavaScript
+MAX_PROMPT_CHARS = 2_000
+MAX_KEYWORDS, MAX_KEYWORD_CHARS = 200, 100
+
+
+def split_keywords(texts: Iterable[str]) -> list[str]:
+    """Each keyword once, from texts with keywords that are separated by commas or line breaks.
+    Raises ValueError."""
+    parts = (" ".join(part.split()) for text in texts for part in re.split(r"[,\n]", text))
+    keywords = list(dict.fromkeys(filter(None, parts)))
+    if len(keywords) > MAX_KEYWORDS or any(len(word) > MAX_KEYWORD_CHARS for word in keywords):
+        raise ValueError(f"at most {MAX_KEYWORDS} keywords of {MAX_KEYWORD_CHARS} characters")
+    return keywords
 
 
 class UploadParams(Schema):
@@ -24,18 +38,36 @@ class UploadParams(Schema):
         description="`batch` recordings wait for `interactive` ones, which is the default",
     )
 
+    prompt: str = Field(
+        default="",
+        max_length=MAX_PROMPT_CHARS,
+        description="Text in the style of the recording, with the names and terms in it",
+    )
+    keywords: list[str] = Field(
+        default_factory=list,
+        max_length=MAX_KEYWORDS,
+        description="Names and terms that may be spoken; repeat the field, or separate them by "
+        "commas",
+    )
+
+    @field_validator("keywords")
+    @classmethod
+    def _split(cls, keywords: list[str]) -> list[str]:
+        return split_keywords(keywords)
+
     @property
     def priority_value(self) -> Priority:
         """The priority as it is stored."""
         return Priority[self.priority.upper()] if self.priority else Priority.INTERACTIVE
 
+    @property
+    def options(self) -> Options:
+        """What is stored with the recording."""
+        return Options(prompt=self.prompt.strip(), keywords=tuple(self.keywords))
+
     def __or__(self, other: UploadParams) -> UploadParams:
         """The fields of `self`; those that are empty are taken from `other`."""
-        return UploadParams(
-            language=self.language or other.language,
-            title=self.title or other.title,
-            priority=self.priority or other.priority,
-        )
+        return UploadParams(**{name: value or getattr(other, name) for name, value in self})
 
 
 class DirectUploadIn(Body):
@@ -49,8 +81,10 @@ class DirectUploadIn(Body):
     language: Annotated[str, Field(max_length=100, description="As in other uploads")] = ""
     title: Annotated[str, Field(max_length=255, description="Default: the name of the file")] = ""
     priority: PriorityName = ""
+    prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ""
+    keywords: Annotated[list[str], Field(max_length=MAX_KEYWORDS)] = []
 
     @property
     def params(self) -> UploadParams:
         """The parameters of every upload."""
-        return UploadParams(language=self.language, title=self.title, priority=self.priority)
+        return UploadParams(**self.model_dump(exclude={"size", "name"}))

@@ -108,6 +108,9 @@ def test_finished_transcript_has_text_segments_and_words(
         "start": 1.0,
         "end": 1.9,
         "text": "Sentence 2.",
+        "language": "en",
+        "channel": None,
+        "probability": None,
         "words": [{"start": 1.0, "end": 1.9, "text": "Sentence 2."}],
     }
 

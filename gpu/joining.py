@@ -1,0 +1,37 @@
+"""Puts texts together: with a space between them, unless their script has none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# Chinese and Japanese: characters, kana, bopomofo, and full-width punctuation. Thai, Lao, Khmer and
+# Burmese have no spaces between words either, but they have them between sentences.
+CJK = (
+    r"\u3000-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff9f"
+    r"\U00020000-\U0003ffff"
+)
+FULL_WIDTH_MARK = "[、。，．：；？！）］｝」』】〕》〉]"  # noqa: RUF001 - a mark contains its space
+QUOTE = "[\"'”’»“‘«)(]*"  # noqa: RUF001
+# After a mark, or between two characters.
+_UNSPACED = re.compile(
+    rf"(?:{FULL_WIDTH_MARK}{QUOTE}\n{QUOTE}\w)|(?:[{CJK}]{QUOTE}\n{QUOTE}[{CJK}])"
+)
+EDGE_CHARS = 8  # that decide
+
+
+def separator(before: str, after: str) -> str:
+    """What belongs between two texts: a space, or nothing."""
+    if not before or not after:
+        return ""
+    edge = f"{before[-EDGE_CHARS:]}\n{after[:EDGE_CHARS]}"
+    return "" if _UNSPACED.search(edge) else " "
+
+
+def join(texts: Iterable[str]) -> str:
+    """All texts as one."""
+    parts, last = list[str](), ""
+    for text in filter(None, texts):
+        parts += [separator(last, text), text]
+        last = text
+    return "".join(parts)

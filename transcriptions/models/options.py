@@ -1,0 +1,38 @@
+"""What the owner has asked for when uploading a recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from gpu.types import RecognitionOptions
+
+Task = Literal["transcribe", "translate"]
+Channels = Literal["mix", "separate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Stored as JSON, without values that are the default."""
+
+    prompt: str = ""
+    keywords: tuple[str, ...] = ()
+    task: Task = "transcribe"
+    channels: Channels = "mix"  # whether channels are recognized separately
+    track: int | None = None  # of the sound, from 0; None: the one with speech
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> Options:
+        """From JSON. Unknown values, of a newer release, are ignored."""
+        known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
+        return cls(**known | {"keywords": tuple(known.get("keywords", ()))})
+
+    def as_json(self) -> dict[str, Any]:
+        """For the database."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed = {k: v for k, v in values.items() if v != getattr(Options(), k)}
+        return changed | ({"keywords": list(self.keywords)} if self.keywords else {})
+
+    def for_engine(self) -> RecognitionOptions:
+        """The options that concern the engine."""
+        return RecognitionOptions(self.prompt, self.keywords, self.task == "translate")
