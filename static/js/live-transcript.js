@@ -128,8 +128,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     const note = this.querySelector("#note");
     note.textContent = event.note;
     note.hidden = !event.note;
-    this.querySelector("#exports").hidden = false;
-    this.querySelector("transcript-editor").hidden = false;
+    for (const tool of this.querySelectorAll("#exports, transcript-editor")) tool.hidden = false;
     this.notifyPlayer();
   }
 
@@ -144,6 +143,8 @@ customElements.define("live-transcript", class extends HTMLElement {
     this.querySelector("#cancel")?.remove();
     const retry = this.querySelector("#retry");
     retry.hidden = false;
+    const isEmpty = !this.list.childElementCount; // else the part that was recognized can be used
+    for (const tool of this.querySelectorAll("#exports, transcript-editor")) tool.hidden = isEmpty;
     if (state === "cancelled") retry.querySelector("button").textContent = text(this, "resume");
     this.querySelector("#progress")?.remove();
     this.showProgressText("");

@@ -272,10 +272,11 @@ def export_transcript(
     transcription_id: uuid.UUID,
     format: Literal["txt", "srt", "vtt", "json"] = "txt",
 ) -> HttpResponse:
-    """Export the transcript as text, SubRip, WebVTT, or JSON."""
+    """Export the transcript as text, SubRip, WebVTT, or JSON. If processing failed or was
+    cancelled, that is the part that was recognized."""
     row = permissions.transcription_for(request.user, transcription_id)
-    if row.state != State.COMPLETED:
-        raise ApiError(409, "not_completed", _("The transcript is not complete yet."))
+    if not row.has_transcript:
+        raise ApiError(409, "not_completed", _("There is no transcript yet."))
     exporter = EXPORTERS[format]
     response = HttpResponse(
         exporter.write(transcript_of(row, words=exporter.words)),

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from transcriptions.editing.alignment import realign_words
 from transcriptions.exceptions import EditConflict, WrongState
-from transcriptions.models import Segment, State, Transcription
+from transcriptions.models import Segment, Transcription
 
 
 def rename(row: Transcription, title: str) -> None:
@@ -21,13 +21,13 @@ def correct(
 ) -> Segment:
     """Replace the text of a segment; words that stay the same keep their times.
 
-    Raises WrongState before the transcript is completed, EditConflict if the segment's text is not
+    Raises WrongState while the recording is processed, EditConflict if the segment's text is not
     `expected_text`, and Segment.DoesNotExist.
     """
     with transaction.atomic():
         locked = Transcription.objects.select_for_update().get(id=row.id)
-        if locked.state != State.COMPLETED:
-            raise WrongState(_("Segments can be edited when the transcript is complete."))
+        if not locked.is_finished:
+            raise WrongState(_("Segments can be edited when processing has ended."))
         segment = locked.segments.get(number=number)
         if expected_text is not None:
             _check_unchanged(segment, expected_text, text)

@@ -171,6 +171,12 @@ class Transcription(models.Model):
         return self.state in FINISHED
 
     @property
+    def has_transcript(self) -> bool:
+        """Whether there is a text that can be exported and edited: all of it, or what was
+        recognized before processing failed or was cancelled."""
+        return self.state == State.COMPLETED or (self.is_finished and self.segments.exists())
+
+    @property
     def queue_position(self) -> int | None:
         """Its place among all waiting recordings, from 1; None if it does not wait. Costs a query
         unless `set_queue_positions` has set it."""

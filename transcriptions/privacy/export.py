@@ -15,7 +15,7 @@ from transcriptions import permissions
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.filenames import media_extension, safe_name
 from transcriptions.exports.service import transcript_of
-from transcriptions.models import State, Transcription
+from transcriptions.models import Transcription
 from transcriptions.privacy import account_data
 from transcriptions.schemas.transcripts import TranscriptOut
 
@@ -60,7 +60,7 @@ def _transcription_ids(user: User) -> list[uuid.UUID]:
 def _recording(archive: ZipStream, row: Transcription) -> Iterator[bytes]:
     folder = _folder_name(row)
     archive.add(TranscriptOut.of(row).model_dump_json(indent=2), f"{folder}/recording.json")
-    if row.state == State.COMPLETED:
+    if row.has_transcript:
         transcript = transcript_of(row, words=False)
         for extension in ("txt", "srt", "vtt"):
             content = EXPORTERS[extension].write(transcript)

@@ -46,6 +46,18 @@ def test_unchanged_words_keep_times_and_new_ones_share_the_replaced_time(
     assert times(realign_words(WORDS, text, 1.0, 3.0)) == expected(text, *edges)
 
 
+def test_unchanged_words_keep_their_probability_and_all_words_the_channel() -> None:
+    words = [
+        {"start": 0.0, "end": 0.4, "text": "Good", "probability": 0.9, "channel": 1},
+        {"start": 0.4, "end": 0.9, "text": "mourning.", "probability": 0.3, "channel": 1},
+    ]
+    assert realign_words(words, "good morning all.", 0.0, 1.0) == [
+        {"start": 0.0, "end": 0.4, "text": "good", "probability": 0.9, "channel": 1},
+        {"start": 0.4, "end": 0.718, "text": "morning", "channel": 1},
+        {"start": 0.718, "end": 0.9, "text": "all.", "channel": 1},
+    ]
+
+
 def test_segment_without_words_divides_its_whole_time() -> None:
     assert times(realign_words([], "One two", 0.0, 2.0)) == [("One", 0, 1), ("two", 1, 2)]
 

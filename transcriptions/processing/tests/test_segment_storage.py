@@ -9,12 +9,13 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from gpu.types import UsageDelta
+from gpu.types import Complete, Decoding, Metadata, Segment, UsageDelta, Word
 from transcodio_site.testing import wait_until
 from transcriptions.exceptions import LeaseLost
 from transcriptions.models import Progress, State, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.processing.tests.helpers import FIVE_SENTENCES, expire, fresh, set_expired
+from transcriptions.schemas.transcripts import SegmentOut, TranscriptOut
 from transcriptions.testing import add_segment, charged_ms, run_concurrently, spoken, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,6 +50,30 @@ def test_segments_are_stored_by_one_statement(held: Transcription, count: int) -
     assert list(held.segments.all()) == stored
     assert texts(held) == FIVE_SENTENCES[:count]
     assert [s.words for s in held.segments.all()] == [s.words for s in stored]
+
+
+def test_segment_has_language_channel_and_what_the_decoder_knows(held: Transcription) -> None:
+    decoding = Decoding(-0.2, 0.01, 1.3, tokens=(50364, 2425))
+    word = Word(0.0, 0.5, "Bonjour", probability=0.9, channel=1)
+    lifecycle.add_segments(held, [Segment((word,), "fr", decoding)])
+    (stored,) = held.segments.all()
+    assert (stored.language, stored.channel) == ("fr", 1)
+    assert Decoding(**stored.decoding | {"tokens": tuple(stored.decoding["tokens"])}) == decoding
+    out = SegmentOut.of(stored).model_dump()
+    assert (out["language"], out["channel"], out["probability"]) == ("fr", 1, 0.9)
+    assert out["words"] == [
+        {"start": 0.0, "end": 0.5, "text": "Bonjour", "probability": 0.9, "channel": 1}
+    ]
+
+
+def test_languages_are_listed_in_order_when_processing_ends(held: Transcription) -> None:
+    lifecycle.mark_started(held, "scripted", Metadata("en", "scripted-1"))
+    spoken_in = [("", 0.0), ("de", 1.0), ("", 2.0)]  # without one: that of the metadata
+    for language, start in spoken_in:
+        lifecycle.add_segments(held, [Segment((Word(start, start + 0.5, "A"),), language)])
+    assert TranscriptOut.of(held).languages == []
+    lifecycle.mark_completed(held, Complete(3.0, 0.1))
+    assert TranscriptOut.of(held).languages == ["en", "de"]
 
 
 def test_segments_update_the_narrow_row_in_place_and_no_other(held: Transcription) -> None:

@@ -43,6 +43,20 @@ def test_raw_body_is_accepted(api: Client, settings: Any, media_type: str) -> No
     assert len(stored_files(settings)) == 1
 
 
+def test_prompt_and_keywords_are_passed_to_the_engine(api: Client) -> None:
+    query = "prompt=Minutes+of+the+board.&keywords=Nguyen,+Reykjavik,,Nguyen&keywords=Ada+Lovelace"
+    assert raw(api, f"{URL}?{query}", MP3).status_code == 202
+    options = Transcription.objects.get().options.for_engine()
+    assert options.prompt == "Minutes of the board."
+    assert options.keywords == ("Nguyen", "Reykjavik", "Ada Lovelace")
+
+
+def test_keyword_that_is_too_long_is_422(api: Client) -> None:
+    response = raw(api, f"{URL}?keywords={'x' * 101}", MP3)
+    assert response.status_code == 422
+    assert "100 characters" in response.json()["detail"]
+
+
 def test_raw_body_without_title_is_untitled(api: Client) -> None:
     assert raw(api, URL, MP3).json()["title"] == "Untitled recording"
 
