@@ -14,6 +14,7 @@ import pytest
 from accounts.models import User
 from transcodio_site.demo_account import demo_account
 from transcodio_site.files import stored_secret_key, write_atomically
+from transcodio_site.supervisor import free_port
 from transcodio_site.testing import ROOT, WAIT_S
 
 FIRST_START = """
@@ -126,7 +127,7 @@ def test_damaged_demo_account_file_is_replaced(
 def test_folder_in_place_of_a_file_is_reported_in_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir(parents=True)
     done = subprocess.run(
-        [sys.executable, "manage.py", "up", "--port", "1"],
+        [sys.executable, "manage.py", "up", "--port", str(free_port())],
         cwd=ROOT,
         env=os.environ | {"VAR_DIR": str(tmp_path)},
         capture_output=True,

@@ -38,6 +38,8 @@ class Call:
     output: api.FunctionPutOutputsItem | None = None
     started: bool = False  # a container has taken it
     open_before: int = 0  # calls that had not ended when this one was made
+    lose_after: int = 0  # see Containers
+    preempt_after: int = 0
 
     @property
     def input_id(self) -> str:
@@ -72,7 +74,8 @@ class Containers(Registry):
         self.containers: dict[str, Container] = {}
         self.environment: dict[str, str] = {}  # of containers, as from a modal.Secret
         self.starts_containers = True
-        self.lose_after = 0  # chunks of a call after which containers are lost; 0: never
+        # Chunks of the next call after which containers are lost; 0: never.
+        self.lose_after = 0
         self.preempt_after = 0  # the same, but another container starts the call again
         self.loss = api.GenericResult()  # the result of calls whose container was lost
         self.loss.status = api.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE
@@ -233,15 +236,15 @@ class Containers(Registry):
         call = self.calls[request.function_call_id]
         # Output of an earlier attempt is not replaced: clients count chunks.
         call.chunks.extend(c for c in request.data_chunks if c.index > len(call.chunks))
-        if 0 < self.preempt_after <= len(call.chunks):
-            del call.chunks[self.preempt_after :]  # several may come together
-            self.preempt_after, call.started = 0, False
+        if 0 < call.preempt_after <= len(call.chunks):
+            del call.chunks[call.preempt_after :]  # several may come together
+            call.preempt_after, call.started = 0, False
             self.kill_containers()
             # A task of its own: this one ends with the container.
             self._restarting = asyncio.create_task(self._ensure_container(call.function_id))
-        if 0 < self.lose_after <= len(call.chunks):
-            del call.chunks[self.lose_after :]
-            self.lose_after = 0
+        if 0 < call.lose_after <= len(call.chunks):
+            del call.chunks[call.lose_after :]
+            call.lose_after = 0
             self._lose_containers()
         await self._notify()
         return Empty()

@@ -128,6 +128,8 @@ class ControlPlane(Containers):
 
     async def FunctionMap(self, request: Any) -> Any:
         call = Call(self._new("fc"), request.function_id, request.pipelined_inputs[0])
+        call.lose_after, self.lose_after = self.lose_after, 0
+        call.preempt_after, self.preempt_after = self.preempt_after, 0
         call.open_before = sum(other.output is None for other in self.calls.values())
         self.calls[call.id] = call
         await self._ensure_container(call.function_id)
