@@ -13,3 +13,4 @@ from transcodio_site.settings.security import *
 from transcodio_site.settings.services import *
 from transcodio_site.settings.site import *
 from transcodio_site.settings.storage import *
+from transcodio_site.settings.wyoming import *

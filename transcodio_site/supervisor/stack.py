@@ -52,6 +52,9 @@ class Stack:
             Child("worker", [*celery, "worker", *quiet, *queues, *standalone]),
             Child("beat", [*celery, "beat", *quiet, "--pidfile="]),
         ]
+        if settings.WYOMING_TOKEN:
+            wyoming = [sys.executable, "-m", "transcodio_site.wyoming_server"]
+            self.children.append(Child("Wyoming", wyoming))
         self.servers = watches(**dict[str, Any](settings.EMBEDDED_SERVERS))
         self._checked_at = time.monotonic()
         self._data_folder = _identity(settings.VAR_DIR)
@@ -130,7 +133,8 @@ class Stack:
             self._unanswered = 0
 
     def _environment(self) -> dict[str, str]:
-        return os.environ | {"PORT": str(self.port)} | mark()
+        own = {"PORT": str(self.port), "WYOMING_SERVER": self.url}
+        return os.environ | own | mark()
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + STARTUP_TIMEOUT_S
