@@ -31,6 +31,7 @@ SIGNED_IN_PAGES = (
     "/accounts/sessions/",
     "/settings/usage/",
     "/settings/tokens/",
+    "/settings/transcription/",
     "/settings/data/",
     "/settings/webhooks/",
 )

@@ -13,6 +13,7 @@ from transcodio_site.api import api
 from transcodio_site.documentation.views import api_reference
 from transcodio_site.monitoring.views import health, live, metrics, ready
 from transcodio_site.openai_api import openai_api
+from transcriptions.uploads.pages import transcription_settings
 from transcriptions.usage.pages import usage_details
 
 admin.site.site_header = admin.site.site_title = "Transcodio"
@@ -38,6 +39,7 @@ urlpatterns = [
     path("invited/<str:code>/", invited, name="invited"),
     path("settings/", include("accounts.urls")),
     path("settings/usage/details/", usage_details, name="usage-details"),
+    path("settings/transcription/", transcription_settings, name="transcription-settings"),
     path("settings/data/", include("transcriptions.privacy.urls")),
     path("settings/webhooks/", include("transcriptions.webhooks.urls")),
     path("admin/", admin.site.urls),

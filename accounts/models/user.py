@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -48,6 +49,10 @@ class User(AbstractUser):
     keep_audio_days = models.PositiveIntegerField(null=True, blank=True)
     keep_days = models.PositiveIntegerField(null=True, blank=True)
     email_when_ready = models.BooleanField(default=True)
+    # Names and terms in recordings, as they are spelled, the most important ones first.
+    vocabulary = ArrayField(
+        models.CharField(max_length=100), default=list, db_default=[], blank=True
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

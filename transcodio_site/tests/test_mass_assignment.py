@@ -72,6 +72,7 @@ REQUESTS = [
     Request("post /settings/tokens/", TOKEN),
     Request("post /settings/webhooks/", WEBHOOK),
     Request("post /settings/data/", RETENTION),
+    Request("post /settings/transcription/", {"vocabulary": "Ada Lovelace"}),
     Request("post /accounts/email/", {"action_add": "", "email": "new@example.com"}),
     Request("post /accounts/signup/", {"email": "new@example.com"} | PASSWORDS),
     Request("post /accounts/password/change/", {"oldpassword": PASSWORD} | PASSWORDS),

@@ -80,6 +80,7 @@ PAGES = {
     "settings/activity/": AUTHENTICATED,
     "settings/tokens/": AUTHENTICATED,
     "settings/tokens/<int:token_id>/revoke/": OWNER,
+    "settings/transcription/": AUTHENTICATED,
     "settings/data/": AUTHENTICATED,
     "settings/data/export/": AUTHENTICATED,
     "settings/data/delete-account/": AUTHENTICATED,

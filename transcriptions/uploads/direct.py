@@ -50,7 +50,7 @@ def start(
         title=clean_name(params.title) or title_of(filename),
         requested_language=check_language(params.language),
         priority=params.priority_value,
-        stored_options=params.options.as_json(),
+        stored_options=params.options_of(owner).as_json(),
         bytes=size,
         part_bytes=max(PART_BYTES, -(-size // MAX_PARTS)),
         expires_at=timezone.now() + LIFETIME,

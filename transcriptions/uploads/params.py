@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from ninja import Schema
 from pydantic import Field, field_validator
 
+from accounts.models import User
 from accounts.schemas import Body
 from transcriptions.models import Options, Priority
 
@@ -60,10 +61,10 @@ class UploadParams(Schema):
         """The priority as it is stored."""
         return Priority[self.priority.upper()] if self.priority else Priority.INTERACTIVE
 
-    @property
-    def options(self) -> Options:
-        """What is stored with the recording."""
-        return Options(prompt=self.prompt.strip(), keywords=tuple(self.keywords))
+    def options_of(self, owner: User) -> Options:
+        """What is stored with the recording: the owner's vocabulary comes after the keywords."""
+        keywords = dict.fromkeys([*self.keywords, *owner.vocabulary])
+        return Options(prompt=self.prompt.strip(), keywords=tuple(keywords))
 
     def __or__(self, other: UploadParams) -> UploadParams:
         """The fields of `self`; those that are empty are taken from `other`."""

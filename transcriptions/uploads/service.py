@@ -128,7 +128,7 @@ def store_file(
         source_bytes=upload.size or 0,
         requested_language=check_language(params.language),
         priority=params.priority_value,
-        stored_options=params.options.as_json(),
+        stored_options=params.options_of(owner).as_json(),
     )
     if recording_storage().multipart and not connection.in_atomic_block:
         connection.close()  # others need it while the file is sent
