@@ -45,7 +45,7 @@ def main() -> None:
 
 def _recording(folder: Path) -> Path:
     """The sample, repeated, as MP3 with 128 kbit/s."""
-    from transcriptions.processing.media import ffmpeg_binary
+    from transcriptions.processing.media.program import ffmpeg_binary
 
     path = folder / "recording.mp3"
     command = [ffmpeg_binary(), "-v", "error", "-stream_loop", "-1", "-i", str(SAMPLE)]
@@ -56,10 +56,11 @@ def _recording(folder: Path) -> Path:
 
 def _cpu_seconds(source: Path, folder: Path) -> float:
     """Of this process and of FFmpeg."""
-    from transcriptions.processing import media, voice_activity
+    from transcriptions.processing import voice_activity
+    from transcriptions.processing.media.conversion import prepare
 
     began = _cpu_clock()
-    audio = media.prepare(source, folder, lambda: None)
+    audio = prepare(source, folder, lambda: None)
     voice_activity.find_speech(audio.path, audio.duration, lambda: None)
     voice_activity.find_peaks(audio.path, audio.duration)
     return _cpu_clock() - began

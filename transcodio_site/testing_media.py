@@ -47,7 +47,7 @@ class Media:
 
     def make(self, name: str, *options: str) -> Path:
         """Run FFmpeg, once for each combination of name and options."""
-        from transcriptions.processing.media import ffmpeg_binary
+        from transcriptions.processing.media.program import ffmpeg_binary
 
         path = self._path(name, sha256(repr(options).encode()))
         if not path.exists():

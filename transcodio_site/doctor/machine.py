@@ -26,7 +26,7 @@ from transcodio_site.embedded.folders import MIN_FREE_BYTES, PRIVATE_GIDS
 from transcodio_site.inventory import NPM_NAMES, REQUIREMENTS, ROOT, VENDORED
 from transcodio_site.sample import SAMPLE
 from transcriptions.exceptions import AudioError
-from transcriptions.processing import media
+from transcriptions.processing.media.conversion import prepare
 
 CHECK_PLATFORM = ROOT / "requirements" / "check_platform.py"
 DECODERS = ("aac", "flac", "mp3", "opus", "pcm_s16le", "vorbis")
@@ -82,7 +82,7 @@ def ffmpeg() -> Iterator[Finding]:
     try:
         program = imageio_ffmpeg.get_ffmpeg_exe()
         with tempfile.TemporaryDirectory() as folder:
-            media.prepare(SAMPLE, Path(folder), lambda: None)
+            prepare(SAMPLE, Path(folder), lambda: None)
         missing = _missing_decoders(program)
     except (AudioError, OSError, RuntimeError, subprocess.SubprocessError) as error:
         yield Finding(f"it does not work: {error}", "No recording can be processed.", remedy)

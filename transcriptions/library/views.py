@@ -30,7 +30,7 @@ from transcriptions.library.pagination import SearchPage, search_page
 from transcriptions.models import AudioAnalysis, Transcription
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
-from transcriptions.processing.media import FORMATS
+from transcriptions.processing.media.formats import FORMATS
 from transcriptions.storage.base import recording_storage
 from transcriptions.usage import quotas
 from transcriptions.usage.retention import RetentionPolicy

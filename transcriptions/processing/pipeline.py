@@ -51,16 +51,19 @@ from transcriptions.exceptions import (
 )
 from transcriptions.models import Segment as StoredSegment
 from transcriptions.models import State, Transcription
-from transcriptions.processing import lifecycle, media, voice_activity
+from transcriptions.processing import lifecycle, voice_activity
 from transcriptions.processing.engine_calls import Result, checked, watched
 from transcriptions.processing.leases import (
     LeaseHolder,
     hold_lease,
     retry_while_database_is_away,
 )
+from transcriptions.processing.media.conversion import prepare
+from transcriptions.processing.media.probing import probe
 from transcriptions.realtime import streams
 from transcriptions.realtime.partials import PartialPublisher
 from transcriptions.schemas.events import MetadataEvent, ProgressEvent, final_event
+from transcriptions.storage.local_copy import local_copy
 from transcriptions.usage import metering, quotas
 
 log = logging.getLogger(__name__)
@@ -90,11 +93,11 @@ def transcribe(transcription_id: uuid.UUID) -> bool:
 
 def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
     row = holder.row
-    source = media.local_copy(row.source, folder, holder.check)
+    source = local_copy(row.source, folder, holder.check)
     try:
-        audio = media.prepare(source, folder, holder.check)
+        audio = prepare(source, folder, holder.check)
     except AudioError:
-        media.probe(source)  # a direct upload was not probed before: it may be no media at all
+        probe(source)  # a direct upload was not probed before: it may be no media at all
         raise
     spans = voice_activity.find_speech(audio.path, audio.duration, holder.check)
     peaks = voice_activity.find_peaks(audio.path, audio.duration)
@@ -115,7 +118,7 @@ def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
 def _recognize_speech(holder: LeaseHolder, folder: Path) -> None:
     last = holder.row.segments.last()
     partials = PartialPublisher(holder.row.id, last.number if last else 0)
-    path = media.local_copy(holder.row.audio, folder, holder.check)
+    path = local_copy(holder.row.audio, folder, holder.check)
     with closing(_engine_events(holder, path, last)) as available:
         for events in available:
             for step in _grouped(events):

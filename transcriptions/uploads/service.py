@@ -30,7 +30,8 @@ from transcriptions.exceptions import (
     UnsupportedFormat,
 )
 from transcriptions.models import Phase, Transcription, record_step
-from transcriptions.processing import media, tasks
+from transcriptions.processing import tasks
+from transcriptions.processing.media.probing import probe
 from transcriptions.processing.turns import assign_virtual_start
 from transcriptions.storage.base import recording_storage
 from transcriptions.uploads.params import UploadParams
@@ -196,7 +197,7 @@ def check(upload: UploadedFile[Any], owner: User) -> None:
     check_size(upload.size or 0, owner)
     try:
         with _path_of(upload) as path:
-            media.probe(path)
+            probe(path)
     except UnsupportedFormat as error:
         raise UploadRefused(415, error.code, str(error)) from None
 

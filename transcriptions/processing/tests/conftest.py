@@ -11,8 +11,8 @@ import pytest
 
 from accounts.models import User
 from transcriptions.models import AudioAnalysis, State, Transcription
-from transcriptions.processing import media as media_module
-from transcriptions.processing.media import PreparedAudio
+from transcriptions.processing.media import conversion, program
+from transcriptions.processing.media.conversion import PreparedAudio
 from transcriptions.processing.tests.helpers import Prepare, Waiting, no_check, script
 from transcriptions.processing.turns import assign_virtual_start
 
@@ -22,7 +22,7 @@ def prepare(tmp_path: Path) -> Iterator[Prepare]:
     """`media.prepare` into the test's folder. Check that no other file and no process is left."""
 
     def run(source: Path) -> PreparedAudio:
-        return media_module.prepare(source, tmp_path, no_check)
+        return conversion.prepare(source, tmp_path, no_check)
 
     yield run
     assert {path.name for path in tmp_path.iterdir()} <= {"audio.wav", "ffmpeg.log"}
@@ -37,8 +37,8 @@ def replace_ffmpeg(
 
     def replace(lines: str) -> None:
         path = script(tmp_path_factory.mktemp("bin") / "ffmpeg", lines)
-        monkeypatch.setattr(media_module, "ffmpeg_binary", lambda: path)
-        monkeypatch.setattr(media_module, "has_fd_protocol", lambda binary: True)
+        monkeypatch.setattr(program, "ffmpeg_binary", lambda: path)
+        monkeypatch.setattr(program, "has_fd_protocol", lambda binary: True)
 
     return replace
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from transcodio_site.testing import Media
 from transcriptions.models import Progress, Transcription
 from transcriptions.processing import lifecycle
-from transcriptions.processing.media import PreparedAudio
+from transcriptions.processing.media.conversion import PreparedAudio
 
 Prepare = Callable[[Path], PreparedAudio]
 Waiting = Callable[..., list[Transcription]]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcriptions.exceptions import UnsupportedFormat
-from transcriptions.processing import media
+from transcriptions.processing.media import conversion, ffmpeg_log
 
 LINES = st.sampled_from(
     [
@@ -32,13 +32,13 @@ LOGS = st.lists(LINES | st.text(max_size=80), max_size=12).map("\n".join)
 @pytest.mark.covers("attack", "Tags of a recording that look like lines of FFmpeg's log")
 @given(log=LOGS)
 def test_any_log_can_be_read(log: str) -> None:
-    media.DETECTED.search(log)
+    ffmpeg_log.DETECTED.search(log)
     with suppress(UnsupportedFormat):
-        media._check_layout(log)
-    duration = media._declared_duration(log)
+        ffmpeg_log.check_layout(log)
+    duration = ffmpeg_log.declared_duration(log)
     assert duration >= 0
-    assert isinstance(media._note(5.0, duration, log), str)
-    assert "," not in media._container(log)
+    assert isinstance(conversion._note(5.0, duration, log), str)
+    assert "," not in ffmpeg_log.container(log)
 
 
 @given(head=st.binary(max_size=12) | st.binary(max_size=8).map(lambda size: b"RIFF" + size))
@@ -47,11 +47,11 @@ def test_received_share_is_between_0_and_1(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "head"
     path.write_bytes(head)
-    assert 0 < media._received_share(path) <= 1
+    assert 0 < conversion._received_share(path) <= 1
 
 
 @given(content=st.binary(max_size=100))
 def test_any_file_has_a_duration(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = Path(tmp_path_factory.getbasetemp()) / "any.wav"
     path.write_bytes(content)
-    assert media._duration(path) == 0.0
+    assert conversion._duration(path) == 0.0

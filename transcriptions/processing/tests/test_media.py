@@ -15,9 +15,9 @@ from gpu import pcm
 from transcodio_site.testing import Media
 from transcriptions import exceptions
 from transcriptions.exceptions import AudioError, NoAudio
-from transcriptions.processing import media as media_module
 from transcriptions.processing import sandbox
-from transcriptions.processing.media import ffmpeg_binary
+from transcriptions.processing.media import conversion
+from transcriptions.processing.media.program import ffmpeg_binary
 from transcriptions.processing.tests.helpers import Prepare, no_check, with_gap
 
 VIDEO_OPTIONS = ("-f", "lavfi", "-i", "testsrc=d=5:s=64x64:r=5")
@@ -170,7 +170,7 @@ def test_estimated_duration_gives_no_note(media: Media, prepare: Prepare) -> Non
 def test_full_disk_raises_oserror(media: Media, tmp_path: Path) -> None:
     (tmp_path / "audio.wav").symlink_to("/dev/full")
     with pytest.raises(OSError, match="no space left") as refused:
-        media_module.prepare(media.speech("whole.mp3"), tmp_path, no_check)
+        conversion.prepare(media.speech("whole.mp3"), tmp_path, no_check)
     assert exceptions.is_disk_full(refused.value)
 
 
@@ -184,7 +184,7 @@ def test_killed_ffmpeg_raises_oserror(
 
     monkeypatch.setattr(sandbox, "run", limited)
     with pytest.raises(OSError, match="killed by signal"):
-        media_module.prepare(media.speech("whole.mp3"), tmp_path, no_check)
+        conversion.prepare(media.speech("whole.mp3"), tmp_path, no_check)
 
 
 @pytest.mark.parametrize("name", ["plain.m4a", "plain.opus", "vorbis.ogg", "plain.webm"])

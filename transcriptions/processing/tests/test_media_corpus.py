@@ -14,7 +14,7 @@ import pytest
 from gpu import pcm
 from transcodio_site.testing import Media
 from transcriptions.exceptions import AudioError, UnsupportedFormat
-from transcriptions.processing import media as media_module
+from transcriptions.processing.media import conversion, probing, program
 from transcriptions.processing.tests import corpus
 from transcriptions.processing.tests.helpers import no_check
 from transcriptions.testing import MP3
@@ -50,7 +50,7 @@ def check_file(tmp_path: Path, settings: Any) -> Check:
 
 def _convert(source: Path, folder: Path) -> str:
     try:
-        audio = media_module.prepare(source, folder, no_check)
+        audio = conversion.prepare(source, folder, no_check)
     except AudioError as error:
         return error.code
     assert 0 < audio.duration <= MAX_SECONDS
@@ -117,7 +117,7 @@ def test_impossible_layout_is_refused_at_upload_and_by_the_worker(
 ) -> None:
     path = media.bytes("upload", content)
     with pytest.raises(UnsupportedFormat, match=message):
-        media_module.probe(path)
+        probing.probe(path)
     assert check_file(content) == "unsupported_format"
 
 
@@ -126,7 +126,7 @@ def test_unusual_layout_is_accepted(
     media: Media, check_file: Check, hertz: int, channels: int
 ) -> None:
     content = corpus.wav(hertz, channels, 8, bytes(hertz * channels))
-    assert media_module.probe(media.bytes("upload", content)).has_audio
+    assert probing.probe(media.bytes("upload", content)).has_audio
     assert check_file(content) == "completed"
 
 
@@ -189,7 +189,7 @@ def test_disguised_text_is_refused(media: Media, check_file: Check, content: str
     for prefix in ("", "\n" * 3000):
         text = (prefix + content).encode()
         with pytest.raises(UnsupportedFormat):
-            media_module.probe(media.bytes("talk.mp3", text))
+            probing.probe(media.bytes("talk.mp3", text))
         assert check_file(text) == "corrupt_media"
 
 
@@ -209,7 +209,7 @@ def test_unguarded_ffmpeg_follows_the_reference(
 ) -> None:
     path, out = media.bytes("a.mov", movie_with_reference), tmp_path / "out"
     allowed = ["-enable_drefs", "1", "-use_absolute_path", "1"]
-    command = [media_module.ffmpeg_binary(), "-nostdin", "-v", "quiet", *allowed]
+    command = [program.ffmpeg_binary(), "-nostdin", "-v", "quiet", *allowed]
     subprocess.run([*command, "-i", str(path), "-f", "s16le", str(out)], check=True)
     assert SECRET_BYTES in out.read_bytes()
 
@@ -219,7 +219,7 @@ def test_external_reference_of_a_movie_is_not_followed(
     media: Media, movie_with_reference: bytes, tmp_path: Path
 ) -> None:
     with pytest.raises(AudioError):
-        media_module.prepare(media.bytes("a.mov", movie_with_reference), tmp_path, no_check)
+        conversion.prepare(media.bytes("a.mov", movie_with_reference), tmp_path, no_check)
     assert SECRET_BYTES[:100] not in (tmp_path / "audio.wav").read_bytes()
 
 

@@ -14,8 +14,8 @@ import pytest
 from gpu import pcm
 from transcodio_site.testing import WAIT_S, Media
 from transcriptions.exceptions import AudioError, TooLong
-from transcriptions.processing import media as media_module
-from transcriptions.processing.media import ffmpeg_binary
+from transcriptions.processing.media import conversion, formats
+from transcriptions.processing.media.program import ffmpeg_binary
 from transcriptions.processing.tests.helpers import Prepare, with_gap
 from transcriptions.testing import MP3
 
@@ -92,9 +92,9 @@ def test_unguarded_ffmpeg_opens_these_playlists(
 def test_playlist_demuxer_cannot_reach_the_network(
     media: Media, prepare: Prepare, monkeypatch: pytest.MonkeyPatch, script: bytes
 ) -> None:
-    monkeypatch.setattr(media_module, "DEMUXERS", f"{media_module.DEMUXERS},hls,concat,dash,mpegts")
+    monkeypatch.setattr(formats, "DEMUXERS", f"{formats.DEMUXERS},hls,concat,dash,mpegts")
     monkeypatch.setattr(
-        media_module, "conversion_timeout_s", lambda: 10
+        conversion, "conversion_timeout_s", lambda: 10
     )  # the server would never respond
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = b"http://127.0.0.1:%d/canary.ts" % server.getsockname()[1]
@@ -153,11 +153,11 @@ def test_conversion_has_a_timeout_and_leaves_no_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     replace_ffmpeg("exec tail -f /dev/null")
-    monkeypatch.setattr(media_module, "conversion_timeout_s", lambda: 0.3)
+    monkeypatch.setattr(conversion, "conversion_timeout_s", lambda: 0.3)
     with pytest.raises(AudioError, match=r"too long to decode\. Convert it"):
         prepare(media.bytes("any.wav", MP3))
 
 
 def test_timeout_grows_with_the_longest_duration(settings: Any) -> None:
     settings.MAX_DURATION_SECONDS = 3600
-    assert media_module.conversion_timeout_s() > 120
+    assert conversion.conversion_timeout_s() > 120

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from transcodio_site.testing import Media
 from transcriptions.exceptions import UnsupportedFormat
-from transcriptions.processing import media as media_module
-from transcriptions.processing.media import Probe, probe
+from transcriptions.processing.media import probing, program
+from transcriptions.processing.media.probing import Probe, probe
 from transcriptions.testing import MP3
 
 NO_TAG = ("-id3v2_version", "0", "-write_id3v1", "0")
@@ -201,7 +201,7 @@ def test_probe_has_a_timeout_and_leaves_no_process(
     any_file: Path, replace_ffmpeg: ReplaceFFmpeg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_ffmpeg(HANG)
-    monkeypatch.setattr(media_module, "PROBE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(probing, "PROBE_TIMEOUT_S", 0.3)
     with pytest.raises(UnsupportedFormat, match="could not be read in time"):
         probe(any_file)
     assert not [p for p in psutil.Process().children() if "tail" in p.cmdline()]
@@ -211,7 +211,7 @@ def test_probe_that_is_killed_after_it_found_a_signature_accepts_the_file(
     any_file: Path, replace_ffmpeg: ReplaceFFmpeg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_ffmpeg(f"echo Format wav probed with size=2048 and score=99\n{HANG}")
-    monkeypatch.setattr(media_module, "PROBE_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(probing, "PROBE_TIMEOUT_S", 2.0)
     assert probe(any_file) == Probe("wav", has_audio=False)
 
 
@@ -227,8 +227,8 @@ def test_killed_or_silent_ffmpeg_is_not_the_fault_of_the_file(
 def test_missing_ffmpeg_is_not_the_fault_of_the_file(
     any_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media_module, "ffmpeg_binary", lambda: "/missing/ffmpeg")
-    monkeypatch.setattr(media_module, "has_fd_protocol", lambda binary: True)
+    monkeypatch.setattr(program, "ffmpeg_binary", lambda: "/missing/ffmpeg")
+    monkeypatch.setattr(program, "has_fd_protocol", lambda binary: True)
     with pytest.raises(OSError, match="/missing/ffmpeg could not be started"):
         probe(any_file)
 

@@ -19,7 +19,7 @@ from transcodio_site.testing import ROOT, Media, wait_until
 from transcriptions.exceptions import AudioError
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, leases, pipeline, sandbox
-from transcriptions.processing import media as media_module
+from transcriptions.processing.media import conversion, formats, probing, program
 from transcriptions.processing.sandbox_launcher import CLONE_NEWNET, CLONE_NEWUSER
 from transcriptions.processing.tests.helpers import fresh, no_check, script
 from transcriptions.testing import MP3, Upload
@@ -110,24 +110,24 @@ def test_ffmpeg_gets_allow_lists_before_its_input(
     replace_ffmpeg('echo "arguments: $*" >&2')
     source = tmp_path / "upload"
     source.write_bytes(MP3)
-    reports = [media_module._probe_report(source)[0]]
+    reports = [probing._probe_report(source)[0]]
     with pytest.raises(AudioError):
-        media_module.prepare(source, tmp_path, no_check)
+        conversion.prepare(source, tmp_path, no_check)
     reports.append((tmp_path / "ffmpeg.log").read_text())
     for report in reports:
         options, _, output = report.partition("-i fd:")
         assert "-protocol_whitelist fd " in options
-        assert f"-format_whitelist {media_module.DEMUXERS} " in options
+        assert f"-format_whitelist {formats.DEMUXERS} " in options
         assert "file:" not in output
 
 
 def test_ffmpeg_without_the_fd_protocol_reads_the_file_by_its_path(
     media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media_module, "has_fd_protocol", lambda binary: False)
+    monkeypatch.setattr(program, "has_fd_protocol", lambda binary: False)
     source = media.speech("old.m4a", 2)
-    assert media_module.probe(source).has_audio
-    audio = media_module.prepare(source, tmp_path, no_check)
+    assert probing.probe(source).has_audio
+    audio = conversion.prepare(source, tmp_path, no_check)
     assert audio.duration == pytest.approx(2, abs=0.1)
 
 
@@ -137,7 +137,7 @@ def test_crash_of_ffmpeg_is_the_fault_of_the_file(
     replace_ffmpeg("kill -SEGV $$")
     (tmp_path / "upload").write_bytes(MP3)
     with pytest.raises(AudioError, match="damaged and cannot be decoded"):
-        media_module.prepare(tmp_path / "upload", tmp_path, no_check)
+        conversion.prepare(tmp_path / "upload", tmp_path, no_check)
 
 
 # --- Its end ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from gpu.tests.wer import word_error_rate
 from gpu.types import Audio, Segment, Span
 from transcodio_site.testing import SAMPLE, SAMPLE_TEXT, Media
 from transcriptions.processing import voice_activity
-from transcriptions.processing.media import PreparedAudio, prepare
+from transcriptions.processing.media.conversion import PreparedAudio, prepare
 from transcriptions.processing.tests.helpers import Prepare, no_check
 from transcriptions.processing.voice_activity import MAX_PEAKS, find_peaks, find_speech
 

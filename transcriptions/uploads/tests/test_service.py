@@ -19,7 +19,7 @@ from accounts.text import JOINER
 from transcodio_site.testing import Media
 from transcriptions import queue
 from transcriptions.models import State, Transcription
-from transcriptions.processing.media import FORMATS
+from transcriptions.processing.media.formats import FORMATS
 from transcriptions.testing import MP3, Headers, send, stored_files
 from transcriptions.uploads.service import (
     UploadRefused,

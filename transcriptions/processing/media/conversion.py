@@ -1,0 +1,155 @@
+"""Conversion of an untrusted recording to a WAV for engines."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import subprocess
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import ffmpeg
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from gpu import pcm
+from transcriptions.durations import units
+from transcriptions.exceptions import AudioError, NoAudio, TooLong
+from transcriptions.processing.media import ffmpeg_log, program
+
+# A file that makes FFmpeg crash is the file's fault: another attempt would end in the same way.
+CRASHES = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
+
+# Audio stays where the container puts it, or words would not agree with playback: gaps, and videos
+# whose audio starts late, are filled with silence. Timestamps that go back (some recorders restart
+# at zero) are shifted after the previous ones, because `aresample` alone would drop that audio.
+TIMESTAMP_FILTER = (
+    r"asetpts=st(1\,max(PTS\,ld(0)))+0*st(0\,ld(1)+S/(SR*TB)),aresample=async=1:first_pts=0"
+)
+MIN_DURATION_S = 0.05  # no word is shorter
+MIN_READABLE_SHARE = (
+    0.9  # of the declared duration; if less could be read, the recording gets a note
+)
+STREAMED_WAV_SIZE = 0x7FFF0000  # a WAV that was written to a pipe declares this size or more
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedAudio:
+    """A mono 24 kHz 16-bit WAV, its duration in seconds, and a note for the owner."""
+
+    path: Path
+    duration: float
+    format: str
+    note: str
+
+
+def prepare(source: Path, folder: Path, check: Callable[[], None]) -> PreparedAudio:
+    """Convert `source` to `folder`/audio.wav. Raises AudioError, and what `check` raises, which is
+    called several times per second."""
+    wav = folder / "audio.wav"
+    report = _convert(source, wav, folder / "ffmpeg.log", check)
+    ffmpeg_log.check_layout(report)
+    duration = _duration(wav)
+    if (
+        duration < MIN_DURATION_S
+        and ffmpeg_log.is_open(report)
+        and not ffmpeg_log.has_audio(report)
+    ):
+        raise NoAudio(_("There is no sound in this file. Choose a recording with an audio track."))
+    if duration < MIN_DURATION_S:
+        raise AudioError(
+            _("The file is damaged: no audio could be read from it. Export or record it again.")
+        )
+    if duration > settings.MAX_DURATION_SECONDS:
+        raise TooLong(
+            _("The recording is longer than %(limit)s. Split it and upload the parts.")
+            % {"limit": units(settings.MAX_DURATION_SECONDS)}
+        )
+    declared = max(ffmpeg_log.declared_duration(report), duration / _received_share(source))
+    return PreparedAudio(
+        wav, duration, ffmpeg_log.container(report), _note(duration, declared, report)
+    )
+
+
+def _convert(source: Path, wav: Path, log_path: Path, check: Callable[[], None]) -> str:
+    """Write the WAV and return FFmpeg's log. The length of the WAV shows how much could be read.
+
+    Raises AudioError if that takes too long or FFmpeg crashes, OSError if FFmpeg stopped for a
+    reason other than the recording, and what `check` raises.
+    """
+    max_seconds = settings.MAX_DURATION_SECONDS + 1
+    command = (
+        ffmpeg.input(program.url(source), **program.input_options())
+        .output(
+            program.url(wav),
+            map="0:a:0",
+            af=TIMESTAMP_FILTER,
+            format="wav",
+            acodec="pcm_s16le",
+            ac=1,
+            ar=pcm.SAMPLE_RATE_HZ,
+            t=max_seconds,
+            map_metadata=-1,
+            fflags="+bitexact",
+        )
+        .global_args("-nostdin", "-hide_banner", "-nostats", "-filter_threads", "1")
+        .overwrite_output()
+        .compile(cmd=program.ffmpeg_binary())
+    )
+    size = max_seconds * pcm.SAMPLE_RATE_HZ * 2 + (16 << 20)
+    with log_path.open("w+b") as log:
+        try:
+            with source.open("rb") as media, wav.open("w+b") as out:
+                status = program.run(command, media, out, log, conversion_timeout_s(), size, check)
+        except subprocess.TimeoutExpired:
+            raise AudioError(
+                _("This file takes too long to decode. Convert it to MP3 or WAV and try again.")
+            ) from None
+        report = program.read_log(log)
+    # An incomplete WAV must not be used as the whole recording.
+    if -status in CRASHES:
+        raise AudioError(_("The file is damaged and cannot be decoded. Export or record it again."))
+    if status < 0:
+        raise OSError(f"FFmpeg was killed by signal {-status}: {report[-1000:]}")
+    if "No space left on device" in report:
+        raise OSError(errno.ENOSPC, "FFmpeg found no space left for the audio")
+    return report
+
+
+def conversion_timeout_s() -> float:
+    """The timeout of a conversion; FFmpeg is some hundred times faster than playback."""
+    return float(120 + settings.MAX_DURATION_SECONDS / 10)
+
+
+def _duration(wav: Path) -> float:
+    """Seconds of audio in the WAV; 0 if FFmpeg did not write it."""
+    try:
+        with wave.open(str(wav), "rb") as reader:
+            # From the file's size: FFmpeg may have been stopped before it corrected the header.
+            return (wav.stat().st_size - 44) / (reader.getframerate() * 2)
+    except (OSError, EOFError, RuntimeError, wave.Error):
+        return 0.0
+
+
+def _received_share(source: Path) -> float:
+    """The share of a WAV that was received, by its header; FFmpeg looks only at the file size."""
+    with source.open("rb") as file:
+        head = file.read(8)
+    size = int.from_bytes(head[4:], "little") + len(head)
+    if head[:4] != b"RIFF" or size >= STREAMED_WAV_SIZE:
+        return 1.0
+    return min(1.0, source.stat().st_size / size)
+
+
+def _note(duration: float, declared: float, report: str) -> str:
+    if duration < declared * MIN_READABLE_SHARE:
+        return _(
+            "The file ends early or is damaged: only %(readable)s of %(declared)s could be read."
+        ) % {"readable": units(duration), "declared": units(declared)}
+    if ffmpeg_log.DEMUXING_ERROR in report:
+        return _("The file is damaged: what comes after %(position)s could not be read.") % {
+            "position": units(duration)
+        }
+    return ""

@@ -1,0 +1,63 @@
+"""What FFmpeg's log says about a file. Tags of the file are in it too, so that it can lie."""
+
+from __future__ import annotations
+
+import re
+
+from django.utils.translation import gettext as _
+
+from transcriptions.exceptions import UnsupportedFormat
+
+# Telephones use 8 kHz. At 1 Hz, 14 kB would be four hours.
+MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 4_000, 384_000
+MAX_UNNAMED_CHANNELS = 8  # FFmpeg cannot mix more of them ("9 channels" instead of "7.1") to one
+
+DETECTED = re.compile(
+    r"Format ([\w,]+) (?:probed with size=\d+ and score=|detected only with low score of )(\d+)"
+)
+LAYOUT = re.compile(r": Audio: [^\n]*?, (\d+) Hz, (?:(\d+) channels)?")
+DEMUXING_ERROR = "Error during demuxing"  # FFmpeg's message when it stops reading
+
+
+def check_layout(report: str) -> None:
+    """Raises UnsupportedFormat. Looks at every track: metadata can add to the log, but not remove
+    the line of the track that is used."""
+    for hertz, channels in LAYOUT.findall(report):
+        if not MIN_SAMPLE_RATE_HZ <= int(hertz) <= MAX_SAMPLE_RATE_HZ:
+            message = _(
+                "The sample rate of this recording (%(hertz)s Hz) is not between %(lowest)s and "
+                "%(highest)s Hz. Convert it to MP3 or WAV with 16,000 Hz and upload it again."
+            )
+            limits = {"lowest": MIN_SAMPLE_RATE_HZ, "highest": MAX_SAMPLE_RATE_HZ}
+            raise UnsupportedFormat(message % {"hertz": hertz, **limits})
+        if channels and int(channels) > MAX_UNNAMED_CHANNELS:
+            message = _(
+                "This recording has too many channels (%(channels)s). "
+                "Mix it down to mono or stereo and upload it again."
+            )
+            raise UnsupportedFormat(message % {"channels": channels})
+
+
+def is_open(report: str) -> bool:
+    """Whether FFmpeg could read the container's header."""
+    return re.search(r"^Input #0, ", report, re.MULTILINE) is not None
+
+
+def has_audio(report: str) -> bool:
+    return re.search(r"^  Stream #0:.*: Audio: ", report, re.MULTILINE) is not None
+
+
+def container(report: str) -> str:
+    match = re.search(r"Input #0, ([\w,]+), from", report)
+    return match.group(1).split(",")[0] if match else ""
+
+
+def declared_duration(report: str) -> float:
+    """Seconds that the container declares; 0 if FFmpeg only estimated them."""
+    if "Estimating duration from bitrate" in report:
+        return 0.0
+    match = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", report, re.MULTILINE)
+    if not match:
+        return 0.0
+    hours, minutes, seconds = match.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
