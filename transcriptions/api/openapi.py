@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# Media types of stored files by FFmpeg's name of the format.
-MEDIA_TYPES = {
-    "mp3": "audio/mpeg",
-    "wav": "audio/wav",
-    "w64": "audio/wav",
-    "mov": "audio/mp4",
-    "flac": "audio/flac",
-    "ogg": "audio/ogg",
-    "matroska": "audio/webm",
-}
+from transcriptions.media_formats import FORMATS
 
 _BINARY = {"type": "string", "format": "binary"}
 _ID = "3f0c8a52-6a0f-4f0e-9d53-0c1f4b6c8f11"
@@ -132,7 +123,7 @@ EVENTS = {"responses": _EVENTS | {204: _NO_MORE_EVENTS}}
 EXPORT = {"responses": {200: _FILE}}
 AUDIO = {
     "responses": {
-        200: _content("The whole file.", *{*MEDIA_TYPES.values(), "application/octet-stream"}),
+        200: _content("The whole file.", *sorted({format.media_type for format in FORMATS})),
         206: _content("The requested range.", "audio/*"),
         302: _REDIRECT,
         416: {"description": "The range is not satisfiable."},

@@ -20,14 +20,14 @@ from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
 from accounts.models import Action
 from accounts.schemas import ErrorOut
-from transcriptions import permissions
+from transcriptions import media_formats, permissions
 from transcriptions.api import openapi
 from transcriptions.api.errors import ApiError, failure_error
 from transcriptions.api.ranges import ranged_response
 from transcriptions.editing import service as editing
 from transcriptions.exceptions import AudioDeleted, AudioError, EditConflict, WrongState
 from transcriptions.exports.documents import EXPORTERS
-from transcriptions.exports.filenames import attachment, media_extension
+from transcriptions.exports.filenames import attachment
 from transcriptions.exports.service import transcript_of
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library import pagination
@@ -59,7 +59,8 @@ CONFLICT = NOT_FOUND | {409: ErrorOut}
 
 # None if the recording is the request body itself.
 UploadedRecording = Annotated[
-    UploadedFile | None, File(description="MP3, WAV, M4A, FLAC, OGG, Opus, WebM, or MP4")
+    UploadedFile | None,
+    File(description=f"Such as {media_formats.COMMON_FORMATS}. See the docs, Media formats."),
 ]
 IdempotencyKeyHeader = Annotated[
     str,
@@ -303,9 +304,8 @@ def download_audio(request: HttpRequest, transcription_id: uuid.UUID) -> HttpRes
     row = permissions.transcription_for(request.user, transcription_id)
     if not row.source:
         raise _audio_deleted()
-    # Whatever the upload claimed to be: a type that browsers play or save, and never show.
-    media_type = openapi.MEDIA_TYPES.get(row.format, "application/octet-stream")
-    disposition = attachment(row.title, media_extension(row.format))
+    media_type = media_formats.media_type(row.format)
+    disposition = attachment(row.title, media_formats.extension(row.format))
     storage = recording_storage()
     if storage.direct and request.method == "GET":  # the signature of the URL is only for GET
         url = storage.signed_url(row.source.name or "", media_type, disposition)

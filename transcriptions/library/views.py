@@ -27,10 +27,10 @@ from transcriptions.exceptions import AudioDeleted, AudioError, WrongState
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library.pagination import SearchPage, search_page
+from transcriptions.media_formats import ACCEPT, COMMON_FORMATS
 from transcriptions.models import AudioAnalysis, Transcription
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
-from transcriptions.processing.media.formats import FORMATS
 from transcriptions.storage.base import recording_storage
 from transcriptions.usage import quotas
 from transcriptions.usage.retention import RetentionPolicy
@@ -172,7 +172,8 @@ def _upload_form_context(plan: Plan) -> dict[str, Any]:
     max_duration_s = quotas.longest_recording(plan, settings.MAX_DURATION_SECONDS)
     return {
         "languages": sorted(LANGUAGES.items(), key=lambda item: item[1]),
-        "formats": FORMATS,
+        "formats": COMMON_FORMATS,
+        "accept": ACCEPT,
         "direct_uploads": recording_storage().direct,
         "max_megabytes": quotas.largest_file(plan, settings.MAX_FILE_SIZE_MB),
         "longest": durations.limit(max_duration_s),

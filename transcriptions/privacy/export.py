@@ -11,9 +11,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from zipstream import ZipStream
 
 from accounts.models import User
-from transcriptions import permissions
+from transcriptions import media_formats, permissions
 from transcriptions.exports.documents import EXPORTERS
-from transcriptions.exports.filenames import media_extension, safe_name
+from transcriptions.exports.filenames import safe_name
 from transcriptions.exports.service import transcript_of
 from transcriptions.models import Transcription
 from transcriptions.privacy import account_data
@@ -69,7 +69,7 @@ def _recording(archive: ZipStream, row: Transcription) -> Iterator[bytes]:
     source = _open_source(row)
     if source is not None:
         with source:
-            archive.add(_read(source), f"{folder}/recording.{media_extension(row.format)}")
+            archive.add(_read(source), f"{folder}/recording.{media_formats.extension(row.format)}")
             yield from archive.all_files()
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcriptions.exports.filenames import MAX_NAME_BYTES, attachment, media_extension
+from transcriptions.exports.filenames import MAX_NAME_BYTES, attachment
 
 
 def filename_in(header: str) -> str:
@@ -56,9 +56,3 @@ def test_header_is_one_line_of_ascii(title: str) -> None:
     assert not {*name} & {*'/\\"<>:|?*'}
     assert not name.startswith(".")
     assert len(name.encode()) <= MAX_NAME_BYTES + len(".vtt")
-
-
-def test_recording_with_unknown_format_has_no_telling_extension() -> None:
-    assert media_extension("mov") == "m4a"
-    for container in ("", "html", "svg", "exe"):
-        assert media_extension(container) == "media"

@@ -51,6 +51,7 @@ def prepare(source: Path, folder: Path, check: Callable[[], None]) -> PreparedAu
     wav = folder / "audio.wav"
     report = _convert(source, wav, folder / "ffmpeg.log", check)
     ffmpeg_log.check_layout(report)
+    ffmpeg_log.check_codec(report)
     duration = _duration(wav)
     if (
         duration < MIN_DURATION_S
@@ -144,7 +145,8 @@ def _received_share(source: Path) -> float:
 
 
 def _note(duration: float, declared: float, report: str) -> str:
-    if duration < declared * MIN_READABLE_SHARE:
+    is_whole = ffmpeg_log.has_other_tracks(report) and not ffmpeg_log.ENDS_EARLY.search(report)
+    if duration < declared * MIN_READABLE_SHARE and not is_whole:
         return _(
             "The file ends early or is damaged: only %(readable)s of %(declared)s could be read."
         ) % {"readable": units(duration), "declared": units(declared)}

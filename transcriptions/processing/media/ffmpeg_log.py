@@ -15,8 +15,11 @@ MAX_UNNAMED_CHANNELS = 8  # FFmpeg cannot mix more of them ("9 channels" instead
 DETECTED = re.compile(
     r"Format ([\w,]+) (?:probed with size=\d+ and score=|detected only with low score of )(\d+)"
 )
+REFUSED_DECODER = re.compile(r"Codec \((\w+)\) not on whitelist")
+CODEC = re.compile(r"^  Stream #0:.*: Audio: (\w+)(?: \((\w+)\))?", re.MULTILINE)
 LAYOUT = re.compile(r": Audio: [^\n]*?, (\d+) Hz, (?:(\d+) channels)?")
 DEMUXING_ERROR = "Error during demuxing"  # FFmpeg's message when it stops reading
+ENDS_EARLY = re.compile(r"partial file|File ended prematurely|Packet corrupt|" + DEMUXING_ERROR)
 
 
 def check_layout(report: str) -> None:
@@ -44,10 +47,29 @@ def is_open(report: str) -> bool:
 
 
 def has_audio(report: str) -> bool:
+    """Whether there is an audio track."""
     return re.search(r"^  Stream #0:.*: Audio: ", report, re.MULTILINE) is not None
 
 
+def check_codec(report: str) -> None:
+    """Raises UnsupportedFormat if no track has a codec that is allowed."""
+    refused = set(REFUSED_DECODER.findall(report))
+    tracks = [set(names) for names in CODEC.findall(report)]
+    if tracks and all(names & refused for names in tracks):
+        message = _(
+            "The sound of this recording is in a format that we cannot read (%(codec)s). "
+            "Convert it to MP3 or WAV and upload it again."
+        )
+        raise UnsupportedFormat(message % {"codec": CODEC.findall(report)[0][0]})
+
+
+def has_other_tracks(report: str) -> bool:
+    """Whether there are tracks of video, subtitles or data, which can be longer than the audio."""
+    return re.search(r"^  Stream #0:.*: (?!Audio)\w+: ", report, re.MULTILINE) is not None
+
+
 def container(report: str) -> str:
+    """FFmpeg's first name of the format; empty if it could not open the file."""
     match = re.search(r"Input #0, ([\w,]+), from", report)
     return match.group(1).split(",")[0] if match else ""
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from transcriptions import media_formats
 from transcriptions.exceptions import UnsupportedFormat
-from transcriptions.processing.media import ffmpeg_log, formats, program
+from transcriptions.processing.media import ffmpeg_log, program
 
 PROBE_TIMEOUT_S = 5.0
 PROBE_LOG_LIMIT_BYTES = 8 << 20
@@ -41,13 +42,21 @@ def probe(path: Path) -> Probe:
         report
     )  # the first match: FFmpeg has not read any metadata yet
     names, score = (detected[1], int(detected[2])) if detected else ("", 0)
-    allowed = not set(formats.DEMUXERS.split(",")).isdisjoint(names.split(","))
-    if not allowed or not (ffmpeg_log.is_open(report) or score >= SIGNATURE_SCORE):
+    allowed = not set(media_formats.DEMUXERS.split(",")).isdisjoint(names.split(","))
+    if not allowed or not (_is_readable(report) or score >= SIGNATURE_SCORE):
         if not in_time:
             raise UnsupportedFormat(_("The file could not be read in time. Please try again."))
         message = _("This is not a recording in a format we can read. Upload %(formats)s.")
-        raise UnsupportedFormat(message % {"formats": formats.FORMATS})
+        raise UnsupportedFormat(message % {"formats": media_formats.COMMON_FORMATS})
+    ffmpeg_log.check_codec(report)
     return Probe(names.split(",")[0], ffmpeg_log.has_audio(report))
+
+
+def _is_readable(report: str) -> bool:
+    """Whether FFmpeg opened the file, and has found a sample rate in it if there is audio. A few
+    bytes can look like the start of a codec without a container."""
+    has_rate = ffmpeg_log.LAYOUT.search(report) is not None
+    return ffmpeg_log.is_open(report) and (has_rate or not ffmpeg_log.has_audio(report))
 
 
 def _probe_report(path: Path) -> tuple[str, bool]:

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 
 import imageio_ffmpeg
 
+from transcriptions import media_formats
 from transcriptions.processing import sandbox
-from transcriptions.processing.media import formats
 
 LOG_EXCERPT_BYTES = 64_000  # read from the start of FFmpeg's log, and again from its end
 
@@ -34,7 +34,12 @@ def url(path: Path) -> str:
 
 def input_options() -> dict[str, Any]:
     """The options before an input: what FFmpeg may open."""
-    return {"protocol_whitelist": protocol(), "format_whitelist": formats.DEMUXERS, "threads": 1}
+    return {
+        "protocol_whitelist": protocol(),
+        "format_whitelist": media_formats.DEMUXERS,
+        "codec_whitelist": ",".join(media_formats.DECODERS),
+        "threads": 1,
+    }
 
 
 def run(

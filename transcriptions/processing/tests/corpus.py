@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transcodio_site.testing import Media
 
-SMALL = {  # of every container that is accepted, a second and a half
+SMALL = {  # a second and a half of each kind of container
     "a.mp3": ("-b:a", "32k"),
     "a.wav": ("-ar", "8000"),
     "a.m4a": ("-b:a", "32k"),
@@ -19,11 +19,34 @@ SMALL = {  # of every container that is accepted, a second and a half
     "a.webm": ("-b:a", "16k"),
     "a.mkv": ("-c:a", "flac", "-ar", "8000"),
 }
+# The same of those that are rare: a few damaged copies of each are enough for every test run.
+RARE = {
+    "a.aac": ("-b:a", "32k"),
+    "a.aiff": ("-ar", "8000"),
+    "a.caf": ("-c:a", "alac", "-ar", "8000"),
+    "a.au": ("-ar", "8000"),
+    "a.w64": ("-c:a", "adpcm_ms", "-ar", "8000"),
+    "a.wma": ("-b:a", "32k"),
+    "a.ts": ("-b:a", "64k"),
+    "a.avi": ("-b:a", "32k"),
+    "a.flv": ("-b:a", "32k"),
+    "a.mpeg": ("-b:a", "64k"),
+    "a.mp2": ("-b:a", "64k"),
+    "a.amr": ("-ar", "8000", "-ac", "1"),
+    "a.3gp": ("-c:a", "libopencore_amrnb", "-ar", "8000", "-ac", "1"),
+    "a.mxf": ("-f", "mxf_opatom", "-c:a", "pcm_s16le"),
+    "a.rm": ("-c:a", "ac3", "-b:a", "32k"),
+    "a.ac3": ("-b:a", "32k"),
+    "a.dts": ("-strict", "-2"),
+    "a.wv": ("-ar", "16000"),
+    "a.tta": ("-ar", "8000"),
+    "a.voc": ("-ar", "8000"),
+}
 
 
 def small(media: Media, name: str) -> bytes:
     """A short recording in the format that `name` ends with."""
-    return media.speech(name, 1.5, *SMALL[name]).read_bytes()
+    return media.speech(name, 1.5, *(SMALL | RARE)[name]).read_bytes()
 
 
 def flips(content: bytes, count: int, seed: int) -> Iterator[bytes]:
@@ -59,6 +82,27 @@ def atom(kind: bytes, content: bytes) -> bytes:
 def element(number: bytes, content: bytes) -> bytes:
     """An element of a Matroska file."""
     return number + b"\x01" + len(content).to_bytes(7, "big") + content
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a RIFF file."""
+    return kind + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+def avi_with_subtitles(samples: bytes, subtitles: str) -> bytes:
+    """An AVI with 8-bit samples at 8 kHz, and with a file of subtitles."""
+    layouts = {b"auds": struct.pack("<HHIIHHH", 1, 1, 8_000, 8_000, 1, 8, 0), b"txts": b""}
+    streams = b""
+    for kind, layout in layouts.items():
+        numbers = (1, 8_000, 0, len(samples), len(samples), 0, 1, 0, 0)
+        head = struct.pack("<4sIIII9I", kind, 0, 0, 0, 0, *numbers)
+        streams += chunk(b"LIST", b"strl" + chunk(b"strh", head) + chunk(b"strf", layout))
+    head = struct.pack("<14I", 0, 0, 0, 0, 0, 0, len(layouts), *[0] * 7)
+    name, text = "a\0".encode("utf-16-le"), subtitles.encode()
+    file = b"GAB2\0" + struct.pack("<HI", 2, len(name)) + name + struct.pack("<HI", 4, len(text))
+    movie = b"movi" + chunk(b"01tx", file + text) + chunk(b"00wb", samples)
+    lists = chunk(b"LIST", b"hdrl" + chunk(b"avih", head) + streams) + chunk(b"LIST", movie)
+    return chunk(b"RIFF", b"AVI " + lists)
 
 
 def nested_mp4(depth: int) -> bytes:

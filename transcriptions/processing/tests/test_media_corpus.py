@@ -74,8 +74,18 @@ def test_flipped_bits(media: Media, check_file: Check, name: str) -> None:
     assert "completed" in results
 
 
+@pytest.mark.covers("attack", "Recordings of rare formats, damaged")
+@pytest.mark.parametrize("name", corpus.RARE)
+def test_rare_format_with_damage(media: Media, check_file: Check, name: str) -> None:
+    content = corpus.small(media, name)
+    damaged = [content, *corpus.flips(content, 6, seed=1), content[: len(content) // 2]]
+    results = check_all(check_file, damaged)
+    assert results[0] == "completed"
+    assert set(results) <= ERRORS | {"completed"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", corpus.SMALL)
+@pytest.mark.parametrize("name", corpus.SMALL | corpus.RARE)
 def test_many_flipped_bits(media: Media, check_file: Check, name: str) -> None:
     results = check_all(check_file, corpus.flips(corpus.small(media, name), 400, seed=2))
     assert set(results) <= ERRORS | {"completed"}
@@ -90,7 +100,7 @@ def test_truncated(media: Media, check_file: Check, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", corpus.SMALL)
+@pytest.mark.parametrize("name", corpus.SMALL | corpus.RARE)
 def test_truncated_at_every_percent(media: Media, check_file: Check, name: str) -> None:
     results = check_all(check_file, corpus.truncations(corpus.small(media, name), 1))
     assert set(results) <= ERRORS | {"completed"}
@@ -227,3 +237,16 @@ def test_attachment_is_not_written(media: Media, check_file: Check) -> None:
     attachment = media.bytes("attached.txt", b"An attachment.")
     options = ("-attach", str(attachment), "-metadata:s:t", "mimetype=text/plain")
     assert check_file(media.speech("attached.mka", 1, *options).read_bytes()) == "completed"
+
+
+@pytest.mark.covers("attack", "A playlist in place of the subtitles of a video")
+@pytest.mark.parametrize("script", [HLS.format(SECRET), f"ffconcat version 1.0\nfile '{SECRET}'\n"])
+def test_subtitles_within_a_video_are_not_opened(
+    media: Media, check_file: Check, script: str
+) -> None:
+    """FFmpeg opens subtitles in an AVI as a file of their own."""
+    content = corpus.avi_with_subtitles(bytes(8_000), script)
+    report, _ = probing._probe_report(media.bytes("upload", content))
+    assert "Subtitle" in report
+    assert SECRET not in report
+    assert check_file(content) == "completed"

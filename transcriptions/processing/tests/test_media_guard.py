@@ -13,8 +13,9 @@ import pytest
 
 from gpu import pcm
 from transcodio_site.testing import WAIT_S, Media
+from transcriptions import media_formats
 from transcriptions.exceptions import AudioError, TooLong
-from transcriptions.processing.media import conversion, formats
+from transcriptions.processing.media import conversion
 from transcriptions.processing.media.program import ffmpeg_binary
 from transcriptions.processing.tests.helpers import Prepare, with_gap
 from transcriptions.testing import MP3
@@ -92,7 +93,9 @@ def test_unguarded_ffmpeg_opens_these_playlists(
 def test_playlist_demuxer_cannot_reach_the_network(
     media: Media, prepare: Prepare, monkeypatch: pytest.MonkeyPatch, script: bytes
 ) -> None:
-    monkeypatch.setattr(formats, "DEMUXERS", f"{formats.DEMUXERS},hls,concat,dash,mpegts")
+    monkeypatch.setattr(
+        media_formats, "DEMUXERS", f"{media_formats.DEMUXERS},hls,concat,dash,mpegts"
+    )
     monkeypatch.setattr(
         conversion, "conversion_timeout_s", lambda: 10
     )  # the server would never respond

@@ -16,10 +16,11 @@ import pytest
 from django.db import connection
 
 from transcodio_site.testing import ROOT, Media, wait_until
+from transcriptions import media_formats
 from transcriptions.exceptions import AudioError
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, leases, pipeline, sandbox
-from transcriptions.processing.media import conversion, formats, probing, program
+from transcriptions.processing.media import conversion, probing, program
 from transcriptions.processing.sandbox_launcher import CLONE_NEWNET, CLONE_NEWUSER
 from transcriptions.processing.tests.helpers import fresh, no_check, script
 from transcriptions.testing import MP3, Upload
@@ -117,7 +118,7 @@ def test_ffmpeg_gets_allow_lists_before_its_input(
     for report in reports:
         options, _, output = report.partition("-i fd:")
         assert "-protocol_whitelist fd " in options
-        assert f"-format_whitelist {formats.DEMUXERS} " in options
+        assert f"-format_whitelist {media_formats.DEMUXERS} " in options
         assert "file:" not in output
 
 

@@ -18,8 +18,8 @@ from accounts.models import User
 from accounts.text import JOINER
 from transcodio_site.testing import Media
 from transcriptions import queue
+from transcriptions.media_formats import COMMON_FORMATS
 from transcriptions.models import State, Transcription
-from transcriptions.processing.media.formats import FORMATS
 from transcriptions.testing import MP3, Headers, send, stored_files
 from transcriptions.uploads.service import (
     UploadRefused,
@@ -185,7 +185,7 @@ def test_failed_insert_leaves_no_file(alice: User, enqueued: list[Any], settings
     ("content", "status", "code", "sentence"),
     [
         (b"", 400, "empty_file", "The file is empty"),
-        (b"no recording", 415, "unsupported_format", FORMATS),
+        (b"no recording", 415, "unsupported_format", COMMON_FORMATS),
         (MP3 + bytes(1024 * 1024), 413, "file_too_large", "larger than 1 MB.*split it"),
     ],
 )
@@ -213,7 +213,9 @@ def test_file_that_is_not_media_is_415_from_disk_and_from_memory(
     on_disk = TemporaryUploadedFile("talk.mp3", "audio/mpeg", len(content), None)
     on_disk.write(content)  # not flushed
     for upload in (on_disk, in_memory(content, "talk.mp3")):
-        with pytest.raises(UploadRefused, match=f"not a recording .* Upload {FORMATS}") as refused:
+        with pytest.raises(
+            UploadRefused, match=f"not a recording .* Upload {COMMON_FORMATS}"
+        ) as refused:
             check(upload, alice)
         assert (refused.value.status, refused.value.code) == (415, "unsupported_format")
     on_disk.close()

@@ -1,0 +1,48 @@
+"""The list of media formats: file picker, API, messages and documents agree with it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from transcodio_site.testing import ROOT
+from transcriptions.media_formats import ACCEPT, COMMON_FORMATS, FORMATS
+
+ROW = re.compile(r"^\| ([^|]+?) \| (`\.[^|]+?) \|$", re.MULTILINE)
+
+
+def test_documents_list_every_format() -> None:
+    rows = ROW.findall((ROOT / "docs/formats.md").read_text())
+    documented = [(name, tuple(re.findall(r"`\.([^`]+)`", cell))) for name, cell in rows]
+    assert documented == [(format.name, format.extensions) for format in FORMATS]
+
+
+def test_documents_name_the_common_formats() -> None:
+    named = COMMON_FORMATS.replace(" or ", ", ")
+    guide = " ".join((ROOT / "docs/api.md").read_text().split())
+    assert f"{named} and many other [formats](formats.md)" in guide
+
+
+def test_common_formats_are_in_the_list() -> None:
+    extensions = {extension for format in FORMATS for extension in format.extensions}
+    names = COMMON_FORMATS.replace(" or ", ", ").lower().split(", ")
+    assert set(names) <= extensions
+
+
+@pytest.mark.django_db
+def test_file_picker_offers_every_format(alice: Any) -> None:
+    client = Client()
+    client.force_login(alice)
+    page = client.get("/").content.decode()
+    assert f'accept="{ACCEPT}"' in page
+    assert COMMON_FORMATS in page
+    for format in FORMATS:
+        assert {f".{extension}" for extension in format.extensions} <= set(ACCEPT.split(","))
+
+
+def test_api_describes_the_formats(client: Client) -> None:
+    operations = client.get("/api/openapi.json").content.decode()
+    assert operations.count(COMMON_FORMATS) >= 3
