@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from transcriptions.raw_audio import RAW_FORMATS
+
 OCTETS = "application/octet-stream"
 
 
@@ -92,7 +94,11 @@ DECODERS = " ".join((PCM, ADPCM, LOSSY, SPEECH, LOSSLESS)).split()
 
 
 # What the file picker offers: some systems know no type for many of these extensions.
-ACCEPT = ",".join(["audio/*", "video/*", *(f".{e}" for each in FORMATS for e in each.extensions)])
+ACCEPT = ",".join(
+    ["audio/*", "video/*"]
+    + [f".{extension}" for format in FORMATS for extension in format.extensions]
+    + [f".{extension}" for format in RAW_FORMATS for extension in format.extensions]
+)
 _BY_DEMUXER = {format.demuxer: format for format in FORMATS}
 
 

@@ -38,6 +38,7 @@ def start_upload(request: HttpRequest, body: DirectUploadIn) -> Status[DirectUpl
         filename=body.name,
         size=body.size,
         params=body.params,
+        media_type=body.media_type,
     )
     return Status(201, DirectUploadOut.of(upload))
 

@@ -20,6 +20,7 @@ class Options:
     task: Task = "transcribe"
     channels: Channels = "mix"  # whether channels are recognized separately
     track: int | None = None  # of the sound, from 0; None: the one with speech
+    media_type: str = ""  # of content that has no header: see transcriptions/raw_audio.py
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Options:

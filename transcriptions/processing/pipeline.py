@@ -39,7 +39,7 @@ from gpu.types import (
     Unreachable,
     UsageDelta,
 )
-from transcriptions import metrics
+from transcriptions import metrics, raw_audio
 from transcriptions.exceptions import (
     DATABASE_AWAY,
     DISK_FULL_MESSAGE,
@@ -60,6 +60,7 @@ from transcriptions.processing.leases import (
 )
 from transcriptions.processing.media.conversion import prepare
 from transcriptions.processing.media.probing import probe
+from transcriptions.raw_audio import RawAudio
 from transcriptions.realtime import streams
 from transcriptions.realtime.partials import PartialPublisher
 from transcriptions.schemas.events import MetadataEvent, ProgressEvent, final_event
@@ -95,7 +96,7 @@ def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
     row = holder.row
     source = local_copy(row.source, folder, holder.check)
     try:
-        audio = prepare(source, folder, holder.check)
+        audio = prepare(source, folder, holder.check, _raw_audio(row, source))
     except AudioError:
         probe(source)  # a direct upload was not probed before: it may be no media at all
         raise
@@ -113,6 +114,12 @@ def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
             peaks=peaks,
             note=audio.note,
         )
+
+
+def _raw_audio(row: Transcription, source: Path) -> RawAudio | None:
+    """How to read content that has no header."""
+    declared = raw_audio.declared("", row.options.media_type)
+    return probe(source, declared).raw if declared else None
 
 
 def _recognize_speech(holder: LeaseHolder, folder: Path) -> None:

@@ -7,6 +7,7 @@ covers the length of its part, and on completion the storage is asked what has a
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from django.conf import settings
@@ -25,6 +26,7 @@ from transcriptions.uploads.service import (
     admit,
     check_language,
     check_size,
+    declared_audio,
     insert,
     title_of,
     too_many_uploads,
@@ -39,18 +41,26 @@ EXPIRED_PER_RUN = 500
 
 
 def start(
-    owner: User, token: ApiToken | None, *, filename: str, size: int, params: UploadParams
+    owner: User,
+    token: ApiToken | None,
+    *,
+    filename: str,
+    size: int,
+    params: UploadParams,
+    media_type: str = "",
 ) -> DirectUpload:
     """Begin an upload of `size` bytes. Raises UploadRefused, Throttled, StorageUnavailable."""
     multipart = _multipart()
     check_size(size, owner)
+    declared = declared_audio(filename, media_type)
+    options = replace(params.options_of(owner), media_type=str(declared) if declared else "")
     upload = DirectUpload(
         owner=owner,
         token=token,
         title=clean_name(params.title) or title_of(filename),
         requested_language=check_language(params.language),
         priority=params.priority_value,
-        stored_options=params.options_of(owner).as_json(),
+        stored_options=options.as_json(),
         bytes=size,
         part_bytes=max(PART_BYTES, -(-size // MAX_PARTS)),
         expires_at=timezone.now() + LIFETIME,

@@ -84,8 +84,11 @@ class DirectUploadIn(Body):
     priority: PriorityName = ""
     prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ""
     keywords: Annotated[list[str], Field(max_length=MAX_KEYWORDS)] = []
+    media_type: Annotated[
+        str, Field(max_length=100, description="Of the file; only needed if it has no header")
+    ] = ""
 
     @property
     def params(self) -> UploadParams:
         """The parameters of every upload."""
-        return UploadParams(**self.model_dump(exclude={"size", "name"}))
+        return UploadParams(**self.model_dump(exclude={"size", "name", "media_type"}))

@@ -38,7 +38,8 @@ from transcriptions.usage import quotas
 
 CHUNK_BYTES = 256 * 1024  # of a raw body in memory at a time
 FORM = "application/x-www-form-urlencoded"  # curl's default, which cannot carry a recording
-RAW_MEDIA_TYPES = ("audio/", "video/", "application/ogg", "application/octet-stream")
+# Of bodies that are no recording. With any other type, or without one, the content decides.
+OTHER_MEDIA_TYPES = (FORM, "multipart/", "text/", "application/json", "application/xml")
 FORM_OVERHEAD_BYTES = 1 << 20  # that multipart may add to the file
 RETRY_WINDOW = timedelta(minutes=15)  # between two attempts of a client that counts its retries
 
@@ -174,13 +175,13 @@ def _fingerprint(request: HttpRequest, upload: UploadedFile[Any]) -> str:
 
 
 def no_recording() -> UploadRefused:
-    """The error for a body without a media type, or of a type that is not media."""
+    """The error for a body of a type that is no recording."""
     return UploadRefused(
         415,
         "unsupported_media_type",
         _(
             "Send the recording as the field 'file' of a form, "
-            "or as the body with a Content-Type such as audio/mpeg."
+            "or as the body with a Content-Type such as audio/mpeg or application/octet-stream."
         ),
     )
 
@@ -188,14 +189,17 @@ def no_recording() -> UploadRefused:
 def _raw_body(request: HttpRequest) -> UploadedFile[Any]:
     """The body as a file on disk, never whole in memory. Raises UploadRefused."""
     media_type = (request.content_type or "").lower()
-    if media_type == "multipart/form-data" or not (media_type or request.read(1)):
+    chunk = b"" if media_type == "multipart/form-data" else request.read(CHUNK_BYTES)
+    if not (chunk or media_type) or media_type == "multipart/form-data":
         message = _("The field 'file' is missing, or has no name.")
         raise UploadRefused(422, "missing_field", message)
-    if not media_type.startswith(RAW_MEDIA_TYPES):
+    if media_type.startswith(OTHER_MEDIA_TYPES):
         raise no_recording()
-    upload = TemporaryUploadedFile(UNTITLED, media_type, 0, None)
+    header = request.headers.get("Content-Type", "")
+    upload = TemporaryUploadedFile(UNTITLED, header, 0, None)
     request.FILES["file"] = upload  # closed with the request, like the files of a form
-    while chunk := request.read(CHUNK_BYTES):
+    while chunk:
         upload.write(chunk)
+        chunk = request.read(CHUNK_BYTES)
     upload.size = upload.tell()
     return upload

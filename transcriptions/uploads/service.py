@@ -9,6 +9,7 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any
@@ -22,7 +23,7 @@ from accounts.models import ApiToken, User
 from accounts.rate_limits import Throttled
 from accounts.text import clean_name
 from gpu.languages import LANGUAGES
-from transcriptions import queue
+from transcriptions import queue, raw_audio
 from transcriptions.exceptions import (
     DATABASE_AWAY,
     DISK_FULL_MESSAGE,
@@ -33,6 +34,7 @@ from transcriptions.models import Phase, Transcription, record_step
 from transcriptions.processing import tasks
 from transcriptions.processing.media.probing import probe
 from transcriptions.processing.turns import assign_virtual_start
+from transcriptions.raw_audio import RawAudio
 from transcriptions.storage.base import recording_storage
 from transcriptions.uploads.params import UploadParams
 from transcriptions.usage import quotas
@@ -122,6 +124,8 @@ def store_file(
 
     To be called outside of a transaction, which would last as long as a remote storage needs.
     """
+    declared = _declared_audio(upload)
+    options = replace(params.options_of(owner), media_type=str(declared) if declared else "")
     row = Transcription(
         owner=owner,
         token=token,
@@ -129,7 +133,7 @@ def store_file(
         source_bytes=upload.size or 0,
         requested_language=check_language(params.language),
         priority=params.priority_value,
-        stored_options=params.options_of(owner).as_json(),
+        stored_options=options.as_json(),
     )
     if recording_storage().multipart and not connection.in_atomic_block:
         connection.close()  # others need it while the file is sent
@@ -197,9 +201,30 @@ def check(upload: UploadedFile[Any], owner: User) -> None:
     check_size(upload.size or 0, owner)
     try:
         with _path_of(upload) as path:
-            probe(path)
+            probe(path, _declared_audio(upload))
     except UnsupportedFormat as error:
         raise UploadRefused(415, error.code, str(error)) from None
+
+
+def _declared_audio(upload: UploadedFile[Any]) -> RawAudio | None:
+    """What its name and its media type say about content that has no header. Raises
+    UploadRefused."""
+    extra = (upload.content_type_extra or {}).items()
+    parameters = [f"{name}={bytes(value).decode(errors='replace')}" for name, value in extra]
+    return declared_audio(upload.name or "", ";".join([upload.content_type or "", *parameters]))
+
+
+def declared_audio(filename: str, media_type: str) -> RawAudio | None:
+    """See `raw_audio.declared`. Raises UploadRefused."""
+    try:
+        return raw_audio.declared(filename, media_type)
+    except ValueError:
+        message = _(
+            "The media type %(type)s needs the sample rate and the number of channels, such as "
+            "audio/L16;rate=16000;channels=1."
+        )
+        type_excerpt = repr(media_type[:80])
+        raise UploadRefused(422, "invalid_media_type", message % {"type": type_excerpt}) from None
 
 
 def check_size(size: int, owner: User) -> None:

@@ -18,6 +18,7 @@ from gpu import pcm
 from transcriptions.durations import units
 from transcriptions.exceptions import AudioError, NoAudio, TooLong
 from transcriptions.processing.media import ffmpeg_log, program
+from transcriptions.raw_audio import RawAudio
 
 # A file that makes FFmpeg crash is the file's fault: another attempt would end in the same way.
 CRASHES = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
@@ -45,11 +46,13 @@ class PreparedAudio:
     note: str
 
 
-def prepare(source: Path, folder: Path, check: Callable[[], None]) -> PreparedAudio:
-    """Convert `source` to `folder`/audio.wav. Raises AudioError, and what `check` raises, which is
-    called several times per second."""
+def prepare(
+    source: Path, folder: Path, check: Callable[[], None], raw: RawAudio | None = None
+) -> PreparedAudio:
+    """Convert `source` to `folder`/audio.wav; `raw` describes content that has no header. Raises
+    AudioError, and what `check` raises, which is called several times per second."""
     wav = folder / "audio.wav"
-    report = _convert(source, wav, folder / "ffmpeg.log", check)
+    report = _convert(source, wav, folder / "ffmpeg.log", check, raw)
     ffmpeg_log.check_layout(report)
     ffmpeg_log.check_codec(report)
     duration = _duration(wav)
@@ -74,7 +77,9 @@ def prepare(source: Path, folder: Path, check: Callable[[], None]) -> PreparedAu
     )
 
 
-def _convert(source: Path, wav: Path, log_path: Path, check: Callable[[], None]) -> str:
+def _convert(
+    source: Path, wav: Path, log_path: Path, check: Callable[[], None], raw: RawAudio | None
+) -> str:
     """Write the WAV and return FFmpeg's log. The length of the WAV shows how much could be read.
 
     Raises AudioError if that takes too long or FFmpeg crashes, OSError if FFmpeg stopped for a
@@ -82,7 +87,7 @@ def _convert(source: Path, wav: Path, log_path: Path, check: Callable[[], None])
     """
     max_seconds = settings.MAX_DURATION_SECONDS + 1
     command = (
-        ffmpeg.input(program.url(source), **program.input_options())
+        ffmpeg.input(program.url(source), **program.input_options(raw))
         .output(
             program.url(wav),
             map="0:a:0",

@@ -7,10 +7,7 @@ import re
 from django.utils.translation import gettext as _
 
 from transcriptions.exceptions import UnsupportedFormat
-
-# Telephones use 8 kHz. At 1 Hz, 14 kB would be four hours.
-MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 4_000, 384_000
-MAX_UNNAMED_CHANNELS = 8  # FFmpeg cannot mix more of them ("9 channels" instead of "7.1") to one
+from transcriptions.raw_audio import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ
 
 DETECTED = re.compile(
     r"Format ([\w,]+) (?:probed with size=\d+ and score=|detected only with low score of )(\d+)"
@@ -26,14 +23,14 @@ def check_layout(report: str) -> None:
     """Raises UnsupportedFormat. Looks at every track: metadata can add to the log, but not remove
     the line of the track that is used."""
     for hertz, channels in LAYOUT.findall(report):
-        if not MIN_SAMPLE_RATE_HZ <= int(hertz) <= MAX_SAMPLE_RATE_HZ:
+        if not MIN_RATE_HZ <= int(hertz) <= MAX_RATE_HZ:
             message = _(
                 "The sample rate of this recording (%(hertz)s Hz) is not between %(lowest)s and "
                 "%(highest)s Hz. Convert it to MP3 or WAV with 16,000 Hz and upload it again."
             )
-            limits = {"lowest": MIN_SAMPLE_RATE_HZ, "highest": MAX_SAMPLE_RATE_HZ}
+            limits = {"lowest": MIN_RATE_HZ, "highest": MAX_RATE_HZ}
             raise UnsupportedFormat(message % {"hertz": hertz, **limits})
-        if channels and int(channels) > MAX_UNNAMED_CHANNELS:
+        if channels and int(channels) > MAX_CHANNELS:
             message = _(
                 "This recording has too many channels (%(channels)s). "
                 "Mix it down to mono or stereo and upload it again."

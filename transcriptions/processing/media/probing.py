@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from transcriptions import media_formats
 from transcriptions.exceptions import UnsupportedFormat
 from transcriptions.processing.media import ffmpeg_log, program
+from transcriptions.raw_audio import RawAudio
 
 PROBE_TIMEOUT_S = 5.0
 PROBE_LOG_LIMIT_BYTES = 8 << 20
@@ -23,18 +24,19 @@ SIGNATURE_SCORE = 99
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What FFmpeg detected; `format` is its name of the container."""
+    """What FFmpeg detected; `format` is its name of the container. With `raw`, there is none."""
 
     format: str
     has_audio: bool
+    raw: RawAudio | None = None
 
 
-def probe(path: Path) -> Probe:
+def probe(path: Path, declared: RawAudio | None = None) -> Probe:
     """Detect the format by content, whatever the file's name. Raises UnsupportedFormat, also for a
     sample rate or a number of channels that no recorder uses.
 
     A file that FFmpeg recognizes by a complete signature but cannot open is accepted: it is
-    damaged, and `prepare` says so.
+    damaged, and `prepare` says so. `declared` counts only without such a signature.
     """
     report, in_time = _probe_report(path)
     ffmpeg_log.check_layout(report)
@@ -42,6 +44,9 @@ def probe(path: Path) -> Probe:
         report
     )  # the first match: FFmpeg has not read any metadata yet
     names, score = (detected[1], int(detected[2])) if detected else ("", 0)
+    if declared and score < SIGNATURE_SCORE:
+        return Probe(declared.format.demuxer, has_audio=True, raw=declared)
+    ffmpeg_log.check_layout(report)
     allowed = not set(media_formats.DEMUXERS.split(",")).isdisjoint(names.split(","))
     if not allowed or not (_is_readable(report) or score >= SIGNATURE_SCORE):
         if not in_time:

@@ -17,6 +17,7 @@ import imageio_ffmpeg
 
 from transcriptions import media_formats
 from transcriptions.processing import sandbox
+from transcriptions.raw_audio import RawAudio
 
 LOG_EXCERPT_BYTES = 64_000  # read from the start of FFmpeg's log, and again from its end
 
@@ -32,13 +33,14 @@ def url(path: Path) -> str:
     return "fd:" if protocol() == "fd" else f"file:{path}"
 
 
-def input_options() -> dict[str, Any]:
-    """The options before an input: what FFmpeg may open."""
+def input_options(raw: RawAudio | None = None) -> dict[str, Any]:
+    """The options before an input: what FFmpeg may open, and how, if it cannot find out."""
     return {
         "protocol_whitelist": protocol(),
-        "format_whitelist": media_formats.DEMUXERS,
+        "format_whitelist": raw.format.demuxer if raw else media_formats.DEMUXERS,
         "codec_whitelist": ",".join(media_formats.DECODERS),
         "threads": 1,
+        **(raw.input_options if raw else {}),
     }
 
 

@@ -16,6 +16,7 @@ from accounts.models import User
 from transcodio_site.testing import Media
 from transcriptions.models import IdempotencyKey, State, Transcription
 from transcriptions.operations.tasks import delete_expired_idempotency_keys
+from transcriptions.processing import pipeline
 from transcriptions.testing import MP3, Headers, send, set_state, stored_files
 from transcriptions.uploads.requests import RETRY_WINDOW
 
@@ -32,7 +33,17 @@ def raw(client: Client, path: str, content: bytes, media_type: str = "audio/mpeg
 # --- Raw bodies ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("media_type", ["audio/mpeg", "video/webm", "application/octet-stream"])
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "audio/mpeg",
+        "video/webm",
+        "application/octet-stream",
+        "binary/octet-stream",
+        "application/x-unknown",
+        "",
+    ],
+)
 def test_raw_body_is_accepted(api: Client, settings: Any, media_type: str) -> None:
     response = raw(api, f"{URL}?language=de&title=Board+meeting", MP3 * 1400, media_type)
     assert response.status_code == 202
@@ -69,7 +80,10 @@ def test_raw_body_without_title_is_untitled(api: Client) -> None:
         (MP3, "text/plain", 415, "unsupported_media_type"),
         (MP3 * 2000, "audio/mpeg", 413, "file_too_large"),
         (b"", "", 422, "missing_field"),
-        (MP3, "", 415, "unsupported_media_type"),
+        (b"Dear diary, today", "", 415, "unsupported_format"),
+        (b"Dear diary, today", "binary/octet-stream", 415, "unsupported_format"),
+        (MP3, "audio/L16", 422, "invalid_media_type"),
+        (MP3, "multipart/mixed", 415, "unsupported_media_type"),
         (MP3, CURL, 415, "unsupported_media_type"),
         (MP3 + b"&" * 2000, CURL, 415, "unsupported_media_type"),  # too many fields for Django
         (MP3 * 30_000, CURL, 415, "unsupported_media_type"),
@@ -84,6 +98,26 @@ def test_invalid_raw_body_is_refused(
     assert response.json()["detail"].endswith(".")
     assert not Transcription.objects.exists()
     assert stored_files(settings) == []
+
+
+@pytest.mark.parametrize("media_type", ["audio/basic", "audio/PCMU;rate=16000;channels=2"])
+def test_raw_body_of_a_telephone_is_stored_with_its_media_type(
+    api: Client, media_type: str
+) -> None:
+    assert raw(api, URL, b"\x7f\xff" * 8_000, media_type).status_code == 202
+    rate_and_channels = media_type.partition(";")[2] or "rate=8000;channels=1"
+    row = Transcription.objects.get()
+    assert row.options.media_type == f"audio/pcmu;{rate_and_channels}"
+    assert pipeline.preprocess(row.id)
+    row.refresh_from_db()
+    assert row.format == "mulaw"
+    assert row.duration == pytest.approx(2 if media_type == "audio/basic" else 0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("path", [URL, "/api/transcribe/stream", "/v1/audio/transcriptions"])
+def test_file_of_a_telephone_is_recognized_by_its_name(api: Client, path: str) -> None:
+    send(api, path, b"\x7f\xff" * 8_000, "call.ulaw", model="whisper-1", stream="true")
+    assert Transcription.objects.get().options.media_type == "audio/pcmu;rate=8000;channels=1"
 
 
 # --- Repeated requests --------------------------------------------------------------------------
