@@ -18,6 +18,7 @@ from gpu import pcm
 from transcriptions.durations import units
 from transcriptions.exceptions import AudioError, NoAudio, TooLong
 from transcriptions.processing.media import ffmpeg_log, program
+from transcriptions.processing.media.headers import is_wav_of_unknown_size, received_share
 from transcriptions.raw_audio import RawAudio
 
 # A file that makes FFmpeg crash is the file's fault: another attempt would end in the same way.
@@ -33,7 +34,6 @@ MIN_DURATION_S = 0.05  # no word is shorter
 MIN_READABLE_SHARE = (
     0.9  # of the declared duration; if less could be read, the recording gets a note
 )
-STREAMED_WAV_SIZE = 0x7FFF0000  # a WAV that was written to a pipe declares this size or more
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ def prepare(
             _("The recording is longer than %(limit)s. Split it and upload the parts.")
             % {"limit": units(settings.MAX_DURATION_SECONDS)}
         )
-    declared = max(ffmpeg_log.declared_duration(report), duration / _received_share(source))
+    share = received_share(source)
+    declared = max(ffmpeg_log.declared_duration(report), duration / share) if share else duration
     return PreparedAudio(
         wav, duration, ffmpeg_log.container(report), _note(duration, declared, report)
     )
@@ -86,8 +87,11 @@ def _convert(
     reason other than the recording, and what `check` raises.
     """
     max_seconds = settings.MAX_DURATION_SECONDS + 1
+    options = program.input_options(raw)
+    if is_wav_of_unknown_size(source) and not raw:
+        options["ignore_length"] = 1
     command = (
-        ffmpeg.input(program.url(source), **program.input_options(raw))
+        ffmpeg.input(program.url(source), **options)
         .output(
             program.url(wav),
             map="0:a:0",
@@ -137,16 +141,6 @@ def _duration(wav: Path) -> float:
             return (wav.stat().st_size - 44) / (reader.getframerate() * 2)
     except (OSError, EOFError, RuntimeError, wave.Error):
         return 0.0
-
-
-def _received_share(source: Path) -> float:
-    """The share of a WAV that was received, by its header; FFmpeg looks only at the file size."""
-    with source.open("rb") as file:
-        head = file.read(8)
-    size = int.from_bytes(head[4:], "little") + len(head)
-    if head[:4] != b"RIFF" or size >= STREAMED_WAV_SIZE:
-        return 1.0
-    return min(1.0, source.stat().st_size / size)
 
 
 def _note(duration: float, declared: float, report: str) -> str:

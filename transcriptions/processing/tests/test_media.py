@@ -6,7 +6,7 @@ import random
 import subprocess
 import wave
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from transcriptions.exceptions import AudioError, NoAudio
 from transcriptions.processing import sandbox
 from transcriptions.processing.media import conversion
 from transcriptions.processing.media.program import ffmpeg_binary
+from transcriptions.processing.tests.corpus import wav
 from transcriptions.processing.tests.helpers import Prepare, no_check, with_gap
 
 VIDEO_OPTIONS = ("-f", "lavfi", "-i", "testsrc=d=5:s=64x64:r=5")
@@ -148,11 +149,79 @@ def test_chained_ogg_is_converted_up_to_the_change_with_a_note(
     assert audio.note == "The file is damaged: what comes after 3 s could not be read."
 
 
-def test_wav_with_unknown_size_is_complete(media: Media, prepare: Prepare) -> None:
-    whole = media.speech("plain.wav", 5).read_bytes()
-    audio = prepare(media.bytes("pipe.wav", whole[:4] + b"\xff" * 4 + whole[8:]))
-    assert audio.duration == pytest.approx(5)
+PLACEHOLDERS = [2_000_000_000, 1_000_000_000, 0x7FFFFFFF, 0xFFFFFFFF, 0x7FFFFFFF - 36, 1 << 30]
+
+
+@pytest.mark.covers("fault", "A recorder does not know the length when it writes the header")
+@pytest.mark.parametrize("size", PLACEHOLDERS)
+@pytest.mark.parametrize("name", ["plain.wav", "plain.au", "plain.aiff"])
+def test_placeholder_in_place_of_a_size_gives_no_note(
+    media: Media, prepare: Prepare, name: str, size: int
+) -> None:
+    content = bytearray(media.speech(name, 5).read_bytes())
+    order: Literal["big", "little"] = "little" if name == "plain.wav" else "big"
+    positions = [8] if name == "plain.au" else [4]
+    positions += [content.index(b"data") + 4] if name == "plain.wav" else []
+    positions += [content.index(b"SSND") + 4] if name == "plain.aiff" else []
+    for position in positions:
+        content[position : position + 4] = size.to_bytes(4, order)
+    audio = prepare(media.bytes("pipe", bytes(content)))
+    assert audio.duration == pytest.approx(5, abs=0.01)
     assert audio.note == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "positions", "size"),
+    [
+        ("large.wav", (20, 28), 0),
+        ("large.wav", (20, 28), 2_000_000_000_000),
+        ("plain.w64", (16,), (1 << 64) - 1),
+        ("plain.w64", (16,), 2_000_000_000_000),
+    ],
+)
+def test_placeholder_of_64_bits_gives_no_note(
+    media: Media, prepare: Prepare, name: str, positions: tuple[int, ...], size: int
+) -> None:
+    options = FORMATS.get(name, ())
+    content = bytearray(media.speech(name, 5, *options).read_bytes())
+    for position in positions:
+        content[position : position + 8] = size.to_bytes(8, "little")
+    audio = prepare(media.bytes("pipe", bytes(content)))
+    assert audio.duration == pytest.approx(5, abs=0.01)
+    assert audio.note == ""
+
+
+def test_wav_whose_sizes_are_zero_is_complete(media: Media, prepare: Prepare) -> None:
+    content = wav(8_000, 1, 16, bytes(80_000), claimed=0)
+    audio = prepare(media.bytes("crashed.wav", content[:4] + bytes(4) + content[8:]))
+    assert (audio.duration, audio.note) == (pytest.approx(5, abs=0.01), "")
+
+
+def test_wav_from_a_pipe_is_complete(media: Media, prepare: Prepare) -> None:
+    command = [ffmpeg_binary(), "-v", "error", "-i", str(media.speech("five.wav", 5))]
+    piped = subprocess.run([*command, "-f", "wav", "-"], capture_output=True, check=True).stdout
+    audio = prepare(media.bytes("pipe.wav", piped))
+    assert (audio.duration, audio.note) == (pytest.approx(5, abs=0.01), "")
+
+
+def test_round_size_of_a_small_file_is_believed(media: Media, prepare: Prepare) -> None:
+    content = wav(8_000, 1, 16, bytes(160_000), claimed=1_000_000)
+    assert "only 10 s of 1 min" in prepare(media.bytes("part.wav", content)).note
+
+
+@pytest.mark.parametrize("name", ["video.mp4", "video.mkv", "video.avi", "video.ts", "video.flv"])
+def test_sound_that_ends_before_the_pictures_gives_no_note(
+    media: Media, prepare: Prepare, name: str
+) -> None:
+    two = str(media.speech("two.wav", 2))
+    audio = prepare(media.make(f"short-{name}", *VIDEO_OPTIONS, "-i", two))
+    assert (audio.duration, audio.note) == (pytest.approx(2, abs=0.1), "")
+
+
+def test_video_that_ends_early_gets_a_note(media: Media, prepare: Prepare) -> None:
+    content = video(media, "whole.mkv").read_bytes()
+    audio = prepare(media.bytes("half.mkv", content[: len(content) // 2]))
+    assert "ends early" in audio.note
 
 
 def test_estimated_duration_gives_no_note(media: Media, prepare: Prepare) -> None:

@@ -127,7 +127,7 @@ def test_conversion_stops_at_the_longest_duration(
 def test_declared_hours_do_not_count_as_duration(media: Media, prepare: Prepare) -> None:
     content = bytearray(media.silence("claims.wav", 1).read_bytes())
     data = content.index(b"data") + 4
-    content[4:8] = content[data : data + 4] = (0x7F000000).to_bytes(4, "little")
+    content[4:8] = content[data : data + 4] = (2_012_345_678).to_bytes(4, "little")
     audio = prepare(media.bytes("claims-hours.wav", bytes(content)))
     assert audio.duration == pytest.approx(1, abs=0.1)
     assert "only 1 s of" in audio.note
