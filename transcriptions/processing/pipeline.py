@@ -58,7 +58,7 @@ from transcriptions.processing.leases import (
     hold_lease,
     retry_while_database_is_away,
 )
-from transcriptions.processing.media.conversion import prepare
+from transcriptions.processing.media.conversion import Selection, prepare
 from transcriptions.processing.media.probing import probe
 from transcriptions.raw_audio import RawAudio
 from transcriptions.realtime import streams
@@ -96,7 +96,7 @@ def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
     row = holder.row
     source = local_copy(row.source, folder, holder.check)
     try:
-        audio = prepare(source, folder, holder.check, _raw_audio(row, source))
+        audio = prepare(source, folder, holder.check, Selection(_raw_audio(row, source)))
     except AudioError:
         probe(source)  # a direct upload was not probed before: it may be no media at all
         raise

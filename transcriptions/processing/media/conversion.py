@@ -6,7 +6,7 @@ import errno
 import signal
 import subprocess
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from django.utils.translation import gettext as _
 from gpu import pcm
 from transcriptions.durations import units
 from transcriptions.exceptions import AudioError, NoAudio, TooLong
-from transcriptions.processing.media import ffmpeg_log, program
+from transcriptions.processing.media import ffmpeg_log, mixing, program
+from transcriptions.processing.media.ffmpeg_log import Track
 from transcriptions.processing.media.headers import is_wav_of_unknown_size, received_share
 from transcriptions.raw_audio import RawAudio
 
@@ -30,6 +31,8 @@ CRASHES = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.S
 TIMESTAMP_FILTER = (
     r"asetpts=st(1\,max(PTS\,ld(0)))+0*st(0\,ld(1)+S/(SR*TB)),aresample=async=1:first_pts=0"
 )
+# More channels are mixed to two by their positions. Two are looked at before they are mixed.
+CHANNEL_FILTER, MAX_CHANNELS = "aformat=channel_layouts=mono|stereo", 2
 MIN_DURATION_S = 0.05  # no word is shorter
 MIN_READABLE_SHARE = (
     0.9  # of the declared duration; if less could be read, the recording gets a note
@@ -37,32 +40,43 @@ MIN_READABLE_SHARE = (
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """What is converted of a file: `raw` describes content without a header, `track` is the audio
+    track, from 0. With `separate_channels`, two channels with different sound are not mixed."""
+
+    raw: RawAudio | None = None
+    track: int = 0
+    separate_channels: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedAudio:
-    """A mono 24 kHz 16-bit WAV, its duration in seconds, and a note for the owner."""
+    """A 24 kHz 16-bit WAV with one or two channels, its duration in seconds, a note for the owner,
+    and all audio tracks of the file."""
 
     path: Path
     duration: float
     format: str
     note: str
+    tracks: tuple[Track, ...] = ()
+    channels: int = 1
 
 
 def prepare(
-    source: Path, folder: Path, check: Callable[[], None], raw: RawAudio | None = None
+    source: Path,
+    folder: Path,
+    check: Callable[[], None],
+    selection: Selection = Selection(),
 ) -> PreparedAudio:
-    """Convert `source` to `folder`/audio.wav; `raw` describes content that has no header. Raises
-    AudioError, and what `check` raises, which is called several times per second."""
+    """Convert `source` to `folder`/audio.wav. Raises AudioError, and what `check` raises, which is
+    called several times per second."""
     wav = folder / "audio.wav"
-    report = _convert(source, wav, folder / "ffmpeg.log", check, raw)
+    report = _convert(source, wav, folder / "ffmpeg.log", check, selection)
     ffmpeg_log.check_layout(report)
     ffmpeg_log.check_codec(report)
-    duration = _duration(wav)
-    if (
-        duration < MIN_DURATION_S
-        and ffmpeg_log.is_open(report)
-        and not ffmpeg_log.has_audio(report)
-    ):
-        raise NoAudio(_("There is no sound in this file. Choose a recording with an audio track."))
+    duration, tracks = _duration(wav), tuple(ffmpeg_log.tracks(report))
     if duration < MIN_DURATION_S:
+        _check_has_audio(report, tracks, selection.track)
         raise AudioError(
             _("The file is damaged: no audio could be read from it. Export or record it again.")
         )
@@ -73,13 +87,38 @@ def prepare(
         )
     share = received_share(source)
     declared = max(ffmpeg_log.declared_duration(report), duration / share) if share else duration
-    return PreparedAudio(
-        wav, duration, ffmpeg_log.container(report), _note(duration, declared, report)
-    )
+    note, container = _note(duration, declared, report), ffmpeg_log.container(report)
+    channels = _mixed(wav, check, separate=selection.separate_channels)
+    return PreparedAudio(wav, duration, container, note, tracks, channels)
+
+
+def _mixed(wav: Path, check: Callable[[], None], *, separate: bool) -> int:
+    """Make one channel of two, unless they are to be kept. Return how many there are then."""
+    if mixing.channel_count(wav) < 2:
+        return 1
+    channels = mixing.compare(wav, check)
+    if separate and channels.are_different:
+        return 2
+    stereo = wav.rename(wav.with_name("stereo.wav"))
+    mixing.mix(stereo, wav, channels.weights, check)
+    stereo.unlink()
+    return 1
+
+
+def _check_has_audio(report: str, tracks: Sequence[Track], track: int) -> None:
+    """Raises NoAudio."""
+    if ffmpeg_log.is_open(report) and not tracks:
+        raise NoAudio(_("There is no sound in this file. Choose a recording with an audio track."))
+    if tracks and track >= len(tracks):
+        message = _(
+            "There is no audio track %(track)s in this file. The last one is %(last)s; "
+            "the first one is 0."
+        )
+        raise NoAudio(message % {"track": track, "last": len(tracks) - 1})
 
 
 def _convert(
-    source: Path, wav: Path, log_path: Path, check: Callable[[], None], raw: RawAudio | None
+    source: Path, wav: Path, log_path: Path, check: Callable[[], None], selection: Selection
 ) -> str:
     """Write the WAV and return FFmpeg's log. The length of the WAV shows how much could be read.
 
@@ -87,18 +126,17 @@ def _convert(
     reason other than the recording, and what `check` raises.
     """
     max_seconds = settings.MAX_DURATION_SECONDS + 1
-    options = program.input_options(raw)
-    if is_wav_of_unknown_size(source) and not raw:
+    options = program.input_options(selection.raw)
+    if is_wav_of_unknown_size(source) and not selection.raw:
         options["ignore_length"] = 1
     command = (
         ffmpeg.input(program.url(source), **options)
         .output(
             program.url(wav),
-            map="0:a:0",
-            af=TIMESTAMP_FILTER,
+            map=f"0:a:{selection.track}",
+            af=f"{TIMESTAMP_FILTER},{CHANNEL_FILTER}",
             format="wav",
             acodec="pcm_s16le",
-            ac=1,
             ar=pcm.SAMPLE_RATE_HZ,
             t=max_seconds,
             map_metadata=-1,
@@ -108,7 +146,7 @@ def _convert(
         .overwrite_output()
         .compile(cmd=program.ffmpeg_binary())
     )
-    size = max_seconds * pcm.SAMPLE_RATE_HZ * 2 + (16 << 20)
+    size = max_seconds * pcm.SAMPLE_RATE_HZ * 2 * MAX_CHANNELS + (16 << 20)
     with log_path.open("w+b") as log:
         try:
             with source.open("rb") as media, wav.open("w+b") as out:
@@ -138,7 +176,8 @@ def _duration(wav: Path) -> float:
     try:
         with wave.open(str(wav), "rb") as reader:
             # From the file's size: FFmpeg may have been stopped before it corrected the header.
-            return (wav.stat().st_size - 44) / (reader.getframerate() * 2)
+            frame_bytes = 2 * reader.getnchannels()
+            return (wav.stat().st_size - 44) / (reader.getframerate() * frame_bytes)
     except (OSError, EOFError, RuntimeError, wave.Error):
         return 0.0
 

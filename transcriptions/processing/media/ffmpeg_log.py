@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
@@ -15,14 +17,65 @@ DETECTED = re.compile(
 REFUSED_DECODER = re.compile(r"Codec \((\w+)\) not on whitelist")
 CODEC = re.compile(r"^  Stream #0:.*: Audio: (\w+)(?: \((\w+)\))?", re.MULTILINE)
 LAYOUT = re.compile(r": Audio: [^\n]*?, (\d+) Hz, (?:(\d+) channels)?")
+TRACK = re.compile(
+    r"^  Stream #0:\d+(?:\[\w+\])?(?:\((?P<language>\w+)\))?[^\n]*?: Audio: (?P<codec>\w+)"
+    r"(?:[^\n]*? Hz, (?P<layout>[^,\n]+))?[^\n]*?(?P<default>\(default\))?[^\n]*$",
+    re.MULTILINE,
+)
+TITLE = re.compile(r"^      title +: ([^\n]+)$", re.MULTILINE)
+LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "octagonal": 8}
 DEMUXING_ERROR = "Error during demuxing"  # FFmpeg's message when it stops reading
 ENDS_EARLY = re.compile(r"partial file|File ended prematurely|Packet corrupt|" + DEMUXING_ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """An audio track, counted from 0. `language` is its ISO 639-2 code; empty if unknown."""
+
+    index: int
+    language: str
+    title: str
+    codec: str
+    channels: int | None
+    is_default: bool
+
+
+def tracks(report: str) -> Iterator[Track]:
+    """The audio tracks of the input."""
+    streams = re.split(r"^(?=  Stream #0:)", _input(report), flags=re.MULTILINE)
+    found = ((TRACK.match(stream), TITLE.search(stream)) for stream in streams)
+    audio = ((match, title) for match, title in found if match)
+    for index, (match, title) in enumerate(audio):
+        language = match["language"] or ""
+        yield Track(
+            index,
+            "" if language == "und" else language,
+            title[1].strip() if title else "",
+            match["codec"],
+            _channel_count(match["layout"] or ""),
+            match["default"] is not None,
+        )
+
+
+def _input(report: str) -> str:
+    """The report without what FFmpeg says about its output."""
+    return report.partition("\nStream mapping:")[0]
+
+
+def _channel_count(layout: str) -> int | None:
+    """Of a layout such as `stereo`, `5.1(side)` or `9 channels`."""
+    name = layout.strip().partition("(")[0]
+    if name in LAYOUTS:
+        return LAYOUTS[name]
+    if numbers := re.fullmatch(r"(\d+)(?:\.(\d))?(?:\.(\d))?(?: channels)?", name):
+        return sum(int(number) for number in numbers.groups("0"))
+    return None
 
 
 def check_layout(report: str) -> None:
     """Raises UnsupportedFormat. Looks at every track: metadata can add to the log, but not remove
     the line of the track that is used."""
-    for hertz, channels in LAYOUT.findall(report):
+    for hertz, channels in LAYOUT.findall(_input(report)):
         if not MIN_RATE_HZ <= int(hertz) <= MAX_RATE_HZ:
             message = _(
                 "The sample rate of this recording (%(hertz)s Hz) is not between %(lowest)s and "
@@ -51,13 +104,13 @@ def has_audio(report: str) -> bool:
 def check_codec(report: str) -> None:
     """Raises UnsupportedFormat if no track has a codec that is allowed."""
     refused = set(REFUSED_DECODER.findall(report))
-    tracks = [set(names) for names in CODEC.findall(report)]
+    tracks = [set(names) for names in CODEC.findall(_input(report))]
     if tracks and all(names & refused for names in tracks):
         message = _(
             "The sound of this recording is in a format that we cannot read (%(codec)s). "
             "Convert it to MP3 or WAV and upload it again."
         )
-        raise UnsupportedFormat(message % {"codec": CODEC.findall(report)[0][0]})
+        raise UnsupportedFormat(message % {"codec": CODEC.findall(_input(report))[0][0]})
 
 
 def has_other_tracks(report: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from transcodio_site.testing import Media
 from transcriptions.exceptions import UnsupportedFormat
-from transcriptions.processing.media.conversion import prepare
+from transcriptions.processing.media.conversion import Selection, prepare
 from transcriptions.processing.media.probing import probe
 from transcriptions.processing.tests.helpers import no_check
 from transcriptions.processing.tests.test_media import audible_seconds
@@ -42,7 +42,7 @@ def test_samples_without_a_header_are_read_as_declared(
     path = media.speech("raw", 5, *options)
     found = probe(path, declared(name, media_type))
     assert found.raw
-    audio = prepare(path, tmp_path, no_check, found.raw)
+    audio = prepare(path, tmp_path, no_check, Selection(found.raw))
     assert audio.duration == pytest.approx(5, abs=0.1)
     assert (audio.format, audio.note) == (found.format, "")
     assert audible_seconds(audio.path) == pytest.approx(
