@@ -128,6 +128,7 @@ class Span:
 
     start: float
     end: float
+    channel: int | None = None  # from 0; None: all channels together
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,9 @@ class Audio:
 
     def after(self, position: float) -> Audio:
         """The same recording without the speech before `position` (seconds)."""
-        spans = tuple(Span(max(s.start, position), s.end) for s in self.spans if s.end > position)
+        spans = tuple(
+            replace(s, start=max(s.start, position)) for s in self.spans if s.end > position
+        )
         return replace(self, spans=spans)
 
 

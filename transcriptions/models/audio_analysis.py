@@ -16,7 +16,8 @@ class AudioAnalysis(models.Model):
     transcription = models.OneToOneField(
         Transcription, models.CASCADE, primary_key=True, related_name="analysis"
     )
-    spans = models.JSONField(default=list)  # speech as [[start, end], ...] in seconds
+    # Speech as [[start, end], ...] in seconds, or [[start, end, channel], ...].
+    spans = models.JSONField(default=list)
     peaks = models.JSONField(default=list)  # loudness along the time line, 0 to 100
 
     def __str__(self) -> str:

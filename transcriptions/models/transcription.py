@@ -102,6 +102,8 @@ class Transcription(models.Model):
     audio = models.FileField(upload_to=audio_path, max_length=255, blank=True)
     format = models.CharField(max_length=40, blank=True)  # FFmpeg's name of the container
     duration = models.FloatField(null=True, blank=True)  # seconds
+    # Its audio tracks, as in TrackOut. Empty until the audio is prepared.
+    tracks = models.JSONField(default=list, db_default=[])
 
     requested_language = models.CharField(max_length=8, blank=True)  # empty: detect it
     language = models.CharField(max_length=8, blank=True)
@@ -207,7 +209,7 @@ class Transcription(models.Model):
 
     def to_audio(self, path: Path) -> Audio:
         """The input for an engine. `path` is the prepared WAV. Reads the spans of speech."""
-        spans = tuple(Span(start, end) for start, end in self.analysis.spans)
+        spans = tuple(Span(*span) for span in self.analysis.spans)
         language = self.language or self.requested_language or None
         return Audio(path, self.duration or 0.0, spans, language, self.options.for_engine())
 

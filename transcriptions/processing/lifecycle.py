@@ -149,6 +149,7 @@ def mark_prepared(
     spans: Iterable[Span],
     peaks: list[int],
     note: str,
+    tracks: Sequence[dict[str, Any]] = (),
 ) -> None:
     """The audio is ready for an engine. Raises LeaseLost."""
     with transaction.atomic():
@@ -159,11 +160,16 @@ def mark_prepared(
             format=format,
             duration=duration,
             note=note,
+            tracks=list(tracks),
             **PROGRESS,
         )
-        analysis = {"spans": [[s.start, s.end] for s in spans], "peaks": peaks}
+        analysis = {"spans": [_stored_span(span) for span in spans], "peaks": peaks}
         AudioAnalysis.objects.update_or_create(analysis, transcription=row)
         record_step(row, Phase.READY)
+
+
+def _stored_span(span: Span) -> list[float]:
+    return [span.start, span.end, *(() if span.channel is None else (span.channel,))]
 
 
 def assign_engine(row: Transcription, engine: str) -> None:

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from copy import copy
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -25,6 +26,7 @@ from django.utils.translation import gettext_lazy as _
 from gpu import tracing
 from gpu.engine import get_engine
 from gpu.types import (
+    Audio,
     Cancelled,
     CircuitOpen,
     Complete,
@@ -39,7 +41,7 @@ from gpu.types import (
     Unreachable,
     UsageDelta,
 )
-from transcriptions import metrics, raw_audio
+from transcriptions import metrics
 from transcriptions.exceptions import (
     DATABASE_AWAY,
     DISK_FULL_MESSAGE,
@@ -51,16 +53,16 @@ from transcriptions.exceptions import (
 )
 from transcriptions.models import Segment as StoredSegment
 from transcriptions.models import State, Transcription
-from transcriptions.processing import lifecycle, voice_activity
+from transcriptions.processing import lifecycle
+from transcriptions.processing.channels import ChannelMerger
 from transcriptions.processing.engine_calls import Result, checked, watched
 from transcriptions.processing.leases import (
     LeaseHolder,
     hold_lease,
     retry_while_database_is_away,
 )
-from transcriptions.processing.media.conversion import Selection, prepare
-from transcriptions.processing.media.probing import probe
-from transcriptions.raw_audio import RawAudio
+from transcriptions.processing.media.mixing import channel_count, split
+from transcriptions.processing.preparation import prepare_recording
 from transcriptions.realtime import streams
 from transcriptions.realtime.partials import PartialPublisher
 from transcriptions.schemas.events import MetadataEvent, ProgressEvent, final_event
@@ -95,13 +97,8 @@ def transcribe(transcription_id: uuid.UUID) -> bool:
 def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
     row = holder.row
     source = local_copy(row.source, folder, holder.check)
-    try:
-        audio = prepare(source, folder, holder.check, Selection(_raw_audio(row, source)))
-    except AudioError:
-        probe(source)  # a direct upload was not probed before: it may be no media at all
-        raise
-    spans = voice_activity.find_speech(audio.path, audio.duration, holder.check)
-    peaks = voice_activity.find_peaks(audio.path, audio.duration)
+    found = prepare_recording(source, folder, row.options, holder.check)
+    audio = found.audio
     with _audio_in_storage(row, audio.path) as name, transaction.atomic():
         lifecycle.ensure_held(row)  # first: the account with the quota may have been deleted
         quotas.reserve(row, audio.duration)
@@ -110,23 +107,17 @@ def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
             audio=name,
             format=audio.format,
             duration=audio.duration,
-            spans=spans,
-            peaks=peaks,
+            spans=found.spans,
+            peaks=found.peaks,
             note=audio.note,
+            tracks=found.tracks,
         )
-
-
-def _raw_audio(row: Transcription, source: Path) -> RawAudio | None:
-    """How to read content that has no header."""
-    declared = raw_audio.declared("", row.options.media_type)
-    return probe(source, declared).raw if declared else None
 
 
 def _recognize_speech(holder: LeaseHolder, folder: Path) -> None:
     last = holder.row.segments.last()
     partials = PartialPublisher(holder.row.id, last.number if last else 0)
-    path = local_copy(holder.row.audio, folder, holder.check)
-    with closing(_engine_events(holder, path, last)) as available:
+    with closing(_engine_events(holder, folder, last)) as available:
         for events in available:
             for step in _grouped(events):
                 holder.check()
@@ -135,25 +126,38 @@ def _recognize_speech(holder: LeaseHolder, folder: Path) -> None:
 
 
 def _engine_events(
-    holder: LeaseHolder, path: Path, last: StoredSegment | None
+    holder: LeaseHolder, folder: Path, last: StoredSegment | None
 ) -> Generator[list[Result]]:
     """The engine's events for all speech after the last stored segment, those together that are
     available at the same time. Usage is added to the row."""
-    row, position = holder.row, last.end if last else 0.0
-    audio = row.to_audio(path).after(position)
+    row = holder.row
+    audio = row.to_audio(local_copy(row.audio, folder, holder.check))
 
-    def events() -> Iterator[EngineEvent]:
-        stream = get_engine(settings.STT_ENGINE).stream(audio, holder.should_stop)
-        return checked(stream, position, audio.duration)
+    def stream(audio: Audio) -> Iterator[EngineEvent]:
+        return get_engine(settings.STT_ENGINE).stream(audio, holder.should_stop)
 
     def add_usage(usage: UsageDelta) -> None:
         row.unsaved_usage += usage
 
+    if channel_count(audio.path) > 1:
+        stored = row.segments.values_list("channel", "start", "end")
+        paths = split(audio.path, folder, holder.check)
+        call = ChannelMerger(audio, paths, stream, [(c or 0, s, e) for c, s, e in stored]).events
+    else:
+        position = last.end if last else 0.0
+        audio = audio.after(position)
+        call = partial(_one_call, stream, audio, position)
     if audio.spans:
         lifecycle.assign_engine(row, settings.STT_ENGINE)
-        yield from watched(events, holder.check, add_usage)
+        yield from watched(call, holder.check, add_usage)
     else:  # no speech: engines tend to invent words for silence
         yield [Complete(audio_seconds=0.0, decode_seconds=0.0)]
+
+
+def _one_call(
+    stream: Callable[[Audio], Iterator[EngineEvent]], audio: Audio, position: float
+) -> Iterator[EngineEvent]:
+    return checked(stream(audio), position, audio.duration)
 
 
 def _grouped(events: list[Result]) -> Iterator[Step]:

@@ -72,6 +72,18 @@ class SegmentOut(Schema):
         )
 
 
+class TrackOut(Schema):
+    """An audio track of a file, counted from 0."""
+
+    index: int
+    language: str | None = Field(description="ISO 639-2 code of the file, such as `eng`")
+    title: str | None
+    codec: str
+    channels: int | None
+    default: bool = Field(description="Players choose it unless told otherwise")
+    chosen: bool = Field(description="It was transcribed")
+
+
 class TranscriptionOut(Schema):
     """A transcription without its text. `duration` is in seconds."""
 
@@ -86,6 +98,7 @@ class TranscriptionOut(Schema):
     language: str | None = Field(description="The first one that was spoken")
     languages: list[str] = Field(description="All that were spoken, when processing has ended")
     duration: float | None
+    tracks: list[TrackOut] = Field(description="Empty until the audio is prepared")
     created_at: datetime
     completed_at: datetime | None
     engine: str | None
@@ -152,6 +165,7 @@ def _fields(row: Transcription) -> dict[str, Any]:
         "language": row.language or row.requested_language or None,
         "languages": row.languages,
         "duration": row.duration,
+        "tracks": row.tracks,
         "created_at": row.created_at,
         "completed_at": row.completed_at,
         "engine": row.engine or None,

@@ -14,6 +14,8 @@ from accounts.schemas import Body
 from transcriptions.models import Options, Priority
 
 PriorityName = Literal["", "interactive", "batch"]
+ChannelsName = Literal["", "mix", "separate"]
+MAX_TRACK = 999
 MAX_BYTES = 2**53  # larger numbers are not exact in JavaScript
 MAX_PROMPT_CHARS = 2_000
 MAX_KEYWORDS, MAX_KEYWORD_CHARS = 200, 100
@@ -51,6 +53,24 @@ class UploadParams(Schema):
         "commas",
     )
 
+    channels: ChannelsName = Field(
+        default="",
+        description="`separate` recognizes each of two channels by itself: words then have a "
+        "`channel`. `mix` is the default",
+    )
+    track: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_TRACK,
+        description="Audio track of a video, from 0. Default: the one with speech",
+    )
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _or_none(cls, track: object) -> object:
+        """Forms send an empty text for a number that is not given."""
+        return None if track == "" else track
+
     @field_validator("keywords")
     @classmethod
     def _split(cls, keywords: list[str]) -> list[str]:
@@ -64,11 +84,17 @@ class UploadParams(Schema):
     def options_of(self, owner: User) -> Options:
         """What is stored with the recording: the owner's vocabulary comes after the keywords."""
         keywords = dict.fromkeys([*self.keywords, *owner.vocabulary])
-        return Options(prompt=self.prompt.strip(), keywords=tuple(keywords))
+        return Options(
+            prompt=self.prompt.strip(),
+            keywords=tuple(keywords),
+            channels=self.channels or "mix",
+            track=self.track,
+        )
 
     def __or__(self, other: UploadParams) -> UploadParams:
         """The fields of `self`; those that are empty are taken from `other`."""
-        return UploadParams(**{name: value or getattr(other, name) for name, value in self})
+        given = {name: value for name, value in self if value or value == 0}
+        return UploadParams(**dict(other) | given)
 
 
 class DirectUploadIn(Body):
@@ -84,6 +110,8 @@ class DirectUploadIn(Body):
     priority: PriorityName = ""
     prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ""
     keywords: Annotated[list[str], Field(max_length=MAX_KEYWORDS)] = []
+    channels: ChannelsName = ""
+    track: Annotated[int | None, Field(ge=0, le=MAX_TRACK)] = None
     media_type: Annotated[
         str, Field(max_length=100, description="Of the file; only needed if it has no header")
     ] = ""

@@ -19,7 +19,7 @@ CODEC = re.compile(r"^  Stream #0:.*: Audio: (\w+)(?: \((\w+)\))?", re.MULTILINE
 LAYOUT = re.compile(r": Audio: [^\n]*?, (\d+) Hz, (?:(\d+) channels)?")
 TRACK = re.compile(
     r"^  Stream #0:\d+(?:\[\w+\])?(?:\((?P<language>\w+)\))?[^\n]*?: Audio: (?P<codec>\w+)"
-    r"(?:[^\n]*? Hz, (?P<layout>[^,\n]+))?[^\n]*?(?P<default>\(default\))?[^\n]*$",
+    r"(?:[^\n]*? Hz, (?P<layout>[^,\n]+))?(?P<rest>[^\n]*)$",
     re.MULTILINE,
 )
 TITLE = re.compile(r"^      title +: ([^\n]+)$", re.MULTILINE)
@@ -53,7 +53,7 @@ def tracks(report: str) -> Iterator[Track]:
             title[1].strip() if title else "",
             match["codec"],
             _channel_count(match["layout"] or ""),
-            match["default"] is not None,
+            "(default)" in match["rest"],
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from transcriptions import media_formats
 from transcriptions.exceptions import UnsupportedFormat
 from transcriptions.processing.media import ffmpeg_log, program
+from transcriptions.processing.media.ffmpeg_log import Track
 from transcriptions.raw_audio import RawAudio
 
 PROBE_TIMEOUT_S = 5.0
@@ -29,6 +30,7 @@ class Probe:
     format: str
     has_audio: bool
     raw: RawAudio | None = None
+    tracks: tuple[Track, ...] = field(default=(), compare=False)
 
 
 def probe(path: Path, declared: RawAudio | None = None) -> Probe:
@@ -54,7 +56,8 @@ def probe(path: Path, declared: RawAudio | None = None) -> Probe:
         message = _("This is not a recording in a format we can read. Upload %(formats)s.")
         raise UnsupportedFormat(message % {"formats": media_formats.COMMON_FORMATS})
     ffmpeg_log.check_codec(report)
-    return Probe(names.split(",")[0], ffmpeg_log.has_audio(report))
+    tracks = tuple(ffmpeg_log.tracks(report))
+    return Probe(names.split(",")[0], has_audio=bool(tracks), tracks=tracks)
 
 
 def _is_readable(report: str) -> bool:
