@@ -73,6 +73,7 @@ PAGES = {
     "transcriptions/<id:transcription_id>/queue/": OWNER,
     "transcriptions/<id:transcription_id>/cancel/": OWNER,
     "transcriptions/<id:transcription_id>/retry/": OWNER,
+    "transcriptions/<id:transcription_id>/track/": OWNER,
     "transcriptions/<id:transcription_id>/delete/": OWNER,
     "invited/<str:code>/": PUBLIC,
     "settings/usage/": AUTHENTICATED,
@@ -98,6 +99,7 @@ PAGES = {
 POST_PATH_SUFFIXES = (
     "cancel/",
     "retry/",
+    "track/",
     "delete/",
     "revoke/",
     "test/",

@@ -23,7 +23,7 @@ from accounts.models import Action, Plan, User
 from accounts.rate_limits import Throttled
 from gpu.languages import LANGUAGES
 from transcriptions import durations, permissions
-from transcriptions.exceptions import AudioDeleted, AudioError, WrongState
+from transcriptions.exceptions import AudioDeleted, AudioError, StorageUnavailable, WrongState
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library.pagination import SearchPage, search_page
@@ -32,6 +32,8 @@ from transcriptions.models import AudioAnalysis, Transcription
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
 from transcriptions.storage.base import recording_storage
+from transcriptions.uploads.service import UploadRefused
+from transcriptions.uploads.tracks import transcribe_track
 from transcriptions.usage import quotas
 from transcriptions.usage.retention import RetentionPolicy
 
@@ -154,6 +156,19 @@ def retry(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     except WrongState:
         pass  # another request has restarted it already
     return redirect("transcriptions:detail", transcription_id)
+
+
+@login_required
+@require_POST
+def track(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """Transcribe another audio track of the same file, as a new recording."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    number = request.POST.get("track", "")
+    try:
+        row = transcribe_track(row, int(number) if number.isdecimal() else -1)
+    except (Throttled, UploadRefused, AudioDeleted, StorageUnavailable) as error:
+        messages.error(request, str(error))
+    return redirect("transcriptions:detail", row.id)
 
 
 @login_required
