@@ -8,6 +8,15 @@ from transcriptions.media_formats import FORMATS
 
 _BINARY = {"type": "string", "format": "binary"}
 _ID = "3f0c8a52-6a0f-4f0e-9d53-0c1f4b6c8f11"
+_TRACK = {
+    "index": 0,
+    "language": "eng",
+    "title": None,
+    "codec": "aac",
+    "channels": 2,
+    "default": True,
+    "chosen": True,
+}
 _TRANSCRIPTION: dict[str, Any] = {
     "id": _ID,
     "title": "Team meeting",
@@ -15,7 +24,9 @@ _TRANSCRIPTION: dict[str, Any] = {
     "priority": "interactive",
     "queue_position": None,
     "language": "en",
+    "languages": ["en"],
     "duration": 3.2,
+    "tracks": [_TRACK],
     "created_at": "2026-05-04T09:30:00Z",
     "completed_at": "2026-05-04T09:30:04Z",
     "engine": "whisper",
@@ -28,6 +39,9 @@ _SEGMENT = {
     "start": 0.4,
     "end": 2.1,
     "text": "Good morning.",
+    "language": "en",
+    "channel": None,
+    "probability": 0.97,
     "words": [
         {"start": 0.4, "end": 0.9, "text": "Good"},
         {"start": 0.9, "end": 2.1, "text": "morning."},
@@ -37,7 +51,9 @@ _TRANSCRIPT = _TRANSCRIPTION | {"text": "Good morning.", "segments": [_SEGMENT]}
 _QUEUED = _TRANSCRIPTION | {
     "state": "queued",
     "queue_position": 1,
+    "languages": [],
     "duration": None,
+    "tracks": [],
     "completed_at": None,
     "engine": None,
     "model": None,
@@ -71,7 +87,8 @@ def _header(description: str) -> dict[str, Any]:
 def _upload(responses: dict[int, Any]) -> dict[str, Any]:
     """An operation that accepts a file as a form field or as the request body itself."""
     binary_body = {"schema": _BINARY}
-    content = {"audio/*": binary_body, "video/*": binary_body}
+    kinds = ("audio/*", "video/*", "application/octet-stream")
+    content = dict.fromkeys(kinds, binary_body)
     return {"requestBody": {"required": True, "content": content}, "responses": responses}
 
 

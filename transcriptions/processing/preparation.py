@@ -60,7 +60,7 @@ class _Preparer:
     def of_track(self, track: int) -> Preparation:
         """Raises AudioError."""
         audio = prepare(self.source, self.folder, self.check, replace(self.selection, track=track))
-        channels = (audio.path,)
+        channels: tuple[Path, ...] = (audio.path,)
         if audio.channels > 1:
             channels = mixing.split(audio.path, self.folder, self.check)
         spans, peaks = list[Span](), list[list[int]]()
