@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
+from gpu.languages import language_code
 from transcriptions.models import State, Transcription
 
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f]*$"
@@ -35,6 +36,14 @@ def _to_utc(value: datetime) -> datetime:
         raise ValueError(_("the time is out of range")) from None
 
 
+def _to_language_code(value: str) -> str:
+    """Whisper's code of the language, empty if there is none. Raises ValueError."""
+    code = language_code(value) if value else ""
+    if code is None:
+        raise ValueError(_("use the code of a language, such as en"))
+    return code
+
+
 Timestamp = Annotated[AwareDatetime, BeforeValidator(_require_iso_format), AfterValidator(_to_utc)]
 
 
@@ -47,10 +56,9 @@ class LibraryFilter(Schema):
         'Use `"quotes"` for a phrase, `or` between alternatives, and `-` to exclude a word',
     )
     state: list[State] = Field(default=[], description="Filter by one or more states")
-    language: str = Field(
+    language: Annotated[str, Field(max_length=100), AfterValidator(_to_language_code)] = Field(
         default="",
-        pattern="^([A-Za-z]{2,3}(-[A-Za-z0-9-]{1,30})?)?$",
-        description="Language code such as `en`; a region, as in `en-US`, is ignored",
+        description="Language code such as `en`, or its name; a region, as in `en-US`, is ignored",
     )
     created_after: Timestamp | None = Field(
         default=None, description="Created at or after this time"
@@ -62,8 +70,8 @@ class LibraryFilter(Schema):
         if self.state:
             rows = rows.filter(state__in=self.state)
         if self.language:
-            code = self.language.lower().partition("-")[0]
-            rows = rows.filter(Q(language=code) | Q(language="", requested_language=code))
+            requested = Q(language="", requested_language=self.language)
+            rows = rows.filter(Q(language=self.language) | requested)
         if self.created_after:
             rows = rows.filter(created_at__gte=self.created_after)
         if self.created_before:

@@ -34,7 +34,10 @@ def split_keywords(texts: Iterable[str]) -> list[str]:
 class UploadParams(Schema):
     """Form fields of an upload, or query parameters if the body is the recording itself."""
 
-    language: str = Field(default="", description="Code such as `en`; empty or `auto` to detect it")
+    language: str = Field(
+        default="",
+        description="Code such as `en`, or name in English; empty or `auto` to detect it",
+    )
     title: str = Field(default="", max_length=255, description="Default: the name of the file")
     priority: PriorityName = Field(
         default="",

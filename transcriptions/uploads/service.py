@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from accounts.models import ApiToken, User
 from accounts.rate_limits import Throttled
 from accounts.text import clean_name
-from gpu.languages import LANGUAGES
+from gpu.languages import language_code
 from transcriptions import queue, raw_audio
 from transcriptions.exceptions import (
     DATABASE_AWAY,
@@ -258,17 +258,16 @@ def _path_of(upload: UploadedFile[Any]) -> Iterator[Path]:
 
 
 def check_language(language: str) -> str:
-    """The code in lower case; empty: detect it. Raises UploadRefused."""
-    language = language.strip().lower().partition("-")[0]  # en-US is English
-    if language in ("", "auto"):
+    """Whisper's code of the language; empty: detect it. Raises UploadRefused."""
+    if language.strip().lower() in ("", "auto"):
         return ""
-    if language not in LANGUAGES:
+    if (code := language_code(language)) is None:
         message = _(
             "The language %(language)s is unknown. Use a code such as en, de or fr, "
             "or leave it out to detect the language."
         ) % {"language": repr(language[:20])}
         raise UploadRefused(422, "unknown_language", message)
-    return language
+    return code
 
 
 def title_of(filename: str) -> str:
