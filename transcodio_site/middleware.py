@@ -14,7 +14,7 @@ from django.utils.decorators import sync_only_middleware
 from django.utils.translation import gettext_lazy as _
 
 from transcodio_site.logs import bind_request, valid_request_id
-from transcriptions.api.openai import error_body
+from transcriptions.api.openai.errors import error_body
 
 # Code and message by status.
 ERROR_MESSAGES = {

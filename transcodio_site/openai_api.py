@@ -8,7 +8,8 @@ from ninja import NinjaAPI
 from accounts.authentication import TokenAuth
 from transcodio_site import __version__
 from transcodio_site.errors import Problem, register_error_handlers
-from transcriptions.api.openai import error_body, router
+from transcriptions.api.openai.errors import error_body
+from transcriptions.api.openai.views import router
 
 MAX_RETRY_WAIT_S = 60  # after a longer wait clients should not retry
 # OpenAI's status and code for our error codes that differ from theirs.

@@ -4,6 +4,7 @@ Without any variable set the product runs embedded: Postgres and Valkey from whe
 """
 
 from transcodio_site.settings.accounts import *
+from transcodio_site.settings.clients import *
 from transcodio_site.settings.env import *
 from transcodio_site.settings.limits import *
 from transcodio_site.settings.monitoring import *

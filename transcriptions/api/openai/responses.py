@@ -1,0 +1,120 @@
+"""Transcripts in OpenAI's formats."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from typing import Any
+
+from django.http import HttpResponse
+
+from gpu.joining import join
+from gpu.languages import whisper_name
+from transcriptions.api.openai.params import TranscriptionParams
+from transcriptions.exports.documents import EXPORTERS
+from transcriptions.exports.service import transcript_of
+from transcriptions.models import Transcription
+
+RAW_FORMATS = {"text": "txt", "srt": "srt", "vtt": "vtt"}
+TOKENS_PER_S = 10  # of audio, as OpenAI counts them
+BYTES_PER_TOKEN = 4  # of text: the usual estimate
+UNKNOWN_SPEAKER = "unknown"  # the type requires a name, and no engine tells speakers apart
+
+Json = dict[str, Any]
+
+
+def transcript_response(row: Transcription, params: TranscriptionParams) -> HttpResponse:
+    """The whole transcript in the requested format."""
+    if params.response_format in RAW_FORMATS:
+        exporter = EXPORTERS[RAW_FORMATS[params.response_format]]
+        content = exporter.write(transcript_of(row, words=exporter.words))
+        return HttpResponse(content, content_type=exporter.media_type)
+    body = to_json(_body(row, params))
+    return HttpResponse(body, content_type="application/json")
+
+
+def to_json(body: Json) -> str:
+    """Text in every script stays readable."""
+    return json.dumps(body, ensure_ascii=False)
+
+
+def _body(row: Transcription, params: TranscriptionParams) -> Json:
+    is_verbose = params.response_format == "verbose_json"
+    has_words = is_verbose and "word" in params.granularities
+    segments = transcript_of(row, words=has_words).segments
+    text = join(segment["text"] for segment in segments)
+    if params.response_format == "json":
+        return {"text": text, "usage": usage(params.model, row.duration, text)}
+    body = {"task": "transcribe", "duration": row.duration or 0.0, "text": text}
+    if not is_verbose:
+        body["segments"] = [diarized_segment(segment) for segment in segments]
+        return body | {"usage": usage(params.model, row.duration, text)}
+    body |= {"language": whisper_name(row.language), "usage": duration_usage(row.duration)}
+    if "segment" in params.granularities:
+        body["segments"] = [_verbose_segment(segment) for segment in segments]
+    if has_words:
+        body["words"] = [_word(word) for segment in segments for word in segment["words"]]
+    return body
+
+
+def _word(word: Json) -> Json:
+    return {"word": word["text"], "start": word["start"], "end": word["end"]}
+
+
+def _verbose_segment(segment: Json) -> Json:
+    """All keys that clients read. A value that the engine has not given is null."""
+    return {
+        "id": segment["id"] - 1,
+        "seek": round(segment["start"] * 100),
+        "start": segment["start"],
+        "end": segment["end"],
+        "text": f" {segment['text']}",
+        "tokens": [],
+        "temperature": 0.0,
+        "avg_logprob": None,
+        "compression_ratio": _compression_ratio(segment["text"]),
+        "no_speech_prob": None,
+    }
+
+
+def diarized_segment(segment: Json) -> Json:
+    """A segment of `diarized_json`, also an event of its stream."""
+    return {
+        "type": "transcript.text.segment",
+        "id": f"seg_{segment['id']}",
+        "start": segment["start"],
+        "end": segment["end"],
+        "speaker": UNKNOWN_SPEAKER,
+        "text": segment["text"],
+    }
+
+
+def _compression_ratio(text: str) -> float:
+    """As Whisper computes it: high if the text repeats itself."""
+    data = text.encode()
+    return round(len(data) / len(zlib.compress(data)), 3)
+
+
+def usage(model: str, duration: float | None, text: str) -> Json:
+    """What OpenAI would bill for this model: tokens for its GPT models, else time."""
+    is_billed_by_token = model.startswith("gpt-")
+    return token_usage(duration, text) if is_billed_by_token else duration_usage(duration)
+
+
+def duration_usage(duration: float | None) -> Json:
+    """The whole seconds of audio."""
+    return {"type": "duration", "seconds": round(duration or 0.0)}
+
+
+def token_usage(duration: float | None, text: str) -> Json:
+    """Estimated tokens, for clients whose type of the usage has nothing else."""
+    sent = math.ceil((duration or 0.0) * TOKENS_PER_S)
+    written = math.ceil(len(text.encode()) / BYTES_PER_TOKEN)
+    return {
+        "type": "tokens",
+        "input_tokens": sent,
+        "input_token_details": {"audio_tokens": sent, "text_tokens": 0},
+        "output_tokens": written,
+        "total_tokens": sent + written,
+    }

@@ -1,0 +1,69 @@
+"""Transcripts as OpenAI streams them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from functools import partial
+
+from django.http import HttpRequest
+
+from accounts.authentication import authenticated_user, is_still_authorized
+from gpu.joining import separator
+from transcriptions.api.errors import failure_status
+from transcriptions.api.openai.errors import error_body
+from transcriptions.api.openai.params import TranscriptionParams
+from transcriptions.api.openai.responses import Json, diarized_segment, to_json, token_usage
+from transcriptions.models import Transcription
+from transcriptions.realtime import streams
+from transcriptions.schemas.events import CompleteEvent, ErrorEvent, Event, ProgressEvent
+
+
+async def stream_lines(
+    request: HttpRequest, row: Transcription, params: TranscriptionParams
+) -> AsyncGenerator[str]:
+    """Text deltas. Their concatenation is the whole text, which the last event repeats."""
+    stream = _Stream(params)
+    is_authorized = partial(is_still_authorized, request)
+    events = streams.subscribe_while_authorized(
+        is_authorized, authenticated_user(request).pk, row.id
+    )
+    async with aclosing(events):
+        async for event in events:
+            if event is None:
+                yield ": keep-alive\n\n"
+            else:
+                for message in stream.messages(event):
+                    yield f"data: {to_json(message)}\n\n"
+
+
+class _Stream:
+    """Turns our events into OpenAI's."""
+
+    def __init__(self, params: TranscriptionParams) -> None:
+        self._is_diarized = params.response_format == "diarized_json"
+        self._text = ""
+
+    def messages(self, event: Event) -> Iterator[Json]:
+        """What follows from one event."""
+        match event:
+            case ProgressEvent():
+                yield from self._segment(event)
+            case CompleteEvent():
+                # The official types have only tokens here, whatever the model.
+                usage = token_usage(event.duration, self._text)
+                yield {"type": "transcript.text.done", "text": self._text, "usage": usage}
+            case ErrorEvent():
+                status = failure_status(event.code, 400)
+                yield error_body(event.code, event.detail, status=status)
+
+    def _segment(self, event: ProgressEvent) -> Iterator[Json]:
+        delta = separator(self._text, event.segment.text) + event.segment.text
+        self._text += delta
+        message: Json = {"type": "transcript.text.delta", "delta": delta}
+        if not self._is_diarized:
+            yield message
+            return
+        segment = diarized_segment(event.segment.model_dump(include={"id", "start", "end", "text"}))
+        yield message | {"segment_id": segment["id"]}
+        yield segment

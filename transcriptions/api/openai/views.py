@@ -1,0 +1,88 @@
+"""OpenAI-compatible audio API: `POST /v1/audio/transcriptions` and `GET /v1/models`.
+
+Requests and responses follow https://platform.openai.com/docs/api-reference/audio. Recordings
+uploaded here appear in the library like any others.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from asgiref.sync import async_to_sync
+from django.db import connections
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from ninja import File, Router, UploadedFile
+
+from accounts import concurrency
+from accounts.authentication import authenticated_user
+from transcriptions import permissions
+from transcriptions.api.errors import ApiError, failure_error
+from transcriptions.api.openai.models import MODELS, check_model, model_object
+from transcriptions.api.openai.params import TranscriptionParams
+from transcriptions.api.openai.responses import transcript_response
+from transcriptions.api.openai.streaming import stream_lines
+from transcriptions.api.transcriptions import IdempotencyKeyHeader
+from transcriptions.models import State, Transcription
+from transcriptions.realtime.sse import sse_response
+from transcriptions.realtime.streams import wait_for_end
+from transcriptions.uploads.params import UploadParams
+from transcriptions.uploads.requests import create_from_request
+
+router = Router()
+
+
+@router.get("/models")
+def list_models(request: HttpRequest) -> dict[str, Any]:
+    """List the supported model names."""
+    return {"object": "list", "data": [model_object(name) for name in MODELS]}
+
+
+@router.get("/models/{path:name}")
+def get_model(request: HttpRequest, name: str) -> dict[str, Any]:
+    """Get a model."""
+    check_model(name)
+    return model_object(name)
+
+
+@router.post("/audio/translations")
+def create_translation(request: HttpRequest) -> None:
+    """Translation is not supported."""
+    message = _("Translation is not supported. Transcribe the recording, then translate the text.")
+    raise ApiError(400, "not_offered", message)
+
+
+@router.post("/audio/transcriptions")
+def create_transcription(
+    request: HttpRequest, file: Annotated[UploadedFile, File()], key: IdempotencyKeyHeader = ""
+) -> HttpResponseBase:
+    """Transcribe a recording; with `stream=true`, stream the text as it is recognized."""
+    params = TranscriptionParams.from_form(request.POST)
+    user = authenticated_user(request)
+    if params.is_stream:
+        concurrency.streams.check(user)  # before the recording is stored
+        row = _create(request, file, params, key)
+        return sse_response(user, stream_lines(request, row, params))
+    with concurrency.streams.hold(user):
+        row = _create(request, file, params, key)
+        connections.close_all()  # no database connection is needed while waiting
+        async_to_sync(wait_for_end)(row.id)
+    row = permissions.transcription_for(user, row.id)
+    if row.state != State.COMPLETED:
+        raise failure_error(row.error_code, row.error_message, 400)
+    return transcript_response(row, params)
+
+
+def _create(
+    request: HttpRequest, file: UploadedFile, params: TranscriptionParams, key: str
+) -> Transcription:
+    """Create the transcription once, although the official client retries without a key.
+
+    Its retry counter identifies retries, which must not be stored and charged again.
+    """
+    retry_count = request.headers.get("x-stainless-retry-count", "")
+    attempt = int(retry_count) if re.fullmatch(r"\d{1,3}", retry_count) else None
+    upload = UploadParams(language=params.language)
+    return create_from_request(request, file, upload, key, attempt)
