@@ -1,4 +1,4 @@
-"""Authentication of requests: by an API token in the Authorization header, or by session."""
+"""Authentication of requests: by an API token in a header, or by session."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from accounts.models import ApiToken, Scope, User
 from accounts.tokens import find_token, record_token_use
 
 READ_METHODS = ("GET", "HEAD", "OPTIONS")
+TOKEN_SCHEMES = ("bearer", "token")
+TOKEN_HEADER = "X-API-Key"  # noqa: S105 - the name of a header
 
 
 class InsufficientScope(Exception):
@@ -44,6 +46,18 @@ def authenticated_user(request: HttpRequest) -> User:
     return request.user
 
 
+def sent_token(request: HttpRequest) -> str | None:
+    """The API token that the request carries, valid or not; None if it carries none.
+
+    `Authorization: Bearer` is the standard. Some clients send `Authorization: Token`, or
+    `X-API-Key`, also where a proxy uses the Authorization header itself.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() in TOKEN_SCHEMES:
+        return token.strip()
+    return request.headers.get(TOKEN_HEADER)
+
+
 def request_token(request: HttpRequest) -> ApiToken | None:
     """The token that authenticated the request; None for a session."""
     return getattr(request, "api_token", None)
@@ -67,11 +81,16 @@ def is_still_authorized(request: HttpRequest) -> bool:
 
 
 class TokenAuth(HttpBearer):
-    """`Authorization: Bearer tk_...`, with `scope` or else the scope that the method needs."""
+    """An API token in a header, with `scope` or else the scope that the method needs."""
 
     def __init__(self, scope: Scope | None = None) -> None:
         super().__init__()
         self.scope = scope
+
+    def __call__(self, request: HttpRequest) -> User | None:
+        """Authenticate by the token, if there is one. Raises InsufficientScope, Throttled."""
+        token = sent_token(request)
+        return None if token is None else self.authenticate(request, token)
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
         """Set `request.user` to the owner of the token, so that views need not care which
@@ -105,17 +124,18 @@ class WebSessionAuth(SessionAuth):
         self.reject_tokens = reject_tokens
 
     def __call__(self, request: HttpRequest) -> User | AnonymousUser | None:
-        """Authenticate by session, but never a request with an Authorization header.
+        """Authenticate by session, but never a request with other credentials.
 
         Visitors get 401 before the CSRF check would give them 403. Requests are counted before
         that check, which may read the body. Raises Throttled, SessionRequired.
         """
-        credentials = request.headers.get("Authorization", "").partition(" ")[2]
-        if self.reject_tokens and credentials:
-            if find_token(credentials):
+        token = sent_token(request)
+        if self.reject_tokens and token:
+            if find_token(token):
                 raise SessionRequired
             rate_limits.count_wrong_token(request)
-        if "Authorization" in request.headers or not request.user.is_authenticated:
+        has_credentials = token is not None or "Authorization" in request.headers
+        if has_credentials or not request.user.is_authenticated:
             return None
         rate_limits.count_request(request, authenticated_user(request))
         return super().__call__(request)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from transcodio_site.logs import bind_request, valid_request_id
 from transcriptions.api.openai.errors import error_body
 
+API_PATHS = ("/api/", "/v1/")
 # Code and message by status.
 ERROR_MESSAGES = {
     400: ("bad_request", _("The request could not be understood.")),
@@ -76,7 +77,7 @@ def errors_as_json(
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        is_rest, is_openai = (request.path.startswith(path) for path in ("/api/", "/v1/"))
+        is_rest, is_openai = (f"{request.path}/".startswith(path) for path in API_PATHS)
         is_json = response.get("Content-Type", "").startswith("application/json")
         if (is_rest or is_openai) and response.status_code >= 400 and not is_json:
             code, detail = ERROR_MESSAGES.get(response.status_code, ERROR_MESSAGES[400])
@@ -93,6 +94,38 @@ def errors_as_json(
     return middleware
 
 
+def ignore_trailing_slash(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """Treat `/v1/models/` as `/v1/models`: many clients end every URL of an API with a slash."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.path.startswith(API_PATHS):
+            request.path, request.path_info = (
+                path.rstrip("/") for path in (request.path, request.path_info)
+            )
+        return get_response(request)
+
+    return middleware
+
+
+def answer_options(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """Answer OPTIONS with the allowed methods, where the view itself knows only the others."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.method != "OPTIONS" or response.status_code != 405:
+            return response
+        allowed = {*response.headers["Allow"].split(", "), "OPTIONS"}
+        if "GET" in allowed:
+            allowed.add("HEAD")
+        return HttpResponse(status=204, headers={"Allow": ", ".join(sorted(allowed))})
+
+    return middleware
+
+
 def head_as_get(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
@@ -100,9 +133,7 @@ def head_as_get(
     not started. Downloads and exports handle HEAD themselves."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if request.method != "HEAD" or not request.path.startswith("/api/"):
-            return get_response(request)
-        if request.path.endswith(("/audio", "/export")):
+        if request.method != "HEAD" or request.path.endswith(("/audio", "/export")):
             return get_response(request)
         request.method = "GET"
         response = get_response(request)

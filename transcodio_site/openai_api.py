@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 
 from accounts.authentication import TokenAuth
@@ -43,3 +44,9 @@ def _error(problem: Problem) -> HttpResponse:
 
 
 register_error_handlers(openai_api, _error)
+
+
+@require_safe
+def openai_root(request: HttpRequest) -> HttpResponse:
+    """For clients, and people, that look whether their base URL is right."""
+    return JsonResponse({"object": "api", "documentation": "/docs/api/#openai-compatible-api"})

@@ -19,11 +19,12 @@ from django.utils.deprecation import MiddlewareMixin
 from django.views.defaults import bad_request
 
 from accounts import rate_limits
+from accounts.authentication import sent_token
 from accounts.rate_limits import Throttled
+from transcodio_site.middleware import API_PATHS
 
 log = logging.getLogger(__name__)
 
-API_PATHS = ("/api/", "/v1/")
 # What a lookup raises whose value is not of the type of its field, or out of the range of its
 # column. The filters, actions and URLs of the admin site check none of them.
 INVALID_VALUE = (DataError, ValidationError)
@@ -80,7 +81,7 @@ def too_many_requests(request: HttpRequest, error: Throttled) -> HttpResponse:
 
 def _count(request: HttpRequest) -> None:
     is_api = request.path.startswith(API_PATHS)
-    if is_api and "Authorization" in request.headers:
+    if is_api and sent_token(request) is not None:
         return
     # Without the cookie, the session is not even looked for: the response would depend on it.
     if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.user.is_authenticated:

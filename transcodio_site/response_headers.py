@@ -13,6 +13,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
+from accounts.authentication import TOKEN_HEADER
 from transcriptions.exceptions import StorageUnavailable
 from transcriptions.storage.base import recording_storage
 
@@ -84,7 +85,7 @@ def with_cache_headers(response: HttpResponse) -> HttpResponse:
     directives = response.get("Cache-Control", "").lower().split(",")
     if "public" not in map(str.strip, directives) or response.cookies:
         patch_cache_control(response, private=True, no_store=True)
-        patch_vary_headers(response, ("Authorization", "Cookie"))
+        patch_vary_headers(response, ("Authorization", TOKEN_HEADER, "Cookie"))
     return response
 
 

@@ -12,7 +12,7 @@ from accounts.views import invited
 from transcodio_site.api import api
 from transcodio_site.documentation.views import api_reference
 from transcodio_site.monitoring.views import health, live, metrics, ready
-from transcodio_site.openai_api import openai_api
+from transcodio_site.openai_api import openai_api, openai_root
 from transcriptions.uploads.pages import transcription_settings
 from transcriptions.usage.pages import usage_details
 
@@ -33,7 +33,9 @@ urlpatterns = [
     path("metrics", metrics),
     path("docs/", include("transcodio_site.documentation.urls")),
     path("api/docs", api_reference, name="api-reference"),
+    path("api", RedirectView.as_view(pattern_name="api-reference")),
     path("api/", api.urls),
+    path("v1", openai_root),
     path("v1/", openai_api.urls),
     path("accounts/", include("allauth.urls")),
     path("invited/<str:code>/", invited, name="invited"),

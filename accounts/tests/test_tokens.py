@@ -100,3 +100,31 @@ def test_scopes_limit_what_a_token_can_do(
     if writing == 403:
         assert response.json()["code"] == "insufficient_scope"
         assert "transcriptions:write" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Authorization", "Bearer {}"),
+        ("Authorization", "bearer  {}"),
+        ("Authorization", "Token {}"),
+        ("X-API-Key", "{}"),
+    ],
+)
+def test_token_is_accepted_in_every_usual_header(alice: User, name: str, value: str) -> None:
+    client = Client(headers={name: value.format(issue_token(alice)[1])})
+    for path in ("/api/transcriptions", "/v1/models"):
+        assert client.get(path).status_code == 200
+    assert client.get("/api/tokens").json()["code"] == "session_only"
+
+
+def test_proxy_may_use_the_authorization_header_itself(alice: User) -> None:
+    headers = {"Authorization": "Basic eA==", "X-API-Key": issue_token(alice)[1]}
+    assert Client(headers=headers).get("/v1/models").status_code == 200
+
+
+@pytest.mark.covers("attack", "A wrong key in a header of its own, with the session of a browser")
+def test_wrong_key_is_401_despite_session(alice: User) -> None:
+    client = Client(headers={"X-API-Key": "tk_wrong"})
+    client.force_login(alice)
+    assert client.get("/api/transcriptions").status_code == 401

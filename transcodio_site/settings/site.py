@@ -49,6 +49,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "transcodio_site.middleware.release_resources",
+    "transcodio_site.middleware.ignore_trailing_slash",
     "transcodio_site.response_headers.cache_headers",
     "transcodio_site.response_headers.security_headers",
     "transcodio_site.middleware.request_id_header",
@@ -58,6 +59,7 @@ MIDDLEWARE = [
     "transcodio_site.middleware.rate_limit_headers",
     "transcodio_site.middleware.errors_as_json",
     "transcodio_site.request_limits.reject_null_characters",
+    "transcodio_site.middleware.answer_options",
     "transcodio_site.middleware.head_as_get",
     "django.middleware.security.SecurityMiddleware",
     "transcodio_site.admission.limit_body",

@@ -70,6 +70,37 @@ def test_unhandled_exception_is_json_500_without_details(
     assert b"secret" not in response.content
 
 
+@pytest.mark.parametrize("path", ["/v1/models/", "/v1/models/whisper-1/", "/api/transcriptions/"])
+def test_trailing_slash_of_the_api_is_ignored(alice: User, token_of: Any, path: str) -> None:
+    assert Client(headers=token_of(alice)).get(path).status_code == 200
+    assert Client().get(path).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/api/docs/", "/docs/api/"])
+def test_public_urls_answer_get_and_head(db: None, client: Client, path: str) -> None:
+    assert client.get(path).status_code == 200
+    response = client.head(path)
+    assert (response.status_code, response.content) == (200, b"")
+
+
+def test_head_of_the_openai_api_is_answered(alice: User, token_of: Any) -> None:
+    assert Client(headers=token_of(alice)).head("/v1/models").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/models", "GET, HEAD, OPTIONS"),
+        ("/v1/audio/transcriptions/", "OPTIONS, POST"),
+        ("/api/transcriptions", "GET, HEAD, OPTIONS, POST"),
+        ("/", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_options_names_the_methods(db: None, client: Client, path: str, methods: str) -> None:
+    response = client.options(path)
+    assert (response.status_code, response["Allow"]) == (204, methods)
+
+
 def test_pages_have_html_errors(db: None, client: Client) -> None:
     assert client.get("/nowhere")["Content-Type"].startswith("text/html")
 

@@ -92,6 +92,16 @@ def test_too_large_content_length_is_413_before_the_body(
     assert "larger than 8 MB" in body["detail"]
 
 
+def test_trailing_slash_accepts_large_bodies(stack: Stack, token: str, media: Media) -> None:
+    with media.bytes("zeros.mp3", bytes(4 * MEGABYTE)).open("rb") as file:
+        response = httpx.post(
+            f"{stack.url}/v1/audio/transcriptions/",
+            files={"file": file},
+            headers={"X-API-Key": token},
+        )
+    assert response.status_code == 415  # it has arrived, but is not a recording
+
+
 @pytest.mark.covers("fault", "The disk is full while an upload arrives")
 def test_body_on_full_disk_is_507(stack: Stack, token: str, media: Media) -> None:
     port = free_port()
