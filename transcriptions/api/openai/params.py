@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from transcriptions.api.openai.errors import InvalidParameter
 from transcriptions.api.openai.models import check_model
+from transcriptions.uploads.params import MAX_PROMPT_CHARS, UploadParams, split_keywords
 from transcriptions.uploads.service import UploadRefused, check_language
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
@@ -35,6 +36,8 @@ class TranscriptionParams:
 
     model: str
     language: str
+    prompt: str
+    keywords: tuple[str, ...]
     response_format: str
     is_stream: bool
     granularities: tuple[str, ...]
@@ -49,11 +52,19 @@ class TranscriptionParams:
         return cls(
             model=model,
             language=_language(form),
+            prompt=_text(form, "prompt")[-MAX_PROMPT_CHARS:],  # as OpenAI, which uses its end
+            keywords=_keywords(form),
             response_format=_parsed(form, "response_format", _format),
             is_stream=_parsed(form, "stream", _boolean),
             granularities=_choices(form, "timestamp_granularities", GRANULARITIES) or ("segment",),
             has_logprobs="logprobs" in _choices(form, "include", INCLUDES),
         )
+
+    @property
+    def upload(self) -> UploadParams:
+        """The fields that every upload has."""
+        keywords = list(self.keywords)
+        return UploadParams(language=self.language, prompt=self.prompt, keywords=keywords)
 
 
 def _text(form: QueryDict, name: str) -> str:
@@ -120,6 +131,14 @@ def _code(value: str, name: str) -> str:
         return check_language(value)
     except UploadRefused as error:
         raise InvalidParameter(400, error.code, str(error), name) from None
+
+
+def _keywords(form: QueryDict) -> tuple[str, ...]:
+    words = list_values(form, "keywords") or list_values(form, "hotwords")
+    try:
+        return tuple(split_keywords(words))
+    except ValueError as error:
+        raise _invalid("keywords", str(error)) from None
 
 
 def list_values(form: QueryDict, name: str) -> list[str]:

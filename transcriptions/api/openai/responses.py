@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 from django.http import HttpResponse
@@ -19,6 +20,7 @@ from transcriptions.models import Transcription
 RAW_FORMATS = {"text": "txt", "srt": "srt", "vtt": "vtt"}
 TOKENS_PER_S = 10  # of audio, as OpenAI counts them
 BYTES_PER_TOKEN = 4  # of text: the usual estimate
+MIN_PROBABILITY = 1e-9  # the logarithm of 0 is no JSON
 UNKNOWN_SPEAKER = "unknown"  # the type requires a name, and no engine tells speakers apart
 
 Json = dict[str, Any]
@@ -40,19 +42,42 @@ def to_json(body: Json) -> str:
 
 
 def _body(row: Transcription, params: TranscriptionParams) -> Json:
-    is_verbose = params.response_format == "verbose_json"
-    has_words = is_verbose and "word" in params.granularities
-    segments = transcript_of(row, words=has_words).segments
-    text = join(segment["text"] for segment in segments)
     if params.response_format == "json":
-        return {"text": text, "usage": usage(params.model, row.duration, text)}
-    body = {"task": "transcribe", "duration": row.duration or 0.0, "text": text}
-    if not is_verbose:
-        body["segments"] = [diarized_segment(segment) for segment in segments]
-        return body | {"usage": usage(params.model, row.duration, text)}
-    body |= {"language": whisper_name(row.language), "usage": duration_usage(row.duration)}
+        return _plain(row, params)
+    body: Json = {"task": "transcribe", "duration": row.duration or 0.0}
+    if params.response_format == "verbose_json":
+        return body | _verbose(row, params)
+    segments = transcript_of(row, words=False).segments
+    text = join(segment["text"] for segment in segments)
+    return body | {
+        "text": text,
+        "segments": [diarized_segment(segment) for segment in segments],
+        "usage": usage(params.model, row.duration, text),
+    }
+
+
+def _plain(row: Transcription, params: TranscriptionParams) -> Json:
+    segments = transcript_of(row, words=params.has_logprobs).segments
+    text = join(segment["text"] for segment in segments)
+    body: Json = {"text": text, "usage": usage(params.model, row.duration, text)}
+    if params.model == "gpt-transcribe":
+        body["languages"] = [{"code": code} for code in row.languages]
+    if params.has_logprobs:
+        body |= logprobs(word for segment in segments for word in segment["words"])
+    return body
+
+
+def _verbose(row: Transcription, params: TranscriptionParams) -> Json:
+    has_words = "word" in params.granularities
+    segments = transcript_of(row, words=has_words).segments
+    body: Json = {
+        "language": whisper_name(row.language),
+        "text": join(segment["text"] for segment in segments),
+        "usage": duration_usage(row.duration),
+    }
     if "segment" in params.granularities:
-        body["segments"] = [_verbose_segment(segment) for segment in segments]
+        decodings = dict(row.segments.values_list("number", "decoding"))
+        body["segments"] = [_verbose_segment(s, decodings[s["id"]] or {}) for s in segments]
     if has_words:
         body["words"] = [_word(word) for segment in segments for word in segment["words"]]
     return body
@@ -62,20 +87,35 @@ def _word(word: Json) -> Json:
     return {"word": word["text"], "start": word["start"], "end": word["end"]}
 
 
-def _verbose_segment(segment: Json) -> Json:
-    """All keys that clients read. A value that the engine has not given is null."""
+def _verbose_segment(segment: Json, decoding: Json) -> Json:
+    """All keys that clients read. A value that the engine does not know is null."""
     return {
         "id": segment["id"] - 1,
         "seek": round(segment["start"] * 100),
         "start": segment["start"],
         "end": segment["end"],
         "text": f" {segment['text']}",
-        "tokens": [],
-        "temperature": 0.0,
-        "avg_logprob": None,
-        "compression_ratio": _compression_ratio(segment["text"]),
-        "no_speech_prob": None,
+        "tokens": decoding.get("tokens", []),
+        "temperature": decoding.get("temperature", 0.0),
+        "avg_logprob": decoding.get("avg_logprob"),
+        "compression_ratio": decoding.get("compression_ratio")
+        or _compression_ratio(segment["text"]),
+        "no_speech_prob": decoding.get("no_speech_prob"),
     }
+
+
+def logprobs(words: Iterable[Json]) -> Json:
+    """The log probability of each word that has one; empty if the engine knows none."""
+    known = [
+        {
+            "token": word["text"],
+            "bytes": list(word["text"].encode()),
+            "logprob": round(math.log(max(word["probability"], MIN_PROBABILITY)), 4),
+        }
+        for word in words
+        if word.get("probability") is not None
+    ]
+    return {"logprobs": known} if known else {}
 
 
 def diarized_segment(segment: Json) -> Json:

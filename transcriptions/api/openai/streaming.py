@@ -13,7 +13,13 @@ from gpu.joining import separator
 from transcriptions.api.errors import failure_status
 from transcriptions.api.openai.errors import error_body
 from transcriptions.api.openai.params import TranscriptionParams
-from transcriptions.api.openai.responses import Json, diarized_segment, to_json, token_usage
+from transcriptions.api.openai.responses import (
+    Json,
+    diarized_segment,
+    logprobs,
+    to_json,
+    token_usage,
+)
 from transcriptions.models import Transcription
 from transcriptions.realtime import streams
 from transcriptions.schemas.events import CompleteEvent, ErrorEvent, Event, ProgressEvent
@@ -42,7 +48,9 @@ class _Stream:
 
     def __init__(self, params: TranscriptionParams) -> None:
         self._is_diarized = params.response_format == "diarized_json"
+        self._has_logprobs = params.has_logprobs
         self._text = ""
+        self._words: list[Json] = []  # if log probabilities are wanted
 
     def messages(self, event: Event) -> Iterator[Json]:
         """What follows from one event."""
@@ -52,7 +60,8 @@ class _Stream:
             case CompleteEvent():
                 # The official types have only tokens here, whatever the model.
                 usage = token_usage(event.duration, self._text)
-                yield {"type": "transcript.text.done", "text": self._text, "usage": usage}
+                done = {"type": "transcript.text.done", "text": self._text, "usage": usage}
+                yield done | logprobs(self._words)
             case ErrorEvent():
                 status = failure_status(event.code, 400)
                 yield error_body(event.code, event.detail, status=status)
@@ -60,7 +69,9 @@ class _Stream:
     def _segment(self, event: ProgressEvent) -> Iterator[Json]:
         delta = separator(self._text, event.segment.text) + event.segment.text
         self._text += delta
-        message: Json = {"type": "transcript.text.delta", "delta": delta}
+        words = [word.model_dump() for word in event.segment.words] if self._has_logprobs else []
+        self._words += words
+        message: Json = {"type": "transcript.text.delta", "delta": delta, **logprobs(words)}
         if not self._is_diarized:
             yield message
             return

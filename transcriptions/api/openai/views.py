@@ -28,7 +28,6 @@ from transcriptions.api.transcriptions import IdempotencyKeyHeader
 from transcriptions.models import State, Transcription
 from transcriptions.realtime.sse import sse_response
 from transcriptions.realtime.streams import wait_for_end
-from transcriptions.uploads.params import UploadParams
 from transcriptions.uploads.requests import create_from_request
 
 router = Router()
@@ -84,5 +83,4 @@ def _create(
     """
     retry_count = request.headers.get("x-stainless-retry-count", "")
     attempt = int(retry_count) if re.fullmatch(r"\d{1,3}", retry_count) else None
-    upload = UploadParams(language=params.language)
-    return create_from_request(request, file, upload, key, attempt)
+    return create_from_request(request, file, params.upload, key, attempt)

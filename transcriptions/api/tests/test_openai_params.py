@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
+from accounts.models import User
 from transcriptions.api.openai.errors import InvalidParameter
 from transcriptions.api.openai.params import TranscriptionParams, list_values
 
@@ -47,7 +48,7 @@ def test_defaults() -> None:
         {"chunking_strategy": '{"type": "server_vad", "threshold": 0.6}', "temperature": "1.0"},
         {"chunking_strategy[type]": "server_vad", "chunking_strategy[threshold]": "0.6"},
         {"known_speaker_names[]": ["agent"], "known_speaker_references[]": ["data:audio/wav;,"]},
-        {"prompt": "Transcodio", "user": "someone", "hotwords": "", "vad_filter": "true"},
+        {"user": "someone", "hotwords": "", "vad_filter": "true"},
         {"languages[]": ["en", "de"]},  # one of them is detected
     ],
 )
@@ -87,6 +88,20 @@ def test_granularities_may_come_with_any_format() -> None:
     assert parse(**{"timestamp_granularities[]": ["word"]}).granularities == ("word",)
 
 
+def test_prompt_and_keywords_are_for_the_engine() -> None:
+    params = parse(**{"prompt": " A walk. ", "keywords[]": ["harbor", "Transcodio, Kyutai"]})
+    options = params.upload.options_of(User()).for_engine()
+    assert options.prompt == "A walk."
+    assert options.keywords == ("harbor", "Transcodio", "Kyutai")
+    assert parse(hotwords="harbor").keywords == ("harbor",)
+
+
+def test_end_of_a_long_prompt_is_used() -> None:
+    prompt = parse(prompt="x" * 100_000 + "the end").prompt
+    assert prompt.endswith("the end")
+    assert len(prompt) < 10_000
+
+
 def test_one_candidate_is_the_language() -> None:
     assert parse(language="English", languages="de").language == "en"
     assert parse(**{"languages[]": ["nb-NO", "no"]}).language == "no"
@@ -104,6 +119,7 @@ def test_one_candidate_is_the_language() -> None:
         ({"languages[]": ["en", "klingon"]}, "languages"),
         ({"timestamp_granularities[]": ["sentence"]}, "timestamp_granularities"),
         ({"include": "tokens"}, "include"),
+        ({"keywords": "x" * 1000}, "keywords"),
     ],
 )
 def test_value_that_nobody_understands_is_named(fields: dict[str, Any], name: str) -> None:

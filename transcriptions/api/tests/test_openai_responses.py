@@ -1,0 +1,82 @@
+"""What an engine knows about its words, in OpenAI's formats."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from django.http import QueryDict
+from django.utils import timezone
+
+from accounts.models import User
+from transcriptions.api.openai.params import TranscriptionParams
+from transcriptions.api.openai.responses import logprobs, transcript_response
+from transcriptions.models import Segment, State, Transcription
+
+DECODING = {
+    "avg_logprob": -0.2,
+    "no_speech_prob": 0.01,
+    "compression_ratio": 1.4,
+    "temperature": 0.4,
+    "tokens": [50364, 7],
+}
+
+
+@pytest.fixture
+def row(alice: User) -> Transcription:
+    """Two segments: the engine knows much about the first one, and nothing about the second."""
+    row = Transcription.objects.create(
+        owner=alice,
+        source_bytes=1,
+        state=State.COMPLETED,
+        completed_at=timezone.now(),
+        duration=2.5,
+        language="mi",
+        languages=["mi", "en"],
+    )
+    word = {"start": 0.0, "end": 1.0, "text": "Kia", "probability": 0.5}
+    Segment.objects.create(
+        transcription=row, number=1, start=0, end=1, text="Kia", words=[word], decoding=DECODING
+    )
+    plain = {"start": 1.0, "end": 2.0, "text": "ora."}
+    Segment.objects.create(transcription=row, number=2, start=1, end=2, text="ora.", words=[plain])
+    return row
+
+
+def body(row: Transcription, query: str) -> dict[str, Any]:
+    params = TranscriptionParams.from_form(QueryDict(query))
+    answer: dict[str, Any] = json.loads(transcript_response(row, params).content)
+    return answer
+
+
+def test_segments_have_what_the_decoder_knows(row: Transcription) -> None:
+    answer = body(row, "response_format=verbose_json")
+    assert answer["language"] == "maori"
+    known, unknown = answer["segments"]
+    assert {name: known[name] for name in DECODING} == DECODING
+    assert (unknown["avg_logprob"], unknown["no_speech_prob"], unknown["tokens"]) == (
+        None,
+        None,
+        [],
+    )
+    assert unknown["compression_ratio"] > 0
+
+
+def test_logprobs_are_those_of_the_words(row: Transcription) -> None:
+    expected = {"token": "Kia", "bytes": [75, 105, 97], "logprob": round(math.log(0.5), 4)}
+    assert body(row, "include[]=logprobs")["logprobs"] == [expected]
+    assert "logprobs" not in body(row, "")
+    Segment.objects.filter(number=1).update(words=[])
+    assert "logprobs" not in body(row, "include=logprobs")
+
+
+def test_logprob_of_an_impossible_word_is_a_number() -> None:
+    ((found,),) = logprobs([{"text": "x", "probability": 0.0}]).values()
+    assert math.isfinite(found["logprob"])
+
+
+def test_languages_are_listed_for_the_model_that_has_them(row: Transcription) -> None:
+    assert body(row, "model=gpt-transcribe")["languages"] == [{"code": "mi"}, {"code": "en"}]
+    assert "languages" not in body(row, "model=whisper-1")
