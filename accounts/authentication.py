@@ -6,12 +6,13 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.utils.translation import gettext
-from ninja.security import HttpBearer, SessionAuth
+from ninja.security import APIKeyQuery, HttpBearer, SessionAuth
 
 from accounts import rate_limits
 from accounts.client_ip import get_client_ip
 from accounts.models import ApiToken, Scope, User
-from accounts.tokens import find_token, record_token_use
+from accounts.read_tokens import find_read_token
+from accounts.tokens import find_token, find_token_by_id, record_token_use
 
 READ_METHODS = ("GET", "HEAD", "OPTIONS")
 TOKEN_SCHEMES = ("bearer", "token")
@@ -73,11 +74,10 @@ def is_session_valid(user: User, session: SessionBase) -> bool:
 
 def is_still_authorized(request: HttpRequest) -> bool:
     """Whether the request would still be authenticated now: for responses that take long."""
-    sent_token = request_token(request)
-    if sent_token is None:
+    token = request_token(request)
+    if token is None:
         return is_session_valid(authenticated_user(request), request.session)
-    token = ApiToken.objects.select_related("user").filter(pk=sent_token.pk).first()
-    return token is not None and not token.is_expired and token.user.is_active
+    return find_token_by_id(token.pk) is not None
 
 
 class TokenAuth(HttpBearer):
@@ -107,9 +107,36 @@ class TokenAuth(HttpBearer):
         scope = self.scope or (Scope.READ if request.method in READ_METHODS else Scope.WRITE)
         if scope not in row.scopes:
             raise InsufficientScope(scope)
-        request.user = row.user
-        request.api_token = row  # type: ignore[attr-defined]
-        return row.user
+        return _set_user(request, row)
+
+
+class ReadTokenAuth(APIKeyQuery):
+    """A read token in the URL, for the recording that the URL names."""
+
+    param_name = "token"
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> User | None:
+        """Set `request.user` to the owner of the API token behind it. Raises Throttled."""
+        if not key or request.resolver_match is None:
+            return None
+        row = find_read_token(key, str(request.resolver_match.kwargs["transcription_id"]))
+        if row is None:
+            rate_limits.count_wrong_token(request)
+            return None
+        rate_limits.count_request(request, row.user, row)
+        request.has_read_token = True  # type: ignore[attr-defined]
+        return _set_user(request, row)
+
+
+def _set_user(request: HttpRequest, token: ApiToken) -> User:
+    request.user = token.user
+    request.api_token = token  # type: ignore[attr-defined]
+    return token.user
+
+
+def has_read_token(request: HttpRequest) -> bool:
+    """Whether a read token authenticated the request: a page of another site may have sent it."""
+    return getattr(request, "has_read_token", False)
 
 
 class WebSessionAuth(SessionAuth):
@@ -142,3 +169,6 @@ class WebSessionAuth(SessionAuth):
 
 
 api_auth = [TokenAuth(), WebSessionAuth()]
+# For what browsers fetch by URL alone. The read token comes first: whoever is signed in here may be
+# somebody else.
+url_auth = [TokenAuth(), ReadTokenAuth(), WebSessionAuth()]

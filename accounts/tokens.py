@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -51,7 +51,16 @@ def find_token(secret: str) -> ApiToken | None:
 
     The lookup is by hash, so its timing reveals nothing about the secret.
     """
-    token = ApiToken.objects.select_related("user").filter(digest=_digest(secret)).first()
+    return _valid(ApiToken.objects.filter(digest=_digest(secret)))
+
+
+def find_token_by_id(token_id: int) -> ApiToken | None:
+    """Find a token that was valid before; None if it no longer is."""
+    return _valid(ApiToken.objects.filter(pk=token_id))
+
+
+def _valid(rows: QuerySet[ApiToken]) -> ApiToken | None:
+    token = rows.select_related("user").first()
     if token is None or token.is_expired or not token.user.is_active:
         return None
     return token

@@ -16,6 +16,7 @@ from functools import cache
 from io import BytesIO
 from typing import Any, NoReturn, cast
 
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http import HttpRequest, HttpResponse
@@ -160,7 +161,8 @@ def error_response(scope: dict[str, Any], error: UploadRefused | Throttled) -> H
     format_of = openai_api if request.path.startswith("/v1/") else api
     response = format_of.on_exception(request, error)
     response.headers["X-Request-ID"] = valid_request_id(request.headers.get("X-Request-ID", ""))
-    return with_cache_headers(with_security_headers(response))
+    with_cors = CorsMiddleware(lambda _: with_cache_headers(with_security_headers(response)))
+    return cast("HttpResponse", with_cors(request))
 
 
 def _request(scope: dict[str, Any]) -> HttpRequest:

@@ -243,7 +243,7 @@ def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_pat
             timeout=WAIT_S,
             check=False,
         )
-        expected: tuple[str, ...] = ("200", "202", "204")
+        expected: tuple[str, ...] = ("200", "201", "202", "204")
         if operation.path.endswith(("/cancel", "/retry")):
             expected = ("409",)
         elif "/uploads" in operation.path:  # this stack has no object storage

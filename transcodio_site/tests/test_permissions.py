@@ -36,6 +36,7 @@ OPERATIONS = {
     "PATCH /api/transcriptions/{transcription_id}/segments/{number}": WRITE,
     "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
     "POST /api/transcriptions/{transcription_id}/retry": WRITE,
+    "POST /api/transcriptions/{transcription_id}/read-token": READ,
     "GET /api/transcriptions/{transcription_id}/events": READ,
     "GET /api/transcriptions/{transcription_id}/export": READ,
     "GET /api/transcriptions/{transcription_id}/audio": READ,
@@ -54,6 +55,9 @@ OPERATIONS = {
     "POST /v1/audio/transcriptions": WRITE,
     "POST /v1/audio/translations": WRITE,
 }
+
+# For tokens only.
+TOKEN_ONLY = {"POST /api/transcriptions/{transcription_id}/read-token"}
 
 PUBLIC, AUTHENTICATED, OWNER, STAFF = "public", "authenticated", "owner", "staff"
 OPERATOR = "operator"  # has the token of the metrics, or is on this machine
@@ -235,7 +239,8 @@ def test_stranger_and_staff_get_404_on_operation(
     operation: str, resources: Resources, bob: User, carol: User
 ) -> None:
     for user in (bob, carol):  # another user, and staff
-        assert call(with_session(user), operation, resources).status_code == 404
+        refused = 401 if operation in TOKEN_ONLY else 404
+        assert call(with_session(user), operation, resources).status_code == refused
         if OPERATIONS[operation] is not SESSION:
             assert call(with_token(user, *Scope), operation, resources).status_code == 404
     assert resources.unchanged()

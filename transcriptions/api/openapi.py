@@ -43,8 +43,8 @@ _SEGMENT = {
     "channel": None,
     "probability": 0.97,
     "words": [
-        {"start": 0.4, "end": 0.9, "text": "Good"},
-        {"start": 0.9, "end": 2.1, "text": "morning."},
+        {"start": 0.4, "end": 0.9, "text": "Good", "probability": 0.98},
+        {"start": 0.9, "end": 2.1, "text": "morning.", "probability": 0.96},
     ],
 }
 _TRANSCRIPT = _TRANSCRIPTION | {"text": "Good morning.", "segments": [_SEGMENT]}
@@ -58,7 +58,7 @@ _QUEUED = _TRANSCRIPTION | {
     "engine": None,
     "model": None,
 }
-_QUEUED_AGAIN = {"state": "queued", "queue_position": 1, "completed_at": None}
+_QUEUED_AGAIN = {"state": "queued", "queue_position": 1, "languages": [], "completed_at": None}
 _EXPORTED = {
     **{name: _TRANSCRIPTION[name] for name in ("title", "language", "duration")},
     "text": "Good morning.",
@@ -136,6 +136,9 @@ TRANSCRIPTION = {"responses": _json(200, _TRANSCRIPTION)}
 RETRY = {"responses": _json(202, _TRANSCRIPTION | _QUEUED_AGAIN)}
 TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
 SEGMENT = {"responses": _json(200, _SEGMENT)}
+READ_TOKEN = {
+    "responses": _json(201, {"token": "rt_WzcsIjNm...", "expires_at": "2026-05-04T09:40:00Z"})
+}
 EVENTS = {"responses": _EVENTS | {204: _NO_MORE_EVENTS}}
 EXPORT = {"responses": {200: _FILE}}
 AUDIO = {

@@ -17,8 +17,15 @@ from ninja import File, Form, Header, Query, Router, Status, UploadedFile
 
 from accounts import concurrency
 from accounts.audit_log import record_event
-from accounts.authentication import authenticated_user
-from accounts.models import Action
+from accounts.authentication import (
+    TokenAuth,
+    authenticated_user,
+    has_read_token,
+    request_token,
+    url_auth,
+)
+from accounts.models import Action, Scope
+from accounts.read_tokens import issue_read_token
 from accounts.schemas import ErrorOut
 from transcriptions import media_formats, permissions
 from transcriptions.api import openapi
@@ -32,13 +39,14 @@ from transcriptions.exports.service import transcript_of
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library import pagination
 from transcriptions.library.filters import LibraryFilter
-from transcriptions.models import Segment, State
+from transcriptions.models import Segment, State, Transcription
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
 from transcriptions.realtime.sse import LastEventId, event_stream
 from transcriptions.realtime.streams import wait_for_end
 from transcriptions.schemas.transcripts import (
     CorrectionIn,
+    ReadTokenOut,
     RenameIn,
     SegmentOut,
     TranscriptionOut,
@@ -251,9 +259,28 @@ def retry_transcription(
     return Status(202, TranscriptionOut.of(row))
 
 
+@router.post(
+    "/transcriptions/{id:transcription_id}/read-token",
+    response={201: ReadTokenOut, **NOT_FOUND},
+    auth=TokenAuth(Scope.READ),
+    openapi_extra=openapi.READ_TOKEN,
+)
+def create_read_token(request: HttpRequest, transcription_id: uuid.UUID) -> Status[ReadTokenOut]:
+    """Create a short-lived token for the URLs of the events, the audio and the export of this
+    recording, as their parameter `token`: for an `EventSource` or an `<audio>` in a page of yours.
+    """
+    row = permissions.transcription_for(request.user, transcription_id)
+    token = request_token(request)
+    if token is None:
+        raise TypeError("a session")
+    value, expires_at = issue_read_token(token, str(row.id))
+    return Status(201, ReadTokenOut(token=value, expires_at=expires_at))
+
+
 @router.get(
     "/transcriptions/{id:transcription_id}/events",
     response={200: None, **NOT_FOUND},
+    auth=url_auth,
     openapi_extra=openapi.EVENTS,
 )
 def stream_events(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponseBase:
@@ -266,6 +293,7 @@ def stream_events(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResp
     ["GET", "HEAD"],
     "/transcriptions/{id:transcription_id}/export",
     response={200: None, 422: ErrorOut, **CONFLICT},
+    auth=url_auth,
     openapi_extra=openapi.EXPORT,
 )
 def export_transcript(
@@ -296,6 +324,7 @@ def export_transcript(
     ["GET", "HEAD"],
     "/transcriptions/{id:transcription_id}/audio",
     response={200: None, 206: None, 302: None, 304: None, 416: None, **NOT_FOUND},
+    auth=url_auth,
     openapi_extra=openapi.AUDIO,
 )
 def download_audio(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponseBase:
@@ -304,6 +333,14 @@ def download_audio(request: HttpRequest, transcription_id: uuid.UUID) -> HttpRes
     row = permissions.transcription_for(request.user, transcription_id)
     if not row.source:
         raise _audio_deleted()
+    response = _audio_response(request, row)
+    if has_read_token(request):  # `<audio>` in a page of another site
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
+def _audio_response(request: HttpRequest, row: Transcription) -> HttpResponseBase:
+    # Whatever the upload claimed to be: a type that browsers play or save, and never show.
     media_type = media_formats.media_type(row.format)
     disposition = attachment(row.title, media_formats.extension(row.format))
     storage = recording_storage()

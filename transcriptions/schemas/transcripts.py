@@ -134,6 +134,13 @@ class TranscriptionPage(Schema):
     )
 
 
+class ReadTokenOut(Schema):
+    """A token that reads one recording, for URLs."""
+
+    token: str = Field(description="The parameter `token` of the URLs")
+    expires_at: datetime
+
+
 class RenameIn(Body):
     """The new title of a transcription."""
 
