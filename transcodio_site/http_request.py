@@ -134,6 +134,14 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
             self.content = BytesIO()  # a handshake has no body
         return super().process()
 
+    def handle_exception(self, exception: Exception) -> None:
+        """Called when the application has failed. A response that has begun is cut off, so that
+        nobody takes it for complete."""
+        if not self._response_started:
+            super().handle_exception(exception)
+        elif self.channel is not None:
+            self.channel.loseConnection()
+
     def finish(self) -> None:
         """Called when the whole response was sent."""
         if self.producer:

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import uuid
 from contextlib import nullcontext
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from asgiref.sync import async_to_sync
-from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response, set_response_etag
@@ -31,6 +30,7 @@ from transcriptions import media_formats, permissions
 from transcriptions.api import openapi
 from transcriptions.api.errors import ApiError, failure_error
 from transcriptions.api.ranges import ranged_response
+from transcriptions.api.waiting import Answer, answer_at_end
 from transcriptions.editing import service as editing
 from transcriptions.exceptions import AudioDeleted, AudioError, EditConflict, WrongState
 from transcriptions.exports.documents import EXPORTERS
@@ -43,7 +43,6 @@ from transcriptions.models import Segment, State, Transcription
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
 from transcriptions.realtime.sse import LastEventId, event_stream
-from transcriptions.realtime.streams import wait_for_end
 from transcriptions.schemas.transcripts import (
     CorrectionIn,
     ReadTokenOut,
@@ -93,18 +92,24 @@ def transcribe(
     query: Query[UploadParams],
     file: UploadedRecording = None,
     key: IdempotencyKeyHeader = "",
-) -> TranscriptOut:
-    """Upload a recording and wait for the complete transcript."""
-    with concurrency.streams.hold(authenticated_user(request)):
-        row = create_from_request(request, file, form | query, key)
-        connections.close_all()  # no database connection is needed while waiting
-        async_to_sync(wait_for_end)(row.id)
-    row = permissions.transcription_for(authenticated_user(request), row.id)
+) -> HttpResponseBase:
+    """Upload a recording and wait for the complete transcript. If that takes long, white space is
+    sent before the JSON, and a failure is then an error in the content, with status 200."""
+    create = partial(create_from_request, request, file, form | query, key)
+    answer = Answer("application/json; charset=utf-8", _transcript_json, _error_json)
+    return answer_at_end(authenticated_user(request), create, answer)
+
+
+def _transcript_json(row: Transcription) -> str:
     if row.state == State.FAILED:
         raise failure_error(row.error_code, row.error_message, 422)
     if row.state == State.CANCELLED:
         raise ApiError(409, row.error_code, row.error_message)
-    return TranscriptOut.of(row)
+    return TranscriptOut.of(row).model_dump_json()
+
+
+def _error_json(error: ApiError) -> str:
+    return ErrorOut(detail=str(error), code=error.code).model_dump_json()
 
 
 @router.post(

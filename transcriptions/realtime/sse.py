@@ -9,15 +9,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from asgiref.sync import SyncToAsync
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from accounts import concurrency
 from accounts.authentication import authenticated_user, is_still_authorized
 from accounts.models import User
 from transcriptions.models import Transcription
 from transcriptions.realtime import streams
+from transcriptions.realtime.long_responses import long_response
 from transcriptions.schemas.events import ErrorEvent, Event, PartialEvent
 
 RECONNECT_MS = 2000  # sent as `retry`: a browser waits this long before it reconnects
@@ -65,31 +64,8 @@ def event_stream(
 
 
 def sse_response(user: User, lines: AsyncGenerator[str]) -> StreamingHttpResponse:
-    """A response that proxies must not buffer or compress. As all others, it is not cached.
-    Raises TooManyParallel."""
-    concurrency.streams.check(user)
-    return StreamingHttpResponse(
-        concurrency.streams.hold_while_sent(user, _release_view_thread(lines)),
-        content_type="text/event-stream; charset=utf-8",
-        headers={
-            "Cache-Control": "no-transform",
-            "X-Accel-Buffering": "no",  # nginx buffers responses otherwise
-        },
-    )
-
-
-async def _release_view_thread(lines: AsyncGenerator[str]) -> AsyncGenerator[str]:
-    """Stream without the view's thread.
-
-    Django keeps the thread in which a synchronous view ran until the response has been sent, which
-    here is as long as the page is open. Later synchronous calls get another thread.
-    """
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    if context and (executor := SyncToAsync.context_to_thread_executor.pop(context, None)):
-        executor.shutdown(wait=False)
-    async with aclosing(lines):
-        async for line in lines:
-            yield line
+    """A response that streams events. Raises TooManyParallel."""
+    return long_response(user, lines, "text/event-stream; charset=utf-8")
 
 
 async def _lines(

@@ -7,6 +7,7 @@ no gaps, so a published event is passed on only if its id is exactly the next on
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
@@ -66,6 +67,16 @@ async def wait_for_end(transcription_id: uuid.UUID) -> None:
     async with aclosing(subscribe(transcription_id)) as events:
         async for _event in events:
             pass
+
+
+async def ends_within(transcription_id: uuid.UUID, seconds: float | None) -> bool:
+    """Like `wait_for_end`, but for at most `seconds`, if given. Return whether it has ended."""
+    try:
+        async with asyncio.timeout(seconds):
+            await wait_for_end(transcription_id)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def subscribe_while_authorized(

@@ -6,18 +6,21 @@ import json
 import math
 import zlib
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
-
-from django.http import HttpResponse
 
 from gpu.joining import join
 from gpu.languages import whisper_name
+from transcriptions.api.errors import ApiError, failure_error
+from transcriptions.api.openai.errors import error_body
 from transcriptions.api.openai.params import TranscriptionParams
-from transcriptions.exports.documents import EXPORTERS
+from transcriptions.api.waiting import Answer
+from transcriptions.exports.documents import EXPORTERS, Exporter
 from transcriptions.exports.service import transcript_of
-from transcriptions.models import Transcription
+from transcriptions.models import State, Transcription
 
 RAW_FORMATS = {"text": "txt", "srt": "srt", "vtt": "vtt"}
+WEBVTT = "WEBVTT\n"
 TOKENS_PER_S = 10  # of audio, as OpenAI counts them
 BYTES_PER_TOKEN = 4  # of text: the usual estimate
 MIN_PROBABILITY = 1e-9  # the logarithm of 0 is no JSON
@@ -26,14 +29,33 @@ UNKNOWN_SPEAKER = "unknown"  # the type requires a name, and no engine tells spe
 Json = dict[str, Any]
 
 
-def transcript_response(row: Transcription, params: TranscriptionParams) -> HttpResponse:
+def answer_in_format(params: TranscriptionParams) -> Answer:
     """The whole transcript in the requested format."""
-    if params.response_format in RAW_FORMATS:
-        exporter = EXPORTERS[RAW_FORMATS[params.response_format]]
-        content = exporter.write(transcript_of(row, words=exporter.words))
-        return HttpResponse(content, content_type=exporter.media_type)
-    body = to_json(_body(row, params))
-    return HttpResponse(body, content_type="application/json")
+    exporter = EXPORTERS.get(RAW_FORMATS.get(params.response_format, ""))
+    if exporter is None:
+        return Answer("application/json", partial(_json, params=params), _failure)
+    prefix = WEBVTT if params.response_format == "vtt" else ""
+    return Answer(exporter.media_type, partial(_raw, exporter=exporter), prefix=prefix)
+
+
+def _raw(row: Transcription, exporter: Exporter) -> str:
+    _check_completed(row)
+    return exporter.write(transcript_of(row, words=exporter.words))
+
+
+def _json(row: Transcription, params: TranscriptionParams) -> str:
+    _check_completed(row)
+    return to_json(_body(row, params))
+
+
+def _failure(error: ApiError) -> str:
+    return to_json(error_body(error.code, str(error), status=error.status))
+
+
+def _check_completed(row: Transcription) -> None:
+    """Raises ApiError."""
+    if row.state != State.COMPLETED:
+        raise failure_error(row.error_code, row.error_message, 400)
 
 
 def to_json(body: Json) -> str:

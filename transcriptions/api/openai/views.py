@@ -7,10 +7,9 @@ uploaded here appear in the library like any others.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any
 
-from asgiref.sync import async_to_sync
-from django.db import connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -18,16 +17,15 @@ from ninja import File, Router, UploadedFile
 
 from accounts import concurrency
 from accounts.authentication import authenticated_user
-from transcriptions import permissions
-from transcriptions.api.errors import ApiError, failure_error
+from transcriptions.api.errors import ApiError
 from transcriptions.api.openai.models import MODELS, check_model, model_object
 from transcriptions.api.openai.params import TranscriptionParams
-from transcriptions.api.openai.responses import transcript_response
+from transcriptions.api.openai.responses import answer_in_format
 from transcriptions.api.openai.streaming import stream_lines
 from transcriptions.api.transcriptions import IdempotencyKeyHeader
-from transcriptions.models import State, Transcription
+from transcriptions.api.waiting import answer_at_end
+from transcriptions.models import Transcription
 from transcriptions.realtime.sse import sse_response
-from transcriptions.realtime.streams import wait_for_end
 from transcriptions.uploads.requests import create_from_request
 
 router = Router()
@@ -64,14 +62,8 @@ def create_transcription(
         concurrency.streams.check(user)  # before the recording is stored
         row = _create(request, file, params, key)
         return sse_response(user, stream_lines(request, row, params))
-    with concurrency.streams.hold(user):
-        row = _create(request, file, params, key)
-        connections.close_all()  # no database connection is needed while waiting
-        async_to_sync(wait_for_end)(row.id)
-    row = permissions.transcription_for(user, row.id)
-    if row.state != State.COMPLETED:
-        raise failure_error(row.error_code, row.error_message, 400)
-    return transcript_response(row, params)
+    create = partial(_create, request, file, params, key)
+    return answer_at_end(user, create, answer_in_format(params))
 
 
 def _create(

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from transcriptions.api.openai.params import TranscriptionParams
-from transcriptions.api.openai.responses import logprobs, transcript_response
+from transcriptions.api.openai.responses import answer_in_format, logprobs
 from transcriptions.models import Segment, State, Transcription
 
 DECODING = {
@@ -47,7 +47,7 @@ def row(alice: User) -> Transcription:
 
 def body(row: Transcription, query: str) -> dict[str, Any]:
     params = TranscriptionParams.from_form(QueryDict(query))
-    answer: dict[str, Any] = json.loads(transcript_response(row, params).content)
+    answer: dict[str, Any] = json.loads(answer_in_format(params).content(row))
     return answer
 
 

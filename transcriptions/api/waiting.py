@@ -1,0 +1,81 @@
+"""Responses that are sent when a transcription has ended, however long that takes.
+
+Proxies cut connections that are silent for a minute or two. If a transcript takes longer than
+KEEP_ALIVE_SECONDS, its response therefore begins before it is known: with status 200, and white
+space now and then. A failure after that can no longer be told by the status: JSON then has an error
+as its content, and other formats are cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+
+from asgiref.sync import async_to_sync
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import connections
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
+
+from accounts import concurrency
+from accounts.models import User
+from transcriptions import permissions
+from transcriptions.api.errors import ApiError
+from transcriptions.models import Transcription
+from transcriptions.realtime.long_responses import long_response
+from transcriptions.realtime.streams import ends_within
+
+WHITE_SPACE = "\n"  # allowed before JSON and subtitles, and between the parts of WebVTT
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent at the end of a transcription."""
+
+    content_type: str
+    content: Callable[[Transcription], str]  # raises ApiError if the transcription has failed
+    # A body that tells the failure; without one, the response is cut off.
+    failure: Callable[[ApiError], str] | None = None
+    prefix: str = ""  # with which the content always begins, and nothing may come before it
+
+
+class CutOff(Exception):
+    """A response that has begun cannot be completed. The server closes the connection."""
+
+
+def answer_at_end(
+    user: User, create: Callable[[], Transcription], answer: Answer
+) -> HttpResponseBase:
+    """Create a transcription, wait until it has ended, and send the answer.
+
+    Raises what `create` raises, ApiError, Http404, TooManyParallel.
+    """
+    with concurrency.streams.hold(user):
+        row = create()
+        connections.close_all()  # no database connection is needed while waiting
+        seconds = settings.KEEP_ALIVE_SECONDS or None
+        has_ended = async_to_sync(ends_within)(row.id, seconds)
+    if has_ended:
+        row = permissions.transcription_for(user, row.id)
+        return HttpResponse(answer.content(row), content_type=answer.content_type)
+    return long_response(user, _late(user, row, answer), answer.content_type)
+
+
+async def _late(user: User, row: Transcription, answer: Answer) -> AsyncGenerator[str]:
+    yield answer.prefix or WHITE_SPACE
+    while not await ends_within(row.id, settings.KEEP_ALIVE_SECONDS):
+        yield WHITE_SPACE
+    content = database_sync_to_async(_late_content, thread_sensitive=False)
+    yield await content(user, row, answer)
+
+
+def _late_content(user: User, row: Transcription, answer: Answer) -> str:
+    try:
+        content = answer.content(permissions.transcription_for(user, row.id))
+    except (ApiError, Http404) as error:
+        if answer.failure is None:
+            raise CutOff(str(error)) from error
+        known = isinstance(error, ApiError)
+        return answer.failure(error if known else ApiError(404, "not_found", str(error)))
+    return content.removeprefix(answer.prefix)
