@@ -14,7 +14,7 @@ from accounts import tokens
 from accounts.authentication import WebSessionAuth, authenticated_user
 from accounts.models import Scope
 from accounts.schemas import Body, ErrorOut, example
-from accounts.text import validate_display_name
+from accounts.text import NOT_BLANK, validate_display_name
 
 router = Router(tags=["tokens"], auth=WebSessionAuth(reject_tokens=True))
 
@@ -24,7 +24,11 @@ class TokenIn(Body):
 
     model_config = Body.example(name="Laptop", scopes=["transcriptions:read"], expires_in_days=90)
 
-    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(validate_display_name)]
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=100, json_schema_extra=NOT_BLANK),
+        AfterValidator(validate_display_name),
+    ]
     scopes: Annotated[list[Scope], Field(min_length=1)] = list(Scope)
     monthly_minutes: Annotated[
         int | None,

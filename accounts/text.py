@@ -12,6 +12,9 @@ from django.utils.translation import gettext
 JOINER = re.compile("[\u200c\u200d\U000e0020-\U000e007f]")
 BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and symbols that are rendered blank
 
+# For JSON schemas, whose patterns cannot say all that `validate_display_name` checks.
+NOT_BLANK = {"pattern": r"\S"}
+
 
 def clean_name(name: str, max_length: int = 255) -> str:
     """Collapse white space, remove control characters, and truncate. Return an empty string if

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 
 from accounts.api import router as tokens
@@ -13,12 +14,27 @@ from transcodio_site.openapi import DocumentedAPI
 from transcriptions.api.transcriptions import router as transcriptions
 from transcriptions.api.uploads import router as uploads
 
+TAGS = {
+    "transcriptions": "Recordings and their transcripts",
+    "direct uploads": "Uploads in parts, straight to an object storage",
+    "tokens": "API tokens; only with the session of the web app",
+    "usage": "What has been used this month",
+}
+
 api = DocumentedAPI(
     title="Transcodio",
     version=__version__,
     description="Transcribe audio and video. Authenticate with `Authorization: Bearer tk_...`.",
     auth=api_auth,
     docs_url=None,  # see documentation/views.py
+    servers=[{"url": settings.SITE_URL, "description": "This installation"}],
+    openapi_extra={
+        "info": {
+            "license": {"name": "MIT", "identifier": "MIT"},
+            "contact": {"name": "Transcodio", "url": settings.SITE_URL},
+        },
+        "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
+    },
 )
 api.add_router("", transcriptions)
 api.add_router("", uploads)

@@ -96,6 +96,7 @@ class DocumentedAPI(NinjaAPI):
                 if scope := self._scopes.get(operation["operationId"]):
                     operation["x-required-scope"] = scope
                 _complete(path, method, operation)
+        _remove_unused_schemas(document)
         return document
 
 
@@ -121,6 +122,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         parameters.extend((LAST_EVENT_ID, AFTER))
     if path.endswith("/audio"):
         parameters.append(RANGE)
+    _require_file(operation)
     for status, response in operation["responses"].items():
         _complete_response(int(status), response, has_etag=method == "get" and not is_stream)
 
@@ -136,3 +138,28 @@ def _complete_response(status: int, response: dict[str, Any], has_etag: bool) ->
     if status in ERRORS:
         code, detail = ERRORS[status]
         response["content"]["application/json"]["example"] = {"detail": detail, "code": code}
+
+
+def _require_file(operation: dict[str, Any]) -> None:
+    """A form must have the file. To Ninja it is optional, as the body can be the file itself."""
+    form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
+    if form:
+        file = form["schema"]["properties"]["file"]
+        file |= file.pop("anyOf")[0]  # without null
+        form["schema"]["required"] = ["file"]
+
+
+def _remove_unused_schemas(document: dict[str, Any]) -> None:
+    """Ninja adds schemas of form fields and query parameters, which it lists one by one."""
+    schemas = document["components"]["schemas"]
+    while unused := schemas.keys() - _references(document):
+        for name in unused:
+            del schemas[name]
+
+
+def _references(part: Any) -> set[str]:
+    """The names of all schemas that the document refers to."""
+    if isinstance(part, dict):
+        own = {part["$ref"].rsplit("/", 1)[1]} if "$ref" in part else set()
+        return own.union(*map(_references, part.values()))
+    return set().union(*map(_references, part)) if isinstance(part, list) else set()

@@ -64,11 +64,6 @@ _EXPORTED = {
     "text": "Good morning.",
     "segments": [_SEGMENT],
 }
-_STREAM = (
-    "retry: 2000\n\n"
-    'id: 1\nevent: progress\ndata: {"type":"progress","id":1,"segment":{"id":1,"start":0.4,'
-    '"end":2.1,"text":"Good morning.","words":[]}}\n\n'
-)
 
 
 def _json(status: int, example: Any, **extra: Any) -> dict[int, Any]:
@@ -85,11 +80,17 @@ def _header(description: str) -> dict[str, Any]:
 
 
 def _upload(responses: dict[int, Any]) -> dict[str, Any]:
-    """An operation that accepts a file as a form field or as the request body itself."""
-    binary_body = {"schema": _BINARY}
-    kinds = ("audio/*", "video/*", "application/octet-stream")
-    content = dict.fromkeys(kinds, binary_body)
-    return {"requestBody": {"required": True, "content": content}, "responses": responses}
+    """An operation that accepts a file as a form field or as the request body itself.
+
+    Only the form has a schema: of two media types, generators of clients choose none or the wrong
+    one.
+    """
+    body = {
+        "description": "Or the recording itself, with its own media type such as `audio/mpeg`; the "
+        "fields are then query parameters",
+        "required": True,
+    }
+    return {"requestBody": body, "responses": responses}
 
 
 _EVENT = {
@@ -100,7 +101,7 @@ _EVENTS = {
     200: {
         "description": "The events `metadata`, `progress` for each segment, then `complete` or "
         "`error`. If partial results are enabled, also `partial`, without an `id`.",
-        "content": {"text/event-stream": {"schema": _EVENT, "example": _STREAM}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     }
 }
 _NO_MORE_EVENTS = {"description": "The stream has ended and there are no more events."}
@@ -124,6 +125,8 @@ _REDIRECT = {
     "headers": {"Location": _header("Signed URL of the recording")},
 }
 
+_AUDIO_TYPES = sorted({*(each.media_type for each in FORMATS), "application/octet-stream"})
+
 # The argument `openapi_extra` of each operation.
 TRANSCRIBE = _upload(_json(200, _TRANSCRIPT))
 TRANSCRIBE_STREAM = _upload(_EVENTS)
@@ -143,8 +146,8 @@ EVENTS = {"responses": _EVENTS | {204: _NO_MORE_EVENTS}}
 EXPORT = {"responses": {200: _FILE}}
 AUDIO = {
     "responses": {
-        200: _content("The whole file.", *sorted({format.media_type for format in FORMATS})),
-        206: _content("The requested range.", "audio/*"),
+        200: _content("The whole file.", *_AUDIO_TYPES),
+        206: _content("The requested range.", *_AUDIO_TYPES),
         302: _REDIRECT,
         416: {"description": "The range is not satisfiable."},
     }

@@ -157,7 +157,14 @@ def list_transcriptions(
     request: HttpRequest,
     filters: Query[LibraryFilter],
     limit: Annotated[int, Query(ge=1, le=100, description="Maximum number of items")] = 20,
-    cursor: Annotated[str, Query(description="`next_cursor` of the previous page")] = "",
+    cursor: Annotated[
+        str,
+        Query(
+            description="`next_cursor` of the previous page",
+            max_length=200,
+            pattern="^[A-Za-z0-9_=-]*$",
+        ),
+    ] = "",
 ) -> TranscriptionPage:
     """List your transcriptions, newest first."""
     user = authenticated_user(request)

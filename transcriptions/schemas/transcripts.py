@@ -10,7 +10,7 @@ from ninja import Schema
 from pydantic import AfterValidator, Field
 
 from accounts.schemas import Body, ErrorOut
-from accounts.text import validate_display_name
+from accounts.text import NOT_BLANK, validate_display_name
 from gpu.joining import join
 from transcriptions.models import Priority, Segment, Transcription
 from transcriptions.models.segment import mean_probability
@@ -147,7 +147,9 @@ class RenameIn(Body):
     model_config = Body.example(title="Team meeting")
 
     title: Annotated[
-        str, Field(min_length=1, max_length=255), AfterValidator(validate_display_name)
+        str,
+        Field(min_length=1, max_length=255, json_schema_extra=NOT_BLANK),
+        AfterValidator(validate_display_name),
     ]
 
 
