@@ -133,7 +133,7 @@ def test_stream_deltas_join_to_the_text(client: OpenAI, media: Media) -> None:
 
 
 def test_diarized_stream_has_segments(client: OpenAI, short: Path) -> None:
-    options = {"stream": True, "response_format": "diarized_json"}
+    options: dict[str, Any] = {"stream": True, "response_format": "diarized_json"}
     *_, delta, segment, done = transcribe(client, short, **options)
     assert (segment.type, segment.id) == ("transcript.text.segment", delta.segment_id)
     assert done.text.endswith(segment.text)

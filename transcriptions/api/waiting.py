@@ -76,6 +76,6 @@ def _late_content(user: User, row: Transcription, answer: Answer) -> str:
     except (ApiError, Http404) as error:
         if answer.failure is None:
             raise CutOff(str(error)) from error
-        known = isinstance(error, ApiError)
-        return answer.failure(error if known else ApiError(404, "not_found", str(error)))
+        known = error if isinstance(error, ApiError) else ApiError(404, "not_found", str(error))
+        return answer.failure(known)
     return content.removeprefix(answer.prefix)

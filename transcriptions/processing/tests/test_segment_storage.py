@@ -58,7 +58,8 @@ def test_segment_has_language_channel_and_what_the_decoder_knows(held: Transcrip
     lifecycle.add_segments(held, [Segment((word,), "fr", decoding)])
     (stored,) = held.segments.all()
     assert (stored.language, stored.channel) == ("fr", 1)
-    assert Decoding(**stored.decoding | {"tokens": tuple(stored.decoding["tokens"])}) == decoding
+    known = stored.decoding or {}
+    assert Decoding(**known | {"tokens": tuple(known["tokens"])}) == decoding
     out = SegmentOut.of(stored).model_dump()
     assert (out["language"], out["channel"], out["probability"]) == ("fr", 1, 0.9)
     assert out["words"] == [
