@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
@@ -12,7 +14,7 @@ from accounts import rate_limits
 from accounts.client_ip import get_client_ip
 from accounts.models import ApiToken, Scope, User
 from accounts.read_tokens import find_read_token
-from accounts.tokens import find_token, find_token_by_id, record_token_use
+from accounts.tokens import TOKEN_PREFIX, find_token, find_token_by_id, record_token_use
 
 READ_METHODS = ("GET", "HEAD", "OPTIONS")
 TOKEN_SCHEMES = ("bearer", "token")
@@ -51,12 +53,24 @@ def sent_token(request: HttpRequest) -> str | None:
     """The API token that the request carries, valid or not; None if it carries none.
 
     `Authorization: Bearer` is the standard. Some clients send `Authorization: Token`, or
-    `X-API-Key`, also where a proxy uses the Authorization header itself.
+    `X-API-Key`, also where a proxy uses the Authorization header itself. Those that can be given
+    nothing but a URL have the token as its password: `https://any:tk_...@host`.
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() in TOKEN_SCHEMES:
         return token.strip()
-    return request.headers.get(TOKEN_HEADER)
+    if TOKEN_HEADER in request.headers:
+        return request.headers[TOKEN_HEADER]
+    return _password(token) if scheme.lower() == "basic" else None
+
+
+def _password(credentials: str) -> str | None:
+    """The password of basic authentication (RFC 7617); None if it is no API token."""
+    try:
+        password = base64.b64decode(credentials).decode().partition(":")[2]
+    except ValueError:
+        return None
+    return password if password.startswith(TOKEN_PREFIX) else None
 
 
 def request_token(request: HttpRequest) -> ApiToken | None:

@@ -40,7 +40,9 @@ UPLOAD_PATHS = {
     "/api/transcribe",
     "/api/transcribe/stream",
     "/v1/audio/transcriptions",
-    "/v1/audio/translations",  # answers that it is not supported, and reads no body
+    "/v1/audio/translations",
+    "/asr",
+    "/detect-language",
 }
 
 

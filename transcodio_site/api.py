@@ -42,9 +42,10 @@ api.add_router("", tokens)
 api.add_router("", usage)
 
 
-def _error(problem: Problem) -> HttpResponse:
+def error_response(problem: Problem) -> HttpResponse:
+    """The format of all errors of this API."""
     body = {"detail": problem.detail, "code": problem.code}
     return JsonResponse(body, status=problem.status, headers=problem.headers)
 
 
-register_error_handlers(api, _error)
+register_error_handlers(api, error_response)

@@ -10,6 +10,7 @@ from django.views.generic import RedirectView
 
 from accounts.views import invited
 from transcodio_site.api import api
+from transcodio_site.asr_api import asr_api
 from transcodio_site.documentation.views import api_reference
 from transcodio_site.monitoring.views import health, live, metrics, ready
 from transcodio_site.openai_api import openai_api, openai_root
@@ -46,4 +47,5 @@ urlpatterns = [
     path("settings/webhooks/", include("transcriptions.webhooks.urls")),
     path("admin/", admin.site.urls),
     path("", include("transcriptions.library.urls")),
+    path("", asr_api.urls),
 ]

@@ -20,6 +20,7 @@ from transcodio_site.admission import (
     uploads_of_user,
 )
 from transcodio_site.api import api
+from transcodio_site.asr_api import asr_api
 from transcodio_site.openai_api import openai_api
 from transcriptions.models import IdempotencyKey
 from transcriptions.testing import assign_plan, queue_many, use_minutes
@@ -70,7 +71,7 @@ def test_upload_of_a_user_is_admitted(alice: User, path: str, settings: Any) -> 
 def test_every_operation_that_takes_a_file_is_an_upload_path() -> None:
     takes_file = {
         f"{prefix}{path}"
-        for prefix, each in (("/api", api), ("/v1", openai_api))
+        for prefix, each in (("/api", api), ("/v1", openai_api), ("", asr_api))
         for router_prefix, router in each._routers
         for path, view in router.path_operations.items()
         for operation in view.operations

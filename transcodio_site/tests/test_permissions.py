@@ -54,6 +54,8 @@ OPERATIONS = {
     "GET /v1/models/{name}": READ,
     "POST /v1/audio/transcriptions": WRITE,
     "POST /v1/audio/translations": WRITE,
+    "POST /asr": WRITE,
+    "POST /detect-language": WRITE,
 }
 
 # For tokens only.

@@ -15,6 +15,7 @@ from transcriptions.models import Options, Priority
 
 PriorityName = Literal["", "interactive", "batch"]
 ChannelsName = Literal["", "mix", "separate"]
+TaskName = Literal["", "transcribe", "translate"]
 MAX_TRACK = 999
 MAX_BYTES = 2**53  # larger numbers are not exact in JavaScript
 MAX_PROMPT_CHARS = 2_000
@@ -68,6 +69,12 @@ class UploadParams(Schema):
         description="Audio track of a video, from 0. Default: the one with speech",
     )
 
+    task: TaskName = Field(
+        default="",
+        description="`translate` translates into English, if the speech engine can. `transcribe` "
+        "is the default",
+    )
+
     @field_validator("track", mode="before")
     @classmethod
     def _or_none(cls, track: object) -> object:
@@ -92,6 +99,7 @@ class UploadParams(Schema):
             keywords=tuple(keywords),
             channels=self.channels or "mix",
             track=self.track,
+            task=self.task or "transcribe",
         )
 
     def __or__(self, other: UploadParams) -> UploadParams:
@@ -115,6 +123,7 @@ class DirectUploadIn(Body):
     keywords: Annotated[list[str], Field(max_length=MAX_KEYWORDS)] = []
     channels: ChannelsName = ""
     track: Annotated[int | None, Field(ge=0, le=MAX_TRACK)] = None
+    task: TaskName = ""
     media_type: Annotated[
         str, Field(max_length=100, description="Of the file; only needed if it has no header")
     ] = ""

@@ -1,0 +1,70 @@
+"""The API of whisper-asr-webservice, as Bazarr calls it: samples without a header, and the token in
+the URL of the server."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from transcodio_site.testing import WAIT_S, Media, Stack
+
+post = partial(httpx.post, timeout=WAIT_S)
+
+
+@pytest.fixture(scope="module")
+def endpoint(stack: Stack) -> str:
+    """What one enters in Bazarr."""
+    return stack.url.replace("http://", f"http://any:{stack.token('bazarr@example.com')}@")
+
+
+@pytest.fixture(scope="module")
+def samples(media: Media) -> bytes:
+    """Six seconds of speech, 16-bit at 16 kHz."""
+    return media.speech("spoken.sw", 6, "-f", "s16le", "-ac", "1", "-ar", "16000").read_bytes()
+
+
+def upload(endpoint: str, path: str, content: bytes, **params: Any) -> httpx.Response:
+    return post(f"{endpoint}{path}", params=params, files={"audio_file": content})
+
+
+def test_bazarr_gets_subtitles(endpoint: str, samples: bytes) -> None:
+    response = upload(
+        endpoint, "/asr", samples, task="transcribe", language="en", output="srt", encode="false"
+    )
+    assert response.status_code == 200, response.text
+    assert response.text.startswith("1\n00:00:0")
+    assert "walking along the harbor" in response.text
+
+
+def test_bazarr_detects_the_language_and_nothing_is_kept(endpoint: str, samples: bytes) -> None:
+    response = upload(endpoint, "/detect-language", samples, encode="false")
+    assert response.json() == {"detected_language": "english", "language_code": "en"}
+    before = recordings(endpoint)
+    upload(endpoint, "/detect-language", samples, encode="false")
+    assert recordings(endpoint) == before
+
+
+def recordings(endpoint: str) -> list[str]:
+    return [row["id"] for row in httpx.get(f"{endpoint}/api/transcriptions").json()["items"]]
+
+
+def test_file_with_a_header_in_all_formats(endpoint: str, media: Media) -> None:
+    content = media.speech("spoken.mp3", 6).read_bytes()
+    for output, start in (("txt", "Good"), ("vtt", "WEBVTT"), ("tsv", "start\tend\ttext\n")):
+        assert upload(endpoint, "/asr", content, output=output).text.startswith(start)
+    body = upload(endpoint, "/asr", content, output="json").json()
+    assert (body["language"], body["segments"][0]["id"]) == ("en", 1)
+    assert "harbor" in body["text"]
+
+
+def test_errors_say_what_is_wrong(endpoint: str, stack: Stack, media: Media) -> None:
+    silence = media.silence("silence.wav", 2).read_bytes()
+    response = upload(endpoint, "/detect-language", silence)
+    assert (response.status_code, response.json()["code"]) == (422, "no_speech")
+    response = upload(endpoint, "/asr", b"no recording at all")
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_format")
+    for url in (stack.url, stack.url.replace("http://", "http://any:tk_wrong@")):
+        assert upload(url, "/asr", silence).status_code == 401

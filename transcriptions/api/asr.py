@@ -1,0 +1,127 @@
+"""The API of whisper-asr-webservice, which Bazarr uses: `POST /asr` and `POST /detect-language`.
+
+https://github.com/ahmetoner/whisper-asr-webservice. Its clients send no token in a header, but can
+have one in the URL: http://any:tk_...@host becomes basic authentication.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from asgiref.sync import async_to_sync
+from django.db import connections
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from ninja import File, Query, Router, UploadedFile
+
+from accounts import concurrency
+from accounts.authentication import authenticated_user
+from gpu.joining import join
+from gpu.languages import whisper_name
+from transcriptions import permissions
+from transcriptions.api.errors import ApiError, failure_error
+from transcriptions.api.waiting import Answer, answer_at_end
+from transcriptions.exceptions import WrongState
+from transcriptions.exports.documents import EXPORTERS
+from transcriptions.exports.service import transcript_of
+from transcriptions.models import State, Transcription
+from transcriptions.processing import commands
+from transcriptions.realtime.streams import subscribe
+from transcriptions.schemas.events import MetadataEvent
+from transcriptions.uploads.params import MAX_PROMPT_CHARS, UploadParams
+from transcriptions.uploads.requests import create_from_request
+
+router = Router()
+
+# What a client has that sends samples instead of a file (`encode=false`).
+RAW_MEDIA_TYPE = "audio/pcm;rate=16000;channels=1"
+WEBVTT = "WEBVTT\n"
+
+Output = Literal["txt", "vtt", "srt", "tsv", "json"]
+AudioFile = Annotated[UploadedFile, File(description="A recording, or samples")]
+Encode = Annotated[bool, Query(description="False: 16-bit samples at 16 kHz without a header")]
+
+
+@router.post("/asr")
+def transcribe(
+    request: HttpRequest,
+    audio_file: AudioFile,
+    encode: Encode = True,
+    task: Literal["transcribe", "translate"] = "transcribe",
+    language: str = "",
+    initial_prompt: Annotated[str, Query(max_length=MAX_PROMPT_CHARS)] = "",
+    output: Output = "txt",
+) -> HttpResponseBase:
+    """Transcribe a recording and wait for the text or the subtitles."""
+    params = UploadParams(language=language, prompt=initial_prompt, task=task)
+    create = partial(_create, request, audio_file, encode, params)
+    content = partial(_content, output=output)
+    prefix = WEBVTT if output == "vtt" else ""
+    answer = Answer("text/plain; charset=utf-8", content, prefix=prefix)
+    return answer_at_end(authenticated_user(request), create, answer)
+
+
+@router.post("/detect-language")
+def detect_language(
+    request: HttpRequest, audio_file: AudioFile, encode: Encode = True
+) -> dict[str, str]:
+    """The language that is spoken first. The recording is not kept, and no more of it transcribed
+    than that takes."""
+    user = authenticated_user(request)
+    with concurrency.streams.hold(user):
+        row = _create(request, audio_file, encode, UploadParams())
+        connections.close_all()  # no database connection is needed while waiting
+        language = async_to_sync(_first_language)(row)
+    row = permissions.transcription_for(user, row.id)
+    with suppress(WrongState):
+        commands.cancel(row)
+    row.delete()
+    if row.state == State.FAILED:
+        raise failure_error(row.error_code, row.error_message, 422)
+    if not language:
+        raise ApiError(422, "no_speech", _("No speech was found in this recording."))
+    return {"detected_language": whisper_name(language), "language_code": language}
+
+
+async def _first_language(row: Transcription) -> str:
+    """Empty if there is no speech, or the transcription has failed."""
+    async with aclosing(subscribe(row.id)) as events:
+        async for event in events:
+            if isinstance(event, MetadataEvent):
+                return event.language
+    return ""
+
+
+def _create(
+    request: HttpRequest, file: UploadedFile, encode: bool, params: UploadParams
+) -> Transcription:
+    if not encode:
+        file.content_type = RAW_MEDIA_TYPE
+    return create_from_request(request, file, params, key="")
+
+
+def _content(row: Transcription, output: Output) -> str:
+    if row.state != State.COMPLETED:
+        raise failure_error(row.error_code, row.error_message, 422)
+    transcript = transcript_of(row, words=output == "json")
+    if output in EXPORTERS and output != "json":
+        return EXPORTERS[output].write(transcript)
+    if output == "tsv":
+        return _tsv(transcript.segments)
+    text = join(segment["text"] for segment in transcript.segments)
+    body = {"text": text, "segments": transcript.segments, "language": row.language}
+    return json.dumps(body, ensure_ascii=False)
+
+
+def _tsv(segments: Any) -> str:
+    """Whisper's table: start and end in milliseconds, and the text."""
+    rows = [
+        (round(s["start"] * 1000), round(s["end"] * 1000), " ".join(s["text"].split()))
+        for s in segments
+    ]
+    lines = [("start", "end", "text"), *rows]
+    return "".join("\t".join(map(str, line)) + "\n" for line in lines)
