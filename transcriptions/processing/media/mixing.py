@@ -21,7 +21,7 @@ SILENT_SHARE = 1e-6  # of the other channel's energy: 60 dB below it, which is c
 OPPOSITE_CORRELATION = -0.5  # below it, the difference is much louder than the sum
 SAME_CORRELATION = 0.95  # above it, both channels have the same sound
 
-Samples = np.ndarray[Any, np.dtype[np.float64]]
+Samples = np.ndarray[Any, np.dtype[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,10 @@ def compare(stereo: Path, check: Callable[[], None]) -> Channels:
     peaks, count = np.zeros(2), 0
     sums, products = np.zeros(2), np.zeros((2, 2))
     for block in _blocks(stereo, check):
-        count += len(block)
-        peaks = np.maximum(peaks, np.abs(block).max(axis=0))
-        sums += block.sum(axis=0)
-        products += block.T @ block
+        count += block.shape[1]
+        peaks = np.maximum(peaks, np.maximum(block.max(axis=1), -block.min(axis=1)))
+        sums += block.sum(axis=1, dtype=np.float64)
+        products += block @ block.T
     covariance = products - np.outer(sums, sums) / max(count, 1)
     energy = covariance.diagonal()
     silent = (peaks <= SILENT_PEAK) | (energy <= SILENT_SHARE * energy.max())
@@ -75,7 +75,7 @@ def mix(stereo: Path, mono: Path, weights: tuple[float, float], check: Callable[
     with wave.open(str(mono), "wb") as out:
         out.setparams((1, 2, pcm.SAMPLE_RATE_HZ, 0, "NONE", "not compressed"))
         for block in _blocks(stereo, check):
-            mixed = np.rint(block @ np.array(weights))
+            mixed = np.rint(block[0] * weights[0] + block[1] * weights[1])
             out.writeframes(mixed.clip(-32768, 32767).astype("<i2").tobytes())
 
 
@@ -88,8 +88,10 @@ def split(stereo: Path, folder: Path, check: Callable[[], None]) -> tuple[Path, 
 
 
 def _blocks(stereo: Path, check: Callable[[], None]) -> Iterator[Samples]:
+    """Arrays with a row for each channel."""
     with wave.open(str(stereo), "rb") as wav:
         while frames := wav.readframes(BLOCK_FRAMES):
             check()
             whole = len(frames) // 4 * 4  # FFmpeg may have been stopped in a frame
-            yield np.frombuffer(frames[:whole], dtype="<i2").reshape(-1, 2).astype(np.float64)
+            samples = np.frombuffer(frames[:whole], dtype="<i2").reshape(-1, 2)
+            yield samples.T.astype(np.float32, order="C")
