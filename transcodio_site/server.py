@@ -27,6 +27,7 @@ from transcodio_site.http_request import FlowControl, UploadFactory
 from transcodio_site.monitoring import error_reports, telemetry
 from transcodio_site.redis_url import check_server_mode
 from transcodio_site.static_files import check_collected
+from transcodio_site.web_memory import MemoryReturn, exclude_code_from_collection
 
 SHUTDOWN_TIMEOUT_S = 1.0  # for requests to finish, and again after their disconnect message
 CLOSE_GOING_AWAY = 1001  # RFC 6455, section 7.4.1
@@ -34,6 +35,15 @@ CLOSE_GOING_AWAY = 1001  # RFC 6455, section 7.4.1
 
 class UploadServer(daphne.server.Server):  # type: ignore[misc]
     """Daphne's server with UploadFactory."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._memory = MemoryReturn()
+
+    def application_checker(self) -> None:
+        """Called every second."""
+        super().application_checker()
+        self._memory.count(len(self.connections))
 
     @property
     def http_factory(self) -> UploadFactory:
@@ -106,6 +116,7 @@ class Command(CommandLineInterface):  # type: ignore[misc]
             sys.exit(f"Transcodio cannot start: {error}")
         # Twisted writes large bodies to temporary files: they belong on the disk with the data.
         tempfile.tempdir = str(settings.FILE_UPLOAD_TEMP_DIR)
+        exclude_code_from_collection()
         super().run(args)
         # Python would wait for all threads, and some wait for an event loop that has stopped.
         telemetry.stop()
