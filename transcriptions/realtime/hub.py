@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -33,6 +34,7 @@ CONFIRMATION_S = 1.0  # in which Valkey confirms a subscription; later the datab
 RECONNECT_DELAY_S = 1.0
 POLL_S = 2.0  # between queries while the connection is away
 RECHECK_S = 60.0  # between queries while it is not: a message can be lost without being noticed
+TICK_S = 0.5  # between looks at who has waited long enough: no watcher has a timer of its own
 
 # What the database has for the channels. Channels without a row are left out.
 Newest = Callable[[list[str]], Awaitable[dict[str, Message]]]
@@ -41,10 +43,13 @@ Newest = Callable[[list[str]], Awaitable[dict[str, Message]]]
 class Watcher:
     """Messages for one watcher. If it is slow, the oldest are dropped."""
 
+    __slots__ = ("_messages", "_wait_until", "_waiting", "access_changed")
+
     def __init__(self) -> None:
         self.access_changed = False
         self._messages: deque[Message] = deque(maxlen=MAX_QUEUED)
-        self._arrived = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
+        self._wait_until = math.inf
 
     def put(self, message: Message) -> None:
         """Add a message. A change of access is kept apart, so that it is never dropped."""
@@ -52,16 +57,25 @@ class Watcher:
             self.access_changed = True
         else:
             self._messages.append(message)
-        self._arrived.set()
+        self._wake()
 
     async def next(self, timeout_s: float) -> Message | None:
         """The next message; None after `timeout_s` without one, or when the access has changed."""
         if not self._messages and not self.access_changed:
-            self._arrived.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await self._arrived.wait()
+            loop = asyncio.get_running_loop()
+            self._waiting, self._wait_until = loop.create_future(), loop.time() + timeout_s
+            await self._waiting
         return self._messages.popleft() if self._messages else None
+
+    def tick(self, now: float) -> None:
+        """End the wait if its timeout is over. `now` is the time of the event loop."""
+        if now >= self._wait_until:
+            self._wake()
+
+    def _wake(self) -> None:
+        self._wait_until = math.inf
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 class Topic:
@@ -86,17 +100,18 @@ class Hub:
         self._topics: dict[str, Topic] = {}
         self._topics_changed = asyncio.Event()
         self._poll_now = asyncio.Event()
-        self._watchers = 0
+        self._watchers = set[Watcher]()
         self._is_connected = True  # assumed until it fails
         self._tasks = [
             asyncio.create_task(self._stay_connected()),
             asyncio.create_task(self._poll()),
+            asyncio.create_task(self._tick()),
         ]
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody watches anything."""
-        return self._watchers == 0
+        return not self._watchers
 
     def close(self) -> None:
         """Disconnect."""
@@ -106,7 +121,7 @@ class Hub:
     async def join(self, watcher: Watcher, channels: tuple[str, ...]) -> None:
         """Give the watcher all messages from now on: return when Valkey has the subscription. If it
         does not confirm in time, later ones are recovered from the database."""
-        self._watchers += 1
+        self._watchers.add(watcher)
         topics = [self._topics.setdefault(channel, Topic()) for channel in channels]
         for topic in topics:
             topic.watchers.add(watcher)
@@ -120,10 +135,17 @@ class Hub:
 
     def leave(self, watcher: Watcher, channels: tuple[str, ...]) -> None:
         """End what `join` began, even if that was cancelled."""
-        self._watchers -= 1
+        self._watchers.discard(watcher)
         for channel in channels:
             self._topics[channel].watchers.discard(watcher)
         self._topics_changed.set()
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK_S)
+            for watcher in self._watchers:
+                watcher.tick(loop.time())
 
     # --- The connection -----------------------------------------------------------------------
 

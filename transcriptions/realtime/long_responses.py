@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from typing import TypeVar
 
 from asgiref.sync import SyncToAsync
 from django.http import StreamingHttpResponse
@@ -11,9 +13,11 @@ from django.http import StreamingHttpResponse
 from accounts import concurrency
 from accounts.models import User
 
+Chunk = TypeVar("Chunk", str, bytes)
+
 
 def long_response(
-    user: User, chunks: AsyncGenerator[str], content_type: str
+    user: User, chunks: AsyncGenerator[Chunk], content_type: str
 ) -> StreamingHttpResponse:
     """A response that proxies must not buffer or compress. As all others, it is not cached.
     Raises TooManyParallel."""
@@ -28,15 +32,32 @@ def long_response(
     )
 
 
-async def _release_view_thread(chunks: AsyncGenerator[str]) -> AsyncGenerator[str]:
+class _SharedThread(ThreadPoolExecutor):
+    """The thread in which Django closes the responses of all streams. No request owns it."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Called at the end of each request: keep the thread for the others."""
+
+
+_closing = _SharedThread(1, "close-streams")
+
+
+async def _release_view_thread(chunks: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
     """Stream without the view's thread.
 
     Django keeps the thread in which a synchronous view ran until the response has been sent, which
-    here is as long as the page is open. Later synchronous calls get another thread.
+    here is as long as the page is open. Without it, Django would start one to close the response: a
+    thousand when a thousand clients disconnect at the same time.
     """
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    if context and (executor := SyncToAsync.context_to_thread_executor.pop(context, None)):
-        executor.shutdown(wait=False)
+    _replace_view_thread()
     async with aclosing(chunks):
         async for chunk in chunks:
             yield chunk
+
+
+def _replace_view_thread() -> None:
+    executors = SyncToAsync.context_to_thread_executor
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    if context and (executor := executors.get(context)):
+        executors[context] = _closing
+        executor.shutdown(wait=False)

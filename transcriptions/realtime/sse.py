@@ -16,13 +16,12 @@ from accounts.authentication import authenticated_user, is_still_authorized
 from accounts.models import User
 from transcriptions.models import Transcription
 from transcriptions.realtime import streams
-from transcriptions.realtime.long_responses import long_response
-from transcriptions.schemas.events import ErrorEvent, Event, PartialEvent
+from transcriptions.realtime.long_responses import Chunk, long_response
+from transcriptions.schemas.events import ERROR_SUFFIX
 
 RECONNECT_MS = 2000  # sent as `retry`: a browser waits this long before it reconnects
-# After a retry, the next segment has the id that the error had. To tell them apart, the SSE id of
-# an error is the id of the event before it with this suffix.
-ERROR_SUFFIX = "-error"
+RETRY = f"retry: {RECONNECT_MS}\n\n".encode()
+KEEP_ALIVE = b": keep-alive\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +62,18 @@ def event_stream(
     return response
 
 
-def sse_response(user: User, lines: AsyncGenerator[str]) -> StreamingHttpResponse:
+def sse_response(user: User, lines: AsyncGenerator[Chunk]) -> StreamingHttpResponse:
     """A response that streams events. Raises TooManyParallel."""
     return long_response(user, lines, "text/event-stream; charset=utf-8")
 
 
 async def _lines(
     request: HttpRequest, transcription_id: uuid.UUID, after: int
-) -> AsyncGenerator[str]:
-    yield f"retry: {RECONNECT_MS}\n\n"  # sent immediately, so that clients see an open stream
+) -> AsyncGenerator[bytes]:
+    yield RETRY  # sent immediately, so that clients see an open stream
     is_authorized = partial(is_still_authorized, request)
     user_id = authenticated_user(request).pk
     events = streams.subscribe_while_authorized(is_authorized, user_id, transcription_id, after)
     async with aclosing(events):
         async for event in events:
-            yield ": keep-alive\n\n" if event is None else _message(event)
-
-
-def _message(event: Event) -> str:
-    return f"{_id_line(event)}event: {event.type}\ndata: {event.as_json}\n\n"
-
-
-def _id_line(event: Event) -> str:
-    match event:
-        case PartialEvent():  # not stored: clients resume after the last stored event
-            return ""
-        case ErrorEvent():
-            return f"id: {event.id - 1}{ERROR_SUFFIX}\n"
-        case _:
-            return f"id: {event.id}\n"
+            yield KEEP_ALIVE if event is None else event.as_sse

@@ -38,7 +38,9 @@ from transcriptions.schemas.events import (
 )
 
 StoredEvent = MetadataEvent | ProgressEvent | CompleteEvent | ErrorEvent
-HEARTBEAT_S = 10.0  # without an event for this long, None is yielded
+# Without an event for this long, or up to a fifth more or less, None is yielded: the keep-alives of
+# watchers who have received the same event are not sent at the same time.
+HEARTBEAT_S = 10.0
 # Between two checks of a token or session, and up to half as much more, so that not all watchers
 # are checked at the same time. A change that we are told of is effective immediately.
 AUTHORIZATION_CHECK_S = 60.0
@@ -87,20 +89,27 @@ async def subscribe_while_authorized(
 ) -> AsyncGenerator[Event | None]:
     """Like `subscribe`, but ends when the token or session is no longer valid.
 
-    `is_authorized` runs in a thread, when the access of the user has changed, and now and then.
+    `is_authorized` runs in a thread: when the access of the user has changed, and now and then,
+    which delays no event.
     """
-    check = database_sync_to_async(is_authorized, thread_sensitive=False)
     check_at = _next_check()
     channels = event_channel(transcription_id), access_channel(user_id)
     async with watch(stored.newest, *channels) as watcher:
         async with aclosing(_follow(watcher, transcription_id, after)) as events:
             async for event in events:
-                if watcher.access_changed or time.monotonic() > check_at:
+                if watcher.access_changed:
                     watcher.access_changed = False
-                    if not await check():
+                    if not await _in_thread(is_authorized):
+                        return
+                yield event
+                if time.monotonic() > check_at:
+                    if not await _in_thread(is_authorized):
                         return
                     check_at = _next_check()
-                yield event
+
+
+async def _in_thread(check: Callable[[], bool]) -> bool:
+    return bool(await database_sync_to_async(check, thread_sensitive=False)())
 
 
 def _next_check() -> float:
@@ -122,14 +131,16 @@ async def _follow(
                     after = event.id
                 if isinstance(event, CompleteEvent | ErrorEvent):
                     return
-            if len(events) < stored.SEGMENTS_PER_QUERY:
+            is_last = len(events) < stored.SEGMENTS_PER_QUERY
+            del events  # or the watcher would keep them in memory while it waits
+            if is_last:
                 break
         if _is_next(message, after):
             yield message
             after = message.id
             if isinstance(message, CompleteEvent | ErrorEvent):
                 return
-        message = await watcher.next(HEARTBEAT_S)
+        message = await watcher.next(HEARTBEAT_S * uniform(0.8, 1.2))  # noqa: S311
         if message is None:
             yield None
 

@@ -16,14 +16,32 @@ from pydantic import Field
 from transcriptions.models import Segment, Transcription
 from transcriptions.schemas.transcripts import SegmentOut
 
+# After a retry, the next segment has the id that the error had. To tell them apart, the SSE id of
+# an error is the id of the event before it with this suffix.
+ERROR_SUFFIX = "-error"
+
 
 class EventSchema(Schema):
-    """Base of all events."""
+    """Base of all events. Both forms are computed once, for however many watchers."""
+
+    type: str
+    id: int
 
     @cached_property
     def as_json(self) -> str:
-        """The event as all clients get it. Computed once, for however many watchers."""
+        """The event as all clients get it."""
         return self.model_dump_json()
+
+    @cached_property
+    def as_sse(self) -> bytes:
+        """The event as Server-Sent Events clients get it, with the line that ends it."""
+        id_line = f"id: {self.sse_id}\n" if self.sse_id else ""
+        return f"{id_line}event: {self.type}\ndata: {self.as_json}\n\n".encode()
+
+    @property
+    def sse_id(self) -> str:
+        """What a client sends as `Last-Event-ID` to resume after this event; empty: nothing."""
+        return str(self.id)
 
 
 class MetadataEvent(EventSchema):
@@ -71,6 +89,11 @@ class PartialEvent(EventSchema):
     id: int
     text: str
 
+    @property
+    def sse_id(self) -> str:
+        """Empty: it is not stored, and clients resume after the last stored event."""
+        return ""
+
 
 class CompleteEvent(EventSchema):
     """The transcript is complete."""
@@ -94,6 +117,11 @@ class ErrorEvent(EventSchema):
     transcription: uuid.UUID
     code: str
     detail: str
+
+    @property
+    def sse_id(self) -> str:
+        """See ERROR_SUFFIX."""
+        return f"{self.id - 1}{ERROR_SUFFIX}"
 
 
 Event = Annotated[

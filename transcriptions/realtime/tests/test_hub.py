@@ -89,6 +89,7 @@ async def test_watchers_share_connection_queries_and_serialization(
         assert reads == []
         monkeypatch.setattr(EventSchema, "model_dump_json", dump)
         assert len({event.as_json for event in events}) == 1
+        assert len({id(event.as_sse) for event in events}) == 1
         assert dumped == [1]
         await add_segment(started, 2, publish=False)
         await add_segment(started, 3)
@@ -114,6 +115,7 @@ async def test_idle_watcher_costs_no_query_between_rechecks(
 
     monkeypatch.setattr(stored, "newest", newest)
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(hub, "TICK_S", 0.01)
     events = streams.subscribe_while_authorized(is_authorized, started.owner_id, started.id)
     async with aclosing(events), asyncio.timeout(WAIT_S):
         assert isinstance(await anext(events), MetadataEvent)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
+from django.core.signals import request_finished
 from django.test import Client
 from django.utils import timezone
 
@@ -100,6 +102,25 @@ async def test_disconnect_ends_subscription(alice: User, leased: Transcription) 
     await until_subscribers(leased, 1)
     await stream.disconnect()
     await until_subscribers(leased, 0)
+
+
+@pytest.mark.covers("fault", "Many clients disconnect at the same time")
+async def test_closing_streams_share_one_thread(alice: User, leased: Transcription) -> None:
+    closed_in: list[int] = []
+
+    def note_thread(**_: Any) -> None:
+        closed_in.append(threading.get_ident())
+
+    request_finished.connect(note_thread)
+    create = database_sync_to_async(EventStreamClient)
+    clients = [await create(alice, leased) for _ in range(5)]
+    for stream in clients:
+        await stream.open()
+    await until_subscribers(leased, 1)
+    await asyncio.gather(*(stream.disconnect() for stream in clients))
+    request_finished.disconnect(note_thread)
+    assert len(closed_in) == 5
+    assert len(set(closed_in)) == 1
 
 
 def resume(client: Client, row: Transcription, last_event_id: str) -> Any:
