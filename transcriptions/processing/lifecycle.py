@@ -91,11 +91,18 @@ def ensure_held(row: Transcription) -> None:
         raise LeaseLost(str(row.id))
 
 
-def renew_lease(row: Transcription) -> None:
-    """Extend the lease. Raises LeaseLost."""
+def still_held(rows: Iterable[Transcription]) -> set[uuid.UUID]:
+    """The ids of those whose lease this worker still has, in one query."""
+    return set(_all_held(rows).values_list("id", flat=True))
+
+
+def renew_leases(rows: Iterable[Transcription]) -> None:
+    """Extend the leases that this worker still has. A recording that is being changed is left out:
+    nothing waits for it, and its lease can be renewed a moment later."""
     with transaction.atomic():
-        _lock_held(row)
-        _update_progress(row, lease_until=lease_end())
+        locked = _all_held(rows).select_for_update(skip_locked=True, no_key=True)
+        renewed = list(locked.values_list("id", flat=True))
+        Progress.objects.filter(transcription__in=renewed).update(lease_until=lease_end())
 
 
 def release(row: Transcription) -> None:
@@ -374,6 +381,11 @@ def _lock_held(row: Transcription) -> None:
 
 def _held(row: Transcription) -> models.QuerySet[Transcription]:
     return Transcription.objects.filter(id=row.id, lease=row.lease, lease__isnull=False)
+
+
+def _all_held(rows: Iterable[Transcription]) -> models.QuerySet[Transcription]:
+    leases = {row.id: row.lease for row in rows if row.lease}  # no two rows ever have the same
+    return Transcription.objects.filter(id__in=leases, lease__in=leases.values())
 
 
 # --- After a restore -----------------------------------------------------------------------------

@@ -36,6 +36,12 @@ def expire(row: Transcription) -> None:
     lifecycle.recover(Transcription.objects.with_expired_lease())
 
 
+def renew(row: Transcription) -> None:
+    """Renew the lease of one row, as its worker does. Raises LeaseLost."""
+    lifecycle.renew_leases([row])
+    lifecycle.ensure_held(row)
+
+
 def raising(error: BaseException) -> Callable[..., None]:
     """A function that raises `error`."""
 

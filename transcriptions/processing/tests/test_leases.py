@@ -2,32 +2,117 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import uuid
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections, transaction
 from structlog.contextvars import bound_contextvars, get_contextvars
 
+from accounts.models import User
 from transcodio_site.testing import wait_until
 from transcriptions.models import State, Transcription
-from transcriptions.processing import leases, lifecycle, pipeline
+from transcriptions.processing import commands, leases, lifecycle, pipeline
 from transcriptions.processing.leases import hold_lease
-from transcriptions.processing.tests.helpers import FIVE_SENTENCES, fresh
+from transcriptions.processing.tests.helpers import (
+    FIVE_SENTENCES,
+    Waiting,
+    fresh,
+    raising,
+    set_expired,
+)
 from transcriptions.testing import ScriptedEngine, charged_ms, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_lease_thread_logs_the_ids_of_its_task(
-    prepared: Transcription, monkeypatch: pytest.MonkeyPatch
+def claim(row: Transcription) -> Transcription:
+    claimed = lifecycle.claim(row.id, State.TRANSCRIBING)
+    assert claimed
+    return claimed
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many rows each check was."""
+    counts: list[int] = []
+    original = lifecycle.still_held
+
+    def still_held(rows: list[Transcription]) -> set[uuid.UUID]:
+        counts.append(len(rows))
+        return original(rows)
+
+    monkeypatch.setattr(lifecycle, "still_held", still_held)
+    return counts
+
+
+@pytest.mark.covers("fault", "The database does not answer when leases are checked")
+def test_failed_check_is_logged_with_the_ids_of_each_task(
+    prepared: Transcription, monkeypatch: pytest.MonkeyPatch, checks: list[int]
 ) -> None:
-    row = lifecycle.claim(prepared.id, State.TRANSCRIBING)
-    assert row
     contexts: list[dict[str, Any]] = []
-    monkeypatch.setattr(lifecycle, "ensure_held", lambda row: contexts.append(get_contextvars()))
-    with bound_contextvars(job_id="42"), hold_lease(row):
-        wait_until(lambda: contexts)
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            contexts.append(get_contextvars())
+
+    handler = Handler()
+    leases.log.addHandler(handler)
+    with bound_contextvars(job_id="42"), hold_lease(claim(prepared)) as holder:
+        with monkeypatch.context() as patch:
+            patch.setattr(lifecycle, "still_held", raising(OperationalError("away")))
+            wait_until(lambda: contexts)
+        checks.clear()
+        wait_until(lambda: checks)
+        assert not holder.is_lost
+    leases.log.removeHandler(handler)
     assert contexts[0]["job_id"] == "42"
+
+
+def test_rows_in_work_share_a_thread_and_its_queries(
+    alice: User, waiting: Waiting, checks: list[int], django_assert_num_queries: Any
+) -> None:
+    rows = [claim(row) for row in waiting(alice, 5)]
+    with ExitStack() as stack:
+        holders = [stack.enter_context(hold_lease(row)) for row in rows]
+        wait_until(lambda: 5 in checks)
+        assert [thread.name for thread in threading.enumerate()].count("leases") == 1
+        commands.cancel(fresh(rows[2]))
+        wait_until(lambda: holders[2].is_lost)
+        assert [holder.is_lost for holder in holders] == [False, False, True, False, False]
+        checks.clear()
+        wait_until(lambda: checks)
+        assert set(checks) == {4}  # the cancelled one is not checked any more
+    assert "leases" not in [thread.name for thread in threading.enumerate()]
+    with django_assert_num_queries(1):
+        assert len(lifecycle.still_held(rows)) == 4
+    with django_assert_num_queries(4):  # with BEGIN and COMMIT
+        lifecycle.renew_leases(rows)
+
+
+@pytest.mark.covers("fault", "One recording is locked while the leases of all are renewed")
+def test_renewal_waits_for_no_recording_that_is_being_changed(
+    alice: User, waiting: Waiting
+) -> None:
+    locked, free = rows = [claim(row) for row in waiting(alice, 2)]
+    for row in rows:
+        set_expired(row)
+
+    def renew() -> None:
+        lifecycle.renew_leases(rows)
+        connection.close()
+
+    with transaction.atomic():
+        Transcription.objects.select_for_update().get(id=locked.id)
+        thread = threading.Thread(target=renew)
+        thread.start()
+        thread.join()
+    assert list(Transcription.objects.with_live_lease()) == [free]
+    lifecycle.renew_leases(rows)
+    assert not Transcription.objects.with_expired_lease().exists()
 
 
 @pytest.mark.covers("fault", "The worker is stopped while the engine is in a long batch")

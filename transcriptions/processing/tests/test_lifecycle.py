@@ -12,7 +12,7 @@ from gpu.types import Complete, Metadata, Span
 from transcriptions.exceptions import LeaseLost
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
-from transcriptions.processing.tests.helpers import expire
+from transcriptions.processing.tests.helpers import expire, renew
 from transcriptions.testing import add_segment, set_state, texts
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ def test_every_change_without_the_lease_raises_lease_lost(prepared: Transcriptio
     expire(prepared)
     holder = claim(prepared)
     changes = [
-        lambda: lifecycle.renew_lease(lost),
+        lambda: renew(lost),
         lambda: lifecycle.release(lost),
         lambda: lifecycle.mark_started(lost, "x", Metadata("en", "m")),
         lambda: add_segment(lost, 1),
@@ -75,12 +75,12 @@ def test_only_rows_of_lost_workers_are_recovered(prepared: Transcription) -> Non
     expire(prepared)  # no worker has it
     row = claim(prepared)
     lifecycle.recover(Transcription.objects.with_expired_lease())
-    lifecycle.renew_lease(row)
+    renew(row)
     expire(prepared)
     prepared.refresh_from_db()
     assert (prepared.state, prepared.interruptions) == (State.PREPARED, 1)
     with pytest.raises(LeaseLost):
-        lifecycle.renew_lease(row)
+        renew(row)
 
 
 def test_delete_removes_the_files_after_commit(

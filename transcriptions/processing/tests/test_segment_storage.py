@@ -14,7 +14,13 @@ from transcodio_site.testing import wait_until
 from transcriptions.exceptions import LeaseLost
 from transcriptions.models import Progress, State, Transcription
 from transcriptions.processing import lifecycle
-from transcriptions.processing.tests.helpers import FIVE_SENTENCES, expire, fresh, set_expired
+from transcriptions.processing.tests.helpers import (
+    FIVE_SENTENCES,
+    expire,
+    fresh,
+    renew,
+    set_expired,
+)
 from transcriptions.schemas.transcripts import SegmentOut, TranscriptOut
 from transcriptions.testing import add_segment, charged_ms, run_concurrently, spoken, texts
 
@@ -157,7 +163,7 @@ def test_lease_that_is_renewed_late_is_not_taken_away(held: Transcription) -> No
         result = execute(sql, *arguments)
         if not renewed:
             renewed.append(True)
-            run_concurrently(lambda: lifecycle.renew_lease(held))
+            run_concurrently(lambda: renew(held))
         return result
 
     renewed: list[bool] = []

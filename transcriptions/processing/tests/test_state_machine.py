@@ -28,7 +28,7 @@ from transcriptions.exceptions import LeaseLost, WrongState
 from transcriptions.models import FINISHED, WORKING, State, Transcription
 from transcriptions.processing import commands, lifecycle, scheduling
 from transcriptions.processing.lifecycle import TRANSITIONS
-from transcriptions.processing.tests.helpers import expire
+from transcriptions.processing.tests.helpers import expire, renew
 from transcriptions.testing import add_segment, texts
 
 SECONDS = 10  # of the recording
@@ -114,7 +114,7 @@ class Processing(RuleBasedStateMachine):
     @rule(worker=st.integers(0, 3))
     def renew(self, worker: int) -> None:
         """A worker renews its lease."""
-        self.as_worker(worker, None, lifecycle.renew_lease)
+        self.as_worker(worker, None, renew)
 
     @rule()
     def lose_worker(self) -> None:
