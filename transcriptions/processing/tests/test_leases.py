@@ -13,7 +13,7 @@ from django.db import OperationalError, connection, connections, transaction
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from accounts.models import User
-from transcodio_site.testing import wait_until
+from transcodio_site.testing import WAIT_S, wait_until
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, leases, lifecycle, pipeline
 from transcriptions.processing.leases import hold_lease
@@ -109,7 +109,7 @@ def test_renewal_waits_for_no_recording_that_is_being_changed(
         Transcription.objects.select_for_update().get(id=locked.id)
         thread = threading.Thread(target=renew)
         thread.start()
-        thread.join()
+        thread.join(WAIT_S)
     assert list(Transcription.objects.with_live_lease()) == [free]
     lifecycle.renew_leases(rows)
     assert not Transcription.objects.with_expired_lease().exists()
