@@ -13,6 +13,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.db.models.fields.json import KT
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -112,6 +113,9 @@ class DeliveryState(models.TextChoices):
     FAILED = "failed", _("Failed")
 
 
+_RECORDING = KT("payload__data__id")  # an index has it
+
+
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     """Queries of deliveries."""
 
@@ -127,6 +131,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         that is down delays others as little as possible."""
         due = self.waiting().filter(next_attempt_at__lte=timezone.now())
         return due.order_by("attempts", "next_attempt_at")
+
+    def about(self, transcription_id: uuid.UUID) -> models.QuerySet[Delivery]:
+        """Deliveries whose payload is about this recording."""
+        return self.alias(recording=_RECORDING).filter(recording=str(transcription_id))
 
     def claim(self, delivery_id: uuid.UUID) -> Delivery | None:
         """Take a due delivery for one attempt. Return None if another worker has it, or it is
@@ -167,6 +175,7 @@ class Delivery(models.Model):
                 name="pending_by_attempts",
                 condition=Q(state=DeliveryState.PENDING),
             ),
+            models.Index(_RECORDING, name="deliveries_by_recording"),
         ]
 
     def __str__(self) -> str:

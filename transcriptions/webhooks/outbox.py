@@ -29,8 +29,7 @@ def enqueue_deliveries(sender: type[Transcription], row: Transcription, **_: Any
 
 def delete_deliveries(sender: type[Transcription], instance: Transcription, **_: Any) -> None:
     """Receiver of `post_delete` of a recording: deletes its deliveries, which contain its title."""
-    own = Delivery.objects.filter(endpoint__owner=instance.owner_id)
-    own.filter(payload__data__id=str(instance.id)).delete()
+    Delivery.objects.about(instance.id).delete()
 
 
 def send_test(endpoint: Endpoint) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -358,3 +358,15 @@ def test_delivery_of_a_deleted_endpoint_is_not_sent(
     endpoint.delete()
     attempt(delivery.id)
     assert receiver.requests == []
+
+
+def test_deliveries_of_a_deleted_recording_are_found_by_an_index(
+    endpoint: Endpoint, prepared: Transcription
+) -> None:
+    other = endpoint.create_delivery("transcription.failed", "msg_1", {"id": str(uuid.uuid4())})
+    endpoint.create_delivery("transcription.completed", "msg_2", {"id": str(prepared.id)})
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # which is faster for two rows
+        assert "deliveries_by_recording" in Delivery.objects.about(prepared.id).explain()
+    prepared.delete()
+    assert list(Delivery.objects.all()) == [other]
