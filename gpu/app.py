@@ -19,7 +19,7 @@ from typing import Any
 import modal
 import modal.experimental
 
-from gpu import cancellation, config
+from gpu import cancellation, config, tracing
 
 # transformers uses torchaudio if it is installed; each release of it needs one release of torch.
 PACKAGES = (
@@ -30,14 +30,23 @@ PACKAGES = (
     "av==18.1.0",
     "huggingface-hub==2.4.0",
 )
+# Installed if the containers are to export traces.
+TELEMETRY_PACKAGES = (
+    "opentelemetry-sdk==1.45.2",
+    "opentelemetry-exporter-otlp-proto-http==1.45.2",
+)
 # Environment variables at deployment that containers get as well.
 ENVIRONMENT = ("STT_MODEL_ID", "STT_DEVICE", "STT_ROWS", "STT_PARTIALS", "MODAL_GPU_TYPE")
+
+# A secret, because OTEL_EXPORTER_OTLP_HEADERS may contain a token.
+telemetry = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
+is_traced = "OTEL_EXPORTER_OTLP_ENDPOINT" in telemetry
 
 app = modal.App(config.MODAL_APP)
 volume = modal.Volume.from_name("transcodio-models", create_if_missing=True)
 image = (
     modal.Image.debian_slim(python_version="3.12")
-    .uv_pip_install(*PACKAGES, uv_version="0.9.5")
+    .uv_pip_install(*PACKAGES, *(TELEMETRY_PACKAGES if is_traced else ()), uv_version="0.9.5")
     .env(
         # A container that does not find its GPU must fail, instead of using the CPU at its price.
         {"HF_HOME": config.MODELS_MOUNT, "HF_XET_HIGH_PERFORMANCE": "1", "STT_DEVICE": "cuda"}
@@ -68,6 +77,7 @@ def print_engine_error() -> Iterator[None]:
     cpu=config.MODAL_CORES,
     memory=config.MODAL_MEMORY_GIB * 1024,  # MiB
     volumes={config.MODELS_MOUNT: volume},
+    secrets=[modal.Secret.from_dict(telemetry)] if is_traced else [],
     scaledown_window=config.MODAL_CONTAINER_IDLE_TIMEOUT,
     min_containers=config.MODAL_MIN_CONTAINERS,
     max_containers=config.MODAL_MAX_CONTAINERS,
@@ -96,6 +106,7 @@ class KyutaiSTTModel:
         """Moves the weights to the GPU and captures its graphs, which no snapshot can contain."""
         from gpu.serving import ColdStart
 
+        self.trace_provider = tracing.start_export() if is_traced else None
         self.cold_start = ColdStart()
         with print_engine_error():
             self.engine.batcher()
@@ -105,6 +116,8 @@ class KyutaiSTTModel:
     def stop(self) -> None:
         """Finishes the recordings in progress."""
         self.engine.close()
+        if self.trace_provider:
+            self.trace_provider.shutdown()
 
     @modal.method()
     async def transcribe(
@@ -132,6 +145,7 @@ class KyutaiSTTModel:
         language: str | None = None,
         sent_at: float | None = None,
         call_id: str | None = None,
+        traceparent: str = "",
     ) -> AsyncIterator[str]:
         """The same as JSON strings, as soon as they are known.
 
@@ -139,11 +153,12 @@ class KyutaiSTTModel:
         before it, and at the end `complete` (with the whole usage) or `error`. With `sent_at`
         (seconds since 1970) the usage includes how long the call waited for this container to
         start. Once `call_id` is cancelled (see gpu/cancellation.py), the call ends with the error
-        `cancelled`. All messages have the same `attempt_id`, unless Modal has restarted the call in
-        another container.
+        `cancelled`. With `traceparent` (W3C Trace Context) its span joins that trace. All messages
+        have the same `attempt_id`, unless Modal has restarted the call in another container.
         """
         attempt_id = cancellation.new_call_id()
-        async for message in self._messages(audio, spans, language, sent_at, call_id):
+        call = (audio, spans, language, sent_at, call_id, traceparent)
+        async for message in self._messages(*call):
             yield json.dumps(message | {"attempt_id": attempt_id})
 
     async def _messages(
@@ -153,11 +168,12 @@ class KyutaiSTTModel:
         language: str | None,
         sent_at: float | None,
         call_id: str | None = None,
+        traceparent: str = "",
     ) -> AsyncIterator[dict[str, Any]]:
         from gpu.serving import iterate_in_thread, transcribe
 
         load_seconds = unreported = self.cold_start.seconds_for(sent_at)
-        create = partial(transcribe, self.engine, audio, spans, language)
+        create = partial(transcribe, self.engine, audio, spans, language, traceparent=traceparent)
         is_cancelled = partial(cancellation.is_cancelled, call_id) if call_id else None
         async for message in iterate_in_thread(create, is_cancelled):
             if message["type"] == "complete":

@@ -310,8 +310,10 @@ class Part:
         spans = [(span.start - start, span.end - start) for span in self.remaining.spans]
         model = modal.Cls.from_name(config.MODAL_APP, config.MODAL_CLASS)()
         with tracing.span("modal.transcribe_stream", call_id=self._call_id):
+            # Left out without traces: an app that was deployed before does not know it.
+            trace = {"traceparent": tracing.traceparent()} if tracing.is_enabled() else {}
             yield from model.transcribe_stream.remote_gen(
-                data, spans, self.remaining.language, time.time(), self._call_id
+                data, spans, self.remaining.language, time.time(), self._call_id, **trace
             )
 
     def _with_all_calls(self, complete: Complete) -> Complete:

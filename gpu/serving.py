@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu import codec, pcm
+from gpu import codec, pcm, tracing
 from gpu.joining import join
 from gpu.types import (
     Audio,
@@ -46,10 +46,13 @@ def transcribe(
     spans: Sequence[tuple[float, float]] | None,
     language: str | None,
     stopped: Callable[[], bool],
+    traceparent: str = "",
 ) -> Iterator[Message]:
-    """The messages of one call, the last of them `complete` or `error`."""
+    """The messages of one call, the last of them `complete` or `error`. Its span belongs to the
+    trace of `traceparent`."""
+    parent = tracing.parent_from(traceparent)
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, tracing.span("gpu.transcribe", parent):
             audio = read_audio(data, Path(folder), spans, language)
             for event in engine.stream(audio, stopped):
                 yield message_of(event)

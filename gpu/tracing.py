@@ -7,11 +7,27 @@ a transcript.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 _tracer: Any = None  # opentelemetry.trace.Tracer
+
+
+def start_export(version: str = "") -> Any:
+    """Export the spans of this process over OTLP, as the standard variables say. Returns the
+    provider, whose `shutdown` sends what is not sent yet. Raises ImportError."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    os.environ.setdefault("OTEL_SERVICE_NAME", "transcodio")
+    provider = TracerProvider(resource=Resource.create({"service.version": version}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    use(provider.get_tracer("transcodio", version))
+    return provider
 
 
 def use(tracer: Any) -> None:
@@ -62,6 +78,25 @@ def leave() -> None:
         from opentelemetry import context
 
         context.attach(context.Context())
+
+
+def traceparent() -> str:
+    """The current span for another process, as W3C Trace Context defines; empty without one."""
+    headers: dict[str, str] = {}
+    if _tracer is not None:
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        TraceContextTextMapPropagator().inject(headers)
+    return headers.get("traceparent", "")
+
+
+def parent_from(traceparent: str) -> Any:
+    """The OpenTelemetry context of the span that another process sent; None without one."""
+    if _tracer is None or not traceparent:
+        return None
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    return TraceContextTextMapPropagator().extract({"traceparent": traceparent})
 
 
 def current_ids() -> dict[str, str]:

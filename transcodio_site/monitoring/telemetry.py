@@ -6,7 +6,6 @@ OTEL_SERVICE_NAME and OTEL_TRACES_SAMPLER.
 
 from __future__ import annotations
 
-import os
 from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
 from typing import Any
@@ -31,16 +30,9 @@ def start() -> None:
     if not settings.OTEL_EXPORTER_OTLP_ENDPOINT:
         return
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        _provider = tracing.start_export(__version__)
     except ImportError:
         raise missing_package("OTEL_EXPORTER_OTLP_ENDPOINT") from None
-    os.environ.setdefault("OTEL_SERVICE_NAME", "transcodio")
-    _provider = TracerProvider(resource=Resource.create({"service.version": __version__}))
-    _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    tracing.use(_provider.get_tracer("transcodio", __version__))
 
 
 def missing_package(variable: str) -> ImproperlyConfigured:
@@ -59,20 +51,15 @@ def stop() -> None:
 
 
 def inject(headers: dict[str, Any]) -> None:
-    """Add the current span to the headers of a message, as W3C Trace Context defines."""
-    if tracing.is_enabled():
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-        TraceContextTextMapPropagator().inject(headers)
+    """Add the current span to the headers of a message."""
+    if traceparent := tracing.traceparent():
+        headers["traceparent"] = traceparent
 
 
 def begin_task(name: str, traceparent: str) -> None:
     """Begin the span of a task, if it was enqueued by something that was traced: periodic tasks
     would only bury the others."""
-    if traceparent and tracing.is_enabled():
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-        parent = TraceContextTextMapPropagator().extract({"traceparent": traceparent})
+    if parent := tracing.parent_from(traceparent):
         span: AbstractContextManager[Any] = tracing.span(name, parent)
         stack = ExitStack()
         _task.set((stack.enter_context(span), stack))

@@ -72,7 +72,7 @@ class Containers(Registry):
         self.hold = Hold(folder)  # keeps all decoders from taking a step
         self.calls: dict[str, Call] = {}
         self.containers: dict[str, Container] = {}
-        self.environment: dict[str, str] = {}  # of containers, as from a modal.Secret
+        self.environment: dict[str, str] = {}  # of containers, besides that of their function
         self.starts_containers = True
         # Chunks of the next call after which containers are lost; 0: never.
         self.lose_after = 0
@@ -162,6 +162,7 @@ class Containers(Registry):
             **self.hold.environment,
             "PYTHONPATH": f"{root / 'root'}{os.pathsep}{HOLD_FOLDER}",
             **self._image_environment(function.image_id),
+            **self._secrets_of(function),
             **self.environment,
         }
         with (root / "log").open("wb") as log:

@@ -34,6 +34,7 @@ class Registry:
         self.volumes: list[str] = []
         self.commits = 0  # of volumes
         self.dicts: dict[str, dict[bytes, bytes]] = {}
+        self.secrets: dict[str, dict[str, str]] = {}  # environment variables, by id
         self.bill: list[tuple[str, datetime, str]] = []  # app, day, USD
         self._numbers = 0
 
@@ -106,7 +107,9 @@ class Registry:
         return api.DictContainsResponse(found=request.key in entries)
 
     async def SecretGetOrCreate(self, request: Any) -> Any:
-        return api.SecretGetOrCreateResponse(secret_id=self._new("st"))
+        secret_id = self._new("st")
+        self.secrets[secret_id] = dict(request.env_dict)
+        return api.SecretGetOrCreateResponse(secret_id=secret_id)
 
     async def MountGetOrCreate(self, request: Any) -> Any:
         mount_id = self._new("mo")
@@ -211,6 +214,10 @@ class Registry:
             line for base in image.base_images for line in self.image_commands(base.image_id)
         ]
         return [*base_lines, *image.dockerfile_commands]
+
+    def _secrets_of(self, function: api.Function) -> dict[str, str]:
+        secrets = (self.secrets[secret_id] for secret_id in function.secret_ids)
+        return {name: value for secret in secrets for name, value in secret.items()}
 
     def _image_environment(self, image_id: str) -> dict[str, str]:
         lines = [line[4:] for line in self.image_commands(image_id) if line.startswith("ENV ")]

@@ -18,7 +18,7 @@ import pytest
 from modal_proto import api_pb2 as api
 
 from gpu import codec, config, pcm
-from gpu.app import PACKAGES
+from gpu.app import PACKAGES, TELEMETRY_PACKAGES
 from gpu.modal_engine import ModalEngine
 from gpu.tests.modal import hub
 from gpu.tests.modal.conftest import Run, never
@@ -71,7 +71,7 @@ def test_image_pins_its_packages_and_contains_no_django(
 def test_image_pins_the_versions_that_are_tested() -> None:
     lines = (ROOT / "requirements" / "test.txt").read_text().splitlines()
     tested = dict(line.split("==") for line in lines)
-    for package in PACKAGES:
+    for package in (*PACKAGES, *TELEMETRY_PACKAGES):
         name, version = package.split("==")
         if not name.startswith("torch"):  # torchaudio fits one release of it only
             assert tested[name] == version
