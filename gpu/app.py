@@ -39,7 +39,9 @@ TELEMETRY_PACKAGES = (
 ENVIRONMENT = ("STT_MODEL_ID", "STT_DEVICE", "STT_ROWS", "STT_PARTIALS", "MODAL_GPU_TYPE")
 
 # A secret, because OTEL_EXPORTER_OTLP_HEADERS may contain a token.
-telemetry = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
+telemetry: dict[str, str | None] = {
+    name: value for name, value in os.environ.items() if name.startswith("OTEL_")
+}
 is_traced = "OTEL_EXPORTER_OTLP_ENDPOINT" in telemetry
 
 app = modal.App(config.MODAL_APP)
