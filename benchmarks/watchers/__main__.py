@@ -2,8 +2,9 @@
 
 N Server-Sent Events clients and N WebSockets follow 20 recordings of four users on one web process,
 with embedded servers in a temporary folder. Measure an idle minute, then the delay between the
-commit of a segment and its arrival while R segments are stored per second. With --label the result
-is added to benchmarks/results/watchers.json under that name.
+commit of a segment and its arrival while R segments are stored per second. The delay contains the
+lag of the clients' own process, which is reported too. With --label the result is added to
+benchmarks/results/watchers.json under that name.
 """
 
 from __future__ import annotations
@@ -165,6 +166,7 @@ def _measure_live(
         "missing": expected - len(delays),
         "sockets_lost": report["lost"],
         **_percentiles("delay", delays),
+        **_percentiles("client_lag", report["lags"]),
         **_percentiles("health", health.delays),
         "cpu_percent": round(100 * cpu_s / (options.seconds + SETTLE_S), 1),
         "cpu_us_per_delivery": round(1e6 * cpu_s / max(1, len(delays))),

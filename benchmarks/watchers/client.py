@@ -2,7 +2,7 @@
 
 Reads one JSON line with the port and what to watch, opens all connections, and prints `ready`. On
 the next line it prints what it has received. It reads bytes rather than messages, so that it needs
-much less CPU than the server under test.
+much less CPU than the server under test, and reports how late it reads itself.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 OPENING_AT_A_TIME = 25
 JOB_BYTES = 1 << 25  # the longest line of a job
 LONGEST_MATCH = 64
+LAG_INTERVAL_S = 0.05  # between two measurements of the event loop
 PING_BYTES = 12  # of the payload, which Autobahn chooses
 PING, MASKED_PONG = b"\x89\x0c", b"\x8a\x8c\0\0\0\0"
 
@@ -78,6 +79,16 @@ class WebSocketWatcher(Watcher):
         super().data_received(data)
 
 
+async def measure_lag(received: list[Any], lags: list[float]) -> None:
+    """How late this process gets to its work, because of its own load and that of the machine,
+    since the first segment. The measured delays contain it."""
+    while True:
+        due = time.monotonic() + LAG_INTERVAL_S
+        await asyncio.sleep(LAG_INTERVAL_S)
+        if received:
+            lags.append(time.monotonic() - due)
+
+
 async def main() -> None:
     """See the module."""
     reader = asyncio.StreamReader(limit=JOB_BYTES)
@@ -99,9 +110,12 @@ async def main() -> None:
 
     watchers = await asyncio.gather(*map(open_one, job["watches"]))
     print("ready", flush=True)
+    lags: list[float] = []
+    measuring = asyncio.create_task(measure_lag(received, lags))
     await reader.readline()
-    result = {"received": received, "lost": sum(watcher.lost for watcher in watchers)}
-    print(json.dumps(result), flush=True)
+    measuring.cancel()
+    lost = sum(watcher.lost for watcher in watchers)
+    print(json.dumps({"received": received, "lost": lost, "lags": lags}), flush=True)
     await reader.readline()
 
 

@@ -9,9 +9,10 @@ from transcodio_site.testing import ROOT
 
 # Prints how many full collections there were while as many objects were created and kept as 2,000
 # clients need, how many objects such a collection would go through that no client has created, and
-# whether what clients have left behind is collected, although the process is idle then.
+# whether what clients have left behind is collected, although the process is idle then, or as
+# many come as leave.
 SCRIPT = """
-import gc, weakref
+import collections, gc, weakref
 from transcodio_site import asgi, web_memory
 
 class Client:
@@ -33,15 +34,20 @@ memory.count(len(clients))
 print(first() is None)
 del clients[:300]
 memory.count(len(clients))
-print(first() is None, full_collections() - before)
+print(first() is None)
+connected = collections.deque(Client() for _ in range(2000))
+first = weakref.ref(connected[0])
+for _ in range(2000):
+    connected.popleft()
+    connected.append(Client())
+print(first() is None)
 """
 
 
-def test_clients_cause_no_full_collection_until_most_have_left() -> None:
+def test_full_collections_are_rare_and_come_when_most_clients_have_left() -> None:
     command = [sys.executable, "-c", SCRIPT]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    visited, while_connecting, after_few_left, *after_most_left = output.split()
+    visited, while_connecting, after_few_left, after_most_left, with_turnover = output.split()
     assert int(visited) < 1000
-    assert int(while_connecting) == 0
-    assert after_few_left == "False"
-    assert after_most_left == ["True", "1"]
+    assert int(while_connecting) <= 3  # by default 8, each of them through all code, too
+    assert (after_few_left, after_most_left, with_turnover) == ("False", "True", "True")
