@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import tempfile
+import time
 from typing import Any
 
 import daphne.server  # first: it installs the reactor that Twisted must use
@@ -43,7 +44,14 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
     def application_checker(self) -> None:
         """Called every second."""
         super().application_checker()
-        self._memory.count(len(self.connections))
+        self._memory.check(len(self.connections))
+
+    def protocol_disconnected(self, protocol: Any) -> None:
+        """Called when a client has disconnected, possibly twice."""
+        details = self.connections[protocol]
+        if "disconnected" not in details:
+            self._memory.note_end(time.time() - details["connected"])
+        super().protocol_disconnected(protocol)
 
     @property
     def http_factory(self) -> UploadFactory:
