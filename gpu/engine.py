@@ -8,7 +8,7 @@ from functools import cache
 from gpu.types import Engine, EngineUnavailable
 
 ENGINES = ("whisper", "kyutai", "modal")
-
+TRANSLATING_ENGINES = ("whisper",)  # into English
 
 _lock = threading.Lock()
 

@@ -26,6 +26,7 @@ from gpu.types import (
     OutOfMemory,
     Span,
     UnsupportedLanguage,
+    UnsupportedTask,
     UsageDelta,
 )
 from gpu.windows import Window, pack
@@ -62,6 +63,8 @@ class KyutaiEngine:
             raise UnsupportedLanguage(
                 f"{self.source} supports only English, not {audio.language!r}"
             )
+        if audio.options.translate:
+            raise UnsupportedTask(f"{self.source} cannot translate")
         batcher = self.batcher()
         windows = [
             Window(span.start, partial(_read, audio, span))

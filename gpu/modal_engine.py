@@ -51,6 +51,7 @@ from gpu.types import (
     Span,
     Unreachable,
     UnsupportedLanguage,
+    UnsupportedTask,
     UsageDelta,
     Word,
     error_from_message,
@@ -84,6 +85,8 @@ class ModalEngine:
         """See `gpu.types.Engine`."""
         if (audio.language or LANGUAGE) != LANGUAGE:
             raise UnsupportedLanguage(f"Kyutai STT supports only English, not {audio.language!r}")
+        if audio.options.translate:
+            raise UnsupportedTask("Kyutai STT cannot translate")
         self._circuit.check()
         try:
             probe()

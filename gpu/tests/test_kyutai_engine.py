@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,11 @@ from gpu.types import (
     Metadata,
     OutOfMemory,
     Partial,
+    RecognitionOptions,
     Segment,
     Span,
     UnsupportedLanguage,
+    UnsupportedTask,
     UsageDelta,
     Word,
 )
@@ -195,6 +198,12 @@ def test_unsupported_language_is_refused_before_loading(audio: Audio) -> None:
     engine = KyutaiEngine("/nonexistent", "cpu")
     with pytest.raises(UnsupportedLanguage):
         list(engine.stream(Audio(audio.path, 1, (), "de"), never))
+
+
+def test_translation_is_refused_before_loading(audio: Audio) -> None:
+    options = RecognitionOptions(translate=True)
+    with pytest.raises(UnsupportedTask):
+        list(KyutaiEngine("/nonexistent", "cpu").stream(replace(audio, options=options), never))
 
 
 def test_stopped_stream_raises_cancelled(engine: KyutaiEngine, audio: Audio) -> None:

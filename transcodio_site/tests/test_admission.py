@@ -61,7 +61,7 @@ def admit(scope: dict[str, Any], length: int = 3 * MEGABYTE) -> Admission:
     return admission
 
 
-@pytest.mark.parametrize("path", sorted(UPLOAD_PATHS - {"/v1/audio/translations"}))
+@pytest.mark.parametrize("path", sorted(UPLOAD_PATHS))
 def test_upload_of_a_user_is_admitted(alice: User, path: str, settings: Any) -> None:
     admission = admit(scope_of(alice, path))
     assert admission.max_megabytes == settings.MAX_FILE_SIZE_MB
@@ -77,7 +77,7 @@ def test_every_operation_that_takes_a_file_is_an_upload_path() -> None:
         for operation in view.operations
         if any(model.__ninja_param_source__ == "file" for model in operation.models)
     }
-    assert takes_file == UPLOAD_PATHS - {"/v1/audio/translations"}
+    assert takes_file == UPLOAD_PATHS
 
 
 @pytest.mark.covers("attack", "An upload larger than the plan allows")
@@ -100,7 +100,7 @@ def test_upload_without_minutes_left_is_429_before_the_body(alice: User) -> None
 
 
 @pytest.mark.covers("attack", "A large upload although too many recordings wait")
-@pytest.mark.parametrize("path", sorted(UPLOAD_PATHS - {"/v1/audio/translations"}))
+@pytest.mark.parametrize("path", sorted(UPLOAD_PATHS))
 def test_upload_into_a_full_queue_is_refused_before_the_body(
     alice: User, bob: User, settings: Any, path: str
 ) -> None:

@@ -34,6 +34,11 @@ class Options:
         changed = {k: v for k, v in values.items() if v != getattr(Options(), k)}
         return changed | ({"keywords": list(self.keywords)} if self.keywords else {})
 
+    @property
+    def is_translation(self) -> bool:
+        """Whether the text is English, whatever language is spoken."""
+        return self.task == "translate"
+
     def for_engine(self) -> RecognitionOptions:
         """The options that concern the engine."""
-        return RecognitionOptions(self.prompt, self.keywords, self.task == "translate")
+        return RecognitionOptions(self.prompt, self.keywords, self.is_translation)

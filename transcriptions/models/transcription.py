@@ -210,8 +210,10 @@ class Transcription(models.Model):
     def to_audio(self, path: Path) -> Audio:
         """The input for an engine. `path` is the prepared WAV. Reads the spans of speech."""
         spans = tuple(Span(*span) for span in self.analysis.spans)
-        language = self.language or self.requested_language or None
-        return Audio(path, self.duration or 0.0, spans, language, self.options.for_engine())
+        options = self.options
+        known = self.requested_language if options.is_translation else self.language
+        language = known or self.requested_language or None
+        return Audio(path, self.duration or 0.0, spans, language, options.for_engine())
 
 
 @receiver(post_delete, sender=Transcription)

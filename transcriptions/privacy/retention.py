@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from accounts.audit_log import record_event
 from accounts.models import Action, Plan
 from transcriptions.models import FINISHED, Transcription
-from transcriptions.processing.lifecycle import delete_audio
+from transcriptions.processing.commands import delete_audio
 from transcriptions.usage.retention import FOREVER_DAYS
 
 

@@ -35,8 +35,8 @@ from transcriptions.models import (
     lease_end,
     record_step,
 )
-from transcriptions.models.transcription import delete_after_commit, delete_files
-from transcriptions.processing.segment_storage import spoken_languages, store_segments
+from transcriptions.models.transcription import delete_after_commit
+from transcriptions.processing.segment_storage import TRANSLATED, spoken_languages, store_segments
 from transcriptions.signals import transcription_finished
 from transcriptions.usage import metering
 
@@ -188,7 +188,8 @@ def assign_engine(row: Transcription, engine: str) -> None:
 def mark_started(row: Transcription, engine: str, metadata: Metadata) -> None:
     """The engine has started on the audio. Raises LeaseLost."""
     with transaction.atomic():
-        _update_held(row, engine=engine, model=metadata.model, language=metadata.language)
+        language = TRANSLATED if row.options.is_translation else metadata.language
+        _update_held(row, engine=engine, model=metadata.model, language=language)
         record_step(row, Phase.DECODE, f"{engine}: {metadata.model}")
 
 
@@ -288,16 +289,6 @@ def requeue(row: Transcription) -> None:
             **PROGRESS,
         )
         record_step(row, Phase.QUEUE, "Resumed")
-
-
-def delete_audio(row: Transcription) -> None:
-    """Delete the upload; the transcript is kept.
-    Raises WrongState while it is processed."""
-    with transaction.atomic():
-        finished = Transcription.objects.filter(id=row.id, state__in=FINISHED)
-        if not finished.update(source=""):
-            raise WrongState(_("The recording is still being processed."))
-        delete_files(row)
 
 
 def _delete_prepared_audio(row: Transcription) -> None:

@@ -17,6 +17,7 @@ from gpu.types import Word
 from transcriptions.exceptions import LeaseLost
 from transcriptions.models import Segment, Transcription
 
+TRANSLATED = "en"  # the language into which engines translate
 # One round trip, where BEGIN, UPDATE, INSERT and COMMIT would be four. The recording is locked
 # first: nobody can take the lease away before the segments are committed, so every segment of a
 # cancelled recording is charged, and is in its last event's count.
@@ -86,7 +87,7 @@ def _unsaved(row: Transcription, spoken: SpokenSegment) -> Segment:
         end=spoken.end,
         text=spoken.text,
         words=[stored_word(word) for word in spoken.words],
-        language=spoken.language or row.language,
+        language=TRANSLATED if row.options.is_translation else spoken.language or row.language,
         channel=spoken.channel,
         decoding=asdict(spoken.decoding) if spoken.decoding else None,
     )

@@ -26,6 +26,7 @@ from transcriptions.uploads.service import (
     admit,
     check_language,
     check_size,
+    check_task,
     declared_audio,
     insert,
     title_of,
@@ -52,6 +53,7 @@ def start(
     """Begin an upload of `size` bytes. Raises UploadRefused, Throttled, StorageUnavailable."""
     multipart = _multipart()
     check_size(size, owner)
+    check_task(params.task)
     declared = declared_audio(filename, media_type)
     options = replace(params.options_of(owner), media_type=str(declared) if declared else "")
     upload = DirectUpload(

@@ -22,7 +22,9 @@ from django.utils.translation import gettext as _
 from accounts.models import ApiToken, User
 from accounts.rate_limits import Throttled
 from accounts.text import clean_name
+from gpu.engine import TRANSLATING_ENGINES
 from gpu.languages import language_code
+from gpu.types import UnsupportedTask
 from transcriptions import queue, raw_audio
 from transcriptions.exceptions import (
     DATABASE_AWAY,
@@ -124,6 +126,7 @@ def store_file(
 
     To be called outside of a transaction, which would last as long as a remote storage needs.
     """
+    check_task(params.task)
     declared = _declared_audio(upload)
     options = replace(params.options_of(owner), media_type=str(declared) if declared else "")
     row = Transcription(
@@ -268,6 +271,13 @@ def check_language(language: str) -> str:
         ) % {"language": repr(language[:20])}
         raise UploadRefused(422, "unknown_language", message)
     return code
+
+
+def check_task(task: str) -> None:
+    """Check that the speech engine can do it. Raises UploadRefused."""
+    if task == "translate" and settings.STT_ENGINE not in TRANSLATING_ENGINES:
+        message = _("The speech engine of this server cannot translate. Leave out the task.")
+        raise UploadRefused(422, UnsupportedTask.code, message)
 
 
 def title_of(filename: str) -> str:

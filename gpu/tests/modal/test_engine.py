@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from gpu.types import (
     Complete,
     EngineEvent,
     Metadata,
+    RecognitionOptions,
     Segment,
     Span,
     UnsupportedLanguage,
+    UnsupportedTask,
     UsageDelta,
     Word,
 )
@@ -86,6 +89,13 @@ def test_usage_is_known_when_a_recording_is_cancelled(deployed: ControlPlane, au
 def test_unsupported_language_is_refused_without_a_call(audio: Audio, new_calls: Calls) -> None:
     with pytest.raises(UnsupportedLanguage):
         next(ModalEngine().stream(Audio(audio.path, 1, (), "de"), never))
+    assert new_calls() == []
+
+
+def test_translation_is_refused_without_a_call(audio: Audio, new_calls: Calls) -> None:
+    options = RecognitionOptions(translate=True)
+    with pytest.raises(UnsupportedTask):
+        next(ModalEngine().stream(replace(audio, options=options), never))
     assert new_calls() == []
 
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from transcriptions.api.openai.errors import InvalidParameter
 from transcriptions.api.openai.models import check_model
-from transcriptions.uploads.params import MAX_PROMPT_CHARS, UploadParams, split_keywords
+from transcriptions.uploads.params import MAX_PROMPT_CHARS, TaskName, UploadParams, split_keywords
 from transcriptions.uploads.service import UploadRefused, check_language
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
@@ -40,11 +40,12 @@ class TranscriptionParams:
     keywords: tuple[str, ...]
     response_format: str
     is_stream: bool
+    task: TaskName
     granularities: tuple[str, ...]
     has_logprobs: bool
 
     @classmethod
-    def from_form(cls, form: QueryDict) -> TranscriptionParams:
+    def from_form(cls, form: QueryDict, task: TaskName = "transcribe") -> TranscriptionParams:
         """Raises InvalidParameter."""
         model = _text(form, "model")
         check_model(model)
@@ -56,6 +57,7 @@ class TranscriptionParams:
             keywords=_keywords(form),
             response_format=_parsed(form, "response_format", _format),
             is_stream=_parsed(form, "stream", _boolean),
+            task=task,
             granularities=_choices(form, "timestamp_granularities", GRANULARITIES) or ("segment",),
             has_logprobs="logprobs" in _choices(form, "include", INCLUDES),
         )
@@ -64,7 +66,9 @@ class TranscriptionParams:
     def upload(self) -> UploadParams:
         """The fields that every upload has."""
         keywords = list(self.keywords)
-        return UploadParams(language=self.language, prompt=self.prompt, keywords=keywords)
+        return UploadParams(
+            language=self.language, prompt=self.prompt, keywords=keywords, task=self.task
+        )
 
 
 def _text(form: QueryDict, name: str) -> str:

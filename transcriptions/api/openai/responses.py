@@ -66,7 +66,7 @@ def to_json(body: Json) -> str:
 def _body(row: Transcription, params: TranscriptionParams) -> Json:
     if params.response_format == "json":
         return _plain(row, params)
-    body: Json = {"task": "transcribe", "duration": row.duration or 0.0}
+    body: Json = {"task": params.task, "duration": row.duration or 0.0}
     if params.response_format == "verbose_json":
         return body | _verbose(row, params)
     segments = transcript_of(row, words=False).segments

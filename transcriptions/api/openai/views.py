@@ -12,12 +12,10 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.translation import gettext as _
 from ninja import File, Router, UploadedFile
 
 from accounts import concurrency
 from accounts.authentication import authenticated_user
-from transcriptions.api.errors import ApiError
 from transcriptions.api.openai.models import MODELS, check_model, model_object
 from transcriptions.api.openai.params import TranscriptionParams
 from transcriptions.api.openai.responses import answer_in_format
@@ -45,10 +43,13 @@ def get_model(request: HttpRequest, name: str) -> dict[str, Any]:
 
 
 @router.post("/audio/translations")
-def create_translation(request: HttpRequest) -> None:
-    """Translation is not supported."""
-    message = _("Translation is not supported. Transcribe the recording, then translate the text.")
-    raise ApiError(400, "not_offered", message)
+def create_translation(
+    request: HttpRequest, file: Annotated[UploadedFile, File()], key: IdempotencyKeyHeader = ""
+) -> HttpResponseBase:
+    """Translate a recording into English, if the speech engine can."""
+    params = TranscriptionParams.from_form(request.POST, task="translate")
+    create = partial(_create, request, file, params, key)
+    return answer_at_end(authenticated_user(request), create, answer_in_format(params))
 
 
 @router.post("/audio/transcriptions")

@@ -14,7 +14,7 @@ from django.test import Client
 
 from accounts.models import AuditEvent, User
 from transcriptions.models import FINISHED, AudioAnalysis, Segment, State, Transcription
-from transcriptions.processing import commands, lifecycle, pipeline
+from transcriptions.processing import commands, pipeline
 from transcriptions.realtime import streams
 from transcriptions.testing import ScriptedEngine, prepare_again, set_state, texts
 
@@ -251,7 +251,7 @@ def test_retry_resumes_after_last_segment(
 def test_retry_after_audio_deletion_is_409(
     api: Client, alice: User, page: Client, finished: Transcription
 ) -> None:
-    lifecycle.delete_audio(finished)
+    commands.delete_audio(finished)
     set_state(State.FAILED)
     response = api.post(f"/api/transcriptions/{finished.id}/retry")
     assert (response.status_code, response.json()["code"]) == (409, "audio_gone")

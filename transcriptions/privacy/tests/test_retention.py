@@ -16,7 +16,7 @@ from transcriptions.models import State, Transcription
 from transcriptions.operations.tasks import delete_expired_recordings
 from transcriptions.privacy import retention
 from transcriptions.processing import commands
-from transcriptions.processing.lifecycle import delete_audio
+from transcriptions.processing.commands import delete_audio
 from transcriptions.testing import set_state, stored_files
 from transcriptions.usage.retention import FOREVER_DAYS, RetentionPolicy
 

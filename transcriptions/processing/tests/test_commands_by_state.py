@@ -24,7 +24,7 @@ COMMANDS: dict[str, Command] = {
     "retry": commands.retry,
     "rename": lambda row: editing.rename(row, "New title"),
     "edit": lambda row: editing.correct(row, 1, "Corrected.", "Sentence 1."),
-    "delete audio": lifecycle.delete_audio,
+    "delete audio": commands.delete_audio,
     "delete": lambda row: row.delete(),
     "late message: preprocess": lambda row: pipeline.preprocess(row.id),
     "late message: transcribe": lambda row: pipeline.transcribe(row.id),
@@ -37,7 +37,7 @@ EXPECTED: dict[str, dict[State, str]] = {
     "cancel": dict.fromkeys(State, "cancelled") | dict.fromkeys(FINISHED, "refused"),
     "retry": REFUSED | {State.FAILED: "queued", State.CANCELLED: "queued"},
     "rename": UNCHANGED,
-    "edit": REFUSED | {State.COMPLETED: "same"},
+    "edit": REFUSED | dict.fromkeys(FINISHED, "same"),
     "delete audio": REFUSED | dict.fromkeys(FINISHED, "same"),
     "delete": dict.fromkeys(State, "deleted"),
     "late message: preprocess": UNCHANGED | {State.QUEUED: "failed"},  # its source is no media

@@ -62,6 +62,16 @@ def test_prompt_and_keywords_are_passed_to_the_engine(api: Client) -> None:
     assert options.keywords == ("Nguyen", "Reykjavik", "Ada Lovelace")
 
 
+def test_translation_is_refused_if_the_engine_cannot(api: Client, settings: Any) -> None:
+    settings.STT_ENGINE = "kyutai"
+    response = raw(api, f"{URL}?task=translate", MP3)
+    assert (response.status_code, response.json()["code"]) == (422, "unsupported_task")
+    assert raw(api, f"{URL}?task=transcribe", MP3).status_code == 202
+    settings.STT_ENGINE = "whisper"
+    assert raw(api, f"{URL}?task=translate", MP3).status_code == 202
+    assert Transcription.objects.filter(stored_options__task="translate").count() == 1
+
+
 def test_keyword_that_is_too_long_is_422(api: Client) -> None:
     response = raw(api, f"{URL}?keywords={'x' * 101}", MP3)
     assert response.status_code == 422

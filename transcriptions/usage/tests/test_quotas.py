@@ -14,7 +14,7 @@ from accounts.tokens import issue_token
 from accounts.usage import ledger
 from transcodio_site.testing import Media
 from transcriptions.models import State, Transcription
-from transcriptions.processing import commands, lifecycle, pipeline, voice_activity
+from transcriptions.processing import commands, pipeline, voice_activity
 from transcriptions.testing import (
     MP3,
     ScriptedEngine,
@@ -87,7 +87,7 @@ def test_upload_that_does_not_fit_into_the_storage_of_the_plan_is_413(
     usage = api.get("/api/usage").json()
     assert (usage["stored_bytes"], usage["storage_quota_bytes"]) == (len(content), 1 << 20)
     set_state(State.COMPLETED)
-    lifecycle.delete_audio(Transcription.objects.get(id=first))
+    commands.delete_audio(Transcription.objects.get(id=first))
     assert api.get("/api/usage").json()["stored_bytes"] == 0
     assert send(api, URL, content, "b.mp3").status_code == 202
 
