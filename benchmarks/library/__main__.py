@@ -3,6 +3,7 @@
 Lists, searches and transcripts of two accounts in a temporary embedded Postgres: one account has a
 fifth of all recordings, the other one has a hundred. Times are those of the web process, with
 queries, HTML and JSON. --write writes benchmarks/results/library.json and library-plans.txt.
+With --data DIR, the data folder is kept, and used again if it is filled already.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=int, default=100_000)
     parser.add_argument("--write", action="store_true", help="write benchmarks/results/library*")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep the data in this folder")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="transcodio-benchmark-") as var:
+    with tempfile.TemporaryDirectory(prefix="transcodio-benchmark-") as temporary:
+        var = str(options.data or temporary)
         os.environ |= {"VAR_DIR": var, "DJANGO_SETTINGS_MODULE": "transcodio_site.settings"}
         os.environ |= dict.fromkeys(LIMITS, NO_LIMIT)
         import django
@@ -55,7 +58,8 @@ def main() -> None:
 
 def _run(recordings: int, write: bool) -> None:
     made = languages(SEED)
-    measure(fill(recordings, made, random.Random(SEED)), made, write)  # noqa: S311 - test data
+    sizes = fill(recordings, made, random.Random(SEED))  # noqa: S311 - test data
+    measure(sizes, made, write)
 
 
 def measure(sizes: dict[str, Any], made: dict[str, Language], write: bool) -> None:
