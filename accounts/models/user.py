@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -64,6 +65,13 @@ class User(AbstractUser):
 
     @property
     def effective_plan(self) -> Plan:
-        """The user's plan, or else the default plan, or else an unsaved plan without limits."""
-        plan = self.plan or Plan.objects.filter(is_default=True).first()
+        """The user's plan, or else the default plan, or else an unsaved plan without limits.
+
+        Read once for each instance, like all related objects.
+        """
+        return self.plan or self._default_plan
+
+    @cached_property
+    def _default_plan(self) -> Plan:
+        plan = Plan.objects.filter(is_default=True).first()
         return plan or Plan(name=gettext("Unlimited"))

@@ -76,8 +76,7 @@ def _create_all(
         cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
     names = ("seconds_to_create", "seconds_of_migration", "seconds_to_create_the_index")
     return {
-        name: round(end - start)
-        for name, start, end in zip(names, times, times[1:], strict=False)
+        name: round(end - start) for name, start, end in zip(names, times, times[1:], strict=False)
     }
 
 

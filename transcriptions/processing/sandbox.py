@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -74,11 +77,36 @@ def run(
 
 def _wait(process: subprocess.Popen[bytes], timeout_s: float, check: Callable[[], None]) -> int:
     deadline = time.monotonic() + timeout_s
-    while True:
-        check()
-        remaining = max(0.0, deadline - time.monotonic())
-        try:
-            return process.wait(min(CHECK_INTERVAL_S, remaining))
-        except subprocess.TimeoutExpired:
+    with _wait_function(process) as wait:
+        while True:
+            check()
+            remaining = max(0.0, deadline - time.monotonic())
+            wait(min(CHECK_INTERVAL_S, remaining))
+            if (status := process.poll()) is not None:
+                return status
             if remaining <= CHECK_INTERVAL_S:
-                raise
+                raise subprocess.TimeoutExpired(process.args, timeout_s)
+
+
+@contextmanager
+def _wait_function(process: subprocess.Popen[bytes]) -> Iterator[Callable[[float], object]]:
+    """A function that waits for the end of the process, but no longer than a number of seconds.
+
+    `Popen.wait` with a timeout looks at the process every 50 ms, which is as long as FFmpeg needs
+    to check an upload. Linux can tell of its end.
+    """
+    if sys.platform != "linux":
+        yield partial(_wait_by_polling, process)
+        return
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        yield lambda seconds: poll.poll(math.ceil(1000 * seconds))
+    finally:
+        os.close(descriptor)
+
+
+def _wait_by_polling(process: subprocess.Popen[bytes], seconds: float) -> None:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)

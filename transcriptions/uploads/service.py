@@ -92,6 +92,12 @@ def storage_full(owner: User) -> UploadRefused:
     return UploadRefused(413, "storage_full", message)
 
 
+def no_account() -> UploadRefused:
+    """The error for an upload to an account that was deleted or deactivated meanwhile."""
+    message = _("The account no longer exists: sign up, and upload the recording again.")
+    return UploadRefused(401, "not_authenticated", message)
+
+
 def too_many_uploads(limit: int) -> TooManyUploads:
     """The error for an upload while as many are under way as there may be."""
     message = _("%(limit)s uploads are in progress. Try again when one of them has finished.")
@@ -186,10 +192,10 @@ def admit(row: Transcription) -> None:
     """
     try:
         quotas.admit(row)
-        User.objects.get(pk=row.owner_id, is_active=True)
     except User.DoesNotExist:
-        message = _("The account no longer exists: sign up, and upload the recording again.")
-        raise UploadRefused(401, "not_authenticated", message) from None
+        raise no_account() from None
+    if not row.owner.is_active:
+        raise no_account()
     if quotas.exceeds_storage(row.owner):
         raise storage_full(row.owner)
 

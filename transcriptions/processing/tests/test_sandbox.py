@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def test_limits_are_set_before_the_program_starts(tmp_path: Path) -> None:
     limits = run(tmp_path, "ulimit -v; ulimit -f; ulimit -n; ulimit -c; ulimit -t").split()
     kilobytes = sandbox.MEMORY_LIMIT_BYTES // 1024
     assert limits == [str(kilobytes), str((1 << 20) // 512), "64", "0", "240"]
+
+
+@ON_LINUX
+def test_end_of_the_program_is_awaited_without_polling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"slept {seconds} s"))
+    assert run(tmp_path, "cat >&2; exit 3").startswith("what the user")
 
 
 @ON_LINUX

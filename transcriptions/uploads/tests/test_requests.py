@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
@@ -76,6 +77,15 @@ def test_keyword_that_is_too_long_is_422(api: Client) -> None:
     response = raw(api, f"{URL}?keywords={'x' * 101}", MP3)
     assert response.status_code == 422
     assert "100 characters" in response.json()["detail"]
+
+
+def test_upload_reads_each_limit_once(api: Client) -> None:
+    raw(api, URL, MP3)  # creates the queue of the account
+    with CaptureQueriesContext(connection) as queries:
+        assert raw(api, URL, MP3).status_code == 202
+    plans = [query["sql"] for query in queries if 'FROM "accounts_plan"' in query["sql"]]
+    assert len(plans) == 2  # before the file is stored, and again under the lock of the account
+    assert len(queries) <= 18
 
 
 def test_raw_body_without_title_is_untitled(api: Client) -> None:
