@@ -2,8 +2,8 @@
 
 Run by `sandbox.run` as `python -I -S sandbox_launcher.py PARENT USER LIMITS PROGRAM ARGUMENT...`.
 From outside, limits would be set only after the program has started; and after a fork, a process
-with threads can safely do no more than exec. It runs for every upload, so it imports little: `signal`
-would take a quarter of its time for the enumerations around `_signal`.
+with threads can safely do no more than exec. It runs for every upload, so it imports little:
+`signal` would take a quarter of its time for enumerations.
 """
 
 from __future__ import annotations

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.apps import apps
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from transcodio_site.testing import HOLD_FOLDER, ROOT, wait_until
 from transcriptions.models import AccountQueue, Priority, State, Transcription
 from transcriptions.processing import commands
 from transcriptions.processing.scheduling import claim_next
 from transcriptions.processing.tests.helpers import Waiting
 from transcriptions.processing.turns import CLAIMS_PER_TURN_OF_LOWER_PRIORITY
-from transcriptions.testing import assign_plan, queue_many, scans, set_state
+from transcriptions.testing import MP3, assign_plan, queue_many, scans, set_state
+from transcriptions.uploads.service import create_transcription
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,6 +52,44 @@ def test_ten_recordings_alternate_with_a_thousand_of_another_account(
     for number in range(0, 20, 2):
         assert set(owners[number : number + 2]) == {alice, bob}
     assert owners[20:] == [alice] * 2
+
+
+@contextmanager
+def worker(folder: Path, settings: Any) -> Iterator[None]:
+    """A worker with one thread, in a process of its own."""
+    database = urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict['NAME']}")
+    environment = os.environ | {
+        "DATABASE_URL": urlunsplit(database),
+        "REDIS_URL": settings.REDIS_URL,
+        "STORAGE_URL": settings.MEDIA_ROOT.as_uri(),
+        "PYTHONPATH": str(HOLD_FOLDER),
+        "HOLD_FILE": str(folder / "hold"),
+        "DETERMINISTIC_ENGINE": str(folder),
+        "WORKER_CONCURRENCY": "1",
+    }
+    options = ["--queues", "preprocess,transcribe", "--without-gossip", "--without-mingle"]
+    command = [sys.executable, "-m", "celery", "-A", "transcodio_site", "--quiet", "worker"]
+    process = subprocess.Popen([*command, *options], cwd=ROOT, env=environment)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.covers("attack", "A worker has many uploads of one account and a few of another")
+def test_worker_completes_a_few_uploads_among_many_of_another_account(
+    alice: User, bob: User, folders: None, settings: Any, tmp_path: Path
+) -> None:
+    for owner, count in ((alice, 8), (bob, 2)):
+        for _ in range(count):
+            create_transcription(owner, SimpleUploadedFile("a.mp3", MP3))
+    with worker(tmp_path, settings):
+        wait_until(lambda: Transcription.objects.filter(owner=bob, state="completed").count() == 2)
+    done = Transcription.objects.filter(state=State.COMPLETED).order_by("completed_at")
+    owners = list(done.values_list("owner_id", flat=True))
+    last = max(place for place, owner_id in enumerate(owners) if owner_id == bob.pk)
+    assert owners[:last].count(alice.pk) <= 3
 
 
 def test_accounts_take_turns_in_proportion_to_the_weights_of_their_plans(
