@@ -64,7 +64,7 @@ def _run(recordings: int, write: bool) -> None:
 
 def measure(sizes: dict[str, Any], made: dict[str, Language], write: bool) -> None:
     """Print a table, and write the results if asked to."""
-    rng = random.Random(SEED)  # noqa: S311 - test data
+    rng, load = random.Random(SEED), os.getloadavg()[0]  # noqa: S311 - test data
     # Imports of models, which need the settings.
     from benchmarks.library.operations import Account, operations, plans
 
@@ -77,6 +77,7 @@ def measure(sizes: dict[str, Any], made: dict[str, Language], write: bool) -> No
     if write:
         result = {
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, embedded Postgres",
+            "load_before_and_after": [round(load, 1), round(os.getloadavg()[0], 1)],
             "goal_p95_ms": GOAL_P95_MS,
             **sizes,
             "rows": rows,

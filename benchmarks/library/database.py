@@ -45,7 +45,7 @@ def fill(recordings: int, languages: dict[str, Language], rng: random.Random) ->
         sizes |= {
             "recordings": Transcription.objects.count(),
             "segments": Segment.objects.count(),
-            "gin_index": _size(cursor, "pg_relation_size('search_vector')"),
+            "gin_index": _size(cursor, "pg_relation_size('search_keys')"),
             "search_entries_with_indexes": _size(
                 cursor, "pg_total_relation_size('transcriptions_searchentry')"
             ),
@@ -61,9 +61,9 @@ def _create_all(
     migration = import_module("transcriptions.migrations.0021_fill_search_entries").Migration
     for table in TRIGGERS:
         cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-    cursor.execute("SELECT pg_get_indexdef('search_vector'::regclass)")
+    cursor.execute("SELECT pg_get_indexdef('search_keys'::regclass)")
     (index,) = cursor.fetchone()
-    cursor.execute("DROP INDEX search_vector")
+    cursor.execute("DROP INDEX search_keys")
     times = [time.perf_counter()]
     _create_recordings(recordings, languages, rng)
     times.append(time.perf_counter())

@@ -33,7 +33,7 @@ class Account:
         self.recordings = self.rows.count()
         language = self.rows.values_list("language", flat=True).order_by("?").first() or "en"
         self.words = (languages[language] if language in "en de es" else languages["en"]).words
-        self.rng, self.unspaced = rng, languages["ja"].words
+        self.rng, self.unspaced, self.german = rng, languages["ja"].words, languages["de"].words
         self.page = Client(HTTP_HOST="127.0.0.1")
         self.page.force_login(self.user)
         token = issue_token(self.user, "Benchmark")[1]
@@ -93,6 +93,9 @@ def _queries(account: Account) -> dict[str, Callable[[], str]]:
     def rare() -> str:
         return account.word(20_000, 29_000)
 
+    def stop_words(words: list[str]) -> str:
+        return f'"{" ".join(account.rng.sample(words[:20], 3))}"'
+
     def characters(count: int, first: int = 30) -> str:
         ranks = (account.rng.randint(first, 2000) for _ in range(count))
         return "".join(account.unspaced[rank] for rank in ranks)
@@ -106,6 +109,8 @@ def _queries(account: Account) -> dict[str, Callable[[], str]]:
         "five words": lambda: " ".join([common(), common(), medium(), medium(), medium()]),
         "a phrase": lambda: f'"{account.phrase(3)}"',
         "a phrase of two common words": lambda: f'"{common()} {common()}"',
+        "a phrase of stop words": lambda: stop_words(account.words),
+        "a phrase of stop words of another language": lambda: stop_words(account.german),
         "stop words": lambda: "to be or not to be",
         "two stop words": lambda: "the and",
         "excluded words": lambda: f"{common()} -{common()} -{medium()}",

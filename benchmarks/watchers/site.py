@@ -13,6 +13,7 @@ import httpx
 import psutil
 import redis
 
+ROOT = Path(__file__).parent.parent.parent
 USERS, RECORDINGS = 4, 20
 LIMITS = {
     "MAX_STREAMS_PER_USER": "100000",
@@ -27,14 +28,14 @@ STARTUP_S = 60
 class WebProcess:
     """Daphne as `manage.py up` starts it, without worker and beat."""
 
-    def __init__(self) -> None:
+    def __init__(self, checkout: Path = ROOT) -> None:
         from transcodio_site.supervisor.ports import free_port
 
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "transcodio_site.server", "--bind", "127.0.0.1"]
         self._popen = subprocess.Popen(
-            [*command, "--port", str(self.port)], env=os.environ | LIMITS
+            [*command, "--port", str(self.port)], cwd=checkout, env=os.environ | LIMITS
         )
         self._process = psutil.Process(self._popen.pid)
         self._wait_until_healthy()

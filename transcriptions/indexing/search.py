@@ -3,6 +3,9 @@
 Triggers (migration 0020) index each title and each segment in the language of its recording, so a
 query is parsed once for each language of the library. In scripts without spaces between words, each
 character is indexed as a word. The index has stop words, too ("to be or not to be").
+
+The index finds entries by hashes of their words, which differ between accounts (migration 0028).
+What it finds is compared with the query: words may share a hash, and phrases have an order.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_
+from operator import and_, or_
 
 from django.conf import settings
 from django.contrib.postgres.search import SearchQuery
@@ -22,23 +25,50 @@ from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySe
 from django.utils.translation import gettext
 from psycopg.errors import QueryCanceled
 
-from transcriptions.models import SearchEntry, Transcription
+from transcriptions.models import SEARCH_KEYS, SearchEntry, Transcription
 
 TERM = re.compile(r'(-?)(?:"([^"]+)"|([^\s"]+))')
 MAX_TERMS = 20  # of a query
 NO_ROWS = Q(pk__in=[])
 
-Forms = dict[str, str]  # by term: PostgreSQL's form of it, empty without a word
+# Of the queries of a transaction.
+LIMITS = """
+SELECT set_config('statement_timeout', %s, true),
+    set_config('max_parallel_workers_per_gather', '0', true)
+"""
 
-# In two forms: without stop words, and with them.
+# Each term in two forms: without stop words, and with them.
 PARSE = """
-SELECT transcriptions_search_scope(owner_id, language), term,
-    phraseto_tsquery(dictionary::regconfig, words)::text,
-    phraseto_tsquery(transcriptions_full_dictionary(dictionary)::regconfig, words)::text
+SELECT scope, term, transcriptions_search_keys(every),
+    phraseto_tsquery(stems, words)::text,
+    transcriptions_search_keys(to_tsvector(stems, words) || every),
+    phraseto_tsquery(full_stems, words)::text,
+    transcriptions_search_keys(to_tsvector(full_stems, words) || every)
 FROM unnest(%s::bigint[], %s::text[]) AS languages (owner_id, language),
+    transcriptions_search_scope(owner_id, language) AS scope,
+    array_to_tsvector(ARRAY[scope]) AS every,
     transcriptions_dictionary(language) AS dictionary,
+    CAST(dictionary AS regconfig) AS stems,
+    CAST(transcriptions_full_dictionary(dictionary) AS regconfig) AS full_stems,
     unnest(%s::text[]) AS term, transcriptions_separate_words(term) AS words
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A term as it is searched for in the entries of a scope. Without a word, it matches all."""
+
+    scope: str
+    text: str  # PostgreSQL's form
+    keys: frozenset[int]  # that the index has for each entry that matches
+
+    @classmethod
+    def of(cls, scope: str, text: str, keys: list[int], scope_keys: list[int]) -> Form:
+        """`keys` include those of the whole scope, `scope_keys`, which do not narrow a search."""
+        return cls(scope, text, frozenset(keys).difference(scope_keys if text else ()))
+
+
+Forms = dict[str, Form]  # by term
 
 
 class SearchRefused(ValueError):
@@ -68,11 +98,12 @@ class SearchTooSlow(SearchRefused):
 
 @contextmanager
 def limited_time() -> Iterator[None]:
-    """Cancel each query of the body after SEARCH_TIMEOUT seconds. Raises SearchTooSlow."""
+    """Cancel each query of the body after SEARCH_TIMEOUT seconds. Each uses one processor, and does
+    not wait for the start of helpers. Raises SearchTooSlow."""
     limit = f"{round(1000 * settings.SEARCH_TIMEOUT)}ms"
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [limit])
+            cursor.execute(LIMITS, [limit])
             yield
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
@@ -92,22 +123,22 @@ class Alternative:
     def __init__(self) -> None:
         self.required: set[str] = set()
         self.excluded: set[str] = set()
-        self._queries: dict[str, list[str]] = defaultdict(list)  # by term: one for each scope
+        self._forms: dict[str, list[Form]] = defaultdict(list)  # by term: one for each scope
         self._words: set[str] = set()  # terms that are not a stop word in every scope
 
-    def search_in(self, scope: str, stems: Forms, full: Forms) -> None:
-        """Search in this scope as well. Stop words only count if there are no other words."""
+    def search_in(self, stems: Forms, full: Forms) -> None:
+        """Search in another scope as well. Stop words only count if there are no other words."""
         terms = self.required | self.excluded
-        forms = stems if any(stems[term] for term in terms) else full
-        words = {term for term in terms if forms[term]}
+        forms = stems if any(stems[term].text for term in terms) else full
+        words = {term for term in terms if forms[term].text}
         self._words |= words
         for term in words | (self.required if words else set()):
-            self._queries[term].append(_within(scope, forms[term]))
+            self._forms[term].append(forms[term])
 
-    def queries(self) -> tuple[list[list[str]], list[str]]:
-        """For each required term, queries of which one must match; those that must not match."""
-        required = [self._queries[term] for term in sorted(self.required & self._words)]
-        return required, [query for term in sorted(self.excluded) for query in self._queries[term]]
+    def forms(self) -> tuple[list[list[Form]], list[Form]]:
+        """For each required term, forms of which one must match; those that must not match."""
+        required = [self._forms[term] for term in sorted(self.required & self._words)]
+        return required, [form for term in sorted(self.excluded) for form in self._forms[term]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +146,18 @@ class Search:
     """A parsed query of one library."""
 
     alternatives: list[Alternative]
-    phrases: list[str]  # queries of which one is enough
+    phrases: list[Form]  # of which one is enough
 
     def conditions(self, *, by_index: bool) -> list[Q]:
         """A recording matches if it fulfills one of them. Without the index, PostgreSQL reads all
         entries of a recording, which is fast for a few recordings, however frequent the words are.
         """
         one_entry, conditions = [*self.phrases], []
-        for required, excluded in (alternative.queries() for alternative in self.alternatives):
+        for required, excluded in (alternative.forms() for alternative in self.alternatives):
             if len(required) == 1 and not excluded:
                 one_entry += required[0]  # one look-up for all of these alternatives
             elif required or excluded:
-                entries = [_has_entry(queries, by_index) for queries in required]
+                entries = [_has_entry(forms, by_index) for forms in required]
                 conditions.append(reduce(and_, entries, ~_has_entry(excluded, by_index)))
         if one_entry:
             single = _in_index(one_entry) if by_index else _has_entry(one_entry, by_index)
@@ -144,12 +175,12 @@ def parse(rows: QuerySet[Transcription], query: str) -> Search:
     terms = set[str]().union(*(a.required | a.excluded for a in alternatives))
     if len(terms) > MAX_TERMS:
         raise TooManyTerms
-    for scope, stems, full in _forms(rows, [*terms, query]):
-        if any(stems[term] for term in terms):
+    for stems, full in _forms(rows, [*terms, query]):
+        if any(stems[term].text for term in terms):
             for alternative in alternatives:
-                alternative.search_in(scope, stems, full)
-        elif full[query]:
-            phrases.append(_within(scope, full[query]))
+                alternative.search_in(stems, full)
+        elif full[query].text:
+            phrases.append(full[query])
     return Search(alternatives, phrases)
 
 
@@ -164,39 +195,55 @@ def _split(query: str) -> list[Alternative]:
     return alternatives
 
 
-def _forms(rows: QuerySet[Transcription], terms: list[str]) -> Iterator[tuple[str, Forms, Forms]]:
-    """Each scope of the rows, with the forms of the terms there: without and with stop words."""
+def _forms(rows: QuerySet[Transcription], terms: list[str]) -> Iterator[tuple[Forms, Forms]]:
+    """The forms of the terms in each scope of the rows: without and with stop words."""
     pairs = list(rows.order_by().values_list("owner_id", "language").distinct())
     with connection.cursor() as cursor:
         cursor.execute(PARSE, [[pair[0] for pair in pairs], [pair[1] for pair in pairs], terms])
         stems, full = defaultdict[str, Forms](dict), defaultdict[str, Forms](dict)
-        for scope, term, stem, with_stop_words in cursor.fetchall():
-            stems[scope][term], full[scope][term] = stem, with_stop_words
+        for scope, term, scope_keys, *forms in cursor.fetchall():
+            stems[scope][term] = Form.of(scope, *forms[:2], scope_keys)
+            full[scope][term] = Form.of(scope, *forms[2:], scope_keys)
     for scope in stems:
-        yield scope, stems[scope], full[scope]
+        yield stems[scope], full[scope]
 
 
-def _within(scope: str, form: str) -> str:
-    """Matches the entries of the scope that have the form; if it is empty, all of them."""
-    return f"('{scope}' & {form})" if form else f"'{scope}'"
-
-
-def _in_index(queries: list[str]) -> Q:
+def _in_index(forms: list[Form]) -> Q:
     """The same as `_has_entry`. With DISTINCT, PostgreSQL starts with the index and not with the
-    recordings, however many it expects: it knows the frequency of a word among all accounts."""
-    found = SearchEntry.objects.filter(vector=ParsedQuery(" | ".join(queries)))
+    recordings, however many it expects."""
+    found = _matching(forms, by_index=True)
     return Q(pk__in=found.values("transcription").distinct())
 
 
-def _has_entry(queries: list[str], by_index: bool) -> Q:
-    """A recording with an entry that matches one of the queries."""
-    if not queries:
+def _has_entry(forms: list[Form], by_index: bool) -> Q:
+    """A recording with an entry that matches one of the forms."""
+    if not forms:
         return NO_ROWS
-    entries = SearchEntry.objects.filter(transcription=OuterRef("pk"))
-    query = ParsedQuery(" | ".join(queries))
-    if by_index:
-        return Q(Exists(entries.filter(vector=query)))
-    # The function of the operator @@. PostgreSQL would use the index for the operator, for each
-    # recording again.
-    is_match = Func(F("vector"), query, function="ts_match_vq", output_field=BooleanField())
-    return Q(Exists(entries.filter(is_match)))
+    return Q(Exists(_matching(forms, by_index).filter(transcription=OuterRef("pk"))))
+
+
+def _matching(forms: list[Form], by_index: bool) -> QuerySet[SearchEntry]:
+    # The function of the operator @@, which no index is used for.
+    is_match = Func(F("vector"), _query(forms), function="ts_match_vq", output_field=BooleanField())
+    entries = SearchEntry.objects.filter(is_match)
+    return entries.alias(keys=SEARCH_KEYS).filter(_has_keys(forms)) if by_index else entries
+
+
+def _query(forms: list[Form]) -> ParsedQuery:
+    texts: dict[str, list[str]] = defaultdict(list)
+    for form in forms:
+        texts[form.scope].append(form.text)
+    return ParsedQuery(" | ".join(_within(scope, found) for scope, found in texts.items()))
+
+
+def _within(scope: str, texts: list[str]) -> str:
+    """Matches the entries of the scope that have one of the forms; if one is empty, all of them."""
+    return f"('{scope}' & ({' | '.join(texts)}))" if all(texts) else f"'{scope}'"
+
+
+def _has_keys(forms: list[Form]) -> Q:
+    """All keys of one of the forms. Those of single words are looked up together."""
+    words = [key for form in forms if len(form.keys) == 1 for key in form.keys]
+    phrases = [sorted(form.keys) for form in forms if len(form.keys) > 1]
+    conditions = [Q(keys__overlap=words)] if words else []
+    return reduce(or_, [*conditions, *(Q(keys__contains=keys) for keys in phrases)])

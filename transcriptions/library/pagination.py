@@ -18,10 +18,12 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from transcriptions.indexing import search
-from transcriptions.indexing.search import NO_ROWS
+from transcriptions.indexing.search import NO_ROWS, Search
 from transcriptions.models import Transcription
 
-SEARCHED_FIRST = 200  # rows
+# Rows whose entries are all read, before the index is used: the newest, and more of them if there
+# is a page among five times as many.
+SEARCHED_FIRST, SEARCHED_NEXT = 200, 800
 
 
 class InvalidCursor(ValueError):
@@ -103,17 +105,31 @@ def _newest(rows: QuerySet[Transcription], query: str, start: int, end: int) -> 
         return list(rows[start:end])
     with search.limited_time():
         parsed = search.parse(rows, query)
-        first = list(rows.values_list("id", flat=True)[:SEARCHED_FIRST])
-        recent = rows.filter(id__in=first)
-        is_match = reduce(or_, parsed.conditions(by_index=False), NO_ROWS)
-        found = list(recent.filter(is_match)[start:end])
-        if len(found) == end - start or len(first) < SEARCHED_FIRST:
-            return found
+        found, is_complete = _among_newest(rows, parsed, end)
+        if is_complete:
+            return found[start:end]
         keys = rows.order_by().values_list("created_at", "id")
         # One query for each alternative: PostgreSQL cannot use the index well for all in one.
         matching = {key for c in parsed.conditions(by_index=True) for key in keys.filter(c)}
         ids = [transcription_id for _, transcription_id in sorted(matching, reverse=True)]
         return list(rows.filter(id__in=ids[start:end]))
+
+
+def _among_newest(
+    rows: QuerySet[Transcription], parsed: Search, count: int
+) -> tuple[list[Transcription], bool]:
+    """Matches among the newest rows, and whether they are the first `count` matches, or all."""
+    is_match = reduce(or_, parsed.conditions(by_index=False), NO_ROWS)
+    found: list[Transcription] = []
+    for first, last in ((0, SEARCHED_FIRST), (SEARCHED_FIRST, SEARCHED_FIRST + SEARCHED_NEXT)):
+        ids = list(rows.values_list("id", flat=True)[first:last])
+        most = min(count - len(found), len(ids))
+        found += rows.filter(id__in=ids).filter(is_match)[:most]
+        if len(found) == count or len(ids) < last - first:
+            return found, True
+        if len(found) < count * SEARCHED_FIRST / (SEARCHED_FIRST + SEARCHED_NEXT):
+            break
+    return found, False
 
 
 def _encode_cursor(row: Transcription) -> str:

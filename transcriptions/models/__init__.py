@@ -12,7 +12,7 @@ from transcriptions.models.options import Options
 from transcriptions.models.processing_step import FINAL_PHASES, Phase, Step, record_step
 from transcriptions.models.progress import Progress, lease_end
 from transcriptions.models.scheduling import AccountQueue, Priority, PriorityQueue
-from transcriptions.models.search_entry import SearchEntry
+from transcriptions.models.search_entry import SEARCH_KEYS, SearchEntry
 from transcriptions.models.segment import Segment
 from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WAITING, WORKING, State
 from transcriptions.models.transcription import (
@@ -27,6 +27,7 @@ __all__ = [
     "FINAL_PHASES",
     "FINISHED",
     "IDEMPOTENCY_KEY_LIFETIME",
+    "SEARCH_KEYS",
     "STORAGE_FOLDER",
     "UNSUCCESSFUL",
     "WAITING",

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 
 from transcriptions.models.transcription import Transcription
+
+# Hashes of the words of an entry (migration 0028).
+SEARCH_KEYS = models.Func(
+    models.F("vector"),
+    function="transcriptions_search_keys",
+    output_field=ArrayField(models.BigIntegerField()),
+)
 
 
 class SearchEntry(models.Model):
@@ -23,7 +31,8 @@ class SearchEntry(models.Model):
     vector = SearchVectorField()
 
     class Meta:
-        indexes: ClassVar = [GinIndex(fields=["vector"], name="search_vector")]
+        # Without `fastupdate`, which would collect new entries in a list that each search reads.
+        indexes: ClassVar = [GinIndex(SEARCH_KEYS, name="search_keys", fastupdate=False)]
 
     def __str__(self) -> str:
         return f"{self.transcription_id} {self.number}"

@@ -205,7 +205,7 @@ def test_rare_word_is_found_by_the_index(alice: User, bob: User) -> None:
     found = rows.filter(*parse(rows, "number250").conditions(by_index=True))
     plan = found.explain(analyze=True)
     # One entry: the index tells those of this account from those of others.
-    assert re.search(r"Bitmap Index Scan on search_vector .*actual .*rows=1(\.0+)? ", plan)
+    assert re.search(r"Bitmap Index Scan on search_keys .*actual .*rows=1(\.0+)? ", plan)
     assert "transcriptions_segment" not in plan
     assert "Seq Scan on transcriptions_searchentry" not in plan
     assert found.count() == 1
