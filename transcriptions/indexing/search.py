@@ -31,10 +31,13 @@ TERM = re.compile(r'(-?)(?:"([^"]+)"|([^\s"]+))')
 MAX_TERMS = 20  # of a query
 NO_ROWS = Q(pk__in=[])
 
+FEW_ENTRIES = 500  # of which the recordings can be read faster than those of other words
+
 # Of the queries of a transaction.
 LIMITS = """
 SELECT set_config('statement_timeout', %s, true),
-    set_config('max_parallel_workers_per_gather', '0', true)
+    set_config('max_parallel_workers_per_gather', '0', true),
+    set_config('enable_seqscan', 'off', true)
 """
 
 # Each term in two forms: without stop words, and with them.
@@ -98,8 +101,8 @@ class SearchTooSlow(SearchRefused):
 
 @contextmanager
 def limited_time() -> Iterator[None]:
-    """Cancel each query of the body after SEARCH_TIMEOUT seconds. Each uses one processor, and does
-    not wait for the start of helpers. Raises SearchTooSlow."""
+    """Cancel each query of the body after SEARCH_TIMEOUT seconds. None reads all accounts, or waits
+    for the start of helpers. Raises SearchTooSlow."""
     limit = f"{round(1000 * settings.SEARCH_TIMEOUT)}ms"
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -156,6 +159,8 @@ class Search:
         for required, excluded in (alternative.forms() for alternative in self.alternatives):
             if len(required) == 1 and not excluded:
                 one_entry += required[0]  # one look-up for all of these alternatives
+            elif by_index and required:
+                conditions.append(_all_in_index(required, excluded))
             elif required or excluded:
                 entries = [_has_entry(forms, by_index) for forms in required]
                 conditions.append(reduce(and_, entries, ~_has_entry(excluded, by_index)))
@@ -208,9 +213,36 @@ def _forms(rows: QuerySet[Transcription], terms: list[str]) -> Iterator[tuple[Fo
         yield stems[scope], full[scope]
 
 
+def _all_in_index(required: list[list[Form]], excluded: list[Form]) -> Q:
+    """Recordings with entries for all of `required`. If one is rare, its recordings are read, else
+    each is looked up. PostgreSQL does not know how frequent a word is in an account."""
+    counts = [_count_entries(forms) for forms in required]
+    if min(counts) < FEW_ENTRIES:
+        rarest = counts.index(min(counts))
+        looked_up, is_excluded = {rarest}, _has_entry(excluded, by_index=False)
+    else:  # a word that is a stop word somewhere is, there, in all entries
+        looked_up = {n for n, forms in enumerate(required) if all(form.text for form in forms)}
+        is_excluded = _in_index(excluded)
+    conditions = (
+        _in_index(forms) if n in looked_up else _has_entry(forms, by_index=False)
+        for n, forms in enumerate(required)
+    )
+    return reduce(and_, conditions, ~is_excluded)
+
+
+def _count_entries(forms: list[Form]) -> int:
+    """How many entries may match one of the forms, up to FEW_ENTRIES."""
+    if not all(form.text for form in forms):
+        return FEW_ENTRIES
+    entries = SearchEntry.objects.alias(keys=SEARCH_KEYS).filter(_has_keys(forms))
+    return entries.values("number")[:FEW_ENTRIES].count()
+
+
 def _in_index(forms: list[Form]) -> Q:
     """The same as `_has_entry`. With DISTINCT, PostgreSQL starts with the index and not with the
     recordings, however many it expects."""
+    if not forms:
+        return NO_ROWS
     found = _matching(forms, by_index=True)
     return Q(pk__in=found.values("transcription").distinct())
 

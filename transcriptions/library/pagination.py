@@ -21,9 +21,9 @@ from transcriptions.indexing import search
 from transcriptions.indexing.search import NO_ROWS, Search
 from transcriptions.models import Transcription
 
-# Rows whose entries are all read, before the index is used: the newest, and more of them if there
-# is a page among five times as many.
-SEARCHED_FIRST, SEARCHED_NEXT = 200, 800
+# Rows whose entries are all read, before the index is used: the newest, and more of them if these
+# have enough matches that there is probably a page of them.
+SEARCHED_FIRST, SEARCHED_NEXT = 200, 400
 
 
 class InvalidCursor(ValueError):

@@ -5,19 +5,45 @@ from django.db import migrations, models
 # What the index looks up: hashes of the words of an entry. Words of another owner or dictionary (the
 # scope, which is the lexeme without positions) have another hash, so that a search reads nothing of
 # other accounts. The keys of an owner are in a row, in the same pages of the index. Different words
-# may have the same key. With its real cost, PostgreSQL would look up a word in the index for each
-# recording again rather than check the entries of that recording.
+# may have the same key.
+#
+# Two short words in a row have a key of their own, for phrases of words that are in most entries:
+# frequent words are short in all languages, and characters of scripts without spaces are words.
+#
+# With its real cost, PostgreSQL would look up a word in the index for each recording again rather
+# than check the entries of that recording.
 FUNCTION = """
 CREATE FUNCTION transcriptions_search_keys(vector tsvector) RETURNS bigint[]
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 1
-BEGIN ATOMIC
-    WITH words AS MATERIALIZED (SELECT lexeme, positions FROM unnest(vector))
-    SELECT array_agg(
-        (split_part(scope.lexeme, ' ', 1)::bigint << 32)
-        + hashtext(scope.lexeme || ' ' || words.lexeme)
-    )
-    FROM words, words AS scope WHERE scope.positions IS NULL;
-END;
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 1 AS $$
+DECLARE
+    scope text;
+    first_key bigint;
+    word text;
+    places smallint[];
+    place integer;
+    short text[];
+    keys bigint[];
+BEGIN
+    FOR word, places IN
+        SELECT lexeme, positions FROM unnest(vector) ORDER BY positions IS NOT NULL
+    LOOP
+        IF places IS NULL THEN
+            scope := word || ' ';
+            first_key := split_part(word, ' ', 1)::bigint << 32;
+        ELSIF length(word) <= 3 THEN
+            FOREACH place IN ARRAY places LOOP
+                short[place] := word;
+            END LOOP;
+        END IF;
+        keys := keys || (first_key + hashtext(scope || word));
+    END LOOP;
+    FOR place IN coalesce(array_lower(short, 1), 1) .. coalesce(array_upper(short, 1), 1) - 1 LOOP
+        IF short[place] IS NOT NULL AND short[place + 1] IS NOT NULL THEN
+            keys := keys || (first_key + hashtext(scope || short[place] || ' ' || short[place + 1]));
+        END IF;
+    END LOOP;
+    RETURN keys;
+END $$;
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import uuid
 from functools import reduce
 from operator import or_
@@ -11,26 +12,27 @@ import pytest
 from django.db import connection
 
 from accounts.models import User
+from transcriptions.indexing import search as indexing
 from transcriptions.indexing.search import NO_ROWS, parse
 from transcriptions.models import Segment, Transcription
 
-WORDS = [
-    *("the a to be or not is it and of ship ships walking harbor whale state-of-the-art".split()),
-    *("3.14 e.g. user@example.com https://example.com/a?b=c don't O'Neill \\n 'quoted'".split()),
-    *("der die das und ist nicht Haus Häuser schön 東京 港まで 会 の 天気 ท่าเรือ".split()),
-]
+WORDS = """
+the a to be or not is it and of ship ships walking harbor whale state-of-the-art 3.14 e.g.
+user@example.com https://example.com/a?b=c don't O'Neill \\n 'quoted' der die das und ist nicht
+Haus Häuser schön 東京 港まで 会 の 天気 ท่าเรือ
+"""
 LANGUAGES = ("en", "en", "de", "ja", "", "xx")
 
 
 def text(rng: random.Random, longest: int) -> str:
-    return " ".join(rng.choices(WORDS, k=rng.randint(1, longest)))
+    return " ".join(rng.choices(WORDS.split(), k=rng.randint(1, longest)))
 
 
 def query(rng: random.Random) -> str:
     """Words, phrases and excluded terms, some of them alternatives."""
     terms = []
     for _ in range(rng.randint(1, 4)):
-        term = text(rng, 3).replace('"', "")
+        term = text(rng, 3)
         terms.append(rng.choice(["", "", "-"]) + rng.choice([term, f'"{term}"']))
         terms += rng.choices([[], ["or"]], [4, 1])[0]
     return " ".join(terms)
@@ -42,23 +44,27 @@ def search(owner: User, query: str, *, by_index: bool) -> set[uuid.UUID]:
     return set(rows.filter(reduce(or_, conditions, NO_ROWS)).values_list("id", flat=True))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_index_finds_what_a_scan_finds(alice: User, bob: User, seed: int) -> None:
+def recording(owner: User, title: str, *texts: str, language: str = "en") -> Transcription:
+    row = Transcription.objects.create(owner=owner, title=title, language=language, source_bytes=1)
+    Segment.objects.bulk_create(
+        Segment(transcription=row, number=number, start=number, end=number + 1, text=text)
+        for number, text in enumerate(texts, 1)
+    )
+    return row
+
+
+@pytest.mark.parametrize(("seed", "few_entries"), [(1, indexing.FEW_ENTRIES), (2, 2)])
+def test_index_finds_what_a_scan_finds(
+    alice: User, bob: User, monkeypatch: pytest.MonkeyPatch, seed: int, few_entries: int
+) -> None:
+    monkeypatch.setattr(indexing, "FEW_ENTRIES", few_entries)
     rng = random.Random(seed)
-    for number in range(60):
-        row = Transcription.objects.create(
-            owner=(alice, bob)[number % 2],
-            title=text(rng, 3),
-            language=rng.choice(LANGUAGES),
-            source_bytes=1,
-        )
-        Segment.objects.bulk_create(
-            Segment(transcription=row, number=n, start=n, end=n + 1, text=text(rng, 6))
-            for n in range(1, 4)
-        )
+    for number in range(40):
+        texts = (text(rng, 6) for _ in range(3))
+        owner = (alice, bob)[number % 2]
+        recording(owner, text(rng, 3), *texts, language=rng.choice(LANGUAGES))
     found = 0
-    for _ in range(100):
-        words = query(rng)
+    for words in (query(rng) for _ in range(60)):
         expected = search(alice, words, by_index=False)
         assert search(alice, words, by_index=True) == expected, words
         found += len(expected)
@@ -74,10 +80,20 @@ def test_words_with_the_same_key_are_told_apart(alice: User) -> None:
             [f"{alice.pk} english"],
         )
         ((first, second),) = [row[0] for row in cursor.fetchall()]
-    for word in (first, second):
-        Transcription.objects.create(owner=alice, title=word, language="en", source_bytes=1)
+    rows = {word: recording(alice, word) for word in (first, second)}
+    library = Transcription.objects.filter(owner=alice)
+    keys = {parse(library, word).alternatives[0].forms()[0][0][0].keys for word in rows}
+    assert len(keys) == 1
+    assert search(alice, first, by_index=True) == {rows[first].id}
+
+
+def test_phrase_of_stop_words_is_found_without_other_entries_that_have_them(alice: User) -> None:
+    found = recording(alice, "Question", "Is it a whale?")
+    recording(alice, "Answer", *["A whale it is.", "It is a whale.", "A ship is it."] * 100)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE transcriptions_searchentry")
+        cursor.execute("SET LOCAL enable_seqscan = off")
     rows = Transcription.objects.filter(owner=alice)
-    keys = [parse(rows, word).alternatives[0].forms()[0][0][0].keys for word in (first, second)]
-    assert keys[0] == keys[1]
-    found = search(alice, first, by_index=True)
-    assert found == {rows.get(title=first).id}
+    plan = rows.filter(*parse(rows, '"is it a"').conditions(by_index=True)).explain(analyze=True)
+    assert re.search(r"Bitmap Index Scan on search_keys .*actual .*rows=1(\.0+)? ", plan), plan
+    assert search(alice, '"is it a"', by_index=True) == {found.id}
