@@ -48,7 +48,7 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("transcriptions", "0026_direct_uploads")]
+    dependencies = [("transcriptions", "0028_tracks")]
     operations = [
         migrations.RunSQL(FUNCTION, "DROP FUNCTION transcriptions_search_keys(tsvector)"),
         migrations.RemoveIndex(model_name="searchentry", name="search_vector"),
