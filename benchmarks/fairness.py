@@ -201,7 +201,8 @@ def _waits(completed: list[Transcription], few: User) -> dict[str, Any]:
     """How long the FEW waited, from the first claim, and how many others were completed before."""
     first_claim = min(row.claimed_at for row in completed if row.claimed_at)
     places = [place for place, row in enumerate(completed) if row.owner_id == few.pk]
-    ends = [(row.completed_at - first_claim).total_seconds() for row in completed]
+    completed_at = [row.completed_at for row in completed if row.completed_at]
+    ends = [(at - first_claim).total_seconds() for at in completed_at]
     first, last = places[0], places[-1]
     seconds_per_recording = ends[last] / (last + 1)
     result = {

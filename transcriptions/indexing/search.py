@@ -206,9 +206,9 @@ def _forms(rows: QuerySet[Transcription], terms: list[str]) -> Iterator[tuple[Fo
     with connection.cursor() as cursor:
         cursor.execute(PARSE, [[pair[0] for pair in pairs], [pair[1] for pair in pairs], terms])
         stems, full = defaultdict[str, Forms](dict), defaultdict[str, Forms](dict)
-        for scope, term, scope_keys, *forms in cursor.fetchall():
-            stems[scope][term] = Form.of(scope, *forms[:2], scope_keys)
-            full[scope][term] = Form.of(scope, *forms[2:], scope_keys)
+        for scope, term, scope_keys, stem, stem_keys, whole, whole_keys in cursor.fetchall():
+            stems[scope][term] = Form.of(scope, stem, stem_keys, scope_keys)
+            full[scope][term] = Form.of(scope, whole, whole_keys, scope_keys)
     for scope in stems:
         yield stems[scope], full[scope]
 

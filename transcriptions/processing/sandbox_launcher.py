@@ -8,7 +8,7 @@ with threads can safely do no more than exec. It runs for every upload, so it im
 
 from __future__ import annotations
 
-import _signal as signal
+import _signal as signal  # type: ignore[import-not-found]
 import ctypes
 import os
 import resource
