@@ -19,6 +19,7 @@ ERRORS = {
     404: ("not_found", "There is no such transcription."),
     408: ("too_slow", "The upload is too slow. Check your connection and try again."),
     409: ("not_completed", "The transcript is not complete yet."),
+    414: ("uri_too_long", "The URL is too long."),
     410: (
         "idempotency_result_gone",
         "The recording created with this Idempotency-Key has been deleted. Use a new key.",

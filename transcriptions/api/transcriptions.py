@@ -59,7 +59,9 @@ from transcriptions.uploads.requests import create_from_request
 router = Router(tags=["transcriptions"])
 
 COMMON_ERRORS: dict[Any, Any] = {401: ErrorOut, 403: ErrorOut, 429: ErrorOut}
-UPLOAD_ERRORS = COMMON_ERRORS | dict.fromkeys((400, 408, 410, 413, 415, 422, 503, 507), ErrorOut)
+UPLOAD_ERRORS = COMMON_ERRORS | dict.fromkeys(
+    (400, 408, 410, 413, 414, 415, 422, 503, 507), ErrorOut
+)
 BODY_ERRORS = dict.fromkeys((400, 413, 422), ErrorOut)
 NOT_FOUND = COMMON_ERRORS | {404: ErrorOut}
 CONFLICT = NOT_FOUND | {409: ErrorOut}

@@ -18,7 +18,7 @@ ChannelsName = Literal["", "mix", "separate"]
 TaskName = Literal["", "transcribe", "translate"]
 MAX_TRACK = 999
 MAX_BYTES = 2**53  # larger numbers are not exact in JavaScript
-MAX_PROMPT_CHARS = 2_000
+MAX_PROMPT_CHARS = 1_000
 MAX_KEYWORDS, MAX_KEYWORD_CHARS = 200, 100
 
 
