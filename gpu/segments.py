@@ -5,7 +5,10 @@ Pure functions without any dependency.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
 
 from gpu.types import Partial, Segment, Word
 
@@ -15,14 +18,17 @@ CLOSING_MARKS = "\"'”’»)]」』"  # noqa: RUF001 - quotes and brackets that
 SEGMENT_PAUSE_S = 1.2  # silence that ends a segment whatever the punctuation
 LONG_SEGMENT_S = 12.0  # length after which a clause end or a short pause ends a segment
 SHORT_PAUSE_S = 0.35
-MAX_SEGMENT_S = 20.0  # length after which a segment ends even in the middle of a sentence
+# Lengths after which a segment ends even in the middle of a sentence. Characters count with spaces.
+MAX_SEGMENT_S, MAX_SEGMENT_CHARACTERS = 20.0, 200
+LONG_SEGMENT_CHARACTERS = 140  # the same as LONG_SEGMENT_S
 ABBREVIATIONS = {"mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "jr", "sr"}
 
 
 def segments_of(words: Iterable[Word]) -> Iterator[Segment]:
     """Groups words into segments, lazily: each one is yielded when the word after it is known.
 
-    Every word is in exactly one segment, and the order is kept.
+    Every word is in exactly one segment, and the order is kept. Only a word that is longer than a
+    segment may be is divided.
     """
     return (event for event in segments_and_partials(words) if isinstance(event, Segment))
 
@@ -30,7 +36,7 @@ def segments_of(words: Iterable[Word]) -> Iterator[Segment]:
 def segments_and_partials(words: Iterable[Word]) -> Iterator[Partial | Segment]:
     """The same segments; before each one, a Partial for every word that is added to it."""
     current: list[Word] = []
-    for word in words:
+    for word in chain.from_iterable(map(_parts, words)):
         if current and _ends_before(word, current):
             yield Segment(tuple(current))
             current = []
@@ -40,16 +46,37 @@ def segments_and_partials(words: Iterable[Word]) -> Iterator[Partial | Segment]:
         yield Segment(tuple(current))
 
 
+def _parts(word: Word) -> Iterator[Word]:
+    """The word itself, or in parts if it is too long for a segment: where a script has no spaces,
+    some models return a whole sentence as one word. The time of each part is limited too."""
+    count = math.ceil(len(word.text) / MAX_SEGMENT_CHARACTERS)
+    share = (word.end - word.start) / max(count, 1)
+    for number in range(count):
+        start = word.start + number * share
+        first = number * MAX_SEGMENT_CHARACTERS
+        yield replace(
+            word,
+            start=start,
+            end=min(word.end if number == count - 1 else start + share, start + MAX_SEGMENT_S),
+            text=word.text[first : first + MAX_SEGMENT_CHARACTERS],
+            no_space_before=word.no_space_before or number > 0,
+        )
+
+
 def _ends_before(word: Word, current: list[Word]) -> bool:
     """Whether `word` begins a new segment."""
     last = current[-1]
     pause, length = word.start - last.end, last.end - current[0].start
+    characters = len(Segment((*current, word)).text)
     text = last.text.rstrip(CLOSING_MARKS)
     if pause >= SEGMENT_PAUSE_S or word.end - current[0].start > MAX_SEGMENT_S:
         return True
+    if characters > MAX_SEGMENT_CHARACTERS:
+        return True
     if text.endswith(SENTENCE_END):
         return not (_is_abbreviation(text) or word.text[:1].islower())
-    return length >= LONG_SEGMENT_S and (text.endswith(CLAUSE_END) or pause >= SHORT_PAUSE_S)
+    is_long = length >= LONG_SEGMENT_S or characters > LONG_SEGMENT_CHARACTERS
+    return is_long and (text.endswith(CLAUSE_END) or pause >= SHORT_PAUSE_S)
 
 
 def _is_abbreviation(text: str) -> bool:

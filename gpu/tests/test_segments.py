@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu.segments import (
+    LONG_SEGMENT_CHARACTERS,
     LONG_SEGMENT_S,
+    MAX_SEGMENT_CHARACTERS,
     MAX_SEGMENT_S,
     SEGMENT_PAUSE_S,
     segments_and_partials,
@@ -62,7 +64,8 @@ def test_segment_times_are_monotonic(words: list[Word]) -> None:
 def test_segments_contain_no_pause_and_are_not_too_long(words: list[Word]) -> None:
     for segment in segments_of(words):
         assert all(two.start - one.end < SEGMENT_PAUSE_S for one, two in pairwise(segment.words))
-        assert len(segment.words) == 1 or segment.end - segment.start <= MAX_SEGMENT_S
+        assert segment.end - segment.start <= MAX_SEGMENT_S
+        assert len(segment.text) <= MAX_SEGMENT_CHARACTERS
 
 
 def test_segment_is_yielded_as_soon_as_the_next_word_is_known() -> None:
@@ -103,21 +106,49 @@ def test_pause_ends_a_segment_whatever_the_punctuation() -> None:
 
 
 def test_comma_ends_only_a_long_segment() -> None:
-    words = spoken_words("word " * 20 + "comma, " + "word " * 30 + "comma, word word.")
+    words = spoken_words("word " * 9 + "comma, " + "word " * 15 + "comma, word word.", pace=0.5)
     assert [segment.words[-1].text for segment in segments_of(words)] == ["comma,", "word."]
     assert next(segments_of(words)).end > LONG_SEGMENT_S
 
 
 def test_short_pause_ends_a_long_segment() -> None:
-    words = spoken_words("word " * 45)
-    late = [Word(w.start + 0.4, w.end + 0.4, w.text) for w in spoken_words("word " * 50)[45:]]
-    assert [len(segment.words) for segment in segments_of(words + late)] == [45, 5]
+    words = spoken_words("word " * 30, pace=0.5)
+    late = [Word(w.start + 15.4, w.end + 15.4, w.text) for w in spoken_words("word " * 5)]
+    assert [len(segment.words) for segment in segments_of(words + late)] == [30, 5]
 
 
-def test_text_without_punctuation_is_cut_at_the_maximum_length() -> None:
-    segments = list(segments_of(spoken_words("word " * 200)))
+def test_comma_ends_a_segment_of_many_characters() -> None:
+    words = spoken_words("word " * 10 + "comma, " + "word " * 20 + "comma, word word.", pace=0.1)
+    assert [segment.words[-1].text for segment in segments_of(words)] == ["comma,", "word."]
+    assert len(next(segments_of(words)).text) > LONG_SEGMENT_CHARACTERS
+
+
+@pytest.mark.parametrize(("pace", "count"), [(0.6, 7), (0.3, 5)])
+def test_text_without_punctuation_is_cut_at_the_maximum_length(pace: float, count: int) -> None:
+    segments = list(segments_of(spoken_words("word " * 200, pace)))
     assert max(segment.end - segment.start for segment in segments) <= MAX_SEGMENT_S
-    assert len(segments) == 4
+    assert max(len(segment.text) for segment in segments) <= MAX_SEGMENT_CHARACTERS
+    assert len(segments) == count
+
+
+def test_script_without_spaces_is_cut_at_the_maximum_length() -> None:
+    words = [Word(n / 20, (n + 1) / 20, "好", no_space_before=True) for n in range(500)]
+    segments = list(segments_of(words))
+    assert [len(segment.text) for segment in segments] == [200, 200, 100]
+    assert [segment.start for segment in segments] == [0, 10, 20]
+
+
+def test_word_longer_than_a_segment_is_divided() -> None:
+    """Khmer has no spaces: a whole paragraph can be one word of the model."""
+    segments = list(segments_of([Word(1, 11, "ខ" * 500), Word(11, 12, "next")]))
+    assert [len(segment.text) for segment in segments] == [200, 200, 105]
+    assert [s.end for s in segments] == [pytest.approx(13 / 3), pytest.approx(23 / 3), 12]
+    assert [segment.words[0].no_space_before for segment in segments] == [False, True, True]
+
+
+def test_endless_word_ends_at_the_maximum_length() -> None:
+    (segment,) = segments_of([Word(1, 60, "om")])
+    assert (segment.start, segment.end) == (1, 21)
 
 
 def test_chinese_has_no_spaces_and_its_full_stops_end_segments() -> None:
