@@ -21,7 +21,7 @@ STT_ROWS = int(os.environ.get("STT_ROWS", "0"))
 # Whether the words of a segment are sent before it is complete.
 STT_PARTIALS = os.environ.get("STT_PARTIALS", "").lower() in ("1", "true", "yes", "on")
 WHISPER_MODEL = os.environ.get("WHISPER_MODEL", "base")
-WHISPER_BATCH_SIZE = int(os.environ.get("WHISPER_BATCH_SIZE", "8"))
+WHISPER_BATCH_SIZE = int(os.environ.get("WHISPER_BATCH_SIZE", "4"))
 WHISPER_THREADS = int(os.environ.get("WHISPER_THREADS", "0"))  # 0: one per core
 
 # Modal. Settings of the app take effect at its next deployment.

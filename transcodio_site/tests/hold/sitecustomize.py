@@ -69,7 +69,7 @@ def recognizing_once(stream: Any) -> Any:
     recognized: dict[Any, list[Any]] = {}
 
     def once(self: Any, audio: Any, stopped: Callable[[], bool]) -> Iterator[Any]:
-        key = (crc32(audio.path.read_bytes()), audio.spans, audio.language)
+        key = (crc32(audio.path.read_bytes()), audio.spans, audio.language, audio.options)
         if key not in recognized:
             events = []
             for event in stream(self, audio, stopped):

@@ -1,15 +1,15 @@
-"""The embedded engine on real speech with its real weights, and its batches."""
+"""The embedded engine on real speech with its real weights."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gpu import pcm
 from gpu.tests.conftest import Samples, WriteWav
@@ -21,13 +21,17 @@ from gpu.types import (
     Engine,
     EngineUnavailable,
     Metadata,
+    RecognitionOptions,
     Segment,
     Span,
     UnsupportedLanguage,
+    UnsupportedTask,
     UsageDelta,
     Word,
 )
-from gpu.whisper import WhisperEngine, batches
+from gpu.whisper import WhisperEngine
+from gpu.whisper.decoded import Decoded
+from gpu.whisper.model import Encoded, Model
 
 TEN = Span(0, 10)
 
@@ -85,16 +89,16 @@ def test_metadata_comes_first_and_complete_last(engine: Engine, sample: Path) ->
 def test_window_that_detected_the_language_is_not_encoded_again(
     engine: WhisperEngine, sample: Path, alone: list[Word], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoded: list[tuple[int, ...]] = []
-    encode = engine._model.encode
+    encoded: list[int] = []
+    encode = Model.encode
 
-    def counted(features: Any) -> Any:
-        encoded.append(features.shape)
-        return encode(features)
+    def counted(model: Model, windows: Any) -> Any:
+        encoded.append(len(windows))
+        return encode(model, windows)
 
-    monkeypatch.setattr(engine._model, "encode", counted)
+    monkeypatch.setattr(Model, "encode", counted)
     assert words_of(engine, Audio(sample, 10, (TEN,))) == alone
-    assert len(encoded) == 1
+    assert encoded == [1]
 
 
 def test_words_are_in_order_within_their_speech(alone: list[Word]) -> None:
@@ -160,8 +164,8 @@ def test_words_of_one_batch_have_the_times_of_distant_windows(
 def test_spoken_repetitions_are_kept(
     engine: Engine, write_wav: WriteWav, sample: Path, alone: list[Word]
 ) -> None:
-    sentence = next(word for word in alone if word.text == "The")
-    phrase = pcm.read_samples(sample, sentence.start - 0.2, sentence.start + 0.8)
+    sun = next(word for word in alone if word.text == "sun")
+    phrase = pcm.read_samples(sample, sun.start - 0.4, sun.start + 0.6)  # "the sun is low"
     path = write_wav(np.concatenate([phrase] * 5))
     words = words_of(engine, Audio(path, 5, (Span(0, 5),), "en"))
     assert len(words) > 10
@@ -169,19 +173,57 @@ def test_spoken_repetitions_are_kept(
     assert words[-1].end > 4
 
 
+def test_speech_that_the_model_left_out_is_decoded_again(
+    engine: Engine, sample: Path, alone: list[Word], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = Model.decode
+    decoded: list[float] = []
+
+    def left_out(model: Model, encoded: Encoded, *arguments: Any) -> list[Decoded]:
+        """Without the words of four seconds, at the first call."""
+        decoded.extend(encoded.seconds)
+        found = decode(model, encoded, *arguments)
+        if len(decoded) > 1:
+            return found
+        return [
+            replace(d, words=tuple(w for w in d.words if w.end <= 2 or w.start > 6)) for d in found
+        ]
+
+    monkeypatch.setattr(Model, "decode", left_out)
+    words = words_of(engine, Audio(sample, 10, (TEN,), "en"))
+    assert word_error_rate(text_of(alone), text_of(words)) < 0.1
+    assert decoded[0] == 10
+    assert all(seconds < 6 for seconds in decoded[1:])  # not the whole window
+
+
+def test_keywords_are_spelled_as_they_are_given(engine: Engine, sample: Path) -> None:
+    options = RecognitionOptions(prompt="A walk.", keywords=("harbour",))
+    words = words_of(engine, Audio(sample, 10, (Span(0, 6),), "en", options))
+    assert "harbour" in text_of(words)
+    assert "harbor" not in text_of(words)
+
+
+def test_model_for_english_cannot_translate(
+    engine: Engine, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Model, "is_multilingual", False)
+    options = RecognitionOptions(translate=True)
+    with pytest.raises(UnsupportedTask):
+        next(engine.stream(Audio(sample, 10, (TEN,), "en", options), never))
+
+
 def test_stopped_stream_ends_before_the_next_batch(engine: Engine, sample: Path) -> None:
     spans = (Span(0, 9.5), Span(10, 33), Span(34, 43))
-    asked: list[bool] = []
-
-    def after_the_first() -> bool:
-        asked.append(True)
-        return len(asked) > 1
-
     events: list[Any] = []
+
+    def after_the_first_segment() -> bool:
+        return any(isinstance(event, Segment) for event in events)
+
+    stream = engine.stream(Audio(sample, 43, spans, "en"), after_the_first_segment)
     with pytest.raises(Cancelled):
-        events.extend(engine.stream(Audio(sample, 43, spans, "en"), after_the_first))
+        deque(map(events.append, stream))
     *_, last, usage = events
-    assert last.end <= 9.5
+    assert last.end <= 33
     assert isinstance(usage, UsageDelta)  # also for what led to no words
 
 
@@ -213,7 +255,7 @@ def test_concurrent_first_recordings_load_one_model(sample: Path) -> None:
     def load() -> None:
         start.wait()
         next(fresh.stream(Audio(sample, 10, (TEN,), "en"), never))
-        models.append(fresh._model)
+        models.append(fresh._loaded)
 
     threads = [threading.Thread(target=load) for _ in range(2)]
     for thread in threads:
@@ -234,13 +276,42 @@ def test_missing_model_is_reported_to_the_operator(
     assert "Try again later" in it.value.user_message
 
 
-# --- Batches --------------------------------------------------------------------------------------
+# --- What the decoder knows ---------------------------------------------------------------------
 
 
-@given(st.integers(0, 60), st.integers(1, 16))
-def test_batches_contain_every_window_once_and_the_first_has_one(count: int, size: int) -> None:
-    windows = [Span(n, n + 1) for n in range(count)]
-    found = list(batches(windows, size))
-    assert [window for batch in found for window in batch] == windows
-    assert all(1 <= len(batch) <= size for batch in found)
-    assert [len(batch) for batch in found[:1]] == [1][:count]
+def test_segments_have_the_statistics_of_the_decoder(engine: Engine, sample: Path) -> None:
+    events = engine.stream(Audio(sample, 10, (TEN,), "en"), never)
+    segments = [event for event in events if isinstance(event, Segment)]
+    for segment in segments:
+        assert segment.language == "en"
+        assert all(0 < word.probability <= 1 for word in segment.words)  # type: ignore[operator]
+        assert segment.decoding is not None
+        assert -1 < segment.decoding.avg_logprob < 0
+        assert 0 <= segment.decoding.no_speech_prob < 0.5
+        assert 0.5 < segment.decoding.compression_ratio < 2.4
+        assert len(segment.decoding.tokens) >= len(segment.words)
+
+
+@pytest.fixture
+def german_after_5_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model takes all but the first five seconds of a window for German."""
+
+    def probabilities(
+        model: Model, encoded: Encoded, window: int, start: float, end: float
+    ) -> dict[str, float]:
+        return {"en": 0.01, "de": 0.98} if start >= 5 else {"en": 0.98, "de": 0.01}
+
+    monkeypatch.setattr(Model, "language_probabilities", probabilities)
+
+
+@pytest.mark.usefixtures("german_after_5_s")
+def test_segments_end_where_the_language_changes(engine: Engine, sample: Path) -> None:
+    spans = tuple(Span(at, at + 5.5) for at in range(0, 24, 6))  # windows: 0 to 5.5, 6 to 23.5
+    metadata, *events = engine.stream(Audio(sample, 43, spans), never)
+    segments = [event for event in events if isinstance(event, Segment)]
+    assert metadata == Metadata("en", "whisper-base")
+    assert {segment.language for segment in segments} == {"en", "de"}
+    for segment in segments:
+        is_before = segment.end <= 11.75  # in the middle of the silence
+        assert segment.language == ("en" if is_before else "de")
+        assert is_before or segment.start >= 11.75

@@ -1,0 +1,75 @@
+"""The language changes where pieces of a recording agree on another one."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpu.types import Span
+from gpu.whisper.language import MAX_PIECE_S, MIN_PIECE_S, LanguageTracker, pieces_of
+
+ENGLISH = {"en": 0.97, "de": 0.02, "nn": 0.01}
+GERMAN = {"en": 0.01, "de": 0.98, "nn": 0.01}
+UNCLEAR = {"en": 0.3, "de": 0.3, "nn": 0.4}
+
+
+def languages_of(*batches: list[dict[str, float]]) -> list[str]:
+    tracker = LanguageTracker()
+    return [language for batch in batches for language in tracker.languages_of(batch)]
+
+
+def test_language_changes_where_the_pieces_change() -> None:
+    assert languages_of([ENGLISH] * 3 + [GERMAN] * 3) == ["en"] * 3 + ["de"] * 3
+
+
+@pytest.mark.parametrize("odd", [GERMAN, UNCLEAR])
+def test_one_odd_piece_changes_nothing(odd: dict[str, float]) -> None:
+    assert languages_of([ENGLISH, odd, ENGLISH, ENGLISH]) == ["en"] * 4
+    assert languages_of([ENGLISH, ENGLISH, odd], [ENGLISH]) == ["en"] * 4
+
+
+def test_unclear_pieces_keep_the_language() -> None:
+    assert languages_of([GERMAN], [UNCLEAR] * 5) == ["de"] * 6
+
+
+def test_first_unclear_piece_gets_the_language_of_those_after_it() -> None:
+    assert languages_of([UNCLEAR, GERMAN, GERMAN]) == ["de"] * 3
+
+
+def test_language_changes_back() -> None:
+    pieces = [ENGLISH] * 3 + [GERMAN] * 4 + [ENGLISH] * 3
+    assert languages_of(pieces) == ["en"] * 3 + ["de"] * 4 + ["en"] * 3
+
+
+def test_what_was_unclear_at_the_end_of_a_batch_counts_in_the_next() -> None:
+    assert languages_of([ENGLISH, ENGLISH, GERMAN], [GERMAN]) == ["en", "en", "en", "de"]
+
+
+def test_batch_without_pieces_changes_nothing() -> None:
+    assert languages_of([], [GERMAN], []) == ["de"]
+
+
+@st.composite
+def speech(draw: st.DrawFn) -> list[Span]:
+    now, spans = 0.0, []
+    for pause, length in draw(
+        st.lists(st.tuples(st.floats(0, 2), st.floats(0.3, 12)), min_size=1, max_size=8)
+    ):
+        spans.append(Span(now + pause, now + pause + length))
+        now = spans[-1].end
+    return spans
+
+
+@given(speech())
+def test_pieces_are_the_whole_window_and_long_enough(spans: list[Span]) -> None:
+    window = Span(spans[0].start, spans[-1].end)
+    pieces = list(pieces_of(window, spans))
+    assert pieces[0].start == window.start
+    assert pieces[-1].end == pytest.approx(window.end)
+    assert all(one.end == pytest.approx(two.start) for one, two in pairwise(pieces))
+    lengths = [piece.end - piece.start for piece in pieces]
+    assert max(lengths) <= MAX_PIECE_S + 0.001
+    assert len(pieces) == 1 or min(lengths) > MIN_PIECE_S - 0.001
