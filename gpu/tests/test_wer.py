@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpu.tests.wer import word_error_rate
+from gpu.tests.wer import WordErrors, word_error_rate, word_errors
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,20 @@ def test_word_error_rate_counts_replaced_missing_and_added_words(
     reference: str, hypothesis: str, rate: float
 ) -> None:
     assert word_error_rate(reference, hypothesis) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "errors"),
+    [
+        ("the cat sat down", (4, 0, 0, 0)),
+        ("the hat sat down", (4, 1, 0, 0)),
+        ("the cat down", (4, 0, 1, 0)),
+        ("the cat it sat down", (4, 0, 0, 1)),
+        ("a hat sat", (4, 2, 1, 0)),
+        ("", (4, 0, 4, 0)),
+    ],
+)
+def test_errors_are_counted_by_their_kind(
+    hypothesis: str, errors: tuple[int, int, int, int]
+) -> None:
+    assert word_errors("the cat sat down", hypothesis) == WordErrors(*errors)
