@@ -20,6 +20,7 @@ from transcriptions.webhooks.signatures import new_secret, signature
 EXAMPLE_URL = "http://127.0.0.1:8000"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GUIDE = (ROOT / "docs" / "api.md").read_text()
+CLIENTS = (ROOT / "docs" / "clients.md").read_text()
 WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()
 README = (ROOT / "README.md").read_text()
 
@@ -95,9 +96,9 @@ def assert_matches(example_value: Any, actual: Any, name: str = "") -> None:
         assert isinstance(actual, float | int), name
 
 
-def test_every_example_of_the_api_guide_works(reader: Reader) -> None:
-    blocks = BLOCK.findall(GUIDE)
-    assert sum(kind == "sh" for kind, _ in blocks) > 15
+def run_examples(reader: Reader, document: str) -> int:
+    """Run the shell examples and compare what follows each. Return their number."""
+    blocks = BLOCK.findall(document)
     output = ""
     for kind, content in blocks:
         if kind == "sh":
@@ -110,6 +111,15 @@ def test_every_example_of_the_api_guide_works(reader: Reader) -> None:
                 index = output.find(line, position)
                 assert index >= 0, f"{line!r} is not in {output}"
                 position = index + len(line)
+    return sum(kind == "sh" for kind, _ in blocks)
+
+
+def test_every_example_of_the_api_guide_works(reader: Reader) -> None:
+    assert run_examples(reader, GUIDE) > 15
+
+
+def test_shell_examples_for_clients_work(reader: Reader) -> None:
+    assert run_examples(reader, CLIENTS) == 2
 
 
 def test_documented_code_verifies_webhook_signatures() -> None:
