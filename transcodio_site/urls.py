@@ -29,6 +29,7 @@ admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment, m
 handler500 = "transcodio_site.errors.server_error"
 urlpatterns = [
     path("health", health),
+    path("status", health),  # for Bazarr, which shows the version
     path("health/live", live),
     path("health/ready", ready),
     path("metrics", metrics),

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from transcodio_site import __version__
 from transcodio_site.testing import WAIT_S, Media, Stack
 
 post = partial(httpx.post, timeout=WAIT_S)
@@ -49,6 +50,12 @@ def test_bazarr_detects_the_language_and_nothing_is_kept(endpoint: str, samples:
 
 def recordings(endpoint: str) -> list[str]:
     return [row["id"] for row in httpx.get(f"{endpoint}/api/transcriptions").json()["items"]]
+
+
+def test_connection_test_shows_the_version(stack: Stack) -> None:
+    """Bazarr sends it without the token."""
+    response = httpx.get(f"{stack.url}/status", timeout=WAIT_S, follow_redirects=False)
+    assert (response.status_code, response.json()["version"]) == (200, __version__)
 
 
 def test_file_with_a_header_in_all_formats(endpoint: str, media: Media) -> None:

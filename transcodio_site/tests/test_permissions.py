@@ -65,6 +65,7 @@ PUBLIC, AUTHENTICATED, OWNER, STAFF = "public", "authenticated", "owner", "staff
 OPERATOR = "operator"  # has the token of the metrics, or is on this machine
 PAGES = {
     "health": PUBLIC,
+    "status": PUBLIC,
     "health/live": PUBLIC,
     "health/ready": PUBLIC,
     "metrics": OPERATOR,
