@@ -14,7 +14,6 @@ import logging
 import os
 import sys
 import tempfile
-import time
 from typing import Any
 
 import daphne.server  # first: it installs the reactor that Twisted must use
@@ -42,16 +41,14 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
         self._memory = MemoryReturn()
 
     def application_checker(self) -> None:
-        """Called every second."""
+        """Called every second. Removes clients that have disconnected, when their application has
+        ended, too: not earlier can their memory be returned."""
+        before = dict(self.connections)
         super().application_checker()
+        for protocol in before.keys() - self.connections.keys():
+            details = before[protocol]
+            self._memory.note_end(details["disconnected"] - details["connected"])
         self._memory.check(len(self.connections))
-
-    def protocol_disconnected(self, protocol: Any) -> None:
-        """Called when a client has disconnected, possibly twice."""
-        details = self.connections[protocol]
-        if "disconnected" not in details:
-            self._memory.note_end(time.time() - details["connected"])
-        super().protocol_disconnected(protocol)
 
     @property
     def http_factory(self) -> UploadFactory:
