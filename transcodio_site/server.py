@@ -41,14 +41,18 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
         self._memory = MemoryReturn()
 
     def application_checker(self) -> None:
-        """Called every second. Removes clients that have disconnected, when their application has
-        ended, too: not earlier can their memory be returned."""
+        """Called every second."""
+        self._remove_ended()
+        self._memory.check(len(self.connections))
+
+    def _remove_ended(self) -> None:
+        """Remove the clients that have disconnected and whose application has ended: from now on
+        nothing refers to them."""
         before = dict(self.connections)
         super().application_checker()
         for protocol in before.keys() - self.connections.keys():
             details = before[protocol]
             self._memory.note_end(details["disconnected"] - details["connected"])
-        self._memory.check(len(self.connections))
 
     @property
     def http_factory(self) -> UploadFactory:
