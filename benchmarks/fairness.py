@@ -68,7 +68,6 @@ def main() -> None:
         call_command("migrate", verbosity=0)
         result = {
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, embedded Postgres",
-            "load": os.getloadavg()[0],
             "order": _order(),
             "upload": _uploads(Path(var), options.before),
             "worker": _through_a_worker(Path(var)),
@@ -136,7 +135,8 @@ def _uploads(var: Path, before: Path | None) -> dict[str, Any]:
             UPLOADS,
         )
         page_times = _measure(f"list of 20 waiting recordings while {MANY} wait", page, PAGES)
-    return {**dict(zip(checkouts, uploads, strict=True)), "page": page_times}
+    load = round(os.getloadavg()[0], 1)
+    return {**dict(zip(checkouts, uploads, strict=True)), "page": page_times, "load": load}
 
 
 def _recording(folder: Path, seconds: int) -> Path:

@@ -177,9 +177,9 @@ def plans(account: Account) -> str:
         text = query()
         search = parse(rows, text)
         recent = rows.filter(id__in=rows.values("id")[:SEARCHED_FIRST])
-        found = recent.filter(reduce(or_, search.conditions(by_index=False)))[:21]
+        found = recent.filter(reduce(or_, search.conditions()))[:21]
         chapters.append((f"{what}, newest rows: {text}", found))
-        for condition in search.conditions(by_index=True):
+        for condition in search.candidates():
             matching = rows.order_by().filter(condition).values("id")
             chapters.append((f"{what}, all rows: {text}", matching))
     return "\n\n".join(

@@ -31,7 +31,7 @@ TERM = re.compile(r'(-?)(?:"([^"]+)"|([^\s"]+))')
 MAX_TERMS = 20  # of a query
 NO_ROWS = Q(pk__in=[])
 
-FEW_ENTRIES = 500  # of which the recordings can be read faster than those of other words
+FEW_ENTRIES = 1000  # of which the recordings can be read faster than those of other words
 
 # Of the queries of a transaction.
 LIMITS = """
@@ -151,23 +151,32 @@ class Search:
     alternatives: list[Alternative]
     phrases: list[Form]  # of which one is enough
 
-    def conditions(self, *, by_index: bool) -> list[Q]:
-        """A recording matches if it fulfills one of them. Without the index, PostgreSQL reads all
-        entries of a recording, which is fast for a few recordings, however frequent the words are.
-        """
+    def conditions(self) -> list[Q]:
+        """A recording matches if it fulfills one of them. PostgreSQL reads all of its entries: fast
+        for a few recordings, however frequent the words are."""
         one_entry, conditions = [*self.phrases], []
-        for required, excluded in (alternative.forms() for alternative in self.alternatives):
+        for required, excluded in self._forms():
             if len(required) == 1 and not excluded:
-                one_entry += required[0]  # one look-up for all of these alternatives
-            elif by_index and required:
-                conditions.append(_all_in_index(required, excluded))
-            elif required or excluded:
-                entries = [_has_entry(forms, by_index) for forms in required]
-                conditions.append(reduce(and_, entries, ~_has_entry(excluded, by_index)))
-        if one_entry:
-            single = _in_index(one_entry) if by_index else _has_entry(one_entry, by_index)
-            conditions.append(single)
-        return conditions
+                one_entry += required[0]  # one condition for all of these alternatives
+            else:
+                entries = map(_has_entry, required)
+                conditions.append(reduce(and_, entries, ~_has_entry(excluded)))
+        return [*conditions, _has_entry(one_entry)]
+
+    def candidates(self) -> list[Q]:
+        """A recording that matches fulfills one of them, which the index finds. PostgreSQL could
+        not use it well for all of them in one query."""
+        one_entry, conditions = [*self.phrases], []
+        for required, excluded in self._forms():
+            if len(required) == 1:
+                one_entry += required[0]
+            else:
+                conditions.append(_all_in_index(required) if required else ~_in_index(excluded))
+        return [*conditions, _in_index(one_entry)]
+
+    def _forms(self) -> Iterator[tuple[list[list[Form]], list[Form]]]:
+        """Those of the alternatives that have any."""
+        return filter(any, (alternative.forms() for alternative in self.alternatives))
 
 
 def parse(rows: QuerySet[Transcription], query: str) -> Search:
@@ -213,52 +222,46 @@ def _forms(rows: QuerySet[Transcription], terms: list[str]) -> Iterator[tuple[Fo
         yield stems[scope], full[scope]
 
 
-def _all_in_index(required: list[list[Form]], excluded: list[Form]) -> Q:
-    """Recordings with entries for all of `required`. If one is rare, its recordings are read, else
-    each is looked up. PostgreSQL does not know how frequent a word is in an account."""
-    counts = [_count_entries(forms) for forms in required]
+def _all_in_index(required: list[list[Form]]) -> Q:
+    """Recordings that may have entries for all of `required`. If one is rare, those with that one:
+    PostgreSQL does not know how frequent a word is in an account."""
+    # A word that is a stop word somewhere is, there, in all entries.
+    words = [forms for forms in required if all(form.text for form in forms)] or required
+    counts = [_count_entries(forms) for forms in words]
     if min(counts) < FEW_ENTRIES:
-        rarest = counts.index(min(counts))
-        looked_up, is_excluded = {rarest}, _has_entry(excluded, by_index=False)
-    else:  # a word that is a stop word somewhere is, there, in all entries
-        looked_up = {n for n, forms in enumerate(required) if all(form.text for form in forms)}
-        is_excluded = _in_index(excluded)
-    conditions = (
-        _in_index(forms) if n in looked_up else _has_entry(forms, by_index=False)
-        for n, forms in enumerate(required)
-    )
-    return reduce(and_, conditions, ~is_excluded)
+        return _in_index(words[counts.index(min(counts))])
+    return reduce(and_, map(_in_index, words))
 
 
 def _count_entries(forms: list[Form]) -> int:
     """How many entries may match one of the forms, up to FEW_ENTRIES."""
-    if not all(form.text for form in forms):
-        return FEW_ENTRIES
-    entries = SearchEntry.objects.alias(keys=SEARCH_KEYS).filter(_has_keys(forms))
-    return entries.values("number")[:FEW_ENTRIES].count()
+    return _in_keys(forms).values("number")[:FEW_ENTRIES].count()
 
 
 def _in_index(forms: list[Form]) -> Q:
-    """The same as `_has_entry`. With DISTINCT, PostgreSQL starts with the index and not with the
-    recordings, however many it expects."""
-    if not forms:
-        return NO_ROWS
-    found = _matching(forms, by_index=True)
-    return Q(pk__in=found.values("transcription").distinct())
+    """A recording with an entry that matches one of the forms. With DISTINCT, PostgreSQL starts
+    with the index and not with the recordings, however many it expects."""
+    found = _in_keys(forms).filter(_is_match(forms))
+    return Q(pk__in=found.values("transcription").distinct()) if forms else NO_ROWS
 
 
-def _has_entry(forms: list[Form], by_index: bool) -> Q:
-    """A recording with an entry that matches one of the forms."""
-    if not forms:
-        return NO_ROWS
-    return Q(Exists(_matching(forms, by_index).filter(transcription=OuterRef("pk"))))
+def _in_keys(forms: list[Form]) -> QuerySet[SearchEntry]:
+    """Entries that have all keys of one of the forms. Those of single words are one look-up."""
+    words = [key for form in forms if len(form.keys) == 1 for key in form.keys]
+    phrases = [sorted(form.keys) for form in forms if len(form.keys) > 1]
+    has_keys = reduce(or_, (Q(keys__contains=keys) for keys in phrases), Q(keys__overlap=words))
+    return SearchEntry.objects.alias(keys=SEARCH_KEYS).filter(has_keys)
 
 
-def _matching(forms: list[Form], by_index: bool) -> QuerySet[SearchEntry]:
-    # The function of the operator @@, which no index is used for.
-    is_match = Func(F("vector"), _query(forms), function="ts_match_vq", output_field=BooleanField())
-    entries = SearchEntry.objects.filter(is_match)
-    return entries.alias(keys=SEARCH_KEYS).filter(_has_keys(forms)) if by_index else entries
+def _has_entry(forms: list[Form]) -> Q:
+    """The same as `_in_index`, without the index."""
+    entries = SearchEntry.objects.filter(_is_match(forms), transcription=OuterRef("pk"))
+    return Q(Exists(entries)) if forms else NO_ROWS
+
+
+def _is_match(forms: list[Form]) -> Func:
+    """The function of the operator @@, for which PostgreSQL would use an index."""
+    return Func(F("vector"), _query(forms), function="ts_match_vq", output_field=BooleanField())
 
 
 def _query(forms: list[Form]) -> ParsedQuery:
@@ -271,11 +274,3 @@ def _query(forms: list[Form]) -> ParsedQuery:
 def _within(scope: str, texts: list[str]) -> str:
     """Matches the entries of the scope that have one of the forms; if one is empty, all of them."""
     return f"('{scope}' & ({' | '.join(texts)}))" if all(texts) else f"'{scope}'"
-
-
-def _has_keys(forms: list[Form]) -> Q:
-    """All keys of one of the forms. Those of single words are looked up together."""
-    words = [key for form in forms if len(form.keys) == 1 for key in form.keys]
-    phrases = [sorted(form.keys) for form in forms if len(form.keys) > 1]
-    conditions = [Q(keys__overlap=words)] if words else []
-    return reduce(or_, [*conditions, *(Q(keys__contains=keys) for keys in phrases)])

@@ -23,7 +23,7 @@ from transcriptions.models import Transcription
 
 # Rows whose entries are all read, before the index is used: the newest, and more of them if these
 # have enough matches that there is probably a page of them.
-SEARCHED_FIRST, SEARCHED_NEXT = 200, 400
+SEARCHED_FIRST, SEARCHED_NEXT = 200, 800
 
 
 class InvalidCursor(ValueError):
@@ -105,31 +105,41 @@ def _newest(rows: QuerySet[Transcription], query: str, start: int, end: int) -> 
         return list(rows[start:end])
     with search.limited_time():
         parsed = search.parse(rows, query)
-        found, is_complete = _among_newest(rows, parsed, end)
-        if is_complete:
-            return found[start:end]
-        keys = rows.order_by().values_list("created_at", "id")
-        # One query for each alternative: PostgreSQL cannot use the index well for all in one.
-        matching = {key for c in parsed.conditions(by_index=True) for key in keys.filter(c)}
-        ids = [transcription_id for _, transcription_id in sorted(matching, reverse=True)]
-        return list(rows.filter(id__in=ids[start:end]))
+        matching = rows.filter(reduce(or_, parsed.conditions(), NO_ROWS))
+        newest: list[uuid.UUID] = []
+        found: list[Transcription] = []
+        for count in (SEARCHED_FIRST, SEARCHED_NEXT):
+            ids = list(rows.values_list("id", flat=True)[len(newest) : len(newest) + count])
+            newest += ids
+            found += _among(ids, matching, end - len(found))
+            if len(found) == end or len(ids) < count:
+                return found[start:end]
+            if len(found) < end * SEARCHED_FIRST / (SEARCHED_FIRST + SEARCHED_NEXT):
+                break
+        older = _candidates(rows, parsed, set(newest))
+        return [*found, *_among(older, matching, end - len(found))][start:end]
 
 
-def _among_newest(
-    rows: QuerySet[Transcription], parsed: Search, count: int
-) -> tuple[list[Transcription], bool]:
-    """Matches among the newest rows, and whether they are the first `count` matches, or all."""
-    is_match = reduce(or_, parsed.conditions(by_index=False), NO_ROWS)
+def _among(
+    ids: list[uuid.UUID], matching: QuerySet[Transcription], count: int
+) -> list[Transcription]:
+    """The first `count` matches among these rows, which are in the order of `matching`."""
     found: list[Transcription] = []
-    for first, last in ((0, SEARCHED_FIRST), (SEARCHED_FIRST, SEARCHED_FIRST + SEARCHED_NEXT)):
-        ids = list(rows.values_list("id", flat=True)[first:last])
-        most = min(count - len(found), len(ids))
-        found += rows.filter(id__in=ids).filter(is_match)[:most]
-        if len(found) == count or len(ids) < last - first:
-            return found, True
-        if len(found) < count * SEARCHED_FIRST / (SEARCHED_FIRST + SEARCHED_NEXT):
+    for first in range(0, len(ids), SEARCHED_FIRST):
+        batch = ids[first : first + SEARCHED_FIRST]
+        found += matching.filter(id__in=batch)[: min(count - len(found), len(batch))]
+        if len(found) == count:
             break
-    return found, False
+    return found
+
+
+def _candidates(
+    rows: QuerySet[Transcription], parsed: Search, searched: set[uuid.UUID]
+) -> list[uuid.UUID]:
+    """Rows that may match, newest first, without those that were searched before."""
+    keys = rows.order_by().values_list("created_at", "id")
+    found = {key for condition in parsed.candidates() for key in keys.filter(condition)}
+    return [key[1] for key in sorted(found, reverse=True) if key[1] not in searched]
 
 
 def _encode_cursor(row: Transcription) -> str:

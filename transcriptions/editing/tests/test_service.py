@@ -20,7 +20,5 @@ def test_rename_indexes_in_the_language_of_the_locked_row(finished: Transcriptio
     run_behind_lock(
         lambda: rows.update(language="de"), lambda: rename(stale, "Pläne für drei Häuser")
     )
-    assert rows.filter(
-        *parse(rows, "Haus").conditions(by_index=True)
-    ).exists()  # by the rules of German
+    assert rows.filter(*parse(rows, "Haus").conditions()).exists()  # by the rules of German
     assert rows.get().title == "Pläne für drei Häuser"
