@@ -31,7 +31,7 @@ TERM = re.compile(r'(-?)(?:"([^"]+)"|([^\s"]+))')
 MAX_TERMS = 20  # of a query
 NO_ROWS = Q(pk__in=[])
 
-FEW_ENTRIES = 1000  # of which the recordings can be read faster than those of other words
+FEW_ENTRIES = 1000  # of a word whose recordings can be read faster than those of other words
 
 # Of the queries of a transaction.
 LIMITS = """
@@ -223,14 +223,12 @@ def _forms(rows: QuerySet[Transcription], terms: list[str]) -> Iterator[tuple[Fo
 
 
 def _all_in_index(required: list[list[Form]]) -> Q:
-    """Recordings that may have entries for all of `required`. If one is rare, those with that one:
+    """Recordings that may have entries for all of `required`. If some are rare, those with these:
     PostgreSQL does not know how frequent a word is in an account."""
     # A word that is a stop word somewhere is, there, in all entries.
     words = [forms for forms in required if all(form.text for form in forms)] or required
-    counts = [_count_entries(forms) for forms in words]
-    if min(counts) < FEW_ENTRIES:
-        return _in_index(words[counts.index(min(counts))])
-    return reduce(and_, map(_in_index, words))
+    rare = [forms for forms in words if _count_entries(forms) < FEW_ENTRIES]
+    return reduce(and_, map(_in_index, rare or words))
 
 
 def _count_entries(forms: list[Form]) -> int:
