@@ -73,7 +73,8 @@ def literals(call: ast.Call) -> list[str]:
     defaults = [keyword.value for keyword in call.keywords if keyword.arg == "default"]
     for node in defaults or call.args[1:]:
         try:
-            return [str(eval(compile(ast.Expression(node), "", "eval"), {}))]  # noqa: S307
+            value = eval(compile(ast.Expression(node), "", "eval"), {})  # noqa: S307
+            return [",".join(value) if isinstance(value, list) else str(value)]
         except NameError:  # computed: the table explains it in words
             return []
     return []
