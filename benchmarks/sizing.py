@@ -59,12 +59,13 @@ class Figures:
 def figures() -> Figures:
     """Read the results."""
     whisper, preparation = _result("whisper-cpu"), _result("preprocessing")
+    engine = next(row for row in whisper["rows"] if row["is_default"])
     gpu = _result(f"kyutai-{GPU.lower()}-2.6b").get("rows", [])
     measured = max((row["rtfx"] for row in gpu if row["rows"] <= STREAMS), default=0.0)
     live = [row for row in _result("segments").get("live", []) if row["published"]]
     write = next(row for row in _result("usage-reports")["rows"] if row["what"] == "write one row")
     return Figures(
-        whisper_rtfx=max(row["rtfx"] for row in whisper["rows"]) / int(_cores(whisper["device"])),
+        whisper_rtfx=whisper["audio_s"] / engine["cpu_s"],
         gpu_rtfx=measured or CALCULATED_RTFX,
         gpu_is_measured=bool(measured),
         preparation_s=preparation["cpu_s_per_audio_minute"],
@@ -78,10 +79,6 @@ def figures() -> Figures:
 def _result(name: str) -> dict[str, Any]:
     path = RESULTS / f"{name}.json"
     return dict(json.loads(path.read_text())) if path.exists() else {}
-
-
-def _cores(device: str) -> str:
-    return device.rpartition(",")[2].split()[0]  # such as "x86_64 CPU, 2 cores"
 
 
 def peak(minutes_per_day: float) -> float:

@@ -57,8 +57,8 @@ def _measure_all(
     for first in (engine_run(engine, _short(audio), *variants[0]), loop.run(_short(audio))):
         first()  # loads the model
     runs: dict[str, Callable[[], Run]] = {"plain loop": loop.run(audio)}
-    for batch, beam in variants:
-        runs[f"batch {batch}, beam {beam}"] = engine_run(engine, audio, batch, beam)
+    for variant in variants:
+        runs[_name(variant)] = engine_run(engine, audio, *variant)
     measured = {name: [] for name in runs}  # type: dict[str, list[Run]]
     for _ in range(rounds):
         for name, run in runs.items():
@@ -73,6 +73,10 @@ def _measure_all(
         "normalizer": NORMALIZER,
         "rows": [_row(name, measured, recording) for name in runs],
     }
+
+
+def _name(variant: tuple[int, int]) -> str:
+    return "batch {}, beam {}".format(*variant)
 
 
 class Run(NamedTuple):
@@ -105,6 +109,7 @@ def _row(name: str, measured: dict[str, list[Run]], recording: speech.Speech) ->
     )
     return {
         "how": name,
+        "is_default": name == _name(VARIANTS[0]),
         "first_segment_s": round(first, 2),
         "total_s": round(total, 2),
         "cpu_s": round(cpu, 2),
