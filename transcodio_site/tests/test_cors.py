@@ -34,7 +34,7 @@ def preflight(path: str, method: str, headers: str = "authorization") -> dict[st
     return {name.lower(): value for name, value in response.items()}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if " /api/" in o or " /v1/" in o])
 def test_preflight_of_every_operation_is_answered(db: None, operation: str) -> None:
     method, path = operation.split(" ")
     answer = preflight(path.replace("{", "").replace("}", ""), method)
