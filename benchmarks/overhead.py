@@ -13,6 +13,8 @@ import platform
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,14 @@ def _measure_all(folder: Path) -> list[dict[str, Any]]:
         )
         for name, (seconds, _) in RECORDINGS.items()
     }
+    with running_service(folder) as client:
+        _transcribe(client, files["10 s"])  # loads the model
+        return [_measure(client, name, files[name]) for name in RECORDINGS]
+
+
+@contextmanager
+def running_service(folder: Path) -> Iterator[httpx.Client]:
+    """A client, with the token of a new account, of a service whose data is in `folder`."""
     var = folder / "var"
     var.mkdir()
     stack = WholeStack(var)
@@ -65,8 +75,7 @@ def _measure_all(folder: Path) -> list[dict[str, Any]]:
         stack.start()
         headers = {"Authorization": f"Bearer {stack.token('benchmark@example.com')}"}
         with httpx.Client(base_url=stack.url, headers=headers, timeout=TIMEOUT_S) as client:
-            _transcribe(client, files["10 s"])  # loads the model
-            return [_measure(client, name, files[name]) for name in RECORDINGS]
+            yield client
     finally:
         stack.stop()
 

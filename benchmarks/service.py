@@ -24,7 +24,7 @@ import httpx
 import imageio_ffmpeg
 
 from benchmarks import speech
-from benchmarks.overhead import TIMEOUT_S, WholeStack
+from benchmarks.overhead import running_service
 from benchmarks.whisper import LANGUAGE, PlainLoop, Run
 from gpu import pcm
 from gpu.tests.wer import NORMALIZER, word_errors
@@ -65,18 +65,10 @@ def _measure_all(recording: speech.Speech, folder: Path, rounds: int) -> dict[st
     clip = folder / "clip.flac"
     _encode(speech.Speech(recording.samples[: CLIP_S * pcm.SAMPLE_RATE_HZ], ""), clip)
     loop = PlainLoop().run(Audio(file, recording.seconds, (), LANGUAGE))
-    var = folder / "var"
-    var.mkdir()
-    stack = WholeStack(var)
-    try:
-        stack.start()
-        headers = {"Authorization": f"Bearer {stack.token('benchmark@example.com')}"}
-        with httpx.Client(base_url=stack.url, headers=headers, timeout=TIMEOUT_S) as client:
-            _transcribe(client, clip)  # loads the model
-            clips = [_timed_request(client, clip) for _ in range(CLIPS)]
-            runs = [(_stream(client, file), loop()) for _ in range(rounds)]
-    finally:
-        stack.stop()
+    with running_service(folder) as client:
+        _transcribe(client, clip)  # loads the model
+        clips = [_timed_request(client, clip) for _ in range(CLIPS)]
+        runs = [(_stream(client, file), loop()) for _ in range(rounds)]
     ours, theirs = (word_errors(recording.text, run.text) for run in runs[0])
     return {
         "service_s": _median(service.total for service, _ in runs),

@@ -5,12 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# Chinese and Japanese: characters, kana, bopomofo, and full-width punctuation. Thai, Lao, Khmer and
-# Burmese have no spaces between words either, but they have them between sentences.
-CJK = (
-    r"\u3000-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff9f"
-    r"\U00020000-\U0003ffff"
-)
+from gpu.scripts import CJK
+
 FULL_WIDTH_MARK = "[、。，．：；？！）］｝」』】〕》〉]"  # noqa: RUF001 - a mark contains its space
 QUOTE = "[\"'”’»“‘«)(]*"  # noqa: RUF001
 # After a mark, or between two characters.

@@ -292,6 +292,21 @@ class Stack:
             **self.hold.environment,
         }
 
+    @contextmanager
+    def another_web(self, **environment: str) -> Iterator[tuple[str, int]]:
+        """A further web process on the same data, with other settings: its URL and process id."""
+        from transcodio_site.supervisor import free_port, is_healthy
+
+        port = free_port()
+        command = [sys.executable, "-m", "transcodio_site.server", "--port", str(port)]
+        with subprocess.Popen(command, cwd=ROOT, env=self.environment | environment) as web:
+            try:
+                url = f"http://127.0.0.1:{port}"
+                wait_until(lambda: is_healthy(url))
+                yield url, web.pid
+            finally:
+                web.terminate()
+
     def start(self) -> None:
         """Start the stack and wait until it is ready. `output` has the lines that it printed."""
         port = self.url.rsplit(":", 1)[1]

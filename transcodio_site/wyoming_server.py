@@ -15,6 +15,7 @@ import os
 import sys
 import wave
 from collections.abc import Sequence
+from typing import Any
 
 import httpx
 from django.conf import settings
@@ -131,22 +132,15 @@ def wav(samples: bytes) -> bytes:
 
 def description() -> Info:
     """What Home Assistant shows of this service."""
-    attribution = Attribution(name="Transcodio", url="https://github.com/transcodio/transcodio")
-    model = AsrModel(
-        name="transcodio",
-        description="The speech engine of this server",
-        version=__version__,
-        attribution=attribution,
-        installed=True,
-        languages=list(LANGUAGES),
-    )
+    common: dict[str, Any] = {
+        "attribution": Attribution(name="Transcodio", url=settings.SITE_URL),
+        "installed": True,
+        "version": __version__,
+    }
+    engine = "The speech engine of this server"
+    model = AsrModel(name="transcodio", description=engine, languages=list(LANGUAGES), **common)
     program = AsrProgram(
-        name="Transcodio",
-        description="Speech recognition",
-        version=__version__,
-        attribution=attribution,
-        installed=True,
-        models=[model],
+        name="Transcodio", description="Speech recognition", models=[model], **common
     )
     return Info(asr=[program])
 

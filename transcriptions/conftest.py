@@ -72,6 +72,14 @@ def api(alice: User, token_of: Headers, upload: Upload) -> Client:
 
 
 @pytest.fixture
+def browser(alice: User) -> Client:
+    """A client in which Alice is signed in."""
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+@pytest.fixture
 def finished(
     transactional_db: None, prepared: Transcription, engine: ScriptedEngine
 ) -> Transcription:

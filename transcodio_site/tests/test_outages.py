@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,25 +15,16 @@ from transcodio_site.database import limit_statements
 from transcodio_site.embedded import postgres_url
 from transcodio_site.embedded.postgres import Postgres
 from transcodio_site.embedded.valkey import Valkey
-from transcodio_site.supervisor import free_port, is_healthy
-from transcodio_site.testing import ROOT, Stack, wait_until
+from transcodio_site.testing import Stack, wait_until
 
 
 @pytest.fixture(scope="module")
 def url(stack: Stack) -> Iterator[str]:
     """A web process on the data of the stack, with one database connection and a statement timeout
     of two seconds."""
-    port = free_port()
-    command = [sys.executable, "-m", "transcodio_site.server", "--port", str(port)]
-    limits = {"DATABASE_STATEMENT_TIMEOUT": "2", "DATABASE_POOL_SIZE": "1"}
-    environment = stack.environment | limits | {"LOG_LEVEL": "ERROR"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as web:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: is_healthy(url))
-            yield url
-        finally:
-            web.terminate()
+    limits = {"DATABASE_STATEMENT_TIMEOUT": "2", "DATABASE_POOL_SIZE": "1", "LOG_LEVEL": "ERROR"}
+    with stack.another_web(**limits) as (url, _pid):
+        yield url
 
 
 @pytest.mark.parametrize(("name", "server"), [("postgres", Postgres), ("valkey", Valkey)])

@@ -184,20 +184,9 @@ def test_forms_work_on_persistent_connection(stack: Stack) -> None:
 @pytest.fixture
 def second_server(stack: Stack) -> Iterator[tuple[str, int]]:
     """A new web process that accepts larger files: URL and process id."""
-    port = free_port()
-    environment = stack.environment | {
-        "MAX_FILE_SIZE_MB": "500",
-        "DATABASE_POOL_SIZE": "2",
-        "LOG_LEVEL": "ERROR",
-    }
-    command = [sys.executable, "-m", "transcodio_site.server", "--port", str(port)]
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as web:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: is_healthy(url))
-            yield url, web.pid
-        finally:
-            web.terminate()
+    limits = {"MAX_FILE_SIZE_MB": "500", "DATABASE_POOL_SIZE": "2", "LOG_LEVEL": "ERROR"}
+    with stack.another_web(**limits) as server:
+        yield server
 
 
 def test_large_files_hold_no_memory_and_no_database_connections(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,23 +10,14 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from transcodio_site.supervisor import free_port, is_healthy
-from transcodio_site.testing import ROOT, WAIT_S, Media, Stack, wait_until
+from transcodio_site.testing import WAIT_S, Media, Stack
 
 
 @pytest.fixture(scope="module")
 def url(stack: Stack) -> Iterator[str]:
     """A web process on the data of the stack whose patience is shorter than any transcription."""
-    port = free_port()
-    command = [sys.executable, "-m", "transcodio_site.server", "--port", str(port)]
-    environment = stack.environment | {"KEEP_ALIVE_SECONDS": "0.05"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as web:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: is_healthy(url))
-            yield url
-        finally:
-            web.terminate()
+    with stack.another_web(KEEP_ALIVE_SECONDS="0.05") as (url, _pid):
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,9 @@ have one in the URL: http://any:tk_...@host becomes basic authentication.
 
 from __future__ import annotations
 
-import json
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from asgiref.sync import async_to_sync
 from django.db import connections
@@ -20,13 +19,11 @@ from ninja import File, Query, Router, UploadedFile
 
 from accounts import concurrency
 from accounts.authentication import authenticated_user
-from gpu.joining import join
 from gpu.languages import whisper_name
 from transcriptions import permissions
 from transcriptions.api.errors import ApiError, failure_error
-from transcriptions.api.waiting import Answer, answer_at_end
+from transcriptions.api.waiting import Answer, answer_at_end, completed, export_answer
 from transcriptions.exceptions import WrongState
-from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.service import transcript_of
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands
@@ -39,7 +36,8 @@ router = Router()
 
 # What a client has that sends samples instead of a file (`encode=false`).
 RAW_MEDIA_TYPE = "audio/pcm;rate=16000;channels=1"
-WEBVTT = "WEBVTT\n"
+TEXT = "text/plain; charset=utf-8"  # the type of all its answers
+FAILURE_STATUS = 422  # if the recording cannot be transcribed
 
 Output = Literal["txt", "vtt", "srt", "tsv", "json"]
 AudioFile = Annotated[UploadedFile, File(description="A recording, or samples")]
@@ -59,10 +57,7 @@ def transcribe(
     """Transcribe a recording and wait for the text or the subtitles."""
     params = UploadParams(language=language, prompt=initial_prompt, task=task)
     create = partial(_create, request, audio_file, encode, params)
-    content = partial(_content, output=output)
-    prefix = WEBVTT if output == "vtt" else ""
-    answer = Answer("text/plain; charset=utf-8", content, prefix=prefix)
-    return answer_at_end(authenticated_user(request), create, answer)
+    return answer_at_end(authenticated_user(request), create, _answer(output))
 
 
 @router.post("/detect-language")
@@ -81,7 +76,7 @@ def detect_language(
         commands.cancel(row)
     row.delete()
     if row.state == State.FAILED:
-        raise failure_error(row.error_code, row.error_message, 422)
+        raise failure_error(row.error_code, row.error_message, FAILURE_STATUS)
     if not language:
         raise ApiError(422, "no_speech", _("No speech was found in this recording."))
     return {"detected_language": whisper_name(language), "language_code": language}
@@ -104,21 +99,15 @@ def _create(
     return create_from_request(request, file, params, key="")
 
 
-def _content(row: Transcription, output: Output) -> str:
-    if row.state != State.COMPLETED:
-        raise failure_error(row.error_code, row.error_message, 422)
-    transcript = transcript_of(row, words=output == "json")
-    if output in EXPORTERS and output != "json":
-        return EXPORTERS[output].write(transcript)
+def _answer(output: Output) -> Answer:
     if output == "tsv":
-        return _tsv(transcript.segments)
-    text = join(segment["text"] for segment in transcript.segments)
-    body = {"text": text, "segments": transcript.segments, "language": row.language}
-    return json.dumps(body, ensure_ascii=False)
+        return Answer(TEXT, _tsv)
+    return export_answer(output, FAILURE_STATUS, TEXT)
 
 
-def _tsv(segments: Any) -> str:
+def _tsv(row: Transcription) -> str:
     """Whisper's table: start and end in milliseconds, and the text."""
+    segments = transcript_of(completed(row, FAILURE_STATUS), words=False).segments
     rows = [
         (round(s["start"] * 1000), round(s["end"] * 1000), " ".join(s["text"].split()))
         for s in segments

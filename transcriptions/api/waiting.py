@@ -8,6 +8,7 @@ as its content, and other formats are cut off.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
@@ -21,11 +22,14 @@ from django.http.response import HttpResponseBase
 from accounts import concurrency
 from accounts.models import User
 from transcriptions import permissions
-from transcriptions.api.errors import ApiError
-from transcriptions.models import Transcription
+from transcriptions.api.errors import ApiError, failure_error
+from transcriptions.exports.documents import EXPORTERS
+from transcriptions.exports.service import transcript_of
+from transcriptions.models import State, Transcription
 from transcriptions.realtime.long_responses import long_response
-from transcriptions.realtime.streams import ends_within
+from transcriptions.realtime.streams import ends_within, wait_for_end
 
+WEBVTT = "WEBVTT\n"
 WHITE_SPACE = "\n"  # allowed before JSON and subtitles, and between the parts of WebVTT
 
 
@@ -38,6 +42,25 @@ class Answer:
     # A body that tells the failure; without one, the response is cut off.
     failure: Callable[[ApiError], str] | None = None
     prefix: str = ""  # with which the content always begins, and nothing may come before it
+
+
+def export_answer(extension: str, failure_status: int, content_type: str = "") -> Answer:
+    """The whole transcript as an export. See `completed` for `failure_status`."""
+    exporter = EXPORTERS[extension]
+
+    def content(row: Transcription) -> str:
+        return exporter.write(transcript_of(completed(row, failure_status), words=exporter.words))
+
+    prefix = WEBVTT if extension == "vtt" else ""
+    return Answer(content_type or exporter.media_type, content, prefix=prefix)
+
+
+def completed(row: Transcription, failure_status: int) -> Transcription:
+    """The row, if its transcript is complete. Raises ApiError, with that status if the recording is
+    the reason."""
+    if row.state != State.COMPLETED:
+        raise failure_error(row.error_code, row.error_message, failure_status)
+    return row
 
 
 class CutOff(Exception):
@@ -64,8 +87,13 @@ def answer_at_end(
 
 async def _late(user: User, row: Transcription, answer: Answer) -> AsyncGenerator[str]:
     yield answer.prefix or WHITE_SPACE
-    while not await ends_within(row.id, settings.KEEP_ALIVE_SECONDS):
-        yield WHITE_SPACE
+    end = asyncio.ensure_future(wait_for_end(row.id))
+    try:
+        while not (await asyncio.wait([end], timeout=settings.KEEP_ALIVE_SECONDS))[0]:
+            yield WHITE_SPACE
+        end.result()
+    finally:
+        end.cancel()
     content = database_sync_to_async(_late_content, thread_sensitive=False)
     yield await content(user, row, answer)
 

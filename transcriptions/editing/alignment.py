@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 from typing import Any
 
-from transcriptions.scripts import UNSPACED
+from gpu.scripts import UNSPACED
 
 StoredWord = dict[str, Any]  # {"start", "end", "text"}, and "no_space_before": True
 

@@ -33,7 +33,8 @@ def correct(
             _check_unchanged(segment, expected_text, text)
         segment.words = realign_words(segment.words, text, segment.start, segment.end)
         segment.text = text
-        segment.save(update_fields=["text", "words"])
+        segment.decoding = None  # it was about the text before
+        segment.save(update_fields=["text", "words", "decoding"])
         return segment
 
 

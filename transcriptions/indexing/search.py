@@ -4,7 +4,7 @@ Triggers (migration 0020) index each title and each segment in the language of i
 query is parsed once for each language of the library. In scripts without spaces between words, each
 character is indexed as a word. The index has stop words, too ("to be or not to be").
 
-The index finds entries by hashes of their words, which differ between accounts (migration 0028).
+The index finds entries by hashes of their words, which differ between accounts (migration 0029).
 What it finds is compared with the query: words may share a hash, and phrases have an order.
 """
 

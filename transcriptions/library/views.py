@@ -99,7 +99,8 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "audio_until": retention.audio_until(transcription) if transcription.source else None,
         "until": retention.until(transcription),
         "peaks": _peaks(transcription),
-        "segments": transcription.segments.defer("words"),
+        "has_transcript": transcription.has_transcript,
+        "segments": transcription.segments.defer("words", "decoding"),
         "language": LANGUAGES.get(transcription.language, ""),
         "formats": EXPORTERS,
     }

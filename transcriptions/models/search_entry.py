@@ -11,7 +11,7 @@ from django.db import models
 
 from transcriptions.models.transcription import Transcription
 
-# Hashes of the words of an entry (migration 0028).
+# Hashes of the words of an entry (migration 0029).
 SEARCH_KEYS = models.Func(
     models.F("vector"),
     function="transcriptions_search_keys",

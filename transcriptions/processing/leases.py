@@ -142,10 +142,8 @@ def _check(holders: list[LeaseHolder], renew: bool) -> None:
 
 
 def _log_failure(holder: LeaseHolder, error: Exception) -> None:
-    message, is_expected = (
-        "%s: the lease could not be checked: %s",
-        isinstance(error, DatabaseError),
-    )
+    is_expected = isinstance(error, DatabaseError)
+    message = "%s: the lease could not be checked: %s"
     log.warning(message, holder.row.id, error, exc_info=not is_expected)
 
 

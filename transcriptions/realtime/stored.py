@@ -37,7 +37,8 @@ def read_events(transcription_id: uuid.UUID, after: int) -> list[Event]:
     events: list[Event] = []
     if after < 0 and row.model:
         events.append(MetadataEvent.of(row))
-    segments = row.segments.filter(number__gt=after).order_by("number")[:SEGMENTS_PER_QUERY]
+    segments = row.segments.filter(number__gt=after).order_by("number")
+    segments = segments.defer("decoding")[:SEGMENTS_PER_QUERY]
     events.extend(ProgressEvent.of(segment) for segment in segments)
     if row.is_finished and len(segments) < SEGMENTS_PER_QUERY:
         events.append(final_event(row, row.segment_count))

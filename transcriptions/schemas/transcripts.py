@@ -121,7 +121,7 @@ class TranscriptOut(TranscriptionOut):
     @classmethod
     def of(cls, row: Transcription) -> TranscriptOut:
         """From a row; reads its segments."""
-        segments = [SegmentOut.of(segment) for segment in row.segments.all()]
+        segments = [SegmentOut.of(segment) for segment in row.segments.defer("decoding")]
         return cls(**_fields(row), text=join(s.text for s in segments), segments=segments)
 
 

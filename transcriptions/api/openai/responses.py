@@ -11,16 +11,15 @@ from typing import Any
 
 from gpu.joining import join
 from gpu.languages import whisper_name
-from transcriptions.api.errors import ApiError, failure_error
+from transcriptions.api.errors import ApiError
 from transcriptions.api.openai.errors import error_body
 from transcriptions.api.openai.params import TranscriptionParams
-from transcriptions.api.waiting import Answer
-from transcriptions.exports.documents import EXPORTERS, Exporter
+from transcriptions.api.waiting import Answer, completed, export_answer
 from transcriptions.exports.service import transcript_of
-from transcriptions.models import State, Transcription
+from transcriptions.models import Transcription
 
 RAW_FORMATS = {"text": "txt", "srt": "srt", "vtt": "vtt"}
-WEBVTT = "WEBVTT\n"
+FAILURE_STATUS = 400  # of OpenAI, for a recording that cannot be transcribed
 TOKENS_PER_S = 10  # of audio, as OpenAI counts them
 BYTES_PER_TOKEN = 4  # of text: the usual estimate
 MIN_PROBABILITY = 1e-9  # the logarithm of 0 is no JSON
@@ -31,31 +30,18 @@ Json = dict[str, Any]
 
 def answer_in_format(params: TranscriptionParams) -> Answer:
     """The whole transcript in the requested format."""
-    exporter = EXPORTERS.get(RAW_FORMATS.get(params.response_format, ""))
-    if exporter is None:
+    extension = RAW_FORMATS.get(params.response_format)
+    if extension is None:
         return Answer("application/json", partial(_json, params=params), _failure)
-    prefix = WEBVTT if params.response_format == "vtt" else ""
-    return Answer(exporter.media_type, partial(_raw, exporter=exporter), prefix=prefix)
-
-
-def _raw(row: Transcription, exporter: Exporter) -> str:
-    _check_completed(row)
-    return exporter.write(transcript_of(row, words=exporter.words))
+    return export_answer(extension, FAILURE_STATUS)
 
 
 def _json(row: Transcription, params: TranscriptionParams) -> str:
-    _check_completed(row)
-    return to_json(_body(row, params))
+    return to_json(_body(completed(row, FAILURE_STATUS), params))
 
 
 def _failure(error: ApiError) -> str:
     return to_json(error_body(error.code, str(error), status=error.status))
-
-
-def _check_completed(row: Transcription) -> None:
-    """Raises ApiError."""
-    if row.state != State.COMPLETED:
-        raise failure_error(row.error_code, row.error_message, 400)
 
 
 def to_json(body: Json) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.models import User
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, pipeline
 from transcriptions.testing import ScriptedEngine, prepare_again, texts
@@ -51,14 +50,12 @@ def test_cancelled_transcript_is_edited_and_resumed(
 
 
 def test_page_of_cancelled_recording_offers_exports_and_editing(
-    alice: User, api: Client, cancelled: Transcription
+    browser: Client, api: Client, cancelled: Transcription
 ) -> None:
-    page = Client()
-    page.force_login(alice)
-    html = page.get(f"/transcriptions/{cancelled.id}/").content.decode()
+    html = browser.get(f"/transcriptions/{cancelled.id}/").content.decode()
     assert '<div id="exports" class="exports">' in html
     assert f'<transcript-editor data-id="{cancelled.id}"\n' in html
     cancelled.segments.all().delete()
-    html = page.get(f"/transcriptions/{cancelled.id}/").content.decode()
+    html = browser.get(f"/transcriptions/{cancelled.id}/").content.decode()
     assert '<div id="exports" class="exports" hidden>' in html
     assert api.get(f"/api/transcriptions/{cancelled.id}/export").status_code == 409

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transcriptions.editing.service import rename
+from transcriptions.editing.service import correct, rename
 from transcriptions.editing.tests.helpers import run_behind_lock
 from transcriptions.indexing.search import parse
 from transcriptions.models import Transcription
@@ -22,3 +22,11 @@ def test_rename_indexes_in_the_language_of_the_locked_row(finished: Transcriptio
     )
     assert rows.filter(*parse(rows, "Haus").conditions()).exists()  # by the rules of German
     assert rows.get().title == "Pläne für drei Häuser"
+
+
+def test_edited_text_has_no_statistics_of_the_decoder(finished: Transcription) -> None:
+    finished.segments.update(decoding={"avg_logprob": -0.2})
+    correct(finished, 1, "Another text.")
+    first, second = finished.segments.all()[:2]
+    assert first.decoding is None
+    assert second.decoding == {"avg_logprob": -0.2}

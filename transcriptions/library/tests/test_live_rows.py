@@ -22,12 +22,6 @@ def create(owner: User, count: int) -> list[Transcription]:
     return [Transcription.objects.create(owner=owner, title=f"{n}", **fields) for n in range(count)]
 
 
-@pytest.fixture
-def browser(client: Client, alice: User) -> Client:
-    client.force_login(alice)
-    return client
-
-
 def poll(client: Client, rows: list[Transcription]) -> str:
     response = client.get("/transcriptions/rows/", {"id": [str(row.id) for row in rows]})
     assert response.status_code == 200

@@ -17,13 +17,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/transcriptions"
 
 
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client()
-    client.force_login(alice)
-    return client
-
-
 def position(client: Client, transcription_id: str) -> int | None:
     found: int | None = client.get(f"{URL}/{transcription_id}").json()["queue_position"]
     return found

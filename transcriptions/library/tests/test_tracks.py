@@ -27,13 +27,6 @@ def film(finished: Transcription) -> Transcription:
     return Transcription.objects.get()
 
 
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client()
-    client.force_login(alice)
-    return client
-
-
 def test_page_shows_which_track_was_transcribed(browser: Client, film: Transcription) -> None:
     page = browser.get(f"/transcriptions/{film.id}/").content.decode()
     assert '<option value="0" selected>1, eng (transcribed)</option>' in page

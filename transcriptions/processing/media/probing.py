@@ -42,13 +42,11 @@ def probe(path: Path, declared: RawAudio | None = None) -> Probe:
     """
     report, in_time = _probe_report(path)
     ffmpeg_log.check_layout(report)
-    detected = ffmpeg_log.DETECTED.search(
-        report
-    )  # the first match: FFmpeg has not read any metadata yet
+    # The first match: FFmpeg has not read any metadata yet.
+    detected = ffmpeg_log.DETECTED.search(report)
     names, score = (detected[1], int(detected[2])) if detected else ("", 0)
     if declared and score < SIGNATURE_SCORE:
         return Probe(declared.format.demuxer, has_audio=True, raw=declared)
-    ffmpeg_log.check_layout(report)
     allowed = not set(media_formats.DEMUXERS.split(",")).isdisjoint(names.split(","))
     if not allowed or not (_is_readable(report) or score >= SIGNATURE_SCORE):
         if not in_time:

@@ -15,13 +15,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/settings/transcription/"
 
 
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client()
-    client.force_login(alice)
-    return client
-
-
 def test_vocabulary_is_saved_and_shown(browser: Client, alice: User) -> None:
     terms = "Ada Lovelace\r\n  Kierkegaard \r\n\r\nAda Lovelace\r\n東京, <b>"
     assert browser.post(PAGE, {"vocabulary": terms}).status_code == 302

@@ -19,13 +19,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/settings/usage/details/"
 
 
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client()
-    client.force_login(alice)
-    return client
-
-
 def test_details_show_reason_and_recording_of_every_charge(
     browser: Client, bob: User, prepared: Transcription, engine: ScriptedEngine
 ) -> None:

@@ -18,13 +18,6 @@ NEW = {"url": "https://example.com/hooks", "events": ["transcription.completed"]
 
 
 @pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client()
-    client.force_login(alice)
-    return client
-
-
-@pytest.fixture
 def endpoint(alice: User) -> Endpoint:
     return Endpoint.objects.create(owner=alice, url="https://example.com/hooks")
 
