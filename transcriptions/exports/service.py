@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from transcriptions.exports.transcript import Transcript
+from django.utils.translation import gettext as _
+
+from transcriptions.editing.alignment import StoredWord, realign_words
+from transcriptions.exports.transcript import TimedWord, Transcript
 from transcriptions.models import Transcription
 from transcriptions.models.segment import mean_probability
 
@@ -16,8 +20,15 @@ def transcript_of(row: Transcription, *, words: bool) -> Transcript:
     """The transcript of a transcription row. Query its segments, with their words only if `words`:
     they are most of the data."""
     columns = ("number", *SEGMENT_FIELDS, *(("words",) if words else ()))
-    segments = [_segment(stored) for stored in row.segments.values(*columns)]
-    return Transcript(row.title, row.language, row.duration or 0.0, segments)
+    rows = list(row.segments.values(*columns))
+    return Transcript(
+        title=row.title,
+        language=row.language,
+        duration=row.duration or 0.0,
+        segments=[_segment(stored) for stored in rows],
+        words=tuple(_timed_words(rows)) if words else (),
+        created_at=row.created_at,
+    )
 
 
 def _segment(stored: dict[str, Any]) -> dict[str, Any]:
@@ -32,5 +43,25 @@ def _segment(stored: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _word(stored: dict[str, Any]) -> dict[str, Any]:
+def _word(stored: StoredWord) -> dict[str, Any]:
     return {name: stored[name] for name in WORD_FIELDS if name in stored}
+
+
+def _timed_words(segments: Iterable[dict[str, Any]]) -> Iterator[TimedWord]:
+    """The words of all segments. Those of a segment that has only text share its time."""
+    for segment in segments:
+        start, end, text = segment["start"], segment["end"], segment["text"]
+        for word in segment["words"] or realign_words([], text, start, end):
+            yield TimedWord(
+                word["start"],
+                word["end"],
+                word["text"],
+                word.get("no_space_before", False),
+                _speaker(word.get("channel")),
+                segment["number"],
+            )
+
+
+def _speaker(channel: int | None) -> str:
+    """The name of the speaker of a channel, if channels were recognized separately."""
+    return "" if channel is None else _("Channel %(number)d") % {"number": channel + 1}

@@ -2,16 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from gpu.joining import separator
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word with its times in seconds. `text` has no space around it.
+
+    With `no_space_before` it follows the word before it without a space, as in Chinese. `speaker`
+    is a name to show; empty if speakers are not known. `segment` is the number of its segment.
+    """
+
+    start: float
+    end: float
+    text: str
+    no_space_before: bool = False
+    speaker: str = ""
+    segment: int = 0
+
+
+def join_words(words: Iterable[TimedWord]) -> str:
+    """The words as text, with spaces where the language has them."""
+    parts, last = list[str](), ""
+    for word in words:
+        parts += ["" if word.no_space_before else separator(last, word.text), word.text]
+        last = word.text
+    return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Words of one speaker that belong together, for documents that are read."""
+
+    words: tuple[TimedWord, ...]
+
+    @property
+    def start(self) -> float:
+        """Seconds."""
+        return self.words[0].start
+
+    @property
+    def end(self) -> float:
+        """Seconds."""
+        return self.words[-1].end
+
+    @property
+    def speaker(self) -> str:
+        """Empty if it is not known."""
+        return self.words[0].speaker
+
+    @property
+    def text(self) -> str:
+        """Its words as text."""
+        return join_words(self.words)
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A transcript: segments as the API returns them, and facts about the recording."""
+    """A transcript: segments as the API returns them, and facts about the recording.
+
+    `words` are those of all segments in order; empty if they were not loaded.
+    """
 
     title: str
     language: str
     duration: float  # seconds
     segments: Sequence[dict[str, Any]]  # as in SegmentOut; may have no words
+    words: Sequence[TimedWord] = ()
+    created_at: datetime | None = None
