@@ -12,8 +12,9 @@ from itertools import chain
 
 from gpu.types import Partial, Segment, Word
 
-SENTENCE_END = (".", "?", "!", "…", "。", "？", "！")  # noqa: RUF001 - Chinese and Japanese full stops
-CLAUSE_END = (",", ";", ":", "，", "、", "；", "：")  # noqa: RUF001
+# Of Latin, Chinese, Japanese, Arabic, Urdu, Indic, Armenian, Ethiopic, Burmese and Khmer scripts.
+SENTENCE_END = tuple(".?!…。？！｡؟۔।॥։።။។")  # noqa: RUF001
+CLAUSE_END = tuple(",;:，、；：،؛၊")  # noqa: RUF001
 CLOSING_MARKS = "\"'”’»)]」』"  # noqa: RUF001 - quotes and brackets that may follow a full stop
 SEGMENT_PAUSE_S = 1.2  # silence that ends a segment whatever the punctuation
 LONG_SEGMENT_S = 12.0  # length after which a clause end or a short pause ends a segment
@@ -68,15 +69,28 @@ def _ends_before(word: Word, current: list[Word]) -> bool:
     last = current[-1]
     pause, length = word.start - last.end, last.end - current[0].start
     characters = len(Segment((*current, word)).text)
-    text = last.text.rstrip(CLOSING_MARKS)
+    text = last.text
     if pause >= SEGMENT_PAUSE_S or word.end - current[0].start > MAX_SEGMENT_S:
         return True
     if characters > MAX_SEGMENT_CHARACTERS:
         return True
-    if text.endswith(SENTENCE_END):
-        return not (_is_abbreviation(text) or word.text[:1].islower())
+    if text.rstrip(CLOSING_MARKS).endswith(SENTENCE_END):
+        return ends_sentence(text, word.text)
     is_long = length >= LONG_SEGMENT_S or characters > LONG_SEGMENT_CHARACTERS
-    return is_long and (text.endswith(CLAUSE_END) or pause >= SHORT_PAUSE_S)
+    return is_long and (ends_clause(text) or pause >= SHORT_PAUSE_S)
+
+
+def ends_sentence(text: str, following: str) -> bool:
+    """Whether a word is the last of its sentence, judged by the word that follows."""
+    text = text.rstrip(CLOSING_MARKS)
+    if not text.endswith(SENTENCE_END):
+        return False
+    return not (_is_abbreviation(text) or following[:1].islower())
+
+
+def ends_clause(text: str) -> bool:
+    """Whether a word ends with a comma, a semicolon or a colon."""
+    return text.rstrip(CLOSING_MARKS).endswith(CLAUSE_END)
 
 
 def _is_abbreviation(text: str) -> bool:
