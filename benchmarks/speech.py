@@ -43,7 +43,7 @@ def sample() -> Speech:
     return Speech(read(SAMPLE), SAMPLE.with_suffix(".txt").read_text())
 
 
-def prompts() -> Iterator[Speech]:
+def prompts(min_words: int = MIN_PROMPT_WORDS) -> Iterator[Speech]:
     """The long prompts, without those that a person could write in another way (digits)."""
     if not PROMPTS.is_dir():
         raise SystemExit("Install the speech: apt-get install asterisk-core-sounds-en-g722")
@@ -51,15 +51,15 @@ def prompts() -> Iterator[Speech]:
         name, _, text = line.partition(": ")
         path = PROMPTS / f"{name}.g722"
         is_plain = not re.search(r"[\d\[\]]", text)
-        if is_plain and len(text.split()) >= MIN_PROMPT_WORDS and path.is_file():
+        if is_plain and len(text.split()) >= min_words and path.is_file():
             yield Speech(read(path), text)
 
 
-def long_recording(max_seconds: float = float("inf")) -> Speech:
+def long_recording(max_seconds: float = float("inf"), min_words: int = MIN_PROMPT_WORDS) -> Speech:
     """The sample and the prompts, with a pause after each; at most `max_seconds`."""
     pause = np.zeros(round(PAUSE_S * pcm.SAMPLE_RATE_HZ), dtype=np.int16)
     samples, texts, seconds = list[np.ndarray](), list[str](), 0.0
-    for part in (sample(), *prompts()):
+    for part in (sample(), *prompts(min_words)):
         seconds += part.seconds + PAUSE_S
         if seconds <= max_seconds:
             samples += [part.samples, pause]

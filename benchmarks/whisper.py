@@ -52,7 +52,7 @@ def main() -> None:
 def _measure_all(
     recording: speech.Speech, folder: Path, variants: tuple[tuple[int, int], ...], rounds: int
 ) -> dict[str, Any]:
-    audio = _prepared(recording, folder)
+    audio = prepared(recording, folder)
     engine, loop = WhisperEngine(), PlainLoop()
     for first in (engine_run(engine, _short(audio), *variants[0]), loop.run(_short(audio))):
         first()  # loads the model
@@ -163,7 +163,8 @@ def engine_run(engine: WhisperEngine, audio: Audio, batch: int, beam: int) -> Ca
     return run
 
 
-def _prepared(recording: speech.Speech, folder: Path) -> Audio:
+def prepared(recording: speech.Speech, folder: Path) -> Audio:
+    """The recording as engines get it, with its speech spans."""
     path = folder / "audio.wav"
     with wave.open(str(path), "wb") as wav:
         wav.setparams((1, 2, pcm.SAMPLE_RATE_HZ, 0, "NONE", ""))
