@@ -179,16 +179,14 @@ def _measure_transcript() -> dict[str, Any]:
     """What is read of a long transcript."""
     from gpu.types import Complete
     from transcriptions.editing import service
-    from transcriptions.exports.documents import EXPORTERS
-    from transcriptions.exports.service import transcript_of
+    from transcriptions.exports.service import export
     from transcriptions.processing import lifecycle
 
     row, texts = _claimed_recording(STORED[-1]), itertools.count()
     lifecycle.mark_completed(row, Complete(AUDIO_S, 100.0))
-    subtitles = EXPORTERS["srt"]
     operations = {
         "text_ms": lambda: row.text,
-        "subtitles_ms": lambda: subtitles.write(transcript_of(row, words=subtitles.words)),
+        "subtitles_ms": lambda: export(row, "srt"),
         "correction_ms": lambda: service.correct(row, 7, f"Text {next(texts)}."),
     }
     return _printed(

@@ -115,10 +115,10 @@ class Client:
             limit -= len(body["items"])
             cursor = body["next_cursor"]
 
-    def export(self, transcription_id: str, export_format: str) -> bytes:
-        """The transcript as a file. Raises ApiError."""
+    def export(self, transcription_id: str, query: dict[str, str]) -> bytes:
+        """The transcript as a file, with the parameters of the API. Raises ApiError."""
         path = f"/api/transcriptions/{transcription_id}/export"
-        return self._send("GET", path, params={"format": export_format}).content
+        return self._send("GET", path, params=query).content
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:

@@ -20,8 +20,8 @@ from rich.text import Text
 
 from transcodio_site import __version__
 from transcodio_site.cli.client import ApiError, Client, NotAuthorized, readable
+from transcodio_site.cli.export_options import FORMATS, add_export_options, export_query
 
-FORMATS = ("txt", "srt", "vtt", "json")
 MAX_PARALLEL = 3  # recordings processed in parallel
 INTERRUPTED_STATUS = 130
 
@@ -98,12 +98,10 @@ def parser() -> argparse.ArgumentParser:
         "-l", "--language", type=readable, default="", help="such as en; default: detected"
     )
     transcribe_parser.add_argument(
-        "-f", "--format", choices=FORMATS, help="default: from the extension of -o, else txt"
-    )
-    transcribe_parser.add_argument(
         "-o", "--output", type=Path, help="a file, or a folder for several results"
     )
     transcribe_parser.add_argument("--no-stream", action="store_true", help="print only the result")
+    add_export_options(transcribe_parser)
 
     list_parser = commands.add_parser("list", parents=[common], help="list your recordings")
     list_parser.set_defaults(run=library)
@@ -120,10 +118,8 @@ def parser() -> argparse.ArgumentParser:
     export_parser = commands.add_parser("export", parents=[common], help="download a transcript")
     export_parser.set_defaults(run=export)
     export_parser.add_argument("transcription_id", type=readable, metavar="ID")
-    export_parser.add_argument(
-        "-f", "--format", choices=FORMATS, help="default: from the extension of -o, else txt"
-    )
     export_parser.add_argument("-o", "--output", type=Path)
+    add_export_options(export_parser)
     return root_parser
 
 
@@ -180,7 +176,7 @@ def library(client: Client, options: argparse.Namespace) -> int:
 def export(client: Client, options: argparse.Namespace) -> int:
     """Write the transcript to a file or to standard output."""
     check_target(options.output)
-    content = client.export(options.transcription_id, options.format)
+    content = client.export(options.transcription_id, export_query(options))
     if options.output:
         options.output.write_bytes(content)
     else:
@@ -261,7 +257,7 @@ class Job:
                 raise ApiError(event["detail"])
             elif event["type"] == "complete" and event["note"]:
                 print_error(f"{self.name}{event['note']}")
-        return self.client.export(transcription_id, self.options.format)
+        return self.client.export(transcription_id, export_query(self.options))
 
 
 # --- Helpers ------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from django.test import Client
 from benchmarks import sizing
 from transcodio_site import __version__
 from transcodio_site.api import api
-from transcodio_site.cli.main import FORMATS, parser
+from transcodio_site.cli.export_options import FORMATS
+from transcodio_site.cli.main import parser
 from transcodio_site.documentation.pages import documentation
 from transcodio_site.documentation.reference import document_of
 from transcodio_site.supervisor import Stack as Processes

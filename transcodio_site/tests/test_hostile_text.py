@@ -67,7 +67,7 @@ def write(row: Transcription, text: str) -> None:
     """Give the recording and its segment this text, as if no check of the input existed."""
     Transcription.objects.filter(id=row.id).update(title=text)
     row.title = text
-    Segment.objects.update(text=text)
+    Segment.objects.update(text=text, words=[])
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from __future__ import annotations
 import uuid
 from contextlib import nullcontext
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -35,7 +35,8 @@ from transcriptions.editing import service as editing
 from transcriptions.exceptions import AudioDeleted, AudioError, EditConflict, WrongState
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.filenames import attachment
-from transcriptions.exports.service import transcript_of
+from transcriptions.exports.params import ExportFormat, ExportParams
+from transcriptions.exports.service import export
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library import pagination
 from transcriptions.library.filters import LibraryFilter
@@ -313,18 +314,19 @@ def stream_events(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResp
 def export_transcript(
     request: HttpRequest,
     transcription_id: uuid.UUID,
-    format: Literal["txt", "srt", "vtt", "json"] = "txt",
+    params: Query[ExportParams],
+    format: ExportFormat = "txt",
 ) -> HttpResponse:
-    """Export the transcript as text, SubRip, WebVTT, or JSON. If processing failed or was
-    cancelled, that is the part that was recognized."""
+    """Export the transcript as a file. If processing failed or was cancelled, that is the part that
+    was recognized."""
     row = permissions.transcription_for(request.user, transcription_id)
     if not row.has_transcript:
         raise ApiError(409, "not_completed", _("There is no transcript yet."))
     exporter = EXPORTERS[format]
     response = HttpResponse(
-        exporter.write(transcript_of(row, words=exporter.words)),
+        export(row, format, params.options()),
         content_type=exporter.media_type,
-        headers={"Content-Disposition": attachment(row.title, format)},
+        headers={"Content-Disposition": attachment(row.title, exporter.extension)},
     )
     set_response_etag(response)
     conditional = get_conditional_response(request, response["ETag"], None, response)

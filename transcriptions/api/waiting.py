@@ -24,7 +24,7 @@ from accounts.models import User
 from transcriptions import permissions
 from transcriptions.api.errors import ApiError, failure_error
 from transcriptions.exports.documents import EXPORTERS
-from transcriptions.exports.service import transcript_of
+from transcriptions.exports.service import export
 from transcriptions.models import State, Transcription
 from transcriptions.realtime.long_responses import long_response
 from transcriptions.realtime.streams import ends_within, wait_for_end
@@ -45,14 +45,13 @@ class Answer:
 
 
 def export_answer(extension: str, failure_status: int, content_type: str = "") -> Answer:
-    """The whole transcript as an export. See `completed` for `failure_status`."""
-    exporter = EXPORTERS[extension]
+    """The whole transcript as an export of text. See `completed` for `failure_status`."""
 
     def content(row: Transcription) -> str:
-        return exporter.write(transcript_of(completed(row, failure_status), words=exporter.words))
+        return export(completed(row, failure_status), extension).decode()
 
     prefix = WEBVTT if extension == "vtt" else ""
-    return Answer(content_type or exporter.media_type, content, prefix=prefix)
+    return Answer(content_type or EXPORTERS[extension].media_type, content, prefix=prefix)
 
 
 def completed(row: Transcription, failure_status: int) -> Transcription:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpu.joining import join, separator
-from transcriptions.exports import subtitles
-from transcriptions.exports.subtitles import Cue
+from transcriptions.exports import subrip, webvtt
+from transcriptions.exports.options import ExportOptions
 from transcriptions.exports.transcript import Transcript
 
 PARAGRAPH_PAUSE_S = 2.0  # a pause this long starts a new paragraph
@@ -16,15 +16,20 @@ PARAGRAPH_PAUSE_S = 2.0  # a pause this long starts a new paragraph
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """A file format: its media type, the function that writes it, and whether it contains words
-    with their times."""
+    """A file format.
 
+    `write` gets a transcript that has the times of the file: see `timing.retime`. `words`: whether
+    it needs the words of the transcript, which are most of its data.
+    """
+
+    label: str
+    extension: str
     media_type: str
-    write: Callable[[Transcript], str]
+    write: Callable[[Transcript, ExportOptions], bytes]
     words: bool = False
 
 
-def _text(transcript: Transcript) -> str:
+def _text(transcript: Transcript, options: ExportOptions) -> bytes:
     """Plain text, with a new paragraph after a long pause."""
     parts: list[str] = []
     previous_end: float | None = None
@@ -34,10 +39,10 @@ def _text(transcript: Transcript) -> str:
             parts.append("\n\n" if is_paragraph else separator(parts[-1], segment["text"]))
         parts.append(segment["text"])
         previous_end = segment["end"]
-    return "".join(parts) + "\n"
+    return ("".join(parts) + "\n").encode()
 
 
-def _json(transcript: Transcript) -> str:
+def _json(transcript: Transcript, options: ExportOptions) -> bytes:
     document = {
         "title": transcript.title,
         "language": transcript.language,
@@ -45,16 +50,15 @@ def _json(transcript: Transcript) -> str:
         "text": join(segment["text"] for segment in transcript.segments),
         "segments": transcript.segments,
     }
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
 
 
-def _cues(transcript: Transcript) -> list[Cue]:
-    return [Cue(s["start"], s["end"], s["text"]) for s in transcript.segments]
-
-
+# The keys are the values of `format` in the API.
 EXPORTERS = {
-    "txt": Exporter("text/plain; charset=utf-8", _text),
-    "srt": Exporter("application/x-subrip; charset=utf-8", lambda t: subtitles.srt(_cues(t))),
-    "vtt": Exporter("text/vtt; charset=utf-8", lambda t: subtitles.vtt(_cues(t))),
-    "json": Exporter("application/json; charset=utf-8", _json, words=True),
+    "txt": Exporter("Plain text", "txt", "text/plain; charset=utf-8", _text),
+    "srt": Exporter(
+        "SubRip", "srt", "application/x-subrip; charset=utf-8", subrip.write, words=True
+    ),
+    "vtt": Exporter("WebVTT", "vtt", "text/vtt; charset=utf-8", webvtt.write, words=True),
+    "json": Exporter("JSON", "json", "application/json; charset=utf-8", _json, words=True),
 }

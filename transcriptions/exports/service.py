@@ -8,12 +8,22 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from transcriptions.editing.alignment import StoredWord, realign_words
+from transcriptions.exports.documents import EXPORTERS
+from transcriptions.exports.options import DEFAULT_OPTIONS, ExportOptions
+from transcriptions.exports.timing import retime
 from transcriptions.exports.transcript import TimedWord, Transcript
 from transcriptions.models import Transcription
 from transcriptions.models.segment import mean_probability
 
 SEGMENT_FIELDS = ("start", "end", "text", "language", "channel")
 WORD_FIELDS = ("start", "end", "text", "probability", "channel")
+
+
+def export(row: Transcription, format: str, options: ExportOptions = DEFAULT_OPTIONS) -> bytes:
+    """The transcript of a row as a file. `format` is a key of EXPORTERS."""
+    exporter = EXPORTERS[format]
+    transcript = transcript_of(row, words=exporter.words or options.leaves_out_words)
+    return exporter.write(retime(transcript, options), options)
 
 
 def transcript_of(row: Transcription, *, words: bool) -> Transcript:

@@ -1,50 +1,37 @@
-"""Subtitles in the formats SubRip and WebVTT. Imports no Django."""
+"""What the formats of subtitles have in common. Imports no Django."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
-MIN_DURATION_S = 0.001
+from transcriptions.exports.cues import Cue
+from transcriptions.exports.options import ExportOptions
+from transcriptions.exports.shaping import shape
+from transcriptions.exports.transcript import Transcript
 
-
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """A text and the time span in which it is shown, in seconds."""
-
-    start: float
-    end: float
-    text: str
+MILLISECONDS = 1000.0  # per second: the frame rate of files without frames
 
 
-def srt(cues: Iterable[Cue]) -> str:
-    """SubRip: a counter from 1, times with a comma, a blank line between cues."""
-    return "\n".join(
-        f"{number}\n{_timing(cue, ',')}\n{_single_block(cue.text)}\n"
-        for number, cue in enumerate(_visible(cues), 1)
-    )
+def cues_of(transcript: Transcript, options: ExportOptions) -> list[Cue]:
+    """The cues of a transcript that has the times of the file."""
+    rate = options.frame_rate or MILLISECONDS
+    language = options.language or transcript.language
+    cues = shape(transcript.words, options.profile, language=language, frame_rate=rate)
+    return [*visible(cues, rate)]
 
 
-def vtt(cues: Iterable[Cue]) -> str:
-    """WebVTT (https://www.w3.org/TR/webvtt1/). `&` and `<` are escaped: the text has no markup."""
-    return "WEBVTT\n\n" + "\n".join(
-        f"{_timing(cue, '.')}\n{_escape(_single_block(cue.text))}\n" for cue in _visible(cues)
-    )
-
-
-def _visible(cues: Iterable[Cue]) -> Iterator[Cue]:
-    """Cues with text, at least 1 ms long: players reject a cue that ends where it starts."""
+def visible(cues: Iterable[Cue], rate: float = MILLISECONDS) -> Iterator[Cue]:
+    """The cues with text, each at least a frame long: players reject one that ends where it
+    starts."""
     for cue in cues:
         if cue.text.strip():
-            yield Cue(cue.start, max(cue.end, cue.start + MIN_DURATION_S), cue.text)
+            yield replace(cue, end=max(cue.end, cue.start + 1 / rate))
 
 
-def _timing(cue: Cue, decimal_mark: str) -> str:
-    return f"{_timestamp(cue.start, decimal_mark)} --> {_timestamp(cue.end, decimal_mark)}"
-
-
-def _timestamp(seconds: float, decimal_mark: str) -> str:
+def timestamp(seconds: float, decimal_mark: str) -> str:
+    """HH:MM:SS and milliseconds."""
     # The total is rounded, not the fraction: a fraction of 0.9996 would become `,1000`.
     total, millis = divmod(round(seconds * 1000), 1000)
     minutes, seconds_left = divmod(total, 60)
@@ -52,11 +39,7 @@ def _timestamp(seconds: float, decimal_mark: str) -> str:
     return f"{hours:02}:{minutes:02}:{seconds_left:02}{decimal_mark}{millis:03}"
 
 
-def _single_block(text: str) -> str:
+def single_block(text: str) -> str:
     """Remove blank lines, which would end the cue, and arrows, which would start a new one."""
     lines = "\n".join(line.strip() for line in text.splitlines() if line.strip())
     return re.sub("-{2,}>", "->", lines)
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

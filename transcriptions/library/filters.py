@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
-from gpu.languages import language_code
 from transcriptions.models import State, Transcription
+from transcriptions.schemas.fields import LanguageCode
 
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f]*$"
 
@@ -36,14 +36,6 @@ def _to_utc(value: datetime) -> datetime:
         raise ValueError(_("the time is out of range")) from None
 
 
-def _to_language_code(value: str) -> str:
-    """Whisper's code of the language, empty if there is none. Raises ValueError."""
-    code = language_code(value) if value else ""
-    if code is None:
-        raise ValueError(_("use the code of a language, such as en"))
-    return code
-
-
 Timestamp = Annotated[AwareDatetime, BeforeValidator(_require_iso_format), AfterValidator(_to_utc)]
 
 
@@ -56,7 +48,7 @@ class LibraryFilter(Schema):
         'Use `"quotes"` for a phrase, `or` between alternatives, and `-` to exclude a word',
     )
     state: list[State] = Field(default=[], description="Filter by one or more states")
-    language: Annotated[str, Field(max_length=100), AfterValidator(_to_language_code)] = Field(
+    language: LanguageCode = Field(
         default="",
         description="Language code such as `en`, or its name; a region, as in `en-US`, is ignored",
     )

@@ -14,6 +14,7 @@ from accounts.models import User
 from transcriptions import media_formats, permissions
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.filenames import safe_name
+from transcriptions.exports.options import DEFAULT_OPTIONS
 from transcriptions.exports.service import transcript_of
 from transcriptions.models import Transcription
 from transcriptions.privacy import account_data
@@ -61,9 +62,9 @@ def _recording(archive: ZipStream, row: Transcription) -> Iterator[bytes]:
     folder = _folder_name(row)
     archive.add(TranscriptOut.of(row).model_dump_json(indent=2), f"{folder}/recording.json")
     if row.has_transcript:
-        transcript = transcript_of(row, words=False)
+        transcript = transcript_of(row, words=True)
         for extension in ("txt", "srt", "vtt"):
-            content = EXPORTERS[extension].write(transcript)
+            content = EXPORTERS[extension].write(transcript, DEFAULT_OPTIONS)
             archive.add(content, f"{folder}/transcript.{extension}")
     yield from archive.all_files()
     source = _open_source(row)

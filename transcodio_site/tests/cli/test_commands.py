@@ -72,6 +72,7 @@ def test_silence_prints_a_note(run: Run, media: Media) -> None:
         (["transcribe"], {}, 2, "usage:"),
         (["list", "-n", "-1"], {}, 2, "usage:"),
         (["list", "--state", "lost"], {}, 1, "The field"),
+        (["export", "1", "--offset", "later"], {}, 2, "invalid float value"),
         (["export", "00000000-0000-4000-8000-000000000000"], {}, 1, "no such transcription"),
         (["list"], {"TRANSCODIO_TOKEN": "tk_wrong"}, 3, "set TRANSCODIO_TOKEN"),
         (["list"], {"TRANSCODIO_TOKEN": ""}, 3, "set TRANSCODIO_TOKEN"),
@@ -99,6 +100,8 @@ def test_list_and_export(run: Run, short: Path) -> None:
     assert (state, length, title) == ("completed", "0:06", "short")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d", uploaded)
     assert run("export", transcription_id, "-f", "srt").stdout.startswith("1\n00:00:0")
+    options = ("-f", "srt", "--offset", "60", "--profile", "bbc", "--no-speakers")
+    assert run("export", transcription_id, *options).stdout.startswith("1\n00:01:0")
     assert run("list", "-q", "nobody said this").stdout == ""
 
 

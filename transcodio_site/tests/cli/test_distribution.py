@@ -10,6 +10,8 @@ from pathlib import Path
 
 from transcodio_site.testing import ROOT, WAIT_S
 
+MODULES = ("__init__", "__main__", "client", "export_options", "main")
+
 
 def test_cli_imports_only_httpx_and_rich(tmp_path: Path) -> None:
     code = "import sys, transcodio_site.cli.main; print(*sys.modules)"
@@ -46,5 +48,5 @@ def test_wheel_contains_only_the_cli(tmp_path: Path) -> None:
     assert requirements == ["httpx", "rich"]
     assert set(files) == {
         "transcodio_site/__init__.py",
-        *(f"transcodio_site/cli/{name}.py" for name in ("__init__", "__main__", "client", "main")),
+        *(f"transcodio_site/cli/{name}.py" for name in MODULES),
     }

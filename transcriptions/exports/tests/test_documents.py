@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from transcriptions.exports.documents import EXPORTERS
+from transcriptions.exports.options import DEFAULT_OPTIONS
+from transcriptions.exports.tests.transcripts import segment, transcript
 from transcriptions.exports.transcript import Transcript
 
-
-def segment(start: float, end: float, text: str) -> dict[str, Any]:
-    return {"id": int(start) + 1, "start": start, "end": end, "text": text, "words": []}
-
-
-GREETING = Transcript(
-    title="A greeting",
-    language="en",
-    duration=12.5,
-    segments=[
-        segment(0.0, 1.0, "Good morning."),
-        segment(2.5, 4.0, "Tom & Jerry are here."),
-        segment(6.0, 7.0, "Über alles."),
-        segment(8.999, 12.0, "Bye."),
-    ],
+GREETING = transcript(
+    segment(0.0, 1.0, "Good morning."),
+    segment(2.5, 4.0, "Tom & Jerry are here."),
+    segment(6.0, 7.0, "Über alles."),
+    segment(8.999, 12.0, "Bye."),
 )
 EMPTY = Transcript(title="Nothing", language="", duration=3.0, segments=[])
 
 
 def export(format: str, transcript: Transcript = GREETING) -> str:
-    return EXPORTERS[format].write(transcript)
+    return EXPORTERS[format].write(transcript, DEFAULT_OPTIONS).decode()
 
 
 def test_text_starts_paragraph_after_pause_of_two_seconds() -> None:

@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from transcriptions.editing import service as editing
 from transcriptions.exports.documents import EXPORTERS
-from transcriptions.exports.service import transcript_of
+from transcriptions.exports.options import DEFAULT_OPTIONS, ExportOptions
+from transcriptions.exports.service import export, transcript_of
 from transcriptions.models import Segment, Transcription
 from transcriptions.schemas.transcripts import TranscriptOut
 
@@ -34,12 +35,16 @@ def test_segments_of_an_export_are_those_of_the_api(finished: Transcription) -> 
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
-def test_only_json_contains_words(finished: Transcription, name: str) -> None:
+def test_words_are_only_read_for_formats_that_need_them(finished: Transcription, name: str) -> None:
     exporter = EXPORTERS[name]
-    reads = reads_of_words(lambda: exporter.write(transcript_of(finished, words=exporter.words)))
-    assert len(reads) == (name == "json")
-    with_words = exporter.write(transcript_of(finished, words=True))
-    assert exporter.write(transcript_of(finished, words=exporter.words)) == with_words
+    assert len(reads_of_words(lambda: export(finished, name))) == exporter.words
+    with_words = exporter.write(transcript_of(finished, words=True), DEFAULT_OPTIONS)
+    assert export(finished, name) == with_words
+
+
+def test_range_of_a_text_is_exact_to_the_word(finished: Transcription) -> None:
+    options = ExportOptions(start=1.0, end=2.5)
+    assert export(finished, "txt", options) == b"Sentence 2. Sentence 3.\n"
 
 
 def test_text_is_read_without_words(finished: Transcription) -> None:

@@ -9,9 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcriptions.exports.subtitles import Cue, srt, vtt
+from transcriptions.exports import subrip, webvtt
+from transcriptions.exports.cues import Cue, Line
+from transcriptions.exports.subtitles import visible
+from transcriptions.exports.tests.transcripts import word
 
-TWO_CUES = [Cue(0.152, 0.772, "Good morning."), Cue(1.372, 5.012, "I am walking along the harbor.")]
+
+def cue(start: float, end: float, text: str) -> Cue:
+    return Cue(start, end, (Line((word(start, end, text),)),))
+
+
+def srt(cues: list[Cue]) -> str:
+    return subrip.srt(visible(cues))
+
+
+def vtt(cues: list[Cue]) -> str:
+    return webvtt.vtt(visible(cues))
+
+
+TWO_CUES = [cue(0.152, 0.772, "Good morning."), cue(1.372, 5.012, "I am walking along the harbor.")]
 
 
 def test_subrip_output() -> None:
@@ -51,9 +67,9 @@ def test_no_cues_is_a_valid_file() -> None:
     ],
 )
 def test_milliseconds_are_rounded_with_carry(seconds: float, timestamp: str) -> None:
-    assert srt([Cue(seconds, seconds + 9, "Hi")]).splitlines()[1].startswith(f"{timestamp} --> ")
+    assert srt([cue(seconds, seconds + 9, "Hi")]).splitlines()[1].startswith(f"{timestamp} --> ")
     assert (
-        vtt([Cue(seconds, seconds + 9, "Hi")])
+        vtt([cue(seconds, seconds + 9, "Hi")])
         .splitlines()[2]
         .startswith(timestamp.replace(",", "."))
     )
@@ -72,27 +88,27 @@ def test_milliseconds_are_rounded_with_carry(seconds: float, timestamp: str) -> 
     ],
 )
 def test_text_is_escaped_and_blank_lines_are_removed(text: str, in_srt: str, in_vtt: str) -> None:
-    assert srt([Cue(0, 1, text)]) == f"1\n00:00:00,000 --> 00:00:01,000\n{in_srt}\n"
-    assert vtt([Cue(0, 1, text)]) == f"WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n{in_vtt}\n"
+    assert srt([cue(0, 1, text)]) == f"1\n00:00:00,000 --> 00:00:01,000\n{in_srt}\n"
+    assert vtt([cue(0, 1, text)]) == f"WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n{in_vtt}\n"
 
 
 @pytest.mark.parametrize("text", ["a --> b", "---->", "--->", "--\n>", "- - ->", "--\r\n>\n\n-->"])
 def test_arrow_in_text_is_removed(text: str) -> None:
-    for file in (srt([Cue(0, 1, text)]), vtt([Cue(0, 1, text)])):
+    for file in (srt([cue(0, 1, text)]), vtt([cue(0, 1, text)])):
         assert file.count("-->") == 1
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n\r\n"])
 def test_cue_without_text_is_skipped_and_not_numbered(text: str) -> None:
-    file = srt([Cue(0, 1, "one"), Cue(1, 2, text), Cue(2, 3, "two")])
+    file = srt([cue(0, 1, "one"), cue(1, 2, text), cue(2, 3, "two")])
     assert re.findall(r"^\d+$", file, re.MULTILINE) == ["1", "2"]
-    assert vtt([Cue(1, 2, text)]) == "WEBVTT\n\n"
+    assert vtt([cue(1, 2, text)]) == "WEBVTT\n\n"
 
 
 # --- Round trips through an independent parser ---------------------------------------------------
 
 SECONDS = st.floats(0, 500_000, allow_nan=False)
-CUES = st.lists(st.builds(Cue, SECONDS, SECONDS, st.text(max_size=60)), max_size=12)
+CUES = st.lists(st.builds(cue, SECONDS, SECONDS, st.text(max_size=60)), max_size=12)
 
 
 def parse(file: str, decimal_mark: str) -> list[Cue]:
@@ -101,7 +117,7 @@ def parse(file: str, decimal_mark: str) -> list[Cue]:
     for block in file.split("\n\n"):
         *_, times, payload = ["", *block.strip("\n").split("\n", 2 - (decimal_mark == "."))]
         start, end = (seconds(timestamp, decimal_mark) for timestamp in times.split(" --> "))
-        cues.append(Cue(start, end, payload))
+        cues.append(cue(start, end, payload))
     return cues
 
 
@@ -115,7 +131,7 @@ def seconds(timestamp: str, decimal_mark: str) -> float:
 
 @given(CUES)
 def test_subrip_round_trip(cues: list[Cue]) -> None:
-    visible = [cue for cue in cues if cue.text.strip()]
+    visible = [each for each in cues if each.text.strip()]
     file = srt(cues)
     assert_cues_match(visible, parse(file, ",") if file else [])
     assert [block.split("\n")[0] for block in file.split("\n\n") if block] == [
@@ -127,10 +143,10 @@ def test_subrip_round_trip(cues: list[Cue]) -> None:
 def test_webvtt_round_trip(cues: list[Cue]) -> None:
     file = vtt(cues).removeprefix("WEBVTT\n\n")
     parsed = parse(file, ".") if file else []
-    assert_cues_match([cue for cue in cues if cue.text.strip()], parsed)
-    assert not any("<" in cue.text for cue in parsed)
-    for cue in parsed:
-        assert html.unescape(cue.text).strip()
+    assert_cues_match([each for each in cues if each.text.strip()], parsed)
+    assert not any("<" in each.text for each in parsed)
+    for each in parsed:
+        assert html.unescape(each.text).strip()
 
 
 def assert_cues_match(written: list[Cue], parsed: list[Cue]) -> None:

@@ -1,0 +1,52 @@
+"""The options of an export on the command line. The server knows their defaults."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from transcodio_site.cli.client import readable
+
+FORMATS = ("txt", "srt", "vtt", "json")
+NUMBERS = {
+    "offset": "add this to all times",
+    "frame-rate": "of the video, per second: times are on its frames",
+    "start": "leave out what is said before this time",
+    "end": "leave out what is said after this time",
+}
+SWITCHES = {
+    "no-speakers": "without the names of speakers",
+    "times": "with times, in documents for reading",
+    "karaoke": "with the time of each word, in vtt",
+}
+
+
+def add_export_options(parser: ArgumentParser) -> None:
+    """The format of a transcript and what can be chosen for it."""
+    parser.add_argument(
+        "-f", "--format", choices=FORMATS, help="default: from the extension of -o, else txt"
+    )
+    group = parser.add_argument_group("options of the file")
+    group.add_argument(
+        "--profile", type=readable, help="norms of subtitles, such as netflix (default) or bbc"
+    )
+    group.add_argument(
+        "--stretch",
+        type=readable,
+        metavar="RATIO",
+        help="multiply all times, such as by 25/23.976 for the frame rates of two videos",
+    )
+    for name, text in NUMBERS.items():
+        metavar = "RATE" if name == "frame-rate" else "SECONDS"
+        group.add_argument(f"--{name}", type=float, metavar=metavar, help=text)
+    for name, text in SWITCHES.items():
+        group.add_argument(f"--{name}", action="store_true", help=text)
+
+
+def export_query(options: Namespace) -> dict[str, str]:
+    """The parameters of the API: those that were given."""
+    names = ("format", "profile", "stretch", *(name.replace("-", "_") for name in NUMBERS))
+    given = {name: getattr(options, name) for name in names}
+    query = {name: str(value) for name, value in given.items() if value is not None}
+    if options.no_speakers:
+        query["speakers"] = "false"
+    return query | {name: "true" for name in ("times", "karaoke") if getattr(options, name)}

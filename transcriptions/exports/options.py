@@ -1,0 +1,57 @@
+"""What can be chosen for an export. Imports no Django."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transcriptions.exports.profiles import DEFAULT_PROFILE, Profile
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """The choices of an export. A format ignores those that it has no use for. Times are in
+    seconds.
+
+    The times of a file are those of the recording, times `stretch`, plus `offset`, on the nearest
+    frame. A word is left out if its middle is not within `start` to `end` of the recording, or if
+    it would end before the file begins; one that would only start before that starts at 0.
+    """
+
+    profile: Profile = DEFAULT_PROFILE  # the norms of subtitles
+    language: str = ""  # whose rules divide the text; empty: that of the recording
+    speakers: bool = True  # the names of speakers, where they are known
+    times: bool = False  # times in documents that people read
+    karaoke: bool = False  # the time of every word, in WebVTT
+    start: float = 0.0
+    end: float | None = None  # None: of the recording
+    offset: float = 0.0
+    stretch: float = 1.0
+    frame_rate: float | None = None  # frames a second; None: milliseconds
+
+    @property
+    def keeps_times(self) -> bool:
+        """Whether the file has all words, with the times of the recording."""
+        is_moved = self.offset != 0 or self.stretch != 1 or self.frame_rate is not None
+        return not (is_moved or self.leaves_out_words)
+
+    @property
+    def leaves_out_words(self) -> bool:
+        """Whether there can be words that are not in the file."""
+        return self.start > 0 or self.end is not None or self.offset < 0
+
+    def includes(self, start: float, end: float) -> bool:
+        """Whether a word with these times in the recording is in the file."""
+        middle = (start + end) / 2
+        is_chosen = self.start <= middle and (self.end is None or middle < self.end)
+        return is_chosen and (self._at(start) >= 0 or self._at(end) > 0)
+
+    def time(self, seconds: float) -> float:
+        """The time in the file of a time in the recording; never negative."""
+        return max(0.0, self._at(seconds))
+
+    def _at(self, seconds: float) -> float:
+        moved = seconds * self.stretch + self.offset
+        return round(moved * self.frame_rate) / self.frame_rate if self.frame_rate else moved
+
+
+DEFAULT_OPTIONS = ExportOptions()
