@@ -55,7 +55,7 @@ class Limits:
         """For `rate` frames a second."""
         return cls(
             rate,
-            _up(profile.min_duration * rate),
+            max(_up(profile.min_duration * rate), 1),
             max(math.floor(profile.max_duration * rate + ROUNDING), 1),
             _up(profile.min_gap * rate),
             _up(profile.close_gap * rate),

@@ -12,9 +12,9 @@ class ExportOptions:
     """The choices of an export. A format ignores those that it has no use for. Times are in
     seconds.
 
-    The times of a file are those of the recording, times `stretch`, plus `offset`, on the nearest
-    frame. A word is left out if its middle is not within `start` to `end` of the recording, or if
-    it would end before the file begins; one that would only start before that starts at 0.
+    The times of a file are those of the recording, times `stretch`, plus `offset`. A word is left
+    out if its middle is not within `start` to `end` of the recording, or if it would end before the
+    file begins; one that would only start before that starts at 0.
     """
 
     profile: Profile = DEFAULT_PROFILE  # the norms of subtitles
@@ -26,12 +26,12 @@ class ExportOptions:
     end: float | None = None  # None: of the recording
     offset: float = 0.0
     stretch: float = 1.0
-    frame_rate: float | None = None  # frames a second; None: milliseconds
+    frame_rate: float | None = None  # frames a second, on which cues lie; None: milliseconds
 
     @property
     def keeps_times(self) -> bool:
         """Whether the file has all words, with the times of the recording."""
-        is_moved = self.offset != 0 or self.stretch != 1 or self.frame_rate is not None
+        is_moved = self.offset != 0 or self.stretch != 1
         return not (is_moved or self.leaves_out_words)
 
     @property
@@ -50,8 +50,7 @@ class ExportOptions:
         return max(0.0, self._at(seconds))
 
     def _at(self, seconds: float) -> float:
-        moved = seconds * self.stretch + self.offset
-        return round(moved * self.frame_rate) / self.frame_rate if self.frame_rate else moved
+        return seconds * self.stretch + self.offset
 
 
 DEFAULT_OPTIONS = ExportOptions()

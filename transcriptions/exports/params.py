@@ -104,7 +104,7 @@ class ExportParams(Schema):
         ge=10,
         le=240,
         allow_inf_nan=False,
-        description="Frames per second of the video: all times are on the nearest frame. "
+        description="Frames per second of the video: all cues start and end on a frame. "
         "`23.976`, `29.97` and `59.94` mean 24000/1001, 30000/1001 and 60000/1001",
     )
 

@@ -67,14 +67,16 @@ def shape(
     costs = _line_costs(windows, text, profile)
     costs += _time_costs(windows, ends, times, text, limits)
     costs += _phrase_costs(windows, text, times, profile, limits)
-    return [
-        Cue(
-            float(times.starts[first] / frame_rate),
-            float(ends[first, last - first] / frame_rate),
-            _lines(text, first, last, profile),
-        )
-        for first, last in _cheapest(costs, windows)
-    ]
+    cues, earliest = list[Cue](), 0
+    for first, last in _cheapest(costs, windows):
+        # At least a frame long, where words are too short for the gaps between them: players reject
+        # a cue that ends where it starts.
+        start = max(int(times.starts[first]), earliest)
+        end = max(int(ends[first, last - first]), start + 1)
+        lines = _lines(text, first, last, profile)
+        cues.append(Cue(start / frame_rate, end / frame_rate, lines))
+        earliest = end + limits.min_gap
+    return cues
 
 
 @dataclass(frozen=True, slots=True)

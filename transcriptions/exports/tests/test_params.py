@@ -119,5 +119,5 @@ def test_options_take_effect(api: Client, finished: Transcription) -> None:
     url = f"/api/transcriptions/{finished.id}/export"
     query: dict[str, Any] = {"format": "srt", "start": 1, "end": 2, "offset": 60}
     content = api.get(url, query).content.decode()
-    assert content.startswith("1\n00:01:01,000 --> 00:01:01,9")
+    assert content.startswith("1\n00:01:01,000 --> 00:01:02,4")
     assert content.endswith("\nSentence 2.\n")

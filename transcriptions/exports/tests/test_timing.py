@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -91,16 +90,6 @@ def test_what_would_end_before_the_file_is_left_out() -> None:
     assert texts(exported) == ["morning.", "We walk along again."]
     assert spans(exported) == [(0.0, 0.5), (1.5, 5.5)]
     assert retime(TALK, ExportOptions(offset=-9)).segments == ()
-
-
-@pytest.mark.parametrize("rate", [Fraction(24), Fraction(25), Fraction(24_000, 1001)])
-def test_times_are_on_frames(rate: Fraction) -> None:
-    times = transcript((word(1.02, 1.03, "a"), word(1.031, 7.777, "b")))
-    exported = retime(times, ExportOptions(frame_rate=float(rate)))
-    for word_ in exported.words:
-        for time in (word_.start, word_.end):
-            assert time * float(rate) == pytest.approx(round(time * float(rate)), abs=1e-6)
-    assert exported.words[0].start == pytest.approx(1.02, abs=0.5001 / float(rate))
 
 
 NUMBERS = st.floats(-50, 50, allow_nan=False)

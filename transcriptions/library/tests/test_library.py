@@ -172,7 +172,7 @@ def test_corrected_segment_is_exported_and_indexed(api: Client, finished: Transc
     assert [word["text"] for word in response.json()["words"]] == ["Second", "sentence."]
     assert (response.json()["start"], response.json()["end"]) == (1.0, 1.9)
     assert "Sentence 1. Second sentence. Sentence 3." in api.get(url).json()["text"]
-    assert b"\nSecond sentence.\n" in api.get(f"{url}/export?format=srt").content
+    assert b"Sentence 1. Second sentence.\n" in api.get(f"{url}/export?format=srt").content
     assert titles(api, "?q=second") == ["Ten seconds"]
     assert patch(api, f"{url}/segments/9", text="Nothing").status_code == 404
     for body in ('"Text"', "[]", '{"text": "a", "start": 1}', "{"):
