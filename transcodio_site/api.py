@@ -11,11 +11,13 @@ from accounts.usage.api import router as usage
 from transcodio_site import __version__
 from transcodio_site.errors import Problem, register_error_handlers
 from transcodio_site.openapi import DocumentedAPI
+from transcriptions.api.subtitles import router as subtitles
 from transcriptions.api.transcriptions import router as transcriptions
 from transcriptions.api.uploads import router as uploads
 
 TAGS = {
     "transcriptions": "Recordings and their transcripts",
+    "subtitles": "How subtitles keep the norms of a profile, and profiles of your own",
     "direct uploads": "Uploads in parts, straight to an object storage",
     "tokens": "API tokens; only with the session of the web app",
     "usage": "What has been used this month",
@@ -37,6 +39,7 @@ api = DocumentedAPI(
     },
 )
 api.add_router("", transcriptions)
+api.add_router("", subtitles)
 api.add_router("", uploads)
 api.add_router("", tokens)
 api.add_router("", usage)

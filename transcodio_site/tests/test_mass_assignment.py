@@ -21,11 +21,21 @@ from django.test import Client
 from accounts.models import ApiToken, Invitation, Plan, User
 from accounts.tests.helpers import PASSWORD, sign_in
 from transcodio_site.api import api as rest_api
-from transcriptions.models import Segment, State, Transcription
+from transcriptions.models import Segment, State, SubtitleProfile, Transcription
 from transcriptions.testing import MP3, set_state
 from transcriptions.webhooks.models import Endpoint
 
-MODELS = (User, EmailAddress, ApiToken, Plan, Invitation, Transcription, Segment, Endpoint)
+MODELS = (
+    User,
+    EmailAddress,
+    ApiToken,
+    Plan,
+    Invitation,
+    Transcription,
+    Segment,
+    Endpoint,
+    SubtitleProfile,
+)
 # Columns that differ between two requests of the same kind.
 VARYING = {
     *("id", "created_at", "date_joined", "last_login", "password", "secret", "digest", "hint"),
@@ -50,6 +60,7 @@ class Request:
         """Send it with `more` fields. Return the status."""
         method, path = self.name.split(" ")
         path = path.replace("{transcription_id}", str(recording.id)).replace("{number}", "1")
+        path = path.replace("{name}", "club")
         data: Any = more | self.fields
         if self.is_json:
             call: Callable[..., Any] = getattr(client, method)
@@ -68,6 +79,7 @@ REQUESTS = [
     Request("post /api/transcriptions", {"title": "New", "language": "en", "priority": "batch"}),
     Request(f"patch {RECORDING}", {"title": "New"}, is_json=True),
     Request(f"patch {RECORDING}/segments/{{number}}", {"text": "New"}, is_json=True),
+    Request("put /api/subtitle-profiles/{name}", {"max_lines": 1}, is_json=True),
     Request("post /api/tokens", {"name": "New", "scopes": ["usage:read"]}, is_json=True),
     Request("post /settings/tokens/", TOKEN),
     Request("post /settings/webhooks/", WEBHOOK),

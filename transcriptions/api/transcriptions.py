@@ -30,6 +30,7 @@ from transcriptions import media_formats, permissions
 from transcriptions.api import openapi
 from transcriptions.api.errors import ApiError, failure_error
 from transcriptions.api.ranges import ranged_response
+from transcriptions.api.subtitles import export_options, transcript_for
 from transcriptions.api.waiting import Answer, answer_at_end
 from transcriptions.editing import service as editing
 from transcriptions.exceptions import AudioDeleted, AudioError, EditConflict, WrongState
@@ -319,12 +320,10 @@ def export_transcript(
 ) -> HttpResponse:
     """Export the transcript as a file. If processing failed or was cancelled, that is the part that
     was recognized."""
-    row = permissions.transcription_for(request.user, transcription_id)
-    if not row.has_transcript:
-        raise ApiError(409, "not_completed", _("There is no transcript yet."))
+    row = transcript_for(request, transcription_id)
     exporter = EXPORTERS[format]
     response = HttpResponse(
-        export(row, format, params.options()),
+        export(row, format, export_options(request, params)),
         content_type=exporter.media_type,
         headers={"Content-Disposition": attachment(row.title, exporter.extension)},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from django.utils.translation import gettext as _
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.options import ExportOptions
-from transcriptions.exports.profiles import DEFAULT_PROFILE, PROFILES
+from transcriptions.exports.profiles import DEFAULT_PROFILE, PROFILES, Profile
 from transcriptions.schemas.fields import LanguageCode
 
 MAX_SECONDS = 360_000.0  # 100 hours
@@ -22,6 +23,14 @@ RATIO = rf"^{NUMBER}(?:/{NUMBER})?$"
 NTSC_TOLERANCE = 0.005
 
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
+
+
+class UnknownProfile(ValueError):
+    """There is no profile of that name. The message is for the user."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        names = ", ".join(known)
+        super().__init__(_("The field 'profile': use one of %(names)s.") % {"names": names})
 
 
 def exact_frame_rate(rate: float) -> float:
@@ -66,11 +75,13 @@ ExportFormat = Annotated[
 class ExportParams(Schema):
     """The options of an export. A format ignores those that it has no use for."""
 
-    profile: Annotated[
-        str,
-        AfterValidator(lambda value: _one_of(value, [*PROFILES])),
-        Field(json_schema_extra={"enum": [*PROFILES]}),
-    ] = Field(default=DEFAULT_PROFILE.name, description="The norms that subtitles keep")
+    profile: str = Field(
+        default=DEFAULT_PROFILE.name,
+        max_length=100,
+        description="The norms that subtitles keep: "
+        + ", ".join(f"`{name}`" for name in PROFILES)
+        + ", or a profile of your own",
+    )
     language: LanguageCode = Field(
         default="",
         description="Language whose rules divide the text into subtitles. Default: the one of the "
@@ -121,11 +132,13 @@ class ExportParams(Schema):
             raise ValueError(_("it must be greater than start"))
         return end
 
-    def options(self) -> ExportOptions:
-        """As the exporters read them."""
+    def options(self, profiles: Mapping[str, Profile] = PROFILES) -> ExportOptions:
+        """As the exporters read them. Raises UnknownProfile if it is none of `profiles`."""
+        if self.profile not in profiles:
+            raise UnknownProfile([*profiles])
         above, below = _parts(self.stretch)
         return ExportOptions(
-            profile=PROFILES[self.profile],
+            profile=profiles[self.profile],
             language=self.language,
             speakers=self.speakers,
             times=self.times,

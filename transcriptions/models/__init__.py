@@ -15,6 +15,7 @@ from transcriptions.models.scheduling import AccountQueue, Priority, PriorityQue
 from transcriptions.models.search_entry import SEARCH_KEYS, SearchEntry
 from transcriptions.models.segment import Segment
 from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WAITING, WORKING, State
+from transcriptions.models.subtitle_profile import SubtitleProfile
 from transcriptions.models.transcription import (
     STORAGE_FOLDER,
     Transcription,
@@ -45,6 +46,7 @@ __all__ = [
     "Segment",
     "State",
     "Step",
+    "SubtitleProfile",
     "Transcription",
     "TranscriptionQuerySet",
     "audio_path",

@@ -16,6 +16,7 @@ from django.db.models import Model, Q, QuerySet
 
 from accounts.models import AuditEvent, Invitation, User
 from accounts.usage.summary import usage_this_month
+from transcriptions.models import SubtitleProfile
 from transcriptions.webhooks.models import Delivery
 from transcriptions.webhooks.permissions import webhooks_of
 
@@ -48,6 +49,7 @@ DELIVERY_FIELDS = (
 
 def account(user: User) -> dict[str, Any]:
     """The account, its settings and related objects, without secrets."""
+    profiles = SubtitleProfile.objects.filter(owner=user)
     return {
         "email": user.email,
         "name": user.get_full_name(),
@@ -58,6 +60,7 @@ def account(user: User) -> dict[str, Any]:
         "usage_this_month": usage_this_month(user).model_dump(mode="json"),
         "quota_notices": list(user.quota_notices.values("month", "threshold")),
         "api_tokens": list(user.api_tokens.values(*TOKEN_FIELDS)),
+        "subtitle_profiles": list(profiles.values("name", "norms")),
         "webhooks": list(webhooks_of(user).values("url", "events", "created_at", "disabled_at")),
         **_sign_in_data(user),
     }

@@ -119,7 +119,11 @@ def test_finished_transcript_has_text_segments_and_words(
     ("format", "media_type", "start"),
     [
         ("txt", "text/plain", "Sentence 1. Sentence 2."),
-        ("srt", "application/x-subrip", "1\n00:00:00,000 --> 00:00:05,400\nSentence 1. Sentence 2.\n"),
+        (
+            "srt",
+            "application/x-subrip",
+            "1\n00:00:00,000 --> 00:00:05,400\nSentence 1. Sentence 2.\n",
+        ),
         ("vtt", "text/vtt", "WEBVTT\n\n00:00:00.000 --> 00:00:05.400\nSentence 1. Sentence 2.\n"),
         ("json", "application/json", '{\n  "title": "Ten seconds"'),
     ],

@@ -66,7 +66,6 @@ def test_number_that_is_not_given_can_be_empty() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("profile", "hbo"),
         ("language", "xx"),
         ("speakers", "maybe"),
         ("start", "-1"),
