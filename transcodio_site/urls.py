@@ -11,7 +11,7 @@ from django.views.generic import RedirectView
 from accounts.views import invited
 from transcodio_site.api import api
 from transcodio_site.asr_api import asr_api
-from transcodio_site.documentation.views import api_reference
+from transcodio_site.documentation.views import api_reference, json_schema
 from transcodio_site.monitoring.views import health, live, metrics, ready
 from transcodio_site.openai_api import openai_api, openai_root
 from transcriptions.uploads.pages import transcription_settings
@@ -34,6 +34,7 @@ urlpatterns = [
     path("health/ready", ready),
     path("metrics", metrics),
     path("docs/", include("transcodio_site.documentation.urls")),
+    path("schemas/<str:name>", json_schema),
     path("api/docs", api_reference, name="api-reference"),
     path("api", RedirectView.as_view(pattern_name="api-reference")),
     path("api/", api.urls),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,6 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken, Plan, UsageDay, User
+from accounts.spreadsheets import safe_cell
 
 DEFAULT_DAYS = 30
 MAX_DAYS = 400  # enough to compare a month with the same month of the year before
@@ -26,7 +26,6 @@ FIRST_DAY = date(2020, 1, 1)  # before the service existed
 SUMS = ("attempts", "failures", "billed_ms", "decode_ms", "cold_starts", "cost_micro_usd")
 SCALE_MAXIMA = (1, 1.5, 2, 3, 4, 6, 8, 10)  # times a power of ten
 GROUPINGS = {"day": _("Day"), "user": _("User"), "token": _("Token"), "engine": _("Engine")}
-FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")  # how a cell starts that spreadsheets run
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +243,7 @@ class UsageReport:
 
     def _csv_rows(self) -> Iterator[list[str]]:
         for line in (*self.lines, self.total):
-            yield [csv_text(line.name), *line.cells]
-
-
-def csv_text(text: str) -> str:
-    """A cell of a CSV file with text from a user, quoted if a spreadsheet would run it."""
-    return f"'{text}" if FORMULA.match(text) else text
+            yield [safe_cell(line.name), *line.cells]
 
 
 def scale_maximum(value: float) -> float:

@@ -6,7 +6,9 @@ from argparse import ArgumentParser, Namespace
 
 from transcodio_site.cli.client import readable
 
-FORMATS = ("txt", "srt", "vtt", "json")
+# With the extension of their files.
+FORMATS = {name: name for name in ("txt", "srt", "vtt", "ass", "ttml", "csv", "tsv", "json")}
+FORMATS["audacity"] = "txt"
 NUMBERS = {
     "offset": "add this to all times",
     "frame-rate": "of the video, per second: times are on its frames",

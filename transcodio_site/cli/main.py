@@ -132,7 +132,7 @@ def transcribe(client: Client, options: argparse.Namespace) -> int:
     targets: list[Path | None] = [output] * len(files)
     if output and (len(files) > 1 or output.is_dir()):
         output.mkdir(parents=True, exist_ok=True)
-        targets = [*target_paths(files, output, options.format)]
+        targets = [*target_paths(files, output, FORMATS[options.format])]
     elif len(files) > 1 and options.format != "txt":
         print_error(f"Several files as {options.format} need a folder: add -o FOLDER.")
         return 2

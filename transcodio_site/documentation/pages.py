@@ -56,6 +56,7 @@ class Documentation:
     index: Page
     pages: tuple[Page, ...]
     images: dict[str, Path]  # by name
+    json_schemas: dict[str, Path]  # by name
 
     @property
     def groups(self) -> dict[str, list[Page]]:
@@ -91,9 +92,15 @@ def _load() -> Documentation:
         if path.suffix in IMAGES
     }
     outlines = list(_outlines())
+    json_schemas = _json_schemas()
     urls = {page.path: page.url for page in (*outlines, _index())}
+    urls |= {f"docs/schemas/{name}": f"/schemas/{name}" for name in json_schemas}
     rendered = [_rendered(page, urls, images) for page in (_index(), *outlines)]
-    return Documentation(rendered[0], tuple(rendered[1:]), images)
+    return Documentation(rendered[0], tuple(rendered[1:]), images, json_schemas)
+
+
+def _json_schemas() -> dict[str, Path]:
+    return {path.name: path for path in (settings.BASE_DIR / "docs" / "schemas").glob("*.json")}
 
 
 def _index() -> Page:

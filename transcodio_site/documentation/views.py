@@ -42,6 +42,15 @@ def image(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_safe
+def json_schema(request: HttpRequest, name: str) -> HttpResponse:
+    """The JSON Schema of a file format. Names are looked up, never joined to a path."""
+    path = documentation().json_schemas.get(name)
+    if path is None:
+        raise Http404
+    return public(HttpResponse(path.read_bytes(), content_type="application/schema+json"))
+
+
+@require_safe
 def search_page(request: HttpRequest) -> HttpResponse:
     """Sections with all words of `q`."""
     query = request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY_CHARS]

@@ -143,7 +143,7 @@ def test_every_operation_is_in_the_api_guide() -> None:
 
 
 def test_every_export_format_is_documented() -> None:
-    assert set(FORMATS) == set(EXPORTERS)
+    assert {name: exporter.extension for name, exporter in EXPORTERS.items()} == FORMATS
     for form in EXPORTERS:
         assert f"| `{form}` |" in TEXTS["docs/subtitles.md"]
 

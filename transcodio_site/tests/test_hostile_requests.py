@@ -115,6 +115,7 @@ PARAMETERS = [
 ]
 IDENTIFIERS = [
     *("/transcriptions/{}/", "/settings/webhooks/{}/", "/docs/{}/"),
+    "/schemas/{}",
     *("/docs/images/{}", "/invited/{}/", "/api/transcriptions/{}", "/v1/models/{}", "/static/{}"),
     *("/api/transcriptions/{id}/segments/{}", "/api/tokens/{}", "/settings/tokens/{}/revoke/"),
     *("/accounts/oidc/{}/login/", "/accounts/confirm-email/{}/"),

@@ -79,6 +79,7 @@ PAGES = {
     "docs/": PUBLIC,
     "docs/search/": PUBLIC,
     "docs/images/<str:name>": PUBLIC,
+    "schemas/<str:name>": PUBLIC,
     "docs/<slug:name>/": PUBLIC,
     "": PUBLIC,  # the library, or the welcome page
     "transcriptions/<id:transcription_id>/": OWNER,
@@ -175,6 +176,8 @@ class Resources:
         }
         if "docs/" in path:
             values["name"] = "live.png" if "images" in path else "api"
+        if path.startswith("schemas/"):
+            values["name"] = "transcript-1.json"
         other_id = self.endpoint.id if "webhooks" in path else self.row.id
 
         def value(parameter: re.Match[str]) -> str:

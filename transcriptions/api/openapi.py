@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from transcriptions.exports.documents import EXPORTERS
 from transcriptions.media_formats import FORMATS
 
 _BINARY = {"type": "string", "format": "binary"}
@@ -60,6 +61,7 @@ _QUEUED = _TRANSCRIPTION | {
 }
 _QUEUED_AGAIN = {"state": "queued", "queue_position": 1, "languages": [], "completed_at": None}
 _EXPORTED = {
+    "version": 1,
     **{name: _TRANSCRIPTION[name] for name in ("title", "language", "duration")},
     "text": "Good morning.",
     "segments": [_SEGMENT],
@@ -106,7 +108,8 @@ _EVENTS = {
 }
 _NO_MORE_EVENTS = {"description": "The stream has ended and there are no more events."}
 _LOCATION = {"Location": _header("URL of the transcription")}
-_FILE = _content("The transcript file.", "text/plain", "application/x-subrip", "text/vtt")
+_EXPORT_TYPES = sorted({each.media_type.partition(";")[0] for each in EXPORTERS.values()})
+_FILE = _content("The transcript file.", *_EXPORT_TYPES)
 _FILE["content"]["application/x-subrip"]["example"] = (
     "1\n00:00:00,400 --> 00:00:02,100\nGood morning.\n"
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gpu.joining import join, separator
-from transcriptions.exports import subrip, webvtt
+from gpu.joining import separator
+from transcriptions.exports import ass, subrip, tables, transcript_json, ttml, webvtt
 from transcriptions.exports.options import ExportOptions
 from transcriptions.exports.transcript import Transcript
 
@@ -42,17 +41,6 @@ def _text(transcript: Transcript, options: ExportOptions) -> bytes:
     return ("".join(parts) + "\n").encode()
 
 
-def _json(transcript: Transcript, options: ExportOptions) -> bytes:
-    document = {
-        "title": transcript.title,
-        "language": transcript.language,
-        "duration": transcript.duration,
-        "text": join(segment["text"] for segment in transcript.segments),
-        "segments": transcript.segments,
-    }
-    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
-
-
 # The keys are the values of `format` in the API.
 EXPORTERS = {
     "txt": Exporter("Plain text", "txt", "text/plain; charset=utf-8", _text),
@@ -60,5 +48,24 @@ EXPORTERS = {
         "SubRip", "srt", "application/x-subrip; charset=utf-8", subrip.write, words=True
     ),
     "vtt": Exporter("WebVTT", "vtt", "text/vtt; charset=utf-8", webvtt.write, words=True),
-    "json": Exporter("JSON", "json", "application/json; charset=utf-8", _json, words=True),
+    "ass": Exporter(
+        "Advanced SubStation Alpha", "ass", "text/x-ssa; charset=utf-8", ass.write, words=True
+    ),
+    "ttml": Exporter(
+        "TTML (IMSC 1.1)", "ttml", "application/ttml+xml; charset=utf-8", ttml.write, words=True
+    ),
+    "csv": Exporter("Table (CSV)", "csv", "text/csv; charset=utf-8", tables.write_csv, words=True),
+    "tsv": Exporter(
+        "Table (TSV)",
+        "tsv",
+        "text/tab-separated-values; charset=utf-8",
+        tables.write_tsv,
+        words=True,
+    ),
+    "audacity": Exporter(
+        "Labels for Audacity", "txt", "text/plain; charset=utf-8", tables.write_labels, words=True
+    ),
+    "json": Exporter(
+        "JSON", "json", "application/json; charset=utf-8", transcript_json.write, words=True
+    ),
 }

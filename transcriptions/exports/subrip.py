@@ -6,12 +6,20 @@ from collections.abc import Iterable
 
 from transcriptions.exports.cues import Cue
 from transcriptions.exports.options import ExportOptions
-from transcriptions.exports.subtitles import cues_of, single_block, timestamp
+from transcriptions.exports.subtitles import (
+    cues_of,
+    is_right_to_left,
+    plain_lines,
+    timestamp,
+    without_arrows,
+)
 from transcriptions.exports.transcript import Transcript
+
+RIGHT_TO_LEFT, END = "\u202b", "\u202c"  # embed text, so that punctuation is on its left
 
 
 def write(transcript: Transcript, options: ExportOptions) -> bytes:
-    """The transcript as SubRip."""
+    """The transcript as SubRip, which has no names of speakers."""
     return srt(cues_of(transcript, options)).encode()
 
 
@@ -22,4 +30,9 @@ def srt(cues: Iterable[Cue]) -> str:
 
 def _cue(cue: Cue) -> str:
     times = f"{timestamp(cue.start, ',')} --> {timestamp(cue.end, ',')}"
-    return f"{times}\n{single_block(cue.text)}"
+    return "\n".join([times, *(_line(line) for line in plain_lines(cue.text))])
+
+
+def _line(text: str) -> str:
+    safe = without_arrows(text)
+    return f"{RIGHT_TO_LEFT}{safe}{END}" if is_right_to_left(safe) else safe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,13 +26,17 @@ class TimedWord:
     segment: int = 0
 
 
+def spaced(words: Iterable[TimedWord]) -> Iterator[tuple[str, TimedWord]]:
+    """Each word with what belongs before it: a space, where the language has them, or nothing."""
+    last = ""
+    for word in words:
+        yield "" if word.no_space_before else separator(last, word.text), word
+        last = word.text
+
+
 def join_words(words: Iterable[TimedWord]) -> str:
     """The words as text, with spaces where the language has them."""
-    parts, last = list[str](), ""
-    for word in words:
-        parts += ["" if word.no_space_before else separator(last, word.text), word.text]
-        last = word.text
-    return "".join(parts)
+    return "".join(space + word.text for space, word in spaced(words))
 
 
 @dataclass(frozen=True, slots=True)

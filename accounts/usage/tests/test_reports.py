@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Plan, User
+from accounts.spreadsheets import safe_cell
 from accounts.usage import reports
 from accounts.usage.tests.helpers import ATTEMPT, record_usage
 
@@ -88,8 +89,8 @@ def test_filters_by_user_engine_and_day(may_usage: None, staff_client: Client) -
 @pytest.mark.covers("attack", "A name in a CSV file is a formula")
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t", "\t=", "\r", "\n", "\u00a0="])
 def test_csv_quotes_text_that_is_a_formula(start: str) -> None:
-    assert reports.csv_text(f"{start}cmd()") == f"'{start}cmd()"
-    assert reports.csv_text(f"name{start}cmd()") == f"name{start}cmd()"
+    assert safe_cell(f"{start}cmd()") == f"'{start}cmd()"
+    assert safe_cell(f"name{start}cmd()") == f"name{start}cmd()"
 
 
 def test_csv_has_no_formulas(alice: User, staff_client: Client) -> None:

@@ -125,7 +125,7 @@ def test_finished_transcript_has_text_segments_and_words(
             "1\n00:00:00,000 --> 00:00:05,400\nSentence 1. Sentence 2.\n",
         ),
         ("vtt", "text/vtt", "WEBVTT\n\n00:00:00.000 --> 00:00:05.400\nSentence 1. Sentence 2.\n"),
-        ("json", "application/json", '{\n  "title": "Ten seconds"'),
+        ("json", "application/json", '{\n  "version": 1,\n  "title": "Ten seconds"'),
     ],
 )
 def test_export_formats(

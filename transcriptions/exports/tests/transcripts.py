@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from transcriptions.exports.cues import Cue, Line
 from transcriptions.exports.transcript import TimedWord, Transcript
 
 
@@ -27,6 +28,17 @@ def segment(start: float, end: float, text: str, speaker: str = "") -> tuple[Tim
         )
         for number, each in enumerate(texts)
     )
+
+
+def cue(start: float, end: float, *lines: str | tuple[str, str]) -> Cue:
+    """A cue of lines, each a text or a speaker and a text. With two speakers, lines have hyphens.
+
+    Each text is one word, whatever it contains.
+    """
+    pairs = [("", line) if isinstance(line, str) else line for line in lines]
+    is_dialogue = len({speaker for speaker, _ in pairs}) > 1
+    spoken = [(word(start, end, text, speaker=speaker),) for speaker, text in pairs]
+    return Cue(start, end, tuple(Line(words, is_dialogue) for words in spoken))
 
 
 def transcript(*segments: tuple[TimedWord, ...], **more: Any) -> Transcript:

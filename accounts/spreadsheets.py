@@ -1,0 +1,12 @@
+"""Text of users in files that spreadsheets open. Imports no Django."""
+
+from __future__ import annotations
+
+import re
+
+FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")  # how a cell starts that spreadsheets run
+
+
+def safe_cell(text: str) -> str:
+    """The text of a cell, quoted if a spreadsheet would run it."""
+    return f"'{text}" if FORMULA.match(text) else text

@@ -1,0 +1,24 @@
+"""Transcripts as JSON. Imports no Django."""
+
+from __future__ import annotations
+
+import json
+
+from gpu.joining import join
+from transcriptions.exports.options import ExportOptions
+from transcriptions.exports.transcript import Transcript
+
+VERSION = 1  # of docs/schemas/transcript-1.json; another one if a property changes or goes
+
+
+def write(transcript: Transcript, options: ExportOptions) -> bytes:
+    """Everything that is known: segments and words with their times."""
+    document = {
+        "version": VERSION,
+        "title": transcript.title,
+        "language": transcript.language,
+        "duration": transcript.duration,
+        "text": join(segment["text"] for segment in transcript.segments),
+        "segments": transcript.segments,
+    }
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
