@@ -46,6 +46,8 @@ for _name in (
 ):
     os.environ.pop(_name, None)
 os.environ["VAR_DIR"] = str(_var)
+# The matrices of the tests are small: more threads would only wait for each other, at full speed.
+os.environ["OMP_NUM_THREADS"] = "1"
 for _name in ("NO_PROXY", "no_proxy"):  # a proxy of this machine cannot reach servers of the tests
     _hosts = [os.environ.get(_name), "127.0.0.1", "localhost"]
     os.environ[_name] = ",".join(host for host in _hosts if host)
