@@ -1,17 +1,15 @@
 """Calls of deployed functions, and the containers that serve them.
 
-Containers are processes of the modal wheel's own entry point; they see nothing of this checkout but
-the files that the deployment uploaded.
+They see nothing of this checkout but the files that the deployment uploaded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import grpclib.server
 from google.protobuf.empty_pb2 import Empty
 from modal_proto import api_pb2 as api
 
+from gpu.tests.modal.container import import_libraries, start_process
 from gpu.tests.modal.registry import Registry
 from gpu.tests.modal.service import Service, port_of
 from transcodio_site.testing import HOLD_FOLDER, WAIT_S, Hold
@@ -58,7 +57,7 @@ class Container:
 
     task_id: str
     function_id: str
-    process: subprocess.Popen[bytes]
+    process: BaseProcess
     server: grpclib.server.Server  # its own: requests do not tell which container sent them
     retired: bool = False  # a newer version is deployed: it takes no more calls
 
@@ -81,6 +80,7 @@ class Containers(Registry):
         self.loss.status = api.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Condition()
+        self._starting = asyncio.Lock()
 
     async def _notify(self) -> None:
         async with self._changed:
@@ -105,7 +105,7 @@ class Containers(Registry):
         """As if their machines had failed."""
         for container in self.containers.values():
             container.process.kill()
-            container.process.wait()
+            container.process.join()
             if self._loop and self._loop.is_running():  # it belongs to the loop's thread
                 self._loop.call_soon_threadsafe(container.server.close)
         self.containers.clear()
@@ -135,12 +135,13 @@ class Containers(Registry):
                 call.end(self.loss)
 
     async def _ensure_container(self, function_id: str) -> None:
-        for container in self.containers.values():
-            alive = container.process.poll() is None and not container.retired
-            if container.function_id == function_id and alive:
-                return
-        if self.starts_containers:
-            await self._start_container(function_id)
+        async with self._starting:
+            for container in self.containers.values():
+                alive = container.process.is_alive() and not container.retired
+                if container.function_id == function_id and alive:
+                    return
+            if self.starts_containers:
+                await self._start_container(function_id)
 
     async def _start_container(self, function_id: str) -> None:
         task_id = self._new("ta")
@@ -154,6 +155,7 @@ class Containers(Registry):
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(root),
+            "OMP_NUM_THREADS": "1",  # see transcodio_site/testing.py
             "PYTHONUNBUFFERED": "1",
             "MODAL_SERVER_URL": f"http://127.0.0.1:{port_of(server)}",
             "MODAL_IS_REMOTE": "1",
@@ -165,14 +167,8 @@ class Containers(Registry):
             **self._secrets_of(function),
             **self.environment,
         }
-        with (root / "log").open("wb") as log:
-            process = subprocess.Popen(  # noqa: ASYNC220 - nobody waits for it
-                [sys.executable, "-m", "modal._container_entrypoint"],
-                cwd=root / "root",
-                env=environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        await asyncio.to_thread(import_libraries)
+        process = start_process(root, environment, fork=not self.environment)
         self.containers[task_id] = Container(task_id, function_id, process, server)
 
     def _arguments(self, task_id: str, function_id: str) -> api.ContainerArguments:

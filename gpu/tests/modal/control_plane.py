@@ -67,7 +67,7 @@ class ControlPlane(Containers):
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        self._changed = asyncio.Condition()
+        self._changed, self._starting = asyncio.Condition(), asyncio.Lock()
         runner = web.AppRunner(self._blob_store(), shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
