@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from difflib import SequenceMatcher
 from typing import Any
 
 from gpu.scripts import UNSPACED
+from transcriptions.editing.matching import blocks
 
 StoredWord = dict[str, Any]  # {"start", "end", "text"}, and "no_space_before": True
 
 # In scripts without spaces between words, each character counts as a word.
 _WORD = re.compile(rf"\s*(?:[{UNSPACED}]|[^\s{UNSPACED}]+)")
-
-# Maximum number of pairs of equal words for SequenceMatcher: on a text that repeats a few words it
-# would run for minutes.
-MAX_EQUAL_PAIRS = 150 * 150
 
 
 def realign_words(words: list[StoredWord], text: str, start: float, end: float) -> list[StoredWord]:
@@ -25,18 +20,18 @@ def realign_words(words: list[StoredWord], text: str, start: float, end: float) 
     share the time of the words they replace, or the gap between their neighbors. `start` and `end`:
     the segment's, in seconds.
     """
-    new = list(_split(text))
+    new = list(split(text))
     timed: list[StoredWord] = []
-    old_keys, new_keys = _keys(word["text"] for word in words), _keys(word for word, _ in new)
-    for old1, old2, new1, new2 in _matches(old_keys, new_keys):
-        added = new[new1:new2]
+    old_keys, new_keys = keys(word["text"] for word in words), keys(word for word, _ in new)
+    for block in blocks(old_keys, new_keys):
+        old1, old2, added = block.old1, block.old2, new[block.new1 : block.new2]
         if old2 - old1 == len(added):  # one for one
             times = [(word["start"], word["end"]) for word in words[old1:old2]]
         else:
             first, last = _available_time(words, old1, old2, start, end)
-            times = _divide(first, last, [len(word) for word, _ in added])
+            times = divide(first, last, [len(word) for word, _ in added])
         timed += [_stored(*word, at) for word, at in zip(added, times, strict=True)]
-        if old_keys[old1:old2] == new_keys[new1:new2]:
+        if block.is_equal:
             kept = timed[len(timed) - len(added) :]
             for before, after in zip(words[old1:old2], kept, strict=True):
                 after.update(_known(before, "probability"))
@@ -45,25 +40,6 @@ def realign_words(words: list[StoredWord], text: str, start: float, end: float) 
 
 def _known(word: StoredWord, name: str) -> StoredWord:
     return {name: word[name]} if name in word else {}
-
-
-def _matches(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int]]:
-    """All ranges `old[old1:old2]` with the ranges `new[new1:new2]` that correspond to them, in
-    order, both equal and changed ones."""
-    shorter = min(len(old), len(new))
-    head = next((n for n in range(shorter) if old[n] != new[n]), shorter)
-    rest = shorter - head
-    tail = next((n for n in range(rest) if old[-1 - n] != new[-1 - n]), rest)
-    old_end, new_end = len(old) - tail, len(new) - tail
-    yield 0, head, 0, head
-    old_counts, new_counts = Counter(old[head:old_end]), Counter(new[head:new_end])
-    if sum(count * new_counts[word] for word, count in old_counts.items()) > MAX_EQUAL_PAIRS:
-        yield head, old_end, head, new_end
-    else:
-        matcher = SequenceMatcher(None, old[head:old_end], new[head:new_end], False)
-        for _, old1, old2, new1, new2 in matcher.get_opcodes():
-            yield head + old1, head + old2, head + new1, head + new2
-    yield old_end, len(old), new_end, len(new)
 
 
 def _available_time(
@@ -77,7 +53,7 @@ def _available_time(
     return first, max(first, last)
 
 
-def _divide(start: float, end: float, lengths: list[int]) -> list[tuple[float, float]]:
+def divide(start: float, end: float, lengths: list[int]) -> list[tuple[float, float]]:
     """`start` to `end` divided in proportion to `lengths`."""
     total, position, times = sum(lengths) or 1, 0, []
     for length in lengths:
@@ -87,7 +63,7 @@ def _divide(start: float, end: float, lengths: list[int]) -> list[tuple[float, f
     return times
 
 
-def _split(text: str) -> Iterator[tuple[str, bool]]:
+def split(text: str) -> Iterator[tuple[str, bool]]:
     """Each word, and whether it follows the previous one without a space."""
     for match in _WORD.finditer(text):
         word = match[0].strip()
@@ -99,6 +75,6 @@ def _stored(text: str, no_space_before: bool, times: tuple[float, float]) -> Sto
     return word | {"no_space_before": True} if no_space_before else word
 
 
-def _keys(words: Iterable[str]) -> list[str]:
+def keys(words: Iterable[str]) -> list[str]:
     """Words in lower case without surrounding punctuation, for comparison."""
     return [re.sub(r"^\W+|\W+$", "", word.casefold()) or word for word in words]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcriptions.editing import alignment
+from transcriptions.editing import matching
 from transcriptions.editing.alignment import realign_words
 
 WORDS = [
@@ -78,7 +78,7 @@ def test_repetitive_text_is_aligned_without_quadratic_comparison(
 ) -> None:
     words = realign_words([], (old * 5000)[:5000], 0.0, 20.0)
     # Its time grows with the pairs of equal words: millions here.
-    monkeypatch.delattr(alignment, "SequenceMatcher")
+    monkeypatch.delattr(matching, "SequenceMatcher")
     realigned = realign_words(words, (new * 5000)[:5000], 0.0, 20.0)
     edges = [edge for word in realigned for edge in (word["start"], word["end"])]
     assert edges == sorted(edges)
