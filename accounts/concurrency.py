@@ -101,3 +101,5 @@ streams = ConcurrencyLimit("MAX_STREAMS_PER_USER")
 # Queries that read many rows.
 searches = ConcurrencyLimit("MAX_SEARCHES_PER_USER", "MAX_SEARCHES")
 exports = ConcurrencyLimit("MAX_EXPORTS_PER_USER")
+# Texts that are aligned with a transcript: each keeps a processor busy for seconds.
+imports = ConcurrencyLimit("MAX_IMPORTS_PER_USER")

@@ -9,6 +9,7 @@ again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from transcodio_site.logs import valid_request_id
 from transcodio_site.middleware import ERROR_MESSAGES
 from transcodio_site.openai_api import openai_api
 from transcodio_site.response_headers import with_cache_headers, with_security_headers
+from transcriptions.api import imports
 from transcriptions.uploads.requests import check_before_body, max_body_bytes
 from transcriptions.uploads.service import UploadRefused, too_many_uploads
 
@@ -44,6 +46,7 @@ UPLOAD_PATHS = {
     "/asr",
     "/detect-language",
 }
+IMPORT_PATH = re.compile(r"/api/transcriptions/[^/]+/import/?")  # of texts, which are smaller
 
 
 # The uploads whose bodies this process receives.
@@ -97,7 +100,10 @@ class BodyToCome:
 
     def read(self, size: int = -1) -> NoReturn:
         """Admit the body or refuse it."""
-        max_megabytes = check_before_body(self.request, self._length)
+        if IMPORT_PATH.fullmatch(self.request.path):
+            max_megabytes = imports.check_before_body(self._length)
+        else:
+            max_megabytes = check_before_body(self.request, self._length)
         release = _count_upload(get_client_ip(self.request), authenticated_user(self.request))
         raise BodyRequested(Admission(max_megabytes, release))
 
@@ -142,7 +148,8 @@ def limit_body(
     def middleware(request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
         is_large = length.isdigit() and int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        is_upload = request.method == "POST" and request.path in UPLOAD_PATHS
+        takes_file = request.path in UPLOAD_PATHS or IMPORT_PATH.fullmatch(request.path)
+        is_upload = request.method == "POST" and takes_file
         if is_large and not is_upload:
             message = str(ERROR_MESSAGES[413][1])
             return HttpResponse(message, status=413, content_type="text/plain; charset=utf-8")

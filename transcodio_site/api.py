@@ -11,6 +11,7 @@ from accounts.usage.api import router as usage
 from transcodio_site import __version__
 from transcodio_site.errors import Problem, register_error_handlers
 from transcodio_site.openapi import DocumentedAPI
+from transcriptions.api.imports import router as imports
 from transcriptions.api.subtitles import router as subtitles
 from transcriptions.api.transcriptions import router as transcriptions
 from transcriptions.api.uploads import router as uploads
@@ -40,6 +41,7 @@ api = DocumentedAPI(
 )
 api.add_router("", transcriptions)
 api.add_router("", subtitles)
+api.add_router("", imports)
 api.add_router("", uploads)
 api.add_router("", tokens)
 api.add_router("", usage)

@@ -34,6 +34,7 @@ OPERATIONS = {
     "PATCH /api/transcriptions/{transcription_id}": WRITE,
     "DELETE /api/transcriptions/{transcription_id}": WRITE,
     "PATCH /api/transcriptions/{transcription_id}/segments/{number}": WRITE,
+    "POST /api/transcriptions/{transcription_id}/import": WRITE,
     "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
     "POST /api/transcriptions/{transcription_id}/retry": WRITE,
     "POST /api/transcriptions/{transcription_id}/read-token": READ,

@@ -43,6 +43,7 @@ _SEGMENT = {
     "language": "en",
     "channel": None,
     "probability": 0.97,
+    "conflict": None,
     "words": [
         {"start": 0.4, "end": 0.9, "text": "Good", "probability": 0.98},
         {"start": 0.9, "end": 2.1, "text": "morning.", "probability": 0.96},
@@ -142,6 +143,17 @@ TRANSCRIPTION = {"responses": _json(200, _TRANSCRIPTION)}
 RETRY = {"responses": _json(202, _TRANSCRIPTION | _QUEUED_AGAIN)}
 TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
 SEGMENT = {"responses": _json(200, _SEGMENT)}
+IMPORT = {
+    "requestBody": {
+        "description": "Or the text itself, with its own media type such as `text/plain`, "
+        "`application/x-subrip` or `application/json`",
+        "required": True,
+    },
+    "responses": _json(
+        200,
+        _TRANSCRIPT | {"imported": {"matched": 1, "replaced": 1, "added": 0, "removed": 0}},
+    ),
+}
 READ_TOKEN = {
     "responses": _json(201, {"token": "rt_WzcsIjNm...", "expires_at": "2026-05-04T09:40:00Z"})
 }

@@ -31,11 +31,20 @@ def correct(
         segment = locked.segments.get(number=number)
         if expected_text is not None:
             _check_unchanged(segment, expected_text, text)
-        segment.words = realign_words(segment.words, text, segment.start, segment.end)
-        segment.text = text
-        segment.decoding = None  # it was about the text before
-        segment.save(update_fields=["text", "words", "decoding"])
+        _change_text(segment, text)
         return segment
+
+
+def _change_text(segment: Segment, text: str) -> None:
+    """Store a text of a person. What was recognized is kept the first time."""
+    start, end = segment.start, segment.end
+    if text != segment.text:
+        words = segment.words or realign_words([], segment.text, start, end)
+        segment.recognized = words if segment.recognized is None else segment.recognized
+        segment.words, segment.text = realign_words(words, text, start, end), text
+        segment.decoding = None  # it was about the text before
+    segment.conflict = ""
+    segment.save(update_fields=["text", "words", "recognized", "decoding", "conflict"])
 
 
 def _check_unchanged(segment: Segment, expected_text: str, text: str) -> None:

@@ -28,7 +28,7 @@ from transcriptions.exports.documents import EXPORTERS
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library.pagination import SearchPage, search_page
 from transcriptions.media_formats import ACCEPT, COMMON_FORMATS
-from transcriptions.models import AudioAnalysis, Transcription
+from transcriptions.models import AudioAnalysis, Segment, Transcription
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
 from transcriptions.storage.base import recording_storage
@@ -100,7 +100,7 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "until": retention.until(transcription),
         "peaks": _peaks(transcription),
         "has_transcript": transcription.has_transcript,
-        "segments": transcription.segments.defer("words", "decoding"),
+        "segments": transcription.segments.defer("words", *Segment.INTERNAL),
         "language": LANGUAGES.get(transcription.language, ""),
         "formats": EXPORTERS,
     }

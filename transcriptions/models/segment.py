@@ -27,6 +27,12 @@ class Segment(models.Model):
     channel = models.PositiveSmallIntegerField(null=True)  # null: all channels together
     # gpu.types.Decoding; null: the engine does not know, or it is an old segment.
     decoding = models.JSONField(null=True)
+    # The words that were recognized, before people edited them; null: they are as recognized.
+    recognized = models.JSONField(null=True)
+    # The text as it was recognized later, where an edit of this segment was kept against it.
+    conflict = models.TextField(blank=True, default="", db_default="")
+
+    INTERNAL: ClassVar = ("decoding", "recognized")  # fields that transcripts do not show
 
     class Meta:
         ordering: ClassVar = ["number"]

@@ -11,7 +11,7 @@ from channels.db import database_sync_to_async
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
-from transcriptions.models import Transcription
+from transcriptions.models import Segment, Transcription
 from transcriptions.realtime.messages import DELETED, Message, Stored, event_channel_id
 from transcriptions.schemas.events import (
     ErrorEvent,
@@ -38,7 +38,7 @@ def read_events(transcription_id: uuid.UUID, after: int) -> list[Event]:
     if after < 0 and row.model:
         events.append(MetadataEvent.of(row))
     segments = row.segments.filter(number__gt=after).order_by("number")
-    segments = segments.defer("decoding")[:SEGMENTS_PER_QUERY]
+    segments = segments.defer(*Segment.INTERNAL)[:SEGMENTS_PER_QUERY]
     events.extend(ProgressEvent.of(segment) for segment in segments)
     if row.is_finished and len(segments) < SEGMENTS_PER_QUERY:
         events.append(final_event(row, row.segment_count))

@@ -54,6 +54,11 @@ class SegmentOut(Schema):
     language: str | None = None
     channel: int | None = None
     probability: float | None = Field(default=None, description="The mean of its words'")
+    conflict: str | None = Field(
+        default=None,
+        description="How it was recognized later, where your edit was kept. Correct the segment to "
+        "either text to resolve the conflict",
+    )
     words: list[WordOut]
 
     @classmethod
@@ -68,6 +73,7 @@ class SegmentOut(Schema):
             language=row.language or None,
             channel=row.channel,
             probability=mean_probability(row.words),
+            conflict=row.conflict or None,
             words=words,
         )
 
@@ -121,8 +127,29 @@ class TranscriptOut(TranscriptionOut):
     @classmethod
     def of(cls, row: Transcription) -> TranscriptOut:
         """From a row; reads its segments."""
-        segments = [SegmentOut.of(segment) for segment in row.segments.defer("decoding")]
+        segments = [SegmentOut.of(segment) for segment in row.segments.defer(*Segment.INTERNAL)]
         return cls(**_fields(row), text=join(s.text for s in segments), segments=segments)
+
+
+class ImportedOut(Schema):
+    """How many words of an imported text were heard, too, how many are instead of other words, and
+    how many are new; and how many words that were heard are not in the text."""
+
+    matched: int
+    replaced: int
+    added: int
+    removed: int
+
+
+class ImportOut(TranscriptOut):
+    """A transcription with its new text and segments."""
+
+    imported: ImportedOut
+
+    @classmethod
+    def after(cls, row: Transcription, imported: ImportedOut) -> ImportOut:
+        """From a row whose text was replaced."""
+        return cls(**TranscriptOut.of(row).model_dump(), imported=imported)
 
 
 class TranscriptionPage(Schema):
