@@ -128,7 +128,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     const note = this.querySelector("#note");
     note.textContent = event.note;
     note.hidden = !event.note;
-    for (const tool of this.querySelectorAll("#exports, transcript-editor")) tool.hidden = false;
+    for (const tool of this.querySelectorAll("[data-tool]")) tool.hidden = false;
     this.notifyPlayer();
   }
 
@@ -144,7 +144,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     const retry = this.querySelector("#retry");
     retry.hidden = false;
     const isEmpty = !this.list.childElementCount; // else the part that was recognized can be used
-    for (const tool of this.querySelectorAll("#exports, transcript-editor")) tool.hidden = isEmpty;
+    for (const tool of this.querySelectorAll("[data-tool]")) tool.hidden = isEmpty;
     if (state === "cancelled") retry.querySelector("button").textContent = text(this, "resume");
     this.querySelector("#progress")?.remove();
     this.showProgressText("");

@@ -120,6 +120,24 @@ class Client:
         path = f"/api/transcriptions/{transcription_id}/export"
         return self._send("GET", path, params=query).content
 
+    def import_text(self, transcription_id: str, path: Path, *, force: bool) -> JsonObject:
+        """Replace the text of a transcript by that of a file, and return how many words are new.
+        Repeating it changes nothing. Raises ApiError, OSError."""
+        files = {"file": (readable(path.name), path.read_bytes())}
+
+        def attempt() -> JsonObject:
+            response = self._send(
+                "POST",
+                f"/api/transcriptions/{transcription_id}/import",
+                params={"force": force},
+                files=files,
+                timeout=httpx.Timeout(READ_TIMEOUT_S, read=UPLOAD_RESPONSE_TIMEOUT_S),
+            )
+            imported: JsonObject = self._read(response.content, "imported")["imported"]
+            return imported
+
+        return _with_retries(attempt)
+
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)

@@ -120,6 +120,18 @@ def parser() -> argparse.ArgumentParser:
     export_parser.add_argument("transcription_id", type=readable, metavar="ID")
     export_parser.add_argument("-o", "--output", type=Path)
     add_export_options(export_parser)
+
+    import_parser = commands.add_parser(
+        "import", parents=[common], help="replace a transcript by a text or by subtitles"
+    )
+    import_parser.set_defaults(run=import_text)
+    import_parser.add_argument("transcription_id", type=readable, metavar="ID")
+    import_parser.add_argument(
+        "file", type=Path, metavar="FILE", help="SRT, VTT, ASS, JSON or text"
+    )
+    import_parser.add_argument(
+        "--force", action="store_true", help="even if it seems to be the text of another recording"
+    )
     return root_parser
 
 
@@ -181,6 +193,14 @@ def export(client: Client, options: argparse.Namespace) -> int:
         options.output.write_bytes(content)
     else:
         write_result(content)
+    return 0
+
+
+def import_text(client: Client, options: argparse.Namespace) -> int:
+    """Replace the text of a transcript, and print how much of it was heard."""
+    counts = client.import_text(options.transcription_id, options.file, force=options.force)
+    names = ("matched", "replaced", "added", "removed")
+    write_result(f"{', '.join(f'{counts[name]} {name}' for name in names)}\n".encode())
     return 0
 
 

@@ -65,9 +65,31 @@ def test_silence_prints_a_note(run: Run, media: Media) -> None:
     assert "No speech was found in this recording." in done.stderr
 
 
+def test_import_replaces_the_text_and_prints_counts(run: Run, short: Path, tmp_path: Path) -> None:
+    exported = json.loads(run("transcribe", short, "-f", "json").stdout)
+    listed = run("list", "-n", "1").stdout.split("\t")[0]
+    (tmp_path / "typed.txt").write_text(exported["text"].replace("harbor", "harbour"))
+    done = run("import", listed, tmp_path / "typed.txt")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\d+ matched, 1 replaced, 0 added, 0 removed\n", done.stdout)
+    assert "along the harbour" in run("export", listed).stdout
+    (tmp_path / "other.txt").write_text("It was a bright cold day in April.")
+    refused = run("import", listed, tmp_path / "other.txt")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Only 0 % of the words" in refused.stderr
+    assert run("import", "--force", listed, tmp_path / "other.txt").returncode == 0
+    assert run("export", listed).stdout == "It was a bright cold day in April.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "more", "status", "words"),
     [
+        (
+            ["import", "00000000-0000-4000-8000-000000000000", "none.srt"],
+            {},
+            1,
+            "none.srt: No such",
+        ),
         (["transcribe", "a.mp3", "b.mp3", "-f", "srt"], {}, 2, "add -o FOLDER"),
         (["transcribe"], {}, 2, "usage:"),
         (["list", "-n", "-1"], {}, 2, "usage:"),
