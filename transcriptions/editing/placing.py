@@ -77,19 +77,23 @@ def tokens_of(text: str) -> Iterator[Token]:
 
 
 def place(
-    heard: Sequence[Heard], tokens: Sequence[Token], after: float, before: float
+    heard: Sequence[Heard],
+    tokens: Sequence[Token],
+    after: float,
+    before: float,
+    neighbor: Heard | None = None,
 ) -> Placement:
     """All tokens in order. What is added at the beginning or at the end is spoken between `after`
-    and `before`, in seconds."""
+    and `before`, in seconds. Where nothing was heard, its language is that of `neighbor`."""
     result, pending = Placement(), list[StoredWord]()
     next_heard = next_token = 0
     for index, first, last in (*_matches(heard, tokens), (len(heard), len(tokens), len(tokens))):
         gap, added = heard[next_heard:index], tokens[next_token:first]
         _count(result, len(gap), len(added))
         if added:
-            follower = heard[index] if index < len(heard) else None
+            follower = heard[index] if index < len(heard) else neighbor
             low = result.placed[-1].word["end"] if result.placed else after
-            high = follower.word["start"] if follower else before
+            high = heard[index].word["start"] if index < len(heard) else before
             result.placed += _in_gap(result, gap, added, follower, low, max(low, high))
         elif result.placed:
             result.placed[-1].heard += [each.word for each in gap]
