@@ -11,6 +11,7 @@ from accounts.usage.api import router as usage
 from transcodio_site import __version__
 from transcodio_site.errors import Problem, register_error_handlers
 from transcodio_site.openapi import DocumentedAPI
+from transcriptions.api.again import router as again
 from transcriptions.api.imports import router as imports
 from transcriptions.api.subtitles import router as subtitles
 from transcriptions.api.transcriptions import router as transcriptions
@@ -42,6 +43,7 @@ api = DocumentedAPI(
 api.add_router("", transcriptions)
 api.add_router("", subtitles)
 api.add_router("", imports)
+api.add_router("", again)
 api.add_router("", uploads)
 api.add_router("", tokens)
 api.add_router("", usage)

@@ -120,14 +120,14 @@ customElements.define("live-transcript", class extends HTMLElement {
 
   complete(event) {
     this.stop();
+    if ("reload" in this.dataset) location.reload(); // the edits of an earlier transcript were added
     this.showState("completed");
     this.querySelector("#cancel")?.remove();
     this.querySelector("#progress")?.remove();
     this.showProgressText("");
     this.querySelector("#duration").textContent = formatDuration(event.duration);
     const note = this.querySelector("#note");
-    note.textContent = event.note;
-    note.hidden = !event.note;
+    Object.assign(note, { textContent: event.note, hidden: !event.note });
     for (const tool of this.querySelectorAll("[data-tool]")) tool.hidden = false;
     this.notifyPlayer();
   }

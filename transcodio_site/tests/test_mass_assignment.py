@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
@@ -55,6 +56,7 @@ class Request:
     name: str  # method and path, as the OpenAPI document names them
     fields: dict[str, Any]
     is_json: bool = False
+    file: tuple[str, bytes] = ("a.mp3", MP3)
 
     def send(self, client: Client, recording: Transcription, more: dict[str, Any]) -> int:
         """Send it with `more` fields. Return the status."""
@@ -66,7 +68,7 @@ class Request:
             call: Callable[..., Any] = getattr(client, method)
             return int(call(path, json.dumps(data), content_type="application/json").status_code)
         if path.startswith("/api"):
-            data["file"] = SimpleUploadedFile("a.mp3", MP3)
+            data["file"] = SimpleUploadedFile(*self.file)
         return int(client.post(path, data).status_code)
 
 
@@ -80,6 +82,8 @@ REQUESTS = [
     Request(f"patch {RECORDING}", {"title": "New"}, is_json=True),
     Request(f"patch {RECORDING}/segments/{{number}}", {"text": "New"}, is_json=True),
     Request("put /api/subtitle-profiles/{name}", {"max_lines": 1}, is_json=True),
+    Request(f"post {RECORDING}/import", {}, file=("a.txt", b"Old and new")),
+    Request(f"post {RECORDING}/recognize", {"language": "de"}, is_json=True),
     Request("post /api/tokens", {"name": "New", "scopes": ["usage:read"]}, is_json=True),
     Request("post /settings/tokens/", TOKEN),
     Request("post /settings/webhooks/", WEBHOOK),
@@ -128,6 +132,7 @@ def recording(alice: User, settings: Any, tmp_path: Path) -> Transcription:
     """Alice's recording, with one segment."""
     settings.MEDIA_ROOT = tmp_path
     row = Transcription.objects.create(owner=alice, title="Old", source_bytes=9)
+    row.source.save("", ContentFile(b"not empty"))
     row.segments.create(number=1, start=0, end=1, text="Old", words=[])
     set_state(State.COMPLETED)
     return row

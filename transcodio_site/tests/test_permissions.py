@@ -35,6 +35,7 @@ OPERATIONS = {
     "DELETE /api/transcriptions/{transcription_id}": WRITE,
     "PATCH /api/transcriptions/{transcription_id}/segments/{number}": WRITE,
     "POST /api/transcriptions/{transcription_id}/import": WRITE,
+    "POST /api/transcriptions/{transcription_id}/recognize": WRITE,
     "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
     "POST /api/transcriptions/{transcription_id}/retry": WRITE,
     "POST /api/transcriptions/{transcription_id}/read-token": READ,
@@ -88,7 +89,7 @@ PAGES = {
     "transcriptions/<id:transcription_id>/queue/": OWNER,
     "transcriptions/<id:transcription_id>/cancel/": OWNER,
     "transcriptions/<id:transcription_id>/retry/": OWNER,
-    "transcriptions/<id:transcription_id>/track/": OWNER,
+    "transcriptions/<id:transcription_id>/recognize/": OWNER,
     "transcriptions/<id:transcription_id>/delete/": OWNER,
     "invited/<str:code>/": PUBLIC,
     "settings/usage/": AUTHENTICATED,
@@ -114,7 +115,7 @@ PAGES = {
 POST_PATH_SUFFIXES = (
     "cancel/",
     "retry/",
-    "track/",
+    "recognize/",
     "delete/",
     "revoke/",
     "test/",
@@ -208,7 +209,10 @@ def resources(alice: User) -> Resources:
 def call(client: Client, operation: str, resources: Resources) -> Any:
     method, path = operation.split(" ")
     body = '{"text": "Changed"}' if "segments" in path else '{"title": "Changed"}'
-    media_type = "multipart/form-data; boundary=x" if method == "POST" else "application/json"
+    is_form = method == "POST" and not path.endswith("/recognize")
+    media_type = "multipart/form-data; boundary=x" if is_form else "application/json"
+    if path.endswith("/recognize"):
+        body = "{}"
     return client.generic(method, resources.fill(path), body, content_type=media_type)
 
 

@@ -143,6 +143,7 @@ TRANSCRIPTION = {"responses": _json(200, _TRANSCRIPTION)}
 RETRY = {"responses": _json(202, _TRANSCRIPTION | _QUEUED_AGAIN)}
 TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
 SEGMENT = {"responses": _json(200, _SEGMENT)}
+RECOGNIZE = {"responses": _json(202, _QUEUED, headers=_LOCATION)}
 IMPORT = {
     "requestBody": {
         "description": "Or the text itself, with its own media type such as `text/plain`, "

@@ -55,7 +55,7 @@ def import_text(row: Transcription, imported: Imported, force: bool = False) -> 
         placement = place(heard, _tokens(imported), 0.0, duration)
         if not force:
             _check_share(placement)
-        _replace(locked, sentences(placement.placed), dict(each.decoding for each in segments))
+        replace_segments(locked, sentences(placement.placed), segments)
         return placement
 
 
@@ -104,21 +104,19 @@ def _check_share(placement: Placement) -> None:
         raise ImportRefused("different_text", message)
 
 
-def _replace(
-    row: Transcription, drafts: Iterable[Draft], decodings: dict[tuple[float, float, str], Any]
+def replace_segments(
+    row: Transcription, drafts: Iterable[Draft], present: Sequence[HeardSegment]
 ) -> None:
-    """Store these segments instead of the present ones. What the decoder knows is about a text: it
-    stays with segments that are as before."""
+    """Store these segments instead of the present ones. Triggers update the search index.
+
+    What the decoder knows is about a text: it stays with segments that are as before.
+    """
+    decodings = dict(segment.decoding for segment in present)
     new = list(_rows(row, drafts))
     for segment in new:
         segment.decoding = decodings.get((segment.start, segment.end, segment.text))
-    store_instead(row, new)
-
-
-def store_instead(row: Transcription, segments: Sequence[Segment]) -> None:
-    """Replace all segments. Triggers update the search index."""
     row.segments.all().delete()
-    Segment.objects.bulk_create(segments, batch_size=500)
+    Segment.objects.bulk_create(new, batch_size=500)
 
 
 def _rows(row: Transcription, drafts: Iterable[Draft]) -> Iterator[Segment]:

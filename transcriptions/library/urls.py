@@ -16,6 +16,6 @@ urlpatterns = [
     ),
     path("transcriptions/<id:transcription_id>/cancel/", views.cancel, name="cancel"),
     path("transcriptions/<id:transcription_id>/retry/", views.retry, name="retry"),
-    path("transcriptions/<id:transcription_id>/track/", views.track, name="track"),
+    path("transcriptions/<id:transcription_id>/recognize/", views.recognize, name="recognize"),
     path("transcriptions/<id:transcription_id>/delete/", views.delete, name="delete"),
 ]

@@ -32,8 +32,9 @@ from transcriptions.models import AudioAnalysis, Segment, Transcription
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
 from transcriptions.storage.base import recording_storage
+from transcriptions.uploads.again import recognize_again
+from transcriptions.uploads.params import Changes
 from transcriptions.uploads.service import UploadRefused
-from transcriptions.uploads.tracks import transcribe_track
 from transcriptions.usage import quotas
 from transcriptions.usage.retention import RetentionPolicy
 
@@ -103,6 +104,7 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "segments": transcription.segments.defer("words", *Segment.INTERNAL),
         "language": LANGUAGES.get(transcription.language, ""),
         "formats": EXPORTERS,
+        "languages": _languages(),
     }
     return render(request, "transcriptions/detail.html", context)
 
@@ -161,13 +163,14 @@ def retry(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
-def track(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
-    """Transcribe another audio track of the same file, as a new recording."""
+def recognize(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """Recognize the same file again, as a new recording: in another language, or another track."""
     row = permissions.transcription_for(request.user, transcription_id)
-    number = request.POST.get("track", "")
+    track = request.POST.get("track", "")
+    number = None if "track" not in request.POST else int(track) if track.isdecimal() else -1
     try:
-        row = transcribe_track(row, int(number) if number.isdecimal() else -1)
-    except (Throttled, UploadRefused, AudioDeleted, StorageUnavailable) as error:
+        row = recognize_again(row, Changes(request.POST.get("language"), number))
+    except (Throttled, UploadRefused, WrongState, StorageUnavailable) as error:
         messages.error(request, str(error))
     return redirect("transcriptions:detail", row.id)
 
@@ -184,10 +187,15 @@ def delete(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     return redirect("transcriptions:library")
 
 
+def _languages() -> list[tuple[str, str]]:
+    """Codes and names, by name."""
+    return sorted(LANGUAGES.items(), key=lambda item: item[1])
+
+
 def _upload_form_context(plan: Plan) -> dict[str, Any]:
     max_duration_s = quotas.longest_recording(plan, settings.MAX_DURATION_SECONDS)
     return {
-        "languages": sorted(LANGUAGES.items(), key=lambda item: item[1]),
+        "languages": _languages(),
         "formats": COMMON_FORMATS,
         "accept": ACCEPT,
         "direct_uploads": recording_storage().direct,

@@ -115,6 +115,10 @@ class Transcription(models.Model):
     decode_seconds = models.FloatField(default=0)
     speech_seconds = models.FloatField(default=0)
 
+    # It is the same recording, recognized earlier: its edits are carried over to this one.
+    previous = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="recognized_again"
+    )
     note = models.TextField(blank=True)  # a remark for the owner about a successful transcript
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)

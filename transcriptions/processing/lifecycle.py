@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 
 from gpu.types import Complete, Metadata, Span, UsageDelta
 from gpu.types import Segment as SpokenSegment
+from transcriptions.editing.carrying import carry_over_edits
 from transcriptions.exceptions import AudioDeleted, LeaseLost, WrongState
 from transcriptions.models import (
     FINISHED,
@@ -209,15 +210,15 @@ def mark_completed(row: Transcription, meter: Complete) -> None:
     """All segments are stored. Raises LeaseLost."""
     with transaction.atomic():
         _lock_held(row)
-        note = row.note
+        remark = carry_over_edits(row)
         if not row.segments.exists():
-            note = f"{_('No speech was found in this recording.')} {note}".strip()
+            remark = _("No speech was found in this recording.")
         _end_lease(
             row,
             state=State.COMPLETED,
             completed_at=timezone.now(),
             languages=spoken_languages(row),
-            note=note,
+            note=f"{remark} {row.note}".strip(),
             decode_seconds=F("decode_seconds") + meter.decode_seconds,
             speech_seconds=F("speech_seconds") + meter.audio_seconds,
         )

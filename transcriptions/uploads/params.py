@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from ninja import Schema
 from pydantic import Field, field_validator
@@ -108,6 +109,16 @@ class UploadParams(Schema):
         return UploadParams(**dict(other) | given)
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be different when a recording is recognized again: a language (None: as before),
+    an audio track, and other fields of `Options`."""
+
+    language: str | None = None
+    track: int | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+
+
 class DirectUploadIn(Body):
     """The recording that will be sent to the storage: its size in bytes, its name, and the
     parameters of every upload."""
@@ -132,3 +143,34 @@ class DirectUploadIn(Body):
     def params(self) -> UploadParams:
         """The parameters of every upload."""
         return UploadParams(**self.model_dump(exclude={"size", "name", "media_type"}))
+
+
+class RecognizeIn(Body):
+    """What is to be different this time. Everything else is as before."""
+
+    model_config = Body.example(language="de", keywords=["Ada Lovelace"])
+
+    language: Annotated[
+        str | None, Field(max_length=100, description="As in uploads; empty to detect it")
+    ] = None
+    track: Annotated[
+        int | None,
+        Field(ge=0, le=MAX_TRACK, description="With another track, no edits are carried over"),
+    ] = None
+    prompt: Annotated[str | None, Field(max_length=MAX_PROMPT_CHARS)] = None
+    keywords: Annotated[list[str] | None, Field(max_length=MAX_KEYWORDS)] = None
+    channels: Literal["mix", "separate"] | None = None
+    task: Literal["transcribe", "translate"] | None = None
+
+    @field_validator("keywords")
+    @classmethod
+    def _split(cls, keywords: list[str] | None) -> list[str] | None:
+        return None if keywords is None else split_keywords(keywords)
+
+    @property
+    def changes(self) -> Changes:
+        """The fields that were given."""
+        options = self.model_dump(exclude={"language", "track"}, exclude_none=True)
+        if self.keywords is not None:
+            options["keywords"] = tuple(self.keywords)
+        return Changes(self.language, self.track, tuple(options.items()))

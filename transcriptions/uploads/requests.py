@@ -63,14 +63,14 @@ def create_from_request(
     if fingerprint and not key:
         key = f"attempts of {fingerprint}"
         _delete_implicit_key(owner, key, retry_count or 0)
-    if key and (earlier := _unexpired(owner, key).first()):
-        return _recording_of(earlier, fingerprint)
+    if key and (earlier := unexpired(owner, key).first()):
+        return recording_of(earlier, fingerprint)
     row = store_file(owner, upload, params, request_token(request))
     with file_deleted_on_error(row):
         if not key:
             insert(row, sent_at(request))
             return row
-        created = _insert_once(row, key, fingerprint, sent_at(request))
+        created = insert_once(row, key, fingerprint, sent_at(request))
     if created.id != row.id:  # by a concurrent request with the same key
         delete_file(row)
     return created
@@ -131,19 +131,20 @@ def _delete_implicit_key(owner: User, key: str, retry_count: int) -> None:
     earlier.update(created_at=now)  # restart the window: each attempt may take long
 
 
-def _unexpired(owner: User, key: str) -> QuerySet[IdempotencyKey]:
+def unexpired(owner: User, key: str) -> QuerySet[IdempotencyKey]:
+    """The idempotency key, if a request with it was sent lately."""
     oldest = timezone.now() - IDEMPOTENCY_KEY_LIFETIME
     return IdempotencyKey.objects.filter(owner=owner, key=key, created_at__gte=oldest)
 
 
-def _insert_once(
+def insert_once(
     row: Transcription, key: str, fingerprint: str, sent_at: datetime | None
 ) -> Transcription:
     """Add the row, unless there is one with this key: then return that. A concurrent second call
     waits for the first one's transaction. Raises UploadRefused, Throttled."""
     with transaction.atomic():
         keys = IdempotencyKey.objects.filter(owner=row.owner, key=key)
-        keys.exclude(pk__in=_unexpired(row.owner, key)).delete()
+        keys.exclude(pk__in=unexpired(row.owner, key)).delete()
         stored, is_new = keys.get_or_create(
             defaults={"owner": row.owner, "key": key, "fingerprint": fingerprint}
         )
@@ -151,10 +152,10 @@ def _insert_once(
             insert(row, sent_at)
             stored.transcription = row
             stored.save(update_fields=["transcription"])
-    return _recording_of(stored, fingerprint)
+    return recording_of(stored, fingerprint)
 
 
-def _recording_of(key: IdempotencyKey, fingerprint: str) -> Transcription:
+def recording_of(key: IdempotencyKey, fingerprint: str) -> Transcription:
     """The recording that a request with this key has created. Raises UploadRefused."""
     if key.fingerprint != fingerprint:
         message = _("This Idempotency-Key was used for another request: send a new one.")

@@ -56,7 +56,9 @@ def test_edit_in_a_passage_that_changed_is_a_conflict() -> None:
 
 def test_recognition_that_agrees_with_the_edit_is_no_conflict() -> None:
     placed = merged(
-        ["we", "met", "jon", "today"], ["we", "met", "John", "today"], ["we", "met", "John", "today"]
+        ["we", "met", "jon", "today"],
+        ["we", "met", "John", "today"],
+        ["we", "met", "John", "today"],
     )
     assert show(placed) == "we met John today"
     assert not any(each.is_edited for each in placed)

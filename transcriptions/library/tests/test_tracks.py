@@ -40,7 +40,7 @@ def test_page_of_one_track_offers_no_choice(browser: Client, film: Transcription
 
 
 def test_another_track_becomes_a_recording_of_its_own(browser: Client, film: Transcription) -> None:
-    response = browser.post(f"/transcriptions/{film.id}/track/", {"track": "1"})
+    response = browser.post(f"/transcriptions/{film.id}/recognize/", {"track": "1"})
     created = Transcription.objects.exclude(id=film.id).get()
     assert response["Location"] == f"/transcriptions/{created.id}/"
     assert created.title == "Ten seconds, audio track 2"
@@ -55,7 +55,7 @@ def test_unknown_track_is_refused(
     browser: Client, film: Transcription, settings: Any, track: str
 ) -> None:
     files = stored_files(settings)
-    response = browser.post(f"/transcriptions/{film.id}/track/", {"track": track}, follow=True)
+    response = browser.post(f"/transcriptions/{film.id}/recognize/", {"track": track}, follow=True)
     assert "There is no such audio track in this recording." in response.content.decode()
     assert Transcription.objects.count() == 1
     assert stored_files(settings) == files
@@ -63,7 +63,7 @@ def test_unknown_track_is_refused(
 
 def test_track_of_deleted_audio_is_refused(browser: Client, film: Transcription) -> None:
     Transcription.objects.update(source="")
-    page = browser.post(f"/transcriptions/{film.id}/track/", {"track": "1"}, follow=True)
+    page = browser.post(f"/transcriptions/{film.id}/recognize/", {"track": "1"}, follow=True)
     assert "has been deleted" in page.content.decode()
     assert "Transcribe this track" not in page.content.decode()
 
@@ -74,6 +74,6 @@ def test_full_storage_leaves_no_copy(
     Transcription.objects.update(source_bytes=2 << 20)
     assign_plan(alice, max_storage_mb=3)
     files = stored_files(settings)
-    response = browser.post(f"/transcriptions/{film.id}/track/", {"track": "1"}, follow=True)
+    response = browser.post(f"/transcriptions/{film.id}/recognize/", {"track": "1"}, follow=True)
     assert "stores up to 3 MB" in response.content.decode()
     assert stored_files(settings) == files
