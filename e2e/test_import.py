@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from e2e.conftest import OpenPage
 from e2e.test_pages import start, stored, wait_for_state
-from transcodio_site.testing import Media
+from transcodio_site import embedded
+from transcodio_site.testing import Media, Stack
 
 
 def file_of(content: str, name: str = "harbor.srt") -> FilePayload:
@@ -60,3 +62,34 @@ def test_import_of_subtitles_and_of_pasted_text(
 def show_transcript(page: Page) -> None:
     with page.expect_navigation():
         page.get_by_role("button", name="Show the transcript").click()
+
+
+def test_recognize_again_shows_conflicts_with_edits(
+    sign_up: OpenPage, media: Media, stack: Stack
+) -> None:
+    page = sign_up("again@example.com")
+    start(page, media.speech("harbor.mp3", 6))
+    wait_for_state(page, "completed")
+    page.click("transcript-editor button")
+    first = page.locator("[data-segment='1'] .segment-text")
+    first.fill("Good evening.")
+    first.blur()
+    expect(page.locator("transcript-editor [role=status]")).to_have_text("Saved")
+    page.click("transcript-editor button")
+    # As if another word had been recognized the first time.
+    changed = """UPDATE transcriptions_segment SET recognized =
+        jsonb_set(recognized, '{1,text}', '"mourning."') WHERE recognized IS NOT NULL"""
+    with psycopg.connect(embedded.postgres_url(stack.var)) as connection:
+        connection.execute(changed)
+    page.get_by_role("button", name="Recognize again").click()
+    dialog = page.get_by_role("dialog", name="Recognize again")
+    dialog.get_by_role("button", name="Recognize again").click()
+    wait_for_state(page, "completed")
+    conflict = page.locator("segment-conflict")
+    expect(conflict).to_contain_text("Good morning.")
+    expect(first).to_have_text("Good evening.")
+    expect(page.get_by_role("link", name="harbor", exact=True)).to_be_visible()
+    conflict.get_by_role("button", name="Use this").click()
+    expect(conflict).to_have_count(0)
+    expect(first).to_have_text("Good morning.")
+    assert stored(page)["segments"][0]["conflict"] is None

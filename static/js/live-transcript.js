@@ -128,7 +128,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     this.querySelector("#duration").textContent = formatDuration(event.duration);
     const note = this.querySelector("#note");
     Object.assign(note, { textContent: event.note, hidden: !event.note });
-    for (const tool of this.querySelectorAll("[data-tool]")) tool.hidden = false;
+    for (const tool of this.querySelectorAll("[data-tool], [data-completed]")) tool.hidden = false;
     this.notifyPlayer();
   }
 

@@ -83,8 +83,8 @@ class Merge:
         cls, base: Sequence[Heard], edits: Sequence[Edit], later: Sequence[Heard], duration: float
     ) -> Merge:
         """With the words that both recognitions have in common."""
-        texts = [keys(each.word["text"] for each in words) for words in (base, later)]
-        return cls(base, edits, later, duration, list(blocks(*texts)))
+        old, new = (keys(each.word["text"] for each in words) for words in (base, later))
+        return cls(base, edits, later, duration, list(blocks(old, new)))
 
     @property
     def matching_share(self) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import math
 import re
 from collections.abc import Iterator
 from pathlib import PurePath
@@ -106,21 +105,19 @@ def _from_json(document: Any) -> Imported:
 def _cues_of(segments: list[Any]) -> Iterator[Cue]:
     for number, segment in enumerate(segments, 1):
         place = _("Segment %(number)d") % {"number": number}
-        known = segment if isinstance(segment, dict) else {}
-        start, end, text = (known.get(name) for name in ("start", "end", "text"))
-        if not _is_time(start) or not _is_time(end) or not isinstance(text, str):
-            problem = _("it needs a “start” and an “end” in seconds, and a “text”")
-        elif end < start:
-            problem = _("the end is before the start")
-        else:
-            yield Cue(float(start), float(end), _clean(text), place)
-            continue
-        message = f"{place}: {problem}."
-        raise ImportRefused("invalid_json", message)
+        match segment:
+            case {"start": int() | float() as start, "end": int() | float() as end, "text": str(t)}:
+                if not _is_time(start) or not _is_time(end):
+                    problem = _("its times must be seconds from the beginning")
+                elif end < start:
+                    problem = _("the end is before the start")
+                else:
+                    yield Cue(float(start), float(end), _clean(t), place)
+                    continue
+            case _:
+                problem = _("it needs a “start” and an “end” in seconds, and a “text”")
+        raise ImportRefused("invalid_json", f"{place}: {problem}.")
 
 
-def _is_time(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return (
-        is_number and abs(value) < subtitle_files.MAX_TIME_S and math.isfinite(value) and value >= 0
-    )
+def _is_time(value: float) -> bool:
+    return 0 <= value < subtitle_files.MAX_TIME_S  # NaN is not

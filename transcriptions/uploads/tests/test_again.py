@@ -109,7 +109,8 @@ def test_edits_are_carried_over_twice(
     third.refresh_from_db()
     assert texts(third) == texts(second)
     assert third.title == second.title
-    assert third.segments.get(number=2).recognized[0]["text"] == "Sentence 2."
+    (recognized,) = third.segments.get(number=2).recognized or []
+    assert recognized["text"] == "Sentence 2."
 
 
 def test_without_edits_nothing_is_merged(api: Client, finished: Transcription) -> None:
@@ -185,7 +186,7 @@ def test_options_are_as_before_unless_given(
 def test_same_idempotency_key_recognizes_once(
     api: Client, finished: Transcription, settings: Any
 ) -> None:
-    header = {"HTTP_IDEMPOTENCY_KEY": "once"}
+    header: dict[str, Any] = {"HTTP_IDEMPOTENCY_KEY": "once"}
     first, second = (post(api, finished, **header) for _ in range(2))
     assert first.json()["id"] == second.json()["id"]
     assert first["Location"] == f"/api/transcriptions/{first.json()['id']}"
