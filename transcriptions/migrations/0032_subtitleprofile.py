@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-        ("transcriptions", "0029_search_keys"),
+        ("transcriptions", "0031_recognized_again"),
     ]
 
     operations = [
