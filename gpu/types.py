@@ -260,6 +260,15 @@ class Complete:
         """Processing time / audio time: lower is better."""
         return self.decode_seconds / self.audio_seconds if self.audio_seconds else 0.0
 
+    def __add__(self, other: Complete) -> Complete:
+        return Complete(
+            self.audio_seconds + other.audio_seconds,
+            self.decode_seconds + other.decode_seconds,
+            self.queue_seconds + other.queue_seconds,
+            self.load_seconds + other.load_seconds,
+            other.gpu or self.gpu,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class UsageDelta:

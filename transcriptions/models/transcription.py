@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from gpu.joining import join
-from gpu.types import Audio, Span, UsageDelta
+from gpu.types import Audio, UsageDelta
 from transcriptions.models.options import Options
 from transcriptions.models.scheduling import Priority
 from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WAITING, WORKING, State
@@ -212,12 +212,12 @@ class Transcription(models.Model):
         return numbers.first() or 0
 
     def to_audio(self, path: Path) -> Audio:
-        """The input for an engine. `path` is the prepared WAV. Reads the spans of speech."""
-        spans = tuple(Span(*span) for span in self.analysis.spans)
-        options = self.options
-        known = self.requested_language if options.is_translation else self.language
-        language = known or self.requested_language or None
-        return Audio(path, self.duration or 0.0, spans, language, options.for_engine())
+        """The input for an engine. `path` is the prepared WAV. Reads the spans of speech.
+
+        A language that was detected is not passed on: it may change where recognition continues.
+        """
+        language, options = self.requested_language or None, self.options.for_engine()
+        return Audio(path, self.duration or 0.0, self.analysis.speech, language, options)
 
 
 @receiver(post_delete, sender=Transcription)

@@ -72,7 +72,7 @@ class ChannelMerger:
                 case UsageDelta():
                     yield event
                 case Complete():
-                    self._usage = _sum(self._usage, event)
+                    self._usage += event
 
     def _on_channel(self, segment: Segment, channel: int) -> Segment:
         words = tuple(replace(word, channel=channel) for word in segment.words)
@@ -92,13 +92,3 @@ def _parts(spans: Sequence[Span]) -> Iterator[list[Span]]:
         spoken_until = max(spoken_until, span.end)
     if part:
         yield part
-
-
-def _sum(one: Complete, other: Complete) -> Complete:
-    return Complete(
-        one.audio_seconds + other.audio_seconds,
-        one.decode_seconds + other.decode_seconds,
-        one.queue_seconds + other.queue_seconds,
-        one.load_seconds + other.load_seconds,
-        other.gpu or one.gpu,
-    )

@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -122,6 +122,24 @@ def _without_usage(
         elif not isinstance(answer, _End):
             events.append(answer)
     return events
+
+
+def as_one_call(calls: Iterable[Generator[list[Result]]]) -> Generator[list[Result]]:
+    """The events of calls, one after the other, as those of one call: with the first Metadata, and
+    one Complete with all usage."""
+    usage, has_started = Complete(0.0, 0.0), False
+    for call in calls:
+        with closing(call):
+            for events in call:
+                yield [
+                    event
+                    for event in events
+                    if not isinstance(event, Complete)
+                    and not (has_started and isinstance(event, Metadata))
+                ]
+                has_started |= any(isinstance(event, Metadata) for event in events)
+                usage = sum((e for e in events if isinstance(e, Complete)), usage)
+    yield [usage]
 
 
 def checked(

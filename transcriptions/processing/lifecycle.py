@@ -141,7 +141,7 @@ def _return_to_queue(
         ensure_held(row)  # first: without a lease there is no state to return to
         state = State(row.state)
         _end_lease(row, not_before, state=WAITING_STATE[state], **values)
-        metering.record_interrupted(row, take_unbilled_usage(row))
+        metering.record_interrupted(row, metering.take_unbilled_usage(row))
         record_step(row, WAITING_PHASE[state], detail)
 
 
@@ -158,8 +158,9 @@ def mark_prepared(
     peaks: list[int],
     note: str,
     tracks: Sequence[dict[str, Any]] = (),
+    is_opening: bool = False,
 ) -> None:
-    """The audio is ready for an engine. Raises LeaseLost."""
+    """The audio, or the opening of it, is ready for an engine. Raises LeaseLost."""
     with transaction.atomic():
         _end_lease(
             row,
@@ -171,13 +172,25 @@ def mark_prepared(
             tracks=list(tracks),
             **PROGRESS,
         )
-        analysis = {"spans": [_stored_span(span) for span in spans], "peaks": peaks}
-        AudioAnalysis.objects.update_or_create(analysis, transcription=row)
+        AudioAnalysis.store(row, spans, peaks, is_opening=is_opening)
         record_step(row, Phase.READY)
 
 
-def _stored_span(span: Span) -> list[float]:
-    return [span.start, span.end, *(() if span.channel is None else (span.channel,))]
+def replace_opening(
+    row: Transcription,
+    *,
+    audio: str,
+    duration: float,
+    spans: Iterable[Span],
+    peaks: list[int],
+    note: str,
+) -> None:
+    """All of the audio is ready, whose opening an engine has got before. Raises LeaseLost."""
+    with transaction.atomic():
+        _lock_held(row)
+        delete_after_commit(row.audio)
+        _update_held(row, audio=audio, duration=duration, note=note)
+        AudioAnalysis.store(row, spans, peaks)
 
 
 def assign_engine(row: Transcription, engine: str) -> None:
@@ -187,9 +200,10 @@ def assign_engine(row: Transcription, engine: str) -> None:
 
 
 def mark_started(row: Transcription, engine: str, metadata: Metadata) -> None:
-    """The engine has started on the audio. Raises LeaseLost."""
+    """The engine has started on the audio, or on the rest of it. Raises LeaseLost."""
     with transaction.atomic():
-        language = TRANSLATED if row.options.is_translation else metadata.language
+        spoken_first = row.language if row.segments.exists() else metadata.language
+        language = TRANSLATED if row.options.is_translation else spoken_first
         _update_held(row, engine=engine, model=metadata.model, language=language)
         record_step(row, Phase.DECODE, f"{engine}: {metadata.model}")
 
@@ -224,7 +238,7 @@ def mark_completed(row: Transcription, meter: Complete) -> None:
         )
         _delete_prepared_audio(row)
         record_step(row, Phase.COMPLETED, at=row.completed_at)
-        take_unbilled_usage(row)  # the meter includes it
+        metering.take_unbilled_usage(row)  # the meter includes it
         metering.record_completed(row, meter)
         transcription_finished.send(Transcription, row=row)
 
@@ -242,7 +256,7 @@ def mark_failed(row: Transcription, code: str, message: str) -> None:
         )
         _delete_prepared_audio(row)
         record_step(row, Phase.FAILED, code, at=row.completed_at)
-        metering.record_failed(row, take_unbilled_usage(row))
+        metering.record_failed(row, metering.take_unbilled_usage(row))
         transcription_finished.send(Transcription, row=row)
 
 
@@ -266,7 +280,7 @@ def mark_cancelled(row: Transcription) -> None:
         _update_progress(row, lease_until=None)
         _delete_prepared_audio(row)
         record_step(row, Phase.CANCELLED, at=row.completed_at)
-        metering.record_cancelled(row, take_unbilled_usage(row))
+        metering.record_cancelled(row, metering.take_unbilled_usage(row))
 
 
 def requeue(row: Transcription) -> None:
@@ -298,28 +312,6 @@ def _delete_prepared_audio(row: Transcription) -> None:
     delete_after_commit(row.audio)
     Transcription.objects.filter(id=row.id).update(audio="")
     row.audio = ""
-
-
-def take_unbilled_usage(row: Transcription) -> UsageDelta:
-    """Returns and clears the usage that is in no ledger row yet. The caller must record it in the
-    same transaction."""
-    saved = Progress.objects.get(transcription=row)  # its recording is locked
-    usage = row.unsaved_usage + UsageDelta(
-        saved.unbilled_decode_seconds,
-        saved.unbilled_gpu,
-        saved.unbilled_queue_seconds,
-        saved.unbilled_load_seconds,
-    )
-    row.unsaved_usage = UsageDelta(0.0)
-    if usage:
-        _update_progress(
-            row,
-            unbilled_decode_seconds=0,
-            unbilled_gpu="",
-            unbilled_queue_seconds=0,
-            unbilled_load_seconds=0,
-        )
-    return usage
 
 
 def cancel_before_delete(

@@ -55,14 +55,15 @@ from transcriptions.models import Segment as StoredSegment
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.processing.channels import ChannelMerger
-from transcriptions.processing.engine_calls import Result, checked, watched
+from transcriptions.processing.engine_calls import Result, as_one_call, checked, watched
 from transcriptions.processing.leases import (
     LeaseHolder,
     hold_lease,
     retry_while_database_is_away,
 )
 from transcriptions.processing.media.mixing import channel_count, split
-from transcriptions.processing.preparation import prepare_recording
+from transcriptions.processing.openings import charged_if_refused, in_background
+from transcriptions.processing.preparation import Preparation, prepare_recording
 from transcriptions.realtime import streams
 from transcriptions.realtime.partials import PartialPublisher
 from transcriptions.schemas.events import MetadataEvent, ProgressEvent, final_event
@@ -97,7 +98,18 @@ def transcribe(transcription_id: uuid.UUID) -> bool:
 def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
     row = holder.row
     source = local_copy(row.source, folder, holder.check)
-    found = prepare_recording(source, folder, row.options, holder.check)
+    prepare = partial(prepare_recording, source, folder, row.options, holder.check)
+    found = prepare(opening_first=not row.segments.exists())
+    if found.is_opening:
+        try:
+            return _store_prepared(row, found)
+        except AudioError:  # by the duration in the file's header, which may be wrong
+            found = prepare()
+    return _store_prepared(row, found)
+
+
+def _store_prepared(row: Transcription, found: Preparation) -> None:
+    """Raises TooLong, NotEnoughLeft, LeaseLost."""
     audio = found.audio
     with _audio_in_storage(row, audio.path) as name, transaction.atomic():
         lifecycle.ensure_held(row)  # first: the account with the quota may have been deleted
@@ -111,6 +123,7 @@ def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
             peaks=found.peaks,
             note=audio.note,
             tracks=found.tracks,
+            is_opening=found.is_opening,
         )
 
 
@@ -130,8 +143,53 @@ def _engine_events(
 ) -> Generator[list[Result]]:
     """The engine's events for all speech after the last stored segment, those together that are
     available at the same time. Usage is added to the row."""
+    with closing(_calls(holder, folder, last.end if last else 0.0)) as calls:
+        yield from as_one_call(calls)
+
+
+def _calls(
+    holder: LeaseHolder, folder: Path, position: float
+) -> Generator[Generator[list[Result]]]:
+    """A call of the engine for the speech after `position` (seconds): two if only the opening of
+    the recording is prepared."""
     row = holder.row
     audio = row.to_audio(local_copy(row.audio, folder, holder.check))
+    if row.analysis.is_opening:
+        with in_background(partial(_prepare_all, row, folder), holder.check) as prepared:
+            yield _recognized(holder, folder, audio, position)
+            position = max(position, audio.spans[-1].end)
+            with charged_if_refused(row):
+                audio = row.to_audio(_replace_opening(holder, folder, prepared()))
+    yield _recognized(holder, folder, audio, position)
+
+
+def _prepare_all(row: Transcription, folder: Path, check: Callable[[], None]) -> Preparation:
+    return prepare_recording(local_copy(row.source, folder, check), folder, row.options, check)
+
+
+def _replace_opening(holder: LeaseHolder, folder: Path, found: Preparation) -> Path:
+    """Raises TooLong, NotEnoughLeft, LeaseLost."""
+    row, audio = holder.row, found.audio
+    with _audio_in_storage(row, audio.path) as name, transaction.atomic():
+        lifecycle.ensure_held(row)
+        quotas.reserve(row, audio.duration)
+        lifecycle.replace_opening(
+            row,
+            audio=name,
+            duration=audio.duration,
+            spans=found.spans,
+            peaks=found.peaks,
+            note=audio.note,
+        )
+    is_moved = not audio.path.exists()
+    return local_copy(row.audio, folder, holder.check) if is_moved else audio.path
+
+
+def _recognized(
+    holder: LeaseHolder, folder: Path, audio: Audio, position: float
+) -> Generator[list[Result]]:
+    """The events of one call for the speech after `position`."""
+    row = holder.row
 
     def stream(audio: Audio) -> Iterator[EngineEvent]:
         return get_engine(settings.STT_ENGINE).stream(audio, holder.should_stop)
@@ -144,7 +202,6 @@ def _engine_events(
         paths = split(audio.path, folder, holder.check)
         call = ChannelMerger(audio, paths, stream, [(c or 0, s, e) for c, s, e in stored]).events
     else:
-        position = last.end if last else 0.0
         audio = audio.after(position)
         call = partial(_one_call, stream, audio, position)
     if audio.spans:

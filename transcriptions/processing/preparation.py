@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 from gpu.types import Span
 from transcriptions import raw_audio
 from transcriptions.exceptions import AudioError
@@ -17,6 +19,9 @@ from transcriptions.processing.media.conversion import PreparedAudio, Selection,
 from transcriptions.processing.media.ffmpeg_log import Track
 from transcriptions.processing.media.probing import probe
 
+OPENING_S = 60.0  # prepared first, so that its recognition can begin early
+MIN_LONG_S = 180.0  # of a recording with an opening: all of a shorter one is prepared in a second
+CUT_EDGE_S = 0.5  # before the end of the opening, where speech may go on
 MAX_TRACKS_TRIED = 8  # each is converted until one has speech
 MAX_TRACKS_LISTED = 100
 MAX_TITLE_CHARS = 200
@@ -24,12 +29,14 @@ MAX_TITLE_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """The audio of one track, where it has speech, and its waveform."""
+    """The audio of one track, where it has speech, and its waveform. Of an opening, the audio ends
+    after OPENING_S, the duration is the declared one of the recording, and there is no waveform."""
 
     audio: PreparedAudio
     track: int
     spans: list[Span]
     peaks: list[int]
+    is_opening: bool = False
 
     @property
     def tracks(self) -> list[dict[str, Any]]:
@@ -59,7 +66,29 @@ class _Preparer:
 
     def of_track(self, track: int) -> Preparation:
         """Raises AudioError."""
-        audio = prepare(self.source, self.folder, self.check, replace(self.selection, track=track))
+        return self._analyzed(self._converted(track), track)
+
+    def beginning(self, track: int, *, is_only_choice: bool) -> Preparation | None:
+        """All of a short recording, or the opening of a long one. None if only the whole recording
+        tells what is to be recognized: with several tracks unless this one `is_only_choice`, with
+        an unknown duration, or without speech in the opening. Raises AudioError."""
+        audio = self._converted(track, OPENING_S)
+        if audio.duration < OPENING_S - 1 and audio.declared < OPENING_S:
+            return self._analyzed(audio, track)
+        is_long = MIN_LONG_S < audio.declared <= settings.MAX_DURATION_SECONDS
+        if not is_long or not (is_only_choice or len(audio.tracks) == 1):
+            return None
+        found = self._analyzed(audio, track)
+        spans = [span for span in found.spans if span.end < audio.duration - CUT_EDGE_S]
+        whole = replace(audio, duration=audio.declared, note="")
+        opening = Preparation(whole, track, spans, peaks=[], is_opening=True)
+        return opening if spans else None
+
+    def _converted(self, track: int, seconds: float | None = None) -> PreparedAudio:
+        selection = replace(self.selection, track=track, seconds=seconds)
+        return prepare(self.source, self.folder, self.check, selection)
+
+    def _analyzed(self, audio: PreparedAudio, track: int) -> Preparation:
         channels: tuple[Path, ...] = (audio.path,)
         if audio.channels > 1:
             channels = mixing.split(audio.path, self.folder, self.check)
@@ -93,22 +122,35 @@ class _Preparer:
 
 
 def prepare_recording(
-    source: Path, folder: Path, options: Options, check: Callable[[], None]
+    source: Path,
+    folder: Path,
+    options: Options,
+    check: Callable[[], None],
+    *,
+    opening_first: bool = False,
 ) -> Preparation:
-    """Convert a file to `folder`/audio.wav, and find its speech. `check` is called several times
-    per second. Raises AudioError, and what `check` raises."""
+    """Convert a file to `folder`/audio.wav, and find its speech. With `opening_first`, only of the
+    opening if it is long. `check` is called several times per second.
+
+    Raises AudioError, and what `check` raises.
+    """
     declared = raw_audio.declared("", options.media_type)
     raw = probe(source, declared).raw if declared else None
-    selection = Selection(raw, separate_channels=options.channels == "separate")
+    is_separate = options.channels == "separate"
+    selection = Selection(raw, separate_channels=is_separate)
     preparer = _Preparer(source, folder, check, selection)
+    track, is_chosen = options.track or 0, options.track is not None
     try:
-        found = preparer.of_track(options.track or 0)
-        if options.track is not None or len(found.audio.tracks) == 1:
+        found = None
+        if opening_first and not is_separate:  # all of it tells which channels differ
+            found = preparer.beginning(track, is_only_choice=is_chosen)
+        found = found or preparer.of_track(track)
+        if is_chosen or len(found.audio.tracks) == 1:
             return found
         return preparer.with_speech(found, found.audio.tracks)
     except AudioError:
         # A direct upload was not probed before: it may be no media at all, which raises.
         tracks = probe(source, declared).tracks
-        if options.track is not None or len(tracks) < 2:
+        if is_chosen or len(tracks) < 2:
             raise
     return preparer.with_speech(None, tracks)

@@ -20,10 +20,31 @@ from accounts.usage import ledger
 from gpu import pricing
 from gpu.types import Complete, UsageDelta
 from transcriptions import metrics
-from transcriptions.models import Transcription
+from transcriptions.models import Progress, Transcription
 from transcriptions.signals import usage_charged
 
 log = logging.getLogger(__name__)
+
+
+def take_unbilled_usage(row: Transcription) -> UsageDelta:
+    """Returns and clears the usage that is in no ledger row yet. The caller must record it in the
+    same transaction."""
+    saved = Progress.objects.get(transcription=row)  # its recording is locked
+    usage = row.unsaved_usage + UsageDelta(
+        saved.unbilled_decode_seconds,
+        saved.unbilled_gpu,
+        saved.unbilled_queue_seconds,
+        saved.unbilled_load_seconds,
+    )
+    row.unsaved_usage = UsageDelta(0.0)
+    if usage:
+        Progress.objects.filter(transcription=row).update(
+            unbilled_decode_seconds=0,
+            unbilled_gpu="",
+            unbilled_queue_seconds=0,
+            unbilled_load_seconds=0,
+        )
+    return usage
 
 
 def record_completed(row: Transcription, meter: Complete) -> None:
@@ -44,6 +65,15 @@ def record_failed(row: Transcription, used: UsageDelta) -> None:
     """Records what a failed attempt used. Failures are never charged."""
     reason = _("Failed (%(code)s). Not charged.") % {"code": row.error_code}
     ledger.write_record(_with_engine_usage(_record(row, Outcome.FAILED, reason), used))
+
+
+def record_refused(row: Transcription) -> None:
+    """Charges up to the end of the last segment of a recording that is not what it declared."""
+    if due := due_ms(row, row.segments.values_list("end", flat=True).last() or 0.0):
+        reason = _("Refused after its opening. Charged for the part processed.")
+        record = _record(row, Outcome.FAILED, reason)
+        record.audio_ms, record.billed = due, True
+        _charge(row, record)
 
 
 def record_interrupted(row: Transcription, used: UsageDelta) -> None:

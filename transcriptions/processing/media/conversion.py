@@ -42,17 +42,19 @@ MIN_READABLE_SHARE = (
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What is converted of a file: `raw` describes content without a header, `track` is the audio
-    track, from 0. With `separate_channels`, two channels with different sound are not mixed."""
+    track, from 0. With `separate_channels`, two channels with different sound are not mixed.
+    `seconds` limits it to the beginning."""
 
     raw: RawAudio | None = None
     track: int = 0
     separate_channels: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedAudio:
     """A 24 kHz 16-bit WAV with one or two channels, its duration in seconds, a note for the owner,
-    and all audio tracks of the file."""
+    and all audio tracks of the file. `declared` is the duration by its header, 0 if unknown."""
 
     path: Path
     duration: float
@@ -60,6 +62,7 @@ class PreparedAudio:
     note: str
     tracks: tuple[Track, ...] = ()
     channels: int = 1
+    declared: float = 0.0
 
 
 def prepare(
@@ -89,7 +92,8 @@ def prepare(
     declared = max(ffmpeg_log.declared_duration(report), duration / share) if share else duration
     note, container = _note(duration, declared, report), ffmpeg_log.container(report)
     channels = _mixed(wav, check, separate=selection.separate_channels)
-    return PreparedAudio(wav, duration, container, note, tracks, channels)
+    by_header = ffmpeg_log.declared_duration(report, or_estimated=True)
+    return PreparedAudio(wav, duration, container, note, tracks, channels, by_header)
 
 
 def _mixed(wav: Path, check: Callable[[], None], *, separate: bool) -> int:
@@ -125,7 +129,7 @@ def _convert(
     Raises AudioError if that takes too long or FFmpeg crashes, OSError if FFmpeg stopped for a
     reason other than the recording, and what `check` raises.
     """
-    max_seconds = settings.MAX_DURATION_SECONDS + 1
+    max_seconds = selection.seconds or settings.MAX_DURATION_SECONDS + 1
     options = program.input_options(selection.raw)
     if is_wav_of_unknown_size(source) and not selection.raw:
         options["ignore_length"] = 1
@@ -146,7 +150,7 @@ def _convert(
         .overwrite_output()
         .compile(cmd=program.ffmpeg_binary())
     )
-    size = max_seconds * pcm.SAMPLE_RATE_HZ * 2 * MAX_CHANNELS + (16 << 20)
+    size = round(max_seconds * pcm.SAMPLE_RATE_HZ) * 2 * MAX_CHANNELS + (16 << 20)
     with log_path.open("w+b") as log:
         try:
             with source.open("rb") as media, wav.open("w+b") as out:

@@ -124,9 +124,9 @@ def container(report: str) -> str:
     return match.group(1).split(",")[0] if match else ""
 
 
-def declared_duration(report: str) -> float:
-    """Seconds that the container declares; 0 if FFmpeg only estimated them."""
-    if "Estimating duration from bitrate" in report:
+def declared_duration(report: str, *, or_estimated: bool = False) -> float:
+    """Seconds that the container declares; 0 if it does not, and FFmpeg estimated them at most."""
+    if "Estimating duration from bitrate" in report and not or_estimated:
         return 0.0
     match = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", report, re.MULTILINE)
     if not match:

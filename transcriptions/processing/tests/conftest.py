@@ -11,9 +11,10 @@ import pytest
 
 from accounts.models import User
 from transcriptions.models import AudioAnalysis, State, Transcription
+from transcriptions.processing import pipeline
 from transcriptions.processing.media import conversion, program
 from transcriptions.processing.media.conversion import PreparedAudio
-from transcriptions.processing.tests.helpers import Prepare, Waiting, no_check, script
+from transcriptions.processing.tests.helpers import Prepare, SpanEngine, Waiting, no_check, script
 from transcriptions.processing.turns import assign_virtual_start
 
 
@@ -68,3 +69,11 @@ def check_no_temporary_files(tmp_path: Path) -> Iterator[None]:
     """No temporary folder is left, however processing ended."""
     yield
     assert list((tmp_path / "tmp").glob("*")) == []
+
+
+@pytest.fixture
+def span_engine(monkeypatch: pytest.MonkeyPatch) -> SpanEngine:
+    """Replace Whisper by an engine whose segments are the spans."""
+    engine = SpanEngine()
+    monkeypatch.setattr(pipeline, "get_engine", lambda name: engine)
+    return engine

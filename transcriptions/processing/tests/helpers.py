@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from django.utils import timezone
 
+from gpu.types import (
+    Audio,
+    Complete,
+    EngineEvent,
+    Metadata,
+    Segment,
+    Unreachable,
+    UsageDelta,
+    Word,
+)
 from transcodio_site.testing import Media
 from transcriptions.models import Progress, Transcription
 from transcriptions.processing import lifecycle
@@ -17,6 +28,29 @@ Prepare = Callable[[Path], PreparedAudio]
 Waiting = Callable[..., list[Transcription]]
 
 FIVE_SENTENCES = [f"Sentence {n}." for n in range(1, 6)]
+
+
+@dataclass
+class SpanEngine:
+    """An engine that recognizes one segment in each span, named by its file and its start. It fails
+    before the segment number `fails_at`, counted from 1 over all calls."""
+
+    fails_at: int = 0
+    segments: int = 0
+    calls: list[Audio] = field(default_factory=list)
+
+    def stream(self, audio: Audio, stopped: Callable[[], bool] = bool) -> Iterator[EngineEvent]:
+        self.calls.append(audio)
+        yield Metadata(audio.language or "en", "spans-1")
+        for span in audio.spans:
+            self.segments += 1
+            if self.segments == self.fails_at:
+                raise Unreachable("interrupted")
+            yield UsageDelta(0.1)
+            text = f"{audio.path.stem} {span.start:.2f}."
+            yield Segment((Word(span.start, span.end, text),))
+        seconds = sum(span.end - span.start for span in audio.spans)
+        yield Complete(seconds, 0.1 * len(audio.spans))
 
 
 def fresh(row: Transcription) -> Transcription:

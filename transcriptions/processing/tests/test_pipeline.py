@@ -91,7 +91,7 @@ def test_crashed_transcription_continues_after_the_last_segment(
     engine.before = {}
     assert pipeline.transcribe(prepared.id)
     assert engine.calls[1].spans[0].start == pytest.approx(2.9)  # after the third sentence
-    assert engine.calls[1].language == "en"  # detected once
+    assert engine.calls[1].language is None  # it may have changed
     assert texts(prepared) == FIVE_SENTENCES
     assert fresh(prepared).state == State.COMPLETED
 

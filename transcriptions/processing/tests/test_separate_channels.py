@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,49 +11,16 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gpu.types import (
-    Audio,
-    Complete,
-    EngineEvent,
-    Metadata,
-    Segment,
-    Span,
-    Unreachable,
-    UsageDelta,
-    Word,
-)
+from gpu.types import Audio, Complete, EngineEvent, Metadata, Segment, Span
 from transcodio_site.testing import Media
 from transcriptions.models import Progress, Transcription
 from transcriptions.processing import pipeline
 from transcriptions.processing.channels import ChannelMerger
-from transcriptions.processing.tests.helpers import expire, fresh
+from transcriptions.processing.tests.helpers import SpanEngine, expire, fresh
 from transcriptions.processing.tests.test_channels import call
 from transcriptions.testing import send
 
 PATHS = (Path("channel-0.wav"), Path("channel-1.wav"))
-
-
-@dataclass
-class SpanEngine:
-    """An engine that recognizes one segment in each span, named by its file and its start. It fails
-    before the segment number `fails_at`, counted from 1 over all calls."""
-
-    fails_at: int = 0
-    segments: int = 0
-    calls: list[Audio] = field(default_factory=list)
-
-    def stream(self, audio: Audio, stopped: Callable[[], bool] = bool) -> Iterator[EngineEvent]:
-        self.calls.append(audio)
-        yield Metadata(audio.language or "en", "spans-1")
-        for span in audio.spans:
-            self.segments += 1
-            if self.segments == self.fails_at:
-                raise Unreachable("interrupted")
-            yield UsageDelta(0.1)
-            text = f"{audio.path.stem} {span.start:.2f}."
-            yield Segment((Word(span.start, span.end, text),))
-        seconds = sum(span.end - span.start for span in audio.spans)
-        yield Complete(seconds, 0.1 * len(audio.spans))
 
 
 def merged(audio: Audio, stored: list[Segment], engine: SpanEngine) -> Iterator[EngineEvent]:
@@ -138,13 +104,6 @@ def test_nothing_is_lost_or_doubled_after_a_crash_at_any_segment(
 
 
 # --- The whole way ------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def span_engine(monkeypatch: pytest.MonkeyPatch) -> SpanEngine:
-    engine = SpanEngine()
-    monkeypatch.setattr(pipeline, "get_engine", lambda name: engine)
-    return engine
 
 
 def uploaded(api: Client, media: Media, channels: str) -> Transcription:
