@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 from django.db import transaction
 
-from gpu.types import Cancelled
+from gpu.types import Cancelled, Segment
 from transcriptions.exceptions import AudioError
 from transcriptions.models import Transcription
+from transcriptions.processing.engine_calls import Result
 from transcriptions.usage import metering
 
+# The preparation takes as much of the processor as a small machine has, so that it waits for the
+# first words. While an engine starts, they do not come soon.
+START_DELAY_S = 3.0
 CHECK_INTERVAL_S = 0.2  # between two checks whether the work should stop
 
 T = TypeVar("T")
@@ -30,9 +34,14 @@ Check = Callable[[], None]
 
 
 @contextmanager
-def in_background(work: Callable[[Check], T], check: Check) -> Iterator[Callable[[], T]]:
-    """Run `work(check)` in a thread while the body runs. Yields a function that waits for its
-    result, and raises what `work` or `check` raises. Work that nobody waits for is stopped."""
+def in_background(
+    work: Callable[[Check], T], check: Check, start: threading.Event
+) -> Iterator[Callable[[], T]]:
+    """Run `work(check)` in a thread while the body runs, after `start` is set or START_DELAY_S.
+
+    Yields a function that waits for its result, and raises what `work` or `check` raises. Work that
+    nobody waits for is stopped.
+    """
     stopped = threading.Event()
 
     def check_both() -> None:
@@ -40,11 +49,17 @@ def in_background(work: Callable[[Check], T], check: Check) -> Iterator[Callable
             raise Cancelled("nobody waits for it")
         check()
 
+    def run() -> T:
+        start.wait(START_DELAY_S)
+        check_both()
+        return work(check_both)
+
     context = contextvars.copy_context()  # so that its log lines have the same ids
     pool = ThreadPoolExecutor(1, thread_name_prefix="preparation")
-    future = pool.submit(context.run, work, check_both)
+    future = pool.submit(context.run, run)
 
     def result() -> T:
+        start.set()
         while not wait_for([future], CHECK_INTERVAL_S).done:
             check()
         return future.result()
@@ -53,7 +68,19 @@ def in_background(work: Callable[[Check], T], check: Check) -> Iterator[Callable
         yield result
     finally:
         stopped.set()
+        start.set()
         pool.shutdown()
+
+
+def until_segment(
+    events: Generator[list[Result]], found: threading.Event
+) -> Generator[list[Result]]:
+    """The same events. `found` is set when a segment was among them."""
+    with closing(events):
+        for together in events:
+            yield together
+            if any(isinstance(event, Segment) for event in together):
+                found.set()
 
 
 @contextmanager

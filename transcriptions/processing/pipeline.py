@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -62,7 +63,7 @@ from transcriptions.processing.leases import (
     retry_while_database_is_away,
 )
 from transcriptions.processing.media.mixing import channel_count, split
-from transcriptions.processing.openings import charged_if_refused, in_background
+from transcriptions.processing.openings import charged_if_refused, in_background, until_segment
 from transcriptions.processing.preparation import Preparation, prepare_recording
 from transcriptions.realtime import streams
 from transcriptions.realtime.partials import PartialPublisher
@@ -155,8 +156,10 @@ def _calls(
     row = holder.row
     audio = row.to_audio(local_copy(row.audio, folder, holder.check))
     if row.analysis.is_opening:
-        with in_background(partial(_prepare_all, row, folder), holder.check) as prepared:
-            yield _recognized(holder, folder, audio, position)
+        has_words = threading.Event()
+        prepare = partial(_prepare_all, row, folder)
+        with in_background(prepare, holder.check, start=has_words) as prepared:
+            yield until_segment(_recognized(holder, folder, audio, position), has_words)
             position = max(position, audio.spans[-1].end)
             with charged_if_refused(row):
                 audio = row.to_audio(_replace_opening(holder, folder, prepared()))

@@ -33,15 +33,18 @@ FIVE_SENTENCES = [f"Sentence {n}." for n in range(1, 6)]
 @dataclass
 class SpanEngine:
     """An engine that recognizes one segment in each span, named by its file and its start. It fails
-    before the segment number `fails_at`, counted from 1 over all calls."""
+    before the segment number `fails_at`, counted from 1 over all calls. Each call waits for
+    `before_first`."""
 
     fails_at: int = 0
     segments: int = 0
     calls: list[Audio] = field(default_factory=list)
+    before_first: Callable[[], object] = bool
 
     def stream(self, audio: Audio, stopped: Callable[[], bool] = bool) -> Iterator[EngineEvent]:
         self.calls.append(audio)
         yield Metadata(audio.language or "en", "spans-1")
+        self.before_first()
         for span in audio.spans:
             self.segments += 1
             if self.segments == self.fails_at:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from accounts.models import Outcome, UsageRecord, User
 from gpu.tests.wer import word_error_rate
 from transcodio_site.testing import SAMPLE, SAMPLE_TEXT, WAIT_S, Media, wait_until
 from transcriptions.models import Options, State, Transcription
-from transcriptions.processing import commands, leases, pipeline, preparation
+from transcriptions.processing import commands, leases, openings, pipeline, preparation
 from transcriptions.processing.preparation import Preparation, prepare_recording
 from transcriptions.processing.tests.helpers import SpanEngine, expire, fresh, no_check, raising
 from transcriptions.processing.tests.test_tracks import film
@@ -28,7 +29,7 @@ pytestmark = [
 @pytest.fixture
 def short_opening(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample is a long recording."""
-    monkeypatch.setattr(preparation, "OPENING_S", 20.0)
+    monkeypatch.setattr(preparation, "OPENING_S", 24.0)
     monkeypatch.setattr(preparation, "MIN_LONG_S", 30.0)
 
 
@@ -65,9 +66,9 @@ def test_only_the_opening_is_prepared_first(opened: Transcription) -> None:
     assert opened.state == State.PREPARED
     assert opened.analysis.is_opening
     assert opened.analysis.peaks == []
-    assert opened.analysis.speech[-1].end < 20
+    assert opened.analysis.speech[-1].end < 24 - preparation.CUT_EDGE_S
     assert opened.duration == pytest.approx(43.9, abs=0.1)
-    assert Path(opened.audio.path).stat().st_size == pytest.approx(20 * 48_000, rel=0.01)
+    assert Path(opened.audio.path).stat().st_size == pytest.approx(24 * 48_000, rel=0.01)
 
 
 def test_words_of_the_opening_come_before_the_rest_is_prepared(
@@ -143,22 +144,16 @@ def test_worker_killed_while_it_prepares_the_rest(
 def test_preparation_of_the_rest_is_stopped(
     opened: Transcription, span_engine: SpanEngine, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    has_begun, is_stopped = threading.Event(), threading.Event()
     if end == "engine":
-        span_engine.fails_at = 1
+        span_engine.fails_at = 2
 
     def never_ready(*arguments: Any) -> Preparation:
-        check: Callable[[], None] = arguments[-1]
         if end == "cancel":
             commands.cancel(fresh(opened))
         if end == "shutdown":
             leases.shutting_down.set()
-        has_begun.set()
-        try:
-            wait_until(lambda: check() or False)
-        except BaseException:
-            is_stopped.set()
-            raise
+        check: Callable[[], None] = arguments[-1]
+        wait_until(lambda: check() or False)
         raise AssertionError
 
     monkeypatch.setattr(pipeline, "prepare_recording", never_ready)
@@ -166,9 +161,35 @@ def test_preparation_of_the_rest_is_stopped(
         assert not pipeline.transcribe(opened.id)
     finally:
         leases.shutting_down.clear()
-    assert has_begun.wait(WAIT_S)
-    assert is_stopped.wait(WAIT_S)
     assert fresh(opened).state == (State.CANCELLED if end == "cancel" else State.PREPARED)
+    assert not [t for t in threading.enumerate() if t.name.startswith("preparation")]
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_rest_is_prepared_after_the_first_words_unless_they_take_long(
+    opened: Transcription,
+    span_engine: SpanEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    all_spans: list[float],
+    is_slow: bool,
+) -> None:
+    """An engine may have to start first."""
+    monkeypatch.setattr(openings, "START_DELAY_S", 0.0 if is_slow else WAIT_S)
+    has_begun = threading.Event()
+    known: list[int] = []
+
+    def noted(*arguments: Any) -> Preparation:
+        known.append(len(starts(opened)))
+        connection.close()
+        has_begun.set()
+        return prepare_recording(*arguments)
+
+    monkeypatch.setattr(pipeline, "prepare_recording", noted)
+    if is_slow:
+        span_engine.before_first = lambda: has_begun.wait(WAIT_S)
+    assert pipeline.transcribe(opened.id)
+    assert (known[0] > 0) != is_slow
+    assert starts(opened) == all_spans
 
 
 def test_resumed_recording_is_prepared_as_a_whole(
