@@ -59,10 +59,9 @@ class KyutaiEngine:
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
-        if (audio.language or LANGUAGE) != LANGUAGE:
-            raise UnsupportedLanguage(
-                f"{self.source} supports only English, not {audio.language!r}"
-            )
+        if audio.excludes(LANGUAGE):
+            requested = audio.language or ", ".join(audio.options.languages)
+            raise UnsupportedLanguage(f"{self.source} supports only English, not {requested!r}")
         if audio.options.translate:
             raise UnsupportedTask(f"{self.source} cannot translate")
         batcher = self.batcher()

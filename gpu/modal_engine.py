@@ -83,8 +83,9 @@ class ModalEngine:
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
-        if (audio.language or LANGUAGE) != LANGUAGE:
-            raise UnsupportedLanguage(f"Kyutai STT supports only English, not {audio.language!r}")
+        if audio.excludes(LANGUAGE):
+            requested = audio.language or ", ".join(audio.options.languages)
+            raise UnsupportedLanguage(f"Kyutai STT supports only English, not {requested!r}")
         if audio.options.translate:
             raise UnsupportedTask("Kyutai STT cannot translate")
         self._circuit.check()

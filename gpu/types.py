@@ -139,6 +139,7 @@ class RecognitionOptions:
     prompt: str = ""  # text that might come before the recording: its style, names and terms
     keywords: tuple[str, ...] = ()  # names and terms that may be spoken, as they are spelled
     translate: bool = False  # into English
+    languages: tuple[str, ...] = ()  # the only ones that may be detected; empty: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,11 @@ class Audio:
     spans: tuple[Span, ...]
     language: str | None = None  # a code such as `en`; None: the engine detects it
     options: RecognitionOptions = RecognitionOptions()
+
+    def excludes(self, language: str) -> bool:
+        """Whether only other languages were requested."""
+        requested = (self.language,) if self.language else self.options.languages
+        return bool(requested) and language not in requested
 
     def after(self, position: float) -> Audio:
         """The same recording without the speech before `position` (seconds)."""

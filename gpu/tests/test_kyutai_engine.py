@@ -198,6 +198,9 @@ def test_unsupported_language_is_refused_before_loading(audio: Audio) -> None:
     engine = KyutaiEngine("/nonexistent", "cpu")
     with pytest.raises(UnsupportedLanguage):
         list(engine.stream(Audio(audio.path, 1, (), "de"), never))
+    candidates = RecognitionOptions(languages=("de", "fr"))
+    with pytest.raises(UnsupportedLanguage, match="de, fr"):
+        list(engine.stream(Audio(audio.path, 1, (), options=candidates), never))
 
 
 def test_translation_is_refused_before_loading(audio: Audio) -> None:

@@ -57,8 +57,9 @@ class WhisperEngine:
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
         model, workers = self._load()
-        if audio.language and audio.language not in model.languages:
-            raise UnsupportedLanguage(f"the model does not support {audio.language!r}")
+        if all(audio.excludes(language) for language in model.languages):
+            requested = audio.language or ", ".join(audio.options.languages)
+            raise UnsupportedLanguage(f"the model does not support {requested!r}")
         if audio.options.translate and not model.is_multilingual:
             raise UnsupportedTask("the model knows only English")
         job = Job(Recording(model, audio).tasks(workers.count, config.WHISPER_BATCH_SIZE))
@@ -71,7 +72,8 @@ class WhisperEngine:
         language = audio.language
         if not language:
             first = next(passages, None)
-            language = first.language if first else DEFAULT_LANGUAGE
+            unspoken = (*audio.options.languages, DEFAULT_LANGUAGE)[0]
+            language = first.language if first else unspoken
             passages = chain([first] if first else [], passages)
         yield Metadata(language, f"whisper-{Path(self.model_name).name}")
         yield from _segments(passages)

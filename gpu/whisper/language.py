@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from gpu.types import Span
@@ -15,6 +15,15 @@ CHANGE_COST = 6.0
 MIN_PROBABILITY = 0.01
 
 Probabilities = Mapping[str, float]
+
+
+def among(probabilities: Probabilities, candidates: Collection[str]) -> Probabilities:
+    """How probable each candidate is if no other language is spoken; all without candidates."""
+    known = {each: probabilities[each] for each in candidates if each in probabilities}
+    total = sum(known.values())
+    if not known:
+        return probabilities
+    return {each: known[each] / total if total else 1 / len(known) for each in known}
 
 
 class LanguageTracker:

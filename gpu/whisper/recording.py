@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gpu import pcm
 from gpu.types import Audio, EngineError, Span
 from gpu.whisper.decoded import SAMPLE_RATE_HZ, DecodedWord, Samples
-from gpu.whisper.language import LanguageTracker, pieces_of
+from gpu.whisper.language import LanguageTracker, Probabilities, among, pieces_of
 from gpu.whisper.part import Part
 from gpu.windows import pack
 
@@ -88,10 +88,7 @@ class Recording:
             for piece in pieces_of(window, self.audio.spans)
         ]
         found = [
-            self.model.language_probabilities(
-                encoded, number, piece.start - batch[number].start, piece.end - batch[number].start
-            )
-            for number, piece in pieces
+            self._probabilities(encoded, number, piece, batch[number]) for number, piece in pieces
         ]
         tracker = before.result()
         languages = tracker.languages_of(found)
@@ -103,6 +100,14 @@ class Recording:
             spans = [piece for (_, piece), _ in group]
             parts.append((Span(spans[0].start, spans[-1].end), language))
         return parts
+
+    def _probabilities(
+        self, encoded: Encoded, number: int, piece: Span, window: Span
+    ) -> Probabilities:
+        """Of the languages that may be spoken in a piece of an encoded window."""
+        edges = piece.start - window.start, piece.end - window.start
+        found = self.model.language_probabilities(encoded, number, *edges)
+        return among(found, self.audio.options.languages)
 
     def _samples(self, span: Span) -> Samples:
         return pcm.read_resampled(self.audio.path, span.start, span.end, SAMPLE_RATE_HZ)

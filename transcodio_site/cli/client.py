@@ -59,8 +59,10 @@ class Client:
         except httpx.InvalidURL as error:
             raise self._unreachable(error) from None
 
-    def upload(self, path: Path, language: str, on_progress: OnProgress) -> JsonObject:
-        """Send the file and return the new recording. Raises ApiError, OSError."""
+    def upload(self, path: Path, parameters: dict[str, str], on_progress: OnProgress) -> JsonObject:
+        """Send the file and return the new recording. `parameters` are those of the API; empty ones
+        are left out. Raises ApiError, OSError."""
+        given = {name: value for name, value in parameters.items() if value}
         key = str(uuid.uuid4())  # retries with the same key create one recording
         with _open_seekable(path) as file:
             size = file.seek(0, os.SEEK_END)
@@ -70,7 +72,7 @@ class Client:
                 response = self._send(
                     "POST",
                     "/api/transcriptions",
-                    params={"language": language, "title": readable(path.stem)},
+                    params={"title": readable(path.stem)} | given,
                     headers={
                         "Content-Type": _media_type(path),
                         "Content-Length": str(size),

@@ -22,6 +22,8 @@ from transcodio_site import __version__
 from transcodio_site.cli.client import ApiError, Client, NotAuthorized, readable
 from transcodio_site.cli.export_options import FORMATS, add_export_options, export_query
 
+FORMATS = ("txt", "srt", "vtt", "json")
+PARAMETERS = ("language", "channels", "track")  # of an upload
 MAX_PARALLEL = 3  # recordings processed in parallel
 INTERRUPTED_STATUS = 130
 
@@ -67,6 +69,13 @@ def positive(text: str) -> int:
     return number
 
 
+def track(text: str) -> str:
+    """A number from zero. Raises ValueError."""
+    if not text.isdecimal():
+        raise ValueError
+    return text
+
+
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
     root_parser = argparse.ArgumentParser(
@@ -96,6 +105,21 @@ def parser() -> argparse.ArgumentParser:
     transcribe_parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     transcribe_parser.add_argument(
         "-l", "--language", type=readable, default="", help="such as en; default: detected"
+    )
+    transcribe_parser.add_argument(
+        "--channels",
+        choices=("mix", "separate"),
+        default="",
+        help="separate: recognize each channel by itself, as in a telephone call",
+    )
+    transcribe_parser.add_argument(
+        "--track",
+        type=track,
+        metavar="N",
+        help="audio track of a video, from 0; default: the one with speech",
+    )
+    transcribe_parser.add_argument(
+        "-f", "--format", choices=FORMATS, help="default: from the extension of -o, else txt"
     )
     transcribe_parser.add_argument(
         "-o", "--output", type=Path, help="a file, or a folder for several results"
@@ -258,7 +282,8 @@ class Job:
         bar = self.bars.add_task(escape(readable(self.path.name)), total=size)
         try:
             on_progress = partial(self._update, bar)
-            return str(self.client.upload(self.path, self.options.language, on_progress)["id"])
+            parameters = {name: getattr(self.options, name) or "" for name in PARAMETERS}
+            return str(self.client.upload(self.path, parameters, on_progress)["id"])
         finally:
             self.bars.remove_task(bar)
 

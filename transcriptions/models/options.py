@@ -9,6 +9,7 @@ from gpu.types import RecognitionOptions
 
 Task = Literal["transcribe", "translate"]
 Channels = Literal["mix", "separate"]
+LISTS = ("keywords", "languages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +21,21 @@ class Options:
     task: Task = "transcribe"
     channels: Channels = "mix"  # whether channels are recognized separately
     track: int | None = None  # of the sound, from 0; None: the one with speech
+    languages: tuple[str, ...] = ()  # one of which is spoken, if it has to be detected
     media_type: str = ""  # of content that has no header: see transcriptions/raw_audio.py
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Options:
         """From JSON. Unknown values, of a newer release, are ignored."""
         known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
-        return cls(**known | {"keywords": tuple(known.get("keywords", ()))})
+        lists = {name: tuple(known.get(name, ())) for name in LISTS}
+        return cls(**known | lists)
 
     def as_json(self) -> dict[str, Any]:
         """For the database."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         changed = {k: v for k, v in values.items() if v != getattr(Options(), k)}
-        return changed | ({"keywords": list(self.keywords)} if self.keywords else {})
+        return changed | {name: list(changed[name]) for name in LISTS if name in changed}
 
     @property
     def is_translation(self) -> bool:
@@ -41,4 +44,4 @@ class Options:
 
     def for_engine(self) -> RecognitionOptions:
         """The options that concern the engine."""
-        return RecognitionOptions(self.prompt, self.keywords, self.is_translation)
+        return RecognitionOptions(self.prompt, self.keywords, self.is_translation, self.languages)

@@ -24,11 +24,11 @@ from transcriptions.uploads.params import UploadParams
 from transcriptions.uploads.service import (
     UploadRefused,
     admit,
-    check_language,
     check_size,
     check_task,
     declared_audio,
     insert,
+    requested_languages,
     title_of,
     too_many_uploads,
 )
@@ -55,12 +55,13 @@ def start(
     check_size(size, owner)
     check_task(params.task)
     declared = declared_audio(filename, media_type)
-    options = replace(params.options_of(owner), media_type=str(declared) if declared else "")
+    language, candidates = requested_languages(params)
+    options = replace(params.options_of(owner, candidates), media_type=str(declared or ""))
     upload = DirectUpload(
         owner=owner,
         token=token,
         title=clean_name(params.title) or title_of(filename),
-        requested_language=check_language(params.language),
+        requested_language=language,
         priority=params.priority_value,
         stored_options=options.as_json(),
         bytes=size,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -21,6 +21,8 @@ MAX_TRACK = 999
 MAX_BYTES = 2**53  # larger numbers are not exact in JavaScript
 MAX_PROMPT_CHARS = 1_000
 MAX_KEYWORDS, MAX_KEYWORD_CHARS = 200, 100
+MAX_LANGUAGES, MAX_LANGUAGE_CHARS = 100, 100
+LanguageName = Annotated[str, Field(max_length=MAX_LANGUAGE_CHARS)]
 
 
 def split_keywords(texts: Iterable[str]) -> list[str]:
@@ -39,6 +41,12 @@ class UploadParams(Schema):
     language: str = Field(
         default="",
         description="Code such as `en`, or name in English; empty or `auto` to detect it",
+    )
+    languages: list[LanguageName] = Field(
+        default_factory=list,
+        max_length=MAX_LANGUAGES,
+        description="Those that may be spoken, if the language is detected; repeat the field, or "
+        "separate them by commas",
     )
     title: str = Field(default="", max_length=255, description="Default: the name of the file")
     priority: PriorityName = Field(
@@ -82,6 +90,12 @@ class UploadParams(Schema):
         """Forms send an empty text for a number that is not given."""
         return None if track == "" else track
 
+    @field_validator("languages")
+    @classmethod
+    def _split_languages(cls, languages: list[str]) -> list[str]:
+        parts = (part.strip() for text in languages for part in text.split(","))
+        return list(dict.fromkeys(filter(None, parts)))
+
     @field_validator("keywords")
     @classmethod
     def _split(cls, keywords: list[str]) -> list[str]:
@@ -92,14 +106,16 @@ class UploadParams(Schema):
         """The priority as it is stored."""
         return Priority[self.priority.upper()] if self.priority else Priority.INTERACTIVE
 
-    def options_of(self, owner: User) -> Options:
-        """What is stored with the recording: the owner's vocabulary comes after the keywords."""
+    def options_of(self, owner: User, languages: Sequence[str] = ()) -> Options:
+        """What is stored with the recording: the owner's vocabulary comes after the keywords.
+        `languages` are the codes of the candidates."""
         keywords = dict.fromkeys([*self.keywords, *owner.vocabulary])
         return Options(
             prompt=self.prompt.strip(),
             keywords=tuple(keywords),
             channels=self.channels or "mix",
             track=self.track,
+            languages=tuple(languages),
             task=self.task or "transcribe",
         )
 
@@ -128,6 +144,7 @@ class DirectUploadIn(Body):
     size: Annotated[int, Field(ge=0, le=MAX_BYTES)]
     name: Annotated[str, Field(max_length=1000, description="Name of the file")] = ""
     language: Annotated[str, Field(max_length=100, description="As in other uploads")] = ""
+    languages: Annotated[list[LanguageName], Field(max_length=MAX_LANGUAGES)] = []
     title: Annotated[str, Field(max_length=255, description="Default: the name of the file")] = ""
     priority: PriorityName = ""
     prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ""

@@ -134,13 +134,14 @@ def store_file(
     """
     check_task(params.task)
     declared = _declared_audio(upload)
-    options = replace(params.options_of(owner), media_type=str(declared) if declared else "")
+    language, candidates = requested_languages(params)
+    options = replace(params.options_of(owner, candidates), media_type=str(declared or ""))
     row = Transcription(
         owner=owner,
         token=token,
         title=clean_name(params.title) or title_of(upload.name or ""),
         source_bytes=upload.size or 0,
-        requested_language=check_language(params.language),
+        requested_language=language,
         priority=params.priority_value,
         stored_options=options.as_json(),
     )
@@ -277,6 +278,17 @@ def check_language(language: str) -> str:
         ) % {"language": repr(language[:20])}
         raise UploadRefused(422, "unknown_language", message)
     return code
+
+
+def requested_languages(params: UploadParams) -> tuple[str, tuple[str, ...]]:
+    """Whisper's code of the language, or those that may be detected: empty if all may. A single
+    candidate is the language. Raises UploadRefused."""
+    if language := check_language(params.language):
+        return language, ()
+    codes = tuple(dict.fromkeys(check_language(each) for each in params.languages))
+    if len(codes) == 1:
+        return codes[0], ()
+    return "", () if "" in codes else codes  # `auto` is any language
 
 
 def check_task(task: str) -> None:

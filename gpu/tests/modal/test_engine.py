@@ -89,6 +89,9 @@ def test_usage_is_known_when_a_recording_is_cancelled(deployed: ControlPlane, au
 def test_unsupported_language_is_refused_without_a_call(audio: Audio, new_calls: Calls) -> None:
     with pytest.raises(UnsupportedLanguage):
         next(ModalEngine().stream(Audio(audio.path, 1, (), "de"), never))
+    candidates = RecognitionOptions(languages=("de", "fr"))
+    with pytest.raises(UnsupportedLanguage, match="de, fr"):
+        next(ModalEngine().stream(Audio(audio.path, 1, (), options=candidates), never))
     assert new_calls() == []
 
 

@@ -115,6 +115,27 @@ def test_requested_language_is_used(engine: Engine, sample: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("candidates", "detected"),
+    [(("de", "en"), {"en"}), (("de", "fr"), {"de", "fr"}), (("tlh", "fi"), {"fi"})],
+)
+def test_only_candidates_are_detected(
+    engine: Engine, sample: Path, candidates: tuple[str, ...], detected: set[str]
+) -> None:
+    options = RecognitionOptions(languages=candidates)
+    audio = Audio(sample, 43, (Span(1, 10), Span(10, 21.9), Span(22.2, 34)), options=options)
+    metadata, *events = engine.stream(audio, never)
+    assert isinstance(metadata, Metadata)
+    languages = {event.language for event in events if isinstance(event, Segment)}
+    assert {metadata.language, *languages} <= detected
+
+
+def test_candidates_that_the_model_does_not_know_are_refused(engine: Engine, sample: Path) -> None:
+    options = RecognitionOptions(languages=("tlh", "qya"))
+    with pytest.raises(UnsupportedLanguage, match="tlh, qya"):
+        next(engine.stream(Audio(sample, 10, (TEN,), options=options), never))
+
+
 def test_unsupported_language_is_refused(engine: Engine, sample: Path) -> None:
     with pytest.raises(UnsupportedLanguage, match="tlh"):
         next(engine.stream(Audio(sample, 10, (TEN,), "tlh"), never))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu.types import Span
-from gpu.whisper.language import MAX_PIECE_S, MIN_PIECE_S, LanguageTracker, pieces_of
+from gpu.whisper.language import MAX_PIECE_S, MIN_PIECE_S, LanguageTracker, among, pieces_of
 
 ENGLISH = {"en": 0.97, "de": 0.02, "nn": 0.01}
 GERMAN = {"en": 0.01, "de": 0.98, "nn": 0.01}
@@ -37,6 +37,12 @@ def test_unclear_pieces_keep_the_language() -> None:
 
 def test_first_unclear_piece_gets_the_language_of_those_after_it() -> None:
     assert languages_of([UNCLEAR, GERMAN, GERMAN]) == ["de"] * 3
+
+
+def test_only_candidates_are_probable() -> None:
+    assert among(ENGLISH, ()) == ENGLISH
+    assert among(ENGLISH, ("de", "nn")) == {"de": pytest.approx(2 / 3), "nn": pytest.approx(1 / 3)}
+    assert among({"en": 1.0, "de": 0.0, "nn": 0.0}, ("de", "nn")) == {"de": 0.5, "nn": 0.5}
 
 
 def test_language_changes_back() -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from transcodio_site.testing import SAMPLE, WAIT_S, Media, Stack
 from transcodio_site.tests.cli.conftest import PROGRAM, Run, cli_environment
+from transcriptions.processing.tests.test_channels import call
+from transcriptions.processing.tests.test_tracks import film
 
 
 def test_transcribe_shows_segments_live_and_prints_text(run: Run, short: Path) -> None:
@@ -48,6 +50,19 @@ def test_output_extension_selects_the_format(run: Run, short: Path, tmp_path: Pa
     done = run("transcribe", short, "-o", "talk.vtt")
     assert done.returncode == 0
     assert (tmp_path / "talk.vtt").read_text().startswith("WEBVTT")
+
+
+def test_channels_are_recognized_separately(run: Run, media: Media) -> None:
+    done = run("transcribe", call(media), "--channels", "separate", "-f", "json")
+    segments = json.loads(done.stdout)["segments"]
+    assert {segment["channel"] for segment in segments} == {0, 1}
+
+
+def test_track_is_chosen(run: Run, media: Media) -> None:
+    source = film(media, "two.mkv", [media.speech("six.wav", 6), media.silence("quiet.wav", 6)])
+    assert "No speech was found" in run("transcribe", source, "--track", "1").stderr
+    done = run("transcribe", source, "--track", "2")
+    assert (done.returncode, "There is no audio track 2" in done.stderr) == (1, True)
 
 
 def test_bad_file_does_not_stop_the_others(run: Run, short: Path, tmp_path: Path) -> None:
@@ -92,6 +107,8 @@ def test_import_replaces_the_text_and_prints_counts(run: Run, short: Path, tmp_p
         ),
         (["transcribe", "a.mp3", "b.mp3", "-f", "srt"], {}, 2, "add -o FOLDER"),
         (["transcribe"], {}, 2, "usage:"),
+        (["transcribe", "a.mp4", "--track", "second"], {}, 2, "usage:"),
+        (["transcribe", "a.wav", "--channels", "left"], {}, 2, "usage:"),
         (["list", "-n", "-1"], {}, 2, "usage:"),
         (["list", "--state", "lost"], {}, 1, "The field"),
         (["export", "1", "--offset", "later"], {}, 2, "invalid float value"),

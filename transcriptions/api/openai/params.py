@@ -18,12 +18,20 @@ from django.utils.translation import gettext as _
 
 from transcriptions.api.openai.errors import InvalidParameter
 from transcriptions.api.openai.models import check_model
-from transcriptions.uploads.params import MAX_PROMPT_CHARS, TaskName, UploadParams, split_keywords
+from transcriptions.uploads.params import (
+    MAX_PROMPT_CHARS,
+    MAX_TRACK,
+    ChannelsName,
+    TaskName,
+    UploadParams,
+    split_keywords,
+)
 from transcriptions.uploads.service import UploadRefused, check_language
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 GRANULARITIES = ("word", "segment")
 INCLUDES = ("logprobs",)
+CHANNELS: tuple[ChannelsName, ...] = ("", "mix", "separate")
 BOOLEANS = {"true": True, "1": True, "yes": True, "on": True}
 BOOLEANS |= {"": False, "false": False, "0": False, "no": False, "off": False}
 
@@ -32,7 +40,8 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionParams:
-    """The fields that have an effect. `language` is empty to detect it."""
+    """The fields that have an effect. `language` is empty to detect it, among `languages` if there
+    are any. `channels` and `track` are our own."""
 
     model: str
     language: str
@@ -43,6 +52,9 @@ class TranscriptionParams:
     task: TaskName
     granularities: tuple[str, ...]
     has_logprobs: bool
+    languages: tuple[str, ...]
+    channels: ChannelsName
+    track: int | None
 
     @classmethod
     def from_form(cls, form: QueryDict, task: TaskName = "transcribe") -> TranscriptionParams:
@@ -52,7 +64,7 @@ class TranscriptionParams:
         _parsed(form, "temperature", _temperature)
         return cls(
             model=model,
-            language=_language(form),
+            language=_code(_text(form, "language"), "language"),
             prompt=_text(form, "prompt")[-MAX_PROMPT_CHARS:],  # as OpenAI, which uses its end
             keywords=_keywords(form),
             response_format=_parsed(form, "response_format", _format),
@@ -60,14 +72,22 @@ class TranscriptionParams:
             task=task,
             granularities=_choices(form, "timestamp_granularities", GRANULARITIES) or ("segment",),
             has_logprobs="logprobs" in _choices(form, "include", INCLUDES),
+            languages=_languages(form),
+            channels=_parsed(form, "channels", _channels),
+            track=_parsed(form, "track", _track),
         )
 
     @property
     def upload(self) -> UploadParams:
         """The fields that every upload has."""
-        keywords = list(self.keywords)
         return UploadParams(
-            language=self.language, prompt=self.prompt, keywords=keywords, task=self.task
+            language=self.language,
+            languages=list(self.languages),
+            prompt=self.prompt,
+            keywords=list(self.keywords),
+            task=self.task,
+            channels=self.channels,
+            track=self.track,
         )
 
 
@@ -122,12 +142,25 @@ def _choices(form: QueryDict, name: str, choices: tuple[str, ...]) -> tuple[str,
     return tuple(values)
 
 
-def _language(form: QueryDict) -> str:
-    """The language to recognize. Of several candidates (`languages`), the engine detects one."""
-    if _text(form, "language"):
-        return _code(_text(form, "language"), "language")
-    candidates = {_code(value, "languages") for value in list_values(form, "languages")}
-    return candidates.pop() if len(candidates) == 1 else ""
+def _languages(form: QueryDict) -> tuple[str, ...]:
+    """The candidates, as they were sent."""
+    values = list_values(form, "languages")
+    for value in values:
+        _code(value, "languages")
+    return tuple(values)
+
+
+def _channels(value: str) -> ChannelsName:
+    for allowed in CHANNELS:
+        if value == allowed:
+            return allowed
+    raise ValueError(_one_of(CHANNELS[1:]))
+
+
+def _track(value: str) -> int | None:
+    if value and not re.fullmatch(r"[0-9]{1,3}", value):
+        raise ValueError(_("a number from 0 to %(highest)s") % {"highest": MAX_TRACK})
+    return int(value) if value else None
 
 
 def _code(value: str, name: str) -> str:

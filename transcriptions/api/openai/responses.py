@@ -23,7 +23,8 @@ FAILURE_STATUS = 400  # of OpenAI, for a recording that cannot be transcribed
 TOKENS_PER_S = 10  # of audio, as OpenAI counts them
 BYTES_PER_TOKEN = 4  # of text: the usual estimate
 MIN_PROBABILITY = 1e-9  # the logarithm of 0 is no JSON
-UNKNOWN_SPEAKER = "unknown"  # the type requires a name, and no engine tells speakers apart
+# The type requires a name, and no engine tells speakers on the same channel apart.
+UNKNOWN_SPEAKER = "unknown"
 
 Json = dict[str, Any]
 
@@ -92,7 +93,14 @@ def _verbose(row: Transcription, params: TranscriptionParams) -> Json:
 
 
 def _word(word: Json) -> Json:
-    return {"word": word["text"], "start": word["start"], "end": word["end"]}
+    times = {"word": word["text"], "start": word["start"], "end": word["end"]}
+    return times | _channel(word)
+
+
+def _channel(part: Json) -> Json:
+    """Of a word or a segment: only if it was asked for with `channels=separate`."""
+    known = part.get("channel") is not None
+    return {"channel": part["channel"]} if known else {}
 
 
 def _verbose_segment(segment: Json, decoding: Json) -> Json:
@@ -109,7 +117,7 @@ def _verbose_segment(segment: Json, decoding: Json) -> Json:
         "compression_ratio": decoding.get("compression_ratio")
         or _compression_ratio(segment["text"]),
         "no_speech_prob": decoding.get("no_speech_prob"),
-    }
+    } | _channel(segment)
 
 
 def logprobs(words: Iterable[Json]) -> Json:
@@ -133,9 +141,13 @@ def diarized_segment(segment: Json) -> Json:
         "id": f"seg_{segment['id']}",
         "start": segment["start"],
         "end": segment["end"],
-        "speaker": UNKNOWN_SPEAKER,
+        "speaker": _speaker(segment.get("channel")),
         "text": segment["text"],
     }
+
+
+def _speaker(channel: int | None) -> str:
+    return UNKNOWN_SPEAKER if channel is None else f"channel_{channel}"
 
 
 def _compression_ratio(text: str) -> float:

@@ -10,6 +10,7 @@ from django.http import QueryDict
 from accounts.models import User
 from transcriptions.api.openai.errors import InvalidParameter
 from transcriptions.api.openai.params import TranscriptionParams, list_values
+from transcriptions.uploads.service import requested_languages
 
 
 def form(**fields: Any) -> QueryDict:
@@ -41,6 +42,7 @@ def test_defaults() -> None:
                 *("model", "language", "prompt", "response_format", "temperature", "stream"),
                 *("timestamp_granularities[]", "timestamp_granularities", "include[]", "languages"),
                 *("keywords[]", "chunking_strategy", "known_speaker_names[]"),
+                *("channels", "track"),
             ),
             "",
         ),
@@ -49,7 +51,6 @@ def test_defaults() -> None:
         {"chunking_strategy[type]": "server_vad", "chunking_strategy[threshold]": "0.6"},
         {"known_speaker_names[]": ["agent"], "known_speaker_references[]": ["data:audio/wav;,"]},
         {"user": "someone", "hotwords": "", "vad_filter": "true"},
-        {"languages[]": ["en", "de"]},  # one of them is detected
     ],
 )
 def test_fields_without_effect_are_accepted(fields: dict[str, Any]) -> None:
@@ -102,9 +103,26 @@ def test_end_of_a_long_prompt_is_used() -> None:
     assert len(prompt) < 10_000
 
 
-def test_one_candidate_is_the_language() -> None:
-    assert parse(language="English", languages="de").language == "en"
-    assert parse(**{"languages[]": ["nb-NO", "no"]}).language == "no"
+@pytest.mark.parametrize(
+    ("fields", "requested"),
+    [
+        ({"language": "English", "languages": "de"}, ("en", ())),
+        ({"languages[]": ["nb-NO", "no"]}, ("no", ())),  # the same language twice
+        ({"languages[]": ["en", "German"]}, ("", ("en", "de"))),
+        ({"languages": "de,auto"}, ("", ())),
+        ({}, ("", ())),
+    ],
+)
+def test_candidates_are_those_that_may_be_detected(
+    fields: dict[str, Any], requested: tuple[str, tuple[str, ...]]
+) -> None:
+    assert requested_languages(parse(**fields).upload) == requested
+
+
+def test_channels_and_track_are_for_the_preparation() -> None:
+    options = parse(channels="separate", track="0").upload.options_of(User())
+    assert (options.channels, options.track) == ("separate", 0)
+    assert DEFAULT.upload.options_of(User()).track is None
 
 
 @pytest.mark.parametrize(
@@ -120,6 +138,9 @@ def test_one_candidate_is_the_language() -> None:
         ({"timestamp_granularities[]": ["sentence"]}, "timestamp_granularities"),
         ({"include": "tokens"}, "include"),
         ({"keywords": "x" * 1000}, "keywords"),
+        ({"channels": "left"}, "channels"),
+        ({"track": "-1"}, "track"),
+        ({"track": "second"}, "track"),
     ],
 )
 def test_value_that_nobody_understands_is_named(fields: dict[str, Any], name: str) -> None:

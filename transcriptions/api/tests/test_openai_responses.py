@@ -80,3 +80,17 @@ def test_logprob_of_an_impossible_word_is_a_number() -> None:
 def test_languages_are_listed_for_the_model_that_has_them(row: Transcription) -> None:
     assert body(row, "model=gpt-transcribe")["languages"] == [{"code": "mi"}, {"code": "en"}]
     assert "languages" not in body(row, "model=whisper-1")
+
+
+def test_channel_is_told_if_channels_are_recognized_separately(row: Transcription) -> None:
+    word = {"start": 2.0, "end": 2.5, "text": "Yes.", "channel": 1}
+    Segment.objects.create(
+        transcription=row, number=3, start=2, end=2.5, text="Yes.", words=[word], channel=1
+    )
+    query = "response_format=verbose_json&timestamp_granularities=word,segment"
+    answer = body(row, query)
+    assert [segment.get("channel") for segment in answer["segments"]] == [None, None, 1]
+    assert "channel" not in answer["segments"][0]
+    assert [word.get("channel") for word in answer["words"]] == [None, None, 1]
+    diarized = body(row, "response_format=diarized_json")["segments"]
+    assert [segment["speaker"] for segment in diarized] == ["unknown", "unknown", "channel_1"]

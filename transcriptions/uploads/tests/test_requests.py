@@ -140,6 +140,31 @@ def test_file_of_a_telephone_is_recognized_by_its_name(api: Client, path: str) -
     assert Transcription.objects.get().options.media_type == "audio/pcmu;rate=8000;channels=1"
 
 
+@pytest.mark.parametrize(
+    ("query", "language", "candidates"),
+    [
+        ("languages=de,English", "", ("de", "en")),
+        ("languages=de&languages=nb-NO", "", ("de", "no")),
+        ("languages=de-AT", "de", ()),
+        ("languages=&language=", "", ()),
+        ("languages=de,en&language=fr", "fr", ()),
+    ],
+)
+def test_candidates_for_the_language_are_stored(
+    api: Client, query: str, language: str, candidates: tuple[str, ...]
+) -> None:
+    assert raw(api, f"{URL}?{query}", MP3).status_code == 202
+    row = Transcription.objects.get()
+    assert (row.requested_language, row.options.languages) == (language, candidates)
+    assert row.options.for_engine().languages == candidates
+
+
+def test_unknown_candidate_is_refused(api: Client, settings: Any) -> None:
+    response = raw(api, f"{URL}?languages=de,klingon", MP3)
+    assert (response.status_code, response.json()["code"]) == (422, "unknown_language")
+    assert stored_files(settings) == []
+
+
 # --- Repeated requests --------------------------------------------------------------------------
 
 
