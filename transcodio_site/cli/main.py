@@ -22,7 +22,6 @@ from transcodio_site import __version__
 from transcodio_site.cli.client import ApiError, Client, NotAuthorized, readable
 from transcodio_site.cli.export_options import FORMATS, add_export_options, export_query
 
-FORMATS = ("txt", "srt", "vtt", "json")
 PARAMETERS = ("language", "channels", "track")  # of an upload
 MAX_PARALLEL = 3  # recordings processed in parallel
 INTERRUPTED_STATUS = 130

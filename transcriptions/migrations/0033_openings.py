@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("transcriptions", "0029_search_keys"),
+        ("transcriptions", "0032_subtitleprofile"),
     ]
 
     operations = [
