@@ -11,7 +11,7 @@ FORMATS = {name: name for name in ("txt", "srt", "vtt", "ass", "ttml", "csv", "t
 FORMATS["audacity"] = "txt"
 NUMBERS = {
     "offset": "add this to all times",
-    "frame-rate": "of the video, per second: times are on its frames",
+    "frame-rate": "of the video, per second: cues start and end on frames",
     "start": "leave out what is said before this time",
     "end": "leave out what is said after this time",
 }

@@ -146,6 +146,15 @@ def test_all_words_of_a_transcript_are_in_the_file(format: str) -> None:
     assert all(start < end for start, end, _ in read)
 
 
+@pytest.mark.parametrize("format", READERS)
+def test_times_are_frames_as_exactly_as_the_format_has_them(format: str) -> None:
+    rate, rounding = 24_000 / 1001, 0.0051 if format == "ass" else 0.00051
+    content = EXPORTERS[format].write(TALK, ExportOptions(frame_rate=rate)).decode()
+    for start, end, _ in READERS[format](content):
+        for time in (start, end):
+            assert time == pytest.approx(round(time * rate) / rate, abs=rounding)
+
+
 @pytest.mark.covers("attack", "A transcript has commands or structure of a subtitle format")
 @pytest.mark.parametrize("format", READERS)
 @pytest.mark.parametrize("text", HOSTILE)
