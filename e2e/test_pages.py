@@ -246,15 +246,15 @@ def test_export_playback_and_deletion(sign_up: OpenPage, media: Media) -> None:
     assert download.value.suggested_filename == "harbor.srt"
     assert Path(download.value.path()).read_text().startswith("1\n00:00:00,")
 
-    page.focus("confirm-dialog [data-open]")
+    page.focus("confirm-dialog .button-danger[data-open]")
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_focused()
     page.locator("audio").evaluate(SLOW)
     page.click("[data-segment='2'] .timestamp")
     expect(page.locator("[data-segment='2'][aria-current]")).to_be_visible()
 
-    page.click("confirm-dialog [data-open]")
-    page.click("confirm-dialog dialog [type=submit]")
+    page.click("confirm-dialog .button-danger[data-open]")
+    page.click("confirm-dialog .button-danger-solid")
     expect(page.locator(".messages")).to_contain_text("“harbor” has been deleted.")
     expect(page.locator("[data-transcription]")).to_have_count(0)
     page.goto(url)

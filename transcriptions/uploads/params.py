@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import Field, field_validator
+from pydantic import Field, StrictInt, field_validator
 
 from accounts.models import User
 from accounts.schemas import Body
@@ -171,7 +171,7 @@ class RecognizeIn(Body):
         str | None, Field(max_length=100, description="As in uploads; empty to detect it")
     ] = None
     track: Annotated[
-        int | None,
+        StrictInt | None,
         Field(ge=0, le=MAX_TRACK, description="With another track, no edits are carried over"),
     ] = None
     prompt: Annotated[str | None, Field(max_length=MAX_PROMPT_CHARS)] = None
