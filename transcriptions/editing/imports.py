@@ -20,8 +20,8 @@ from transcriptions.models import Segment, Transcription
 MAX_CHARACTERS, MAX_WORDS = 1_000_000, 100_000  # several times what is spoken in four hours
 # By how much subtitles may end later than the recording: files are cut, and converters round.
 END_TOLERANCE_S = 5.0
-# Texts in the same language share about a tenth of their words in order, a transcript and a very
-# bad recognition of the same speech about half.
+# English texts about other things shared less than a tenth of their words in order. How low the
+# share of a bad recognition of the same speech can be was not measured.
 MIN_MATCHING_SHARE = 0.3
 
 
