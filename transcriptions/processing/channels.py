@@ -6,7 +6,7 @@ one after the other, and their segments are put in order of time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,11 +20,11 @@ Stream = Callable[[Audio], Iterator[EngineEvent]]
 
 @dataclass(slots=True)
 class ChannelMerger:
-    """Calls the engine for each channel. `paths` are mono WAVs; the recording continues after
-    `stored`, segments that are stored already with their channels and times."""
+    """Calls the engine for each channel. `paths` are mono WAVs of the channels; the recording
+    continues after `stored`, segments that are stored already with their channels and times."""
 
     audio: Audio  # with the spans of all channels
-    paths: Sequence[Path]
+    paths: Mapping[int, Path]
     stream: Stream
     stored: Sequence[tuple[int, float, float]] = ()  # channel, start, end
     _usage: Complete = field(default=Complete(0.0, 0.0))
@@ -38,7 +38,7 @@ class ChannelMerger:
         """
         for part in _parts(list(self._remaining())):
             segments: list[Segment] = []
-            for channel in range(len(self.paths)):
+            for channel in self.paths:
                 if spans := tuple(span for span in part if span.channel == channel):
                     yield from self._recognize(channel, spans, segments)
             yield from sorted(segments, key=lambda segment: segment.start)

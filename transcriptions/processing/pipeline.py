@@ -62,7 +62,7 @@ from transcriptions.processing.leases import (
     hold_lease,
     retry_while_database_is_away,
 )
-from transcriptions.processing.media.mixing import channel_count, split
+from transcriptions.processing.media.mixing import split
 from transcriptions.processing.openings import charged_if_refused, in_background, until_segment
 from transcriptions.processing.preparation import Preparation, prepare_recording
 from transcriptions.realtime import streams
@@ -200,9 +200,9 @@ def _recognized(
     def add_usage(usage: UsageDelta) -> None:
         row.unsaved_usage += usage
 
-    if channel_count(audio.path) > 1:
+    if channels := {span.channel for span in audio.spans if span.channel is not None}:
         stored = row.segments.values_list("channel", "start", "end")
-        paths = split(audio.path, folder, holder.check)
+        paths = split(audio.path, folder, sorted(channels), holder.check)
         call = ChannelMerger(audio, paths, stream, [(c or 0, s, e) for c, s, e in stored]).events
     else:
         audio = audio.after(position)

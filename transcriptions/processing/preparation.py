@@ -89,13 +89,14 @@ class _Preparer:
         return prepare(self.source, self.folder, self.check, selection)
 
     def _analyzed(self, audio: PreparedAudio, track: int) -> Preparation:
-        channels: tuple[Path, ...] = (audio.path,)
-        if audio.channels > 1:
-            channels = mixing.split(audio.path, self.folder, self.check)
+        paths: list[tuple[int | None, Path]] = [(None, audio.path)]
+        if audio.channels:
+            separate = mixing.split(audio.path, self.folder, audio.channels, self.check)
+            paths = [*separate.items()]
         spans, peaks = list[Span](), list[list[int]]()
-        for number, path in enumerate(channels):
+        for channel, path in paths:
             found = voice_activity.find_speech(path, audio.duration, self.check)
-            spans += [replace(s, channel=number) for s in found] if len(channels) > 1 else found
+            spans += [replace(span, channel=channel) for span in found]
             peaks.append(voice_activity.find_peaks(path, audio.duration))
         spans.sort(key=lambda span: span.start)
         return Preparation(audio, track, spans, [max(each) for each in zip(*peaks, strict=True)])

@@ -68,7 +68,7 @@ class UploadParams(Schema):
 
     channels: ChannelsName = Field(
         default="",
-        description="`separate` recognizes each of two channels by itself: words then have a "
+        description="`separate` recognizes each channel by itself: words then have a "
         "`channel`. `mix` is the default",
     )
     track: int | None = Field(

@@ -20,7 +20,7 @@ from transcriptions.exceptions import AudioError, NoAudio, TooLong
 from transcriptions.processing.media import ffmpeg_log, mixing, program
 from transcriptions.processing.media.ffmpeg_log import Track
 from transcriptions.processing.media.headers import is_wav_of_unknown_size, received_share
-from transcriptions.raw_audio import RawAudio
+from transcriptions.raw_audio import MAX_CHANNELS, RawAudio
 
 # A file that makes FFmpeg crash is the file's fault: another attempt would end in the same way.
 CRASHES = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
@@ -31,8 +31,10 @@ CRASHES = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.S
 TIMESTAMP_FILTER = (
     r"asetpts=st(1\,max(PTS\,ld(0)))+0*st(0\,ld(1)+S/(SR*TB)),aresample=async=1:first_pts=0"
 )
-# More channels are mixed to two by their positions. Two are looked at before they are mixed.
-CHANNEL_FILTER, MAX_CHANNELS = "aformat=channel_layouts=mono|stereo", 2
+# More channels are mixed to two by their positions, unless they are to be recognized separately.
+# Two are looked at before they are mixed.
+CHANNEL_FILTER = "aformat=channel_layouts=mono|stereo"
+MAX_WAV_BYTES = (4 << 30) - (1 << 20)  # the size is a number of 32 bits
 MIN_DURATION_S = 0.05  # no word is shorter
 MIN_READABLE_SHARE = (
     0.9  # of the declared duration; if less could be read, the recording gets a note
@@ -42,7 +44,7 @@ MIN_READABLE_SHARE = (
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What is converted of a file: `raw` describes content without a header, `track` is the audio
-    track, from 0. With `separate_channels`, two channels with different sound are not mixed.
+    track, from 0. With `separate_channels`, channels with different sound are not mixed.
     `seconds` limits it to the beginning."""
 
     raw: RawAudio | None = None
@@ -53,15 +55,16 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class PreparedAudio:
-    """A 24 kHz 16-bit WAV with one or two channels, its duration in seconds, a note for the owner,
-    and all audio tracks of the file. `declared` is the duration by its header, 0 if unknown."""
+    """A 24 kHz 16-bit WAV, its duration in seconds, a note for the owner, and all audio tracks of
+    the file. `channels` are those to be recognized separately: without any, the WAV is mono.
+    `declared` is the duration by its header, 0 if unknown."""
 
     path: Path
     duration: float
     format: str
     note: str
     tracks: tuple[Track, ...] = ()
-    channels: int = 1
+    channels: tuple[int, ...] = ()
     declared: float = 0.0
 
 
@@ -77,16 +80,17 @@ def prepare(
     report = _convert(source, wav, folder / "ffmpeg.log", check, selection)
     ffmpeg_log.check_layout(report)
     ffmpeg_log.check_codec(report)
+    mixing.make_plain(wav)
     duration, tracks = _duration(wav), tuple(ffmpeg_log.tracks(report))
     if duration < MIN_DURATION_S:
         _check_has_audio(report, tracks, selection.track)
         raise AudioError(
             _("The file is damaged: no audio could be read from it. Export or record it again.")
         )
-    if duration > settings.MAX_DURATION_SECONDS:
+    if duration > settings.MAX_DURATION_SECONDS or wav.stat().st_size >= MAX_WAV_BYTES:
         raise TooLong(
             _("The recording is longer than %(limit)s. Split it and upload the parts.")
-            % {"limit": units(settings.MAX_DURATION_SECONDS)}
+            % {"limit": units(min(duration, settings.MAX_DURATION_SECONDS))}
         )
     share = received_share(source)
     declared = max(ffmpeg_log.declared_duration(report), duration / share) if share else duration
@@ -96,17 +100,18 @@ def prepare(
     return PreparedAudio(wav, duration, container, note, tracks, channels, by_header)
 
 
-def _mixed(wav: Path, check: Callable[[], None], *, separate: bool) -> int:
-    """Make one channel of two, unless they are to be kept. Return how many there are then."""
+def _mixed(wav: Path, check: Callable[[], None], *, separate: bool) -> tuple[int, ...]:
+    """Make one channel of several, unless they are to be kept. Return those to be recognized
+    separately."""
     if mixing.channel_count(wav) < 2:
-        return 1
+        return ()
     channels = mixing.compare(wav, check)
-    if separate and channels.are_different:
-        return 2
-    stereo = wav.rename(wav.with_name("stereo.wav"))
-    mixing.mix(stereo, wav, channels.weights, check)
-    stereo.unlink()
-    return 1
+    if separate and channels.distinct:
+        return channels.distinct
+    unmixed = wav.rename(wav.with_name("unmixed.wav"))
+    mixing.mix(unmixed, wav, channels.weights, check)
+    unmixed.unlink()
+    return ()
 
 
 def _check_has_audio(report: str, tracks: Sequence[Track], track: int) -> None:
@@ -133,12 +138,16 @@ def _convert(
     options = program.input_options(selection.raw)
     if is_wav_of_unknown_size(source) and not selection.raw:
         options["ignore_length"] = 1
+    filters = TIMESTAMP_FILTER
+    if not selection.separate_channels:
+        filters += f",{CHANNEL_FILTER}"
     command = (
         ffmpeg.input(program.url(source), **options)
         .output(
             program.url(wav),
             map=f"0:a:{selection.track}",
-            af=f"{TIMESTAMP_FILTER},{CHANNEL_FILTER}",
+            af=filters,
+            fs=MAX_WAV_BYTES,
             format="wav",
             acodec="pcm_s16le",
             ar=pcm.SAMPLE_RATE_HZ,
@@ -150,7 +159,8 @@ def _convert(
         .overwrite_output()
         .compile(cmd=program.ffmpeg_binary())
     )
-    size = round(max_seconds * pcm.SAMPLE_RATE_HZ) * 2 * MAX_CHANNELS + (16 << 20)
+    channels = MAX_CHANNELS if selection.separate_channels else 2
+    size = round(max_seconds * pcm.SAMPLE_RATE_HZ) * 2 * channels + (16 << 20)
     with log_path.open("w+b") as log:
         try:
             with source.open("rb") as media, wav.open("w+b") as out:

@@ -6,7 +6,7 @@ A plain sum would cancel channels of opposite phase, and halve a voice that is o
 from __future__ import annotations
 
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,27 +21,46 @@ SILENT_SHARE = 1e-6  # of the other channel's energy: 60 dB below it, which is c
 OPPOSITE_CORRELATION = -0.5  # below it, the difference is much louder than the sum
 SAME_CORRELATION = 0.95  # above it, both channels have the same sound
 
+# The format of a WAV: a number in its header.
+FORMAT_TAG_AT, PCM, EXTENSIBLE = 20, b"\x01\x00", b"\xfe\xff"
+
 Samples = np.ndarray[Any, np.dtype[np.float32]]
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+
+
+Weights = Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """What two channels have in common. `is_silent` is true for channels without any sound."""
+    """What the channels have in common: which ones have no sound, and the correlation of each with
+    each other one."""
 
-    is_silent: tuple[bool, bool]
-    correlation: float
-
-    @property
-    def weights(self) -> tuple[float, float]:
-        """The part of each channel in the mix."""
-        if any(self.is_silent) and not all(self.is_silent):
-            return (0.0, 1.0) if self.is_silent[0] else (1.0, 0.0)
-        return (0.5, -0.5) if self.correlation < OPPOSITE_CORRELATION else (0.5, 0.5)
+    is_silent: tuple[bool, ...]
+    correlation: Matrix
 
     @property
-    def are_different(self) -> bool:
-        """Whether they do not have the same sound, which nobody wants to read twice."""
-        return abs(self.correlation) < SAME_CORRELATION
+    def weights(self) -> Weights:
+        """The part of each channel in the mix: of two, or of several with the same sound."""
+        with_sound = [number for number, silent in enumerate(self.is_silent) if not silent]
+        if len(self.is_silent) != 2 or len(with_sound) == 1:
+            return only(with_sound[0] if with_sound else 0, len(self.is_silent))
+        return (0.5, -0.5) if self.correlation[0, 1] < OPPOSITE_CORRELATION else (0.5, 0.5)
+
+    @property
+    def distinct(self) -> tuple[int, ...]:
+        """The channels with sound that differ from all before them: nobody wants to read the same
+        sound twice. None if all have the same."""
+        found = list[int]()
+        for number, silent in enumerate(self.is_silent):
+            if not silent and (np.abs(self.correlation[number, found]) < SAME_CORRELATION).all():
+                found.append(number)
+        return tuple(found) if len(found) > 1 or any(self.is_silent) else ()
+
+
+def only(channel: int, count: int) -> Weights:
+    """The weights to get one of `count` channels."""
+    return [float(number == channel) for number in range(count)]
 
 
 def channel_count(path: Path) -> int:
@@ -53,11 +72,12 @@ def channel_count(path: Path) -> int:
         return 0
 
 
-def compare(stereo: Path, check: Callable[[], None]) -> Channels:
-    """Read a stereo WAV and compare its channels. `check` is called for each block."""
-    peaks, count = np.zeros(2), 0
-    sums, products = np.zeros(2), np.zeros((2, 2))
-    for block in _blocks(stereo, check):
+def compare(wav: Path, check: Callable[[], None]) -> Channels:
+    """Read a WAV and compare its channels. `check` is called for each block."""
+    channels, count = channel_count(wav), 0
+    peaks, sums = np.zeros(channels), np.zeros(channels)
+    products = np.zeros((channels, channels))
+    for block in _blocks(wav, check):
         count += block.shape[1]
         peaks = np.maximum(peaks, np.maximum(block.max(axis=1), -block.min(axis=1)))
         sums += block.sum(axis=1, dtype=np.float64)
@@ -65,33 +85,48 @@ def compare(stereo: Path, check: Callable[[], None]) -> Channels:
     covariance = products - np.outer(sums, sums) / max(count, 1)
     energy = covariance.diagonal()
     silent = (peaks <= SILENT_PEAK) | (energy <= SILENT_SHARE * energy.max())
-    scale = float(np.sqrt(energy.prod()))
-    correlation = float(covariance[0, 1]) / scale if scale else 0.0
-    return Channels((bool(silent[0]), bool(silent[1])), correlation)
+    scale = np.sqrt(np.outer(energy, energy))
+    correlation = np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
+    return Channels(tuple(bool(each) for each in silent), correlation)
 
 
-def mix(stereo: Path, mono: Path, weights: tuple[float, float], check: Callable[[], None]) -> None:
-    """Write a mono WAV with the weighted sum of both channels."""
+def mix(wav: Path, mono: Path, weights: Weights, check: Callable[[], None]) -> None:
+    """Write a mono WAV with the weighted sum of all channels."""
+    parts = np.array(weights, dtype=np.float32)
     with wave.open(str(mono), "wb") as out:
         out.setparams((1, 2, pcm.SAMPLE_RATE_HZ, 0, "NONE", "not compressed"))
-        for block in _blocks(stereo, check):
-            mixed = np.rint(block[0] * weights[0] + block[1] * weights[1])
+        for block in _blocks(wav, check):
+            mixed = np.rint(parts @ block)
             out.writeframes(mixed.clip(-32768, 32767).astype("<i2").tobytes())
 
 
-def split(stereo: Path, folder: Path, check: Callable[[], None]) -> tuple[Path, ...]:
-    """Write a mono WAV for each channel."""
-    paths = (folder / "channel-0.wav", folder / "channel-1.wav")
-    for path, weights in zip(paths, ((1.0, 0.0), (0.0, 1.0)), strict=True):
-        mix(stereo, path, weights, check)
+def split(
+    wav: Path, folder: Path, channels: Iterable[int], check: Callable[[], None]
+) -> dict[int, Path]:
+    """Write a mono WAV for each of these channels."""
+    count = channel_count(wav)
+    paths = {channel: folder / f"channel-{channel}.wav" for channel in channels}
+    for channel, path in paths.items():
+        mix(wav, path, only(channel, count), check)
     return paths
 
 
-def _blocks(stereo: Path, check: Callable[[], None]) -> Iterator[Samples]:
+def make_plain(wav: Path) -> None:
+    """Let a WAV with more than two channels say that it has PCM samples: FFmpeg writes the longer
+    form of the header for them, which Python can read since 3.12 only."""
+    with wav.open("r+b") as file:
+        file.seek(FORMAT_TAG_AT)
+        if file.read(2) == EXTENSIBLE:
+            file.seek(FORMAT_TAG_AT)
+            file.write(PCM)
+
+
+def _blocks(path: Path, check: Callable[[], None]) -> Iterator[Samples]:
     """Arrays with a row for each channel."""
-    with wave.open(str(stereo), "rb") as wav:
+    with wave.open(str(path), "rb") as wav:
+        channels = wav.getnchannels()
         while frames := wav.readframes(BLOCK_FRAMES):
             check()
-            whole = len(frames) // 4 * 4  # FFmpeg may have been stopped in a frame
-            samples = np.frombuffer(frames[:whole], dtype="<i2").reshape(-1, 2)
-            yield samples.T.astype(np.float32, order="C")
+            whole = len(frames) // (2 * channels)  # FFmpeg may have been stopped in a frame
+            samples = np.frombuffer(frames, dtype="<i2", count=whole * channels)
+            yield samples.reshape(-1, channels).T.astype(np.float32, order="C")

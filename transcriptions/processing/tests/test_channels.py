@@ -9,8 +9,9 @@ import pytest
 
 from gpu import pcm
 from transcodio_site.testing import Media
-from transcriptions.processing.media import mixing
-from transcriptions.processing.media.conversion import Selection, prepare
+from transcriptions.exceptions import TooLong
+from transcriptions.processing.media import conversion, mixing
+from transcriptions.processing.media.conversion import PreparedAudio, Selection, prepare
 from transcriptions.processing.tests.helpers import Prepare, no_check
 
 
@@ -50,7 +51,7 @@ def test_speech_is_as_loud_after_mixing(
     audio = prepare(panned(media, f"panned.{extension}", pan))
     assert loudness(audio.path) == pytest.approx(plain_loudness, rel=0.15)
     assert audio.duration == pytest.approx(5, abs=0.05)
-    assert audio.channels == 1
+    assert audio.channels == ()
 
 
 @pytest.mark.parametrize(("layout", "channel"), [("2.1", "FL"), ("4.0", "FC"), ("5.1", "FC")])
@@ -78,9 +79,9 @@ def call(media: Media) -> Path:
 
 def test_channels_are_kept_apart_if_asked(media: Media, tmp_path: Path) -> None:
     audio = prepare(call(media), tmp_path, no_check, Selection(separate_channels=True))
-    assert audio.channels == 2
+    assert audio.channels == (0, 1)
     assert audio.duration == pytest.approx(10, abs=0.1)
-    first, second = mixing.split(audio.path, tmp_path, no_check)
+    first, second = mixing.split(audio.path, tmp_path, (0, 1), no_check).values()
     assert loudness(first) > 100
     assert loudness(second) > 100
     assert np.abs(pcm.read_samples(first, 6, 9)).max() == 0
@@ -93,5 +94,47 @@ def test_equal_channels_are_mixed_even_if_they_should_be_kept_apart(
 ) -> None:
     source = panned(media, "same.wav", pan)
     audio = prepare(source, tmp_path, no_check, Selection(separate_channels=True))
-    assert audio.channels == 1
+    assert audio.channels == ()
     assert loudness(audio.path) > 100
+
+
+def separate(source: Path, folder: Path) -> PreparedAudio:
+    return prepare(source, folder, no_check, Selection(separate_channels=True))
+
+
+def panel(media: Media, name: str, pan: str) -> Path:
+    """A recording with several channels. `c0` and `c1` of `pan` are two persons who speak."""
+    return media.make(name, "-i", str(call(media)), "-af", f"pan={pan}")
+
+
+@pytest.mark.parametrize(
+    ("name", "pan", "channels"),
+    [
+        ("four.wav", "4.0|c0=c0|c1=c1|c2=0*c0|c3=c0+c1", (0, 1, 3)),
+        ("copies.wav", "4.0|c0=0*c0|c1=c0|c2=-1*c0|c3=c1", (1, 3)),
+        ("film.flac", "5.1|c2=c0|c5=c1", (2, 5)),
+        ("eight.wav", "7.1|c0=c0|c7=c1", (0, 7)),
+        ("three.m4a", "3.0|c0=c0|c1=c0|c2=c0", ()),
+        ("one-of-two.wav", "stereo|c1=c0", (1,)),
+        ("silent.wav", "4.0|c0=0*c0", ()),
+    ],
+)
+def test_each_channel_with_a_sound_of_its_own_is_kept(
+    media: Media, tmp_path: Path, name: str, pan: str, channels: tuple[int, ...]
+) -> None:
+    audio = separate(panel(media, name, pan), tmp_path)
+    assert audio.channels == channels
+    assert audio.duration == pytest.approx(10, abs=0.1)
+    paths = mixing.split(audio.path, tmp_path, channels, no_check)
+    assert all(loudness(path) > 100 for path in paths.values())
+    if not channels:
+        assert (loudness(audio.path) > 100) == (name != "silent.wav")
+
+
+@pytest.mark.covers("attack", "A recording with many channels becomes too large for a WAV")
+def test_recording_that_becomes_too_large_is_too_long(
+    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "MAX_WAV_BYTES", 5 * 8 * 48_000)
+    with pytest.raises(TooLong, match="longer than 5 s"):
+        separate(panel(media, "eight.wav", "7.1|c0=c0|c7=c1"), tmp_path)

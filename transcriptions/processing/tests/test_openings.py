@@ -15,6 +15,7 @@ from gpu.tests.wer import word_error_rate
 from transcodio_site.testing import SAMPLE, SAMPLE_TEXT, WAIT_S, Media, wait_until
 from transcriptions.models import Options, State, Transcription
 from transcriptions.processing import commands, leases, openings, pipeline, preparation
+from transcriptions.processing.media import program
 from transcriptions.processing.preparation import Preparation, prepare_recording
 from transcriptions.processing.tests.helpers import SpanEngine, expire, fresh, no_check, raising
 from transcriptions.processing.tests.test_tracks import film
@@ -153,8 +154,8 @@ def test_preparation_of_the_rest_is_stopped(
         if end == "shutdown":
             leases.shutting_down.set()
         check: Callable[[], None] = arguments[-1]
-        wait_until(lambda: check() or False)
-        raise AssertionError
+        while True:
+            check()
 
     monkeypatch.setattr(pipeline, "prepare_recording", never_ready)
     try:
@@ -257,13 +258,13 @@ def opening_of(source: Path, folder: Path, **options: Any) -> Preparation:
 def test_short_recording_is_converted_once(
     media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare, calls = preparation.prepare, list[float]()
+    run, calls = program.run, list[list[str]]()
 
-    def counted(*arguments: Any) -> Any:
-        calls.append(0)
-        return prepare(*arguments)
+    def noted(command: list[str], *arguments: Any) -> int:
+        calls.append(command)
+        return run(command, *arguments)
 
-    monkeypatch.setattr(preparation, "prepare", counted)
+    monkeypatch.setattr(program, "run", noted)
     found = opening_of(media.speech("short.mp3", 10), tmp_path)
     assert (len(calls), found.is_opening, max(found.peaks)) == (1, False, 100)
 

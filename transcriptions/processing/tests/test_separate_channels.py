@@ -17,10 +17,10 @@ from transcriptions.models import Progress, Transcription
 from transcriptions.processing import pipeline
 from transcriptions.processing.channels import ChannelMerger
 from transcriptions.processing.tests.helpers import SpanEngine, expire, fresh
-from transcriptions.processing.tests.test_channels import call
+from transcriptions.processing.tests.test_channels import call, panel
 from transcriptions.testing import send
 
-PATHS = (Path("channel-0.wav"), Path("channel-1.wav"))
+PATHS = {channel: Path(f"channel-{channel}.wav") for channel in (0, 1)}
 
 
 def merged(audio: Audio, stored: list[Segment], engine: SpanEngine) -> Iterator[EngineEvent]:
@@ -51,7 +51,7 @@ def test_segments_of_both_channels_are_in_order_of_time() -> None:
     assert all(
         word.channel == s.channel for s in events if isinstance(s, Segment) for word in s.words
     )
-    assert {call.path for call in engine.calls} == set(PATHS)
+    assert {call.path for call in engine.calls} == set(PATHS.values())
 
 
 def test_first_segments_come_before_the_whole_recording_was_recognized() -> None:
@@ -69,7 +69,7 @@ def test_language_is_detected_once_for_each_channel() -> None:
     audio = call_of(*((30.0 * n, 30.0 * n + 25, n % 2) for n in range(30)))
     list(merged(audio, [], engine := SpanEngine()))
     detected = [call.path for call in engine.calls if call.language is None]
-    assert sorted(detected) == sorted(PATHS)
+    assert sorted(detected) == sorted(PATHS.values())
 
 
 SPANS = st.lists(
@@ -155,3 +155,16 @@ def test_interrupted_call_is_continued(api: Client, media: Media, span_engine: S
     assert pipeline.transcribe(row.id)
     starts = [segment.start for segment in row.segments.all()]
     assert starts == sorted({start for start, _, _ in row.analysis.spans})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_words_of_a_panel_carry_the_number_of_their_channel(
+    api: Client, media: Media, span_engine: SpanEngine
+) -> None:
+    content = panel(media, "panel.wav", "5.1|c2=c0|c5=c1").read_bytes()
+    send(api, "/api/transcriptions", content, "panel.wav", channels="separate")
+    row = Transcription.objects.get()
+    assert pipeline.preprocess(row.id)
+    assert pipeline.transcribe(row.id)
+    assert {segment.channel for segment in row.segments.all()} == {2, 5}
+    assert {call.path.name for call in span_engine.calls} == {"channel-2.wav", "channel-5.wav"}
