@@ -111,6 +111,7 @@ def test_finished_transcript_has_text_segments_and_words(
         "language": "en",
         "channel": None,
         "probability": None,
+        "conflict": None,
         "words": [{"start": 1.0, "end": 1.9, "text": "Sentence 2."}],
     }
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from transcriptions.editing import text_files
 from transcriptions.editing.imported import ImportRefused
-from transcriptions.exports import subtitles
+from transcriptions.exports import subrip, webvtt
+from transcriptions.exports.cues import Cue, Line
+from transcriptions.exports.transcript import TimedWord
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500
@@ -179,9 +181,9 @@ WORD = st.text(st.characters(categories=["Ll", "Lu", "Lo", "Nd", "Po"]), min_siz
 def test_what_is_exported_or_written_by_pysubs2_is_read_back(texts: list[str]) -> None:
     texts = [text.replace("\\", "/") for text in texts]  # an escape in ASS
     expected = [(n * 2.0, n * 2.0 + 1.5, text) for n, text in enumerate(texts)]
-    ours = [subtitles.Cue(*cue) for cue in expected]
-    assert cues(subtitles.srt(ours)) == expected
-    assert cues(subtitles.vtt(ours)) == expected
+    ours = [Cue(start, end, (Line((TimedWord(start, end, t),)),)) for start, end, t in expected]
+    assert cues(subrip.srt(ours)) == expected
+    assert cues(webvtt.vtt(ours)) == expected
     written = pysubs2.SSAFile()
     for start, end, text in expected:
         written.append(pysubs2.SSAEvent(round(start * 1000), round(end * 1000), text=text))

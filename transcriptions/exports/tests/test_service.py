@@ -30,8 +30,8 @@ def test_segments_of_an_export_are_those_of_the_api(finished: Transcription) -> 
     word = {"start": 6.0, "end": 6.5, "text": "你", "no_space_before": True}
     new = {"number": 6, "start": 6.0, "end": 6.5, "text": "你", "words": [word]}
     Segment.objects.create(transcription=finished, **new)
-    exported = transcript_of(finished, words=True)
-    assert exported.segments == TranscriptOut.of(finished).model_dump()["segments"]
+    segments = TranscriptOut.of(finished).model_dump(exclude={"segments": {"__all__": "conflict"}})
+    assert transcript_of(finished, words=True).segments == segments["segments"]
 
 
 @pytest.mark.parametrize("name", EXPORTERS)

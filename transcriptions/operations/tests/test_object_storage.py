@@ -258,4 +258,5 @@ def test_two_machines_share_only_postgres_valkey_and_the_bucket(
     assert (row.state, row.error_message) == (State.COMPLETED, ""), log
     assert row.segments.exists()
     assert not any((folder / "media").exists() for folder in folders.values())
-    assert bucket.keys() == [f"recordings/{row.id}.source"]
+    # The prepared audio is deleted after the commit that completes the recording.
+    wait_until(lambda: bucket.keys() == [f"recordings/{row.id}.source"])
