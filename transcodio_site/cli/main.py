@@ -118,9 +118,6 @@ def parser() -> argparse.ArgumentParser:
         help="audio track of a video, from 0; default: the one with speech",
     )
     transcribe_parser.add_argument(
-        "-f", "--format", choices=FORMATS, help="default: from the extension of -o, else txt"
-    )
-    transcribe_parser.add_argument(
         "-o", "--output", type=Path, help="a file, or a folder for several results"
     )
     transcribe_parser.add_argument("--no-stream", action="store_true", help="print only the result")
