@@ -1,0 +1,163 @@
+"""Divides the words of a transcript into paragraphs. Imports no Django.
+
+A change of speaker always starts a paragraph. Within what a speaker says, one dynamic programme
+over sentences finds the division of the lowest cost:
+
+- a paragraph has at most MAX_SENTENCES sentences and at most MAX_LENGTH letters; nothing else;
+- each sentence that it has less than MIN_SENTENCES costs TOO_SHORT;
+- a start within a sentence costs INSIDE_SENTENCE;
+- the further its length is from TARGET_LENGTH, the more it costs;
+- it costs less to start where the pause is long, where the topic changes, and with a word that
+  often starts a paragraph.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from bisect import bisect_left, bisect_right
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby, pairwise
+from math import inf
+
+from gpu.scripts import CJK
+from gpu.segments import ends_clause, ends_sentence
+from transcriptions.exports.topics import topic_changes
+from transcriptions.exports.transcript import Paragraph, TimedWord, join_words
+
+MIN_SENTENCES, MAX_SENTENCES = 3, 8
+# Letters with spaces; a Chinese, Japanese or Korean character counts as two.
+TARGET_LENGTH, MAX_LENGTH = 500, 1000
+# A longer "sentence" has no punctuation. It is divided where speech pauses.
+MAX_SENTENCE_LENGTH = MAX_LENGTH // MIN_SENTENCES
+MIN_PART_LENGTH = MAX_SENTENCE_LENGTH // 4
+COMMA_S = 0.3  # a comma is as good a place as a pause of this length
+
+TOO_SHORT, INSIDE_SENTENCE = 1e6, 10.0
+LENGTH_WEIGHT, PAUSE_WEIGHT, TOPIC_WEIGHT, OPENER_WEIGHT = 1.0, 1.0, 0.6, 0.4
+MAX_PAUSE_S = 2.0  # longer pauses count as this
+
+OPENERS = {
+    "de": "also anschließend außerdem jetzt nun schließlich übrigens zuerst zunächst zuletzt",
+    "en": "anyway finally first furthermore however let's meanwhile next now okay right second so"
+    " well",
+    "es": "ahora bien además bueno entonces finalmente luego primero",
+    "fr": "alors bon d'abord enfin ensuite maintenant puis",
+    "it": "allora dunque adesso infine inoltre ora poi prima",
+    "pt": "agora além bom então depois finalmente primeiro",
+}
+
+_FULL_WIDTH = re.compile(f"[{CJK}\uac00-\ud7a3]")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Words of one speaker that stay in one paragraph."""
+
+    words: tuple[TimedWord, ...]
+    length: int  # letters, see MAX_LENGTH
+    continues: bool = False  # it starts within a sentence that is longer than MAX_SENTENCE_LENGTH
+
+
+def paragraphs(words: Sequence[TimedWord], language: str = "") -> list[Paragraph]:
+    """All words, in order, in paragraphs that are fit for reading."""
+    openers = frozenset(OPENERS.get(language, "").split())
+    turns = [list(sentences(turn)) for _, turn in groupby(words, key=lambda word: word.speaker)]
+    texts = [join_words(sentence.words) for turn in turns for sentence in turn]
+    topics = iter(topic_changes(texts))
+    return [
+        Paragraph(tuple(word for sentence in group for word in sentence.words))
+        for turn in turns
+        for group in _divided(turn, [next(topics) for _ in turn], openers)
+    ]
+
+
+def sentences(words: Iterable[TimedWord]) -> Iterator[Sentence]:
+    """The sentences of one speaker, divided where they are longer than MAX_SENTENCE_LENGTH."""
+    current: list[TimedWord] = []
+    for word in words:
+        if current and ends_sentence(current[-1].text, word.text):
+            yield from _parts(current)
+            current = []
+        current.append(word)
+    if current:
+        yield from _parts(current)
+
+
+def _parts(words: list[TimedWord]) -> Iterator[Sentence]:
+    """A sentence whole, or divided at commas and pauses."""
+    offsets = [0, *accumulate(map(_length, words))]
+    start, divided = 0, offsets[-1] <= MAX_LENGTH
+    while start < len(words):
+        end = _end_of_part(words, offsets, start)
+        part = tuple(words[start:end])
+        yield Sentence(part, offsets[end] - offsets[start], divided and start > 0)
+        start = end
+
+
+def _end_of_part(words: list[TimedWord], offsets: list[int], start: int) -> int:
+    """Where the part of a sentence that begins at `start` ends."""
+    first = bisect_left(offsets, offsets[start] + MIN_PART_LENGTH)
+    last = bisect_right(offsets, offsets[start] + MAX_SENTENCE_LENGTH) - 1
+    if last == len(words):
+        return last
+    ends = range(max(first, start + 1), last + 1)
+    return max(ends, key=lambda end: _break_quality(words[end - 1], words[end]), default=start + 1)
+
+
+def _break_quality(before: TimedWord, after: TimedWord) -> float:
+    """How well one may divide a sentence here, in seconds of pause."""
+    return after.start - before.end + (COMMA_S if ends_clause(before.text) else 0.0)
+
+
+def _length(word: TimedWord) -> int:
+    """Letters with the space before it."""
+    full_width = len(_FULL_WIDTH.findall(word.text))
+    return len(word.text) + full_width + (not word.no_space_before)
+
+
+def _divided(
+    sentences: list[Sentence], topics: list[float], openers: Container[str]
+) -> Iterator[list[Sentence]]:
+    """The sentences of one speaker in groups: see above for what a division costs."""
+    offsets = [0, *accumulate(sentence.length for sentence in sentences)]
+    starts = _start_costs(sentences, topics, openers)
+    before, previous = [0.0], [0]  # cost of the best division that ends before each sentence
+    for end in range(1, len(sentences) + 1):
+        options = (
+            (before[start] + _size_cost(end - start, offsets[end] - offsets[start]), start)
+            for start in range(max(0, end - MAX_SENTENCES), end)
+        )
+        cost, start = min(options)
+        before.append(cost + (starts[end] if end < len(sentences) else 0.0))
+        previous.append(start)
+    ends = [len(sentences)]
+    while ends[-1]:
+        ends.append(previous[ends[-1]])
+    return (sentences[start:end] for end, start in reversed(list(pairwise(ends))))
+
+
+def _size_cost(count: int, length: int) -> float:
+    """What a paragraph of `count` sentences and `length` letters costs."""
+    if length > MAX_LENGTH and count > 1:
+        return inf
+    missing = max(0, MIN_SENTENCES - count)
+    return TOO_SHORT * missing + LENGTH_WEIGHT * (length / TARGET_LENGTH - 1) ** 2
+
+
+def _start_costs(
+    sentences: list[Sentence], topics: list[float], openers: Container[str]
+) -> list[float]:
+    """What it costs to start a paragraph with each sentence. The first starts one anyway."""
+    pauses = [
+        min(after.words[0].start - before.words[-1].end, MAX_PAUSE_S)
+        for before, after in pairwise(sentences)
+    ]
+    usual = statistics.median(pauses) if pauses else 0.0
+    costs = [0.0]
+    for sentence, topic, pause in zip(sentences[1:], topics[1:], pauses, strict=True):
+        opens = sentence.words[0].text.rstrip(",").casefold() in openers
+        gain = PAUSE_WEIGHT * (pause - usual) + TOPIC_WEIGHT * topic + OPENER_WEIGHT * opens
+        costs.append(INSIDE_SENTENCE * sentence.continues - gain)
+    return costs
