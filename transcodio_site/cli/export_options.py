@@ -7,7 +7,10 @@ from argparse import ArgumentParser, Namespace
 from transcodio_site.cli.client import readable
 
 # With the extension of their files.
-FORMATS = {name: name for name in ("txt", "srt", "vtt", "ass", "ttml", "csv", "tsv", "json")}
+FORMATS = {
+    name: name
+    for name in ("txt", "md", "docx", "pdf", "srt", "vtt", "ass", "ttml", "csv", "tsv", "json")
+}
 FORMATS["audacity"] = "txt"
 NUMBERS = {
     "offset": "add this to all times",

@@ -36,7 +36,9 @@ from transcriptions.editing import service as editing
 from transcriptions.exceptions import AudioDeleted, AudioError, EditConflict, WrongState
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.filenames import attachment
+from transcriptions.exports.options import ExportOptions
 from transcriptions.exports.params import ExportFormat, ExportParams
+from transcriptions.exports.reading import MissingFontError
 from transcriptions.exports.service import export
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library import pagination
@@ -323,7 +325,7 @@ def export_transcript(
     row = transcript_for(request, transcription_id)
     exporter = EXPORTERS[format]
     response = HttpResponse(
-        export(row, format, export_options(request, params)),
+        _exported(row, format, export_options(request, params)),
         content_type=exporter.media_type,
         headers={"Content-Disposition": attachment(row.title, exporter.extension)},
     )
@@ -333,6 +335,16 @@ def export_transcript(
     if conditional is response and request.method == "GET":
         record_event(request, Action.EXPORTED, format, recording=row.id)
     return response
+
+
+def _exported(row: Transcription, format: str, options: ExportOptions) -> bytes:
+    """The transcript as a file. Raises ApiError if it has characters that no font has."""
+    try:
+        return export(row, format, options)
+    except MissingFontError as error:
+        message = _("There is no font for %(characters)s. Export as DOCX instead.")
+        characters = ", ".join(error.characters)
+        raise ApiError(409, "missing_font", message % {"characters": characters}) from error
 
 
 @router.api_operation(

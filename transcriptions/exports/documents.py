@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gpu.joining import separator
 from transcriptions.exports import ass, subrip, tables, transcript_json, ttml, webvtt
+from transcriptions.exports.markdown import markdown
 from transcriptions.exports.options import ExportOptions
+from transcriptions.exports.plain_text import text
 from transcriptions.exports.transcript import Transcript
 
-PARAGRAPH_PAUSE_S = 2.0  # a pause this long starts a new paragraph
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +29,43 @@ class Exporter:
     words: bool = False
 
 
-def _text(transcript: Transcript, options: ExportOptions) -> bytes:
-    """Plain text, with a new paragraph after a long pause."""
-    parts: list[str] = []
-    previous_end: float | None = None
-    for segment in transcript.segments:
-        if previous_end is not None:
-            is_paragraph = segment["start"] - previous_end >= PARAGRAPH_PAUSE_S
-            parts.append("\n\n" if is_paragraph else separator(parts[-1], segment["text"]))
-        parts.append(segment["text"])
-        previous_end = segment["end"]
-    return ("".join(parts) + "\n").encode()
+def _document(
+    write: Callable[..., str | bytes],
+) -> Callable[[Transcript, ExportOptions], bytes]:
+    """The writer of a document for reading, with its options."""
+
+    def write_with(transcript: Transcript, options: ExportOptions) -> bytes:
+        language = options.language or transcript.language
+        content = write(
+            replace(transcript, language=language), speakers=options.speakers, times=options.times
+        )
+        return content.encode() if isinstance(content, str) else content
+
+    return write_with
+
+
+def _docx(transcript: Transcript, **options: bool) -> bytes:
+    # Imported here, as below: web processes that write no such documents do without the library.
+    from transcriptions.exports.word import docx
+
+    return docx(transcript, **options)
+
+
+def _pdf(transcript: Transcript, **options: bool) -> bytes:
+    """Raises MissingFontError."""
+    from transcriptions.exports.pdf import pdf
+
+    return pdf(transcript, **options)
 
 
 # The keys are the values of `format` in the API.
 EXPORTERS = {
-    "txt": Exporter("Plain text", "txt", "text/plain; charset=utf-8", _text),
+    "txt": Exporter("Plain text", "txt", "text/plain; charset=utf-8", _document(text), words=True),
+    "md": Exporter(
+        "Markdown", "md", "text/markdown; charset=utf-8", _document(markdown), words=True
+    ),
+    "docx": Exporter("Word", "docx", DOCX, _document(_docx), words=True),
+    "pdf": Exporter("PDF", "pdf", "application/pdf", _document(_pdf), words=True),
     "srt": Exporter(
         "SubRip", "srt", "application/x-subrip; charset=utf-8", subrip.write, words=True
     ),

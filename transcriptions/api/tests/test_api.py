@@ -162,8 +162,17 @@ def test_export_with_unknown_format_is_422_and_unfinished_is_409(
     api: Client, prepared: Transcription
 ) -> None:
     url = f"/api/transcriptions/{prepared.id}/export"
-    assert api.get(f"{url}?format=docx").status_code == 422
+    assert api.get(f"{url}?format=doc").status_code == 422
     assert (api.get(url).status_code, api.get(url).json()["code"]) == (409, "not_completed")
+
+
+def test_export_as_pdf_without_a_font_is_409(api: Client, finished: Transcription) -> None:
+    Transcription.objects.update(title="བོད་ཡིག")  # Tibetan
+    url = f"/api/transcriptions/{finished.id}/export"
+    refused = api.get(f"{url}?format=pdf")
+    assert (refused.status_code, refused.json()["code"]) == (409, "missing_font")
+    assert "Export as DOCX instead." in refused.json()["detail"]
+    assert api.get(f"{url}?format=docx").content.startswith(b"PK")
 
 
 def test_failed_transcription_has_error(api: Client, finished: Transcription) -> None:

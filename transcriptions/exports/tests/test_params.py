@@ -99,7 +99,7 @@ def test_invalid_option_is_refused_with_its_name(name: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
-        ("format=doc", "The field 'format': use one of txt, srt, vtt, "),
+        ("format=doc", "The field 'format': use one of txt, md, docx, pdf, srt, "),
         ("profile=hbo", "The field 'profile': use one of netflix, netflix-children, bbc, "),
         ("start=5&end=4", "The field 'end': it must be greater than start."),
         ("stretch=24:25", "two frame rates such as 25/23.976."),

@@ -1,0 +1,115 @@
+"""The fonts of PDF documents, from packages that only have fonts. Imports no Django."""
+
+from __future__ import annotations
+
+import importlib.util
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uharfbuzz as harfbuzz
+
+from transcriptions.exports.reading import MissingFontError
+
+SCRIPTS = (
+    "Armenian",
+    "Bengali",
+    "Devanagari",
+    "Ethiopic",
+    "Georgian",
+    "Gujarati",
+    "Gurmukhi",
+    "Hebrew",
+    "Kannada",
+    "Khmer",
+    "Lao",
+    "Malayalam",
+    "Myanmar",
+    "Oriya",
+    "Sinhala",
+    "Tamil",
+    "Telugu",
+    "Thai",
+)
+# The faces of Noto Sans CJK. They differ in how characters are drawn.
+CJK_FACES = {"ja": 0, "ko": 1, "zh": 2, "yue": 4}
+REGULAR, BOLD = 400, 700  # weights
+MAX_NAMED = 3  # characters in an error
+
+
+@dataclass(frozen=True, slots=True)
+class Font:
+    """A face of a font file for each weight, and the code points that they have."""
+
+    faces: dict[int, harfbuzz.Face]
+    characters: frozenset[int]
+
+    def subset(self, text: str, weight: int) -> bytes:
+        """A font file of one weight with the characters of a text, as far as it has them."""
+        face = self.faces[weight]
+        options = harfbuzz.SubsetInput()
+        options.unicode_set.update(self.characters.intersection(map(ord, _with_parts(text))))
+        if "fvar" in face.table_tags:
+            options.pin_axis_location(face, "wght", weight)
+        options.flags = harfbuzz.SubsetFlags.DOWNGRADE_CFF2  # fpdf2 does not read CFF 2
+        return bytes(harfbuzz.subset(face, options).blob.data)
+
+
+def _with_parts(text: str) -> str:
+    """The text, and the parts into which HarfBuzz may divide its characters, such as those of the
+    Thai vowel am, or that it adds: the left half of vowels in Khmer, and the dotted circle."""
+    return f"{text}{unicodedata.normalize('NFKD', text)}\u17c1\u25cc"
+
+
+def fonts_for(text: str, language: str) -> list[Font]:
+    """The fonts that are needed for all characters of a text; first the one that most of its
+    characters are in. Raises MissingFontError."""
+    missing = Counter(map(ord, text))
+    found = list[tuple[int, Font]]()
+    for font in _fonts(language):
+        if covered := missing.keys() & font.characters:
+            found.append((sum(missing.pop(code_point) for code_point in covered), font))
+        if not missing:
+            return [font for _, font in sorted(found, key=lambda pair: -pair[0])]
+    raise MissingFontError([chr(code_point) for code_point in missing][:MAX_NAMED])
+
+
+def _fonts(language: str) -> Iterator[Font]:
+    """All fonts, each read when it is its turn."""
+    noto = _folder("manimgx_fonts")
+    yield _variable(noto / "NotoSans[wght].ttf")
+    yield _plex_arabic()
+    for script in SCRIPTS:
+        yield _variable(noto / f"NotoSans{script}[wght].ttf")
+    number = CJK_FACES.get(language, CJK_FACES["zh"])
+    yield _variable(_folder("manimgx_fonts_cjk") / "NotoSansCJK-VF.otf.ttc", number)
+    yield _variable(noto / "NotoSansSymbols[wght].ttf")
+    yield _variable(noto / "NotoEmoji[wght].ttf")
+
+
+def _variable(path: Path, number: int = 0) -> Font:
+    """A font with all weights in one face."""
+    face = _face(path, number)
+    return Font({REGULAR: face, BOLD: face}, frozenset(face.unicodes))
+
+
+def _plex_arabic() -> Font:
+    """Noto Sans Arabic draws the dots of letters as glyphs of their own, which programs that copy
+    text from a PDF take for spaces."""
+    files = _folder("fontpkg_ibm_plex_sans_arabic") / "files"
+    regular, bold = (_face(files / f"IBMPlexSansArabic-{name}.ttf") for name in ("Regular", "Bold"))
+    return Font({REGULAR: regular, BOLD: bold}, frozenset(regular.unicodes) & {*bold.unicodes})
+
+
+def _face(path: Path, number: int = 0) -> harfbuzz.Face:
+    return harfbuzz.Face(harfbuzz.Blob.from_file_path(path), number)
+
+
+def _folder(package: str) -> Path:
+    """Where a package that only has fonts is installed."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(package)
+    return Path(spec.origin).parent

@@ -1,0 +1,146 @@
+"""PDF. Imports no Django, but fpdf2: import this module when a PDF is wanted."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import unicodedata
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fpdf import FPDF, ViewerPreferences
+from fpdf.enums import TextDirection
+
+from transcriptions.exports.fonts import BOLD, REGULAR, fonts_for
+from transcriptions.exports.lines import breakable, broken
+from transcriptions.exports.reading import (
+    RIGHT_TO_LEFT,
+    Block,
+    blocks,
+    clean,
+    details,
+    language_tag,
+)
+from transcriptions.exports.transcript import Transcript
+
+MARGIN_MM = 25.0
+TITLE_PT, TEXT_PT, LABEL_PT = 20.0, 11.0, 9.0
+LINE_HEIGHT = 1.45  # of the size of the letters
+PARAGRAPH_GAP_MM = 3.0
+GRAY = 110
+UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)
+MM_PER_PT = 25.4 / 72
+# What has no shape of its own and no font has: variation selectors, soft hyphens, ...
+_INVISIBLE = re.compile("[\u00ad\u2060-\u2064\ufe00-\ufe0f\ufeff]")
+
+
+def pdf(transcript: Transcript, *, speakers: bool = True, times: bool = False) -> bytes:
+    """Title, details and paragraphs on pages with numbers. Raises MissingFontError."""
+    found = list(blocks(transcript, speakers=speakers, times=times))
+    with tempfile.TemporaryDirectory() as folder:
+        return _Writer(transcript, found, Path(folder)).write()
+
+
+class _Pages(FPDF):
+    """Pages in A4 with their numbers."""
+
+    def footer(self) -> None:
+        """The number of the page, below the text."""
+        self.set_y(-MARGIN_MM / 2 - 5)
+        self.set_font(style="", size=LABEL_PT)
+        self.set_text_color(GRAY)
+        self.cell(0, 5, str(self.page_no()), align="C")
+
+
+class _Writer:
+    """Writes one document. Its fonts are in `folder`, and are read until the end."""
+
+    def __init__(self, transcript: Transcript, found: list[Block], folder: Path) -> None:
+        self.transcript, self.blocks, self.folder = transcript, found, folder
+        self.title, self.details = _visible(transcript.title), details(transcript)
+        self.right_to_left = transcript.language in RIGHT_TO_LEFT
+        self.align = "R" if self.right_to_left else "L"
+        self.pages = _Pages(format="A4")
+        self.pages.str_alias_nb_pages = ""  # or `{nb}` in a text would be replaced
+        self.pages.set_margin(MARGIN_MM)
+        self.pages.set_auto_page_break(True, MARGIN_MM)
+        self.pages.c_margin = 0.0
+        self.widths: dict[tuple[str, str, float], float] = {}
+
+    def write(self) -> bytes:
+        """The file."""
+        self._set_metadata()
+        self._set_fonts()
+        self.pages.add_page()
+        if self.title:
+            self._text(self.title, TITLE_PT, style="B")
+        self._text(self.details, LABEL_PT, color=GRAY)
+        for block in self.blocks:
+            self.pages.ln(PARAGRAPH_GAP_MM)
+            self._block(block)
+        return bytes(self.pages.output())
+
+    def _set_metadata(self) -> None:
+        self.pages.set_title(self.title)
+        self.pages.set_lang(language_tag(self.transcript.language))
+        self.pages.set_creator("Transcodio")
+        # The time of the export would make each file different.
+        self.pages.set_creation_date(self.transcript.created_at or UNKNOWN_DATE)
+        self.pages.viewer_preferences = ViewerPreferences(display_doc_title=True)
+
+    def _set_fonts(self) -> None:
+        bold = "".join([self.title, *{_label(block) for block in self.blocks}])
+        texts = "".join({_visible(word.text) for block in self.blocks for word in block.words})
+        regular = f"{self.details} 0123456789{texts}"
+        fonts = fonts_for(regular + bold, self.transcript.language)
+        names = [f"f{number}" for number in range(len(fonts))]
+        for name, font in zip(names, fonts, strict=True):
+            for style, weight, text in (("", REGULAR, regular), ("B", BOLD, bold + " ")):
+                path = self.folder / f"{name}{style}.otf"
+                path.write_bytes(font.subset(text, weight))
+                self.pages.add_font(name, style, path)
+        self.pages.set_font(names[0])
+        self.pages.set_fallback_fonts(names[1:])
+        if any(map(_needs_shaping, set(regular + bold))):
+            direction = TextDirection.RTL if self.right_to_left else TextDirection.LTR
+            self.pages.set_text_shaping(True, direction=direction)
+
+    def _block(self, block: Block) -> None:
+        lines = 2 if (label := _label(block)) else 1
+        if self.pages.will_page_break(lines * TEXT_PT * MM_PER_PT * LINE_HEIGHT):
+            self.pages.add_page()  # a label is not the last line of a page
+        if label:
+            self._text(label, LABEL_PT, style="B", color=GRAY)
+        self._text(_visible(breakable(block.words)), TEXT_PT)
+
+    def _text(self, text: str, size: float, *, style: str = "", color: int = 0) -> None:
+        self.pages.set_font(style=style, size=size)
+        self.pages.set_text_color(color)
+        height = size * MM_PER_PT * LINE_HEIGHT
+        for line in broken(text, self.pages.epw, lambda piece: self._width(piece, style, size)):
+            # Or fpdf2 2.8 may draw what follows with the font that the last line ended with.
+            self.pages.current_font_is_set_on_page = False
+            self.pages.cell(0, height, line, align=self.align, new_x="LMARGIN", new_y="NEXT")
+
+    def _width(self, text: str, style: str, size: float) -> float:
+        """The width of a text in the current font, whose style and size are given: in mm."""
+        key = (text, style, size)
+        if key not in self.widths:
+            self.widths[key] = self.pages.get_string_width(text)
+        return self.widths[key]
+
+
+def _label(block: Block) -> str:
+    """The line above a paragraph; empty if there is nothing to say."""
+    return "  ".join(filter(None, (_visible(block.speaker), block.time)))
+
+
+def _visible(text: str) -> str:
+    """In one line, without characters that no font needs."""
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", clean(text)))
+
+
+def _needs_shaping(character: str) -> bool:
+    """Whether it is written from right to left, or a mark on a letter."""
+    is_mark = unicodedata.category(character).startswith("M")
+    return is_mark or unicodedata.bidirectional(character) in ("R", "AL")
