@@ -1,6 +1,6 @@
 """Divides the words of a transcript into paragraphs. Imports no Django.
 
-A change of speaker always starts a paragraph. Within what a speaker says, one dynamic programme
+A change of speaker always starts a paragraph. Within what a speaker says, one dynamic program
 over sentences finds the division of the lowest cost:
 
 - a paragraph has at most MAX_SENTENCES sentences and at most MAX_LENGTH letters; nothing else;
