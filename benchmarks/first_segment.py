@@ -88,8 +88,8 @@ def _first_segment(client: httpx.Client, file: Path, channels: str) -> tuple[flo
     """Seconds from the upload to the first segment, and CPU seconds of the service until then."""
     cpu, started = _cpu_seconds(), time.perf_counter()
     with file.open("rb") as upload:
-        data = {"language": "en", "channels": channels}
-        request = client.stream("POST", "/api/transcribe/stream", files={"file": upload}, data=data)
+        form = {"language": "en", "channels": channels}
+        request = client.stream("POST", "/api/transcribe/stream", files={"file": upload}, data=form)
         with request as response:
             data = (json.loads(line[6:]) for line in response.iter_lines() if line[:6] == "data: ")
             metadata, first = next(data), next(data)
@@ -102,7 +102,8 @@ def _first_segment(client: httpx.Client, file: Path, channels: str) -> tuple[flo
 
 
 def _processes() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    processes: list[psutil.Process] = psutil.Process().children(recursive=True)
+    return processes
 
 
 def _cpu_seconds() -> float:

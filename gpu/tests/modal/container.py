@@ -12,6 +12,7 @@ from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 # Not `modal`, which reads the environment when it is imported.
 LIBRARIES = [
@@ -38,8 +39,8 @@ def start_process(root: Path, environment: dict[str, str], *, fork: bool) -> Bas
 
     Not with `fork` if the libraries should read them when they are imported.
     """
-    context = get_context("forkserver" if fork else "spawn")
-    process = context.Process(target=_run, args=(str(root), environment), daemon=True)
+    context: Any = get_context("forkserver" if fork else "spawn")
+    process: BaseProcess = context.Process(target=_run, args=(str(root), environment), daemon=True)
     process.start()
     return process
 
