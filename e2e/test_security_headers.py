@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from e2e.conftest import CHROMIUM, FLAGS, PASSWORD, WAIT_MS, OpenPage
+from e2e.conftest import BROWSERS, FLAGS, PASSWORD, WAIT_MS, OpenPage, installed
 from e2e.test_pages import start, wait_for_state
 from transcodio_site.testing import Media, Stack
 
@@ -89,9 +89,10 @@ def test_policy_blocks_nothing_that_the_pages_need(
 def test_back_after_sign_out_shows_no_transcript(
     chromium: Browser, stack: Stack, media: Media
 ) -> None:
-    # Playwright turns off the cache of whole pages, which is what Back would show.
+    # Playwright turns off the cache of whole pages, which is what Back would show. The headless
+    # shell has none.
     browser = chromium.browser_type.launch(
-        executable_path=CHROMIUM,
+        executable_path=installed(*BROWSERS),
         args=FLAGS,
         ignore_default_args=["--disable-back-forward-cache"],
         timeout=WAIT_MS,
