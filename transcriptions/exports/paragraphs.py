@@ -8,7 +8,7 @@ over sentences finds the division of the lowest cost:
 - a start within a sentence costs INSIDE_SENTENCE;
 - the further its length is from TARGET_LENGTH, the more it costs;
 - it costs less to start where the pause is long, where the topic changes, and with a word that
-  often starts a paragraph.
+  often starts a paragraph, and more with one that refers to the sentence before.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 from math import inf
@@ -35,7 +35,7 @@ MIN_PART_LENGTH = MAX_SENTENCE_LENGTH // 4
 COMMA_S = 0.3  # a comma is as good a place as a pause of this length
 
 TOO_SHORT, INSIDE_SENTENCE = 1e6, 10.0
-LENGTH_WEIGHT, PAUSE_WEIGHT, TOPIC_WEIGHT, OPENER_WEIGHT = 1.0, 1.0, 0.6, 0.4
+LENGTH_WEIGHT, PAUSE_WEIGHT, TOPIC_WEIGHT, OPENER_WEIGHT, CONTINUER_WEIGHT = 1.0, 1.0, 0.6, 0.4, 0.6
 MAX_PAUSE_S = 2.0  # longer pauses count as this
 
 OPENERS = {
@@ -46,6 +46,18 @@ OPENERS = {
     "fr": "alors bon d'abord enfin ensuite maintenant puis",
     "it": "allora dunque adesso infine inoltre ora poi prima",
     "pt": "agora além bom então depois finalmente primeiro",
+}
+# Words that refer to the sentence before, or continue it.
+CONTINUERS = {
+    "de": "aber dabei damit das dem denn der deren dessen die dies diese dieser dieses er es ihm"
+    " ihn ihr ihre oder sein seine sie sondern und",
+    "en": "and because but he her his it it's its or she she's that that's their these they they're"
+    " this those which",
+    "es": "aquel aquella ella ellas ellos esa ese eso esta este esto o pero porque sus y él",
+    "fr": "ce cela ces cet cette elle elles et il ils leur lui mais ou parce sa ses son ça",
+    "it": "e egli essi ella ma o perché questa queste questi questo quella quelle quelli quello"
+    " lei loro lui suo sua",
+    "pt": "aquela aquele e ela elas ele eles essa esse esta este isso isto mas ou porque seu sua",
 }
 
 _FULL_WIDTH = re.compile(f"[{CJK}\uac00-\ud7a3]")
@@ -62,14 +74,15 @@ class Sentence:
 
 def paragraphs(words: Sequence[TimedWord], language: str = "") -> list[Paragraph]:
     """All words, in order, in paragraphs that are fit for reading."""
-    openers = frozenset(OPENERS.get(language, "").split())
+    gains = dict.fromkeys(OPENERS.get(language, "").split(), OPENER_WEIGHT)
+    gains |= dict.fromkeys(CONTINUERS.get(language, "").split(), -CONTINUER_WEIGHT)
     turns = [list(sentences(turn)) for _, turn in groupby(words, key=lambda word: word.speaker)]
     texts = [join_words(sentence.words) for turn in turns for sentence in turn]
     topics = iter(topic_changes(texts))
     return [
         Paragraph(tuple(word for sentence in group for word in sentence.words))
         for turn in turns
-        for group in _divided(turn, [next(topics) for _ in turn], openers)
+        for group in _divided(turn, [next(topics) for _ in turn], gains)
     ]
 
 
@@ -118,11 +131,11 @@ def _length(word: TimedWord) -> int:
 
 
 def _divided(
-    sentences: list[Sentence], topics: list[float], openers: Container[str]
+    sentences: list[Sentence], topics: list[float], gains: Mapping[str, float]
 ) -> Iterator[list[Sentence]]:
     """The sentences of one speaker in groups: see above for what a division costs."""
     offsets = [0, *accumulate(sentence.length for sentence in sentences)]
-    starts = _start_costs(sentences, topics, openers)
+    starts = _start_costs(sentences, topics, gains)
     before, previous = [0.0], [0]  # cost of the best division that ends before each sentence
     for end in range(1, len(sentences) + 1):
         options = (
@@ -147,9 +160,10 @@ def _size_cost(count: int, length: int) -> float:
 
 
 def _start_costs(
-    sentences: list[Sentence], topics: list[float], openers: Container[str]
+    sentences: list[Sentence], topics: list[float], gains: Mapping[str, float]
 ) -> list[float]:
-    """What it costs to start a paragraph with each sentence. The first starts one anyway."""
+    """What it costs to start a paragraph with each sentence, less the gain of its first word. The
+    first starts one anyway."""
     pauses = [
         min(after.words[0].start - before.words[-1].end, MAX_PAUSE_S)
         for before, after in pairwise(sentences)
@@ -157,7 +171,7 @@ def _start_costs(
     usual = statistics.median(pauses) if pauses else 0.0
     costs = [0.0]
     for sentence, topic, pause in zip(sentences[1:], topics[1:], pauses, strict=True):
-        opens = sentence.words[0].text.rstrip(",").casefold() in openers
-        gain = PAUSE_WEIGHT * (pause - usual) + TOPIC_WEIGHT * topic + OPENER_WEIGHT * opens
+        word = sentence.words[0].text.rstrip(",").casefold().replace("’", "'")  # noqa: RUF001
+        gain = PAUSE_WEIGHT * (pause - usual) + TOPIC_WEIGHT * topic + gains.get(word, 0.0)
         costs.append(INSIDE_SENTENCE * sentence.continues - gain)
     return costs

@@ -183,3 +183,18 @@ def test_no_paragraph_is_too_long(words: list[TimedWord]) -> None:
 def test_no_paragraph_is_too_short_if_that_can_be(words: list[TimedWord]) -> None:
     for turn, counts in turns_and_counts(words):
         assert min(counts) >= MIN_SENTENCES or not can_keep_limits(turn)
+
+
+def test_sentence_that_refers_to_the_one_before_does_not_start_a_paragraph() -> None:
+    before = (
+        "A friendly fisherman waved at me from his boat. The night had been calm and all of his "
+        "nets were full. Then he smiled and gave me a little fish for my cat at home."
+    )
+    after = (
+        "Around the corner, a woman was building a bright tower of oranges. I asked her how she "
+        "kept it from falling down. The only trick is to go slowly."
+    )
+    words = list[TimedWord]()
+    for pause, text in ((0, before), (1.4, "She is going to be very happy."), (1.2, after)):
+        words += said(text, start=words[-1].end + pause if words else 0)
+    assert [p.text.split()[0] for p in paragraphs(words, "en")] == ["A", "Around"]
