@@ -1,6 +1,6 @@
 # `make run` needs only Python. requirements/check_platform.py lists the supported versions.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test coverage test-slow test-deploy bench chaos lock sbom licenses audit
+.PHONY: help run demo test types pytest coverage test-slow test-deploy bench chaos lock sbom licenses audit
 SHELL := /bin/sh
 
 PORT ?= 8000
@@ -32,11 +32,17 @@ demo: $(VENV)/base
 test: $(VENV)/test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy .
 	$(VENV)/bin/lint-imports
 	$(PY) manage.py makemigrations --check --dry-run
 	SITE_URL=https://transcodio.example EMAIL_VERIFICATION=mandatory SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_hex(40))') \
 		$(PY) manage.py check --deploy --fail-level WARNING
+	@$(MAKE) --no-print-directory --jobs=2 types pytest
+
+# mypy works on one core for a minute, and some tests only wait.
+types: $(VENV)/test
+	$(VENV)/bin/mypy .
+
+pytest: $(VENV)/test
 	$(PY) -m pytest $(PARALLEL)
 
 # Not part of `make test`: measuring slows the tests down by about a fifth.
