@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -129,11 +129,16 @@ class Model:
 
     def _prompt(self, tokenizer: Tokenizer, options: RecognitionOptions) -> list[int]:
         """Without timestamps: the model writes more of the full stops, and is faster. It also
-        leaves out more sentences, but those are found by `gpu.whisper.checks`."""
+        leaves out more sentences, but those are found by `gpu.whisper.checks`.
+
+        Keywords and the end of the prompt share half of the context, and neither takes all of it.
+        """
+        limit = self.whisper.max_length // 2 - 1
         text = tokenizer.encode(f" {options.prompt.strip()}") if options.prompt.strip() else []
-        keywords = ", ".join(options.keywords)
+        listed = _list(tokenizer, options.keywords, limit - min(len(text), limit // 2))
+        text = text[max(0, len(text) + len(listed) - limit) :]
         prompt: list[int] = self.whisper.get_prompt(
-            tokenizer, text, without_timestamps=True, hotwords=keywords or None
+            tokenizer, listed + text, without_timestamps=True
         )
         return prompt
 
@@ -144,6 +149,18 @@ class Model:
             task="translate" if translate else "transcribe",
             language=language,
         )
+
+
+def _list(tokenizer: Tokenizer, keywords: Iterable[str], max_tokens: int) -> list[int]:
+    """The first keywords that fit, as a sentence: after a list without a full stop, the model
+    writes lists without full stops, too."""
+    tokens = list[int]()
+    for keyword in keywords:
+        more = tokenizer.encode(f", {keyword}" if tokens else f" {keyword}")
+        if len(tokens) + len(more) >= max_tokens:
+            break
+        tokens += more
+    return [*tokens, *tokenizer.encode(".")] if tokens else []
 
 
 def _words(alignment: list[dict[str, Any]], decoding: Decoding) -> tuple[DecodedWord, ...]:

@@ -224,6 +224,24 @@ def test_keywords_are_spelled_as_they_are_given(engine: Engine, sample: Path) ->
     assert "harbor" not in text_of(words)
 
 
+def test_keywords_are_a_sentence_before_the_prompt(engine: WhisperEngine) -> None:
+    """After a list without a full stop, the model writes none."""
+    model, _ = engine._load()
+    tokenizer = model._tokenizer("en", False)
+    options = RecognitionOptions("A walk.", ("Quillfeather", "Okonkwo"))
+    assert tokenizer.decode(model._prompt(tokenizer, options)) == " Quillfeather, Okonkwo. A walk."
+
+
+@pytest.mark.parametrize("prompt", ["", "A walk by the harbor. " * 200])
+def test_many_keywords_and_a_long_prompt_leave_room_for_the_text(
+    engine: Engine, sample: Path, alone: list[Word], prompt: str
+) -> None:
+    keywords = tuple(f"Quillfeather{number}" for number in range(200))
+    options = RecognitionOptions(prompt, keywords)
+    words = words_of(engine, Audio(sample, 10, (TEN,), "en", options))
+    assert word_error_rate(text_of(alone), text_of(words)) < 0.3
+
+
 def test_model_for_english_cannot_translate(
     engine: Engine, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
