@@ -1,3 +1,5 @@
+import gc
+
 from django.apps import AppConfig
 
 
@@ -13,3 +15,5 @@ class SiteConfig(AppConfig):
 
         telemetry.start()
         error_reports.start()
+        gc.freeze()  # what is loaded stays: no collection needs to go through it
+        gc.enable()  # see settings/site.py

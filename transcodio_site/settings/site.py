@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from urllib.parse import urlsplit
@@ -23,6 +24,9 @@ ALLOWED_HOSTS = env.list(
 )
 CSRF_TRUSTED_ORIGINS = [SITE_URL] if HTTPS else []
 
+# The apps load a fifth faster if garbage is not looked for meanwhile. `SiteConfig.ready` turns that
+# on again.
+gc.disable()
 INSTALLED_APPS = [
     # Only for `runserver`: importing it delays the start by half a second.
     *(["daphne"] if "runserver" in sys.argv else []),

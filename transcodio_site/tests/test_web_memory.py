@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
@@ -59,3 +60,8 @@ def test_full_collections_are_rare_and_come_when_most_clients_have_left() -> Non
     assert int(visited) < 1000
     assert int(while_connecting) == 0  # by default 8, each of them through all code, too
     assert found == ["False", "False", "False", "True"]
+
+
+def test_garbage_is_looked_for_once_the_apps_are_loaded_and_not_among_their_code() -> None:
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 100_000
