@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import resource
 import shutil
@@ -123,6 +124,17 @@ def _speed_up_flush() -> None:
 
     flush.emit_post_migrate_signal = lambda *_, **__: None  # type: ignore[attr-defined]
     DatabaseOperations.sql_flush = sql_flush  # type: ignore[assignment, method-assign]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Load the tests without looking for garbage, which takes a third of that time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
