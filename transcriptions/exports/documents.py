@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from transcriptions.exports import ass, subrip, tables, transcript_json, ttml, webvtt
 from transcriptions.exports.markdown import markdown
@@ -13,26 +14,46 @@ from transcriptions.exports.transcript import Transcript
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
+RANGE = frozenset({"start", "end"})
+TIMED = RANGE | {"offset", "stretch"}
+SUBTITLES = TIMED | {"profile", "language", "frame_rate"}
+
+
+class Group(StrEnum):
+    """What a format is for."""
+
+    SUBTITLES = "subtitles"
+    DOCUMENTS = "documents"  # for reading
+    DATA = "data"
+
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
     """A file format.
 
     `write` gets a transcript that has the times of the file: see `timing.retime`. `words`: whether
-    it needs the words of the transcript, which are most of its data.
+    it needs the words of the transcript, which are most of its data. `uses`: the options that
+    change the file.
     """
 
     label: str
     extension: str
     media_type: str
     write: Callable[[Transcript, ExportOptions], bytes]
-    words: bool = False
+    words: bool
+    group: Group
+    uses: frozenset[str]  # names of options
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the file can be copied to the clipboard."""
+        return "charset=" in self.media_type
 
 
 def _document(
-    write: Callable[..., str | bytes],
-) -> Callable[[Transcript, ExportOptions], bytes]:
-    """The writer of a document for reading, with its options."""
+    label: str, extension: str, media_type: str, write: Callable[..., str | bytes]
+) -> Exporter:
+    """A format for reading."""
 
     def write_with(transcript: Transcript, options: ExportOptions) -> bytes:
         language = options.language or transcript.language
@@ -41,7 +62,8 @@ def _document(
         )
         return content.encode() if isinstance(content, str) else content
 
-    return write_with
+    uses = TIMED | {"speakers", "times"}
+    return Exporter(label, extension, media_type, write_with, True, Group.DOCUMENTS, uses)
 
 
 def _docx(transcript: Transcript, **options: bool) -> bytes:
@@ -58,36 +80,66 @@ def _pdf(transcript: Transcript, **options: bool) -> bytes:
     return pdf(transcript, **options)
 
 
+def gettext_noop(text: str) -> str:
+    """Marks a text for translation, as that of Django."""
+    return text
+
+
+def _subtitles(
+    label: str,
+    extension: str,
+    media_type: str,
+    write: Callable[[Transcript, ExportOptions], bytes],
+    *more: str,
+) -> Exporter:
+    """A format of subtitles, which uses `more` options than others."""
+    uses = SUBTITLES | {*more}
+    return Exporter(label, extension, media_type, write, True, Group.SUBTITLES, uses)
+
+
+def _data(
+    label: str,
+    extension: str,
+    media_type: str,
+    write: Callable[[Transcript, ExportOptions], bytes],
+    *more: str,
+) -> Exporter:
+    """A format for programs, which uses `more` options than others."""
+    return Exporter(label, extension, media_type, write, True, Group.DATA, TIMED | {*more})
+
+
 # The keys are the values of `format` in the API.
 EXPORTERS = {
-    "txt": Exporter("Plain text", "txt", "text/plain; charset=utf-8", _document(text), words=True),
-    "md": Exporter(
-        "Markdown", "md", "text/markdown; charset=utf-8", _document(markdown), words=True
+    "txt": _document(gettext_noop("Plain text"), "txt", "text/plain; charset=utf-8", text),
+    "md": _document("Markdown", "md", "text/markdown; charset=utf-8", markdown),
+    "docx": _document("Word", "docx", DOCX, _docx),
+    "pdf": _document("PDF", "pdf", "application/pdf", _pdf),
+    "srt": _subtitles("SubRip", "srt", "application/x-subrip; charset=utf-8", subrip.write),
+    "vtt": _subtitles(
+        "WebVTT", "vtt", "text/vtt; charset=utf-8", webvtt.write, "speakers", "karaoke"
     ),
-    "docx": Exporter("Word", "docx", DOCX, _document(_docx), words=True),
-    "pdf": Exporter("PDF", "pdf", "application/pdf", _document(_pdf), words=True),
-    "srt": Exporter(
-        "SubRip", "srt", "application/x-subrip; charset=utf-8", subrip.write, words=True
+    "ass": _subtitles(
+        "Advanced SubStation Alpha", "ass", "text/x-ssa; charset=utf-8", ass.write, "speakers"
     ),
-    "vtt": Exporter("WebVTT", "vtt", "text/vtt; charset=utf-8", webvtt.write, words=True),
-    "ass": Exporter(
-        "Advanced SubStation Alpha", "ass", "text/x-ssa; charset=utf-8", ass.write, words=True
+    "ttml": _subtitles(
+        "TTML (IMSC 1.1)", "ttml", "application/ttml+xml; charset=utf-8", ttml.write, "speakers"
     ),
-    "ttml": Exporter(
-        "TTML (IMSC 1.1)", "ttml", "application/ttml+xml; charset=utf-8", ttml.write, words=True
+    "csv": _data(
+        gettext_noop("Table (CSV)"), "csv", "text/csv; charset=utf-8", tables.write_csv, "speakers"
     ),
-    "csv": Exporter("Table (CSV)", "csv", "text/csv; charset=utf-8", tables.write_csv, words=True),
-    "tsv": Exporter(
-        "Table (TSV)",
+    "tsv": _data(
+        gettext_noop("Table (TSV)"),
         "tsv",
         "text/tab-separated-values; charset=utf-8",
         tables.write_tsv,
-        words=True,
+        "speakers",
     ),
-    "audacity": Exporter(
-        "Labels for Audacity", "txt", "text/plain; charset=utf-8", tables.write_labels, words=True
+    "audacity": _data(
+        gettext_noop("Labels for Audacity"),
+        "txt",
+        "text/plain; charset=utf-8",
+        tables.write_labels,
+        "speakers",
     ),
-    "json": Exporter(
-        "JSON", "json", "application/json; charset=utf-8", transcript_json.write, words=True
-    ),
+    "json": _data("JSON", "json", "application/json; charset=utf-8", transcript_json.write),
 }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
+from typing import Any
 
 import pytest
 
 from transcriptions.exports.documents import EXPORTERS
-from transcriptions.exports.options import DEFAULT_OPTIONS
+from transcriptions.exports.options import DEFAULT_OPTIONS, ExportOptions
+from transcriptions.exports.profiles import PROFILES
 from transcriptions.exports.tests.transcripts import segment, transcript
+from transcriptions.exports.timing import retime
 from transcriptions.exports.transcript import Transcript
 
 GREETING = transcript(
@@ -70,3 +74,35 @@ def test_common_formats_have_media_type_and_encoding() -> None:
         "vtt": "text/vtt; charset=utf-8",
         "json": "application/json; charset=utf-8",
     }
+
+
+TALK = transcript(
+    segment(0.5, 3.1, "Where have you been all this time since you left?", speaker="Ann"),
+    segment(3.4, 6.2, "I was in the north of the country, where it rained.", speaker="Bob"),
+    segment(10.0, 13.0, "That is what people say about it.", speaker="Ann"),
+)
+CHOICES: dict[str, Any] = {
+    "profile": PROFILES["social"],
+    "language": "zh",
+    "speakers": False,
+    "times": True,
+    "karaoke": True,
+    "start": 3.2,
+    "end": 9.0,
+    "offset": 60.0,
+    "stretch": 1.04,
+    "frame_rate": 12.5,
+}
+
+
+@pytest.mark.parametrize("format", [name for name in EXPORTERS if EXPORTERS[name].is_text])
+def test_format_uses_the_options_that_change_its_file(format: str) -> None:
+    exporter = EXPORTERS[format]
+
+    def content(**choices: Any) -> bytes:
+        options = ExportOptions(**choices)
+        return exporter.write(retime(TALK, options), options)
+
+    assert {*CHOICES} == {field.name for field in fields(ExportOptions)}
+    changing = {name for name in CHOICES if content(**{name: CHOICES[name]}) != content()}
+    assert changing == exporter.uses
