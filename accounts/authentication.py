@@ -183,6 +183,8 @@ class WebSessionAuth(SessionAuth):
 
 
 api_auth = [TokenAuth(), WebSessionAuth()]
+# For operations that change nothing although their method is POST.
+read_auth = [TokenAuth(Scope.READ), WebSessionAuth()]
 # For what browsers fetch by URL alone. The read token comes first: whoever is signed in here may be
 # somebody else.
 url_auth = [TokenAuth(), ReadTokenAuth(), WebSessionAuth()]

@@ -12,6 +12,7 @@ from transcodio_site import __version__
 from transcodio_site.errors import Problem, register_error_handlers
 from transcodio_site.openapi import DocumentedAPI
 from transcriptions.api.again import router as again
+from transcriptions.api.exports import router as exports
 from transcriptions.api.imports import router as imports
 from transcriptions.api.subtitles import router as subtitles
 from transcriptions.api.transcriptions import router as transcriptions
@@ -41,6 +42,7 @@ api = DocumentedAPI(
     },
 )
 api.add_router("", transcriptions)
+api.add_router("", exports)
 api.add_router("", subtitles)
 api.add_router("", imports)
 api.add_router("", again)

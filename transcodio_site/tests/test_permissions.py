@@ -41,6 +41,7 @@ OPERATIONS = {
     "POST /api/transcriptions/{transcription_id}/read-token": READ,
     "GET /api/transcriptions/{transcription_id}/events": READ,
     "GET /api/transcriptions/{transcription_id}/export": READ,
+    "POST /api/transcriptions/export": READ,
     "GET /api/transcriptions/{transcription_id}/subtitles": READ,
     "GET /api/subtitle-profiles": READ,
     "PUT /api/subtitle-profiles/{name}": WRITE,

@@ -115,6 +115,7 @@ _FILE["content"]["application/x-subrip"]["example"] = (
     "1\n00:00:00,400 --> 00:00:02,100\nGood morning.\n"
 )
 _FILE["content"]["application/json"] = {"schema": {"type": "object"}, "example": _EXPORTED}
+_ARCHIVE = _content("A ZIP file with a file for each recording.", "application/zip")
 
 _UPLOAD_STARTED = {
     "id": _ID,
@@ -160,6 +161,7 @@ READ_TOKEN = {
 }
 EVENTS = {"responses": _EVENTS | {204: _NO_MORE_EVENTS}}
 EXPORT = {"responses": {200: _FILE}}
+EXPORT_ARCHIVE = {"responses": {200: _ARCHIVE}}
 AUDIO = {
     "responses": {
         200: _content("The whole file.", *_AUDIO_TYPES),

@@ -20,8 +20,11 @@ def safe_name(title: str) -> str:
     return name.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
 
 
+def file_name(title: str, extension: str) -> str:
+    """The name of a downloaded file. It does not start with a dot, which would hide the file."""
+    return f"{safe_name(title).lstrip('. ') or UNTITLED}.{extension}"
+
+
 def attachment(title: str, extension: str) -> str:
-    """The header Content-Disposition (RFC 6266) of a download. The name does not start with a dot,
-    which would hide the file."""
-    name = safe_name(title).lstrip(". ") or UNTITLED
-    return content_disposition_header(True, f"{name}.{extension}") or "attachment"
+    """The header Content-Disposition (RFC 6266) of a download."""
+    return content_disposition_header(True, file_name(title, extension)) or "attachment"

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from django.utils.translation import gettext as _
-from ninja import Schema
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from accounts.schemas import Body
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.options import ExportOptions
 from transcriptions.exports.profiles import DEFAULT_PROFILE, PROFILES, Profile
@@ -72,7 +72,7 @@ ExportFormat = Annotated[
 ]
 
 
-class ExportParams(Schema):
+class ExportParams(Body):
     """The options of an export. A format ignores those that it has no use for."""
 
     profile: str = Field(

@@ -16,26 +16,19 @@ from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.filenames import safe_name
 from transcriptions.exports.options import DEFAULT_OPTIONS
 from transcriptions.exports.service import transcript_of
+from transcriptions.exports.zip_files import CHUNK_BYTES, in_chunks
 from transcriptions.models import Transcription
 from transcriptions.privacy import account_data
 from transcriptions.schemas.transcripts import TranscriptOut
 
-CHUNK_BYTES = 256 * 1024
-
 
 def export_user_data(user: User) -> Iterator[bytes]:
-    """Yield the ZIP file in chunks of CHUNK_BYTES to 2 * CHUNK_BYTES; the last one may be smaller.
+    """The ZIP file in chunks of CHUNK_BYTES to 2 * CHUNK_BYTES; the last one may be smaller.
 
     At most one transcript and two chunks are in memory. No query is open between two chunks, so
     the caller may close the database connection there.
     """
-    chunk = bytearray()
-    for data in _archive(user):
-        chunk += data
-        if len(chunk) >= CHUNK_BYTES:
-            yield bytes(chunk)
-            chunk.clear()
-    yield bytes(chunk)
+    return in_chunks(_archive(user), CHUNK_BYTES)
 
 
 def _archive(user: User) -> Iterator[bytes]:

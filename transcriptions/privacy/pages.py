@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from allauth.core import context, ratelimit
-from channels.db import database_sync_to_async
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -24,6 +22,7 @@ from accounts.account_deletion import request_deletion
 from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
 from accounts.models import Action, User
+from transcriptions.exports.zip_files import stream
 from transcriptions.privacy.export import export_user_data
 
 RETENTION_CHOICES = [
@@ -109,7 +108,7 @@ def export_data(request: HttpRequest) -> HttpResponseBase:
     record_event(request, Action.DATA_EXPORTED)
     name = f"transcodio-{timezone.now():%Y-%m-%d}.zip"
     return StreamingHttpResponse(
-        concurrency.exports.hold_while_sent(user, _stream(export_user_data(user))),
+        concurrency.exports.hold_while_sent(user, stream(export_user_data(user))),
         content_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
@@ -146,14 +145,3 @@ def _page(
         "longest": authenticated_user(request).effective_plan.max_keep_days,
     }
     return render(request, "transcriptions/privacy.html", context, status=status)
-
-
-async def _stream(chunks: Iterator[bytes]) -> AsyncGenerator[bytes]:
-    """An asynchronous iterator, because Django collects a synchronous one in memory under ASGI.
-
-    Each step runs in a thread that closes its database connection afterwards, so a slow reader
-    holds none while it waits.
-    """
-    next_chunk = database_sync_to_async(lambda: next(chunks, None), thread_sensitive=False)
-    while (chunk := await next_chunk()) is not None:
-        yield chunk
