@@ -45,6 +45,7 @@ urlpatterns = [
     path("settings/", include("accounts.urls")),
     path("settings/usage/details/", usage_details, name="usage-details"),
     path("settings/transcription/", transcription_settings, name="transcription-settings"),
+    path("settings/subtitles/", include("transcriptions.library.profile_urls")),
     path("settings/data/", include("transcriptions.privacy.urls")),
     path("settings/webhooks/", include("transcriptions.webhooks.urls")),
     path("admin/", admin.site.urls),

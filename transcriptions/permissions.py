@@ -8,10 +8,16 @@ from __future__ import annotations
 import uuid
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 
-from transcriptions.models import DirectUpload, Transcription, TranscriptionQuerySet
+from transcriptions.models import (
+    DirectUpload,
+    SubtitleProfile,
+    Transcription,
+    TranscriptionQuerySet,
+)
 
 Viewer = AbstractBaseUser | AnonymousUser
 
@@ -38,3 +44,16 @@ def direct_upload_for(user: Viewer, upload_id: uuid.UUID) -> DirectUpload:
     if upload is None:
         raise Http404(_("There is no such upload: it has expired, or was completed or cancelled."))
     return upload
+
+
+def subtitle_profiles_of(user: Viewer) -> QuerySet[SubtitleProfile]:
+    """The profiles that `user` has defined, by name."""
+    return SubtitleProfile.objects.filter(owner_id=user.pk)
+
+
+def subtitle_profile_for(user: Viewer, profile_id: int) -> SubtitleProfile:
+    """The profile of `user` with that id. Raises Http404."""
+    profile = subtitle_profiles_of(user).filter(id=profile_id).first()
+    if profile is None:
+        raise Http404(_("You have no such profile."))
+    return profile

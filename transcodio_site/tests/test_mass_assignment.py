@@ -22,6 +22,7 @@ from django.test import Client
 from accounts.models import ApiToken, Invitation, Plan, User
 from accounts.tests.helpers import PASSWORD, sign_in
 from transcodio_site.api import api as rest_api
+from transcriptions.exports.user_profiles import ProfileIn
 from transcriptions.models import Segment, State, SubtitleProfile, Transcription
 from transcriptions.testing import MP3, set_state
 from transcriptions.webhooks.models import Endpoint
@@ -65,6 +66,9 @@ class Request:
         method, path = self.name.split(" ")
         path = path.replace("{transcription_id}", str(recording.id)).replace("{number}", "1")
         path = path.replace("{name}", "club")
+        if "{profile}" in path:
+            profile = recording.owner.subtitleprofile_set.create(name="club", norms={})
+            path = path.replace("{profile}", str(profile.id))
         data: Any = more | self.fields
         if self.is_json:
             call: Callable[..., Any] = getattr(client, method)
@@ -79,6 +83,7 @@ PASSWORDS = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
 TOKEN = {"name": "New", "scopes": "usage:read", "expiry": "", "monthly_minutes": ""}
 RETENTION = {"keep_days": "7", "keep_audio_days": "", "email_when_ready": ""}
 WEBHOOK = {"url": "https://example.com/", "events": "transcription.failed"}
+NORMS = ProfileIn(max_lines=1).model_dump()
 REQUESTS = [
     Request("post /api/transcriptions", {"title": "New", "language": "en", "priority": "batch"}),
     Request(f"patch {RECORDING}", {"title": "New"}, is_json=True),
@@ -91,6 +96,8 @@ REQUESTS = [
     Request("post /settings/webhooks/", WEBHOOK),
     Request("post /settings/data/", RETENTION),
     Request("post /settings/transcription/", {"vocabulary": "Ada Lovelace"}),
+    Request("post /settings/subtitles/new/", {"name": "New"} | NORMS),
+    Request("post /settings/subtitles/{profile}/", NORMS),
     Request("post /accounts/email/", {"action_add": "", "email": "new@example.com"}),
     Request("post /accounts/signup/", {"email": "new@example.com"} | PASSWORDS),
     Request("post /accounts/password/change/", {"oldpassword": PASSWORD} | PASSWORDS),

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.invitations import invitation_link
 from accounts.models import ApiToken, Invitation, Scope, User
 from accounts.tokens import issue_token
-from transcriptions.models import DirectUpload, Segment, State, Transcription
+from transcriptions.models import DirectUpload, Segment, State, SubtitleProfile, Transcription
 from transcriptions.webhooks.models import Delivery, Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,6 +99,10 @@ PAGES = {
     "settings/tokens/": AUTHENTICATED,
     "settings/tokens/<int:token_id>/revoke/": OWNER,
     "settings/transcription/": AUTHENTICATED,
+    "settings/subtitles/": AUTHENTICATED,
+    "settings/subtitles/new/": AUTHENTICATED,
+    "settings/subtitles/<int:profile_id>/": OWNER,
+    "settings/subtitles/<int:profile_id>/delete/": OWNER,
     "settings/data/": AUTHENTICATED,
     "settings/data/export/": AUTHENTICATED,
     "settings/data/delete-account/": AUTHENTICATED,
@@ -161,6 +165,7 @@ class Resources:
             expires_at=timezone.now(),
         )
         self.token = issue_token(alice)[0]
+        self.profile = SubtitleProfile.objects.create(owner=alice, name="Confidential", norms={})
         self.endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
         self.delivery = self.endpoint.create_delivery("webhook.test", "msg_1", {})
         invitation = Invitation.objects.create(email="dora@example.com", invited_by=alice)
@@ -171,6 +176,7 @@ class Resources:
         values: dict[str, object] = {
             "upload": self.upload.id,
             "token": self.token.id,
+            "profile": self.profile.id,
             "endpoint": self.endpoint.id,
             "delivery": self.delivery.id,
             "number": 1,
@@ -197,6 +203,7 @@ class Resources:
             == ("Confidential", "Confidential.", "completed")
             and DirectUpload.objects.filter(pk=self.upload.pk).exists()
             and ApiToken.objects.filter(pk=self.token.pk).exists()
+            and SubtitleProfile.objects.filter(pk=self.profile.pk, norms={}).exists()
             and Endpoint.objects.get().secret == self.endpoint.secret
             and Delivery.objects.count() == 1
         )
