@@ -67,7 +67,7 @@ class Request:
         path = path.replace("{transcription_id}", str(recording.id)).replace("{number}", "1")
         path = path.replace("{name}", "club")
         if "{profile}" in path:
-            profile = recording.owner.subtitleprofile_set.create(name="club", norms={})
+            profile = SubtitleProfile.objects.create(owner=recording.owner, name="club", norms={})
             path = path.replace("{profile}", str(profile.id))
         data: Any = more | self.fields
         if self.is_json:

@@ -31,18 +31,16 @@ class Group(StrEnum):
 class Exporter:
     """A file format.
 
-    `write` gets a transcript that has the times of the file: see `timing.retime`. `words`: whether
-    it needs the words of the transcript, which are most of its data. `uses`: the options that
-    change the file.
+    `write` gets a transcript that has its words, and the times of the file: see `timing.retime`.
+    `uses`: the names of the options that change the file.
     """
 
     label: str
     extension: str
     media_type: str
     write: Callable[[Transcript, ExportOptions], bytes]
-    words: bool
     group: Group
-    uses: frozenset[str]  # names of options
+    uses: frozenset[str]
 
     @property
     def is_text(self) -> bool:
@@ -63,7 +61,7 @@ def _document(
         return content.encode() if isinstance(content, str) else content
 
     uses = TIMED | {"speakers", "times"}
-    return Exporter(label, extension, media_type, write_with, True, Group.DOCUMENTS, uses)
+    return Exporter(label, extension, media_type, write_with, Group.DOCUMENTS, uses)
 
 
 def _docx(transcript: Transcript, **options: bool) -> bytes:
@@ -94,7 +92,7 @@ def _subtitles(
 ) -> Exporter:
     """A format of subtitles, which uses `more` options than others."""
     uses = SUBTITLES | {*more}
-    return Exporter(label, extension, media_type, write, True, Group.SUBTITLES, uses)
+    return Exporter(label, extension, media_type, write, Group.SUBTITLES, uses)
 
 
 def _data(
@@ -105,7 +103,7 @@ def _data(
     *more: str,
 ) -> Exporter:
     """A format for programs, which uses `more` options than others."""
-    return Exporter(label, extension, media_type, write, True, Group.DATA, TIMED | {*more})
+    return Exporter(label, extension, media_type, write, Group.DATA, TIMED | {*more})
 
 
 # The keys are the values of `format` in the API.

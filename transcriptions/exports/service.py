@@ -21,9 +21,8 @@ WORD_FIELDS = ("start", "end", "text", "probability", "channel")
 
 def export(row: Transcription, format: str, options: ExportOptions = DEFAULT_OPTIONS) -> bytes:
     """The transcript of a row as a file. `format` is a key of EXPORTERS."""
-    exporter = EXPORTERS[format]
-    transcript = transcript_of(row, words=exporter.words or options.leaves_out_words)
-    return exporter.write(retime(transcript, options), options)
+    transcript = retime(transcript_of(row, words=True), options)
+    return EXPORTERS[format].write(transcript, options)
 
 
 def transcript_of(row: Transcription, *, words: bool) -> Transcript:

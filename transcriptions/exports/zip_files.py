@@ -15,7 +15,9 @@ from transcriptions import permissions
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.filenames import file_name
 from transcriptions.exports.options import ExportOptions
+from transcriptions.exports.reading import MissingFontError
 from transcriptions.exports.service import export
+from transcriptions.models import Transcription
 
 CHUNK_BYTES = 256 * 1024
 LEFT_OUT = "left-out.txt"
@@ -56,22 +58,34 @@ def export_archive(
     left_out = []
     for transcription_id in ids:
         row = permissions.visible_to(user).filter(id=transcription_id).first()
-        if row is not None and row.has_transcript:
-            name = names.add(file_name(row.title, EXPORTERS[format].extension))
-            archive.add(export(row, format, options), name)
-            yield from archive.all_files()
+        title = row.title if row else str(transcription_id)
+        try:
+            content = _exported(row, format, options)
+        except _LeftOutError as error:
+            left_out.append(f"{title}: {error}")
         else:
-            left_out.append(_reason(transcription_id, row and row.title))
+            name = names.add(file_name(title, EXPORTERS[format].extension))
+            archive.add(content, name)
+            yield from archive.all_files()
     if left_out:
         archive.add("\n".join([*left_out, ""]), LEFT_OUT)
     yield from archive.all_files()
     yield from archive.footer()
 
 
-def _reason(transcription_id: uuid.UUID, title: str | None) -> str:
-    if title is None:
-        return _("%(id)s: there is no such recording.") % {"id": transcription_id}
-    return _("%(title)s: there is no transcript yet.") % {"title": title}
+class _LeftOutError(Exception):
+    """Why a transcript is not in the archive."""
+
+
+def _exported(row: Transcription | None, format: str, options: ExportOptions) -> bytes:
+    if row is None:
+        raise _LeftOutError(_("there is no such recording."))
+    if not row.has_transcript:
+        raise _LeftOutError(_("there is no transcript yet."))
+    try:
+        return export(row, format, options)
+    except MissingFontError as error:
+        raise _LeftOutError(str(error)) from None
 
 
 class UniqueNames:

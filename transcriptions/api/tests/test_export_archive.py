@@ -100,3 +100,12 @@ def test_wrong_bodies_are_refused(api: Client, alice: User, change: dict[str, An
 
 def test_body_must_be_an_object(api: Client) -> None:
     assert api.post(URL, '"text"', content_type="application/json").status_code == 422
+
+
+def test_text_without_a_font_is_listed(api: Client, alice: User) -> None:
+    rows = [recording(alice, "Tibetan", "བོད་ཡིག"), recording(alice, "English")]
+    with zipfile.ZipFile(
+        io.BytesIO(b"".join(post(api, [row.id for row in rows], format="pdf")))
+    ) as archive:
+        assert archive.namelist() == ["English.pdf", LEFT_OUT]
+        assert archive.read(LEFT_OUT).decode().startswith("Tibetan: ")

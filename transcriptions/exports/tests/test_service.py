@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from transcriptions.editing import service as editing
 from transcriptions.exports.documents import EXPORTERS
-from transcriptions.exports.options import DEFAULT_OPTIONS, ExportOptions
+from transcriptions.exports.options import ExportOptions
 from transcriptions.exports.service import export, transcript_of
 from transcriptions.models import Segment, Transcription
 from transcriptions.schemas.transcripts import TranscriptOut
@@ -36,11 +36,8 @@ def test_segments_of_an_export_are_those_of_the_api(finished: Transcription) -> 
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
-def test_words_are_only_read_for_formats_that_need_them(finished: Transcription, name: str) -> None:
-    exporter = EXPORTERS[name]
-    assert len(reads_of_words(lambda: export(finished, name))) == exporter.words
-    with_words = exporter.write(transcript_of(finished, words=True), DEFAULT_OPTIONS)
-    assert export(finished, name) == with_words
+def test_export_reads_words_once(finished: Transcription, name: str) -> None:
+    assert len(reads_of_words(lambda: export(finished, name))) == 1
 
 
 def test_range_of_a_text_is_exact_to_the_word(finished: Transcription) -> None:

@@ -17,9 +17,10 @@ from django.test import AsyncClient, Client
 from accounts.models import UsageRecord, User
 from accounts.usage import ledger
 from transcriptions.editing.service import rename
+from transcriptions.exports.zip_files import CHUNK_BYTES
 from transcriptions.models import Transcription
 from transcriptions.privacy import account_data, export
-from transcriptions.privacy.export import CHUNK_BYTES, export_user_data
+from transcriptions.privacy.export import export_user_data
 from transcriptions.webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
