@@ -242,9 +242,12 @@ def test_export_playback_and_deletion(sign_up: OpenPage, media: Media) -> None:
     url = start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
     with page.expect_download() as download:
-        page.click("a[data-export=srt]")
+        page.click("export-dialog [data-open]")
+        page.select_option("#export-format", "srt")
+        page.click("export-dialog [type=submit]")
     assert download.value.suggested_filename == "harbor.srt"
     assert Path(download.value.path()).read_text().startswith("1\n00:00:00,")
+    page.click("export-dialog [data-close]")
 
     page.focus("confirm-dialog .button-danger[data-open]")
     page.keyboard.press("Tab")

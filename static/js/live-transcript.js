@@ -15,7 +15,7 @@ customElements.define("live-transcript", class extends HTMLElement {
   connectedCallback() {
     this.list = this.querySelector("#segments");
     this.partialText = this.querySelector("#partial");
-    this.template = this.querySelector("template");
+    this.template = this.querySelector(":scope > template");
     this.lastEventId = Number(this.list.lastElementChild?.dataset.segment ?? -1);
     this.duration = Number(this.dataset.duration ?? 0);
     this.retryDelay = FIRST_RETRY_MS;

@@ -24,8 +24,8 @@ from accounts.rate_limits import Throttled
 from gpu.languages import LANGUAGES
 from transcriptions import durations, permissions
 from transcriptions.exceptions import AudioDeleted, AudioError, StorageUnavailable, WrongState
-from transcriptions.exports.documents import EXPORTERS
 from transcriptions.indexing.search import SearchRefused
+from transcriptions.library.export_choices import export_choices
 from transcriptions.library.pagination import SearchPage, search_page
 from transcriptions.media_formats import ACCEPT, COMMON_FORMATS
 from transcriptions.models import AudioAnalysis, Segment, Transcription
@@ -64,6 +64,7 @@ def library(request: HttpRequest) -> HttpResponse:
         "unfinished": [row for row in page if not row.is_finished],
         "query": query,
         "search_error": search_error,
+        **export_choices(user),
         **_upload_form_context(user.effective_plan),
     }
     return render(request, "transcriptions/library.html", context)
@@ -103,8 +104,8 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "has_transcript": transcription.has_transcript,
         "segments": transcription.segments.defer("words", *Segment.INTERNAL),
         "language": LANGUAGES.get(transcription.language, ""),
-        "formats": EXPORTERS,
         "languages": _languages(),
+        **export_choices(authenticated_user(request)),
     }
     return render(request, "transcriptions/detail.html", context)
 
