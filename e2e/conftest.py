@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -18,6 +19,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from transcodio_site import embedded
 from transcodio_site.testing import WAIT_S, Stack
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -119,11 +121,19 @@ def _check_origin(problems: list[str], request: Request, stack: Stack) -> None:
         problems.append(f"request to another server: {request.url}")
 
 
+def forget_sign_ups(stack: Stack) -> None:
+    """All tests are one client, and a fast machine exceeds the limit of twenty in a minute."""
+    with redis.Redis.from_url(embedded.redis_url(stack.var)) as valkey:
+        for key in valkey.scan_iter("*:allauth:rl:account:signup:*"):
+            valkey.delete(key)
+
+
 @pytest.fixture
-def sign_up(open_page: OpenPage) -> OpenPage:
+def sign_up(open_page: OpenPage, stack: Stack) -> OpenPage:
     """A function that opens a page and signs up a new user, who then sees an empty library."""
 
     def new_user(email: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
+        forget_sign_ups(stack)
         page = open_page(size, scheme)
         page.goto("/accounts/signup/")
         page.fill("[name=email]", email)
