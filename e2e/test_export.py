@@ -150,6 +150,8 @@ def test_copy_confirms_or_says_that_the_browser_refuses(sign_up: OpenPage, media
     expect(dialog.get_by_role("status").last).to_have_text("Copied to the clipboard")
     _name, content = content_of_download(page, dialog)
     assert page.evaluate("navigator.clipboard.readText()") == content
+    dialog.get_by_label("Format").select_option("pdf")
+    expect(dialog.get_by_role("button", name="Copy to clipboard")).to_have_count(0)
     page.add_init_script(NO_CLIPBOARD)
     page.reload()
     dialog = open_dialog(page)

@@ -8,7 +8,12 @@ from typing import Any
 
 from django.conf import settings
 
-PLACEHOLDERS = {"{transcription_id}": "$ID", "{token_id}": "$ID", "{number}": "1"}
+PLACEHOLDERS = {
+    "{transcription_id}": "$ID",
+    "{token_id}": "$ID",
+    "{number}": "1",
+    "{name}": "club",
+}
 FLAGS = {"/export": "-OJ", "/audio": "-o recording"}
 
 
@@ -18,7 +23,7 @@ def curl(method: str, path: str, operation: dict[str, Any], schemas: dict[str, A
     parts = ["curl", *_flags(path, operation), *_method(method, content)]
     lines = [
         " ".join([*parts, '-H "Authorization: Bearer $TOKEN"']),
-        *_body(content, schemas),
+        *_body(path, content, schemas),
         f'"{settings.SITE_URL}{_fill_placeholders(path)}"',
     ]
     return " \\\n     ".join(lines)
@@ -35,9 +40,9 @@ def _method(method: str, content: dict[str, Any]) -> list[str]:
     return [] if implied else ["-X", method]
 
 
-def _body(content: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
+def _body(path: str, content: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
     if "multipart/form-data" in content:
-        return ["-F file=@talk.mp3"]
+        return ["-F file=@talk.srt" if path.endswith("/import") else "-F file=@talk.mp3"]
     if "application/json" in content:
         name = content["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
         example = json.dumps(schemas[name]["example"])

@@ -29,6 +29,7 @@ from transcodio_site.documentation.search import (
 )
 from transcodio_site.testing import WAIT_S, Media, Stack
 from transcodio_site.tests.test_permissions import OPERATIONS
+from transcriptions.api.openapi import EXAMPLE_ID
 
 pytestmark = pytest.mark.django_db
 
@@ -230,10 +231,14 @@ def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_pat
         timeout=WAIT_S,
     )
     environment = {"TOKEN": token, "ID": response.json()["id"], "PATH": "/usr/bin:/bin"}
+    talk.with_suffix(".srt").write_text(
+        f"1\n00:00:00,000 --> 00:00:05,000\n{response.json()['text']}\n"
+    )
     commands = [operation for operation in operations_of(api) if operation.curl]
     assert len(commands) > 10
     for operation in sorted(commands, key=lambda operation: operation.method == "DELETE"):
         command = re.sub(r"http://127\.0\.0\.1:\d+", stack.url, operation.curl)
+        command = command.replace(EXAMPLE_ID, environment["ID"])
         done = subprocess.run(
             ["bash", "-c", command.replace("curl", "curl -s -w '%{stderr}%{http_code}'", 1)],
             cwd=tmp_path,

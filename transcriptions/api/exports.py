@@ -32,9 +32,7 @@ router = Router(tags=["transcriptions"])
 class ArchiveIn(ExportParams):
     """The recordings, the format, and the options of an export."""
 
-    model_config = Body.example(
-        ids=["3f2a9c4e-1b7d-4f0a-9c55-8e1d2a7b6c90"], format="srt", profile="netflix"
-    )
+    model_config = Body.example(ids=[openapi.EXAMPLE_ID], format="srt", profile="netflix")
 
     ids: Annotated[list[uuid.UUID], Field(min_length=1, max_length=MAX_RECORDINGS)]
     format: ExportFormat = "txt"

@@ -8,7 +8,7 @@ from transcriptions.exports.documents import EXPORTERS
 from transcriptions.media_formats import FORMATS
 
 _BINARY = {"type": "string", "format": "binary"}
-_ID = "3f0c8a52-6a0f-4f0e-9d53-0c1f4b6c8f11"
+EXAMPLE_ID = "3f0c8a52-6a0f-4f0e-9d53-0c1f4b6c8f11"
 _TRACK = {
     "index": 0,
     "language": "eng",
@@ -19,7 +19,7 @@ _TRACK = {
     "chosen": True,
 }
 _TRANSCRIPTION: dict[str, Any] = {
-    "id": _ID,
+    "id": EXAMPLE_ID,
     "title": "Team meeting",
     "state": "completed",
     "priority": "interactive",
@@ -118,7 +118,7 @@ _FILE["content"]["application/json"] = {"schema": {"type": "object"}, "example":
 _ARCHIVE = _content("A ZIP file with a file for each recording.", "application/zip")
 
 _UPLOAD_STARTED = {
-    "id": _ID,
+    "id": EXAMPLE_ID,
     "parts": 3,
     "part_bytes": 8_388_608,
     "expires_at": "2026-05-04T11:30:00Z",

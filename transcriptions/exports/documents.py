@@ -60,7 +60,7 @@ def _document(
         )
         return content.encode() if isinstance(content, str) else content
 
-    uses = TIMED | {"speakers", "times"}
+    uses = TIMED | {"language", "speakers", "times"}
     return Exporter(label, extension, media_type, write_with, Group.DOCUMENTS, uses)
 
 
