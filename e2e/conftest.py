@@ -124,7 +124,7 @@ def _check_origin(problems: list[str], request: Request, stack: Stack) -> None:
 def forget_sign_ups(stack: Stack) -> None:
     """All tests are one client, and a fast machine exceeds the limit of twenty in a minute."""
     with redis.Redis.from_url(embedded.redis_url(stack.var)) as valkey:
-        for key in valkey.scan_iter("*:allauth:rl:account:signup:*"):
+        for key in valkey.scan_iter("*:allauth.account:signup:*"):
             valkey.delete(key)
 
 
