@@ -50,6 +50,7 @@ customElements.define("subtitle-preview", class extends HTMLElement {
       this.showProblem(response ? errorMessage(response.status, report) : text(this, "unreachable"));
       return;
     }
+    this.screen.classList.toggle("at-top", options.top === "true");
     this.offset = Number(options.offset ?? 0);
     this.stretch = ratio(options.stretch ?? "1");
     this.show(report);

@@ -22,6 +22,7 @@ SWITCHES = {
     "no-speakers": "without the names of speakers",
     "times": "with times, in documents for reading",
     "karaoke": "with the time of each word, in vtt",
+    "top": "subtitles at the top of the picture",
 }
 
 
@@ -54,4 +55,4 @@ def export_query(options: Namespace) -> dict[str, str]:
     query = {name: str(value) for name, value in given.items() if value is not None}
     if options.no_speakers:
         query["speakers"] = "false"
-    return query | {name: "true" for name in ("times", "karaoke") if getattr(options, name)}
+    return query | {name: "true" for name in ("times", "karaoke", "top") if getattr(options, name)}

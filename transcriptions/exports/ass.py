@@ -18,6 +18,7 @@ DEFAULT_STYLE = "Default"
 COLORS = ("FFFFFF", "00FFFF", "FFFF00", "00FF00")
 # What libass calls the encoding of text whose direction it is to find out.
 DETECT_DIRECTION = -1
+BOTTOM, TOP = 2, 8  # in the middle of a line, as on a keypad
 WORD_JOINER = "\u2060"
 
 HEADER = """\
@@ -52,7 +53,8 @@ def ass(cues: Iterable[Cue], options: ExportOptions = DEFAULT_OPTIONS) -> str:
     styles = _styles(cues) if options.speakers else {}
     encoding = DETECT_DIRECTION if any(is_right_to_left(cue.text) for cue in cues) else 1
     names = dict.fromkeys((DEFAULT_STYLE, *styles.values()))
-    lines = [_style(name, number, encoding) for number, name in enumerate(names)]
+    alignment = TOP if options.top else BOTTOM
+    lines = [_style(name, number, alignment, encoding) for number, name in enumerate(names)]
     events = (_event(cue, styles, options) for cue in cues)
     return HEADER + "".join(lines) + EVENTS + "".join(events)
 
@@ -64,11 +66,11 @@ def _styles(cues: Iterable[Cue]) -> Styles:
     return {speaker: f"Speaker {number}" for number, speaker in enumerate(speakers, 1)}
 
 
-def _style(name: str, number: int, encoding: int) -> str:
+def _style(name: str, number: int, alignment: int, encoding: int) -> str:
     color = COLORS[max(0, number - 1) % len(COLORS)]  # that of nobody is that of the first one
     return (
         f"Style: {name},Arial,64,&H00{color},&H00{color},&H00000000,&H80000000,0,0,0,0,100,100,0,0,"
-        f"1,3,1,2,120,120,60,{encoding}\n"
+        f"1,3,1,{alignment},120,120,60,{encoding}\n"
     )
 
 

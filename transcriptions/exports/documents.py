@@ -16,7 +16,7 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 RANGE = frozenset({"start", "end"})
 TIMED = RANGE | {"offset", "stretch"}
-SUBTITLES = TIMED | {"profile", "language", "frame_rate"}
+SUBTITLES = TIMED | {"profile", "language", "frame_rate", "top"}
 
 
 class Group(StrEnum):

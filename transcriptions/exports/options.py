@@ -22,6 +22,7 @@ class ExportOptions:
     speakers: bool = True  # the names of speakers, where they are known
     times: bool = False  # times in documents that people read
     karaoke: bool = False  # the time of every word, in WebVTT
+    top: bool = False  # subtitles are at the top of the picture
     start: float = 0.0
     end: float | None = None  # None: of the recording
     offset: float = 0.0

@@ -90,6 +90,11 @@ class ExportParams(Body):
     speakers: bool = Field(default=True, description="With the names of speakers, if known")
     times: bool = Field(default=False, description="With times, in documents for reading")
     karaoke: bool = Field(default=False, description="With the time of each word, in `vtt`")
+    top: bool = Field(
+        default=False,
+        description="Subtitles at the top of the picture. In `srt`, players need to know the tag "
+        "`{\\an8}`",
+    )
     start: Seconds = Field(
         default=0.0, description="Leave out what is said before this time, in seconds"
     )
@@ -143,6 +148,7 @@ class ExportParams(Body):
             speakers=self.speakers,
             times=self.times,
             karaoke=self.karaoke,
+            top=self.top,
             start=self.start,
             end=self.end,
             offset=self.offset,

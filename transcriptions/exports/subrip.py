@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from transcriptions.exports.cues import Cue
-from transcriptions.exports.options import ExportOptions
+from transcriptions.exports.options import DEFAULT_OPTIONS, ExportOptions
 from transcriptions.exports.subtitles import (
     cues_of,
     is_right_to_left,
@@ -15,22 +15,24 @@ from transcriptions.exports.subtitles import (
 )
 from transcriptions.exports.transcript import Transcript
 
+TOP = r"{\an8}"  # of ASS; players of SubRip know it
 RIGHT_TO_LEFT, END = "\u202b", "\u202c"  # embed text, so that punctuation is on its left
 
 
 def write(transcript: Transcript, options: ExportOptions) -> bytes:
     """The transcript as SubRip, which has no names of speakers."""
-    return srt(cues_of(transcript, options)).encode()
+    return srt(cues_of(transcript, options), options).encode()
 
 
-def srt(cues: Iterable[Cue]) -> str:
+def srt(cues: Iterable[Cue], options: ExportOptions = DEFAULT_OPTIONS) -> str:
     """A counter from 1, times with a comma, a blank line between cues."""
-    return "\n".join(f"{number}\n{_cue(cue)}\n" for number, cue in enumerate(cues, 1))
+    return "\n".join(f"{number}\n{_cue(cue, options)}\n" for number, cue in enumerate(cues, 1))
 
 
-def _cue(cue: Cue) -> str:
+def _cue(cue: Cue, options: ExportOptions) -> str:
     times = f"{timestamp(cue.start, ',')} --> {timestamp(cue.end, ',')}"
-    return "\n".join([times, *(_line(line) for line in plain_lines(cue.text))])
+    first, *others = map(_line, plain_lines(cue.text))
+    return "\n".join([times, f"{TOP}{first}" if options.top else first, *others])
 
 
 def _line(text: str) -> str:

@@ -32,10 +32,12 @@ for prefix, uri in NAMESPACES.items():
     ET.register_namespace(prefix, uri)
 
 XML = "{http://www.w3.org/XML/1998/namespace}"
+REGIONS = {
+    "bottom": {"tts:origin": "10% 60%", "tts:displayAlign": "after"},
+    "top": {"tts:origin": "10% 8%", "tts:displayAlign": "before"},
+}
 REGION = {
-    "tts:origin": "10% 60%",
     "tts:extent": "80% 32%",
-    "tts:displayAlign": "after",
     "tts:textAlign": "center",
     "tts:showBackground": "whenActive",
 }
@@ -92,7 +94,8 @@ def _head(
         agent = _add(metadata, "ttm:agent", {XML + "id": identifier, "type": "person"})
         _add(agent, "ttm:name", {"type": "full"}).text = one_line(speaker)
     _add(_add(head, "styling"), "style", {XML + "id": "text", **TEXT})
-    _add(_add(head, "layout"), "region", {XML + "id": "bottom", **REGION})
+    region = _region(options)
+    _add(_add(head, "layout"), "region", {XML + "id": region, **REGIONS[region], **REGION})
     return agents
 
 
@@ -101,7 +104,7 @@ def _paragraph(
 ) -> None:
     times = {"begin": _time(cue.start, options), "end": _time(cue.end, options)}
     direction = RIGHT_TO_LEFT if is_right_to_left(cue.text) else {}
-    paragraph = _add(division, "p", {"region": "bottom", **times, **direction})
+    paragraph = _add(division, "p", {"region": _region(options), **times, **direction})
     paragraph.tail = "\n"
     for line in cue.lines:
         agent = {"ttm:agent": agents[line.speaker]} if line.speaker in agents else {}
@@ -109,6 +112,10 @@ def _paragraph(
             if len(paragraph):
                 _add(paragraph, "br")
             _add(paragraph, "span", agent).text = text
+
+
+def _region(options: ExportOptions) -> str:
+    return "top" if options.top else "bottom"
 
 
 def _frame_rate(options: ExportOptions) -> dict[str, str]:

@@ -28,6 +28,8 @@ def vtt(cues: Iterable[Cue], options: ExportOptions = DEFAULT_OPTIONS) -> str:
 
 def _cue(cue: Cue, options: ExportOptions) -> str:
     times = f"{timestamp(cue.start, '.')} --> {timestamp(cue.end, '.')}"
+    if options.top:
+        times += " line:0"
     return "\n".join([times, *filter(None, _lines(cue, options))])
 
 

@@ -92,6 +92,7 @@ CHOICES: dict[str, Any] = {
     "speakers": False,
     "times": True,
     "karaoke": True,
+    "top": True,
     "start": 3.2,
     "end": 9.0,
     "offset": 60.0,

@@ -30,6 +30,7 @@ def test_every_option_is_a_parameter() -> None:
         speakers="no",
         times="1",
         karaoke="true",
+        top="true",
         start="1.5",
         end="20",
         offset="-2",
@@ -38,6 +39,7 @@ def test_every_option_is_a_parameter() -> None:
     ).options()
     assert (options.profile, options.language) == (PROFILES["bbc"], "pt")
     assert (options.speakers, options.times, options.karaoke) == (False, True, True)
+    assert options.top
     assert (options.start, options.end, options.offset) == (1.5, 20, -2)
     assert options.stretch == pytest.approx(25 * 1001 / 24_000, rel=1e-12)
     assert options.frame_rate == pytest.approx(30_000 / 1001, rel=1e-12)

@@ -111,7 +111,7 @@ def written(format: str, cues: list[Cue], **choices: Any) -> str:
     """The cues as a file."""
     options, shown = ExportOptions(**choices), [*visible(cues)]
     return {
-        "srt": lambda: subrip.srt(shown),
+        "srt": lambda: subrip.srt(shown, options),
         "vtt": lambda: our_webvtt.vtt(shown, options),
         "ass": lambda: ass.ass(shown, options),
         "ttml": lambda: ttml.ttml(shown, TALK, options).decode(),
@@ -194,6 +194,22 @@ def test_right_to_left_lines_of_srt_have_marks() -> None:
 
 def test_names_of_speakers_are_not_in_srt() -> None:
     assert read_srt(written("srt", [DIALOGUE])) == [(1, 2, "-Hello.\n-Hi.")]
+
+
+@pytest.mark.parametrize("top", [False, True])
+def test_subtitles_at_the_top(top: bool) -> None:
+    cues = [cue(1, 2, ("Hello.", "Hi."))]
+    content = {name: written(name, cues, top=top) for name in ("srt", "vtt", "ass", "ttml")}
+    assert [sub.content.startswith(r"{\an8}") for sub in srt.parse(content["srt"])] == [top]
+    assert content["srt"].count(r"{\an8}") == top
+    assert (" --> 00:00:02.000 line:0\n" in content["vtt"]) == top
+    assert [caption.text for caption in webvtt.from_string(content["vtt"]).captions]
+    style = pysubs2.SSAFile.from_string(content["ass"]).styles["Default"]
+    assert style.alignment == (pysubs2.Alignment.TOP_CENTER if top else 2)
+    (paragraph,) = paragraphs(content["ttml"].encode())
+    region = paragraph.get_region()
+    assert region is not None
+    assert region.get_id() == ("top" if top else "bottom")
 
 
 # --- WebVTT -------------------------------------------------------------------------------------
