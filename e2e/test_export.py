@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from e2e.conftest import DESKTOP, OpenPage
 from e2e.test_pages import start, wait_for_state
-from transcodio_site.testing import Media
+from transcodio_site.testing import Media, wait_until
 
 # As if a browser allowed no page to write to the clipboard.
 NO_CLIPBOARD = """
@@ -140,6 +140,37 @@ def test_screen_follows_the_player(sign_up: OpenPage, media: Media) -> None:
     expect(dialog.get_by_role("button", name="Pause")).to_be_visible()
     page.locator("audio").evaluate("audio => { audio.playbackRate = 1; }")
     expect(screen).to_have_text(cues.nth(3).locator(".cue-text").inner_text())
+
+
+def test_subtitles_are_drawn_on_the_playing_video(sign_up: OpenPage, media: Media) -> None:
+    page = sign_up("video@example.com")
+    picture = ("-f", "lavfi", "-i", "testsrc=s=160x90:r=10", "-t", "12", "-c:v", "libvpx")
+    start(page, media.speech("harbor.webm", None, *picture))
+    wait_for_state(page, "completed")
+    page.reload()
+    dialog = open_dialog(page)
+    dialog.get_by_label("Format").select_option("vtt")
+    video = page.locator("preview-video video")
+    expect(video).to_be_visible()
+    cues = dialog.get_by_role("list", name="First subtitles").get_by_role("button")
+    cues.nth(1).click()
+    expect(dialog.locator(".screen-text")).to_have_text(
+        cues.nth(1).locator(".cue-text").inner_text().replace("\n", "")
+    )
+    dialog.get_by_role("button", name="Play").click()
+    wait_until(lambda: video.evaluate("video => video.currentTime") > 2.5)
+    assert video.evaluate("video => video.muted && !video.paused")
+    page.keyboard.press("Escape")
+    assert video.evaluate("video => video.paused")
+
+
+def test_recording_without_a_picture_has_no_video(sign_up: OpenPage, media: Media) -> None:
+    page = transcribed(sign_up("sound@example.com"), media)
+    dialog = open_dialog(page)
+    dialog.get_by_label("Format").select_option("vtt")
+    video = page.locator("preview-video video")
+    wait_until(lambda: video.evaluate("video => video.readyState") > 0)
+    expect(video).to_be_hidden()
 
 
 def test_copy_confirms_or_says_that_the_browser_refuses(sign_up: OpenPage, media: Media) -> None:

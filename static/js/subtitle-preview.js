@@ -4,6 +4,7 @@
  * with the reason, and the first ones. Choosing one that fails sends the event `subtitle-chosen`.
  */
 import { formatDuration } from "./duration.js";
+import "./preview-video.js";
 import { errorMessage } from "./requests.js";
 import { text } from "./text.js";
 
@@ -15,6 +16,7 @@ customElements.define("subtitle-preview", class extends HTMLElement {
     this.cues = [];
     this.screen = this.querySelector(".screen-text");
     this.playButton = this.querySelector(".screen-play");
+    this.video = this.querySelector("preview-video");
     this.quality = this.querySelector(".quality");
     this.player = document.querySelector("transcript-player");
     this.audio = this.player?.querySelector("audio");
@@ -28,6 +30,7 @@ customElements.define("subtitle-preview", class extends HTMLElement {
   update(options) {
     clearTimeout(this.timer);
     this.request?.abort();
+    this.video.load();
     const delay = this.cues.length ? DELAY_MS : 0;
     this.timer = setTimeout(() => this.load(options), delay);
   }
@@ -36,6 +39,7 @@ customElements.define("subtitle-preview", class extends HTMLElement {
   stop() {
     clearTimeout(this.timer);
     this.request?.abort();
+    this.video.stop();
     this.cues = [];
   }
 

@@ -1,0 +1,42 @@
+/**
+ * <preview-video>: the picture of a recording, without its sound, at the time of the page's player.
+ * It stays hidden for recordings without a picture, and if the browser cannot play it.
+ */
+const MAX_DRIFT_S = 0.15; // between picture and sound
+
+customElements.define("preview-video", class extends HTMLElement {
+  connectedCallback() {
+    this.video = this.querySelector("video");
+    this.audio = document.querySelector("transcript-player audio");
+    this.video.addEventListener("loadedmetadata", () => {
+      this.hidden = !this.video.videoWidth;
+      this.follow();
+    });
+    for (const name of ["play", "pause", "ended", "seeked", "ratechange", "timeupdate"]) {
+      this.audio?.addEventListener(name, () => this.follow());
+    }
+  }
+
+  /** Begins to load, once. */
+  load() {
+    if (this.audio && !this.video.getAttribute("src")) this.video.src = this.audio.src;
+    this.isShown = true;
+    this.follow();
+  }
+
+  stop() {
+    this.isShown = false;
+    this.video.pause();
+  }
+
+  follow() {
+    if (this.hidden || !this.isShown) return;
+    const { currentTime, paused, ended, playbackRate } = this.audio;
+    const isStill = paused || ended;
+    const drift = Math.abs(this.video.currentTime - currentTime);
+    if (drift > (isStill ? 0 : MAX_DRIFT_S)) this.video.currentTime = currentTime;
+    this.video.playbackRate = playbackRate;
+    if (isStill) this.video.pause();
+    else this.video.play().catch(() => {}); // a pause that follows at once interrupts it
+  }
+});
