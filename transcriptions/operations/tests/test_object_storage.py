@@ -253,10 +253,10 @@ def test_two_machines_share_only_postgres_valkey_and_the_bucket(
             machines.enter_context(worker(folder, queue, bucket))
         row = upload(media.speech("ten.wav", 10))
         wait_until(lambda: fresh(row).is_finished)
+        # The worker deletes the prepared audio afterwards.
+        wait_until(lambda: bucket.keys() == [f"recordings/{row.id}.source"])
     row = fresh(row)
     log = "".join((folder / "log").read_text() for folder in folders.values())
     assert (row.state, row.error_message) == (State.COMPLETED, ""), log
     assert row.segments.exists()
     assert not any((folder / "media").exists() for folder in folders.values())
-    # The prepared audio is deleted after the commit that completes the recording.
-    wait_until(lambda: bucket.keys() == [f"recordings/{row.id}.source"])
