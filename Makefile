@@ -10,6 +10,8 @@ PY := $(VENV)/bin/python
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
 # pip prints only errors, so that our own messages are easy to see.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+# pip would compile on one core. What cannot be compiled is for another version of Python.
+COMPILE := $(PY) -m compileall -qq -j 0 $(VENV)/lib
 
 help:
 	@echo "make run  [PORT=8000]       run the service on this machine"
@@ -107,10 +109,12 @@ $(VENV)/base: requirements/base.txt
 	$(PY) -m pip --version >/dev/null 2>&1 || { \
 		echo "Installing Transcodio into $(VENV) (a minute or two, the first time only) ..."; \
 		$$python -m venv $(VENV); }
-	@$(PIP) -r requirements/base.txt
+	@$(PIP) --no-compile -r requirements/base.txt
 	@$(PIP) --no-deps -e .
+	@$(COMPILE) || true
 	@touch $@
 
 $(VENV)/test: $(VENV)/base requirements/test.txt
-	@$(PIP) -r requirements/test.txt
+	@$(PIP) --no-compile -r requirements/test.txt
+	@$(COMPILE) || true
 	@touch $@
