@@ -67,8 +67,8 @@ def _check(manifest: Manifest, store: Store) -> None:
 def _check_target(manifest: Manifest, *, replace: bool) -> None:
     if sessions := database.other_sessions():
         raise BackupError(
-            f"{sessions} other connections use the database. Stop Transcodio (web server, workers "
-            "and scheduler) before you restore."
+            f"The database is in use (other connections: {sessions}). Stop Transcodio (web server, "
+            "workers and scheduler) before you restore."
         )
     if replace:
         return

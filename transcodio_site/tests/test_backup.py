@@ -27,7 +27,7 @@ from transcodio_site.backup.manifest import BackupError
 from transcodio_site.backup.restoration import restore
 from transcodio_site.backup.store import Store
 from transcodio_site.backup.verification import verify
-from transcodio_site.testing import largest_file
+from transcodio_site.testing import largest_file, wait_until
 from transcodio_site.tests.backup_data import (
     all_files,
     all_rows,
@@ -183,6 +183,7 @@ def test_installation_in_use_is_not_overwritten(filled: User, store: Store) -> N
     command("backup", store.folder)
     rows, files = all_rows(), all_files()
     close_connections()  # those of other tests
+    wait_until(lambda: database.other_sessions() == 0)  # PostgreSQL notices it a little later
     with pytest.raises(CommandError, match=r"not empty .* Add --replace"):
         command("restore", store.folder)
     with another_connection(), pytest.raises(CommandError, match="Stop Transcodio"):

@@ -32,7 +32,7 @@ from transcodio_site.tests.test_permissions import OPERATIONS, PAGES, Resources,
 from transcriptions.models import Transcription
 from transcriptions.testing import Headers
 
-PUBLIC = ("/docs/", "/api/docs", "/static/")  # for caches, when the status is 200
+PUBLIC = ("/docs/", "/api/docs", "/schemas/", "/static/")  # for caches, when the status is 200
 STATIC = ("css/base.css", "js/text.js", "vendor/htmx.min.js", "img/favicon.svg")
 EXPECTED = {
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -53,9 +53,9 @@ def test_page_of_cancelled_recording_offers_exports_and_editing(
     browser: Client, api: Client, cancelled: Transcription
 ) -> None:
     html = browser.get(f"/transcriptions/{cancelled.id}/").content.decode()
-    assert '<div id="exports" class="exports">' in html
-    assert f'<transcript-editor data-id="{cancelled.id}"\n' in html
+    assert f'<export-dialog data-tool data-id="{cancelled.id}"\n' in html
+    assert f'<transcript-editor data-tool data-id="{cancelled.id}"\n' in html
     cancelled.segments.all().delete()
     html = browser.get(f"/transcriptions/{cancelled.id}/").content.decode()
-    assert '<div id="exports" class="exports" hidden>' in html
+    assert f'<export-dialog data-tool data-id="{cancelled.id}" hidden\n' in html
     assert api.get(f"/api/transcriptions/{cancelled.id}/export").status_code == 409
