@@ -45,7 +45,7 @@ def main() -> None:
     print(f"{DURATION_S / 3600:g} hours, {len(words)} words, {SPEAKERS} speakers")
     rows = [_measure(name, operation) for name, operation in _operations(words).items()]
     if write:
-        machine = f"{platform.machine()}, {os.cpu_count()} cores, shared with other work"
+        machine = f"{platform.machine()}, {os.cpu_count()} cores"
         result = {"machine": machine, "words": len(words), "rows": rows}
         RESULT.write_text(json.dumps(result, indent=2) + "\n")
 
