@@ -139,6 +139,13 @@ def parser() -> argparse.ArgumentParser:
     export_parser.set_defaults(run=export)
     export_parser.add_argument("transcription_id", type=readable, metavar="ID")
     export_parser.add_argument("-o", "--output", type=Path)
+    export_parser.add_argument(
+        "-l",
+        "--language",
+        type=readable,
+        default="",
+        help="whose rules divide the text into subtitles; default: that of the recording",
+    )
     add_export_options(export_parser)
 
     import_parser = commands.add_parser(
@@ -208,7 +215,10 @@ def library(client: Client, options: argparse.Namespace) -> int:
 def export(client: Client, options: argparse.Namespace) -> int:
     """Write the transcript to a file or to standard output."""
     check_target(options.output)
-    content = client.export(options.transcription_id, export_query(options))
+    query = export_query(options)
+    if options.language:
+        query["language"] = options.language
+    content = client.export(options.transcription_id, query)
     if options.output:
         options.output.write_bytes(content)
     else:

@@ -141,6 +141,8 @@ def test_list_and_export(run: Run, short: Path) -> None:
     assert run("export", transcription_id, "-f", "srt").stdout.startswith("1\n00:00:0")
     options = ("-f", "srt", "--offset", "60", "--profile", "bbc", "--no-speakers")
     assert run("export", transcription_id, *options).stdout.startswith("1\n00:01:0")
+    assert run("export", transcription_id, "-f", "srt", "-l", "German").returncode == 0
+    assert "the code of a language" in run("export", transcription_id, "-l", "klingon").stderr
     assert run("list", "-q", "nobody said this").stdout == ""
 
 
