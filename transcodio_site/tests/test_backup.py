@@ -182,13 +182,24 @@ def test_full_disk_leaves_earlier_backups(filled: User, store: Store) -> None:
 def test_installation_in_use_is_not_overwritten(filled: User, store: Store) -> None:
     command("backup", store.folder)
     rows, files = all_rows(), all_files()
-    close_connections()  # those of other tests
-    wait_until(lambda: database.other_sessions() == 0)  # PostgreSQL notices it a little later
+    end_other_sessions()
     with pytest.raises(CommandError, match=r"not empty .* Add --replace"):
         command("restore", store.folder)
     with another_connection(), pytest.raises(CommandError, match="Stop Transcodio"):
         command("restore", store.folder, "--replace")
     assert (all_rows(), all_files()) == (rows, files)
+
+
+def end_other_sessions() -> None:
+    """Close the connections of other tests: those in the pool, and those of threads that are still
+    there."""
+    close_connections()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user "
+            "AND datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    wait_until(lambda: database.other_sessions() == 0)
 
 
 @contextmanager
