@@ -7,9 +7,8 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
-from gpu.joining import separator
 from gpu.scripts import CJK, UNSPACED
-from transcriptions.exports.transcript import TimedWord
+from transcriptions.exports.transcript import TimedWord, spaced
 
 # Where a line may end between two words of Thai, Lao, Khmer and Burmese, which only dictionaries
 # know. It is removed from what is printed.
@@ -28,8 +27,7 @@ _UNSPACED = re.compile(f"[{UNSPACED}]")
 def breakable(words: Iterable[TimedWord]) -> str:
     """The words as text, with BREAK between those without a space where a line may end."""
     parts, last = list[str](), ""
-    for word in words:
-        space = "" if word.no_space_before else separator(last, word.text)
+    for space, word in spaced(words):
         parts += [space or _break(last, word.text), word.text]
         last = word.text
     return "".join(parts)

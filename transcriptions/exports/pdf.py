@@ -19,9 +19,8 @@ from transcriptions.exports.reading import (
     blocks,
     clean,
     details,
-    language_tag,
 )
-from transcriptions.exports.transcript import Transcript
+from transcriptions.exports.transcript import Transcript, language_tag
 
 MARGIN_MM = 25.0
 TITLE_PT, TEXT_PT, LABEL_PT = 20.0, 11.0, 9.0

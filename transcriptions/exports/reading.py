@@ -12,8 +12,6 @@ from transcriptions.exports.paragraphs import paragraphs
 from transcriptions.exports.transcript import TimedWord, Transcript, join_words
 
 RIGHT_TO_LEFT = {"ar", "fa", "he", "ps", "sd", "ur", "yi"}
-# Whisper's codes that are not those of BCP 47.
-_LANGUAGE_TAGS = {"jw": "jv"}
 # Control characters, which XML does not allow, and marks that change the direction of what follows.
 _INVALID = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
 
@@ -74,8 +72,3 @@ def details(transcript: Transcript) -> str:
     date = f"{created_at:%b} {created_at.day}, {created_at.year}" if created_at else ""
     language = LANGUAGES.get(transcript.language, "")
     return " · ".join(filter(None, (date, clock(transcript.duration), language)))
-
-
-def language_tag(language: str) -> str:
-    """The tag of BCP 47 for a language; `und` if it is not known."""
-    return _LANGUAGE_TAGS.get(language, language) or "und"

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from transcriptions.exports.cues import Cue
+from transcriptions.exports.norms import MILLISECONDS
 from transcriptions.exports.options import ExportOptions
 from transcriptions.exports.shaping import shape
 from transcriptions.exports.transcript import Transcript
 
-MILLISECONDS = 1000.0  # per second: the frame rate of files without frames
 LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 # Not characters in XML, or without a meaning in text.
 UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")

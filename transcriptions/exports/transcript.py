@@ -9,6 +9,14 @@ from typing import Any
 
 from gpu.joining import separator
 
+# Whisper's codes that are not those of BCP 47.
+_LANGUAGE_TAGS = {"jw": "jv"}
+
+
+def language_tag(language: str) -> str:
+    """The tag of BCP 47 for a language; `und` if it is not known."""
+    return _LANGUAGE_TAGS.get(language, language) or "und"
+
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:

@@ -19,7 +19,7 @@ from transcriptions.exports.subtitles import (
     plain_lines,
     timestamp,
 )
-from transcriptions.exports.transcript import Transcript
+from transcriptions.exports.transcript import Transcript, language_tag
 
 NAMESPACES = {
     "": "http://www.w3.org/ns/ttml",
@@ -49,7 +49,6 @@ TEXT = {
     "tts:backgroundColor": "#000000c0",
 }
 RIGHT_TO_LEFT = {"tts:direction": "rtl", "tts:unicodeBidi": "embed"}
-LANGUAGE_TAGS = {"jw": "jv"}  # where the engine's code is not that of BCP 47
 
 
 def write(transcript: Transcript, options: ExportOptions) -> bytes:
@@ -65,7 +64,7 @@ def ttml(
     root = ET.Element(
         _name("tt"),
         {
-            XML + "lang": LANGUAGE_TAGS.get(transcript.language, transcript.language),
+            XML + "lang": language_tag(transcript.language),
             _name("ttp:contentProfiles"): PROFILE,
             _name("ttp:timeBase"): "media",
             **_frame_rate(options),

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from accounts.models import User
 from accounts.schemas import Body
+from transcriptions import permissions
 from transcriptions.exports.profiles import DEFAULT_PROFILE, PROFILES, Profile
 from transcriptions.models import SubtitleProfile
 from transcriptions.models.subtitle_profile import MAX_NAME_CHARS
@@ -100,7 +101,7 @@ class ProfileOut(ProfileIn):
 
 def profiles_of(user: User) -> Mapping[str, Profile]:
     """The profiles that a user can choose, by name: the built-in ones first."""
-    own = SubtitleProfile.objects.filter(owner=user)
+    own = permissions.subtitle_profiles_of(user)
     return PROFILES | {row.name: Profile(name=row.name, **row.norms) for row in own}
 
 
@@ -110,7 +111,7 @@ def save_profile(user: User, name: str, norms: ProfileIn) -> tuple[Profile, bool
         raise ProfileRefused(_("This name belongs to a built-in profile. Choose another one."))
     with transaction.atomic():
         User.objects.select_for_update().get(id=user.id)
-        own = SubtitleProfile.objects.filter(owner=user)
+        own = permissions.subtitle_profiles_of(user)
         existing = own.filter(name__iexact=name).first()
         if existing is None and own.count() >= MAX_PROFILES:
             raise ProfileRefused(
@@ -124,5 +125,6 @@ def save_profile(user: User, name: str, norms: ProfileIn) -> tuple[Profile, bool
 
 def delete_profile(user: User, name: str) -> bool:
     """Whether the user had such a profile."""
-    deleted, _rows = SubtitleProfile.objects.filter(owner=user, name__iexact=name).delete()
+    own = permissions.subtitle_profiles_of(user)
+    deleted, _rows = own.filter(name__iexact=name).delete()
     return deleted > 0

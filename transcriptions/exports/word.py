@@ -27,9 +27,8 @@ from transcriptions.exports.reading import (
     blocks,
     clean,
     details,
-    language_tag,
 )
-from transcriptions.exports.transcript import Transcript
+from transcriptions.exports.transcript import Transcript, language_tag
 
 FONT = "Calibri"
 # Fonts that Word has for Chinese, Japanese and Korean. Other programs replace them.
