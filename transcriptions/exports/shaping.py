@@ -63,9 +63,10 @@ def shape(
     limits = Limits.of(profile, frame_rate)
     times = _Times.of(text.words, limits)
     windows = _Windows.of(text, profile.max_line_chars * profile.max_lines)
-    ends = times.ends(windows, text, limits)
+    lengths = _lengths(windows, text)
+    ends = times.ends(windows, lengths, limits)
     costs = _line_costs(windows, text, profile)
-    costs += _time_costs(windows, ends, times, text, limits)
+    costs += _time_costs(windows, ends, times, lengths, limits)
     costs += _phrase_costs(windows, text, times, profile, limits)
     cues, earliest = list[Cue](), 0
     for first, last in _cheapest(costs, windows):
@@ -143,6 +144,10 @@ class _Windows:
         total = np.concatenate(([0.0], np.cumsum(values)))
         return np.asarray(total[self.last] - total[:-1][:, None])
 
+    def turns(self, text: _Text) -> Floats:
+        """How often the speaker changes within each candidate."""
+        return self.inner_sums([*map(float, text.is_turn[1:]), 0.0])
+
     def widths(self, text: _Text) -> Floats:
         """On one line."""
         return self.sums(np.add(text.widths, text.spaces)) - self.space
@@ -182,15 +187,13 @@ class _Times:
         """When a cue starts that follows each word."""
         return np.append(self.starts[1:], FAR)
 
-    def ends(self, windows: _Windows, text: _Text, limits: Limits) -> Ints:
+    def ends(self, windows: _Windows, lengths: Floats, limits: Limits) -> Ints:
         """When each candidate ends: see the module."""
         speech_end = self.word_ends[windows.last]
         following = self.next_starts()[windows.last]
         starts = self.starts[:, None]
         lead_out = np.clip(following - limits.close_gap - speech_end, 0, limits.lead_out)
-        ends = np.maximum(
-            speech_end + lead_out, starts + self._needed(_lengths(windows, text), limits)
-        )
+        ends = np.maximum(speech_end + lead_out, starts + self._needed(lengths, limits))
         latest = following - max(limits.close_gap, limits.min_gap)
         ends = np.where(ends > latest, following - limits.min_gap, ends)
         return np.asarray(
@@ -207,7 +210,7 @@ class _Times:
 
 def _lengths(windows: _Windows, text: _Text) -> Floats:
     """What is read in each candidate."""
-    turns = windows.inner_sums([*map(float, text.is_turn[1:]), 0.0])
+    turns = windows.turns(text)
     marks = np.where(turns > 0, (turns + 1) * len(TURN_MARK), 0)
     return windows.sums(text.reading) - windows.space + marks
 
@@ -215,7 +218,7 @@ def _lengths(windows: _Windows, text: _Text) -> Floats:
 def _line_costs(windows: _Windows, text: _Text, profile: Profile) -> Floats:
     """The cost of the best lines of each candidate; NEVER if it does not fit."""
     widths = windows.widths(text)
-    turns = windows.inner_sums([*map(float, text.is_turn[1:]), 0.0])
+    turns = windows.turns(text)
     limit = profile.max_line_chars
     line = np.where(
         (widths <= limit + ROUNDING) & (turns == 0), ((limit - widths) / limit) ** 2, NEVER
@@ -268,12 +271,11 @@ def _with_two_speakers(costs: Floats, windows: _Windows, text: _Text, limit: flo
 
 
 def _time_costs(
-    windows: _Windows, ends: Ints, times: _Times, text: _Text, limits: Limits
+    windows: _Windows, ends: Ints, times: _Times, lengths: Floats, limits: Limits
 ) -> Floats:
     """What the norms of time cost that are not kept."""
     durations = ends - times.starts[:, None]
     gaps = times.next_starts()[windows.last] - ends
-    lengths = _lengths(windows, text)
     count = limits.violations(lengths, durations, gaps)
     seconds = np.maximum(durations, 1)
     excess = np.maximum(limits.min_duration / seconds - 1, 0) + np.maximum(
