@@ -22,7 +22,9 @@ from gpu.words import Timing
 
 # Silence after the delay, in addition to it: the same as the checkpoint's feature extractor adds.
 TRAILING_SILENCE_S = 1.0
-CHUNK_FRAMES = 125  # that are encoded in one pass
+# Frames that are encoded in one pass. A GPU runs the kernels of a pass faster than they can be
+# launched, so it gets longer ones; but the longest window would need 2 GB.
+CHUNK_FRAMES, GPU_CHUNK_FRAMES = 125, 500
 MEMORY_SHARE = 0.85  # of the free GPU memory, for the rows
 MAX_ROWS = 1024
 CPU_ROWS = 16
@@ -139,7 +141,8 @@ class Checkpoint:
 
     def _chunks(self, wave: torch.Tensor) -> Iterator[torch.Tensor]:
         whole = wave.numel() // self.frame_samples * self.frame_samples
-        for piece in wave[:whole].split(CHUNK_FRAMES * self.frame_samples):
+        frames = GPU_CHUNK_FRAMES if wave.is_cuda else CHUNK_FRAMES
+        for piece in wave[:whole].split(frames * self.frame_samples):
             yield piece[None, None]
 
 
@@ -234,7 +237,7 @@ class RingDecoder:
         self.position = torch.zeros(rows, device=device, dtype=torch.long)
         self.token = torch.full((rows,), config.bos_token_id, device=device)
         self.active = torch.zeros(rows, device=device, dtype=torch.bool)
-        self._slots = torch.arange(self.window, device=device)
+        self._slots = torch.arange(-(-self.window // 8) * 8, device=device)
         self._each_row = torch.arange(rows, device=device)
         self._busy: set[int] = set()
         self._frequencies = self.model.model.layers[0].self_attn.rotary_emb.inv_freq
@@ -272,23 +275,23 @@ class RingDecoder:
 
     def _step(self, rows: int) -> None:
         decoder, position, active = self.model.model, self.position[:rows], self.active[:rows]
-        hidden = decoder.embed_tokens(self._inputs(rows))  # [rows, 1, hidden]
-        cos, sin = self._rotation(position, hidden.dtype)
-        slot = (position % self.window).view(-1, 1, 1, 1)
-        visible = self._visible(position)
+        hidden = decoder.embed_tokens(self._inputs(rows))[:, 0]  # [rows, hidden]
+        rotation = self._rotation(position, hidden.dtype)
+        slot, mask = (position % self.window).view(-1, 1, 1, 1), self._mask(position)
         for index, layer in enumerate(decoder.layers):
+            attention, mlp = layer.self_attn, layer.mlp
+            normed = _normalize(layer.input_layernorm, hidden)
+            query, key, value = self._project(index, normed, *rotation)
             keys, values = self.keys[index, :rows], self.values[index, :rows]
-            query, key, value = self._project(index, layer.input_layernorm(hidden))
-            query, key = _rotate(query, cos, sin), _rotate(key, cos, sin)
             where = slot.expand_as(key)
             keys.scatter_(2, where, key)
             values.scatter_(2, where, value)
-            context = functional.scaled_dot_product_attention(
-                query, keys, values, attn_mask=visible
-            )
-            hidden = hidden + layer.self_attn.o_proj(context.transpose(1, 2).flatten(2))
-            hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
-        chosen = self.model.lm_head(decoder.norm(hidden))[:, 0].argmax(-1)
+            context = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+            hidden = torch.addmm(hidden, context.flatten(1), attention.o_proj.linear.weight.T)
+            normed = _normalize(layer.post_attention_layernorm, hidden)
+            gate, up = functional.linear(normed, mlp.fc1.weight).chunk(2, dim=-1)
+            hidden = torch.addmm(hidden, mlp.activation_fn(gate) * up, mlp.fc2.weight.T)
+        chosen = self.model.lm_head(_normalize(decoder.norm, hidden)).argmax(-1)
         # In place, so that a captured graph keeps its buffers. An idle row rewrites its own slot.
         self.token[:rows].copy_(torch.where(active, chosen, self.token[:rows]))
         position.add_(active)
@@ -302,21 +305,35 @@ class RingDecoder:
         codes = codes.masked_fill(starting, self.config.audio_bos_token_id)
         return torch.cat((self.token[:rows, None], codes), dim=1)[:, None]
 
-    def _visible(self, position: torch.Tensor) -> torch.Tensor:
-        """Slots that the stream has written [rows, 1, 1, window]: all, once the ring is full."""
-        return (self._slots <= position[:, None])[:, None, None]
+    def _mask(self, position: torch.Tensor) -> torch.Tensor:
+        """Is added to the scores [rows, 1, 1, window]: -inf for slots that the stream has not
+        written. Once the ring is full, there are none.
+
+        The rows begin at multiples of eight values: attention on a GPU would copy any other mask in
+        every layer, and a mask of booleans too.
+        """
+        hidden = self._slots > position[:, None]
+        mask = torch.zeros(hidden.shape, device=position.device, dtype=self.keys.dtype)
+        return mask.masked_fill(hidden, -torch.inf)[:, None, None, : self.window]
 
     def _rotation(
         self, position: torch.Tensor, dtype: torch.dtype
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        angle = position[:, None].float() * self._frequencies
-        angle = torch.cat((angle, angle), dim=-1)[:, None, None]  # [rows, 1, 1, head_dim]
-        return angle.cos().to(dtype), angle.sin().to(dtype)
+        """Cosines and sines [rows, 1, 1, 1, head_dim]; those sines that are subtracted negative."""
+        angle = (position[:, None].float() * self._frequencies)[:, None, None, None]
+        cos, sin = angle.cos().to(dtype), angle.sin().to(dtype)
+        return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
 
-    def _project(self, index: int, hidden: torch.Tensor) -> Any:
-        """Queries, keys and values, each [rows, heads, 1, head_dim], in one multiplication."""
+    def _project(
+        self, index: int, hidden: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries and keys, rotated, and values, each [rows, heads, 1, head_dim]."""
         together = functional.linear(hidden, self._qkv[index])
-        return together.view(len(hidden), 3, self.config.num_attention_heads, 1, -1).unbind(1)
+        together = together.view(len(hidden), 3, self.config.num_attention_heads, 1, -1)
+        rotated = together[:, :2]
+        swapped = rotated.roll(rotated.shape[-1] // 2, dims=-1)
+        query, key = torch.addcmul(rotated * cos, swapped, sin).unbind(1)
+        return query, key, together[:, 2]
 
     def _capture(self) -> None:
         """Captures the step for several row counts: launching its kernels costs more than running
@@ -334,7 +351,9 @@ class RingDecoder:
                 self._step(rows)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.inference_mode(), torch.cuda.graph(graph, pool=pool):
+        # Another thread may allocate GPU memory meanwhile: "global" would end the capture.
+        capture = torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local")
+        with torch.inference_mode(), capture:
             self._step(rows)
         return graph
 
@@ -348,9 +367,9 @@ def _fuse(attention: Any) -> torch.Tensor:
     return fused
 
 
-def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-second, first), dim=-1) * sin
+def _normalize(norm: Any, hidden: torch.Tensor) -> torch.Tensor:
+    """What `norm` computes in seven kernels, in one."""
+    return functional.rms_norm(hidden, hidden.shape[-1:], norm.weight, norm.eps)
 
 
 def bytes_per_row(checkpoint: Checkpoint, max_frames: int) -> int:
