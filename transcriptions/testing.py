@@ -188,17 +188,29 @@ def charged_ms(user: User) -> int:
     return ledger.billed_ms(user.pk, timezone.now())
 
 
-def scans(query: str) -> Iterator[tuple[str | None, int]]:
-    """Run a query: for each scan of a table, the name of the index, and the rows that it read."""
-    with connection.cursor() as cursor:
+@dataclass(frozen=True)
+class Scan:
+    """A part of a plan of PostgreSQL that reads a table."""
+
+    table: str
+    index: str | None  # None: it reads the whole table, or uses a bitmap
+    rows: int  # that it read, also those that did not match
+
+
+def scans(query: str) -> Iterator[Scan]:
+    """Run a query, and undo what it changes: each scan of a table."""
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
         (answer,) = cursor.fetchone()
+        transaction.set_rollback(True)
     nodes = [(json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]]
     for node in nodes:
         nodes += node.get("Plans", [])  # also those are visited
-        if "Relation Name" in node:
+        if "Relation Name" in node and node["Node Type"] != "ModifyTable":
             rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-            yield node.get("Index Name"), int(rows * node["Actual Loops"])
+            yield Scan(
+                node["Relation Name"], node.get("Index Name"), int(rows * node["Actual Loops"])
+            )
 
 
 def run_concurrently(*functions: Callable[[], Any]) -> list[Any]:

@@ -1,6 +1,6 @@
 """Every change of a recording's state, each in one short transaction.
 
-A worker owns a row by its lease, which `claim` takes with one conditional UPDATE. Every later
+A worker owns a row by its lease, which `claim` takes under a lock of the row. Every later
 change checks that lease again, so a task that runs twice, late, or after its row was deleted
 changes nothing. A row has a lease exactly in the two states in which it is worked on.
 """
@@ -69,17 +69,15 @@ PROGRESS: dict[str, Any] = {"attempts": 0, "interruptions": 0}  # whatever faile
 def claim(transcription_id: uuid.UUID, state: State, worker: str = "") -> Transcription | None:
     """Move a waiting row to `state` with a new lease for `worker`. Return None if it is not
     waiting: another worker has it, it is done, or deleted."""
-    waiting = Transcription.objects.filter(id=transcription_id, state=WAITING_STATE[state])
     with transaction.atomic(savepoint=False):  # within that of all workers, which is short
-        claimed = waiting.update(
-            state=state,
-            lease=uuid.uuid4(),
-            worker=worker,
-            claimed_at=Now(),
-        )
-        if not claimed:
+        # Both statements by the id alone: with old statistics, PostgreSQL would look through all
+        # rows in the state instead.
+        rows = Transcription.objects.filter(id=transcription_id).order_by()
+        row = rows.select_for_update(no_key=True).first()
+        if row is None or row.state != WAITING_STATE[state]:
             return None
-        row = Transcription.objects.get(id=transcription_id)
+        row.state, row.lease, row.worker, row.claimed_at = state, uuid.uuid4(), worker, Now()
+        row.save(update_fields=["state", "lease", "worker", "claimed_at"])
         _update_progress(row, lease_until=lease_end())
         attempt = 1 + row.attempts + row.interruptions
         record_step(row, WORKING_PHASE[state], "" if attempt == 1 else f"Attempt {attempt}")

@@ -71,19 +71,19 @@ def _enqueue(state: State, most: int) -> None:
 
 
 def _claimable(state: State) -> models.QuerySet[Transcription]:
-    """The waiting rows that the limits allow to be claimed for the work of `state`."""
+    """The waiting rows that the limits allow to be claimed for the work of `state`, in the order of
+    their turns: so the first ones are found in an index, even if only their number is asked."""
     working = Transcription.objects.with_live_lease().only("owner_id", "interruptions")
     jobs = Counter(row.owner_id for row in working)
     busy = [owner_id for owner_id, count in jobs.items() if count >= settings.JOBS_PER_ACCOUNT]
     due = Transcription.objects.due(WAITING_STATE[state]).exclude(owner__in=busy)
     if any(row.interruptions >= SUSPECT_AFTER for row in working):
         due = due.filter(interruptions__lt=SUSPECT_AFTER)
-    return due
+    return due.order_by(*QUEUE_ORDER)
 
 
 def _first_of_each_priority(state: State) -> models.QuerySet[Transcription]:
     """The row of each priority whose turn comes first."""
     in_order = _claimable(state).only("id", "state", "priority", "virtual_start")
-    in_order = in_order.order_by(*QUEUE_ORDER)
     first, *others = (in_order.filter(priority=priority)[:1] for priority in Priority)
     return first.union(*others, all=True)

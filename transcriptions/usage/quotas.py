@@ -24,7 +24,7 @@ from accounts.rate_limits import Throttled
 from accounts.usage import ledger, storage
 from transcriptions.durations import clock, minutes
 from transcriptions.exceptions import AudioError, TooLong
-from transcriptions.models import FINISHED, DirectUpload, State, Transcription
+from transcriptions.models import DirectUpload, State, Transcription
 from transcriptions.usage import metering, queue_limits
 
 TOO_MANY_JOBS_RETRY_S = 30
@@ -107,7 +107,7 @@ def _check_jobs(row: Transcription) -> None:
     plan = row.owner.effective_plan
     if plan.max_jobs is None:
         return
-    unfinished = Transcription.objects.filter(owner=row.owner).exclude(state__in=FINISHED)
+    unfinished = Transcription.objects.filter(owner=row.owner, completed_at=None)
     if unfinished.exclude(id=row.id).count() >= plan.max_jobs:
         raise TooManyJobs(_too_many_jobs(plan, plan.max_jobs), wait=TOO_MANY_JOBS_RETRY_S)
 
@@ -222,7 +222,8 @@ def _left_ms(row: Transcription, minutes: int, token: ApiToken | None = None) ->
 
 def _reserved_ms(row: Transcription, token: ApiToken | None = None) -> int:
     """What other unfinished recordings will be charged at most."""
-    others = Transcription.objects.filter(owner=row.owner, state__in=RESERVING_STATES)
+    unfinished = Transcription.objects.filter(owner=row.owner, completed_at=None)
+    others = unfinished.filter(state__in=RESERVING_STATES)
     others = others.exclude(id=row.id)
     if token:
         others = others.filter(token=token)

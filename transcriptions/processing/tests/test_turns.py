@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from django.apps import apps
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import User
 from transcodio_site.testing import HOLD_FOLDER, ROOT, wait_until
-from transcriptions.models import AccountQueue, Priority, State, Transcription
+from transcriptions.models import AccountQueue, Priority, Progress, State, Transcription
 from transcriptions.processing import commands
-from transcriptions.processing.scheduling import claim_next
+from transcriptions.processing.scheduling import claim_next, enqueue_next
 from transcriptions.processing.tests.helpers import Waiting
 from transcriptions.processing.turns import CLAIMS_PER_TURN_OF_LOWER_PRIORITY
 from transcriptions.testing import MP3, assign_plan, queue_many, scans, set_state
@@ -176,21 +178,71 @@ def test_resumed_recording_takes_a_new_turn(waiting: Waiting, alice: User, bob: 
 # --- What it costs ------------------------------------------------------------------------------
 
 
-def test_claim_reads_a_few_of_twenty_thousand_waiting_rows(alice: User, bob: User) -> None:
-    queue_many(alice, 20_000)
+WAITING_ROWS = 20_000
+
+
+def analyze() -> None:
+    """Let PostgreSQL plan with statistics of the rows of now, until many have changed."""
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE transcriptions_transcription")
+        cursor.execute("ANALYZE transcriptions_transcription, transcriptions_progress")
+
+
+def current_statistics(alice: User, bob: User) -> None:
+    queue_many(alice, WAITING_ROWS)
+    analyze()
+
+
+def statistics_of_an_old_server(alice: User, bob: User) -> None:
+    """All recordings had completed."""
+    queue_many(bob, 3000)
+    set_state(State.COMPLETED)
+    analyze()
+    queue_many(alice, WAITING_ROWS)
+
+
+def statistics_of_nearly_empty_tables(alice: User, bob: User) -> None:
+    """Nearly all rows had been deleted."""
+    with transaction.atomic():
+        queue_many(alice, WAITING_ROWS)
+        transaction.set_rollback(True)
+    queue_many(bob, 1)
+    set_state(State.COMPLETED)
+    analyze()
+    queue_many(alice, WAITING_ROWS)
+
+
+def statistics_of_delayed_recordings(alice: User, bob: User) -> None:
+    """The engine was away: all recordings waited for a later time."""
+    queue_many(alice, WAITING_ROWS)
+    Progress.objects.update(lease_until=timezone.now() + timedelta(hours=1))
+    analyze()
+    Progress.objects.update(lease_until=None)
+
+
+@pytest.mark.parametrize(
+    "queue_rows",
+    [
+        current_statistics,
+        statistics_of_an_old_server,
+        statistics_of_nearly_empty_tables,
+        statistics_of_delayed_recordings,
+    ],
+)
+def test_claim_reads_a_few_of_twenty_thousand_waiting_rows(
+    alice: User, bob: User, queue_rows: Callable[[User, User], None]
+) -> None:
+    queue_rows(alice, bob)
     assert claim_next(State.TRANSCRIBING)  # creates what the scheduler remembers
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         assert claim_next(State.TRANSCRIBING)
-    statements = [query["sql"] for query in queries]
-    selects = [sql for sql in statements if sql.startswith(("SELECT", "(SELECT"))]
-    rows_read = [scan for sql in selects for scan in scans(sql)]
-    assert "waiting_by_turn" in {index for index, _ in rows_read}
-    assert max(count for _, count in rows_read) < 10
-    assert len(statements) == 10  # with BEGIN and COMMIT: the lock is held for all of them
+    assert len(queries) == 10  # with BEGIN and COMMIT: the lock is held for all of them
+    with CaptureQueriesContext(connection) as later_queries:
+        enqueue_next()
+    statements = [query["sql"] for query in (*queries, *later_queries)]
+    reading = [sql for sql in statements if sql.startswith(("SELECT", "(SELECT", "UPDATE"))]
+    found = [scan for sql in reading for scan in scans(sql)]
+    assert "waiting_by_turn" in {scan.index for scan in found}
+    assert not [scan for scan in found if scan.rows >= 10]
 
 
 def test_upgrade_gives_waiting_recordings_their_turns(
