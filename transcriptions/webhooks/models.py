@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.fields.json import KT
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -122,9 +122,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def waiting(self) -> models.QuerySet[Delivery]:
         """Pending deliveries of enabled endpoints."""
         # No join: after waiting for a lock, PostgreSQL checks the locked row again, and the joined
-        # row as it was before.
-        enabled = Endpoint.objects.filter(disabled_at=None).values("id")
-        return self.filter(state=DeliveryState.PENDING, endpoint_id__in=enabled)
+        # row as it was before. And one endpoint for each delivery, not a list of all: so it reads
+        # the deliveries in their order, and only as many as are asked for.
+        endpoint = Endpoint.objects.filter(id=OuterRef("endpoint")).values("disabled_at")
+        pending = self.alias(disabled_at=Subquery(endpoint)).filter(state=DeliveryState.PENDING)
+        return pending.filter(disabled_at=None)
 
     def due(self) -> models.QuerySet[Delivery]:
         """Deliveries whose next attempt is due. New deliveries come first, so that a receiver

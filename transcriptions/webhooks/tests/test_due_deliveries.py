@@ -18,9 +18,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.covers("fault", "A receiver of webhooks is away, and thousands of deliveries wait")
-def test_choosing_deliveries_reads_a_few_of_many_pending_ones(alice: User) -> None:
+@pytest.mark.parametrize("disabled", [0, 300])
+def test_choosing_deliveries_reads_a_few_of_many_pending_ones(alice: User, disabled: int) -> None:
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/hooks")
     now = timezone.now()
+    Endpoint.objects.bulk_create(
+        Endpoint(owner=alice, url=endpoint.url, disabled_at=now) for _ in range(disabled)
+    )
     Delivery.objects.bulk_create(
         Delivery(
             endpoint=endpoint,
