@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import Signature, Task, current_app
 from kombu.exceptions import OperationalError
+from structlog.contextvars import get_contextvars
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +20,11 @@ def enqueue(task: Task[Any, None] | Signature[Any], *arguments: object) -> bool:
         log.warning("%s%s: the broker is unreachable: %s", task.name, arguments, error)
         return False
     return True
+
+
+def current_request_id() -> str:
+    """That of the request that is being answered, or has led to the current task; empty without."""
+    return str(get_contextvars().get("request_id", ""))
 
 
 def pending(name: str) -> int:

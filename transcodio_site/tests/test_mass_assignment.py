@@ -40,7 +40,17 @@ MODELS = (
 )
 # Columns that differ between two requests of the same kind.
 VARYING = {
-    *("id", "created_at", "date_joined", "last_login", "password", "secret", "digest", "hint"),
+    *(
+        "id",
+        "created_at",
+        "date_joined",
+        "last_login",
+        "password",
+        "secret",
+        "digest",
+        "hint",
+        "request_id",
+    ),
     *("source", "transcription_id", "search", "virtual_start"),
 }
 # They share the form of POST /api/transcriptions, and wait for the worker.

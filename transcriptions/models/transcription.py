@@ -138,6 +138,10 @@ class Transcription(models.Model):
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
 
+    # Of the request that queued it last, for the logs of the work on it.
+    request_id = models.CharField(
+        max_length=128, blank=True, default="", db_default="", editable=False
+    )
     lease = models.UUIDField(null=True, editable=False)  # null: no worker has it
     worker = models.CharField(max_length=255, blank=True, editable=False)  # Celery's name of it
     claimed_at = models.DateTimeField(null=True, editable=False)  # last time

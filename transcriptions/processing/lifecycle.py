@@ -38,6 +38,7 @@ from transcriptions.models import (
 )
 from transcriptions.models.transcription import delete_after_commit
 from transcriptions.processing.segment_storage import TRANSLATED, spoken_languages, store_segments
+from transcriptions.queue import current_request_id
 from transcriptions.signals import transcription_finished
 from transcriptions.usage import metering
 
@@ -299,6 +300,7 @@ def requeue(row: Transcription) -> None:
             languages=[],
             error_code="",
             error_message="",
+            request_id=current_request_id(),
             **PROGRESS,
         )
         record_step(row, Phase.QUEUE, "Resumed")

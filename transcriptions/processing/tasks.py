@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.signals import worker_ready, worker_shutting_down
-from structlog.contextvars import bind_contextvars, unbind_contextvars
+from structlog.contextvars import bind_contextvars
 
 from gpu import tracing
 from transcriptions import queue
@@ -47,9 +47,9 @@ def _claim_next(state: State, task: Task[Any, None], named: str) -> Transcriptio
         return None
     row = scheduling.claim_next(state, task.request.hostname or "")
     if row:
-        bind_contextvars(job_id=str(row.id))
-        if str(row.id) != named:  # the request that led to the message is about another recording
-            unbind_contextvars("request_id")
+        # The message may be about another recording, or a periodic one.
+        bind_contextvars(job_id=str(row.id), request_id=row.request_id)
+        if str(row.id) != named:
             tracing.leave()
     return row
 

@@ -175,6 +175,7 @@ def insert(row: Transcription, sent_at: datetime | None) -> None:
 
     Raises UploadRefused, Throttled.
     """
+    row.request_id = queue.current_request_id()
     with transaction.atomic():
         row.save(force_insert=True)
         if sent_at:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,11 +16,12 @@ from celery import Celery
 from celery.signals import worker_ready
 from django.conf import settings as django_settings
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from transcodio_site.testing import Media
 from transcriptions import queue
 from transcriptions.models import WORKING, Progress, State, Transcription
-from transcriptions.processing import lifecycle, tasks
+from transcriptions.processing import commands, lifecycle, tasks
 from transcriptions.processing.tests.helpers import fresh
 from transcriptions.queue import enqueue
 from transcriptions.testing import ScriptedEngine, Upload, set_state, texts
@@ -62,6 +64,29 @@ def test_preprocess_enqueues_transcribe(upload: Upload, media: Media, broker: re
     row = upload(media.silence("silence.wav", 1))
     tasks.preprocess(str(row.id))
     assert messages(broker, "transcribe")[-1] == naming(row)  # the first that is received
+
+
+@pytest.mark.parametrize("arguments", [(), (str(uuid.uuid4()),)], ids=["periodic", "of another"])
+def test_work_has_the_request_id_of_its_upload_whichever_message_starts_it(
+    upload: Upload, media: Media, broker: redis.Redis, arguments: tuple[str, ...]
+) -> None:
+    with bound_contextvars(request_id="upload-1"):
+        row = upload(media.silence("silence.wav", 1))
+    with bound_contextvars(request_id="upload-2"):  # of that message
+        context = copy_context()
+    context.run(tasks.preprocess, *arguments)
+    found = context.run(get_contextvars)
+    assert (found["job_id"], found["request_id"]) == (str(row.id), "upload-1")
+
+
+def test_resumed_recording_has_the_request_id_of_that_request(
+    upload: Upload, media: Media, broker: redis.Redis
+) -> None:
+    row = upload(media.silence("silence.wav", 1))
+    set_state(State.FAILED)
+    with bound_contextvars(request_id="resume-1"):
+        commands.retry(fresh(row))
+    assert fresh(row).request_id == "resume-1"
 
 
 def test_transcribe_task_stores_the_segments(
