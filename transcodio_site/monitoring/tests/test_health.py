@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,20 +17,6 @@ from transcodio_site.testing import WAIT_S, wait_until
 
 TOKEN = "a-long-random-token"
 LOCAL: dict[str, Any] = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "127.0.0.1:8000"}
-
-
-@pytest.fixture(autouse=True)
-def no_reports() -> Iterator[None]:
-    """No process has reported anything."""
-
-    def delete() -> None:
-        with valkey.connect() as client:
-            client.delete(processes.STOPS, *client.keys("transcodio:running:*"))
-        parts.parts.cache_clear()
-
-    delete()
-    yield
-    delete()
 
 
 @pytest.fixture(autouse=True)
