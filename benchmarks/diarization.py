@@ -1,0 +1,170 @@
+"""Measures who is heard when: python -m benchmarks.diarization FOLDER
+
+FOLDER has recordings with references beside them: talk.ogg and talk.rttm. Each is diarized, and
+conversations of an hour and of three that are put together from the voices of all of them. The time
+is that of one core, and does not include the search for speech, which is done for every recording.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import resource
+import tempfile
+import time
+import wave
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+
+from benchmarks.speech import read
+from gpu import pcm
+from gpu.diarization.clustering import SpeakerLimits
+from gpu.diarization.embedded import EmbeddedDiarizer
+from gpu.tests.diarization.errors import Stretch, error_rate, read_rttm, speakers
+from gpu.types import Audio
+from transcriptions.processing.voice_activity import find_speech
+
+RESULTS = Path(__file__).parent / "results" / "diarization.json"
+COLLAR_S = 0.25
+LONG_MINUTES = (60, 180)
+MIN_STRETCH_S = 0.5  # of a voice alone, to be put into a conversation
+PAUSES_S = (0.15, 0.3, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Samples at 24 kHz, and who speaks when."""
+
+    name: str
+    samples: Any
+    reference: list[Stretch]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Rates in percent."""
+
+    name: str
+    minutes: float
+    speakers: int
+    found: int
+    error: float  # with a collar of COLLAR_S
+    error_without_collar: float
+    confused_without_collar: float
+    core_seconds: float
+    times_real_time: float
+    peak_mb: int  # of the process, and of what it had loaded for the recordings before
+
+
+def main() -> None:
+    """Prints a table; --write stores it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--minutes", type=int, nargs="*", default=LONG_MINUTES)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    recordings = list(_recordings(options.folder))
+    diarizer, results = EmbeddedDiarizer(), list[Result]()
+    print(
+        "recording        minutes speakers found  DER no collar (confused)  core s x real time   MB"
+    )
+    for make in [lambda one=one: one for one in recordings] + [
+        lambda minutes=minutes: _conversation(recordings, minutes) for minutes in options.minutes
+    ]:
+        results.append(_measure(diarizer, make()))
+        print(_line(results[-1]), flush=True)
+    if options.write:
+        found = {
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "recordings": [asdict(result) for result in results],
+        }
+        RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _recordings(folder: Path) -> Iterator[Recording]:
+    references = sorted(folder.glob("*.rttm"))
+    if not references:
+        raise SystemExit(f"There is no .rttm file in {folder}")
+    for reference in references:
+        others = [path for path in folder.glob(f"{reference.stem}.*") if path != reference]
+        if len(others) != 1:
+            raise SystemExit(f"{reference} needs one recording beside it, not {len(others)}")
+        yield Recording(reference.stem, read(others[0]), read_rttm(reference))
+
+
+def _conversation(recordings: list[Recording], minutes: int) -> Recording:
+    """All voices in random order, with one to four of their stretches in each turn."""
+    chance = random.Random(minutes)  # noqa: S311 - the same conversation in each run
+    voices: dict[str, list[Any]] = {}
+    for recording in recordings:
+        for name, samples in _alone(recording):
+            voices.setdefault(name, []).append(samples)
+    parts, reference, position, last = list[Any](), list[Stretch](), 0, ""
+    while position < minutes * 60 * pcm.SAMPLE_RATE_HZ:
+        last = chance.choice([name for name in sorted(voices) if name != last])
+        for _ in range(chance.randint(1, 4)):
+            samples = chance.choice(voices[last])
+            start, end = (p / pcm.SAMPLE_RATE_HZ for p in (position, position + len(samples)))
+            reference.append((start, end, last))
+            pause = np.zeros(round(chance.choice(PAUSES_S) * pcm.SAMPLE_RATE_HZ), np.int16)
+            parts += [samples, pause]
+            position += len(samples) + len(pause)
+    return Recording(f"{minutes} minutes", np.concatenate(parts), reference)
+
+
+def _alone(recording: Recording) -> Iterator[tuple[str, Any]]:
+    for start, end, name in recording.reference:
+        others = (r for r in recording.reference if r != (start, end, name))
+        overlaps = any(other[0] < end and other[1] > start for other in others)
+        if end - start >= MIN_STRETCH_S and not overlaps:
+            edges = (round(edge * pcm.SAMPLE_RATE_HZ) for edge in (start, end))
+            yield name, recording.samples[slice(*edges)]
+
+
+def _measure(diarizer: EmbeddedDiarizer, recording: Recording) -> Result:
+    with tempfile.TemporaryDirectory() as folder:
+        path, duration = Path(folder) / "audio.wav", len(recording.samples) / pcm.SAMPLE_RATE_HZ
+        with wave.open(str(path), "wb") as wav:
+            wav.setparams((1, 2, pcm.SAMPLE_RATE_HZ, 0, "NONE", ""))
+            wav.writeframes(recording.samples.tobytes())
+        audio = Audio(path, duration, tuple(find_speech(path, duration, lambda: None)))
+        Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
+        started = time.process_time()
+        *_, last = diarizer.stream(audio, SpeakerLimits(), lambda: False)
+        elapsed = time.process_time() - started
+    found = [(turn.start, turn.end, str(turn.speaker)) for turn in last.turns]
+    exact = error_rate(recording.reference, found)
+    return Result(
+        recording.name,
+        round(duration / 60, 1),
+        speakers(recording.reference),
+        speakers(found),
+        round(100 * error_rate(recording.reference, found, COLLAR_S).total, 2),
+        round(100 * exact.total, 2),
+        round(100 * exact.confused, 2),
+        round(elapsed, 1),
+        round(duration / elapsed),
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    )
+
+
+def _line(result: Result) -> str:
+    return (
+        f"{result.name:16} {result.minutes:7} {result.speakers:8} {result.found:5} "
+        f"{result.error:5} {result.error_without_collar:9} ({result.confused_without_collar:8}) "
+        f"{result.core_seconds:8} {result.times_real_time:11} {result.peak_mb:5}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The voice of a stretch of speech as a vector, computed with NumPy.
+
+The encoder is that of Wan et al., "Generalized end-to-end loss for speaker verification" (2018): 40
+mel bands through three LSTM layers of 256 cells. Vectors of one voice point in one direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gpu.diarization import weights
+
+RATE_HZ = 16_000
+FRAME_SAMPLES, FRAME_STEP = 400, 160  # of a spectrum: 25 ms, every 10 ms
+FRAMES_PER_SECOND = RATE_HZ // FRAME_STEP
+WINDOW_FRAMES = 160  # of a vector: 1.6 s
+BANDS, CELLS = 40, 256
+BATCH = 64  # windows: the fastest on one core
+LEVEL_DBFS = -30.0  # quieter speech is amplified to it
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class VoiceEncoder:
+    """Loaded once for a process. Thread-safe."""
+
+    def __init__(self) -> None:
+        """Raises EngineUnavailable."""
+        from faster_whisper.feature_extractor import FeatureExtractor
+
+        found = weights.voice_encoder()
+        filters = FeatureExtractor.get_mel_filters(RATE_HZ, FRAME_SAMPLES, BANDS)
+        self._filters = filters.T.astype(np.float32)
+        self._taper = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32)
+        self._layers = [_layer(found, index) for index in range(3)]
+        self._projection = (found["linear.weight"].T, found["linear.bias"])
+
+    def spectra(self, samples: Array) -> Array:
+        """The power in mel bands [frames, 40] of samples at 16 kHz in -1..1, FRAMES_PER_SECOND."""
+        padded = np.pad(_amplified(samples), FRAME_SAMPLES // 2)
+        frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME_SAMPLES)[::FRAME_STEP]
+        power = np.abs(np.fft.rfft(frames * self._taper)) ** 2
+        return np.asarray(power @ self._filters, np.float32)
+
+    def vectors(self, windows: Array) -> Array:
+        """A vector of length 1 for each window [n, WINDOW_FRAMES, 40] of spectra: [n, 256]."""
+        parts = [np.zeros((0, CELLS), np.float32)]
+        parts += [self._encoded(batch) for batch in _batches(windows)]
+        return np.concatenate(parts)
+
+    def _encoded(self, windows: Array) -> Array:
+        x = np.ascontiguousarray(windows.transpose(1, 0, 2))  # [frames, n, ...] from here on
+        for layer in self._layers:
+            x = _run(x, *layer)
+        matrix, bias = self._projection
+        vectors = np.maximum(x[-1] @ matrix + bias, 0)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.maximum(norms, 1e-9), np.float32)
+
+
+def _amplified(samples: Array) -> Array:
+    level = 10 * np.log10(np.mean(samples**2) + 1e-12) if samples.size else 0.0
+    return samples * np.float32(10 ** (max(0.0, LEVEL_DBFS - level) / 20))
+
+
+def _layer(found: dict[str, Array], index: int) -> tuple[Array, Array, Array]:
+    """Matrices for input and state, and the bias. Half of what enters a sigmoid: it is computed as
+    (1 + tanh(x / 2)) / 2, so that all four gates are one call of tanh."""
+    half = np.full(4 * CELLS, 0.5, np.float32)
+    half[2 * CELLS : 3 * CELLS] = 1.0  # the candidate of the cells is a tanh already
+    bias = found[f"lstm.bias_ih_l{index}"] + found[f"lstm.bias_hh_l{index}"]
+    matrices = [found[f"lstm.weight_{kind}_l{index}"] * half[:, None] for kind in ("ih", "hh")]
+    return np.ascontiguousarray(matrices[0].T), np.ascontiguousarray(matrices[1].T), bias * half
+
+
+def _run(x: Array, from_input: Array, from_state: Array, bias: Array) -> Array:
+    """An LSTM layer: states [frames, n, 256] from inputs [frames, n, any]."""
+    frames, count, _ = x.shape
+    inputs = (x.reshape(frames * count, -1) @ from_input + bias).reshape(frames, count, -1)
+    state, cells = np.zeros((2, count, CELLS), np.float32)
+    gates = np.empty((count, 4 * CELLS), np.float32)
+    states = np.empty((frames, count, CELLS), np.float32)
+    for frame in range(frames):
+        np.matmul(state, from_state, out=gates)
+        gates += inputs[frame]
+        np.tanh(gates, out=gates)
+        keep_new, keep_old, new, shown = np.split(gates, 4, axis=1)
+        cells *= keep_old * 0.5 + 0.5
+        cells += (keep_new * 0.5 + 0.5) * new
+        state = np.multiply(np.tanh(cells), shown * 0.5 + 0.5, out=states[frame])
+    return states
+
+
+def _batches(windows: Array) -> Iterator[Array]:
+    for start in range(0, len(windows), BATCH):
+        yield windows[start : start + BATCH]

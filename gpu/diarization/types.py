@@ -1,0 +1,48 @@
+"""What all diarizers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gpu.diarization.clustering import SpeakerLimits
+from gpu.types import Audio
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A stretch in which one speaker speaks, in seconds from the start of the recording."""
+
+    start: float
+    end: float
+    speaker: int  # from 1, in the order in which speakers first speak
+
+
+@dataclass(frozen=True, slots=True)
+class Diarization:
+    """The turns of the speech before `until` (seconds), in order of their start.
+
+    Only those of the last one of a recording are final: before, speakers may still be merged,
+    split, and renumbered. Turns overlap where several people speak, if the diarizer knows.
+    """
+
+    turns: tuple[Turn, ...]
+    until: float
+    is_final: bool = False
+    voices: Mapping[int, tuple[float, ...]] = field(default_factory=dict)  # by speaker
+
+
+class Diarizer(Protocol):
+    """Tells speakers apart. One instance serves all threads of a process."""
+
+    name: str
+
+    def stream(
+        self, audio: Audio, limits: SpeakerLimits, stopped: Callable[[], bool]
+    ) -> Iterator[Diarization]:
+        """Yields results for more and more of the speech, the last one for all of it.
+
+        Raises Cancelled once `stopped()` returns true, and other kinds of EngineError.
+        """
+        ...
