@@ -171,7 +171,8 @@ class Word:
 
     With `no_space_before` it follows the word before it without a space, as in Chinese.
     `probability` (0 to 1) is the engine's; None if it has none. `channel` (from 0) is that of the
-    recording in which it was spoken, if channels are recognized separately.
+    recording in which it was spoken, if channels are recognized separately. `speaker` (from 1) is
+    known if speakers are told apart.
     """
 
     start: float
@@ -180,6 +181,7 @@ class Word:
     no_space_before: bool = False
     probability: float | None = None
     channel: int | None = None
+    speaker: int | None = None
 
 
 def _join_words(words: tuple[Word, ...]) -> str:

@@ -42,14 +42,20 @@ _SEGMENT = {
     "text": "Good morning.",
     "language": "en",
     "channel": None,
+    "speaker": 1,
     "probability": 0.97,
     "conflict": None,
     "words": [
-        {"start": 0.4, "end": 0.9, "text": "Good", "probability": 0.98},
-        {"start": 0.9, "end": 2.1, "text": "morning.", "probability": 0.96},
+        {"start": 0.4, "end": 0.9, "text": "Good", "probability": 0.98, "speaker": 1},
+        {"start": 0.9, "end": 2.1, "text": "morning.", "probability": 0.96, "speaker": 1},
     ],
 }
-_TRANSCRIPT = _TRANSCRIPTION | {"text": "Good morning.", "segments": [_SEGMENT]}
+_SPEAKER = {"number": 1, "name": "Anna", "label": "Anna", "seconds": 1.7}
+_TRANSCRIPT = _TRANSCRIPTION | {
+    "text": "Good morning.",
+    "speakers": [_SPEAKER],
+    "segments": [_SEGMENT],
+}
 _QUEUED = _TRANSCRIPTION | {
     "state": "queued",
     "queue_position": 1,
@@ -65,6 +71,7 @@ _EXPORTED = {
     "version": 1,
     **{name: _TRANSCRIPTION[name] for name in ("title", "language", "duration")},
     "text": "Good morning.",
+    "speakers": [{"number": 1, "label": "Anna"}],
     "segments": [_SEGMENT],
 }
 

@@ -17,8 +17,9 @@ _WORD = re.compile(rf"\s*(?:[{UNSPACED}]|[^\s{UNSPACED}]+)")
 
 def realign_words(words: list[StoredWord], text: str, start: float, end: float) -> list[StoredWord]:
     """The words of `text` with times. Unchanged words keep theirs and their probability; new ones
-    share the time of the words they replace, or the gap between their neighbors. `start` and `end`:
-    the segment's, in seconds.
+    share the time of the words they replace, or the gap between their neighbors. They have the
+    channel and the speaker of the word in whose place they are, or of the one before. `start` and
+    `end`: the segment's, in seconds.
     """
     new = list(split(text))
     timed: list[StoredWord] = []
@@ -30,16 +31,24 @@ def realign_words(words: list[StoredWord], text: str, start: float, end: float) 
         else:
             first, last = _available_time(words, old1, old2, start, end)
             times = divide(first, last, [len(word) for word, _ in added])
-        timed += [_stored(*word, at) for word, at in zip(added, times, strict=True)]
-        if block.is_equal:
-            kept = timed[len(timed) - len(added) :]
-            for before, after in zip(words[old1:old2], kept, strict=True):
-                after.update(_known(before, "probability"))
-    return [word | _known(words[0], "channel") for word in timed] if words else timed
+        for index, (word, at) in enumerate(zip(added, times, strict=True)):
+            known = known_of(_in_place(words, old1, old2, index), spoken=block.is_equal)
+            timed.append(_stored(*word, at) | known)
+    return timed
 
 
-def _known(word: StoredWord, name: str) -> StoredWord:
-    return {name: word[name]} if name in word else {}
+def _in_place(words: list[StoredWord], old1: int, old2: int, index: int) -> StoredWord:
+    """The word in whose place the one with this index is, of those instead of
+    `words[old1:old2]`."""
+    near = min(old1 + index, old2 - 1) if old1 < old2 else max(0, old1 - 1)
+    return words[near] if words else {}
+
+
+def known_of(word: StoredWord, *, spoken: bool) -> StoredWord:
+    """What another text in the place of a word has in common with it; more if that is what was
+    `spoken`."""
+    names = ("probability", "channel", "speaker") if spoken else ("channel", "speaker")
+    return {name: word[name] for name in names if name in word}
 
 
 def _available_time(

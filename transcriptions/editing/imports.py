@@ -16,6 +16,7 @@ from transcriptions.editing.placing import Heard, Placement, Token, place
 from transcriptions.editing.rebuilding import Draft, sentences
 from transcriptions.exceptions import WrongState
 from transcriptions.models import Segment, Transcription
+from transcriptions.models.segment import main_speaker
 
 MAX_CHARACTERS, MAX_WORDS = 1_000_000, 100_000  # several times what is spoken in four hours
 # By how much subtitles may end later than the recording: files are cut, and converters round.
@@ -130,6 +131,7 @@ def _rows(row: Transcription, drafts: Iterable[Draft]) -> Iterator[Segment]:
             words=draft.words,
             language=draft.language,
             channel=draft.channel,
+            speaker=main_speaker(draft.words),
             recognized=draft.recognized,
             conflict=draft.conflict,
         )

@@ -1,7 +1,7 @@
 """Puts a text in the place of the words that were heard. Imports no Django.
 
-A word that was heard, too, keeps its times, its probability and its channel. The others get times
-between those of their neighbors.
+A word that was heard, too, keeps its times, its probability, its channel and its speaker. The
+others get times between those of their neighbors.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gpu.segments import MAX_SEGMENT_CHARACTERS
-from transcriptions.editing.alignment import StoredWord, divide, keys, split
+from transcriptions.editing.alignment import StoredWord, divide, keys, known_of, split
 from transcriptions.editing.matching import Times, blocks
 
 SECONDS_PER_CHARACTER = 0.07  # of words that were not heard; about 14 characters a second
@@ -158,9 +158,9 @@ def _count(result: Placement, heard: int, added: int) -> None:
 
 def _matched(heard: Heard, tokens: Sequence[Token]) -> Placed:
     text = _joined(tokens)
-    known = {name: heard.word[name] for name in ("probability", "channel") if name in heard.word}
-    times = heard.word["start"], heard.word["end"]
-    word = _stored(Token(text, tokens[0].no_space_before), *times) | known
+    word = _stored(
+        Token(text, tokens[0].no_space_before), heard.word["start"], heard.word["end"]
+    ) | known_of(heard.word, spoken=True)
     return Placed(word, heard.language, heard.segment, [heard.word], text != heard.word["text"])
 
 
@@ -181,10 +181,10 @@ def _in_gap(
     neighbor = result.placed[-1] if result.placed else None
     for index, (token, at) in enumerate(zip(added, times, strict=True)):
         near = gap[min(index, len(gap) - 1)] if gap else neighbor or follower or Heard({})
-        channel = {"channel": near.word["channel"]} if "channel" in near.word else {}
+        known = known_of(near.word, spoken=False)
         instead_of = gap[index : index + 1] if is_one_for_one else gap if index == 0 else ()
         heard = [each.word for each in instead_of]
-        yield Placed(_stored(token, *at) | channel, near.language, near.segment, heard, True)
+        yield Placed(_stored(token, *at) | known, near.language, near.segment, heard, True)
 
 
 def _times(

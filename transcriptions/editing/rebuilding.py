@@ -40,9 +40,13 @@ class Draft:
 
 
 def sentences(placed: Iterable[Placed]) -> Iterator[Draft]:
-    """Segments of about one sentence, each in one language and of one channel."""
-    for _, group in groupby(placed, lambda each: (each.language, each.word.get("channel"))):
+    """Segments of about one sentence, each in one language, of one channel and one speaker."""
+    for _, group in groupby(placed, _source):
         yield from _sentences_of(list(group))
+
+
+def _source(placed: Placed) -> tuple[str, int | None, int | None]:
+    return placed.language, placed.word.get("channel"), placed.word.get("speaker")
 
 
 def _sentences_of(placed: list[Placed]) -> Iterator[Draft]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -14,9 +14,10 @@ from transcriptions.exports.timing import retime
 from transcriptions.exports.transcript import TimedWord, Transcript
 from transcriptions.models import Transcription
 from transcriptions.models.segment import mean_probability
+from transcriptions.schemas.speakers import speakers_of
 
-SEGMENT_FIELDS = ("start", "end", "text", "language", "channel")
-WORD_FIELDS = ("start", "end", "text", "probability", "channel")
+SEGMENT_FIELDS = ("start", "end", "text", "language", "channel", "speaker")
+WORD_FIELDS = ("start", "end", "text", "probability", "channel", "speaker")
 
 
 def export(row: Transcription, format: str, options: ExportOptions = DEFAULT_OPTIONS) -> bytes:
@@ -30,12 +31,14 @@ def transcript_of(row: Transcription, *, words: bool) -> Transcript:
     they are most of the data."""
     columns = ("number", *SEGMENT_FIELDS, *(("words",) if words else ()))
     rows = list(row.segments.values(*columns))
+    labels = _labels(row, rows)
     return Transcript(
         title=row.title,
         language=row.language,
         duration=row.duration or 0.0,
         segments=[_segment(stored) for stored in rows],
-        words=tuple(_timed_words(rows)) if words else (),
+        words=tuple(_timed_words(rows, labels)) if words else (),
+        speakers=labels,
         created_at=row.created_at,
     )
 
@@ -56,7 +59,16 @@ def _word(stored: StoredWord) -> dict[str, Any]:
     return {name: stored[name] for name in WORD_FIELDS if name in stored}
 
 
-def _timed_words(segments: Iterable[dict[str, Any]]) -> Iterator[TimedWord]:
+def _labels(row: Transcription, segments: Iterable[dict[str, Any]]) -> dict[int, str]:
+    """By number, in its order."""
+    names = dict(row.speakers.values_list("number", "name"))
+    words = (word for segment in segments for word in segment.get("words", ()))
+    return {speaker.number: speaker.label for speaker in speakers_of(names, words)}
+
+
+def _timed_words(
+    segments: Iterable[dict[str, Any]], labels: Mapping[int, str]
+) -> Iterator[TimedWord]:
     """The words of all segments. Those of a segment that has only text share its time."""
     for segment in segments:
         start, end, text = segment["start"], segment["end"], segment["text"]
@@ -66,11 +78,14 @@ def _timed_words(segments: Iterable[dict[str, Any]]) -> Iterator[TimedWord]:
                 word["end"],
                 word["text"],
                 word.get("no_space_before", False),
-                _speaker(word.get("channel")),
+                _speaker(word, labels),
                 segment["number"],
             )
 
 
-def _speaker(channel: int | None) -> str:
-    """The name of the speaker of a channel, if channels were recognized separately."""
+def _speaker(word: StoredWord, labels: Mapping[int, str]) -> str:
+    """The label of the speaker, or else the channel, if that is known."""
+    if speaker := word.get("speaker"):
+        return labels[speaker]
+    channel = word.get("channel")
     return "" if channel is None else _("Channel %(number)d") % {"number": channel + 1}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -87,3 +87,4 @@ class Transcript:
     segments: Sequence[dict[str, Any]]  # as in SegmentOut; may have no words
     words: Sequence[TimedWord] = ()
     created_at: datetime | None = None
+    speakers: Mapping[int, str] = field(default_factory=dict)  # labels by number

@@ -19,6 +19,9 @@ def write(transcript: Transcript, options: ExportOptions) -> bytes:
         "language": transcript.language,
         "duration": transcript.duration,
         "text": join(segment["text"] for segment in transcript.segments),
+        "speakers": [
+            {"number": number, "label": label} for number, label in transcript.speakers.items()
+        ],
         "segments": transcript.segments,
     }
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()

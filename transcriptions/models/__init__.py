@@ -14,6 +14,7 @@ from transcriptions.models.progress import Progress, lease_end
 from transcriptions.models.scheduling import AccountQueue, Priority, PriorityQueue
 from transcriptions.models.search_entry import SEARCH_KEYS, SearchEntry
 from transcriptions.models.segment import Segment
+from transcriptions.models.speaker import Speaker
 from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WAITING, WORKING, State
 from transcriptions.models.subtitle_profile import SubtitleProfile
 from transcriptions.models.transcription import (
@@ -44,6 +45,7 @@ __all__ = [
     "Progress",
     "SearchEntry",
     "Segment",
+    "Speaker",
     "State",
     "Step",
     "SubtitleProfile",

@@ -22,6 +22,9 @@ class Options:
     channels: Channels = "mix"  # whether channels are recognized separately
     track: int | None = None  # of the sound, from 0; None: the one with speech
     languages: tuple[str, ...] = ()  # one of which is spoken, if it has to be detected
+    diarize: bool = False  # whether speakers are told apart
+    min_speakers: int | None = None  # None: as many as are heard
+    max_speakers: int | None = None
     media_type: str = ""  # of content that has no header: see transcriptions/raw_audio.py
 
     @classmethod

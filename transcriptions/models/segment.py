@@ -21,10 +21,11 @@ class Segment(models.Model):
     start = models.FloatField()  # seconds
     end = models.FloatField()
     text = models.TextField()
-    # [{"start", "end", "text", "no_space_before"?, "probability"?, "channel"?}, ...]
+    # [{"start", "end", "text", "no_space_before"?, "probability"?, "channel"?, "speaker"?}, ...]
     words = models.JSONField(default=list)
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
     channel = models.PositiveSmallIntegerField(null=True)  # null: all channels together
+    speaker = models.PositiveSmallIntegerField(null=True)  # of most of its words; null: not known
     # gpu.types.Decoding; null: the engine does not know, or it is an old segment.
     decoding = models.JSONField(null=True)
     # The words that were recognized, before people edited them; null: they are as recognized.
@@ -48,3 +49,12 @@ def mean_probability(words: Iterable[dict[str, Any]]) -> float | None:
     """Of the words whose probability is known; None if there are none."""
     known = [word["probability"] for word in words if word.get("probability") is not None]
     return round(fmean(known), 4) if known else None
+
+
+def main_speaker(words: Iterable[dict[str, Any]]) -> int | None:
+    """Who speaks most of the time of these words; None if that is not known."""
+    seconds: dict[int, float] = {}
+    for word in words:
+        if (speaker := word.get("speaker")) is not None:
+            seconds[speaker] = seconds.get(speaker, 0.0) + word["end"] - word["start"]
+    return max(seconds, key=lambda speaker: seconds[speaker], default=None)

@@ -16,6 +16,7 @@ from gpu.types import Segment as SpokenSegment
 from gpu.types import Word
 from transcriptions.exceptions import LeaseLost
 from transcriptions.models import Segment, Transcription
+from transcriptions.models.segment import main_speaker
 
 TRANSLATED = "en"  # the language into which engines translate
 # One round trip, where BEGIN, UPDATE, INSERT and COMMIT would be four. The recording is locked
@@ -39,14 +40,17 @@ WITH held AS (
     WHERE transcription_id = %(id)s
 )
 INSERT INTO transcriptions_segment (
-    transcription_id, number, start, "end", text, words, language, channel, decoding
+    transcription_id, number, start, "end", text, words, language, channel, speaker, decoding
 )
 SELECT held.id, last.number + new.position, new.start, new."end", new.text, new.words,
-    new.language, new.channel, new.decoding
+    new.language, new.channel, new.speaker, new.decoding
 FROM held, last, unnest(
     %(starts)s::float8[], %(ends)s::float8[], %(texts)s::text[], %(words)s::jsonb[],
-    %(languages)s::text[], %(channels)s::smallint[], %(decodings)s::jsonb[]
-) WITH ORDINALITY AS new (start, "end", text, words, language, channel, decoding, position)
+    %(languages)s::text[], %(channels)s::smallint[], %(speakers)s::smallint[],
+    %(decodings)s::jsonb[]
+) WITH ORDINALITY AS new (
+    start, "end", text, words, language, channel, speaker, decoding, position
+)
 RETURNING number, id
 """
 
@@ -68,6 +72,7 @@ def store_segments(row: Transcription, spoken: Sequence[SpokenSegment]) -> list[
         "words": [Jsonb(segment.words) for segment in new],
         "languages": [segment.language for segment in new],
         "channels": [segment.channel for segment in new],
+        "speakers": [segment.speaker for segment in new],
         "decodings": [segment.decoding and Jsonb(segment.decoding) for segment in new],
     }
     with connection.cursor() as cursor:
@@ -81,14 +86,16 @@ def store_segments(row: Transcription, spoken: Sequence[SpokenSegment]) -> list[
 
 
 def _unsaved(row: Transcription, spoken: SpokenSegment) -> Segment:
+    words = [stored_word(word) for word in spoken.words]
     return Segment(
         transcription=row,
         start=spoken.start,
         end=spoken.end,
         text=spoken.text,
-        words=[stored_word(word) for word in spoken.words],
+        words=words,
         language=TRANSLATED if row.options.is_translation else spoken.language or row.language,
         channel=spoken.channel,
+        speaker=main_speaker(words),
         decoding=asdict(spoken.decoding) if spoken.decoding else None,
     )
 
@@ -99,6 +106,7 @@ def stored_word(word: Word) -> dict[str, Any]:
         "no_space_before": word.no_space_before or None,
         "probability": word.probability,
         "channel": word.channel,
+        "speaker": word.speaker,
     }
     known = {name: value for name, value in optional.items() if value is not None}
     return {"start": word.start, "end": word.end, "text": word.text, **known}

@@ -14,8 +14,9 @@ from accounts.text import NOT_BLANK, validate_display_name
 from gpu.joining import join
 from transcriptions.models import Priority, Segment, Transcription
 from transcriptions.models.segment import mean_probability
+from transcriptions.schemas.speakers import SpeakerOut, speakers_of
 
-WORD_FIELDS = ("start", "end", "text", "probability", "channel")
+WORD_FIELDS = ("start", "end", "text", "probability", "channel", "speaker")
 # No control characters other than white space, and at least one character that is not space.
 TEXT_PATTERN = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0e-\x1f]*$"
 
@@ -41,6 +42,11 @@ class WordOut(Schema):
         exclude_if=is_none,
         description="From 0; absent unless channels were recognized separately",
     )
+    speaker: int | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="From 1; absent unless speakers were detected",
+    )
 
 
 class SegmentOut(Schema):
@@ -53,6 +59,7 @@ class SegmentOut(Schema):
     text: str
     language: str | None = None
     channel: int | None = None
+    speaker: int | None = Field(default=None, description="Of most of its words")
     probability: float | None = Field(default=None, description="The mean of its words'")
     conflict: str | None = Field(
         default=None,
@@ -72,6 +79,7 @@ class SegmentOut(Schema):
             text=row.text,
             language=row.language or None,
             channel=row.channel,
+            speaker=row.speaker,
             probability=mean_probability(row.words),
             conflict=row.conflict or None,
             words=words,
@@ -122,13 +130,20 @@ class TranscriptOut(TranscriptionOut):
     """A transcription with its text and segments."""
 
     text: str
+    speakers: list[SpeakerOut] = Field(description="Empty unless speakers were detected")
     segments: list[SegmentOut]
 
     @classmethod
     def of(cls, row: Transcription) -> TranscriptOut:
-        """From a row; reads its segments."""
-        segments = [SegmentOut.of(segment) for segment in row.segments.defer(*Segment.INTERNAL)]
-        return cls(**_fields(row), text=join(s.text for s in segments), segments=segments)
+        """From a row; reads its segments and speakers."""
+        rows = list(row.segments.defer(*Segment.INTERNAL))
+        names = dict(row.speakers.values_list("number", "name"))
+        return cls(
+            **_fields(row),
+            text=join(segment.text for segment in rows),
+            speakers=speakers_of(names, (word for segment in rows for word in segment.words)),
+            segments=[SegmentOut.of(segment) for segment in rows],
+        )
 
 
 class ImportedOut(Schema):

@@ -110,6 +110,7 @@ def test_finished_transcript_has_text_segments_and_words(
         "text": "Sentence 2.",
         "language": "en",
         "channel": None,
+        "speaker": None,
         "probability": None,
         "conflict": None,
         "words": [{"start": 1.0, "end": 1.9, "text": "Sentence 2."}],

@@ -46,6 +46,16 @@ def test_unchanged_words_keep_times_and_new_ones_share_the_replaced_time(
     assert times(realign_words(WORDS, text, 1.0, 3.0)) == expected(text, *edges)
 
 
+def test_words_keep_the_speaker_of_the_word_in_whose_place_they_are() -> None:
+    words = [
+        {"start": 0.0, "end": 0.4, "text": "Coming?", "speaker": 1},
+        {"start": 0.4, "end": 0.8, "text": "Know.", "speaker": 2},
+        {"start": 0.8, "end": 1.2, "text": "Why?", "speaker": 1},
+    ]
+    found = realign_words(words, "Coming? No. Why not?", 0.0, 1.5)
+    assert [word["speaker"] for word in found] == [1, 2, 1, 1]
+
+
 def test_unchanged_words_keep_their_probability_and_all_words_the_channel() -> None:
     words = [
         {"start": 0.0, "end": 0.4, "text": "Good", "probability": 0.9, "channel": 1},

@@ -55,6 +55,20 @@ def test_text_is_aligned_to_what_was_heard(spoken: Transcription) -> None:
     assert [s.number for s in spoken.segments.all()] == [1, 2, 3, 4, 5, 6]
 
 
+def test_words_keep_their_speakers_and_segments_end_where_they_change(
+    spoken: Transcription,
+) -> None:
+    for segment in spoken.segments.all():
+        words = [word | {"speaker": 1 + (segment.number > 2)} for word in segment.words]
+        Segment.objects.filter(id=segment.id).update(words=words)
+    load(spoken, TEXT.replace(".", ","))
+    known = [(segment.text, segment.speaker) for segment in spoken.segments.all()]
+    assert known == [
+        ("Sentence 1, Sentence two, A new one,", 1),
+        ("Sentence 3, Sentence 4, Sentence 5,", 2),
+    ]
+
+
 def test_what_the_decoder_knows_stays_with_unchanged_segments(spoken: Transcription) -> None:
     load(spoken, TEXT)
     known = [segment.decoding is not None for segment in spoken.segments.all()]

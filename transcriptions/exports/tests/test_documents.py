@@ -36,6 +36,7 @@ def test_json_is_complete_and_not_ascii_escaped() -> None:
         "language": "en",
         "duration": 12.5,
         "text": "Good morning. Tom & Jerry are here. Über alles. Bye.",
+        "speakers": [],
         "segments": GREETING.segments,
     }
     assert "Über" in content

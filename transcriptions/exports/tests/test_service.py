@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -53,3 +54,26 @@ def test_text_is_read_without_words(finished: Transcription) -> None:
 def test_correction_reads_only_the_words_of_its_segment(finished: Transcription) -> None:
     (read,) = reads_of_words(lambda: editing.correct(finished, 2, "Another sentence."))
     assert '"number" = 2' in read
+
+
+def test_words_have_the_name_of_their_speaker(finished: Transcription) -> None:
+    finished.speakers.create(number=1, name="Anna")
+    finished.speakers.create(number=2)
+    for segment in finished.segments.all():
+        (word,) = segment.words
+        speaker = {1: {"speaker": 1}, 2: {"speaker": 2}, 3: {"channel": 0}}.get(segment.number, {})
+        segment.words = [word | speaker]
+        segment.save()
+    transcript = transcript_of(finished, words=True)
+    assert [word.speaker for word in transcript.words] == [
+        *("Anna", "Speaker 2", "Channel 1"),
+        *("", ""),
+    ]
+    exported = json.loads(export(finished, "json"))
+    assert exported["speakers"] == [
+        {"number": 1, "label": "Anna"},
+        {"number": 2, "label": "Speaker 2"},
+    ]
+    assert [segment["words"][0].get("speaker") for segment in exported["segments"][:3]] == [
+        *(1, 2, None),
+    ]

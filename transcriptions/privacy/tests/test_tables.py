@@ -54,6 +54,7 @@ EXPORTED = {
     "usersessions.UserSession": ("account.json", "sessions"),
     "transcriptions.Transcription": ("recording.json", "title"),
     "transcriptions.Segment": ("recording.json", "segments"),
+    "transcriptions.Speaker": ("recording.json", "speakers"),
     "transcriptions.SubtitleProfile": ("account.json", "subtitle_profiles"),
     "webhooks.Endpoint": ("account.json", "webhooks"),
     "webhooks.Delivery": ("webhook_deliveries.json", None),
@@ -117,6 +118,7 @@ def full_account(alice: User, finished: Transcription) -> User:
         owner=alice, title="Talk", priority=1, bytes=1, part_bytes=1, expires_at=timezone.now()
     )
     SubtitleProfile.objects.create(owner=alice, name="club", norms={"max_lines": 1})
+    finished.speakers.create(number=1, name="Anna")
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
     endpoint.replaced_secrets.create(secret="secret-5", until=timezone.now() + timedelta(hours=1))
     endpoint.create_delivery("webhook.test", "msg_1", {})

@@ -173,3 +173,17 @@ def test_lease_that_is_renewed_late_is_not_taken_away(held: Transcription) -> No
     expire(held)
     with pytest.raises(LeaseLost):
         lifecycle.ensure_held(held)
+
+
+def test_segment_is_of_the_speaker_of_most_of_its_words(held: Transcription) -> None:
+    words = [Word(0.0, 0.4, "Yes,", speaker=2), Word(0.4, 1.0, "but", speaker=1), Word(1, 2, "no.")]
+    (stored,) = lifecycle.add_segments(held, [Segment(tuple(words))])
+    assert held.segments.get().speaker == stored.speaker == 1
+    transcript = TranscriptOut.of(held)
+    (segment,) = transcript.segments
+    assert (segment.speaker, [word.speaker for word in segment.words]) == (1, [2, 1, None])
+    assert "speaker" not in segment.words[2].model_dump()
+    assert [(s.number, s.label, s.seconds) for s in transcript.speakers] == [
+        (1, "Speaker 1", 0.6),
+        (2, "Speaker 2", 0.4),
+    ]
