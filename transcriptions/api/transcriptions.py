@@ -330,7 +330,7 @@ def export_transcript(
         headers={"Content-Disposition": attachment(row.title, exporter.extension)},
     )
     set_response_etag(response)
-    conditional = get_conditional_response(request, response["ETag"], None, response)
+    conditional = get_conditional_response(request, response.get("ETag"), None, response)
     # HEAD and 304 responses send no transcript, so they are not audited.
     if conditional is response and request.method == "GET":
         record_event(request, Action.EXPORTED, format, recording=row.id)

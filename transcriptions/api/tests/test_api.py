@@ -117,6 +117,13 @@ def test_finished_transcript_has_text_segments_and_words(
     }
 
 
+def test_export_of_a_range_without_words_is_an_empty_file(
+    api: Client, finished: Transcription
+) -> None:
+    response = api.get(f"/api/transcriptions/{finished.id}/export?format=audacity&end=0.0005")
+    assert (response.status_code, response.content) == (200, b"")
+
+
 @pytest.mark.parametrize(
     ("format", "media_type", "start"),
     [
