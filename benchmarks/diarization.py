@@ -51,6 +51,15 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """Prepared audio, and who speaks when."""
+
+    name: str
+    audio: Audio
+    reference: list[Stretch]
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """Rates in percent."""
 
@@ -63,7 +72,7 @@ class Result:
     confused_without_collar: float
     core_seconds: float
     times_real_time: float
-    peak_mb: int  # of the process, and of what it had loaded for the recordings before
+    peak_mb: int  # of the process
 
 
 def main() -> None:
@@ -78,11 +87,10 @@ def main() -> None:
     print(
         "recording        minutes speakers found  DER no collar (confused)  core s x real time   MB"
     )
-    for make in [lambda one=one: one for one in recordings] + [
-        lambda minutes=minutes: _conversation(recordings, minutes) for minutes in options.minutes
-    ]:
-        results.append(_measure(diarizer, make()))
-        print(_line(results[-1]), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for stored in _stored(recordings, options.minutes, Path(folder) / "audio.wav"):
+            results.append(_measure(diarizer, stored))
+            print(_line(results[-1]), flush=True)
     if options.write:
         found = {
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
@@ -131,29 +139,40 @@ def _alone(recording: Recording) -> Iterator[tuple[str, Any]]:
             yield name, recording.samples[slice(*edges)]
 
 
-def _measure(diarizer: EmbeddedDiarizer, recording: Recording) -> Result:
-    with tempfile.TemporaryDirectory() as folder:
-        path, duration = Path(folder) / "audio.wav", len(recording.samples) / pcm.SAMPLE_RATE_HZ
-        with wave.open(str(path), "wb") as wav:
-            wav.setparams((1, 2, pcm.SAMPLE_RATE_HZ, 0, "NONE", ""))
-            wav.writeframes(recording.samples.tobytes())
-        audio = Audio(path, duration, tuple(find_speech(path, duration, lambda: None)))
-        Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
-        started = time.process_time()
-        *_, last = diarizer.stream(audio, SpeakerLimits(), lambda: False)
-        elapsed = time.process_time() - started
+def _stored(recordings: list[Recording], minutes: list[int], path: Path) -> Iterator[Stored]:
+    """One after the other, as prepared audio at `path`."""
+    for recording in recordings:
+        yield _store(recording, path)
+    for length in minutes:
+        yield _store(_conversation(recordings, length), path)
+
+
+def _store(recording: Recording, path: Path) -> Stored:
+    duration = len(recording.samples) / pcm.SAMPLE_RATE_HZ
+    with wave.open(str(path), "wb") as wav:
+        wav.setparams((1, 2, pcm.SAMPLE_RATE_HZ, 0, "NONE", ""))
+        wav.writeframes(recording.samples.tobytes())
+    audio = Audio(path, duration, tuple(find_speech(path, duration, lambda: None)))
+    return Stored(recording.name, audio, recording.reference)
+
+
+def _measure(diarizer: EmbeddedDiarizer, stored: Stored) -> Result:
+    Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
+    started = time.process_time()
+    *_, last = diarizer.stream(stored.audio, SpeakerLimits(), lambda: False)
+    elapsed = time.process_time() - started
     found = [(turn.start, turn.end, str(turn.speaker)) for turn in last.turns]
-    exact = error_rate(recording.reference, found)
+    exact = error_rate(stored.reference, found)
     return Result(
-        recording.name,
-        round(duration / 60, 1),
-        speakers(recording.reference),
+        stored.name,
+        round(stored.audio.duration / 60, 1),
+        speakers(stored.reference),
         speakers(found),
-        round(100 * error_rate(recording.reference, found, COLLAR_S).total, 2),
+        round(100 * error_rate(stored.reference, found, COLLAR_S).total, 2),
         round(100 * exact.total, 2),
         round(100 * exact.confused, 2),
         round(elapsed, 1),
-        round(duration / elapsed),
+        round(stored.audio.duration / elapsed),
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     )
 

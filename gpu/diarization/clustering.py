@@ -19,11 +19,15 @@ MAX_SPEAKERS = 20
 MAX_NODES = 400  # of the spectral clustering, whose time grows with the cube
 MIN_NODES = 10  # of a speaker, on average
 NEIGHBORHOODS = 12  # numbers of neighbors that are tried
-# Similarities are relative to that within a voice: see `Group`. One voice has at least 0.9, unless
-# two large groups are far apart for their size, as two people on the same telephone line may be.
-PERHAPS_SAME_VOICE, SAME_VOICE, SURELY_SAME_VOICE, SPLIT_BELOW = 0.84, 0.9, 0.95, 0.84
+# Similarities are relative to that within a voice: see `Group`. What they are for small groups is
+# uncertain. Large ones may be one voice that says different things, or sounds different later; or
+# two on the same telephone line: then more of their variance is between them.
+PERHAPS_SAME_VOICE, SAME_VOICE, SURELY_SAME_VOICE, SPLIT_BELOW = 0.84, 0.88, 0.95, 0.84
 FAR_APART, LARGE_S = 0.17, 6.0
 MIN_SPEAKER_S = 2.4
+ROUNDS = 50  # of k-means
+COPY = 0.98  # similarity of vectors of the same sound
+BLOCK = 1024  # vectors that are compared with all others at a time
 TYPICAL_WITHIN = 0.75  # similarity of windows of one voice that do not overlap
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -76,10 +80,30 @@ def cluster(vectors: Array, step_s: float, window_s: float, limits: SpeakerLimit
     of `window_s` seconds that begin `step_s` apart."""
     if len(vectors) < 2 or limits.maximum == 1:
         return np.zeros(len(vectors), np.intp)
-    labels = _spectral(vectors, limits)
     overlapping = int(window_s / step_s - 0.01)
-    chooser = _Chooser(vectors, overlapping, step_s, limits)
-    return chooser.choose(labels)
+    originals, of = _originals(vectors, overlapping)
+    unique = vectors[originals]
+    chooser = _Chooser(unique, overlapping, step_s, limits)
+    return chooser.choose(_spectral(unique, limits))[of]
+
+
+def _originals(vectors: Array, overlapping: int) -> tuple[Labels, Labels]:
+    """The places of vectors that are not a copy of an earlier one, and for each vector the place of
+    its original among them. Copies, as of a jingle or an announcement, would be more similar to
+    each other than anything that the same person says."""
+    place = np.full(len(vectors), -1)
+    originals = list[int]()
+    for start in range(0, len(vectors), BLOCK):
+        rows = vectors[start : start + BLOCK]
+        similar = rows @ vectors[: start + len(rows)].T > COPY
+        for number, found in enumerate(similar, start):
+            earlier = np.flatnonzero(found[: max(0, number - overlapping)])
+            if earlier.size:
+                place[number] = place[earlier[0]]
+            else:
+                place[number] = len(originals)
+                originals.append(number)
+    return np.array(originals), place
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +115,7 @@ class _Chooser:
 
     def choose(self, labels: Labels) -> Labels:
         labels = self._without_small(labels, MIN_SPEAKER_S / 2)
-        labels = self._split(self._merged(labels))
+        labels = self._merged(self._split(self._merged(labels)))
         return self._without_small(labels, MIN_SPEAKER_S)
 
     def _group(self, members: Any) -> Group:
@@ -127,16 +151,30 @@ class _Chooser:
         count = len(waiting)
         while waiting and count < self.limits.maximum:
             (members,) = np.nonzero(labels == waiting.pop())
-            halves = k_means(self.vectors[members], 2)
-            parts = [members[halves == half] for half in (0, 1)]
-            if min(map(len, parts)) * self.step_s < MIN_SPEAKER_S:
-                continue
-            one, other = map(self._group, parts)
-            if one.similarity(other) < SPLIT_BELOW or count < self.limits.minimum:
+            parts = self._two_voices(members, is_needed=count < self.limits.minimum)
+            if parts:
                 count += 1
                 labels[parts[1]] = labels.max() + 1
                 waiting += [int(labels[part[0]]) for part in parts]
         return labels
+
+    def _two_voices(self, members: Labels, *, is_needed: bool) -> list[Labels]:
+        """Empty if they are one."""
+        vectors = self.vectors[members]
+        for halves in (k_means(vectors, 2), self._few_among_many(vectors)):
+            parts = [members[halves == half] for half in (0, 1)]
+            if min(map(len, parts)) * self.step_s >= MIN_SPEAKER_S:
+                one, other = map(self._group, parts)
+                if is_needed or one.similarity(other) < SPLIT_BELOW:
+                    return parts
+        return []
+
+    def _few_among_many(self, vectors: Array) -> Labels:
+        """Two groups: around what is least similar to the mean, and the others."""
+        mean = vectors.mean(axis=0)
+        least = vectors[(vectors @ mean).argmin()]
+        near = np.argsort(-(vectors @ least))[: round(MIN_SPEAKER_S / self.step_s)]
+        return _improved(vectors, np.stack([mean, vectors[near].mean(axis=0)]), ROUNDS)[1]
 
     def _without_small(self, labels: Labels, seconds: float) -> Labels:
         """Vectors of groups that are too small go to the nearest other one."""
@@ -204,16 +242,18 @@ def _normalized(vectors: Array) -> Array:
     return np.asarray(vectors / np.maximum(norms, 1e-9))
 
 
-def k_means(points: Array, count: int, restarts: int = 8, rounds: int = 50) -> Labels:
+def k_means(points: Array, count: int, restarts: int = 8, rounds: int = ROUNDS) -> Labels:
     """Labels from 0 to `count` - 1, the same for the same points: the best of a few starts, which
     are chosen as by k-means++."""
     generator = np.random.default_rng(0)
-    tries = [_one_k_means(points, count, rounds, generator) for _ in range(restarts)]
+    tries = [
+        _improved(points, _first_centers(points, count, generator), rounds) for _ in range(restarts)
+    ]
     return min(tries, key=lambda found: found[0])[1]
 
 
-def _one_k_means(points: Array, count: int, rounds: int, generator: Any) -> tuple[float, Labels]:
-    centers = _first_centers(points, count, generator)
+def _improved(points: Array, centers: Array, rounds: int) -> tuple[float, Labels]:
+    """The sum of squared distances, and labels."""
     labels = np.full(len(points), -1)
     for _ in range(rounds):
         distances = _distances(points, centers)

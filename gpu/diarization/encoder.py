@@ -19,7 +19,9 @@ FRAMES_PER_SECOND = RATE_HZ // FRAME_STEP
 WINDOW_FRAMES = 160  # of a vector: 1.6 s
 BANDS, CELLS = 40, 256
 BATCH = 64  # windows: the fastest on one core
-LEVEL_DBFS = -30.0  # quieter speech is amplified to it
+# To which a window is amplified, as the mean of its frames, summed over the bands: that of white
+# noise of -15 dBFS. Each window by itself, because speakers are not equally loud.
+POWER = 4.5
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -40,30 +42,28 @@ class VoiceEncoder:
 
     def spectra(self, samples: Array) -> Array:
         """The power in mel bands [frames, 40] of samples at 16 kHz in -1..1, FRAMES_PER_SECOND."""
-        padded = np.pad(_amplified(samples), FRAME_SAMPLES // 2)
+        padded = np.pad(samples, FRAME_SAMPLES // 2)
         frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME_SAMPLES)[::FRAME_STEP]
         power = np.abs(np.fft.rfft(frames * self._taper)) ** 2
         return np.asarray(power @ self._filters, np.float32)
 
     def vectors(self, windows: Array) -> Array:
-        """A vector of length 1 for each window [n, WINDOW_FRAMES, 40] of spectra: [n, 256]."""
+        """A vector of length 1 for each window [n, WINDOW_FRAMES, 40] of spectra: [n, 256]. How
+        loud it is does not matter."""
         parts = [np.zeros((0, CELLS), np.float32)]
         parts += [self._encoded(batch) for batch in _batches(windows)]
         return np.concatenate(parts)
 
     def _encoded(self, windows: Array) -> Array:
-        x = np.ascontiguousarray(windows.transpose(1, 0, 2))  # [frames, n, ...] from here on
+        power = windows.sum(axis=2).mean(axis=1)
+        amplified = windows * (POWER / np.maximum(power, 1e-9))[:, None, None].astype(np.float32)
+        x = np.ascontiguousarray(amplified.transpose(1, 0, 2))  # [frames, n, ...] from here on
         for layer in self._layers:
             x = _run(x, *layer)
         matrix, bias = self._projection
         vectors = np.maximum(x[-1] @ matrix + bias, 0)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(norms, 1e-9), np.float32)
-
-
-def _amplified(samples: Array) -> Array:
-    level = 10 * np.log10(np.mean(samples**2) + 1e-12) if samples.size else 0.0
-    return samples * np.float32(10 ** (max(0.0, LEVEL_DBFS - level) / 20))
 
 
 def _layer(found: dict[str, Array], index: int) -> tuple[Array, Array, Array]:
