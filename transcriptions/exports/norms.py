@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import Any
 
+from gpu.joining import separator
 from transcriptions.exports.cues import Cue
 from transcriptions.exports.profiles import Profile
 from transcriptions.exports.widths import line_width, reading_length
@@ -125,8 +126,9 @@ def _times(
 def shown_text(cue: Cue) -> str:
     """The text of a cue on one line, as it is read."""
     parts = [cue.lines[0].text]
-    for line in cue.lines[1:]:
-        parts += ["" if line.words[0].no_space_before else " ", line.text]
+    for before, line in pairwise(cue.lines):
+        last, first = before.words[-1], line.words[0]
+        parts += ["" if first.no_space_before else separator(last.text, first.text), line.text]
     return "".join(parts)
 
 

@@ -4,14 +4,12 @@ One dynamic program over the whole transcript finds the cues with the lowest cos
 not kept costs more than everything else together, so that the norms are kept wherever words can be
 divided so that they are. Among divisions that keep them, the weights below decide.
 
-The times of a cue follow from its words: it starts with its first word, or a gap after the word
-before; it stays on the screen for its reading time and `lead_out`, if the next cue leaves room.
-Therefore the cost of a cue depends only on its own words and on the word that follows.
+The times of a cue follow from its words: see `cue_times`. Therefore the cost of a cue depends only
+on its own words and on the word that follows, except where a cue starts late for the one before.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -21,6 +19,8 @@ import numpy.typing as npt
 
 from gpu.joining import separator
 from gpu.segments import ends_sentence
+from transcriptions.exports.cue_division import NEVER, VIOLATION, cheapest
+from transcriptions.exports.cue_times import FAR, CueTimes
 from transcriptions.exports.cues import TURN_MARK, Cue, Line
 from transcriptions.exports.norms import MILLISECONDS, ROUNDING, Limits
 from transcriptions.exports.phrases import break_costs, divided_words
@@ -28,9 +28,6 @@ from transcriptions.exports.profiles import Profile
 from transcriptions.exports.transcript import TimedWord
 from transcriptions.exports.widths import line_width, reading_length
 
-VIOLATION = 1e6  # a norm that is not kept
-EXCESS = 1e3  # of a violation, relative to the norm, at most MAX_EXCESS
-MAX_EXCESS = 10.0
 CUE = 1.0  # each cue: fewer are calmer
 CUE_BREAK = 2.0  # times the cost of the break after its last word
 LINE_BREAK = 1.0  # times the cost of the break between two lines
@@ -40,8 +37,6 @@ PAUSE = 1.5  # a second of silence between two words of a cue, after SHORT_PAUSE
 SHORT_PAUSE_S = 0.4
 LONG_PAUSE = 20.0  # a pause longer than the profile's `max_pause`
 TURN = 1.0  # two speakers in a cue that is full; less in a short one
-NEVER = 1e12  # does not fit
-FAR = 1 << 50  # frames: when the cue after the last one begins
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -61,19 +56,17 @@ def shape(
         return []
     text = _Text.of(divided, profile, language)
     limits = Limits.of(profile, frame_rate)
-    times = _Times.of(text.words, limits)
-    windows = _Windows.of(text, profile.max_line_chars * profile.max_lines)
+    times = CueTimes.of(text.words, limits)
+    # A space between two lines takes no room.
+    windows = _Windows.of(text, (profile.max_line_chars + 1) * profile.max_lines - 1)
     lengths = _lengths(windows, text)
-    ends = times.ends(windows, lengths, limits)
-    costs = _line_costs(windows, text, profile)
-    costs += _time_costs(windows, ends, times, lengths, limits)
-    costs += _phrase_costs(windows, text, times, profile, limits)
+    costs = _line_costs(windows, text, profile) + _phrase_costs(windows, text, times, profile)
     cues, earliest = list[Cue](), 0
-    for first, last in _cheapest(costs, windows):
+    for first, last, due, end in cheapest(costs, windows.last, lengths, times):
         # At least a frame long, where words are too short for the gaps between them: players reject
         # a cue that ends where it starts.
-        start = max(int(times.starts[first]), earliest)
-        end = max(int(ends[first, last - first]), start + 1)
+        start = max(due, earliest)
+        end = max(end, start + 1)
         lines = _lines(text, first, last, profile)
         cues.append(Cue(start / frame_rate, end / frame_rate, lines))
         earliest = end + limits.min_gap
@@ -164,50 +157,6 @@ def _most_words(text: _Text, max_width: float) -> int:
     return most
 
 
-@dataclass(frozen=True, slots=True)
-class _Times:
-    """Times in frames: of the words, and of a cue that starts with each of them."""
-
-    word_starts: Ints
-    word_ends: Ints
-    starts: Ints
-
-    @classmethod
-    def of(cls, words: list[TimedWord], limits: Limits) -> _Times:
-        starts, ends, previous = list[int](), list[int](), 0
-        for word in words:
-            starts.append(max(math.ceil(word.start * limits.rate - ROUNDING), previous))
-            previous = max(math.ceil(word.end * limits.rate - ROUNDING), starts[-1])
-            ends.append(previous)
-        earliest = np.array([0, *(end + limits.min_gap for end in ends[:-1])])
-        cue_starts = np.maximum(np.array(starts) - limits.lead_in, earliest)
-        return cls(np.array(starts), np.array(ends), cue_starts)
-
-    def next_starts(self) -> Ints:
-        """When a cue starts that follows each word."""
-        return np.append(self.starts[1:], FAR)
-
-    def ends(self, windows: _Windows, lengths: Floats, limits: Limits) -> Ints:
-        """When each candidate ends: see the module."""
-        speech_end = self.word_ends[windows.last]
-        following = self.next_starts()[windows.last]
-        starts = self.starts[:, None]
-        lead_out = np.clip(following - limits.close_gap - speech_end, 0, limits.lead_out)
-        ends = np.maximum(speech_end + lead_out, starts + self._needed(lengths, limits))
-        latest = following - max(limits.close_gap, limits.min_gap)
-        ends = np.where(ends > latest, following - limits.min_gap, ends)
-        return np.asarray(
-            np.maximum(np.minimum(ends, starts + limits.max_duration), speech_end), dtype=np.int64
-        )
-
-    @staticmethod
-    def _needed(lengths: Floats, limits: Limits) -> Ints:
-        """The shortest duration of a text of these reading lengths."""
-        speed = limits.chars_per_frame
-        frames = np.ceil(lengths / speed - ROUNDING) if speed else np.zeros_like(lengths)
-        return np.maximum(frames, limits.min_duration).astype(np.int64)
-
-
 def _lengths(windows: _Windows, text: _Text) -> Floats:
     """What is read in each candidate."""
     turns = windows.turns(text)
@@ -270,29 +219,10 @@ def _with_two_speakers(costs: Floats, windows: _Windows, text: _Text, limit: flo
     return costs
 
 
-def _time_costs(
-    windows: _Windows, ends: Ints, times: _Times, lengths: Floats, limits: Limits
-) -> Floats:
-    """What the norms of time cost that are not kept."""
-    durations = ends - times.starts[:, None]
-    gaps = times.next_starts()[windows.last] - ends
-    count = limits.violations(lengths, durations, gaps)
-    seconds = np.maximum(durations, 1)
-    excess = np.maximum(limits.min_duration / seconds - 1, 0) + np.maximum(
-        durations / limits.max_duration - 1, 0
-    )
-    if limits.chars_per_frame:
-        excess += np.maximum(lengths / (seconds * limits.chars_per_frame) - 1, 0)
-    excess = np.where(count > 0, np.minimum(excess, MAX_EXCESS), 0)
-    return np.asarray(VIOLATION * count + EXCESS * excess)
-
-
-def _phrase_costs(
-    windows: _Windows, text: _Text, times: _Times, profile: Profile, limits: Limits
-) -> Floats:
+def _phrase_costs(windows: _Windows, text: _Text, times: CueTimes, profile: Profile) -> Floats:
     """Where the text is divided, and what is held together that does not belong together."""
     sentence_ends = windows.inner_sums([float(is_end) for is_end in text.is_sentence_end])
-    pauses = (np.append(times.word_starts[1:], FAR) - times.word_ends) / limits.rate
+    pauses = (np.append(times.word_starts[1:], FAR) - times.word_ends) / times.limits.rate
     pauses[-1] = 0.0
     pause_costs = PAUSE * np.maximum(pauses - SHORT_PAUSE_S, 0)
     pause_costs = np.where(pauses > profile.max_pause, LONG_PAUSE, pause_costs)
@@ -301,25 +231,6 @@ def _phrase_costs(
     if profile.split_sentences:
         return np.asarray(np.where(sentence_ends > 0, NEVER, costs))
     return np.asarray(costs + NEW_SENTENCE * sentence_ends)
-
-
-def _cheapest(costs: Floats, windows: _Windows) -> list[tuple[int, int]]:
-    """The first and the last word of each cue of the division with the lowest cost."""
-    count, columns = costs.shape
-    totals = np.zeros(count + 1)
-    chosen = np.zeros(count, dtype=np.int64)
-    rows = np.arange(count)[:, None] - np.arange(columns)
-    by_last = np.where(rows >= 0, costs[np.maximum(rows, 0), np.arange(columns)], NEVER)
-    for last in range(count):
-        width = min(columns, last + 1)
-        candidates = totals[last + 1 - width : last + 1][::-1] + by_last[last, :width]
-        chosen[last] = best = int(candidates.argmin())
-        totals[last + 1] = candidates[best]
-    cues, last = list[tuple[int, int]](), count - 1
-    while last >= 0:
-        cues.append((last - int(chosen[last]), last))
-        last -= int(chosen[last]) + 1
-    return cues[::-1]
 
 
 def _lines(text: _Text, first: int, last: int, profile: Profile) -> tuple[Line, ...]:

@@ -17,7 +17,7 @@ from gpu.diarization.embedded import EmbeddedDiarizer
 from gpu.pcm import SAMPLE_RATE_HZ
 from gpu.tests.diarization.errors import Stretch
 from gpu.types import Audio, Span
-from transcodio_site.sample import SAMPLE
+from transcodio_site.testing import SAMPLE
 
 PAUSE_S = 0.3
 Samples = np.ndarray[Any, np.dtype[np.int16]]

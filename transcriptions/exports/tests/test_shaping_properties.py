@@ -78,16 +78,42 @@ def test_lines_fit_except_for_a_single_long_word(words: list[TimedWord], profile
             assert len({word.speaker for word in line.words}) == 1
 
 
-@given(word_lists(max_size=9), PROFILE)
+@given(word_lists(max_size=9), PROFILE, st.sampled_from([25, 50]))
 @settings(max_examples=300, deadline=None)
-def test_norms_are_kept_whenever_a_division_keeps_them(
-    words: list[TimedWord], profile: Profile
+def test_norms_are_kept_whenever_any_cues_keep_them(
+    words: list[TimedWord], profile: Profile, frame_rate: int
 ) -> None:
-    profile = replace(profile, split_sentences=False, lead_in=0)
-    cues = shape(words, profile, language="en")
-    found = violations(cues, profile, language="en")
+    profile = replace(profile, split_sentences=False)
+    cues = shape(words, profile, language="en", frame_rate=frame_rate)
+    found = violations(cues, profile, language="en", frame_rate=frame_rate)
     divided = [word for cue in cues for word in cue.words]  # some were divided into phrases
-    assert not (any(found) and _can_keep_all(divided, profile))
+    assert not (any(found) and _Trial(divided, profile, frame_rate).can_keep_all())
+
+
+def test_cue_starts_late_if_the_one_before_needs_the_time() -> None:
+    def said(first: float, second: float) -> list[TimedWord]:
+        return [TimedWord(0.0, 0.4, "Yes."), TimedWord(first, second, "Certainly", speaker="B")]
+
+    profile = replace(PROFILES["netflix"], two_speakers=False, min_duration=1.0, min_gap=0.08)
+    (_, second), (_, too_late) = (
+        shape(said(start, 2.5), profile, frame_rate=25) for start in (1.0, 0.92)
+    )
+    assert second.start == 1.08
+    assert too_late.start == 0.92 or too_late.start > 1.0
+
+
+@given(word_lists(), PROFILE, FRAME_RATES)
+@settings(max_examples=150, deadline=None)
+def test_cues_start_at_most_two_frames_late(
+    words: list[TimedWord], profile: Profile, frame_rate: float
+) -> None:
+    profile = replace(profile, min_duration=1.0)
+    spoken_until = 0.0
+    for cue in shape(words, profile, language="en", frame_rate=frame_rate):
+        due = max(cue.words[0].start, spoken_until)
+        latest = max(due + 2 / 24, spoken_until + profile.min_gap)
+        assert cue.start <= latest + 2 / frame_rate + 1e-6
+        spoken_until = max(spoken_until, cue.start, *(word.end for word in cue.words), cue.end)
 
 
 @given(word_lists(), PROFILE)
@@ -108,38 +134,56 @@ def test_report_agrees_with_plain_measurement(words: list[TimedWord], profile: P
             )
 
 
-# --- the same by trying all divisions, in whole milliseconds and without arrays
+# --- the same by trying all divisions and all starts, in whole frames and without arrays
 
 
-def _can_keep_all(words: list[TimedWord], profile: Profile) -> bool:
-    """Whether the words can be divided into cues that keep all norms of the profile, if each cue
-    starts with its first word or a gap after the word before."""
-    starts, ends, previous = list[int](), list[int](), 0
-    for word in words:
-        starts.append(max(_millis(word.start), previous))
-        previous = max(_millis(word.end), starts[-1])
-        ends.append(previous)
-    gap = _millis(profile.min_gap)
-    begins = [max(s, e + gap) for s, e in zip(starts, [-gap, *ends], strict=False)]
-    good = [True] + [False] * len(words)
-    for first in range(len(words)):
-        for last in range(first, len(words)):
-            following = begins[last + 1] if last + 1 < len(words) else 10**9
-            if good[first] and _fits(words[first : last + 1], profile):
-                length = reading_length(_read(words[first : last + 1]), "en")
-                good[last + 1] |= _has_end(begins[first], ends[last], following, length, profile)
-    return good[-1]
+class _Trial:
+    """Whether words can be divided into cues that keep all norms of a profile, if each cue starts
+    with its first word, a gap after the word before, or up to two frames of film after its word."""
 
+    def __init__(self, words: list[TimedWord], profile: Profile, rate: int) -> None:
+        self.words, self.profile, self.rate = words, profile, rate
+        self.starts, self.ends, previous = list[int](), list[int](), 0
+        for word in words:
+            self.starts.append(max(self._up(word.start), previous))
+            previous = max(self._up(word.end), self.starts[-1])
+            self.ends.append(previous)
+        self.gap = self._up(profile.min_gap)
 
-def _has_end(start: int, speech_end: int, following: int, length: float, profile: Profile) -> bool:
-    """Whether there is an end of a cue that keeps the norms of time."""
-    speed = profile.max_chars_per_second
-    reading = 0 if not speed else -(-round(length * 1e6) // round(speed * 1e3))
-    earliest = max(speech_end, start + max(_millis(profile.min_duration), 1), start + reading)
-    latest = start + round(profile.max_duration * 1000)
-    gap, close = _millis(profile.min_gap), _millis(profile.close_gap)
-    touches = earliest <= following - gap <= latest
-    return touches or earliest <= min(latest, following - max(gap, close))
+    def can_keep_all(self) -> bool:
+        possible = [set(self._starts(index)) for index in range(len(self.words))]
+        reached: list[set[int]] = [{min(possible[0])}, *[set() for _ in self.words]]
+        for first in range(len(self.words)):
+            for last in range(first, len(self.words)):
+                words = self.words[first : last + 1]
+                if reached[first] and _fits(words, self.profile):
+                    following = possible[last + 1] if last + 1 < len(self.words) else {10**9}
+                    reached[last + 1] |= {
+                        then
+                        for start in reached[first]
+                        for then in following
+                        if self._has_end(start, self.ends[last], then, words)
+                    }
+        return bool(reached[-1])
+
+    def _starts(self, index: int) -> range:
+        after = self.ends[index - 1] + self.gap if index else 0
+        due = max(self.starts[index] - int(self.profile.lead_in * self.rate + 1e-6), after)
+        return range(due, max(due, self.starts[index] + 2 * self.rate // 24) + 1)
+
+    def _has_end(self, start: int, speech_end: int, then: int, words: list[TimedWord]) -> bool:
+        """Whether there is an end of a cue that keeps the norms of time."""
+        length, speed = reading_length(_read(words), "en"), self.profile.max_chars_per_second
+        reading = 0 if not speed else -(-round(length * self.rate * 1e6) // round(speed * 1e6))
+        earliest = max(speech_end, start + max(self._up(self.profile.min_duration), 1))
+        earliest = max(earliest, start + reading)
+        latest = start + int(self.profile.max_duration * self.rate + 1e-6)
+        close = self._up(self.profile.close_gap)
+        touches = earliest <= then - self.gap <= latest
+        return touches or earliest <= min(latest, then - max(self.gap, close))
+
+    def _up(self, seconds: float) -> int:
+        return -(-round(seconds * self.rate * 1e6) // 10**6)
 
 
 def _fits(words: list[TimedWord], profile: Profile) -> bool:
@@ -168,8 +212,3 @@ def _lines_needed(words: list[TimedWord], limit: float) -> float:
 def _read(words: list[TimedWord]) -> str:
     turns = sum(a.speaker != b.speaker for a, b in pairwise(words))
     return "-" * (2 * turns) + join_words(words)
-
-
-def _millis(seconds: float) -> int:
-    """Whole milliseconds, rounded up."""
-    return -(-round(seconds * 1e6) // 1000)
