@@ -13,6 +13,8 @@ from transcodio_site.sample import SAMPLE
 # fails takes as long.
 WAIT_S = 180.0
 
+CHANGES_S = (9.75, 22.06, 34.2)  # pauses of the sample recording
+
 
 class Media:
     """Media files, created on demand and deleted at the end of the test run."""
@@ -24,6 +26,22 @@ class Media:
         """The sample recording, or its first `seconds`, in the format that `name` ends with."""
         cut = [] if seconds is None else ["-t", str(seconds)]
         return self.make(name, "-i", str(SAMPLE), *cut, *options)
+
+    def two_voices(self, name: str) -> Path:
+        """The sample recording as a conversation: it is cut at CHANGES_S, and the second and the
+        fourth part are spoken by another voice, a quarter lower."""
+        lower = "asetrate=18000,aresample=24000,atempo=1.33333"
+        edges = zip([0.0, *CHANGES_S], [*CHANGES_S, 60.0], strict=True)
+        parts = [
+            f"[{n}]atrim={start}:{end},asetpts=N/SR/TB{f',{lower}' if n % 2 else ''}[part{n}]"
+            for n, (start, end) in enumerate(edges)
+        ]
+        count = len(parts)
+        inputs, joined = ("".join(f"[{p}{n}]" for n in range(count)) for p in ("", "part"))
+        graph = f"aresample=24000,asplit={count}{inputs};{';'.join(parts)};{joined}"
+        return self.make(
+            name, "-i", str(SAMPLE), "-filter_complex", f"{graph}concat=n={count}:v=0:a=1"
+        )
 
     def silence(self, name: str, seconds: float) -> Path:
         """Digital silence."""

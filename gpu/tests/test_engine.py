@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 
+from gpu.diarization.engine import DIARIZERS, get_diarizer
 from gpu.engine import ENGINES, _create, get_engine
 from gpu.types import EngineUnavailable
 
@@ -40,6 +41,14 @@ def test_engine_of_each_name_is_created_once() -> None:
 def test_unknown_engine_name_lists_the_known_ones() -> None:
     with pytest.raises(EngineUnavailable, match=r"STT_ENGINE='parrot'.*whisper"):
         get_engine("parrot")
+
+
+def test_diarizer_of_each_name_is_created_once() -> None:
+    for name in DIARIZERS:
+        assert get_diarizer(name).name == name
+        assert get_diarizer(name) is get_diarizer(name)
+    with pytest.raises(EngineUnavailable, match=r"DIARIZER='parrot'.*embedded"):
+        get_diarizer("parrot")
 
 
 def test_get_engine_imports_no_model_library() -> None:

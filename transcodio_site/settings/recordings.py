@@ -12,6 +12,7 @@ ENGINE_SILENCE_SECONDS = env.int("ENGINE_SILENCE_SECONDS", default=900)
 # A quarter of the threads is left to the recordings of other accounts.
 JOBS_PER_ACCOUNT = env.int("JOBS_PER_ACCOUNT", default=max(1, CELERY_WORKER_CONCURRENCY * 3 // 4))
 STT_ENGINE = env.str("STT_ENGINE", default="whisper")
+DIARIZER = env.str("DIARIZER", default="embedded")
 # Webhooks to loopback and private addresses: for development, or if all users are trusted.
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
 # The GPU bill: a function that takes the first and the last day and returns USD by day.

@@ -13,6 +13,11 @@ class Migration(migrations.Migration):
             name="speaker",
             field=models.PositiveSmallIntegerField(null=True),
         ),
+        migrations.AddField(
+            model_name="progress",
+            name="speaker_changes",
+            field=models.PositiveIntegerField(db_default=0),
+        ),
         migrations.CreateModel(
             name="Speaker",
             fields=[

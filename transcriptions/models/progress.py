@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
+from django.db.models import F
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
@@ -33,6 +34,15 @@ class Progress(models.Model):
     unbilled_gpu = models.CharField(max_length=20, blank=True, db_default="")
     unbilled_queue_seconds = models.FloatField(db_default=0)
     unbilled_load_seconds = models.FloatField(db_default=0)
+    # How often speakers of stored words have changed: watchers who know fewer changes get them.
+    speaker_changes = models.PositiveIntegerField(db_default=0)
 
     def __str__(self) -> str:
         return str(self.transcription_id)
+
+
+def count_speaker_change(row: Transcription) -> int:
+    """To be called in the transaction with the change. Return how many there were."""
+    progress = Progress.objects.filter(transcription=row)
+    progress.update(speaker_changes=F("speaker_changes") + 1)
+    return progress.values_list("speaker_changes", flat=True).get()

@@ -186,7 +186,7 @@ def replace_opening(
 ) -> None:
     """All of the audio is ready, whose opening an engine has got before. Raises LeaseLost."""
     with transaction.atomic():
-        _lock_held(row)
+        lock_held(row)
         delete_after_commit(row.audio)
         _update_held(row, audio=audio, duration=duration, note=note)
         AudioAnalysis.store(row, spans, peaks)
@@ -219,10 +219,10 @@ def add_segments(row: Transcription, spoken: Sequence[SpokenSegment]) -> list[Se
     return segments
 
 
-def mark_completed(row: Transcription, meter: Complete) -> None:
-    """All segments are stored. Raises LeaseLost."""
+def mark_completed(row: Transcription, meter: Complete, note: str = "") -> None:
+    """All segments are stored; `note` is a remark for the owner. Raises LeaseLost."""
     with transaction.atomic():
-        _lock_held(row)
+        lock_held(row)
         remark = carry_over_edits(row)
         if not row.segments.exists():
             remark = _("No speech was found in this recording.")
@@ -231,7 +231,7 @@ def mark_completed(row: Transcription, meter: Complete) -> None:
             state=State.COMPLETED,
             completed_at=timezone.now(),
             languages=spoken_languages(row),
-            note=f"{remark} {row.note}".strip(),
+            note=" ".join(filter(None, (remark, note, row.note))),
             decode_seconds=F("decode_seconds") + meter.decode_seconds,
             speech_seconds=F("speech_seconds") + meter.audio_seconds,
         )
@@ -357,7 +357,7 @@ def _update_progress(row: Transcription, **values: Any) -> None:
     Progress.objects.filter(transcription=row).update(**values)
 
 
-def _lock_held(row: Transcription) -> None:
+def lock_held(row: Transcription) -> None:
     """Raises LeaseLost. Until the transaction ends, the lease cannot be lost."""
     if not _held(row).select_for_update(no_key=True).values_list("id").first():
         raise LeaseLost(str(row.id))

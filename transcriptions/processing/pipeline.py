@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
-import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from copy import copy
 from functools import partial
 from pathlib import Path
 
 from django.conf import settings
-from django.core.files.base import File
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -56,6 +53,7 @@ from transcriptions.models import Segment as StoredSegment
 from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.processing.channels import ChannelMerger
+from transcriptions.processing.diarizing import SpeakerDetection, speaker_detection
 from transcriptions.processing.engine_calls import Result, as_one_call, checked, watched
 from transcriptions.processing.leases import (
     LeaseHolder,
@@ -65,6 +63,7 @@ from transcriptions.processing.leases import (
 from transcriptions.processing.media.mixing import split
 from transcriptions.processing.openings import charged_if_refused, in_background, until_segment
 from transcriptions.processing.preparation import Preparation, prepare_recording
+from transcriptions.processing.work_files import audio_in_storage, temporary_folder
 from transcriptions.realtime import streams
 from transcriptions.realtime.partials import PartialPublisher
 from transcriptions.schemas.events import MetadataEvent, ProgressEvent, final_event
@@ -112,7 +111,7 @@ def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
 def _store_prepared(row: Transcription, found: Preparation) -> None:
     """Raises TooLong, NotEnoughLeft, LeaseLost."""
     audio = found.audio
-    with _audio_in_storage(row, audio.path) as name, transaction.atomic():
+    with audio_in_storage(row, audio.path) as name, transaction.atomic():
         lifecycle.ensure_held(row)  # first: the account with the quota may have been deleted
         quotas.reserve(row, audio.duration)
         lifecycle.mark_prepared(
@@ -131,25 +130,30 @@ def _store_prepared(row: Transcription, found: Preparation) -> None:
 def _recognize_speech(holder: LeaseHolder, folder: Path) -> None:
     last = holder.row.segments.last()
     partials = PartialPublisher(holder.row.id, last.number if last else 0)
-    with closing(_engine_events(holder, folder, last)) as available:
+    with (
+        speaker_detection(holder) as speakers,
+        closing(_engine_events(holder, folder, last, speakers)) as available,
+    ):
         for events in available:
             for step in _grouped(events):
                 holder.check()
+                if isinstance(step, Complete):
+                    step = speakers.finish(step)
                 with metrics.segment_seconds.time():
-                    _store_and_publish(holder.row, step, partials)
+                    _store_and_publish(holder.row, step, partials, speakers)
 
 
 def _engine_events(
-    holder: LeaseHolder, folder: Path, last: StoredSegment | None
+    holder: LeaseHolder, folder: Path, last: StoredSegment | None, speakers: SpeakerDetection
 ) -> Generator[list[Result]]:
     """The engine's events for all speech after the last stored segment, those together that are
     available at the same time. Usage is added to the row."""
-    with closing(_calls(holder, folder, last.end if last else 0.0)) as calls:
+    with closing(_calls(holder, folder, last.end if last else 0.0, speakers)) as calls:
         yield from as_one_call(calls)
 
 
 def _calls(
-    holder: LeaseHolder, folder: Path, position: float
+    holder: LeaseHolder, folder: Path, position: float, speakers: SpeakerDetection
 ) -> Generator[Generator[list[Result]]]:
     """A call of the engine for the speech after `position` (seconds): two if only the opening of
     the recording is prepared."""
@@ -163,6 +167,7 @@ def _calls(
             position = max(position, audio.spans[-1].end)
             with charged_if_refused(row):
                 audio = row.to_audio(_replace_opening(holder, folder, prepared()))
+    speakers.prepare(audio)
     yield _recognized(holder, folder, audio, position)
 
 
@@ -173,7 +178,7 @@ def _prepare_all(row: Transcription, folder: Path, check: Callable[[], None]) ->
 def _replace_opening(holder: LeaseHolder, folder: Path, found: Preparation) -> Path:
     """Raises TooLong, NotEnoughLeft, LeaseLost."""
     row, audio = holder.row, found.audio
-    with _audio_in_storage(row, audio.path) as name, transaction.atomic():
+    with audio_in_storage(row, audio.path) as name, transaction.atomic():
         lifecycle.ensure_held(row)
         quotas.reserve(row, audio.duration)
         lifecycle.replace_opening(
@@ -236,7 +241,9 @@ def _grouped(events: list[Result]) -> Iterator[Step]:
         yield segments
 
 
-def _store_and_publish(row: Transcription, step: Step, partials: PartialPublisher) -> None:
+def _store_and_publish(
+    row: Transcription, step: Step, partials: PartialPublisher, speakers: SpeakerDetection
+) -> None:
     """One short transaction, then one published event, or one for each segment."""
     match step:
         case Metadata():
@@ -245,11 +252,12 @@ def _store_and_publish(row: Transcription, step: Step, partials: PartialPublishe
         case Partial():
             partials.schedule(step)
         case list():
-            for segment in lifecycle.add_segments(row, step):
+            for segment in lifecycle.add_segments(row, speakers.labeled(step)):
                 partials.discard(segment.number)
                 streams.publish(row.id, ProgressEvent.of(segment))
+            speakers.words_are_stored()
         case Complete():
-            lifecycle.mark_completed(row, step)
+            lifecycle.mark_completed(row, step, speakers.note)
             streams.publish(row.id, final_event(row, row.segment_count))
 
 
@@ -288,7 +296,7 @@ def _run(work: Work, row: Transcription) -> bool:
     try:
         if row.interruptions >= MAX_ATTEMPTS:
             raise EngineError(f"given up after {MAX_ATTEMPTS} attempts")
-        with hold_lease(row) as holder, _temporary_folder(row) as folder:
+        with hold_lease(row) as holder, temporary_folder(row) as folder:
             work(holder, folder)
         log.info("%s: %s", row.id, row.state)
         return True
@@ -349,44 +357,3 @@ def _fail(row: Transcription, code: str, message: str) -> None:
     metrics.errors.labels(code, "failed").inc()
     lifecycle.mark_failed(row, code, message)
     streams.publish(row.id, final_event(row, row.segment_count))
-
-
-class _MovableFile(File):  # type: ignore[type-arg]
-    """A file that disk storage moves instead of copying, which would need space for two copies."""
-
-    def temporary_file_path(self) -> str:
-        """The current path. Django's storage looks for this method."""
-        return str(self.name)
-
-
-@contextmanager
-def _audio_in_storage(row: Transcription, path: Path) -> Iterator[str]:
-    """Move the WAV into storage and yield its name; delete it if the body raises.
-
-    After a database error it stays: the body's transaction may be committed although no answer
-    came. If it is not, the file is found later as an orphaned file.
-    """
-    field = row._meta.get_field("audio")
-    storage = row.audio.storage
-    with path.open("rb") as wav:
-        name = storage.save(field.generate_filename(row, ""), _MovableFile(wav))
-    try:
-        yield name
-    except DATABASE_AWAY:
-        raise
-    except BaseException:
-        with suppress(StorageUnavailable):  # later it is an orphaned file
-            storage.delete(name)
-        raise
-
-
-@contextmanager
-def _temporary_folder(row: Transcription) -> Iterator[Path]:
-    """A folder that is deleted afterwards, together with those of killed workers that
-    had the row before."""
-    parent, prefix = settings.FILE_UPLOAD_TEMP_DIR, f"job-{row.id}-"
-    parent.mkdir(parents=True, exist_ok=True)
-    for abandoned in parent.glob(f"{prefix}*"):
-        shutil.rmtree(abandoned, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=prefix) as folder:
-        yield Path(folder)

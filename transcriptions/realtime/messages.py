@@ -17,6 +17,7 @@ from transcriptions.schemas.events import (
     MetadataEvent,
     PartialEvent,
     ProgressEvent,
+    SpeakersEvent,
 )
 
 DELETED = 2**31 - 1  # higher than every event id, so that watchers look for the recording
@@ -29,16 +30,19 @@ class AccessChanged(Schema):
 
 
 class Stored(Schema):
-    """The database has the events of the recording up to this id, or DELETED."""
+    """The database has the events of the recording up to this id, or DELETED, and so many changes
+    of the speakers."""
 
     type: Literal["stored"] = "stored"
     id: int
+    changes: int = 0
 
 
 Message = (
     MetadataEvent
     | ProgressEvent
     | PartialEvent
+    | SpeakersEvent
     | CompleteEvent
     | ErrorEvent
     | AccessChanged

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from channels.db import database_sync_to_async
-from django.db.models import Max
+from django.db.models import F, Max
 from django.utils.translation import gettext as _
 
 from transcriptions.models import Segment, Transcription
@@ -18,6 +20,7 @@ from transcriptions.schemas.events import (
     Event,
     MetadataEvent,
     ProgressEvent,
+    SpeakersEvent,
     final_event,
 )
 
@@ -25,24 +28,42 @@ BEFORE_FIRST_EVENT = -1  # the id to subscribe after in order to receive every e
 SEGMENTS_PER_QUERY = 200
 
 
-def read_events(transcription_id: uuid.UUID, after: int) -> list[Event]:
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events that are stored, and how many changes of the speakers they contain."""
+
+    events: Sequence[Event]
+    changes: int = 0
+
+
+def read_events(transcription_id: uuid.UUID, after: int, known_changes: int = 0) -> Batch:
     """Events with a higher id, at most SEGMENTS_PER_QUERY segments. If there are fewer, these are
-    all that are stored."""
+    all that are stored. Before them, the speakers of the segments up to `after`, if they have
+    changed more often than `known_changes`."""
     # The row is read before its segments: if it has finished, all its segments are stored.
-    row = Transcription.objects.filter(id=transcription_id).first()
+    rows = Transcription.objects.filter(id=transcription_id)
+    row: Any = rows.annotate(changes=F("progress__speaker_changes")).first()
     if row is None:
-        return [_deleted_event(transcription_id, after)]
+        return Batch([_deleted_event(transcription_id, after)])
     if not row.model and not row.is_finished:
-        return []  # no events yet; later ones are published to the channel that we watch
+        return Batch([])  # no events yet; later ones are published to the channel that we watch
     events: list[Event] = []
     if after < 0 and row.model:
         events.append(MetadataEvent.of(row))
+    if after > 0 and row.changes > known_changes:
+        events.append(_speakers_event(row, row.changes, after))
     segments = row.segments.filter(number__gt=after).order_by("number")
     segments = segments.defer(*Segment.INTERNAL)[:SEGMENTS_PER_QUERY]
     events.extend(ProgressEvent.of(segment) for segment in segments)
     if row.is_finished and len(segments) < SEGMENTS_PER_QUERY:
         events.append(final_event(row, row.segment_count))
-    return events
+    return Batch(events, row.changes)
+
+
+def _speakers_event(row: Transcription, change: int, until: int) -> SpeakersEvent:
+    known = row.segments.filter(number__lte=until).order_by("number")
+    segments = list(known.only("number", "speaker", "words"))
+    return SpeakersEvent.of(row, change, segments, segments)
 
 
 def _deleted_event(transcription_id: uuid.UUID, after: int) -> ErrorEvent:
@@ -54,18 +75,23 @@ async def newest(channels: list[str]) -> dict[str, Message]:
     """How far the events of these recordings are stored, by channel, in one query."""
     ids = {channel: event_channel_id(channel) for channel in channels}
     recordings = [recording for recording in ids.values() if recording]
-    read = database_sync_to_async(_newest_ids, thread_sensitive=False)
-    stored: dict[uuid.UUID, int] = await read(recordings) if recordings else {}
+    read = database_sync_to_async(_read_newest, thread_sensitive=False)
+    stored: dict[uuid.UUID, Stored] = await read(recordings) if recordings else {}
     return {
-        channel: Stored(id=stored.get(recording, DELETED))
+        channel: stored.get(recording, Stored(id=DELETED))
         for channel, recording in ids.items()
         if recording
     }
 
 
-def _newest_ids(recordings: list[uuid.UUID]) -> dict[uuid.UUID, int]:
+def _read_newest(recordings: list[uuid.UUID]) -> dict[uuid.UUID, Stored]:
     rows = Transcription.objects.filter(id__in=recordings).only("state", "model")
-    return {row.id: _newest_id(row) for row in rows.annotate(last=Max("segments__number"))}
+    counts = {"last": Max("segments__number"), "changes": F("progress__speaker_changes")}
+    return {row.id: _newest(row) for row in rows.annotate(**counts)}
+
+
+def _newest(row: Any) -> Stored:
+    return Stored(id=_newest_id(row), changes=row.changes)
 
 
 def _newest_id(row: Any) -> int:
@@ -81,22 +107,24 @@ class SharedReader:
     def __init__(self, transcription_id: uuid.UUID) -> None:
         self._transcription_id = transcription_id
         self._lock = asyncio.Lock()
-        self._waiting: dict[int, asyncio.Task[list[Event]]] = {}
+        self._waiting: dict[tuple[int, int], asyncio.Task[Batch]] = {}
 
-    async def read(self, after: int) -> list[Event]:
+    async def read(self, after: int, known_changes: int = 0) -> Batch:
         """See `read_events`. What was stored before this call is included."""
-        task = self._waiting.get(after)
+        key = after, known_changes
+        task = self._waiting.get(key)
         if task is None:
-            task = self._waiting[after] = asyncio.create_task(self._read(after))
+            task = self._waiting[key] = asyncio.create_task(self._read(*key))
         return await asyncio.shield(task)  # others wait for it, too
 
-    async def _read(self, after: int) -> list[Event]:
+    async def _read(self, after: int, known_changes: int) -> Batch:
         # A thread of the pool: a thread-sensitive call would hold one thread per open stream.
         read = database_sync_to_async(read_events, thread_sensitive=False)
         async with self._lock:
-            del self._waiting[after]  # whoever comes later may need what is stored later
-            events: list[Event] = await read(self._transcription_id, after)
-            return events
+            # Whoever comes later may need what is stored later.
+            del self._waiting[after, known_changes]
+            batch: Batch = await read(self._transcription_id, after, known_changes)
+            return batch
 
 
 _readers: WeakKeyDictionary[

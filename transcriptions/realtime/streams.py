@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from random import uniform
 from typing import TypeGuard
 
@@ -35,6 +36,7 @@ from transcriptions.schemas.events import (
     MetadataEvent,
     PartialEvent,
     ProgressEvent,
+    SpeakersEvent,
 )
 
 StoredEvent = MetadataEvent | ProgressEvent | CompleteEvent | ErrorEvent
@@ -54,7 +56,8 @@ def publish(transcription_id: uuid.UUID, event: Event) -> None:
 async def subscribe(
     transcription_id: uuid.UUID, after: int = BEFORE_FIRST_EVENT
 ) -> AsyncGenerator[Event | None]:
-    """Every event with an id above `after`, in order, until complete or error.
+    """Every event with an id above `after`, in order, until complete or error. Between them, the
+    changes of the speakers of segments that were sent, or that the caller has from before.
 
     Yields None after HEARTBEAT_S without an event, so that the caller can send a keep-alive.
     """
@@ -116,43 +119,65 @@ def _next_check() -> float:
     return time.monotonic() + AUTHORIZATION_CHECK_S * uniform(1.0, 1.5)  # noqa: S311
 
 
+@dataclass(slots=True)
+class _Position:
+    """What a subscriber has received: events up to an id, and so many changes of the speakers."""
+
+    after: int
+    changes: int = 0
+
+    def is_behind(self, message: Message | None) -> bool:
+        """Whether events before this message, or changes of the speakers, are missing."""
+        match message:
+            case PartialEvent():
+                return message.id > self.after
+            case Stored():
+                return message.id > self.after or message.changes > self.changes
+            case SpeakersEvent():
+                return message.id > self.after or message.change > self.changes + 1
+        return isinstance(message, StoredEvent) and message.id > self.after + 1
+
+    def is_next(self, message: Message | None) -> TypeGuard[Event]:
+        """Whether this message is an event that follows."""
+        match message:
+            case PartialEvent():
+                return message.id == self.after
+            case SpeakersEvent():
+                return message.id <= self.after and message.change == self.changes + 1
+        return isinstance(message, StoredEvent) and message.id == self.after + 1
+
+    def move_to(self, event: Event) -> None:
+        """The subscriber has received this event."""
+        self.after = max(self.after, event.id)
+        if isinstance(event, SpeakersEvent):
+            self.changes = event.change
+
+
 async def _follow(
     watcher: Watcher, transcription_id: uuid.UUID, after: int
 ) -> AsyncGenerator[Event | None]:
-    reader = stored.shared_reader(transcription_id)
+    reader, position = stored.shared_reader(transcription_id), _Position(after)
     message: Message | None = Stored(id=DELETED)  # begin with the database
     while True:
-        while _is_ahead(message, after):
-            events = await reader.read(after)
-            for event in events:
+        while position.is_behind(message):
+            batch = await reader.read(position.after, position.changes)
+            position.changes = max(position.changes, batch.changes)
+            for event in batch.events:
                 # The final event is read again by subscribers that have received it already.
-                if event.id > after:
+                if event.id > position.after or isinstance(event, SpeakersEvent):
                     yield event
-                    after = event.id
+                    position.move_to(event)
                 if isinstance(event, CompleteEvent | ErrorEvent):
                     return
-            is_last = len(events) < stored.SEGMENTS_PER_QUERY
-            del events  # or the watcher would keep them in memory while it waits
+            is_last = len(batch.events) < stored.SEGMENTS_PER_QUERY
+            del batch  # or the watcher would keep it in memory while it waits
             if is_last:
                 break
-        if _is_next(message, after):
+        if position.is_next(message):
             yield message
-            after = message.id
+            position.move_to(message)
             if isinstance(message, CompleteEvent | ErrorEvent):
                 return
         message = await watcher.next(HEARTBEAT_S * uniform(0.8, 1.2))  # noqa: S311
         if message is None:
             yield None
-
-
-def _is_ahead(message: Message | None, after: int) -> bool:
-    """Whether events between `after` and this message are missing."""
-    if isinstance(message, PartialEvent | Stored):
-        return message.id > after
-    return isinstance(message, StoredEvent) and message.id > after + 1
-
-
-def _is_next(message: Message | None, after: int) -> TypeGuard[Event]:
-    if isinstance(message, PartialEvent):
-        return message.id == after
-    return isinstance(message, StoredEvent) and message.id == after + 1

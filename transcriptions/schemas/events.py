@@ -7,6 +7,7 @@ segment. A client that has received one id has received every event before it.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from ninja import Schema
 from pydantic import Field
 
 from transcriptions.models import Segment, Transcription
+from transcriptions.schemas.speakers import SpeakerOut, speakers_of
 from transcriptions.schemas.transcripts import SegmentOut
 
 # After a retry, the next segment has the id that the error had. To tell them apart, the SSE id of
@@ -95,6 +97,52 @@ class PartialEvent(EventSchema):
         return ""
 
 
+class SegmentSpeakers(Schema):
+    """The speaker of a segment, and those of its words in order; null where they are not known."""
+
+    id: int
+    speaker: int | None
+    words: list[int | None]
+
+    @classmethod
+    def of(cls, row: Segment) -> SegmentSpeakers:
+        """From a row."""
+        words = [word.get("speaker") for word in row.words]
+        return cls(id=row.number, speaker=row.speaker, words=words)
+
+
+class SpeakersEvent(EventSchema):
+    """The speakers of stored segments up to event `id` have changed; so have all numbers, perhaps.
+
+    `change` counts these events. Who resumes after a segment gets one for all segments before, with
+    the changes that were missed.
+    """
+
+    type: Literal["speakers"] = "speakers"
+    id: int
+    change: int
+    speakers: list[SpeakerOut]
+    segments: list[SegmentSpeakers]
+
+    @classmethod
+    def of(
+        cls, row: Transcription, change: int, stored: Sequence[Segment], changed: Iterable[Segment]
+    ) -> SpeakersEvent:
+        """From all segments that are stored, and those of them that have changed."""
+        names = dict(row.speakers.values_list("number", "name"))
+        return cls(
+            id=stored[-1].number if stored else 0,
+            change=change,
+            speakers=speakers_of(names, (word for each in stored for word in each.words)),
+            segments=[SegmentSpeakers.of(segment) for segment in changed],
+        )
+
+    @property
+    def sse_id(self) -> str:
+        """Empty: clients resume after the last segment."""
+        return ""
+
+
 class CompleteEvent(EventSchema):
     """The transcript is complete."""
 
@@ -125,7 +173,7 @@ class ErrorEvent(EventSchema):
 
 
 Event = Annotated[
-    MetadataEvent | ProgressEvent | PartialEvent | CompleteEvent | ErrorEvent,
+    MetadataEvent | ProgressEvent | PartialEvent | SpeakersEvent | CompleteEvent | ErrorEvent,
     Field(discriminator="type"),
 ]
 

@@ -188,10 +188,10 @@ def test_segments_are_complete_after_a_crash_between_batch_and_publish(
     assert [event.id for event in published] == [0, 1, 2]
     assert texts(prepared) == FIVE_SENTENCES
     # A subscriber that has received two of them.
-    assert [event.id for event in read_events(prepared.id, 2)] == [3, 4, 5]
+    assert [event.id for event in read_events(prepared.id, 2).events] == [3, 4, 5]
     expire(prepared)
     assert pipeline.transcribe(prepared.id)
     assert fresh(prepared).state == State.COMPLETED
     assert texts(prepared) == FIVE_SENTENCES
-    assert [event.id for event in read_events(prepared.id, 2)] == [3, 4, 5, 6]
+    assert [event.id for event in read_events(prepared.id, 2).events] == [3, 4, 5, 6]
     assert charged_ms(prepared.owner) == 10_000

@@ -16,9 +16,9 @@ from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.realtime import hub, stored, streams
 from transcriptions.realtime.messages import event_channel
+from transcriptions.realtime.stored import Batch
 from transcriptions.realtime.tests.subscriptions import subscriber_connections, until_subscribers
 from transcriptions.schemas.events import (
-    Event,
     EventSchema,
     MetadataEvent,
     ProgressEvent,
@@ -45,9 +45,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
     original = stored.read_events
 
-    def read(transcription_id: Any, after: int) -> list[Event]:
+    def read(transcription_id: Any, after: int, known_changes: int) -> Batch:
         calls.append(after)
-        return original(transcription_id, after)
+        return original(transcription_id, after, known_changes)
 
     monkeypatch.setattr(stored, "read_events", read)
     return calls

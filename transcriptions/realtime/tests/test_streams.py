@@ -182,7 +182,7 @@ async def test_engine_starting_between_two_queries_loses_no_event(
             return result
 
         with connection.execute_wrapper(start_after_query):
-            events = stored.read_events(worker.row.id, streams.BEFORE_FIRST_EVENT)
+            events = list(stored.read_events(worker.row.id, streams.BEFORE_FIRST_EVENT).events)
         assert started
         return events
 

@@ -1,0 +1,208 @@
+"""Speakers are told apart beside recognition, in a thread.
+
+Segments are stored with what is known when they come. When more is known, the speakers of stored
+words change; all are right when the recording is complete. A recording never fails for lack of its
+speakers.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from gpu.diarization.clustering import SpeakerLimits
+from gpu.diarization.engine import get_diarizer
+from gpu.diarization.types import Diarization
+from gpu.types import Audio, Complete, DeadlineExceeded, EngineError, Segment, Span
+from transcriptions.models import Options
+from transcriptions.processing.leases import LeaseHolder
+from transcriptions.processing.speaker_storage import store_speakers
+from transcriptions.processing.speakers import (
+    ChannelSpeakers,
+    SpeakerOf,
+    TurnSpeakers,
+    by_speaker,
+)
+from transcriptions.realtime import streams
+
+log = logging.getLogger(__name__)
+
+CHECK_INTERVAL_S = 0.2  # between two checks whether the work should stop
+CLOSE_TIMEOUT_S = 5.0  # that the end of the work waits for the diarizer to stop
+
+
+class SpeakerDetection:
+    """Tells the speakers of a recording apart, if its owner has asked for it."""
+
+    def __init__(self, holder: LeaseHolder) -> None:
+        self.note = ""  # for the owner
+        self._row, self._holder = holder.row, holder
+        self._is_wanted = holder.row.options.diarize
+        self._first_words = threading.Event()
+        self._diarizer: _BackgroundDiarizer | None = None
+        self._spans: tuple[Span, ...] = ()
+        self._stored: Diarization | None = None
+        stored = holder.row.segments.order_by("number").values_list("channel", flat=True)
+        self._speaker_of: SpeakerOf = ChannelSpeakers.of(stored if self._is_wanted else ())
+
+    def prepare(self, audio: Audio) -> None:
+        """All of the audio is there. If its channels are recognized separately, they are the
+        speakers. Otherwise a diarizer starts after the first words, so that it does not delay
+        them."""
+        is_one_channel = all(span.channel is None for span in audio.spans)
+        if self._is_wanted and audio.spans and is_one_channel:
+            stopped, limits = self._holder.should_stop, limits_of(self._row.options)
+            self._spans = audio.spans
+            self._diarizer = _BackgroundDiarizer(audio, limits, self._first_words, stopped)
+
+    def labeled(self, segments: Sequence[Segment]) -> list[Segment]:
+        """The segments with the speakers that are known, divided where these change. Those of
+        stored words change first, if more is known. Raises LeaseLost."""
+        if not self._is_wanted:
+            return list(segments)
+        latest = self._diarizer.latest if self._diarizer else None
+        if latest and latest is not self._stored:
+            self._store(latest)
+        return [part for each in segments for part in by_speaker(each, self._speaker_of)]
+
+    def words_are_stored(self) -> None:
+        """To be called after the first ones at the latest."""
+        self._first_words.set()
+
+    def finish(self, meter: Complete) -> Complete:
+        """Wait for the speakers of all words, and store them. Return the usage with that of the
+        diarizer. Raises LeaseLost, Cancelled."""
+        if not self._is_wanted:
+            return meter
+        if self._diarizer is None:
+            self._store_by_channel()
+            return meter
+        try:
+            self._store(self._diarizer.result(self._holder.check))
+        except _NoSpeakersError as error:
+            log.error("%s: speakers: %s", self._row.id, error.__cause__, exc_info=error.__cause__)
+            self.note = _("The speakers could not be told apart.")
+            self._store(Diarization((), 0.0, is_final=True))
+        return self._with_usage(meter, self._diarizer.cpu_seconds)
+
+    def close(self) -> None:
+        """Stop the diarizer."""
+        if self._diarizer:
+            self._diarizer.close()
+
+    def _store(self, found: Diarization) -> None:
+        until = math.inf if found.is_final else found.until
+        self._stored = found
+        self._speaker_of = TurnSpeakers(found.turns, self._spans, until)
+        self._store_and_publish(is_final=found.is_final)
+
+    def _store_by_channel(self) -> None:
+        self._speaker_of = ChannelSpeakers()
+        self._store_and_publish(is_final=True)
+
+    def _store_and_publish(self, *, is_final: bool) -> None:
+        event = store_speakers(self._row, self._speaker_of, is_final=is_final)
+        if event:
+            streams.publish(self._row.id, event)
+
+    def _with_usage(self, meter: Complete, cpu_seconds: float) -> Complete:
+        """The time of the diarizer is that of recognition on the CPU, too. Of a GPU that is paid by
+        the second, it used nothing: then it is only logged."""
+        log.info("%s: speakers told apart in %.1f s of CPU time", self._row.id, cpu_seconds)
+        if meter.gpu:
+            return meter
+        return replace(meter, decode_seconds=meter.decode_seconds + cpu_seconds)
+
+
+@contextmanager
+def speaker_detection(holder: LeaseHolder) -> Iterator[SpeakerDetection]:
+    """It is stopped when the body ends."""
+    detection = SpeakerDetection(holder)
+    try:
+        yield detection
+    finally:
+        detection.close()
+
+
+def limits_of(options: Options) -> SpeakerLimits:
+    """How many speakers there may be."""
+    known = {"minimum": options.min_speakers, "maximum": options.max_speakers}
+    return SpeakerLimits(**{name: value for name, value in known.items() if value is not None})
+
+
+class _NoSpeakersError(Exception):
+    """The diarizer has failed. `__cause__` is its error."""
+
+
+class _BackgroundDiarizer:
+    """A call of the diarizer in a thread, which begins when `start` is set."""
+
+    def __init__(
+        self,
+        audio: Audio,
+        limits: SpeakerLimits,
+        start: threading.Event,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.latest: Diarization | None = None
+        self.cpu_seconds = 0.0  # of its thread, when it has ended
+        self._audio, self._limits = audio, limits
+        self._start, self._should_stop = start, should_stop
+        self._stopped, self._ended = threading.Event(), threading.Event()
+        self._error: BaseException | None = None
+        self._latest_at = time.monotonic()
+        context = contextvars.copy_context()  # so that its log lines have the same ids
+        self._thread = threading.Thread(
+            target=context.run, args=(self._run,), daemon=True, name="diarizer"
+        )
+        self._thread.start()
+
+    def result(self, check: Callable[[], None]) -> Diarization:
+        """The final one. Raises what `check` raises, and _NoSpeakersError if there is none, or if
+        nothing comes for ENGINE_SILENCE_SECONDS."""
+        self._latest_at = time.monotonic()
+        self._start.set()
+        while not self._ended.wait(CHECK_INTERVAL_S):
+            check()
+            if time.monotonic() > self._latest_at + settings.ENGINE_SILENCE_SECONDS:
+                message = f"nothing for {settings.ENGINE_SILENCE_SECONDS} s"
+                raise _NoSpeakersError from DeadlineExceeded(message)
+        check()
+        if self.latest is None or not self.latest.is_final:
+            error = self._error or EngineError("the diarizer has ended without a final result")
+            raise _NoSpeakersError from error
+        return self.latest
+
+    def close(self) -> None:
+        """Stop it."""
+        self._stopped.set()
+        self._start.set()
+        self._thread.join(CLOSE_TIMEOUT_S)
+
+    def _run(self) -> None:
+        try:
+            self._start.wait()
+            if not self._is_stopped():
+                self._diarize()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self.cpu_seconds = time.thread_time()
+            self._ended.set()
+
+    def _diarize(self) -> None:
+        diarizer = get_diarizer(settings.DIARIZER)
+        for found in diarizer.stream(self._audio, self._limits, self._is_stopped):
+            self.latest, self._latest_at = found, time.monotonic()
+
+    def _is_stopped(self) -> bool:
+        return self._stopped.is_set() or self._should_stop()
