@@ -14,6 +14,7 @@ from transcodio_site.openapi import DocumentedAPI
 from transcriptions.api.again import router as again
 from transcriptions.api.exports import router as exports
 from transcriptions.api.imports import router as imports
+from transcriptions.api.speakers import router as speakers
 from transcriptions.api.subtitles import router as subtitles
 from transcriptions.api.transcriptions import router as transcriptions
 from transcriptions.api.uploads import router as uploads
@@ -44,6 +45,7 @@ api = DocumentedAPI(
 api.add_router("", transcriptions)
 api.add_router("", exports)
 api.add_router("", subtitles)
+api.add_router("", speakers)
 api.add_router("", imports)
 api.add_router("", again)
 api.add_router("", uploads)

@@ -27,6 +27,10 @@ class EditConflict(WrongState):
     """The text differs from what the caller has read: someone else edited it."""
 
 
+class UnknownSpeaker(Exception):
+    """The recording has no speaker with this number. `str()` is a message for the owner."""
+
+
 class AudioDeleted(WrongState):
     """The audio to process has been deleted."""
 

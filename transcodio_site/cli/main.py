@@ -118,6 +118,14 @@ def parser() -> argparse.ArgumentParser:
         help="audio track of a video, from 0; default: the one with speech",
     )
     transcribe_parser.add_argument(
+        "--speakers",
+        type=positive,
+        nargs="?",
+        const=0,
+        metavar="N",
+        help="tell speakers apart; N: how many there are, if you know",
+    )
+    transcribe_parser.add_argument(
         "-o", "--output", type=Path, help="a file, or a folder for several results"
     )
     transcribe_parser.add_argument("--no-stream", action="store_true", help="print only the result")
@@ -288,7 +296,7 @@ class Job:
         bar = self.bars.add_task(escape(readable(self.path.name)), total=size)
         try:
             on_progress = partial(self._update, bar)
-            parameters = {name: getattr(self.options, name) or "" for name in PARAMETERS}
+            parameters = upload_parameters(self.options)
             return str(self.client.upload(self.path, parameters, on_progress)["id"])
         finally:
             self.bars.remove_task(bar)
@@ -312,6 +320,14 @@ class Job:
 
 
 # --- Helpers ------------------------------------------------------------------------------------
+
+
+def upload_parameters(options: argparse.Namespace) -> dict[str, str]:
+    """The form fields; those that are not given are empty."""
+    parameters = {name: getattr(options, name) or "" for name in PARAMETERS}
+    if options.speakers is None:
+        return parameters
+    return parameters | {"diarize": "true", "speakers": str(options.speakers or "")}
 
 
 def target_paths(files: list[Path], folder: Path, extension: str) -> Iterator[Path]:

@@ -40,6 +40,13 @@ def test_bazarr_gets_subtitles(endpoint: str, samples: bytes) -> None:
     assert "walking along the harbor" in response.text
 
 
+def test_speakers_are_in_the_subtitles(endpoint: str, samples: bytes) -> None:
+    options = {"output": "vtt", "encode": "false", "diarize": "true", "max_speakers": 2}
+    response = upload(endpoint, "/asr", samples, **options)
+    assert "<v Speaker 1>" in response.text
+    assert upload(endpoint, "/asr", samples, min_speakers=0).status_code == 422
+
+
 def test_bazarr_detects_the_language_and_nothing_is_kept(endpoint: str, samples: bytes) -> None:
     response = upload(endpoint, "/detect-language", samples, encode="false")
     assert response.json() == {"detected_language": "english", "language_code": "en"}

@@ -228,6 +228,7 @@ def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_pat
         f"{stack.url}/api/transcribe",
         headers=headers,
         files={"file": talk.read_bytes()},
+        data={"diarize": "true"},
         timeout=WAIT_S,
     )
     environment = {"TOKEN": token, "ID": response.json()["id"], "PATH": "/usr/bin:/bin"}
@@ -251,6 +252,8 @@ def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_pat
         expected: tuple[str, ...] = ("200", "201", "202", "204")
         if operation.path.endswith(("/cancel", "/retry")):
             expected = ("409",)
+        elif operation.path.endswith("/merge"):  # there is only one voice
+            expected = ("422",)
         elif "/uploads" in operation.path:  # this stack has no object storage
             expected = ("202", "404", "409")
         assert done.stderr.endswith(expected), f"{command}\n{done.stderr}{done.stdout}"

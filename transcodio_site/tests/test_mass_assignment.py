@@ -23,7 +23,7 @@ from accounts.models import ApiToken, Invitation, Plan, User
 from accounts.tests.helpers import PASSWORD, sign_in
 from transcodio_site.api import api as rest_api
 from transcriptions.exports.user_profiles import ProfileIn
-from transcriptions.models import Segment, State, SubtitleProfile, Transcription
+from transcriptions.models import Segment, Speaker, State, SubtitleProfile, Transcription
 from transcriptions.testing import MP3, set_state
 from transcriptions.webhooks.models import Endpoint
 
@@ -35,6 +35,7 @@ MODELS = (
     Invitation,
     Transcription,
     Segment,
+    Speaker,
     Endpoint,
     SubtitleProfile,
 )
@@ -98,6 +99,8 @@ REQUESTS = [
     Request("post /api/transcriptions", {"title": "New", "language": "en", "priority": "batch"}),
     Request(f"patch {RECORDING}", {"title": "New"}, is_json=True),
     Request(f"patch {RECORDING}/segments/{{number}}", {"text": "New"}, is_json=True),
+    Request(f"patch {RECORDING}/speakers/{{number}}", {"name": "New"}, is_json=True),
+    Request(f"post {RECORDING}/speakers/merge", {"from": 2, "into": 1}, is_json=True),
     Request("put /api/subtitle-profiles/{name}", {"max_lines": 1}, is_json=True),
     Request(f"post {RECORDING}/import", {}, file=("a.txt", b"Old and new")),
     Request(f"post {RECORDING}/recognize", {"language": "de"}, is_json=True),
@@ -153,6 +156,8 @@ def recording(alice: User, settings: Any, tmp_path: Path) -> Transcription:
     row = Transcription.objects.create(owner=alice, title="Old", source_bytes=9)
     row.source.save("", ContentFile(b"not empty"))
     row.segments.create(number=1, start=0, end=1, text="Old", words=[])
+    row.speakers.create(number=1, name="Old")
+    row.speakers.create(number=2)
     set_state(State.COMPLETED)
     return row
 

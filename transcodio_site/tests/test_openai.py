@@ -56,7 +56,7 @@ def test_usage_of_gpt_models_is_in_tokens(client: OpenAI, short: Path) -> None:
     assert usage.output_tokens > 5
 
 
-def test_diarized_json_has_segments_without_known_speakers(client: OpenAI, short: Path) -> None:
+def test_diarized_json_has_speakers(client: OpenAI, short: Path) -> None:
     response = transcribe(
         client,
         short,
@@ -67,7 +67,7 @@ def test_diarized_json_has_segments_without_known_speakers(client: OpenAI, short
     )
     assert isinstance(response, TranscriptionDiarized)
     assert " ".join(segment.text for segment in response.segments) == response.text
-    assert {segment.speaker for segment in response.segments} == {"unknown"}
+    assert {segment.speaker for segment in response.segments} == {"A"}
     assert response.segments[0].type == "transcript.text.segment"
 
 
@@ -134,9 +134,12 @@ def test_stream_deltas_join_to_the_text(client: OpenAI, media: Media) -> None:
 
 def test_diarized_stream_has_segments(client: OpenAI, short: Path) -> None:
     options: dict[str, Any] = {"stream": True, "response_format": "diarized_json"}
-    *_, delta, segment, done = transcribe(client, short, **options)
-    assert (segment.type, segment.id) == ("transcript.text.segment", delta.segment_id)
-    assert done.text.endswith(segment.text)
+    *events, done = transcribe(client, short, **options)
+    segments = [event for event in events if event.type == "transcript.text.segment"]
+    deltas = [event for event in events if event.type == "transcript.text.delta"]
+    assert [segment.id for segment in segments] == [delta.segment_id for delta in deltas]
+    assert {segment.speaker for segment in segments} == {"A"}
+    assert done.text == " ".join(segment.text for segment in segments)
 
 
 async def test_async_client_transcribes_and_streams(stack: Stack, key: str, short: Path) -> None:

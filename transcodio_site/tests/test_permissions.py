@@ -34,6 +34,8 @@ OPERATIONS = {
     "PATCH /api/transcriptions/{transcription_id}": WRITE,
     "DELETE /api/transcriptions/{transcription_id}": WRITE,
     "PATCH /api/transcriptions/{transcription_id}/segments/{number}": WRITE,
+    "PATCH /api/transcriptions/{transcription_id}/speakers/{number}": WRITE,
+    "POST /api/transcriptions/{transcription_id}/speakers/merge": WRITE,
     "POST /api/transcriptions/{transcription_id}/import": WRITE,
     "POST /api/transcriptions/{transcription_id}/recognize": WRITE,
     "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
@@ -141,6 +143,15 @@ ADMIN_MODELS = {
 SOCKETS = {"ws/transcriptions/<id:transcription_id>/": OWNER}  # see test_consumers.py
 
 
+# Of operations with JSON, by a part of their path.
+BODIES = {
+    "/segments/": '{"text": "Changed", "speaker": 2}',
+    "/speakers/merge": '{"from": 2, "into": 1}',
+    "/speakers/": '{"name": "Changed"}',
+    "/recognize": "{}",
+}
+
+
 class Resources:
     """Objects of Alice that URLs refer to."""
 
@@ -156,6 +167,8 @@ class Resources:
         Segment.objects.create(
             transcription=self.row, number=1, start=0, end=1, text="Confidential."
         )
+        self.row.speakers.create(number=1, name="Confidential")
+        self.row.speakers.create(number=2)
         self.upload = DirectUpload.objects.create(
             owner=alice,
             title="Confidential",
@@ -201,6 +214,7 @@ class Resources:
         return (
             (self.row.title, self.row.text, self.row.state)
             == ("Confidential", "Confidential.", "completed")
+            and [speaker.name for speaker in self.row.speakers.all()] == ["Confidential", ""]
             and DirectUpload.objects.filter(pk=self.upload.pk).exists()
             and ApiToken.objects.filter(pk=self.token.pk).exists()
             and SubtitleProfile.objects.filter(pk=self.profile.pk, norms={}).exists()
@@ -216,11 +230,9 @@ def resources(alice: User) -> Resources:
 
 def call(client: Client, operation: str, resources: Resources) -> Any:
     method, path = operation.split(" ")
-    body = '{"text": "Changed"}' if "segments" in path else '{"title": "Changed"}'
-    is_form = method == "POST" and not path.endswith("/recognize")
+    body = next((body for part, body in BODIES.items() if part in path), '{"title": "Changed"}')
+    is_form = method == "POST" and not path.endswith(("/recognize", "/merge"))
     media_type = "multipart/form-data; boundary=x" if is_form else "application/json"
-    if path.endswith("/recognize"):
-        body = "{}"
     return client.generic(method, resources.fill(path), body, content_type=media_type)
 
 

@@ -19,6 +19,7 @@ from ninja import File, Query, Router, UploadedFile
 
 from accounts import concurrency
 from accounts.authentication import authenticated_user
+from gpu.diarization.clustering import MAX_SPEAKERS
 from gpu.languages import whisper_name
 from transcriptions import permissions
 from transcriptions.api.errors import ApiError, failure_error
@@ -41,6 +42,7 @@ FAILURE_STATUS = 422  # if the recording cannot be transcribed
 
 Output = Literal["txt", "vtt", "srt", "tsv", "json"]
 AudioFile = Annotated[UploadedFile, File(description="A recording, or samples")]
+SpeakerCount = Annotated[int | None, Query(ge=1, le=MAX_SPEAKERS)]
 Encode = Annotated[bool, Query(description="False: 16-bit samples at 16 kHz without a header")]
 
 
@@ -53,9 +55,19 @@ def transcribe(
     language: str = "",
     initial_prompt: Annotated[str, Query(max_length=MAX_PROMPT_CHARS)] = "",
     output: Output = "txt",
+    diarize: bool = False,
+    min_speakers: SpeakerCount = None,
+    max_speakers: SpeakerCount = None,
 ) -> HttpResponseBase:
     """Transcribe a recording and wait for the text or the subtitles."""
-    params = UploadParams(language=language, prompt=initial_prompt, task=task)
+    params = UploadParams(
+        language=language,
+        prompt=initial_prompt,
+        task=task,
+        diarize=diarize,
+        min_speakers=min_speakers,
+        max_speakers=max_speakers,
+    )
     create = partial(_create, request, audio_file, encode, params)
     return answer_at_end(authenticated_user(request), create, _answer(output))
 

@@ -151,6 +151,8 @@ TRANSCRIPTION = {"responses": _json(200, _TRANSCRIPTION)}
 RETRY = {"responses": _json(202, _TRANSCRIPTION | _QUEUED_AGAIN)}
 TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
 SEGMENT = {"responses": _json(200, _SEGMENT)}
+SPEAKER = {"responses": _json(200, _SPEAKER)}
+SPEAKERS = {"responses": _json(200, [_SPEAKER])}
 RECOGNIZE = {"responses": _json(202, _QUEUED, headers=_LOCATION)}
 IMPORT = {
     "requestBody": {

@@ -33,7 +33,13 @@ from transcriptions.api.ranges import ranged_response
 from transcriptions.api.subtitles import export_options, transcript_for
 from transcriptions.api.waiting import Answer, answer_at_end
 from transcriptions.editing import service as editing
-from transcriptions.exceptions import AudioDeleted, AudioError, EditConflict, WrongState
+from transcriptions.exceptions import (
+    AudioDeleted,
+    AudioError,
+    EditConflict,
+    UnknownSpeaker,
+    WrongState,
+)
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.filenames import attachment
 from transcriptions.exports.options import ExportOptions
@@ -228,13 +234,16 @@ def delete_transcription(request: HttpRequest, transcription_id: uuid.UUID) -> S
 def correct_segment(
     request: HttpRequest, transcription_id: uuid.UUID, number: int, change: CorrectionIn
 ) -> SegmentOut:
-    """Correct the text of a segment. Unchanged words keep their timestamps."""
+    """Correct the text of a segment, or say who speaks. Unchanged words keep their timestamps."""
     row = permissions.transcription_for(request.user, transcription_id)
-    text = " ".join(change.text.split())
+    text = None if change.text is None else " ".join(change.text.split())
     try:
-        return SegmentOut.of(editing.correct(row, number, text, change.expected_text))
+        changed = editing.edit(row, number, text, change.expected_text, change.speaker)
+        return SegmentOut.of(changed)
     except Segment.DoesNotExist:
         raise Http404(_("There is no such segment.")) from None
+    except UnknownSpeaker as error:
+        raise ApiError(422, "unknown_speaker", str(error)) from None
     except EditConflict as error:
         raise ApiError(409, "edit_conflict", str(error)) from None
     except WrongState as error:

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from transcriptions.editing.alignment import realign_words
+from transcriptions.editing.speakers import assign_segment
 from transcriptions.exceptions import EditConflict, WrongState
 from transcriptions.models import Segment, Transcription
 
@@ -33,6 +34,23 @@ def correct(
             _check_unchanged(segment, expected_text, text)
         _change_text(segment, text)
         return segment
+
+
+def edit(
+    row: Transcription,
+    number: int,
+    text: str | None,
+    expected_text: str | None = None,
+    speaker: int | None = None,
+) -> Segment:
+    """Change the text of a segment, its speaker, or both, in one transaction. Raises what `correct`
+    and `assign_segment` do."""
+    with transaction.atomic():
+        if speaker is not None:
+            assign_segment(row, number, speaker)
+        if text is not None:
+            correct(row, number, text, expected_text)
+        return row.segments.get(number=number)
 
 
 def _change_text(segment: Segment, text: str) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from ninja import Schema
-from pydantic import Field
+from pydantic import Field, StrictInt, model_validator
 
-from transcriptions.models.speaker import speaker_label
+from accounts.schemas import Body
+from transcriptions.models.speaker import MAX_NAME_CHARS, speaker_label
+
+MAX_NUMBER = 32767
 
 
 class SpeakerOut(Schema):
@@ -18,6 +21,29 @@ class SpeakerOut(Schema):
     name: str | None = Field(description="Null until you name the speaker")
     label: str = Field(description="What to show: the name, or `Speaker 1`")
     seconds: float = Field(description="How long the words of this speaker are")
+
+
+class SpeakerIn(Body):
+    """The name of a speaker; null or empty for none."""
+
+    model_config = Body.example(name="Anna")
+
+    name: Annotated[str | None, Field(max_length=MAX_NAME_CHARS)]
+
+
+class MergeIn(Body):
+    """Two numbers of speakers: `from` is the same person as `into`, whose number stays."""
+
+    model_config = Body.example(**{"from": 2, "into": 1})
+
+    number: Annotated[StrictInt, Field(alias="from", ge=1, le=MAX_NUMBER)]
+    into: Annotated[StrictInt, Field(ge=1, le=MAX_NUMBER)]
+
+    @model_validator(mode="after")
+    def _are_two(self) -> MergeIn:
+        if self.number == self.into:
+            raise ValueError("two different speakers")
+        return self
 
 
 def speakers_of(names: Mapping[int, str], words: Iterable[dict[str, Any]]) -> list[SpeakerOut]:

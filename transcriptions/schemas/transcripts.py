@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StrictInt, model_validator
 
 from accounts.schemas import Body, ErrorOut
 from accounts.text import NOT_BLANK, validate_display_name
 from gpu.joining import join
 from transcriptions.models import Priority, Segment, Transcription
 from transcriptions.models.segment import mean_probability
-from transcriptions.schemas.speakers import SpeakerOut, speakers_of
+from transcriptions.schemas.speakers import MAX_NUMBER, SpeakerOut, speakers_of
 
 WORD_FIELDS = ("start", "end", "text", "probability", "channel", "speaker")
 # No control characters other than white space, and at least one character that is not space.
@@ -196,13 +196,23 @@ class RenameIn(Body):
 
 
 class CorrectionIn(Body):
-    """The corrected text of a segment. With `expected_text`, the text that you expect to replace,
-    the request fails with 409 if someone else has edited the segment."""
+    """The corrected text of a segment, or its speaker, or both. With `expected_text`, the text that
+    you expect to replace, the request fails with 409 if someone else has edited the segment."""
 
     model_config = Body.example(text="Good morning, everybody.", expected_text="Good morning.")
 
-    text: Annotated[str, Field(min_length=1, max_length=5000, pattern=TEXT_PATTERN)]
+    text: Annotated[str, Field(min_length=1, max_length=5000, pattern=TEXT_PATTERN)] | None = None
     expected_text: Annotated[str, Field(max_length=5000)] | None = None
+    speaker: Annotated[
+        StrictInt | None,
+        Field(ge=1, le=MAX_NUMBER, description="Of all its words. The next number is a new one"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _has_a_change(self) -> CorrectionIn:
+        if self.text is None and self.speaker is None:
+            raise ValueError("text or speaker is required")
+        return self
 
 
 def _fields(row: Transcription) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from transcriptions.uploads.requests import insert_once, recording_of, unexpired
 from transcriptions.uploads.service import (
     UploadRefused,
     check_language,
+    check_speakers,
     check_task,
     delete_file,
     file_deleted_on_error,
@@ -82,6 +83,7 @@ def _new(row: Transcription, changes: Changes) -> Transcription:
     if "keywords" not in dict(changes.options):  # the vocabulary may have changed
         keywords = dict.fromkeys([*options.keywords, *row.owner.vocabulary])
         options = replace(options, keywords=tuple(keywords))
+    check_speakers(options)
     language = row.requested_language
     if changes.language is not None:
         language = check_language(changes.language)

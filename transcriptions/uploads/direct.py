@@ -25,6 +25,7 @@ from transcriptions.uploads.service import (
     UploadRefused,
     admit,
     check_size,
+    check_speakers,
     check_task,
     declared_audio,
     insert,
@@ -57,6 +58,7 @@ def start(
     declared = declared_audio(filename, media_type)
     language, candidates = requested_languages(params)
     options = replace(params.options_of(owner, candidates), media_type=str(declared or ""))
+    check_speakers(options)
     upload = DirectUpload(
         owner=owner,
         token=token,

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import Field, StrictInt, field_validator
+from pydantic import Field, field_validator
 
 from accounts.models import User
 from accounts.schemas import Body
 from transcriptions.models import Options, Priority
+from transcriptions.uploads.speakers import FIELDS as SPEAKER_FIELDS
+from transcriptions.uploads.speakers import SpeakerParams
 
 PriorityName = Literal["", "interactive", "batch"]
 ChannelsName = Literal["", "mix", "separate"]
@@ -35,7 +37,7 @@ def split_keywords(texts: Iterable[str]) -> list[str]:
     return keywords
 
 
-class UploadParams(Schema):
+class UploadParams(SpeakerParams, Schema):
     """Form fields of an upload, or query parameters if the body is the recording itself."""
 
     language: str = Field(
@@ -84,11 +86,11 @@ class UploadParams(Schema):
         "is the default",
     )
 
-    @field_validator("track", mode="before")
+    @field_validator("track", *SPEAKER_FIELDS, mode="before")
     @classmethod
-    def _or_none(cls, track: object) -> object:
-        """Forms send an empty text for a number that is not given."""
-        return None if track == "" else track
+    def _or_none(cls, value: object) -> object:
+        """Forms send an empty text for what is not given."""
+        return None if value == "" else value
 
     @field_validator("languages")
     @classmethod
@@ -117,6 +119,7 @@ class UploadParams(Schema):
             track=self.track,
             languages=tuple(languages),
             task=self.task or "transcribe",
+            **self.speaker_options,
         )
 
     def __or__(self, other: UploadParams) -> UploadParams:
@@ -135,7 +138,7 @@ class Changes:
     options: tuple[tuple[str, Any], ...] = ()
 
 
-class DirectUploadIn(Body):
+class DirectUploadIn(Body, SpeakerParams):
     """The recording that will be sent to the storage: its size in bytes, its name, and the
     parameters of every upload."""
 
@@ -162,16 +165,16 @@ class DirectUploadIn(Body):
         return UploadParams(**self.model_dump(exclude={"size", "name", "media_type"}))
 
 
-class RecognizeIn(Body):
+class RecognizeIn(Body, SpeakerParams):
     """What is to be different this time. Everything else is as before."""
 
-    model_config = Body.example(language="de", keywords=["Ada Lovelace"])
+    model_config = Body.example(language="de", keywords=["Ada Lovelace"]) | {"strict": True}
 
     language: Annotated[
         str | None, Field(max_length=100, description="As in uploads; empty to detect it")
     ] = None
     track: Annotated[
-        StrictInt | None,
+        int | None,
         Field(ge=0, le=MAX_TRACK, description="With another track, no edits are carried over"),
     ] = None
     prompt: Annotated[str | None, Field(max_length=MAX_PROMPT_CHARS)] = None
@@ -187,7 +190,8 @@ class RecognizeIn(Body):
     @property
     def changes(self) -> Changes:
         """The fields that were given."""
-        options = self.model_dump(exclude={"language", "track"}, exclude_none=True)
+        others = {"language", "track", *SPEAKER_FIELDS}
+        options = self.model_dump(exclude=others, exclude_none=True) | self.speaker_options
         if self.keywords is not None:
             options["keywords"] = tuple(self.keywords)
         return Changes(self.language, self.track, tuple(options.items()))

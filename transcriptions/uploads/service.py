@@ -32,7 +32,7 @@ from transcriptions.exceptions import (
     StorageUnavailable,
     UnsupportedFormat,
 )
-from transcriptions.models import Phase, Transcription, record_step
+from transcriptions.models import Options, Phase, Transcription, record_step
 from transcriptions.processing import tasks
 from transcriptions.processing.media.probing import probe
 from transcriptions.processing.turns import assign_virtual_start
@@ -136,6 +136,7 @@ def store_file(
     declared = _declared_audio(upload)
     language, candidates = requested_languages(params)
     options = replace(params.options_of(owner, candidates), media_type=str(declared or ""))
+    check_speakers(options)
     row = Transcription(
         owner=owner,
         token=token,
@@ -297,6 +298,14 @@ def check_task(task: str) -> None:
     if task == "translate" and settings.STT_ENGINE not in TRANSLATING_ENGINES:
         message = _("The speech engine of this server cannot translate. Leave out the task.")
         raise UploadRefused(422, UnsupportedTask.code, message)
+
+
+def check_speakers(options: Options) -> None:
+    """Check that there is a number of speakers that is asked for. Raises UploadRefused."""
+    least, most = options.min_speakers, options.max_speakers
+    if least and most and least > most:
+        message = _("The smallest number of speakers is greater than the largest one.")
+        raise UploadRefused(422, "invalid_speakers", message)
 
 
 def title_of(filename: str) -> str:

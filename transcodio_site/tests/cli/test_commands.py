@@ -58,6 +58,15 @@ def test_channels_are_recognized_separately(run: Run, media: Media) -> None:
     assert {segment["channel"] for segment in segments} == {0, 1}
 
 
+def test_speakers_are_told_apart(run: Run, media: Media) -> None:
+    talk = media.two_voices("talk.wav")
+    segments = json.loads(run("transcribe", talk, "--speakers", "-f", "json").stdout)["segments"]
+    assert {segment["speaker"] for segment in segments} == {1, 2}
+    done = run("transcribe", talk, "--speakers", "1", "-f", "json")
+    assert [speaker["number"] for speaker in json.loads(done.stdout)["speakers"]] == [1]
+    assert run("transcribe", talk, "--speakers", "none").returncode == 2
+
+
 def test_track_is_chosen(run: Run, media: Media) -> None:
     source = film(media, "two.mkv", [media.speech("six.wav", 6), media.silence("quiet.wav", 6)])
     assert "No speech was found" in run("transcribe", source, "--track", "1").stderr

@@ -16,6 +16,7 @@ from typing import TypeVar
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
+from gpu.diarization.clustering import MAX_SPEAKERS
 from transcriptions.api.openai.errors import InvalidParameter
 from transcriptions.api.openai.models import check_model
 from transcriptions.uploads.params import (
@@ -41,7 +42,7 @@ Value = TypeVar("Value")
 @dataclass(frozen=True, slots=True)
 class TranscriptionParams:
     """The fields that have an effect. `language` is empty to detect it, among `languages` if there
-    are any. `channels` and `track` are our own."""
+    are any. `channels`, `track` and those about speakers are our own."""
 
     model: str
     language: str
@@ -55,6 +56,9 @@ class TranscriptionParams:
     languages: tuple[str, ...]
     channels: ChannelsName
     track: int | None
+    diarize: bool | None
+    min_speakers: int | None
+    max_speakers: int | None
 
     @classmethod
     def from_form(cls, form: QueryDict, task: TaskName = "transcribe") -> TranscriptionParams:
@@ -75,6 +79,9 @@ class TranscriptionParams:
             languages=_languages(form),
             channels=_parsed(form, "channels", _channels),
             track=_parsed(form, "track", _track),
+            diarize=_parsed(form, "diarize", _optional_boolean),
+            min_speakers=_speakers(form, "min_speakers"),
+            max_speakers=_speakers(form, "max_speakers"),
         )
 
     @property
@@ -88,7 +95,17 @@ class TranscriptionParams:
             task=self.task,
             channels=self.channels,
             track=self.track,
+            diarize=self.has_speakers,
+            min_speakers=self.min_speakers,
+            max_speakers=self.max_speakers,
         )
+
+    @property
+    def has_speakers(self) -> bool | None:
+        """Whether speakers are told apart; None: as usual. The format with speakers asks for
+        it."""
+        is_format = self.response_format == "diarized_json"
+        return True if self.diarize is None and is_format else self.diarize
 
 
 def _text(form: QueryDict, name: str) -> str:
@@ -123,6 +140,21 @@ def _boolean(value: str) -> bool:
     if value.lower() not in BOOLEANS:
         raise ValueError(_("true or false"))
     return BOOLEANS[value.lower()]
+
+
+def _optional_boolean(value: str) -> bool | None:
+    return _boolean(value) if value else None
+
+
+def _speakers(form: QueryDict, name: str) -> int | None:
+    """A limit of the number of speakers; `speakers` is both."""
+    return _parsed(form, name, _count) or _parsed(form, "speakers", _count)
+
+
+def _count(value: str) -> int | None:
+    if value and not (re.fullmatch(r"[0-9]{1,2}", value) and 1 <= int(value) <= MAX_SPEAKERS):
+        raise ValueError(_("a number from 1 to %(highest)s") % {"highest": MAX_SPEAKERS})
+    return int(value) if value else None
 
 
 def _temperature(value: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import string
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,14 +18,14 @@ from transcriptions.api.openai.params import TranscriptionParams
 from transcriptions.api.waiting import Answer, completed, export_answer
 from transcriptions.exports.service import transcript_of
 from transcriptions.models import Transcription
+from transcriptions.models.segment import main_speaker
 
 RAW_FORMATS = {"text": "txt", "srt": "srt", "vtt": "vtt"}
 FAILURE_STATUS = 400  # of OpenAI, for a recording that cannot be transcribed
 TOKENS_PER_S = 10  # of audio, as OpenAI counts them
 BYTES_PER_TOKEN = 4  # of text: the usual estimate
 MIN_PROBABILITY = 1e-9  # the logarithm of 0 is no JSON
-# The type requires a name, and no engine tells speakers on the same channel apart.
-UNKNOWN_SPEAKER = "unknown"
+UNKNOWN_SPEAKER = "unknown"  # the type requires a name
 
 Json = dict[str, Any]
 
@@ -56,11 +57,12 @@ def _body(row: Transcription, params: TranscriptionParams) -> Json:
     body: Json = {"task": params.task, "duration": row.duration or 0.0}
     if params.response_format == "verbose_json":
         return body | _verbose(row, params)
-    segments = transcript_of(row, words=False).segments
+    segments = transcript_of(row, words=True).segments
     text = join(segment["text"] for segment in segments)
+    names = dict(row.speakers.values_list("number", "name"))
     return body | {
         "text": text,
-        "segments": [diarized_segment(segment) for segment in segments],
+        "segments": [part for each in segments for part in diarized_segments(each, names)],
         "usage": usage(params.model, row.duration, text),
     }
 
@@ -134,19 +136,53 @@ def logprobs(words: Iterable[Json]) -> Json:
     return {"logprobs": known} if known else {}
 
 
-def diarized_segment(segment: Json) -> Json:
-    """A segment of `diarized_json`, also an event of its stream."""
+def segment_id(number: int) -> str:
+    """The id of a segment of `diarized_json`, and of its first part if it is divided."""
+    return f"seg_{number}"
+
+
+def diarized_segments(segment: Json, names: Mapping[int, str]) -> Iterator[Json]:
+    """A segment of `diarized_json`, also an event of its stream: divided where the speaker
+    changes. `names` are those of the speakers by number."""
+    parts = _by_speaker(segment) or [segment]
+    for number, part in enumerate(parts, 1):
+        first_id = segment_id(segment["id"])
+        yield {
+            "type": "transcript.text.segment",
+            "id": first_id if number == 1 else f"{first_id}_{number}",
+            "start": part["start"],
+            "end": part["end"],
+            "speaker": _speaker(part, names),
+            "text": part["text"],
+        }
+
+
+def _by_speaker(segment: Json) -> list[Json]:
+    """Its parts; empty if it has one speaker."""
+    parts, speaker = list[list[Json]]([[]]), None
+    for word in segment["words"]:
+        if speaker and word.get("speaker") not in (None, speaker):
+            parts.append([])
+        speaker = word.get("speaker") or speaker
+        parts[-1].append(word)
+    return [_part(words) for words in parts] if len(parts) > 1 else []
+
+
+def _part(words: Sequence[Json]) -> Json:
     return {
-        "type": "transcript.text.segment",
-        "id": f"seg_{segment['id']}",
-        "start": segment["start"],
-        "end": segment["end"],
-        "speaker": _speaker(segment.get("channel")),
-        "text": segment["text"],
+        "start": words[0]["start"],
+        "end": words[-1]["end"],
+        "speaker": main_speaker(words),
+        "text": join(word["text"] for word in words),
     }
 
 
-def _speaker(channel: int | None) -> str:
+def _speaker(part: Json, names: Mapping[int, str]) -> str:
+    """As OpenAI: the name if it is known, else a letter."""
+    if (number := part.get("speaker")) is not None:
+        letters = string.ascii_uppercase
+        return names.get(number) or letters[(number - 1) % 26] * (1 + (number - 1) // 26)
+    channel = part.get("channel")
     return UNKNOWN_SPEAKER if channel is None else f"channel_{channel}"
 
 

@@ -15,14 +15,21 @@ from transcriptions.api.openai.errors import error_body
 from transcriptions.api.openai.params import TranscriptionParams
 from transcriptions.api.openai.responses import (
     Json,
-    diarized_segment,
+    diarized_segments,
     logprobs,
+    segment_id,
     to_json,
     token_usage,
 )
 from transcriptions.models import Transcription
 from transcriptions.realtime import streams
-from transcriptions.schemas.events import CompleteEvent, ErrorEvent, Event, ProgressEvent
+from transcriptions.schemas.events import (
+    CompleteEvent,
+    ErrorEvent,
+    Event,
+    ProgressEvent,
+    SpeakersEvent,
+)
 
 
 async def stream_lines(
@@ -44,10 +51,13 @@ async def stream_lines(
 
 
 class _Stream:
-    """Turns our events into OpenAI's."""
+    """Turns our events into OpenAI's. Segments with speakers come before the last event, because
+    their speakers can change until then."""
 
     def __init__(self, params: TranscriptionParams) -> None:
         self._is_diarized = params.response_format == "diarized_json"
+        self._has_speakers = bool(params.has_speakers)
+        self._segments: dict[int, Json] = {}  # whose speakers can change
         self._has_logprobs = params.has_logprobs
         self._text = ""
         self._words: list[Json] = []  # if log probabilities are wanted
@@ -57,7 +67,11 @@ class _Stream:
         match event:
             case ProgressEvent():
                 yield from self._segment(event)
+            case SpeakersEvent():
+                self._change_speakers(event)
             case CompleteEvent():
+                for segment in self._segments.values():
+                    yield from diarized_segments(segment, {})
                 # The official types have only tokens here, whatever the model.
                 usage = token_usage(event.duration, self._text)
                 done = {"type": "transcript.text.done", "text": self._text, "usage": usage}
@@ -75,6 +89,16 @@ class _Stream:
         if not self._is_diarized:
             yield message
             return
-        segment = diarized_segment(event.segment.model_dump(include={"id", "start", "end", "text"}))
-        yield message | {"segment_id": segment["id"]}
-        yield segment
+        yield message | {"segment_id": segment_id(event.segment.id)}
+        segment = event.segment.model_dump()
+        if self._has_speakers:
+            self._segments[event.id] = segment
+        else:
+            yield from diarized_segments(segment, {})
+
+    def _change_speakers(self, event: SpeakersEvent) -> None:
+        for changed in event.segments:
+            if segment := self._segments.get(changed.id):
+                segment["speaker"] = changed.speaker
+                for word, speaker in zip(segment["words"], changed.words, strict=True):
+                    word["speaker"] = speaker

@@ -11,9 +11,17 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from accounts.models import User
+from transcriptions.api.openai import streaming
 from transcriptions.api.openai.params import TranscriptionParams
 from transcriptions.api.openai.responses import answer_in_format, logprobs
 from transcriptions.models import Segment, State, Transcription
+from transcriptions.schemas.events import (
+    ProgressEvent,
+    SegmentSpeakers,
+    SpeakersEvent,
+    final_event,
+)
+from transcriptions.schemas.transcripts import SegmentOut
 
 DECODING = {
     "avg_logprob": -0.2,
@@ -80,6 +88,49 @@ def test_logprob_of_an_impossible_word_is_a_number() -> None:
 def test_languages_are_listed_for_the_model_that_has_them(row: Transcription) -> None:
     assert body(row, "model=gpt-transcribe")["languages"] == [{"code": "mi"}, {"code": "en"}]
     assert "languages" not in body(row, "model=whisper-1")
+
+
+def test_speakers_are_letters_or_names_and_divide_segments(row: Transcription) -> None:
+    words = [
+        {"start": 2.0, "end": 2.2, "text": "Yes."},
+        {"start": 2.2, "end": 2.5, "text": "Fine.", "speaker": 2},
+        {"start": 2.5, "end": 3.0, "text": "No.", "speaker": 1},
+        {"start": 3.0, "end": 3.2, "text": "Never."},
+    ]
+    text = "Yes. Fine. No. Never."
+    Segment.objects.create(
+        transcription=row, number=3, start=2, end=3.2, text=text, words=words, speaker=1
+    )
+    Segment.objects.filter(number=2).update(speaker=2)
+    row.speakers.create(number=1, name="Anna")
+    answer = body(row, "response_format=diarized_json")
+    assert [(s["id"], s["speaker"], s["text"]) for s in answer["segments"]] == [
+        ("seg_1", "unknown", "Kia"),
+        ("seg_2", "B", "ora."),
+        ("seg_3", "B", "Yes. Fine."),
+        ("seg_3_2", "Anna", "No. Never."),
+    ]
+    assert [(s["start"], s["end"]) for s in answer["segments"][2:]] == [(2.0, 2.5), (2.5, 3.2)]
+    assert answer["text"] == f"Kia ora. {text}"
+
+
+def test_stream_tells_speakers_when_they_are_final(row: Transcription) -> None:
+    segments = [SegmentOut.of(segment) for segment in row.segments.all()]
+    params = TranscriptionParams.from_form(QueryDict("response_format=diarized_json"))
+    stream = streaming._Stream(params)
+    changed = [SegmentSpeakers(id=n, speaker=n, words=[n]) for n in (1, 2)]
+    events = [
+        *(ProgressEvent(id=segment.id, segment=segment) for segment in segments),
+        SpeakersEvent(id=2, change=1, speakers=[], segments=changed),
+        final_event(row, 2),
+    ]
+    messages = [message for event in events for message in stream.messages(event)]
+    assert [(m["type"].split(".")[-1], m.get("speaker")) for m in messages] == [
+        *(("delta", None), ("delta", None)),
+        *(("segment", "A"), ("segment", "B")),
+        ("done", None),
+    ]
+    assert [m["segment_id"] for m in messages[:2]] == [m["id"] for m in messages[2:4]]
 
 
 def test_channel_is_told_if_channels_are_recognized_separately(row: Transcription) -> None:
