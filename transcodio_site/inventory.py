@@ -136,12 +136,17 @@ def licenses_page() -> str:
 
 
 def _python_packages() -> Iterator[Component]:
-    text = "".join(path.read_text() for path in REQUIREMENTS)
-    for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE):
+    for name in locked_versions():
         version = metadata(name)["Version"]
         yield Component(
             name, version, _license_of(name), "library", purl=f"pkg:pypi/{name}@{version}"
         )
+
+
+def locked_versions() -> dict[str, str]:
+    """Those of REQUIREMENTS by the names of packages."""
+    text = "".join(path.read_text() for path in REQUIREMENTS)
+    return dict(re.findall(r"^([\w.-]+)==(\S+)$", text, re.MULTILINE))
 
 
 def _license_of(package: str) -> str:

@@ -23,7 +23,7 @@ from gpu import config, weights
 from gpu.types import EngineUnavailable
 from transcodio_site.doctor.findings import Finding
 from transcodio_site.embedded.folders import MIN_FREE_BYTES, PRIVATE_GIDS
-from transcodio_site.inventory import NPM_NAMES, REQUIREMENTS, ROOT, VENDORED
+from transcodio_site.inventory import NPM_NAMES, REQUIREMENTS, ROOT, VENDORED, locked_versions
 from transcodio_site.sample import SAMPLE
 from transcriptions.exceptions import AudioError
 from transcriptions.processing.media.conversion import prepare
@@ -31,7 +31,7 @@ from transcriptions.processing.media.conversion import prepare
 CHECK_PLATFORM = ROOT / "requirements" / "check_platform.py"
 DECODERS = ("aac", "flac", "mp3", "opus", "pcm_s16le", "vorbis")
 MAX_NAMES_SHOWN = 5
-INSTALL = f"{sys.executable} -m pip install -r {REQUIREMENTS}"
+INSTALL = f"{sys.executable} -m pip install --no-deps -r {' -r '.join(map(str, REQUIREMENTS))}"
 
 
 def python() -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def python() -> Iterator[Finding]:
 
 def packages() -> Iterator[Finding]:
     """Whether the installed packages are the locked ones."""
-    locked = dict(line.split("==") for line in REQUIREMENTS.read_text().split())
+    locked = locked_versions()
     wrong = [
         f"{name} {installed or 'is missing'} (locked: {locked[name]})"
         for name in locked

@@ -16,6 +16,7 @@ from django.core.management import call_command
 
 from gpu import config
 from gpu.types import EngineUnavailable
+from transcodio_site import inventory
 from transcodio_site.doctor import configuration, examination, machine, operation, services
 from transcodio_site.doctor.findings import Check, Finding
 from transcodio_site.management.commands import engine_check
@@ -47,7 +48,7 @@ def lock(line: str) -> Break:
     def change(settings: Any, patch: pytest.MonkeyPatch) -> None:
         path = Path(settings.VAR_DIR) / "base.txt"
         path.write_text(line)
-        patch.setattr(machine, "REQUIREMENTS", path)
+        patch.setattr(inventory, "REQUIREMENTS", [path])
 
     return change
 

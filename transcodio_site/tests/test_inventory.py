@@ -9,7 +9,13 @@ from io import StringIO
 
 from django.core.management import call_command
 
-from transcodio_site.inventory import BUNDLED, REQUIREMENTS, components, licenses_page, sbom
+from transcodio_site.inventory import (
+    BUNDLED,
+    components,
+    licenses_page,
+    locked_versions,
+    sbom,
+)
 from transcodio_site.testing import ROOT
 
 
@@ -28,8 +34,8 @@ def test_sbom_has_every_locked_package_and_vendored_script() -> None:
     document = json.loads(printed.getvalue())
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
     purls = {part["purl"] for part in document["components"] if "purl" in part}
-    locked = REQUIREMENTS.read_text().split()
-    assert {f"pkg:pypi/{line.replace('==', '@')}" for line in locked} <= purls
+    assert {f"pkg:pypi/{name}@{version}" for name, version in locked_versions().items()} <= purls
+    assert "pkg:pypi/resemblyzer" in {purl.split("@")[0] for purl in purls}
     assert {purl.split("@")[0] for purl in purls if "npm" in purl} == {
         "pkg:npm/htmx.org",
         "pkg:npm/wavesurfer.js",
@@ -52,7 +58,7 @@ def test_sbom_has_the_versions_of_embedded_programs() -> None:
 
 
 def test_wheels_with_libraries_of_other_projects_are_listed() -> None:
-    packages = {line.partition("==")[0] for line in REQUIREMENTS.read_text().split()}
+    packages = {*locked_versions()}
     listed = {wheel for _, _, wheel, *_ in BUNDLED}
     assert listed <= packages
     with_libraries = {
