@@ -91,6 +91,7 @@ customElements.define("export-dialog", class extends HTMLElement {
     this.dialog.close();
     const item = document.querySelector(`[data-segment="${segment}"]`);
     if (!item) return;
+    if (item.hidden) document.querySelector("transcript-speakers").showOnly(null);
     document.querySelector("transcript-player")?.seek(Math.max(time, item.dataset.start));
     item.scrollIntoView({ block: "center" });
     item.querySelector(".timestamp").focus({ preventScroll: true });

@@ -5,6 +5,7 @@
  */
 import { formatDuration } from "./duration.js";
 import { keepEndInView } from "./keep-end-in-view.js";
+import { languageName } from "./language-name.js";
 import { text } from "./text.js";
 
 const FIRST_RETRY_MS = 500, MAX_RETRY_MS = 10_000; // between attempts to connect
@@ -79,8 +80,8 @@ customElements.define("live-transcript", class extends HTMLElement {
   // --- Events ---------------------------------------------------------------------------------
 
   handle(event) {
-    if (event.type === "partial") {
-      this.partial(event);
+    if (["partial", "speakers"].includes(event.type)) { // about what came before them
+      this[event.type](event);
       return;
     }
     if (event.id <= this.lastEventId) return;
@@ -106,7 +107,9 @@ customElements.define("live-transcript", class extends HTMLElement {
     item.querySelector(".timestamp").textContent = formatDuration(segment.start);
     item.querySelector(".segment-text").textContent = segment.text;
     item.classList.add("new-segment");
+    if (segment.speaker) item.dataset.speaker = segment.speaker;
     this.list.append(item);
+    item.dispatchEvent(new CustomEvent("segment-added", { bubbles: true }));
     this.showState("transcribing");
     this.showPosition();
     scrollToEnd();
@@ -116,6 +119,11 @@ customElements.define("live-transcript", class extends HTMLElement {
     const scrollToEnd = keepEndInView(this, text(this, "newText"));
     this.partialText.textContent = event.text;
     scrollToEnd();
+  }
+
+  /** The speakers of segments that are shown have changed. */
+  speakers(event) {
+    this.dispatchEvent(new CustomEvent("speakers-changed", { detail: event }));
   }
 
   complete(event) {
@@ -190,11 +198,3 @@ customElements.define("live-transcript", class extends HTMLElement {
     this.dispatchEvent(new CustomEvent("transcript-started", { bubbles: true }));
   }
 });
-
-function languageName(code) {
-  try {
-    return new Intl.DisplayNames([document.documentElement.lang], { type: "language" }).of(code);
-  } catch {
-    return code;
-  }
-}

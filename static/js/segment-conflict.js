@@ -2,8 +2,7 @@
  * <segment-conflict>: what else was recognized in a segment where an edit was kept. "Use this" takes
  * that text, "Keep mine" the edit; both are sent as a correction, which resolves the conflict.
  */
-import { csrfToken, errorMessage } from "./requests.js";
-import { text } from "./text.js";
+import { sendJson } from "./requests.js";
 
 customElements.define("segment-conflict", class extends HTMLElement {
   connectedCallback() {
@@ -19,19 +18,14 @@ customElements.define("segment-conflict", class extends HTMLElement {
   async resolve(chosen) {
     const page = this.closest("live-transcript");
     const url = `/api/transcriptions/${page.dataset.id}/segments/${this.segment.dataset.segment}`;
-    const response = await fetch(url, {
-      method: "PATCH",
-      headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
-      body: JSON.stringify({ text: chosen, expected_text: this.field.textContent.trim() }),
-    }).catch(() => null);
-    const body = await response?.json().catch(() => null);
-    if (response?.ok && body) {
+    const content = { text: chosen, expected_text: this.field.textContent.trim() };
+    const { body, problem } = await sendJson(this, "PATCH", url, content);
+    if (!problem) {
       this.field.textContent = body.text;
       this.segment.querySelector(".timestamp").focus();
       this.remove();
       return;
     }
-    const problem = response ? errorMessage(response.status, body) : text(this, "unreachable");
     this.querySelector("[role=alert]").textContent = problem;
   }
 });

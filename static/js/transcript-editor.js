@@ -3,7 +3,7 @@
  * A field is saved when it loses focus; Enter moves to the next one, Escape restores the text.
  * `data-saved` of a field is the text on the server; a field with another text has unsaved changes.
  */
-import { csrfToken, errorMessage } from "./requests.js";
+import { sendJson } from "./requests.js";
 import { text } from "./text.js";
 
 customElements.define("transcript-editor", class extends HTMLElement {
@@ -72,7 +72,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
     } else if (event.key === "Enter") {
       event.preventDefault();
       const all = this.fields;
-      const next = all[all.indexOf(field) + 1];
+      const next = all.slice(all.indexOf(field) + 1).find((other) => !other.closest("[hidden]"));
       if (next) next.focus();
       else field.blur();
     }
@@ -120,15 +120,11 @@ customElements.define("transcript-editor", class extends HTMLElement {
   async store(field, value) {
     const segment = field.closest("[data-segment]")?.dataset.segment;
     const path = segment ? `/segments/${segment}` : "";
-    const response = await fetch(`/api/transcriptions/${this.dataset.id}${path}`, {
-      method: "PATCH",
-      headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
-      body: JSON.stringify(segment ? { text: value, expected_text: field.dataset.saved } : { title: value }),
-    }).catch(() => null);
-    const body = await response?.json().catch(() => null);
-    if (!response) return { problem: text(this, "unreachable") };
+    const url = `/api/transcriptions/${this.dataset.id}${path}`;
+    const content = segment ? { text: value, expected_text: field.dataset.saved } : { title: value };
+    const { body, problem } = await sendJson(this, "PATCH", url, content);
     if (body?.code === "edit_conflict") await this.fetchSaved(field, Number(segment));
-    if (!response.ok || !body) return { problem: errorMessage(response.status, body) };
+    if (problem) return { problem };
     if (!segment) document.title = `${body.title} · Transcodio`;
     return { saved: segment ? body.text : body.title };
   }

@@ -131,6 +131,7 @@ customElements.define("transcript-player", class extends HTMLElement {
 
   /** Scrolls to a segment, unless the reader has scrolled away or is editing. */
   scrollToSegment(segment) {
+    if (segment.hidden) return; // only another speaker is shown
     const isFollowed = !this.lastPlayed || isInView(this.lastPlayed);
     const isEditing = document.activeElement?.isContentEditable;
     if (isFollowed && !isEditing) segment.scrollIntoView({ block: "nearest" });

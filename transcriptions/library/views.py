@@ -27,6 +27,7 @@ from transcriptions.exceptions import AudioDeleted, AudioError, StorageUnavailab
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library.export_choices import export_choices
 from transcriptions.library.pagination import SearchPage, search_page
+from transcriptions.library.speakers import names_of, with_turns
 from transcriptions.media_formats import ACCEPT, COMMON_FORMATS
 from transcriptions.models import AudioAnalysis, Segment, Transcription
 from transcriptions.models.positions import set_queue_positions
@@ -96,13 +97,16 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     """A transcript: the segments so far. The page's script adds new ones as they are recognized."""
     transcription = permissions.transcription_for(request.user, transcription_id)
     retention = RetentionPolicy.of(authenticated_user(request))
+    segments = list(transcription.segments.defer("words", *Segment.INTERNAL))
+    names = names_of(transcription, segments)
     context = {
         "transcription": transcription,
         "audio_until": retention.audio_until(transcription) if transcription.source else None,
         "until": retention.until(transcription),
         "peaks": _peaks(transcription),
         "has_transcript": transcription.has_transcript,
-        "segments": transcription.segments.defer("words", *Segment.INTERNAL),
+        "segments": with_turns(segments, names),
+        "speakers": names,
         "language": LANGUAGES.get(transcription.language, ""),
         "languages": _languages(),
         **export_choices(authenticated_user(request)),

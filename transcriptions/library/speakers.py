@@ -1,0 +1,26 @@
+"""The speakers of a transcript, as its page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from transcriptions.models import Segment, Transcription
+from transcriptions.models.speaker import speaker_label
+
+
+def names_of(row: Transcription, segments: Iterable[Segment]) -> dict[int, str]:
+    """The names of all speakers by number; empty for those without a name. Before processing has
+    ended, only segments have the numbers."""
+    numbers = {segment.speaker: "" for segment in segments if segment.speaker is not None}
+    return dict(sorted((numbers | dict(row.speakers.values_list("number", "name"))).items()))
+
+
+def with_turns(segments: Iterable[Segment], names: Mapping[int, str]) -> list[tuple[Segment, str]]:
+    """Each segment, with the label of its speaker if a turn begins with it."""
+    result, previous = list[tuple[Segment, str]](), None
+    for segment in segments:
+        number = segment.speaker
+        begins = number is not None and number != previous
+        result.append((segment, speaker_label(number, names[number]) if begins else ""))
+        previous = number
+    return result
