@@ -1,0 +1,138 @@
+"""The speakers of a transcript: names, shares of the talk, and changes by mouse and keyboard."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+
+from e2e.conftest import PHONE, OpenPage
+from e2e.test_pages import start, wait_for_state
+from transcodio_site.testing import Media, Stack
+
+# A talk with a segment of a second for each digit, the number of its speaker.
+CREATE_TALK = """
+from accounts.models import User
+from transcriptions.models import Segment, Speaker, State, Transcription
+from django.utils import timezone
+row = Transcription.objects.create(
+    owner=User.objects.get(email="{email}"), title="Talk", source_bytes=1, language="en",
+    state=State.COMPLETED, completed_at=timezone.now(), duration=float(len("{speakers}")),
+)
+for number, speaker in enumerate(map(int, "{speakers}"), 1):
+    start = number - 1.0
+    words = [dict(start=start, end=number, text=f"Sentence {{number}}.", speaker=speaker)]
+    Segment.objects.create(
+        transcription=row, number=number, start=start, end=number, text=f"Sentence {{number}}.",
+        words=words, speaker=speaker,
+    )
+for number in sorted(set(map(int, "{speakers}"))):
+    Speaker.objects.create(transcription=row, number=number)
+print(row.id)
+"""
+# Contrast by WCAG 2.2 of the text of each element with what is painted under it.
+CONTRASTS = """elements => {
+  const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (color) => {
+    paint.clearRect(0, 0, 1, 1);
+    paint.fillStyle = color;
+    paint.fillRect(0, 0, 1, 1);
+    return [...paint.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = ([r, g, b]) => [r, g, b].map((byte) => byte / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (element) => {
+    const color = rgb(getComputedStyle(element).backgroundColor);
+    return color[3] === 255 ? color : ground(element.parentElement);
+  };
+  return elements.map((element) => {
+    const pair = [rgb(getComputedStyle(element).color), ground(element)].map(luminance);
+    return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+  });
+}"""
+
+
+def open_talk(page: Page, stack: Stack, speakers: str) -> None:
+    """Opens a talk of the user who is signed in."""
+    email = (page.locator(".account-link").get_attribute("title") or "").removeprefix("Account: ")
+    created = stack.manage("shell", "--command", CREATE_TALK.format(email=email, speakers=speakers))
+    assert created.returncode == 0, created.stderr
+    page.goto(f"/transcriptions/{created.stdout.split()[-1]}/")
+
+
+def turns(page: Page) -> list[str]:
+    """The name of each turn on the page, with the numbers of its segments."""
+    found: list[str] = page.eval_on_selector_all(
+        "#segments > .segment",
+        """all => all.map((item) => [
+             item.querySelector(".turn-speaker")?.textContent, item.dataset.segment
+           ].filter(Boolean).join(" "))""",
+    )
+    return found
+
+
+def speaker_list(page: Page) -> Locator:
+    return page.locator("transcript-speakers li button")
+
+
+def name_of(page: Page, segment: int) -> Locator:
+    return page.locator(f"[data-segment='{segment}'] .turn-speaker")
+
+
+def test_names_and_shares_are_shown(sign_up: OpenPage, stack: Stack) -> None:
+    page = sign_up("speakers@example.com")
+    open_talk(page, stack, "1121")
+    assert turns(page) == ["Speaker 1 1", "2", "Speaker 2 3", "Speaker 1 4"]
+    expect(speaker_list(page)).to_have_text([re.compile(r"1\s+Speaker 1\s+75%"), re.compile("25%")])
+    speaker_list(page).nth(1).click()
+    expect(page.locator(".segment:visible")).to_have_text([re.compile("Sentence 3.")])
+    expect(speaker_list(page).nth(1)).to_have_attribute("aria-pressed", "true")
+    speaker_list(page).nth(1).click()
+    expect(page.locator(".segment:visible")).to_have_count(4)
+
+
+def test_live_segments_are_relabeled(sign_up: OpenPage, media: Media) -> None:
+    page = sign_up("relabeled@example.com")
+
+    def speak(socket: WebSocketRoute) -> None:
+        """The server's events, with a speaker in each segment, all of whom then change places."""
+
+        def forward(message: str | bytes) -> None:
+            event = json.loads(message)
+            if event["type"] == "progress":
+                event["segment"]["speaker"] = 1 + event["id"] % 2
+            socket.send(json.dumps(event))
+            if event["type"] == "progress" and event["id"] == 3:
+                socket.send(json.dumps(relabeled))
+
+        socket.connect_to_server().on_message(forward)
+
+    people: list[dict[str, Any]] = [{"number": 1, "name": "Ada"}, {"number": 2, "name": None}]
+    segments = [{"id": n, "speaker": 1 if n < 3 else 2, "words": []} for n in (1, 2, 3)]
+    relabeled = {"type": "speakers", "id": 3, "speakers": people, "segments": segments}
+    page.route_web_socket("**/ws/**", speak)
+    start(page, media.speech("relabeled.mp3", 12))
+    wait_for_state(page, "completed")
+    assert turns(page)[:3] == ["Ada 1", "2", "Speaker 2 3"]
+    expect(speaker_list(page)).to_have_count(2)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colors_have_contrast_and_differ(sign_up: OpenPage, stack: Stack, scheme: str) -> None:
+    page = sign_up(f"contrast-{scheme}@example.com", PHONE, scheme)
+    open_talk(page, stack, "123456789")
+    names = page.locator(".turn-speaker")
+    colors = names.evaluate_all("all => all.map((each) => getComputedStyle(each).color)")
+    assert len(set(colors)) == 8
+    assert colors[8] == colors[0]
+    texts = page.locator(".turn-speaker, transcript-speakers li span, .segment-text")
+    assert min(texts.evaluate_all(CONTRASTS)) >= 4.5
+    page.locator(".segment").evaluate_all("all => all.map((each) => each.ariaCurrent = 'true')")
+    assert min(names.evaluate_all(CONTRASTS)) >= 4.5  # while it is played, too
+    speaker_list(page).first.click()
+    assert min(page.locator("transcript-speakers li span").evaluate_all(CONTRASTS)) >= 4.5
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
