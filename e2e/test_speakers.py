@@ -33,6 +33,11 @@ for number in sorted(set(map(int, "{speakers}"))):
     Speaker.objects.create(transcription=row, number=number)
 print(row.id)
 """
+STORED_OPTIONS = """
+import json
+from transcriptions.models import Transcription
+print(json.dumps(Transcription.objects.get(id="{id}").stored_options))
+"""
 # Contrast by WCAG 2.2 of the text of each element with what is painted under it.
 CONTRASTS = """elements => {
   const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
@@ -136,3 +141,20 @@ def test_colors_have_contrast_and_differ(sign_up: OpenPage, stack: Stack, scheme
     speaker_list(page).first.click()
     assert min(page.locator("transcript-speakers li span").evaluate_all(CONTRASTS)) >= 4.5
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_upload_options_are_sent_and_remembered(
+    sign_up: OpenPage, media: Media, stack: Stack
+) -> None:
+    page = sign_up("options@example.com")
+    count = page.locator("upload-box [name=speakers]")
+    expect(count).to_be_hidden()
+    page.check("upload-box [name=diarize]")
+    count.select_option("3")
+    start(page, media.speech("options.mp3", 5))
+    read = STORED_OPTIONS.format(id=page.url.split("/")[-2])
+    stored_options = stack.manage("shell", "--command", read).stdout
+    assert json.loads(stored_options) == {"diarize": True, "min_speakers": 3, "max_speakers": 3}
+    page.goto("/")
+    expect(page.locator("upload-box [name=diarize]")).to_be_checked()
+    expect(count).to_have_value("3")

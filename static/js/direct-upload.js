@@ -17,8 +17,8 @@ class Refused extends Error {
 
 export class DirectUpload {
   /** `onProgress` is called with the number of bytes that have been sent. */
-  constructor(file, language, onProgress) {
-    Object.assign(this, { file, language, onProgress, next: 1, isAborted: false });
+  constructor(file, options, onProgress) {
+    Object.assign(this, { file, options, onProgress, next: 1, isAborted: false });
     this.leave = () => this.forget();
   }
 
@@ -59,7 +59,7 @@ export class DirectUpload {
 
   start() {
     const { name, size } = this.file;
-    return this.call("POST", "", { name: name.slice(0, 1000), size, language: this.language });
+    return this.call("POST", "", { name: name.slice(0, 1000), size, ...this.options });
   }
 
   async sendPart(number) {

@@ -2,6 +2,7 @@
  * Forms with the options of an export. An element with `data-option` is shown if the chosen format
  * uses that option; the browser remembers fields with `data-remember`.
  */
+import { rememberFields, restoreFields } from "./remembered-fields.js";
 import { csrfToken, errorMessage } from "./requests.js";
 import { text } from "./text.js";
 
@@ -45,28 +46,12 @@ function toSeconds(time) {
 
 /** Stores the choice in this browser. */
 export function rememberChoice(form) {
-  const fields = [...form.querySelectorAll("[data-remember]")];
-  const choice = fields.map((field) => [field.name, field.type === "checkbox" ? field.checked : field.value]);
-  try {
-    localStorage.setItem(STORAGE_KEY, JSON.stringify({ ...storedChoice(), ...Object.fromEntries(choice) }));
-  } catch {} // storage is full or turned off
+  rememberFields(form, STORAGE_KEY);
 }
 
 /** Restores the choice, except for what is no longer offered, such as a deleted profile. */
 export function restoreChoice(form) {
-  for (const [name, value] of Object.entries(storedChoice())) {
-    const field = form.querySelector(`[data-remember][name="${CSS.escape(name)}"]`);
-    if (field?.type === "checkbox") field.checked = value === true;
-    else if ([...field?.options ?? []].some((option) => option.value === value)) field.value = value;
-  }
-}
-
-function storedChoice() {
-  try {
-    return JSON.parse(localStorage.getItem(STORAGE_KEY)) ?? {};
-  } catch {
-    return {};
-  }
+  restoreFields(form, STORAGE_KEY);
 }
 
 /** A file from the API: its content and name. Throws an Error with a message for the user. */

@@ -3,8 +3,8 @@ import { csrfToken } from "./requests.js";
 
 export class FormUpload {
   /** `onProgress` is called with the number of bytes that have been sent. */
-  constructor(file, language, onProgress) {
-    Object.assign(this, { file, language, onProgress });
+  constructor(file, options, onProgress) {
+    Object.assign(this, { file, options, onProgress });
     // If a response is lost and the file is sent again, the server creates only one recording.
     this.key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
   }
@@ -12,7 +12,7 @@ export class FormUpload {
   /** Resolves to status and body of the response; rejects if the connection was lost. */
   send() {
     const form = new FormData();
-    form.append("language", this.language);
+    for (const [name, value] of Object.entries(this.options)) form.append(name, value);
     form.append("file", this.file);
     const request = new XMLHttpRequest();
     this.request = request;

@@ -21,10 +21,9 @@ export class SpeakerDialog {
   open(item) {
     this.item = item;
     this.number = Number(item.dataset.speaker);
-    const label = this.speakers.label(this.number);
     const others = [...this.speakers.names.keys()].filter((number) => number !== this.number)
       .sort((a, b) => a - b);
-    this.dialog.querySelector("h2").textContent = text(this.speakers, "title", { speaker: label });
+    this.dialog.querySelector("h2").textContent = this.speakers.label(this.number);
     const { name } = this.renameForm.elements;
     name.value = this.speakers.names.get(this.number);
     name.placeholder = text(this.speakers, "label", { number: this.number });

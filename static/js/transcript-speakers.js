@@ -7,7 +7,7 @@ import { SpeakerDialog } from "./speaker-dialog.js";
 import { sendJson } from "./requests.js";
 import { text } from "./text.js";
 
-const DIGIT = /^(?:Digit|Numpad)([1-9])$/;
+const DIGIT = /^(?:Digit|Numpad)([1-9])$/; // a `code`: which keys have digits depends on the layout
 
 customElements.define("transcript-speakers", class extends HTMLElement {
   connectedCallback() {
@@ -40,15 +40,14 @@ customElements.define("transcript-speakers", class extends HTMLElement {
   // --- Changes --------------------------------------------------------------------------------
 
   added(item) {
-    if (!numberOf(item)) return;
-    if (!this.names.has(numberOf(item))) this.names.set(numberOf(item), "");
+    if (numberOf(item) && !this.names.has(numberOf(item))) this.names.set(numberOf(item), "");
     this.showSegment(item);
     this.showList();
   }
 
   /** Takes the event of the server: numbers that were shown may mean somebody else now. */
   relabel({ speakers, segments }) {
-    this.names = new Map(speakers.map(({ number, name }) => [number, name ?? ""]));
+    this.names = namesIn(speakers);
     const items = new Map([...this.segments.children].map((item) => [Number(item.dataset.segment), item]));
     for (const { id, speaker } of segments) setNumber(items.get(id), speaker);
     this.show();
@@ -77,10 +76,10 @@ customElements.define("transcript-speakers", class extends HTMLElement {
 
   /** Resolves to the problem if there are still two speakers; empty if there is one. */
   async merge(from, into) {
-    const { problem } = await this.send("POST", "/speakers/merge", { from, into });
+    const { body, problem } = await this.send("POST", "/speakers/merge", { from, into });
     if (problem) return problem;
+    this.names = namesIn(body);
     for (const item of this.segments.children) if (numberOf(item) === from) setNumber(item, into);
-    this.names.delete(from);
     this.show();
     return "";
   }
@@ -89,7 +88,7 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     return sendJson(this, method, `/api/transcriptions/${this.dataset.id}${path}`, content);
   }
 
-  /** Digits; with Alt while typing. Which keys have digits depends on the layout, `code` does not. */
+  /** Digits assign, with Alt while typing. */
   async keyPressed(event) {
     const number = Number(DIGIT.exec(event.code)?.[1]);
     const item = event.target.closest("#segments > .segment");
@@ -97,8 +96,8 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     const isTyping = event.target.isContentEditable;
     if (!number || !item || hasModifier || event.altKey !== isTyping || !this.names.size) return;
     event.preventDefault();
-    const isKnown = this.names.has(number);
-    const problem = isKnown ? await this.assign(item, number) : text(this, "unknown", { number });
+    const unknown = this.names.has(number) ? "" : text(this, "unknown", { number });
+    const problem = unknown || await this.assign(item, number);
     if (problem) this.showStatus(problem, true);
   }
 
@@ -188,6 +187,10 @@ customElements.define("transcript-speakers", class extends HTMLElement {
 /** The number of the speaker that an element is about; null if there is none. */
 export function numberOf(element) {
   return Number(element?.dataset.speaker) || null;
+}
+
+function namesIn(speakers) {
+  return new Map(speakers.map(({ number, name }) => [number, name ?? ""]));
 }
 
 function setNumber(element, number) {

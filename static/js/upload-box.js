@@ -7,6 +7,7 @@ import { DirectUpload } from "./direct-upload.js";
 import { FormUpload } from "./form-upload.js";
 import { errorMessage } from "./requests.js";
 import { text } from "./text.js";
+import { UploadOptions } from "./upload-options.js";
 
 const MAX_CONCURRENT = 2;
 const BYTES_PER_MB = 1024 * 1024;
@@ -27,10 +28,10 @@ class Upload {
     this.box.enqueue(this);
   }
 
-  async send(language) {
+  async send(options) {
     const Transport = "direct" in this.box.dataset ? DirectUpload : FormUpload;
     // A retry sends the same request, or what is missing.
-    this.transport ??= new Transport(this.file, language, (bytes) => this.progress(bytes));
+    this.transport ??= new Transport(this.file, options, (bytes) => this.progress(bytes));
     this.show("sending", text(this.box, "uploading"), "cancel");
     try {
       this.responded(await this.transport.send());
@@ -100,6 +101,7 @@ customElements.define("upload-box", class extends HTMLElement {
     this.uploaded = new Set();
     this.addedCount = 0;
     this.list = this.querySelector(".uploads");
+    this.options = new UploadOptions(this);
     const input = this.querySelector("input[type=file]");
     const chosen = () => {
       this.add(input.files);
@@ -168,7 +170,7 @@ customElements.define("upload-box", class extends HTMLElement {
     while (this.running.size < MAX_CONCURRENT && this.waiting.length) {
       const upload = this.waiting.shift();
       this.running.add(upload);
-      upload.send(this.querySelector("[name=language]").value);
+      upload.send(this.options.values);
     }
     if (!this.running.size && this.uploaded.size) this.showUploaded();
     this.list.hidden = !this.list.children.length;

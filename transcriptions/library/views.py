@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
@@ -42,6 +42,7 @@ from transcriptions.usage.retention import RetentionPolicy
 RECORDINGS_PER_PAGE = 20
 MAX_QUERY_LENGTH = 200
 MAX_SEARCH_PAGE = 10_000
+SPEAKER_COUNTS = range(1, 11)  # offered where speakers are detected
 
 
 @require_GET
@@ -109,6 +110,7 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "speakers": names,
         "language": LANGUAGES.get(transcription.language, ""),
         "languages": _languages(),
+        "speaker_counts": SPEAKER_COUNTS,
         **export_choices(authenticated_user(request)),
     }
     return render(request, "transcriptions/detail.html", context)
@@ -169,15 +171,26 @@ def retry(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 def recognize(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
-    """Recognize the same file again, as a new recording: in another language, or another track."""
+    """Recognize the same file again, as a new recording: in another language, with or without
+    speakers, or another track."""
     row = permissions.transcription_for(request.user, transcription_id)
-    track = request.POST.get("track", "")
-    number = None if "track" not in request.POST else int(track) if track.isdecimal() else -1
     try:
-        row = recognize_again(row, Changes(request.POST.get("language"), number))
+        row = recognize_again(row, _changes(request.POST))
     except (Throttled, UploadRefused, WrongState, StorageUnavailable) as error:
         messages.error(request, str(error))
     return redirect("transcriptions:detail", row.id)
+
+
+def _changes(posted: QueryDict) -> Changes:
+    """What two forms ask for: another track, or another language and speakers."""
+    if "track" in posted:
+        track = posted["track"]
+        return Changes(track=int(track) if track.isdecimal() else -1)
+    count = posted.get("speakers", "")
+    diarize = "diarize" in posted
+    number = int(count) if diarize and count.isdecimal() and int(count) in SPEAKER_COUNTS else None
+    speakers = {"diarize": diarize, "min_speakers": number, "max_speakers": number}
+    return Changes(posted.get("language"), options=tuple(speakers.items()))
 
 
 @login_required
@@ -201,6 +214,7 @@ def _upload_form_context(plan: Plan) -> dict[str, Any]:
     max_duration_s = quotas.longest_recording(plan, settings.MAX_DURATION_SECONDS)
     return {
         "languages": _languages(),
+        "speaker_counts": SPEAKER_COUNTS,
         "formats": COMMON_FORMATS,
         "accept": ACCEPT,
         "direct_uploads": recording_storage().direct,

@@ -78,3 +78,28 @@ def test_page_without_speakers_shows_no_list(alice: User, browser: Client) -> No
     assert re.search(r"<transcript-speakers [^>]* hidden", html)
     assert listed(html) == []
     assert turns(html) == [("", ""), ("", "")]
+
+
+def test_recordings_are_recognized_again_with_speakers(
+    browser: Client, finished: Transcription
+) -> None:
+    url = f"/transcriptions/{finished.id}/recognize/"
+    for posted, asked in (
+        ({"diarize": "true", "speakers": "3"}, (True, 3, 3)),
+        ({"diarize": "true", "speakers": ""}, (True, None, None)),
+        ({"diarize": "true", "speakers": "11"}, (True, None, None)),
+        ({"speakers": "3"}, (False, None, None)),
+    ):
+        response = browser.post(url, {"language": "", **posted})
+        options = Transcription.objects.get(id=response["Location"].split("/")[-2]).options
+        assert (options.diarize, options.min_speakers, options.max_speakers) == asked
+
+
+def test_speakers_of_before_are_offered_again(browser: Client, finished: Transcription) -> None:
+    options = {"diarize": True, "min_speakers": 2, "max_speakers": 2}
+    Transcription.objects.update(stored_options=options)
+    html = browser.get(f"/transcriptions/{finished.id}/").content.decode()
+    assert re.search(r'<input name="diarize"[^>]* checked>', html)
+    assert '<option value="2" selected>2 speakers</option>' in html
+    assert '<option value="1">1 speaker</option>' in html
+    assert not re.search(r'name="diarize"[^>]* checked', browser.get("/").content.decode())
