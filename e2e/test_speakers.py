@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from e2e.conftest import PHONE, OpenPage
-from e2e.test_pages import start, wait_for_state
+from e2e.test_pages import start, stored, wait_for_state
 from transcodio_site.testing import Media, Stack
 
 # A talk with a segment of a second for each digit, the number of its speaker.
@@ -100,6 +100,111 @@ def test_names_and_shares_are_shown(sign_up: OpenPage, stack: Stack) -> None:
     expect(page.locator(".segment:visible")).to_have_count(4)
 
 
+def test_rename_changes_all_turns_and_persists(sign_up: OpenPage, stack: Stack) -> None:
+    page = sign_up("rename@example.com", PHONE)
+    open_talk(page, stack, "121")
+    dialog = page.get_by_role("dialog", name="Speaker 1")
+    name_of(page, 3).focus()
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_label("Name in the whole transcript")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(name_of(page, 3)).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.type("Anna <i>")
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    expect(name_of(page, 3)).to_be_focused()
+    assert turns(page) == ["Anna <i> 1", "Speaker 2 2", "Anna <i> 3"]
+    expect(speaker_list(page).first).to_contain_text("Anna <i>")
+    page.reload()
+    assert turns(page) == ["Anna <i> 1", "Speaker 2 2", "Anna <i> 3"]
+    name_of(page, 1).click()
+    page.get_by_label("Name in the whole transcript").fill("")
+    page.keyboard.press("Enter")
+    expect(name_of(page, 3)).to_have_text("Speaker 1")
+    assert stored(page)["speakers"][0]["name"] is None
+
+
+def test_refused_change_is_shown(sign_up: OpenPage, stack: Stack) -> None:
+    page = sign_up("refused@example.com")
+    open_talk(page, stack, "12")
+    page.route("**/speakers/1", lambda route: route.abort("connectionrefused"))
+    page.route("**/segments/1", lambda route: route.abort("connectionrefused"))
+    name_of(page, 1).click()
+    page.get_by_label("Name in the whole transcript").fill("Anna")
+    page.get_by_role("button", name="Save").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("alert")).to_have_text("The server cannot be reached.")
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="Cancel").click()
+    assert turns(page) == ["Speaker 1 1", "Speaker 2 2"]
+    status = page.locator("transcript-speakers > [role=status]")
+    page.keyboard.press("2")  # the name has the focus again
+    expect(status).to_have_text("The server cannot be reached.")
+    expect(status).to_be_in_viewport()
+    page.keyboard.press("7")
+    expect(status).to_have_text("There is no speaker 7.")
+    assert turns(page) == ["Speaker 1 1", "Speaker 2 2"]
+
+
+def test_segments_are_reassigned(sign_up: OpenPage, stack: Stack) -> None:
+    page = sign_up("reassign@example.com")
+    open_talk(page, stack, "1122")
+    page.locator("[data-segment='2'] .segment-text").click()
+    with page.expect_response("**/segments/2"):
+        page.keyboard.press("2")
+    expect(name_of(page, 2)).to_have_text("Speaker 2")
+    expect(name_of(page, 3)).to_have_count(0)
+    name_of(page, 1).click()
+    page.get_by_label("Only this segment is by").select_option("A new speaker")
+    page.get_by_role("button", name="Change").click()
+    expect(name_of(page, 1)).to_have_text("Speaker 3")
+    page.reload()
+    assert turns(page) == ["Speaker 3 1", "Speaker 2 2", "3", "4"]
+    name_of(page, 2).click()
+    page.get_by_label("Only this segment is by").select_option("Speaker 3")
+    page.get_by_role("button", name="Change").click()
+    expect(page.locator("[data-segment='2'] .timestamp")).to_be_focused()  # it has no name
+    assert turns(page) == ["Speaker 3 1", "2", "Speaker 2 3", "4"]
+
+
+def test_digits_are_text_while_typing(sign_up: OpenPage, stack: Stack) -> None:
+    page = sign_up("digits@example.com")
+    open_talk(page, stack, "12")
+    page.click("transcript-editor button")
+    second = page.locator("[data-segment='2'] .segment-text")
+    second.fill("Room 10")
+    page.keyboard.press("1")
+    expect(second).to_have_text("Room 101")
+    expect(name_of(page, 2)).to_have_text("Speaker 2")
+    with page.expect_response("**/segments/2"):
+        page.keyboard.press("Alt+1")
+    expect(name_of(page, 2)).to_have_count(0)
+    expect(second).to_be_focused()
+    with page.expect_response("**/segments/2"):
+        second.blur()
+    segment = stored(page)["segments"][1]
+    assert (segment["text"], segment["speaker"]) == ("Room 101", 1)
+
+
+def test_speakers_are_merged(sign_up: OpenPage, stack: Stack) -> None:
+    page = sign_up("merge@example.com")
+    open_talk(page, stack, "1232")
+    name_of(page, 2).click()
+    page.get_by_label("Name in the whole transcript").fill("Anna")
+    page.keyboard.press("Enter")
+    expect(name_of(page, 4)).to_have_text("Anna")
+    name_of(page, 4).click()
+    page.get_by_label("Is the same person as").select_option("Speaker 3")
+    page.get_by_role("button", name="Merge").click()
+    expect(speaker_list(page)).to_have_count(2)
+    assert turns(page) == ["Speaker 1 1", "Anna 2", "3", "4"]
+    page.reload()
+    assert turns(page) == ["Speaker 1 1", "Anna 2", "3", "4"]
+    assert [each["speaker"] for each in stored(page)["segments"]] == [1, 3, 3, 3]
+
+
 def test_live_segments_are_relabeled(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("relabeled@example.com")
 
@@ -153,7 +258,7 @@ def test_upload_options_are_sent_and_remembered(
     count.select_option("3")
     start(page, media.speech("options.mp3", 5))
     read = STORED_OPTIONS.format(id=page.url.split("/")[-2])
-    stored_options = stack.manage("shell", "--command", read).stdout
+    stored_options = stack.manage("shell", "--command", read).stdout.splitlines()[-1]
     assert json.loads(stored_options) == {"diarize": True, "min_speakers": 3, "max_speakers": 3}
     page.goto("/")
     expect(page.locator("upload-box [name=diarize]")).to_be_checked()
