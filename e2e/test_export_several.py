@@ -21,7 +21,7 @@ def test_selected_recordings_are_exported_as_zip(
     upload(page, [media.speech("harbor.mp3", 6), media.silence("silence.mp3", 1)])
     completed = page.locator(".badge[data-state=completed]")
     expect(completed).to_have_count(2)
-    boxes = page.get_by_role("checkbox")
+    boxes = page.locator("#library").get_by_role("checkbox")
     expect(boxes).to_have_count(0)
     page.get_by_role("button", name="Select", exact=True).click()
     open_dialog = page.get_by_role("button", name="Export", exact=True)

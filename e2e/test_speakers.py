@@ -248,18 +248,23 @@ def test_colors_have_contrast_and_differ(sign_up: OpenPage, stack: Stack, scheme
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_upload_options_are_sent_and_remembered(
-    sign_up: OpenPage, media: Media, stack: Stack
-) -> None:
+def test_speakers_are_detected_if_asked_for(sign_up: OpenPage, media: Media, stack: Stack) -> None:
     page = sign_up("options@example.com")
     count = page.locator("upload-box [name=speakers]")
     expect(count).to_be_hidden()
     page.check("upload-box [name=diarize]")
-    count.select_option("3")
-    start(page, media.speech("options.mp3", 5))
+    count.select_option("2")
+    start(page, media.two_voices("interview.mp3"))
+    wait_for_state(page, "completed")
+    expect(speaker_list(page)).to_have_count(2)
+    shown = turns(page)
+    assert shown[0] == "Speaker 1 1"
+    assert any(turn.startswith("Speaker 2 ") for turn in shown)
     read = STORED_OPTIONS.format(id=page.url.split("/")[-2])
     stored_options = stack.manage("shell", "--command", read).stdout.splitlines()[-1]
-    assert json.loads(stored_options) == {"diarize": True, "min_speakers": 3, "max_speakers": 3}
+    assert json.loads(stored_options) == {"diarize": True, "min_speakers": 2, "max_speakers": 2}
+    page.reload()
+    assert turns(page) == shown
     page.goto("/")
     expect(page.locator("upload-box [name=diarize]")).to_be_checked()
-    expect(count).to_have_value("3")
+    expect(count).to_have_value("2")
