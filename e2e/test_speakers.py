@@ -167,6 +167,15 @@ def test_segments_are_reassigned(sign_up: OpenPage, stack: Stack) -> None:
     page.get_by_role("button", name="Change").click()
     expect(page.locator("[data-segment='2'] .timestamp")).to_be_focused()  # it has no name
     assert turns(page) == ["Speaker 3 1", "2", "Speaker 2 3", "4"]
+    name_of(page, 3).focus()
+    page.keyboard.press("3")
+    expect(name_of(page, 4)).to_have_text("Speaker 2")
+    expect(page.locator("[data-segment='3'] .timestamp")).to_be_focused()
+    speaker_list(page).nth(1).click()
+    name_of(page, 4).focus()
+    page.keyboard.press("3")
+    expect(page.locator(".segment:visible")).to_have_count(0)
+    expect(speaker_list(page).nth(1)).to_be_focused()  # the segment is hidden
 
 
 def test_digits_are_text_while_typing(sign_up: OpenPage, stack: Stack) -> None:

@@ -14,7 +14,7 @@ export class SpeakerDialog {
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close(); // a click on the backdrop
     });
-    this.dialog.addEventListener("close", () => this.returnFocus());
+    this.dialog.addEventListener("close", () => speakers.focusOn(this.item));
   }
 
   /** Opens it for the speaker of a segment. */
@@ -61,11 +61,5 @@ export class SpeakerDialog {
 
   showProblem(message) {
     this.dialog.querySelector("[role=alert]").textContent = message;
-  }
-
-  /** To the name, or the segment if no turn begins with it any more. */
-  returnFocus() {
-    const name = this.item.querySelector(".turn-speaker");
-    (name ?? this.item.querySelector(".timestamp")).focus();
   }
 }

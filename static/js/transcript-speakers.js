@@ -3,8 +3,9 @@
  * shown where a turn begins; one of the list hides the segments of the others. Digits assign the
  * speaker of the segment that has the focus.
  */
-import { SpeakerDialog } from "./speaker-dialog.js";
 import { sendJson } from "./requests.js";
+import { SpeakerDialog } from "./speaker-dialog.js";
+import { SpeakerList, numberOf, setNumber } from "./speaker-list.js";
 import { text } from "./text.js";
 
 const DIGIT = /^(?:Digit|Numpad)([1-9])$/; // a `code`: which keys have digits depends on the layout
@@ -13,10 +14,11 @@ customElements.define("transcript-speakers", class extends HTMLElement {
   connectedCallback() {
     this.page = this.closest("live-transcript");
     this.segments = this.page.querySelector("#segments");
-    this.list = this.querySelector("ul");
     this.status = this.querySelector("[role=status]");
-    this.names = new Map([...this.list.children].map((row) => [numberOf(row), row.dataset.name]));
+    const rows = [...this.querySelectorAll("li")];
+    this.names = new Map(rows.map((row) => [numberOf(row), row.dataset.name]));
     this.only = null; // the speaker whose segments are shown; null: all are
+    this.list = new SpeakerList(this);
     this.dialog = new SpeakerDialog(this);
     this.page.addEventListener("segment-added", (event) => this.added(event.target));
     this.page.addEventListener("speakers-changed", (event) => this.relabel(event.detail));
@@ -25,10 +27,7 @@ customElements.define("transcript-speakers", class extends HTMLElement {
       const button = event.target.closest(".turn-speaker");
       if (button) this.dialog.open(button.closest(".segment"));
     });
-    this.list.addEventListener("click", (event) => {
-      const row = event.target.closest("button")?.closest("li");
-      if (row) this.showOnly(numberOf(row) === this.only ? null : numberOf(row));
-    });
+    this.page.addEventListener("focusout", () => this.showStatus(""));
     this.show();
   }
 
@@ -42,7 +41,10 @@ customElements.define("transcript-speakers", class extends HTMLElement {
   added(item) {
     if (numberOf(item) && !this.names.has(numberOf(item))) this.names.set(numberOf(item), "");
     this.showSegment(item);
-    this.showList();
+    this.frame ??= requestAnimationFrame(() => { // many may come at the same time
+      this.frame = null;
+      this.showList();
+    });
   }
 
   /** Takes the event of the server: numbers that were shown may mean somebody else now. */
@@ -99,6 +101,7 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     const unknown = this.names.has(number) ? "" : text(this, "unknown", { number });
     const problem = unknown || await this.assign(item, number);
     if (problem) this.showStatus(problem, true);
+    else if (document.activeElement === document.body) this.focusOn(item); // its name was removed
   }
 
   // --- Display --------------------------------------------------------------------------------
@@ -131,47 +134,14 @@ customElements.define("transcript-speakers", class extends HTMLElement {
   }
 
   showList() {
-    const seconds = this.seconds();
-    const total = [...seconds.values()].reduce((sum, each) => sum + each, 0) || 1;
-    const numbers = [...this.names.keys()].sort((a, b) => a - b);
-    const { children } = this.list;
-    for (const [index, number] of numbers.entries()) {
-      const row = this.row(number, seconds.get(number) / total);
-      if (children[index] !== row) this.list.insertBefore(row, children[index] ?? null);
-    }
-    while (children.length > numbers.length) this.list.lastElementChild.remove();
-    this.querySelector(".talk-share").replaceChildren(...numbers.map((number) => {
-      const part = document.createElement("span");
-      setNumber(part, number);
-      part.style.flexGrow = seconds.get(number) / total;
-      return part;
-    }));
+    this.list.show(this.segments.children, this.only);
     this.hidden = !this.names.size;
   }
 
-  /** The existing row of a speaker, so that it keeps the focus, or a new one. */
-  row(number, share) {
-    const existing = this.list.querySelector(`[data-speaker="${number}"]`);
-    const row = existing ?? this.clone("[data-speaker-template]");
-    setNumber(row, number);
-    row.querySelector(".speaker-number").textContent = number;
-    row.querySelector(".speaker-name").textContent = this.label(number);
-    row.querySelector(".speaker-share").textContent = share.toLocaleString(
-      document.documentElement.lang, { style: "percent" },
-    );
-    row.querySelector("button").ariaPressed = String(number === this.only);
-    return row;
-  }
-
-  /** How long each speaker talks. */
-  seconds() {
-    const result = new Map([...this.names.keys()].map((number) => [number, 0]));
-    for (const item of this.segments.children) {
-      const number = numberOf(item);
-      const length = item.dataset.end - item.dataset.start;
-      if (number) result.set(number, (result.get(number) ?? 0) + length);
-    }
-    return result;
+  /** Focuses the name in a segment, or its time if no turn begins with it; if it is hidden, the list. */
+  focusOn(item) {
+    if (item.hidden) this.list.focus();
+    else (item.querySelector(".turn-speaker") ?? item.querySelector(".timestamp")).focus();
   }
 
   showStatus(message, isProblem = false) {
@@ -184,17 +154,6 @@ customElements.define("transcript-speakers", class extends HTMLElement {
   }
 });
 
-/** The number of the speaker that an element is about; null if there is none. */
-export function numberOf(element) {
-  return Number(element?.dataset.speaker) || null;
-}
-
 function namesIn(speakers) {
   return new Map(speakers.map(({ number, name }) => [number, name ?? ""]));
-}
-
-function setNumber(element, number) {
-  if (!element) return;
-  if (number) element.dataset.speaker = number;
-  else delete element.dataset.speaker;
 }
