@@ -231,7 +231,9 @@ def test_live_segments_are_relabeled(sign_up: OpenPage, media: Media) -> None:
         socket.connect_to_server().on_message(forward)
 
     people: list[dict[str, Any]] = [{"number": 1, "name": "Ada"}, {"number": 2, "name": None}]
-    segments = [{"id": n, "speaker": 1 if n < 3 else 2, "words": []} for n in (1, 2, 3)]
+    segments: list[dict[str, Any]] = [
+        {"id": n, "speaker": 1 if n < 3 else 2, "words": []} for n in (1, 2, 3)
+    ]
     relabeled = {"type": "speakers", "id": 3, "speakers": people, "segments": segments}
     page.route_web_socket("**/ws/**", speak)
     start(page, media.speech("relabeled.mp3", 12))

@@ -20,7 +20,9 @@ def with_turns(segments: Iterable[Segment], names: Mapping[int, str]) -> list[tu
     result, previous = list[tuple[Segment, str]](), None
     for segment in segments:
         number = segment.speaker
-        begins = number is not None and number != previous
-        result.append((segment, speaker_label(number, names[number]) if begins else ""))
+        label = ""
+        if number is not None and number != previous:
+            label = speaker_label(number, names[number])
+        result.append((segment, label))
         previous = number
     return result

@@ -184,7 +184,7 @@ def recognize(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse
 def _changes(posted: QueryDict) -> Changes:
     """What two forms ask for: another track, or another language and speakers."""
     if "track" in posted:
-        track = posted["track"]
+        track = posted.get("track", "")
         return Changes(track=int(track) if track.isdecimal() else -1)
     count = posted.get("speakers", "")
     diarize = "diarize" in posted
