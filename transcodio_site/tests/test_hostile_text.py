@@ -1,5 +1,5 @@
-"""Titles and segments that are HTML, subtitles, formulas or headers stay text wherever they are
-shown, exported or sent."""
+"""Titles, segments and names that are HTML, subtitles, formulas or headers stay text wherever they
+are shown, exported or sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from accounts.models import Action, User
 from transcodio_site.tests.test_permissions import Resources, with_session
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.media_formats import FORMATS, OCTETS, extension
-from transcriptions.models import Segment, Transcription
+from transcriptions.models import Segment, Speaker, Transcription
 from transcriptions.notifications import emails
 
 HOSTILE = [
@@ -64,10 +64,12 @@ def skeleton(html: str) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def write(row: Transcription, text: str) -> None:
-    """Give the recording and its segment this text, as if no check of the input existed."""
+    """Give the recording, its segment and its speaker this text, as if no check of the input
+    existed."""
     Transcription.objects.filter(id=row.id).update(title=text)
     row.title = text
-    Segment.objects.update(text=text, words=[])
+    Segment.objects.update(text=text, words=[], speaker=1)
+    Speaker.objects.update_or_create(transcription=row, number=1, defaults={"name": text})
 
 
 @pytest.fixture
