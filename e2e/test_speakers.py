@@ -127,7 +127,7 @@ def test_rename_changes_all_turns_and_persists(sign_up: OpenPage, stack: Stack) 
 
 
 def test_refused_change_is_shown(sign_up: OpenPage, stack: Stack) -> None:
-    page = sign_up("refused@example.com")
+    page = sign_up("refused-change@example.com")
     open_talk(page, stack, "12")
     page.route("**/speakers/1", lambda route: route.abort("connectionrefused"))
     page.route("**/segments/1", lambda route: route.abort("connectionrefused"))
@@ -179,7 +179,7 @@ def test_segments_are_reassigned(sign_up: OpenPage, stack: Stack) -> None:
 
 
 def test_digits_are_text_while_typing(sign_up: OpenPage, stack: Stack) -> None:
-    page = sign_up("digits@example.com")
+    page = sign_up("digit-keys@example.com")
     open_talk(page, stack, "12")
     page.click("transcript-editor button")
     second = page.locator("[data-segment='2'] .segment-text")
@@ -198,7 +198,7 @@ def test_digits_are_text_while_typing(sign_up: OpenPage, stack: Stack) -> None:
 
 
 def test_speakers_are_merged(sign_up: OpenPage, stack: Stack) -> None:
-    page = sign_up("merge@example.com")
+    page = sign_up("merge-speakers@example.com")
     open_talk(page, stack, "1232")
     name_of(page, 2).click()
     page.get_by_label("Name in the whole transcript").fill("Anna")
@@ -260,7 +260,7 @@ def test_colors_have_contrast_and_differ(sign_up: OpenPage, stack: Stack, scheme
 
 
 def test_speakers_are_detected_if_asked_for(sign_up: OpenPage, media: Media, stack: Stack) -> None:
-    page = sign_up("options@example.com")
+    page = sign_up("interviewer@example.com")
     count = page.locator("upload-box [name=speakers]")
     expect(count).to_be_hidden()
     page.check("upload-box [name=diarize]")
