@@ -9,7 +9,20 @@ from transcodio_site.cli.client import readable
 # With the extension of their files.
 FORMATS = {
     name: name
-    for name in ("txt", "md", "docx", "pdf", "srt", "vtt", "ass", "ttml", "csv", "tsv", "json")
+    for name in (
+        "txt",
+        "md",
+        "docx",
+        "pdf",
+        "srt",
+        "vtt",
+        "ass",
+        "ttml",
+        "csv",
+        "tsv",
+        "otio",
+        "json",
+    )
 }
 FORMATS["audacity"] = "txt"
 NUMBERS = {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from transcriptions.exports import ass, subrip, tables, transcript_json, ttml, webvtt
+from transcriptions.exports import ass, markers, subrip, tables, transcript_json, ttml, webvtt
 from transcriptions.exports.markdown import markdown
 from transcriptions.exports.options import ExportOptions
 from transcriptions.exports.plain_text import text
@@ -138,6 +138,14 @@ EXPORTERS = {
         "text/plain; charset=utf-8",
         tables.write_labels,
         "speakers",
+    ),
+    "otio": _data(
+        gettext_noop("Markers for video editors"),
+        "otio",
+        "application/json; charset=utf-8",
+        markers.write,
+        "speakers",
+        "frame_rate",
     ),
     "json": _data("JSON", "json", "application/json; charset=utf-8", transcript_json.write),
 }

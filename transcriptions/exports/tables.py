@@ -34,7 +34,7 @@ def write_labels(transcript: Transcript, options: ExportOptions) -> bytes:
     https://manual.audacityteam.org/man/importing_and_exporting_labels.html
     """
     rows = list[tuple[str, ...]]()
-    for segment in _segments(transcript):
+    for segment in parts(transcript):
         speaker = one_line(segment.speaker) if options.speakers else ""
         text = one_line(segment.text)
         label = f"{speaker}: {text}" if speaker else text
@@ -43,13 +43,13 @@ def write_labels(transcript: Transcript, options: ExportOptions) -> bytes:
 
 
 def _cells(transcript: Transcript, options: ExportOptions) -> Iterator[tuple[str, ...]]:
-    for segment in _segments(transcript):
+    for segment in parts(transcript):
         speaker = one_line(segment.speaker) if options.speakers else ""
         texts = (safe_cell(speaker), safe_cell(one_line(segment.text)))
         yield f"{segment.start:.3f}", f"{segment.end:.3f}", *texts
 
 
-def _segments(transcript: Transcript) -> Iterator[Paragraph]:
+def parts(transcript: Transcript) -> Iterator[Paragraph]:
     """The segments; the words of one with several speakers are a row for each."""
     turns = groupby(transcript.words, key=lambda word: (word.segment, word.speaker))
     for _key, words in turns:
