@@ -1,8 +1,8 @@
 """Speakers are told apart beside recognition, in a thread.
 
 Segments are stored with what is known when they come. When more is known, the speakers of stored
-words change; all are right when the recording is complete. A recording never fails for lack of its
-speakers.
+words change, also between two segments; all are right when the recording is complete. A recording
+never fails for lack of its speakers.
 """
 
 from __future__ import annotations
@@ -22,9 +22,17 @@ from django.utils.translation import gettext as _
 from gpu.diarization.clustering import SpeakerLimits
 from gpu.diarization.engine import get_diarizer
 from gpu.diarization.types import Diarization
-from gpu.types import Audio, Complete, DeadlineExceeded, EngineError, Segment, Span
+from gpu.types import (
+    Audio,
+    Complete,
+    DeadlineExceeded,
+    EngineError,
+    Segment,
+    Span,
+    UsageDelta,
+)
 from transcriptions.models import Options
-from transcriptions.processing.leases import LeaseHolder
+from transcriptions.processing.leases import LeaseHolder, shutting_down
 from transcriptions.processing.speaker_storage import store_speakers
 from transcriptions.processing.speakers import (
     ChannelSpeakers,
@@ -50,6 +58,8 @@ class SpeakerDetection:
         self._first_words = threading.Event()
         self._diarizer: _BackgroundDiarizer | None = None
         self._spans: tuple[Span, ...] = ()
+        self._metered_seconds = 0.0  # of the diarizer, in the usage of the row
+        self._has_gpu = False  # that is paid by the second
         self._stored: Diarization | None = None
         stored = holder.row.segments.order_by("number").values_list("channel", flat=True)
         self._speaker_of: SpeakerOf = ChannelSpeakers.of(stored if self._is_wanted else ())
@@ -69,10 +79,15 @@ class SpeakerDetection:
         stored words change first, if more is known. Raises LeaseLost."""
         if not self._is_wanted:
             return list(segments)
-        latest = self._diarizer.latest if self._diarizer else None
-        if latest and latest is not self._stored:
-            self._store(latest)
+        self._store_latest()
+        self._add_usage()
         return [part for each in segments for part in by_speaker(each, self._speaker_of)]
+
+    def check(self) -> None:
+        """As that of the lease. To be called by the thread that stores the segments, while it has
+        none: what is found meanwhile is stored and published."""
+        self._holder.check()
+        self._store_latest()
 
     def words_are_stored(self) -> None:
         """To be called after the first ones at the latest."""
@@ -87,23 +102,29 @@ class SpeakerDetection:
             self._store_by_channel()
             return meter
         try:
-            self._store(self._diarizer.result(self._holder.check))
-        except _NoSpeakersError as error:
+            self._store(self._diarizer.result(self.check), at_end=True)
+        except NoSpeakersError as error:
             log.error("%s: speakers: %s", self._row.id, error.__cause__, exc_info=error.__cause__)
             self.note = _("The speakers could not be told apart.")
-            self._store(Diarization((), 0.0, is_final=True))
+            self._store(Diarization((), 0.0, is_final=True), at_end=True)
         return self._with_usage(meter, self._diarizer.cpu_seconds)
 
     def close(self) -> None:
         """Stop the diarizer."""
         if self._diarizer:
             self._diarizer.close()
+            self._add_usage()  # of work that was interrupted
 
-    def _store(self, found: Diarization) -> None:
+    def _store_latest(self) -> None:
+        latest = self._diarizer.latest if self._diarizer else None
+        if latest and latest is not self._stored:
+            self._store(latest)
+
+    def _store(self, found: Diarization, *, at_end: bool = False) -> None:
         until = math.inf if found.is_final else found.until
         self._stored = found
         self._speaker_of = TurnSpeakers(found.turns, self._spans, until)
-        self._store_and_publish(is_final=found.is_final)
+        self._store_and_publish(is_final=at_end)
 
     def _store_by_channel(self) -> None:
         self._speaker_of = ChannelSpeakers()
@@ -114,10 +135,20 @@ class SpeakerDetection:
         if event:
             streams.publish(self._row.id, event)
 
+    def _add_usage(self) -> None:
+        """What the diarizer has used until now is saved with the usage of the engine, so that it is
+        metered even if the work is interrupted."""
+        self._has_gpu |= bool(self._row.unsaved_usage.gpu)
+        if self._diarizer and not self._has_gpu:
+            seconds = self._diarizer.cpu_seconds
+            self._row.unsaved_usage += UsageDelta(seconds - self._metered_seconds)
+            self._metered_seconds = seconds
+
     def _with_usage(self, meter: Complete, cpu_seconds: float) -> Complete:
         """The time of the diarizer is that of recognition on the CPU, too. Of a GPU that is paid by
         the second, it used nothing: then it is only logged."""
         log.info("%s: speakers told apart in %.1f s of CPU time", self._row.id, cpu_seconds)
+        self._metered_seconds = cpu_seconds
         if meter.gpu:
             return meter
         return replace(meter, decode_seconds=meter.decode_seconds + cpu_seconds)
@@ -139,7 +170,29 @@ def limits_of(options: Options) -> SpeakerLimits:
     return SpeakerLimits(**{name: value for name, value in known.items() if value is not None})
 
 
-class _NoSpeakersError(Exception):
+def diarize(
+    audio: Audio,
+    limits: SpeakerLimits,
+    check: Callable[[], None],
+    used: Callable[[float], None],
+) -> Diarization:
+    """Tell the speakers of prepared audio apart. `used` gets the CPU seconds until then, again and
+    again. Raises what `check` raises, and NoSpeakersError."""
+    start = threading.Event()
+    diarizer = _BackgroundDiarizer(audio, limits, start, shutting_down.is_set)
+
+    def check_and_report() -> None:
+        used(diarizer.cpu_seconds)
+        check()
+
+    try:
+        return diarizer.result(check_and_report)
+    finally:
+        diarizer.close()
+        used(diarizer.cpu_seconds)
+
+
+class NoSpeakersError(Exception):
     """The diarizer has failed. `__cause__` is its error."""
 
 
@@ -154,7 +207,7 @@ class _BackgroundDiarizer:
         should_stop: Callable[[], bool],
     ) -> None:
         self.latest: Diarization | None = None
-        self.cpu_seconds = 0.0  # of its thread, when it has ended
+        self.cpu_seconds = 0.0  # of its thread, until now
         self._audio, self._limits = audio, limits
         self._start, self._should_stop = start, should_stop
         self._stopped, self._ended = threading.Event(), threading.Event()
@@ -167,7 +220,7 @@ class _BackgroundDiarizer:
         self._thread.start()
 
     def result(self, check: Callable[[], None]) -> Diarization:
-        """The final one. Raises what `check` raises, and _NoSpeakersError if there is none, or if
+        """The final one. Raises what `check` raises, and NoSpeakersError if there is none, or if
         nothing comes for ENGINE_SILENCE_SECONDS."""
         self._latest_at = time.monotonic()
         self._start.set()
@@ -175,11 +228,11 @@ class _BackgroundDiarizer:
             check()
             if time.monotonic() > self._latest_at + settings.ENGINE_SILENCE_SECONDS:
                 message = f"nothing for {settings.ENGINE_SILENCE_SECONDS} s"
-                raise _NoSpeakersError from DeadlineExceeded(message)
+                raise NoSpeakersError from DeadlineExceeded(message)
         check()
         if self.latest is None or not self.latest.is_final:
             error = self._error or EngineError("the diarizer has ended without a final result")
-            raise _NoSpeakersError from error
+            raise NoSpeakersError from error
         return self.latest
 
     def close(self) -> None:
@@ -203,6 +256,9 @@ class _BackgroundDiarizer:
         diarizer = get_diarizer(settings.DIARIZER)
         for found in diarizer.stream(self._audio, self._limits, self._is_stopped):
             self.latest, self._latest_at = found, time.monotonic()
+            self.cpu_seconds = time.thread_time()
 
     def _is_stopped(self) -> bool:
+        """The diarizer asks it often."""
+        self.cpu_seconds = time.thread_time()
         return self._stopped.is_set() or self._should_stop()

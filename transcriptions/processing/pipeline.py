@@ -163,12 +163,13 @@ def _calls(
         has_words = threading.Event()
         prepare = partial(_prepare_all, row, folder)
         with in_background(prepare, holder.check, start=has_words) as prepared:
-            yield until_segment(_recognized(holder, folder, audio, position), has_words)
+            call = _recognized(holder, folder, audio, position, speakers.check)
+            yield until_segment(call, has_words)
             position = max(position, audio.spans[-1].end)
             with charged_if_refused(row):
                 audio = row.to_audio(_replace_opening(holder, folder, prepared()))
     speakers.prepare(audio)
-    yield _recognized(holder, folder, audio, position)
+    yield _recognized(holder, folder, audio, position, speakers.check)
 
 
 def _prepare_all(row: Transcription, folder: Path, check: Callable[[], None]) -> Preparation:
@@ -194,9 +195,14 @@ def _replace_opening(holder: LeaseHolder, folder: Path, found: Preparation) -> P
 
 
 def _recognized(
-    holder: LeaseHolder, folder: Path, audio: Audio, position: float
+    holder: LeaseHolder,
+    folder: Path,
+    audio: Audio,
+    position: float,
+    check: Callable[[], None],
 ) -> Generator[list[Result]]:
-    """The events of one call for the speech after `position`."""
+    """The events of one call for the speech after `position`. `check` is called while the engine
+    yields nothing."""
     row = holder.row
 
     def stream(audio: Audio) -> Iterator[EngineEvent]:
@@ -214,7 +220,7 @@ def _recognized(
         call = partial(_one_call, stream, audio, position)
     if audio.spans:
         lifecycle.assign_engine(row, settings.STT_ENGINE)
-        yield from watched(call, holder.check, add_usage)
+        yield from watched(call, check, add_usage)
     else:  # no speech: engines tend to invent words for silence
         yield [Complete(audio_seconds=0.0, decode_seconds=0.0)]
 

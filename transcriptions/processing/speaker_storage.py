@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from django.db import transaction
 
 from gpu.types import Word
+from transcriptions.editing.alignment import StoredWord
+from transcriptions.editing.speaker_names import names_by_talk
 from transcriptions.editing.speakers import change_speakers, update_speakers
 from transcriptions.models import Segment, Speaker, Transcription
 from transcriptions.models.progress import count_speaker_change
@@ -19,27 +21,68 @@ def store_speakers(
     row: Transcription, speaker_of: SpeakerOf, *, is_final: bool
 ) -> SpeakersEvent | None:
     """Change the speakers of all stored words; segments stay the same. Return what to publish after
-    the transaction; None if nothing has changed. The speakers get rows if it `is_final`. Raises
-    LeaseLost."""
+    the transaction; None if nothing has changed. The speakers get rows if it `is_final`, with the
+    names that they have in the earlier transcript of the recording. Raises LeaseLost."""
     with transaction.atomic():
         lifecycle.lock_held(row)
-        segments = list(row.segments.only("number", "words", "recognized", "speaker"))
-        changed = [
-            segment
-            for segment in segments
-            if change_speakers(segment, lambda word: speaker_of(Word(**word)))
-        ]
-        update_speakers(changed)
+        segments = _segments(row)
+        changed = _relabel(segments, speaker_of)
         if is_final:
-            _store_rows(row, segments)
+            # Those that an earlier attempt has found stay if they have a name.
+            row.speakers.filter(name="").delete()
+            _add_rows(row, segments, _names_before(row.previous, segments))
         if not changed:
             return None
         return SpeakersEvent.of(row, count_speaker_change(row), segments, changed)
 
 
-def _store_rows(row: Transcription, segments: Iterable[Segment]) -> None:
-    """A row for each speaker. Those that an earlier attempt has found stay if they have a name."""
-    numbers = {word["speaker"] for each in segments for word in each.words if "speaker" in word}
-    row.speakers.filter(name="").exclude(number__in=numbers).delete()
-    new = [Speaker(transcription=row, number=number) for number in sorted(numbers)]
+def replace_speakers(row: Transcription, speaker_of: SpeakerOf) -> SpeakersEvent:
+    """Change the speakers of a complete recording, which may have some. Who is the same keeps the
+    name. Return what to publish. Must be called in a transaction that has locked the row."""
+    segments = _segments(row)
+    names = _names(row)
+    before = [*_words(segments)]
+    changed = _relabel(segments, speaker_of)
+    row.speakers.all().delete()
+    _add_rows(row, segments, names_by_talk(names, before, _words(segments)))
+    return SpeakersEvent.of(row, count_speaker_change(row), segments, changed)
+
+
+def _segments(row: Transcription) -> list[Segment]:
+    return list(row.segments.only("number", "words", "recognized", "speaker"))
+
+
+def _words(segments: Iterable[Segment]) -> Iterator[StoredWord]:
+    return (word for each in segments for word in each.words)
+
+
+def _names(row: Transcription) -> dict[int, str]:
+    return dict(row.speakers.exclude(name="").values_list("number", "name"))
+
+
+def _relabel(segments: Iterable[Segment], speaker_of: SpeakerOf) -> list[Segment]:
+    """Store the speakers of all words. Return the segments that have changed."""
+    changed = [
+        segment
+        for segment in segments
+        if change_speakers(segment, lambda word: speaker_of(Word(**word)))
+    ]
+    update_speakers(changed)
+    return changed
+
+
+def _names_before(previous: Transcription | None, segments: Iterable[Segment]) -> dict[int, str]:
+    """The names of the speakers in an earlier transcript, by their numbers in these segments."""
+    if previous is None or not (names := _names(previous)):
+        return {}
+    return names_by_talk(names, _words(_segments(previous)), _words(segments))
+
+
+def _add_rows(row: Transcription, segments: Iterable[Segment], names: Mapping[int, str]) -> None:
+    """A row for each speaker that has none."""
+    numbers = {word["speaker"] for word in _words(segments) if "speaker" in word}
+    new = [
+        Speaker(transcription=row, number=number, name=names.get(number, ""))
+        for number in sorted(numbers)
+    ]
     Speaker.objects.bulk_create(new, ignore_conflicts=True)

@@ -10,10 +10,12 @@ import psutil
 import pytest
 
 from accounts.models import User
+from transcodio_site.testing import SAMPLE
 from transcriptions.models import AudioAnalysis, State, Transcription
-from transcriptions.processing import pipeline
+from transcriptions.processing import diarizing, pipeline
 from transcriptions.processing.media import conversion, program
 from transcriptions.processing.media.conversion import PreparedAudio
+from transcriptions.processing.tests.diarizers import ScriptedDiarizer
 from transcriptions.processing.tests.helpers import Prepare, SpanEngine, Waiting, no_check, script
 from transcriptions.processing.turns import assign_virtual_start
 
@@ -42,6 +44,21 @@ def replace_ffmpeg(
         monkeypatch.setattr(program, "has_fd_protocol", lambda binary: True)
 
     return replace
+
+
+@pytest.fixture
+def diarizer(monkeypatch: pytest.MonkeyPatch) -> ScriptedDiarizer:
+    """Replaces the embedded one: the first two seconds are by one speaker, the rest by another."""
+    scripted = ScriptedDiarizer()
+    monkeypatch.setattr(diarizing, "get_diarizer", lambda name: scripted)
+    return scripted
+
+
+@pytest.fixture
+def complete(finished: Transcription) -> Transcription:
+    """Five sentences, one per second, without speakers, whose audio can be prepared again."""
+    Path(finished.source.path).write_bytes(SAMPLE.read_bytes())
+    return finished
 
 
 @pytest.fixture

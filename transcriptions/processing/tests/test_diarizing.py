@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 
-from accounts.models import UsageRecord
-from gpu.diarization.clustering import SpeakerLimits
+from accounts.models import Outcome, UsageRecord
 from gpu.diarization.types import Diarization, Turn
-from gpu.types import Audio, Cancelled, EngineError, Segment, Unreachable, Word
+from gpu.types import EngineError, Segment, Unreachable, Word
 from transcodio_site.testing import SAMPLE, WAIT_S, Media, wait_until
 from transcodio_site.testing_media import CHANGES_S
 from transcriptions import testing
 from transcriptions.models import AudioAnalysis, Options, State, Transcription
 from transcriptions.processing import channels, commands, diarizing, pipeline, preparation
+from transcriptions.processing.tests.diarizers import FINAL, ScriptedDiarizer
 from transcriptions.processing.tests.helpers import SpanEngine, expire, fresh, raising
 from transcriptions.processing.tests.test_channels import call
 from transcriptions.realtime.stored import read_events
 from transcriptions.schemas.events import SpeakersEvent
-from transcriptions.testing import ScriptedEngine, Upload, texts
+from transcriptions.testing import ScriptedEngine, Upload, prepare_again, texts
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -31,41 +32,6 @@ pytestmark = [
 ]
 
 ALL = Turn(0.0, 10.0, 1)
-FINAL = Diarization((Turn(0.0, 2.0, 1), Turn(2.0, 10.0, 2)), 10.0, is_final=True)
-
-
-@dataclass
-class ScriptedDiarizer:
-    """Yields results; `before[n]` runs before the n-th, counted from 1. `calls` has the audio and
-    the limits of each call, and `yielded` how many results the caller has taken."""
-
-    results: list[Diarization] = field(default_factory=lambda: [FINAL])
-    before: dict[int, Callable[[], Any]] = field(default_factory=dict)
-    calls: list[tuple[Audio, SpeakerLimits]] = field(default_factory=list)
-    yielded: int = 0
-    stopped: Callable[[], bool] = bool
-    name: str = "scripted"
-
-    def stream(
-        self, audio: Audio, limits: SpeakerLimits, stopped: Callable[[], bool]
-    ) -> Iterator[Diarization]:
-        """See `gpu.diarization.types.Diarizer`."""
-        self.calls.append((audio, limits))
-        self.stopped = stopped
-        for number, result in enumerate(self.results, 1):
-            self.before.get(number, lambda: None)()
-            if stopped():
-                raise Cancelled("as asked")
-            yield result
-            self.yielded += 1
-
-
-@pytest.fixture
-def diarizer(monkeypatch: pytest.MonkeyPatch) -> ScriptedDiarizer:
-    """Replaces the embedded one."""
-    scripted = ScriptedDiarizer()
-    monkeypatch.setattr(diarizing, "get_diarizer", lambda name: scripted)
-    return scripted
 
 
 @pytest.fixture
@@ -337,3 +303,65 @@ def test_channels_that_are_kept_apart_are_speakers(
     assert [s.number for s in row.speakers.all()] == [1, 2]
     assert diarizer.calls == []
     assert changes(row) == []  # they were right from the beginning
+
+
+def test_speakers_are_published_before_the_next_segment_comes(
+    row: Transcription, engine: ScriptedEngine, diarizer: ScriptedDiarizer
+) -> None:
+    diarizer.results = [Diarization((ALL,), 9.0), FINAL]
+    diarizer.before[2] = lambda: wait_until(lambda: engine.stopped() or len(seen) > 0)
+    seen = list[list[int | None]]()
+
+    def wait() -> None:
+        wait_until(lambda: speakers(row)[:1] == [1])
+        seen.append(speakers(row))
+
+    engine.before = {3: wait}  # two segments are stored, and no other one comes
+    assert pipeline.transcribe(row.id)
+    assert seen == [[1, 1]]
+    assert speakers(row) == [1, 1, 2, 2, 2]
+
+
+@pytest.mark.covers("fault", "The engine is lost after the diarizer has worked")
+@pytest.mark.parametrize(("gpu", "is_metered"), [("", True), ("L4", False)])
+def test_time_of_the_diarizer_is_metered_if_the_work_is_interrupted(
+    row: Transcription,
+    engine: ScriptedEngine,
+    diarizer: ScriptedDiarizer,
+    gpu: str,
+    is_metered: bool,
+) -> None:
+    def compute() -> None:
+        end = time.thread_time() + 0.5
+        while time.thread_time() < end:
+            pass
+
+    engine.gpu = gpu
+    diarizer.results = [Diarization((ALL,), 9.0), FINAL]
+    diarizer.before = {1: compute, 2: lambda: wait_until(lambda: diarizer.stopped())}
+    engine.before = {
+        2: lambda: wait_until(lambda: diarizer.yielded == 1),
+        3: raising(Unreachable("connection lost")),
+    }
+    assert not pipeline.transcribe(row.id)
+    interrupted = UsageRecord.objects.get()
+    assert interrupted.outcome == Outcome.INTERRUPTED
+    assert (interrupted.decode_seconds >= 0.2 + 0.5) == is_metered  # two segments, and the diarizer
+
+
+@pytest.mark.usefixtures("engine")
+def test_names_are_kept_if_a_recording_is_recognized_again(
+    row: Transcription, diarizer: ScriptedDiarizer, api: Client
+) -> None:
+    assert pipeline.transcribe(row.id)
+    row.speakers.filter(number=1).update(name="Anna")
+    row.speakers.filter(number=2).update(name="Ben")
+    url = f"/api/transcriptions/{row.id}/recognize"
+    created = api.post(url, {}, content_type="application/json").json()
+    again = Transcription.objects.get(id=created["id"])
+    prepare_again(again)
+    turns = (Turn(0.0, 2.0, 2), Turn(2.0, 10.0, 1))
+    diarizer.results = [Diarization(turns, 10.0, is_final=True)]
+    assert pipeline.transcribe(again.id)
+    assert speakers(again) == [2, 2, 1, 1, 1]
+    assert [(s.number, s.name) for s in again.speakers.all()] == [(1, "Ben"), (2, "Anna")]

@@ -1,0 +1,61 @@
+"""Which of the speakers that were detected again are those of before, so that names are kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from transcriptions.editing.alignment import StoredWord
+
+MIN_SHARE = 0.5  # of the talk of a speaker that is also that of the one before
+
+
+def names_by_talk(
+    names: Mapping[int, str], earlier: Iterable[StoredWord], later: Iterable[StoredWord]
+) -> dict[int, str]:
+    """The names that people gave to speakers of `earlier` words, by the numbers that these have in
+    `later` words of the same recording."""
+    matches = match_speakers(earlier, later) if names else {}
+    return {number: names[before] for number, before in matches.items() if before in names}
+
+
+def match_speakers(earlier: Iterable[StoredWord], later: Iterable[StoredWord]) -> dict[int, int]:
+    """The numbers of speakers in `later` words of a recording, each with that in `earlier` ones,
+    by the time in which both talk: first those with the most. No two have the same number."""
+    new = list(_known(later))
+    common, talk = Counter[tuple[int, int]](), Counter[int]()
+    for word in new:
+        talk[word["speaker"]] += word["end"] - word["start"]
+    for before, word, seconds in _overlaps(sorted(_known(earlier), key=_start), new):
+        common[word["speaker"], before["speaker"]] += seconds
+    matches: dict[int, int] = {}
+    for (number, before), seconds in common.most_common():
+        is_free = number not in matches and before not in matches.values()
+        if is_free and seconds >= MIN_SHARE * talk[number]:
+            matches[number] = before
+    return matches
+
+
+def _overlaps(
+    earlier: list[StoredWord], later: list[StoredWord]
+) -> Iterator[tuple[StoredWord, StoredWord, float]]:
+    """All pairs of words that overlap, and for how many seconds. `earlier` is in order."""
+    first = 0
+    for word in sorted(later, key=_start):
+        while first < len(earlier) and earlier[first]["end"] <= word["start"]:
+            first += 1
+        for index in range(first, len(earlier)):
+            before = earlier[index]
+            if before["start"] >= word["end"]:
+                break
+            seconds = min(before["end"], word["end"]) - max(before["start"], word["start"])
+            if seconds > 0:
+                yield before, word, seconds
+
+
+def _known(words: Iterable[StoredWord]) -> Iterator[StoredWord]:
+    return (word for word in words if word.get("speaker") is not None)
+
+
+def _start(word: StoredWord) -> float:
+    return float(word["start"])
