@@ -35,6 +35,10 @@ class AudioDeleted(WrongState):
     """The audio to process has been deleted."""
 
 
+class NoSpeech(WrongState):
+    """The recording has no words."""
+
+
 class StorageUnavailable(OSError):
     """The object storage cannot be reached, or refuses a request. `str()` is the reason, for logs
     and operators; it has no credentials."""

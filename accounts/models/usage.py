@@ -25,6 +25,10 @@ class Outcome(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
     INTERRUPTED = "interrupted", _("Interrupted")  # the job continues in another attempt
     CORRECTION = "correction", _("Correction")
+    SPEAKERS = "speakers", _("Speaker detection")  # in a completed recording; never charged
+
+
+NO_ATTEMPTS = (Outcome.CORRECTION, Outcome.INTERRUPTED, Outcome.SPEAKERS)  # that end a job
 
 
 class UsageRecord(models.Model):

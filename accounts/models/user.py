@@ -55,6 +55,9 @@ class User(AbstractUser):
         models.CharField(max_length=100), default=list, db_default=[], blank=True
     )
 
+    # Whether the speakers of recordings are detected, if an upload does not say.
+    detect_speakers = models.BooleanField(default=False, db_default=False)
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 

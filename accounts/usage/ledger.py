@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time
 from django.db import transaction
 from django.db.models import F, QuerySet, Sum
 
-from accounts.models.usage import MS_PER_SECOND, Outcome, UsageDay, UsageRecord
+from accounts.models.usage import MS_PER_SECOND, NO_ATTEMPTS, Outcome, UsageDay, UsageRecord
 
 NANO_PER_MICRO = 1000
 
@@ -68,7 +68,7 @@ def write_records(records: Sequence[UsageRecord]) -> None:
 def _amounts(record: UsageRecord) -> dict[str, int]:
     """What a row adds to the sums of its day. `rebuild` has the same in SQL."""
     return {
-        "attempts": int(record.outcome not in (Outcome.CORRECTION, Outcome.INTERRUPTED)),
+        "attempts": int(record.outcome not in NO_ATTEMPTS),
         "failures": int(record.outcome == Outcome.FAILED),
         "billed_ms": record.audio_ms if record.billed else 0,
         "decode_ms": record.decode_ms,
@@ -105,8 +105,9 @@ def records_of_month(user_id: int, moment: datetime) -> QuerySet[UsageRecord]:
 
 
 def attempts_of_month(user_id: int, moment: datetime) -> QuerySet[UsageRecord]:
-    """The same without corrections: one row for each attempt."""
-    return records_of_month(user_id, moment).exclude(outcome=Outcome.CORRECTION)
+    """The same without corrections and detections of speakers: one row for each attempt."""
+    others = (Outcome.CORRECTION, Outcome.SPEAKERS)
+    return records_of_month(user_id, moment).exclude(outcome__in=others)
 
 
 def uncharged_ms(user_id: int, moment: datetime) -> int:

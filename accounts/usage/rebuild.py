@@ -15,7 +15,7 @@ COLUMNS = (
 SUMS = """
 SELECT (created_at AT TIME ZONE 'UTC')::date AS day, user_id, coalesce(token_id, 0) AS token_key,
     engine,
-    count(*) FILTER (WHERE outcome NOT IN ('correction', 'interrupted')) AS attempts,
+    count(*) FILTER (WHERE outcome NOT IN ('correction', 'interrupted', 'speakers')) AS attempts,
     count(*) FILTER (WHERE outcome = 'failed') AS failures,
     coalesce(sum(audio_ms) FILTER (WHERE billed), 0)::bigint AS billed_ms,
     sum(decode_ms)::bigint AS decode_ms,

@@ -6,6 +6,7 @@ Changes of a recording's state are in `transcriptions.processing.lifecycle`.
 from __future__ import annotations
 
 from transcriptions.models.audio_analysis import AudioAnalysis
+from transcriptions.models.diarization_job import DiarizationJob, is_detecting_speakers
 from transcriptions.models.direct_upload import DirectUpload
 from transcriptions.models.idempotency import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 from transcriptions.models.options import Options
@@ -36,6 +37,7 @@ __all__ = [
     "WORKING",
     "AccountQueue",
     "AudioAnalysis",
+    "DiarizationJob",
     "DirectUpload",
     "IdempotencyKey",
     "Options",
@@ -52,6 +54,7 @@ __all__ = [
     "Transcription",
     "TranscriptionQuerySet",
     "audio_path",
+    "is_detecting_speakers",
     "lease_end",
     "record_step",
     "source_path",

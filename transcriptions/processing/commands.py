@@ -6,13 +6,13 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from transcriptions import queue
-from transcriptions.exceptions import WrongState
-from transcriptions.models import FINISHED, Transcription
+from transcriptions.exceptions import AudioDeleted, NoSpeech, WrongState
+from transcriptions.models import FINISHED, DiarizationJob, State, Transcription
 from transcriptions.models.transcription import delete_files
-from transcriptions.processing import lifecycle, tasks, turns
+from transcriptions.processing import diarization_jobs, lifecycle, tasks, turns
 from transcriptions.realtime import streams
 from transcriptions.schemas.events import final_event
-from transcriptions.usage import quotas
+from transcriptions.usage import queue_limits, quotas
 
 
 def cancel(row: Transcription) -> None:
@@ -30,6 +30,27 @@ def retry(row: Transcription) -> None:
         if row.duration is not None:  # checked again when it is prepared
             quotas.reserve(row, row.duration)
         transaction.on_commit(lambda: queue.enqueue(tasks.preprocess, row.id))
+
+
+def detect_speakers(
+    row: Transcription, least: int | None = None, most: int | None = None
+) -> DiarizationJob:
+    """Detect the speakers of a complete recording, between `least` and `most` if that is known. If
+    that is under way already, return the job as it is.
+    Raises WrongState, AudioDeleted, NoSpeech, AccountQueueFull."""
+    with transaction.atomic():
+        locked = Transcription.objects.select_for_update(no_key=True).get(id=row.id)
+        if locked.state != State.COMPLETED:
+            raise WrongState(_("Speakers can be detected when the transcription has completed."))
+        if not locked.source:
+            raise AudioDeleted(_("The audio of this recording has been deleted."))
+        if not locked.segments.exists():
+            raise NoSpeech(_("No speech was found in this recording."))
+        if existing := diarization_jobs.under_way(locked):
+            return existing
+        queue_limits.check_diarization_jobs(locked.owner)
+        transaction.on_commit(diarization_jobs.enqueue_next)
+        return diarization_jobs.add(locked, least, most)
 
 
 def delete_audio(row: Transcription) -> None:

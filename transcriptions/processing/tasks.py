@@ -10,8 +10,14 @@ from structlog.contextvars import bind_contextvars
 
 from gpu import tracing
 from transcriptions import queue
-from transcriptions.models import State, Transcription
-from transcriptions.processing import lifecycle, pipeline, scheduling
+from transcriptions.models import DiarizationJob, State, Transcription
+from transcriptions.processing import (
+    detection,
+    diarization_jobs,
+    lifecycle,
+    pipeline,
+    scheduling,
+)
 from transcriptions.processing.leases import shutting_down
 
 
@@ -35,11 +41,24 @@ def transcribe(self: Task[Any, None], transcription_id: str = "") -> None:
         scheduling.enqueue_next()
 
 
+@shared_task(name="transcriptions.tasks.diarize", bind=True)
+def diarize(self: Task[Any, None]) -> None:
+    """Detect the speakers of a complete recording: of the next one that waits for it."""
+    if shutting_down.is_set():
+        return
+    if job := diarization_jobs.claim_next(self.request.hostname or ""):
+        bind_contextvars(job_id=str(job.pk))
+        detection.run(job)
+        diarization_jobs.enqueue_next()
+
+
 @shared_task(name="transcriptions.tasks.requeue_stalled")
 def requeue_stalled() -> None:
     """Recover recordings whose worker has died or hangs, and replace messages that were lost."""
     lifecycle.recover(Transcription.objects.with_expired_lease())
     scheduling.replace_lost_messages()
+    diarization_jobs.recover(DiarizationJob.objects.with_expired_lease())
+    diarization_jobs.enqueue_next()
 
 
 def _claim_next(state: State, task: Task[Any, None], named: str) -> Transcription | None:
@@ -59,6 +78,9 @@ def _take_over_from_predecessor(sender: Any, **_: Any) -> None:
     """What a worker of this name has held until now, it can no longer do: it was killed."""
     lifecycle.recover(Transcription.objects.with_live_lease().filter(worker=sender.hostname))
     scheduling.replace_lost_messages()
+    held = DiarizationJob.objects.filter(lease__isnull=False, worker=sender.hostname)
+    diarization_jobs.recover(held)
+    diarization_jobs.enqueue_next()
 
 
 @worker_shutting_down.connect

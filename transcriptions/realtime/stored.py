@@ -13,7 +13,7 @@ from channels.db import database_sync_to_async
 from django.db.models import F, Max
 from django.utils.translation import gettext as _
 
-from transcriptions.models import Segment, Transcription
+from transcriptions.models import Segment, Transcription, is_detecting_speakers
 from transcriptions.realtime.messages import DELETED, Message, Stored, event_channel_id
 from transcriptions.schemas.events import (
     ErrorEvent,
@@ -39,10 +39,12 @@ class Batch:
 def read_events(transcription_id: uuid.UUID, after: int, known_changes: int = 0) -> Batch:
     """Events with a higher id, at most SEGMENTS_PER_QUERY segments. If there are fewer, these are
     all that are stored. Before them, the speakers of the segments up to `after`, if they have
-    changed more often than `known_changes`."""
+    changed more often than `known_changes`. While the speakers of a complete recording are still
+    to be detected, its last event is not among them: it follows when that has ended."""
     # The row is read before its segments: if it has finished, all its segments are stored.
     rows = Transcription.objects.filter(id=transcription_id)
-    row: Any = rows.annotate(changes=F("progress__speaker_changes")).first()
+    more = {"changes": F("progress__speaker_changes"), "is_detecting": is_detecting_speakers()}
+    row: Any = rows.annotate(**more).first()
     if row is None:
         return Batch([_deleted_event(transcription_id, after)])
     if not row.model and not row.is_finished:
@@ -55,7 +57,7 @@ def read_events(transcription_id: uuid.UUID, after: int, known_changes: int = 0)
     segments = row.segments.filter(number__gt=after).order_by("number")
     segments = segments.defer(*Segment.INTERNAL)[:SEGMENTS_PER_QUERY]
     events.extend(ProgressEvent.of(segment) for segment in segments)
-    if row.is_finished and len(segments) < SEGMENTS_PER_QUERY:
+    if row.is_finished and not row.is_detecting and len(segments) < SEGMENTS_PER_QUERY:
         events.append(final_event(row, row.segment_count))
     return Batch(events, row.changes)
 
@@ -87,7 +89,8 @@ async def newest(channels: list[str]) -> dict[str, Message]:
 def _read_newest(recordings: list[uuid.UUID]) -> dict[uuid.UUID, Stored]:
     rows = Transcription.objects.filter(id__in=recordings).only("state", "model")
     counts = {"last": Max("segments__number"), "changes": F("progress__speaker_changes")}
-    return {row.id: _newest(row) for row in rows.annotate(**counts)}
+    rows = rows.annotate(**counts, is_detecting=is_detecting_speakers())
+    return {row.id: _newest(row) for row in rows}
 
 
 def _newest(row: Any) -> Stored:
@@ -96,7 +99,7 @@ def _newest(row: Any) -> Stored:
 
 def _newest_id(row: Any) -> int:
     last = row.last or 0
-    if row.is_finished:
+    if row.is_finished and not row.is_detecting:
         return int(last + 1)
     return int(last) if row.model else BEFORE_FIRST_EVENT
 

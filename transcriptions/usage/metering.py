@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet, Sum
 from django.utils.translation import gettext as _
@@ -96,6 +97,15 @@ def record_cancelled(row: Transcription, used: UsageDelta) -> None:
     record.audio_ms, record.billed = due, due > 0
     record.uncharged_ms = max(0, due_ms(row, row.duration or 0.0) - due)
     _charge(row, _with_engine_usage(record, used))
+
+
+def record_speakers(row: Transcription, cpu_seconds: float, reason: str) -> None:
+    """Records what the detection of speakers in a complete recording used: time of the CPU, which
+    is not charged. `engine` is `diarizer`, so that no GPU has a part of it."""
+    if cpu_seconds:
+        record = _record(row, Outcome.SPEAKERS, reason)
+        record.engine, record.model = "diarizer", settings.DIARIZER
+        ledger.write_record(_with_engine_usage(record, UsageDelta(cpu_seconds)))
 
 
 def _charge(row: Transcription, record: UsageRecord) -> None:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Outcome, UsageRecord, User
 from accounts.rate_limits import Throttled
-from transcriptions.models import WAITING, Transcription
+from transcriptions.models import WAITING, DiarizationJob, Transcription
 
 THROUGHPUT_WINDOW = timedelta(minutes=5)
 MIN_RETRY_S, MAX_RETRY_S = 5, 600
@@ -53,6 +53,19 @@ def check_queues(row: Transcription) -> None:
     if waiting[:limit].count() >= limit:
         message = _("Too many recordings are waiting at the moment. Try again later.")
         raise QueueFull(message, _retry_after_s(limit))
+
+
+def check_diarization_jobs(owner: User) -> None:
+    """Check whether another recording of the account may wait for its speakers. Raises
+    AccountQueueFull."""
+    limit = settings.MAX_WAITING_PER_ACCOUNT
+    jobs = DiarizationJob.objects.under_way().filter(transcription__owner=owner)
+    if jobs[:limit].count() >= limit:
+        message = _(
+            "%(count)s of your recordings are waiting for their speakers, which is the limit. "
+            "Try again when some of them are done."
+        ) % {"count": number_format(limit, use_l10n=True, force_grouping=True)}
+        raise AccountQueueFull(message, MAX_RETRY_S)
 
 
 def _retry_after_s(limit: int, owner: User | None = None) -> int:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
 
 from transcriptions.models import Transcription
-from transcriptions.processing.speaker_storage import store_speakers
+from transcriptions.processing import commands, diarization_jobs
+from transcriptions.processing.speaker_storage import replace_speakers, store_speakers
 from transcriptions.realtime import hub
 from transcriptions.realtime.tests.subscriptions import until_subscribers
+from transcriptions.realtime.tests.test_consumers import SESSION, until_closed, websocket
 from transcriptions.realtime.tests.test_sse import EventStreamClient
 from transcriptions.realtime.tests.test_streams import Subscriber, Worker
-from transcriptions.schemas.events import Event, ProgressEvent, SpeakersEvent
+from transcriptions.schemas.events import Event, ProgressEvent, SpeakersEvent, final_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -125,3 +128,84 @@ async def test_change_has_no_id_over_sse(worker: Worker, alice: Any) -> None:
     assert text.index("event: speakers") < text.index("id: 2\nevent: complete")
     assert "id: 1" not in text
     await client.disconnect()
+
+
+async def test_change_is_sent_over_the_websocket(worker: Worker, alice: Any) -> None:
+    await database_sync_to_async(SESSION.save)(must_create=True)
+    await worker.run(worker.start, lambda: worker.add_segment(1), labels(worker, 2))
+    socket = websocket(alice, worker.row.id, "after=1")
+    assert await socket.connect()
+    event = await socket.next_event()
+    assert (event["type"], event["id"], event["change"]) == ("speakers", 1, 1)
+    assert event["segments"] == [{"id": 1, "speaker": 2, "words": [2]}]
+    assert event["speakers"] == [{"number": 2, "name": None, "label": "Speaker 2", "seconds": 0.9}]
+    await worker.run(labels(worker, 3))
+    event = await socket.next_event()
+    assert (event["change"], event["segments"][0]["speaker"]) == (2, 3)
+    await worker.run(worker.complete)
+    assert (await socket.next_event())["type"] == "complete"
+    await until_closed(socket)
+
+
+# --- Speakers of a recording that is complete ------------------------------------------------
+
+
+@pytest.fixture
+def detecting(worker: Worker) -> Worker:
+    """A complete recording with two segments, whose speakers are detected."""
+    worker.start()
+    for number in (1, 2):
+        worker.add_segment(number)
+    worker.complete()
+    commands.detect_speakers(worker.row)
+    return worker
+
+
+def detected(worker: Worker) -> Callable[[], Event]:
+    """A step: the job is done, whose events are published."""
+
+    def step() -> Event:
+        job = diarization_jobs.claim_next()
+        assert job
+        store = partial(replace_speakers, speaker_of=lambda _: 1)
+        diarization_jobs.mark_completed(job, store)
+        return final_event(worker.row, 2)
+
+    return step
+
+
+@pytest.mark.parametrize("after", [-1, 2])
+async def test_last_event_comes_after_the_speakers_that_are_detected_later(
+    detecting: Worker, after: int
+) -> None:
+    subscriber = Subscriber(detecting, after=after)
+    await until_subscribers(detecting.row, 1)
+    if after < 2:
+        await subscriber.until_received(3)
+    await detecting.run(detected(detecting), publish=False)
+    await subscriber.end()
+    assert types(subscriber)[-2:] == ["speakers", "complete"]
+    assert known(subscriber) == {1: 1, 2: 1}
+
+
+@pytest.mark.covers("fault", "The message that speakers were detected is lost")
+async def test_end_of_a_detection_is_recovered_by_recheck(
+    detecting: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "RECHECK_S", 0.05)
+    subscriber = Subscriber(detecting, after=2)
+    await until_subscribers(detecting.row, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(diarization_jobs.streams, "publish", lambda *_: None)
+        await detecting.run(detected(detecting), publish=False)
+    await subscriber.end()
+    assert types(subscriber) == ["speakers", "complete"]
+
+
+async def test_cancelled_detection_ends_the_stream(detecting: Worker) -> None:
+    subscriber = Subscriber(detecting, after=2)
+    await until_subscribers(detecting.row, 1)
+    cancel = database_sync_to_async(diarization_jobs.cancel)
+    await cancel(detecting.row)
+    await subscriber.end()
+    assert types(subscriber) == ["complete"]

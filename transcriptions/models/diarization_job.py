@@ -1,0 +1,79 @@
+"""The detection of speakers in recordings that are complete already."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from transcriptions.models.transcription import Transcription
+
+
+class DiarizationJobQuerySet(models.QuerySet["DiarizationJob"]):
+    """Queries that more than one module needs."""
+
+    def under_way(self) -> DiarizationJobQuerySet:
+        """Those that wait or are worked on."""
+        return self.filter(error="")
+
+    def due(self) -> DiarizationJobQuerySet:
+        """Those that wait for a worker, without those that wait for a later time."""
+        waiting = self.under_way().filter(lease__isnull=True)
+        return waiting.exclude(lease_until__gt=Now())
+
+    def with_expired_lease(self) -> DiarizationJobQuerySet:
+        """Those whose worker has died or hangs. If a lease lasts longer than any, the clock was set
+        back."""
+        live = Now(), Now() + timedelta(seconds=2 * settings.LEASE_SECONDS)
+        return self.filter(lease__isnull=False).exclude(lease_until__range=live)
+
+
+class DiarizationJob(models.Model):
+    """Somebody has asked for the speakers of a completed recording. The row is deleted when they
+    are stored, or nobody wants them any more; it stays if that has failed, until it is asked for
+    again."""
+
+    transcription = models.OneToOneField(
+        Transcription, models.CASCADE, primary_key=True, related_name="diarization_job"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    min_speakers = models.PositiveSmallIntegerField(null=True)  # null: as many as are heard
+    max_speakers = models.PositiveSmallIntegerField(null=True)
+    # Those that wait take turns in this order: see processing/diarization_jobs.py.
+    virtual_start = models.FloatField(default=0.0)
+    lease = models.UUIDField(null=True)  # null: no worker has it
+    worker = models.CharField(max_length=255, blank=True)  # Celery's name of it
+    # With a worker: when its lease expires. Without: the work must not start before; null: at once.
+    lease_until = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)  # that failed, or whose worker was lost
+    cpu_seconds = models.FloatField(default=0.0)  # of the diarizer, not in the ledger yet
+    error = models.TextField(blank=True)  # why it has failed, for the owner
+
+    objects = DiarizationJobQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return str(self.transcription_id)
+
+    @property
+    def state(self) -> Literal["waiting", "running", "failed"]:
+        """Where it is."""
+        if self.error:
+            return "failed"
+        return "running" if self.lease else "waiting"
+
+
+def is_detecting_speakers() -> Exists:
+    """Whether speakers of a recording that is complete are still to be detected: for queries of
+    recordings."""
+    jobs = DiarizationJob.objects.under_way()
+    return Exists(jobs.filter(transcription=OuterRef("pk")))
+
+
+def detection_of(row: Transcription) -> DiarizationJob | None:
+    """That of a recording, if it is under way or has failed."""
+    return DiarizationJob.objects.filter(transcription=row).first()
