@@ -279,3 +279,27 @@ def test_speakers_are_detected_if_asked_for(sign_up: OpenPage, media: Media, sta
     page.goto("/")
     expect(page.locator("upload-box [name=diarize]")).to_be_checked()
     expect(count).to_have_value("2")
+
+
+def test_speakers_are_detected_later(sign_up: OpenPage, media: Media, stack: Stack) -> None:
+    page = sign_up("later@example.com")
+    start(page, media.two_voices("later.mp3"))
+    wait_for_state(page, "completed")
+    texts = page.locator(".segment-text").all_inner_texts()
+    expect(speaker_list(page)).to_have_count(0)
+    page.get_by_role("button", name="Detect speakers").click()
+    dialog = page.get_by_role("dialog", name="Detect speakers")
+    dialog.get_by_label("Number of speakers").select_option("2")
+    with stack.hold():
+        dialog.get_by_role("button", name="Detect speakers").click()
+        expect(page.locator("#detection")).to_contain_text("Detecting speakers…")
+        page.evaluate("window.isSamePage = true")
+    expect(speaker_list(page)).to_have_count(2)  # live, without loading the page again
+    expect(page.locator("#detection")).to_have_count(0)
+    assert page.evaluate("window.isSamePage")
+    shown = turns(page)
+    assert any(turn.startswith("Speaker 2 ") for turn in shown)
+    assert page.locator(".segment-text").all_inner_texts() == texts
+    expect(page.get_by_role("button", name="Detect speakers")).to_be_visible()
+    page.reload()
+    assert turns(page) == shown

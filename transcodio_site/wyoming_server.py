@@ -62,7 +62,12 @@ class Service:
         try:
             response = await self._client.post(
                 "/api/transcribe",
-                params={"title": TITLE, "language": language, "keywords": keywords},
+                params={
+                    "title": TITLE,
+                    "language": language,
+                    "keywords": keywords,
+                    "diarize": False,  # whatever the account's setting is
+                },
                 content=wav(samples),
                 headers={"Content-Type": "audio/wav"},
             )

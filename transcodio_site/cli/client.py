@@ -140,6 +140,25 @@ class Client:
 
         return _with_retries(attempt)
 
+    def detect_speakers(self, transcription_id: str, count: int | None) -> list[JsonObject]:
+        """Detect the speakers of a completed recording, `count` of them if that is known, and
+        return them. Raises ApiError."""
+        path = f"/api/transcriptions/{transcription_id}"
+        body = {"speakers": count} if count else {}
+
+        def attempt() -> JsonObject:
+            response = self._send("POST", f"{path}/speakers/detect", json=body)
+            return self._read(response.content, "state")
+
+        _with_retries(attempt)
+        for _event in self.events(transcription_id):
+            pass  # the last one comes when the speakers are stored
+        transcript = self._read(self._send("GET", path).content, "speakers", "speaker_detection")
+        if transcript["speaker_detection"]:
+            raise ApiError(transcript["speaker_detection"]["error"])
+        speakers: list[JsonObject] = transcript["speakers"]
+        return speakers
+
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from rich.text import Text
 from transcodio_site import __version__
 from transcodio_site.cli.client import ApiError, Client, NotAuthorized, readable
 from transcodio_site.cli.export_options import FORMATS, add_export_options, export_query
+from transcodio_site.cli.files import check_target, os_error_message, target_paths
 
 PARAMETERS = ("language", "channels", "track")  # of an upload
 MAX_PARALLEL = 3  # recordings processed in parallel
@@ -156,6 +155,15 @@ def parser() -> argparse.ArgumentParser:
     )
     add_export_options(export_parser)
 
+    speakers_parser = commands.add_parser(
+        "speakers", parents=[common], help="detect the speakers of a transcript"
+    )
+    speakers_parser.set_defaults(run=detect_speakers)
+    speakers_parser.add_argument("transcription_id", type=readable, metavar="ID")
+    speakers_parser.add_argument(
+        "--speakers", type=positive, metavar="N", help="how many there are, if you know"
+    )
+
     import_parser = commands.add_parser(
         "import", parents=[common], help="replace a transcript by a text or by subtitles"
     )
@@ -239,6 +247,14 @@ def import_text(client: Client, options: argparse.Namespace) -> int:
     counts = client.import_text(options.transcription_id, options.file, force=options.force)
     names = ("matched", "replaced", "added", "removed")
     write_result(f"{', '.join(f'{counts[name]} {name}' for name in names)}\n".encode())
+    return 0
+
+
+def detect_speakers(client: Client, options: argparse.Namespace) -> int:
+    """Detect the speakers of a completed recording, and print each one's share of the talk."""
+    speakers = client.detect_speakers(options.transcription_id, options.speakers)
+    lines = [f"{each['label']}\t{clock(each['seconds'])}\n" for each in speakers]
+    write_result("".join(lines).encode())
     return 0
 
 
@@ -328,44 +344,6 @@ def upload_parameters(options: argparse.Namespace) -> dict[str, str]:
     if options.speakers is None:
         return parameters
     return parameters | {"diarize": "true", "speakers": str(options.speakers or "")}
-
-
-def target_paths(files: list[Path], folder: Path, extension: str) -> Iterator[Path]:
-    """A path for the result of each file; files of the same name get a number."""
-    used: set[str] = set()
-    for file in files:
-        stem, number = file.stem, 1
-        while stem in used:
-            number += 1
-            stem = f"{file.stem}-{number}"
-        used.add(stem)
-        yield folder / f"{stem}.{extension}"
-
-
-def check_target(path: Path | None) -> None:
-    """Raises OSError if the file cannot be written: checked before anything is uploaded."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise os_error(errno.EISDIR, path)
-    existing = path if path.exists() else path.parent
-    if not existing.exists():
-        raise os_error(errno.ENOENT, existing)
-    if existing != path and not existing.is_dir():
-        raise os_error(errno.ENOTDIR, existing)
-    if not os.access(existing, os.W_OK):
-        raise os_error(errno.EACCES, existing)
-
-
-def os_error(number: int, path: Path) -> OSError:
-    """The OSError that the operating system would raise."""
-    return OSError(number, os.strerror(number), str(path))
-
-
-def os_error_message(error: OSError) -> str:
-    """The file and the reason."""
-    prefix = f"{readable(os.fsdecode(error.filename))}: " if error.filename else ""
-    return f"{prefix}{error.strerror or error}"
 
 
 def write_result(content: bytes) -> None:

@@ -23,7 +23,14 @@ from accounts.models import ApiToken, Invitation, Plan, User
 from accounts.tests.helpers import PASSWORD, sign_in
 from transcodio_site.api import api as rest_api
 from transcriptions.exports.user_profiles import ProfileIn
-from transcriptions.models import Segment, Speaker, State, SubtitleProfile, Transcription
+from transcriptions.models import (
+    DiarizationJob,
+    Segment,
+    Speaker,
+    State,
+    SubtitleProfile,
+    Transcription,
+)
 from transcriptions.testing import MP3, set_state
 from transcriptions.webhooks.models import Endpoint
 
@@ -39,6 +46,8 @@ MODELS = (
     Endpoint,
     SubtitleProfile,
 )
+# Its columns are fields of uploads, too.
+COMPARED = (*MODELS, DiarizationJob)
 # Columns that differ between two requests of the same kind.
 VARYING = {
     *(
@@ -101,6 +110,7 @@ REQUESTS = [
     Request(f"patch {RECORDING}/segments/{{number}}", {"text": "New"}, is_json=True),
     Request(f"patch {RECORDING}/speakers/{{number}}", {"name": "New"}, is_json=True),
     Request(f"post {RECORDING}/speakers/merge", {"from": 2, "into": 1}, is_json=True),
+    Request(f"post {RECORDING}/speakers/detect", {"speakers": 2}, is_json=True),
     Request("put /api/subtitle-profiles/{name}", {"max_lines": 1}, is_json=True),
     Request(f"post {RECORDING}/import", {}, file=("a.txt", b"Old and new")),
     Request(f"post {RECORDING}/recognize", {"language": "de"}, is_json=True),
@@ -108,7 +118,9 @@ REQUESTS = [
     Request("post /settings/tokens/", TOKEN),
     Request("post /settings/webhooks/", WEBHOOK),
     Request("post /settings/data/", RETENTION),
-    Request("post /settings/transcription/", {"vocabulary": "Ada Lovelace"}),
+    Request(
+        "post /settings/transcription/", {"vocabulary": "Ada Lovelace", "detect_speakers": "on"}
+    ),
     Request("post /settings/subtitles/new/", {"name": "New"} | NORMS),
     Request("post /settings/subtitles/{profile}/", NORMS),
     Request("post /accounts/email/", {"action_add": "", "email": "new@example.com"}),
@@ -139,7 +151,7 @@ def snapshot(*known: User) -> dict[str, list[dict[str, Any]]]:
 
     return {
         model.__name__: sorted(map(row, model._default_manager.values()), key=repr)
-        for model in MODELS
+        for model in COMPARED
     }
 
 

@@ -16,7 +16,14 @@ from django.utils import timezone
 from accounts.invitations import invitation_link
 from accounts.models import ApiToken, Invitation, Scope, User
 from accounts.tokens import issue_token
-from transcriptions.models import DirectUpload, Segment, State, SubtitleProfile, Transcription
+from transcriptions.models import (
+    DiarizationJob,
+    DirectUpload,
+    Segment,
+    State,
+    SubtitleProfile,
+    Transcription,
+)
 from transcriptions.webhooks.models import Delivery, Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,6 +43,8 @@ OPERATIONS = {
     "PATCH /api/transcriptions/{transcription_id}/segments/{number}": WRITE,
     "PATCH /api/transcriptions/{transcription_id}/speakers/{number}": WRITE,
     "POST /api/transcriptions/{transcription_id}/speakers/merge": WRITE,
+    "POST /api/transcriptions/{transcription_id}/speakers/detect": WRITE,
+    "DELETE /api/transcriptions/{transcription_id}/speakers/detect": WRITE,
     "POST /api/transcriptions/{transcription_id}/import": WRITE,
     "POST /api/transcriptions/{transcription_id}/recognize": WRITE,
     "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
@@ -93,6 +102,9 @@ PAGES = {
     "transcriptions/<id:transcription_id>/cancel/": OWNER,
     "transcriptions/<id:transcription_id>/retry/": OWNER,
     "transcriptions/<id:transcription_id>/recognize/": OWNER,
+    "transcriptions/<id:transcription_id>/speakers/detect/": OWNER,
+    "transcriptions/<id:transcription_id>/speakers/detect/cancel/": OWNER,
+    "transcriptions/<id:transcription_id>/speakers/detection/": OWNER,
     "transcriptions/<id:transcription_id>/delete/": OWNER,
     "invited/<str:code>/": PUBLIC,
     "settings/usage/": AUTHENTICATED,
@@ -120,6 +132,7 @@ PAGES = {
     "admin/transcriptions/transcription/<path:object_id>/history/": STAFF,
 }
 POST_PATH_SUFFIXES = (
+    "detect/",
     "cancel/",
     "retry/",
     "recognize/",
@@ -147,6 +160,7 @@ SOCKETS = {"ws/transcriptions/<id:transcription_id>/": OWNER}  # see test_consum
 BODIES = {
     "/segments/": '{"text": "Changed", "speaker": 2}',
     "/speakers/merge": '{"from": 2, "into": 1}',
+    "/speakers/detect": "{}",
     "/speakers/": '{"name": "Changed"}',
     "/recognize": "{}",
 }
@@ -169,6 +183,7 @@ class Resources:
         )
         self.row.speakers.create(number=1, name="Confidential")
         self.row.speakers.create(number=2)
+        DiarizationJob.objects.create(transcription=self.row, max_speakers=7)
         self.upload = DirectUpload.objects.create(
             owner=alice,
             title="Confidential",
@@ -214,6 +229,7 @@ class Resources:
         return (
             (self.row.title, self.row.text, self.row.state)
             == ("Confidential", "Confidential.", "completed")
+            and [job.max_speakers for job in DiarizationJob.objects.all()] == [7]
             and [speaker.name for speaker in self.row.speakers.all()] == ["Confidential", ""]
             and DirectUpload.objects.filter(pk=self.upload.pk).exists()
             and ApiToken.objects.filter(pk=self.token.pk).exists()
@@ -231,7 +247,7 @@ def resources(alice: User) -> Resources:
 def call(client: Client, operation: str, resources: Resources) -> Any:
     method, path = operation.split(" ")
     body = next((body for part, body in BODIES.items() if part in path), '{"title": "Changed"}')
-    is_form = method == "POST" and not path.endswith(("/recognize", "/merge"))
+    is_form = method == "POST" and not path.endswith(("/recognize", "/merge", "/speakers/detect"))
     media_type = "multipart/form-data; boundary=x" if is_form else "application/json"
     return client.generic(method, resources.fill(path), body, content_type=media_type)
 

@@ -55,7 +55,7 @@ def transcribe(
     language: str = "",
     initial_prompt: Annotated[str, Query(max_length=MAX_PROMPT_CHARS)] = "",
     output: Output = "txt",
-    diarize: bool = False,
+    diarize: bool | None = None,
     min_speakers: SpeakerCount = None,
     max_speakers: SpeakerCount = None,
 ) -> HttpResponseBase:
@@ -80,7 +80,7 @@ def detect_language(
     than that takes."""
     user = authenticated_user(request)
     with concurrency.streams.hold(user):
-        row = _create(request, audio_file, encode, UploadParams())
+        row = _create(request, audio_file, encode, UploadParams(diarize=False))
         connections.close_all()  # no database connection is needed while waiting
         language = async_to_sync(_first_language)(row)
     row = permissions.transcription_for(user, row.id)

@@ -54,6 +54,7 @@ _SPEAKER = {"number": 1, "name": "Anna", "label": "Anna", "seconds": 1.7}
 _TRANSCRIPT = _TRANSCRIPTION | {
     "text": "Good morning.",
     "speakers": [_SPEAKER],
+    "speaker_detection": None,
     "segments": [_SEGMENT],
 }
 _QUEUED = _TRANSCRIPTION | {
@@ -153,6 +154,7 @@ TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
 SEGMENT = {"responses": _json(200, _SEGMENT)}
 SPEAKER = {"responses": _json(200, _SPEAKER)}
 SPEAKERS = {"responses": _json(200, [_SPEAKER])}
+DETECT_SPEAKERS = {"responses": _json(202, {"state": "waiting", "error": None})}
 RECOGNIZE = {"responses": _json(202, _QUEUED, headers=_LOCATION)}
 IMPORT = {
     "requestBody": {

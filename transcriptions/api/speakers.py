@@ -5,17 +5,26 @@ from __future__ import annotations
 import uuid
 
 from django.http import Http404, HttpRequest
-from ninja import Router
+from ninja import Router, Status
 
 from accounts.text import clean_name
 from transcriptions import permissions
 from transcriptions.api import openapi
 from transcriptions.api.errors import ApiError
-from transcriptions.api.transcriptions import BODY_ERRORS, CONFLICT
+from transcriptions.api.transcriptions import BODY_ERRORS, CONFLICT, NOT_FOUND
 from transcriptions.editing.speakers import merge_speakers, name_speaker
-from transcriptions.exceptions import UnknownSpeaker, WrongState
-from transcriptions.models import Transcription
-from transcriptions.schemas.speakers import MergeIn, SpeakerIn, SpeakerOut, speakers_of
+from transcriptions.exceptions import AudioDeleted, NoSpeech, UnknownSpeaker, WrongState
+from transcriptions.models import Options, Transcription
+from transcriptions.processing import commands, diarization_jobs
+from transcriptions.schemas.speakers import (
+    MergeIn,
+    SpeakerDetectionOut,
+    SpeakerIn,
+    SpeakerOut,
+    speakers_of,
+)
+from transcriptions.uploads.service import check_speakers
+from transcriptions.uploads.speakers import DetectIn
 
 router = Router(tags=["transcriptions"])
 
@@ -58,6 +67,40 @@ def merge_two_speakers(
     except WrongState as error:
         raise ApiError(409, "not_completed", str(error)) from None
     return _speakers(row)
+
+
+@router.post(
+    "/transcriptions/{id:transcription_id}/speakers/detect",
+    response={202: SpeakerDetectionOut, **BODY_ERRORS, **CONFLICT},
+    openapi_extra=openapi.DETECT_SPEAKERS,
+)
+def detect_speakers(
+    request: HttpRequest, transcription_id: uuid.UUID, body: DetectIn
+) -> Status[SpeakerDetectionOut]:
+    """Detect the speakers of a completed recording whose audio is kept, without recognizing it
+    again. The text stays as it is, and so do names of speakers who are the same. `events` has the
+    change, and then `complete`. While it is under way, the same request changes nothing."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    check_speakers(Options(min_speakers=body.least, max_speakers=body.most))
+    try:
+        job = commands.detect_speakers(row, body.least, body.most)
+    except AudioDeleted as error:
+        raise ApiError(409, "audio_gone", str(error)) from None
+    except NoSpeech as error:
+        raise ApiError(409, "no_speech", str(error)) from None
+    except WrongState as error:
+        raise ApiError(409, "not_completed", str(error)) from None
+    return Status(202, SpeakerDetectionOut.of(job))
+
+
+@router.delete(
+    "/transcriptions/{id:transcription_id}/speakers/detect", response={204: None, **NOT_FOUND}
+)
+def cancel_speaker_detection(request: HttpRequest, transcription_id: uuid.UUID) -> Status[None]:
+    """Stop detecting the speakers of a completed recording: they stay as they are."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    diarization_jobs.cancel(row)
+    return Status(204, None)
 
 
 def _speakers(row: Transcription) -> list[SpeakerOut]:

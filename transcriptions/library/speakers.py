@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from django.http import QueryDict
+
 from transcriptions.models import Segment, Transcription
 from transcriptions.models.speaker import speaker_label
+
+SPEAKER_COUNTS = range(1, 11)  # offered where speakers are detected
+
+
+def speaker_count(posted: QueryDict) -> int | None:
+    """The number of speakers that was chosen in a form; None if any."""
+    count = posted.get("speakers", "")
+    return int(count) if count.isdecimal() and int(count) in SPEAKER_COUNTS else None
 
 
 def names_of(row: Transcription, segments: Iterable[Segment]) -> dict[int, str]:

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts import concurrency
 from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
-from accounts.models import Action, Plan, User
+from accounts.models import Action, User
 from accounts.rate_limits import Throttled
 from gpu.languages import LANGUAGES
 from transcriptions import durations, permissions
@@ -27,9 +27,15 @@ from transcriptions.exceptions import AudioDeleted, AudioError, StorageUnavailab
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library.export_choices import export_choices
 from transcriptions.library.pagination import SearchPage, search_page
-from transcriptions.library.speakers import names_of, with_turns
+from transcriptions.library.speakers import (
+    SPEAKER_COUNTS,
+    names_of,
+    speaker_count,
+    with_turns,
+)
 from transcriptions.media_formats import ACCEPT, COMMON_FORMATS
-from transcriptions.models import AudioAnalysis, Segment, Transcription
+from transcriptions.models import AudioAnalysis, Options, Segment, Transcription
+from transcriptions.models.diarization_job import detection_of
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
 from transcriptions.storage.base import recording_storage
@@ -42,7 +48,6 @@ from transcriptions.usage.retention import RetentionPolicy
 RECORDINGS_PER_PAGE = 20
 MAX_QUERY_LENGTH = 200
 MAX_SEARCH_PAGE = 10_000
-SPEAKER_COUNTS = range(1, 11)  # offered where speakers are detected
 
 
 @require_GET
@@ -67,7 +72,7 @@ def library(request: HttpRequest) -> HttpResponse:
         "query": query,
         "search_error": search_error,
         **export_choices(user),
-        **_upload_form_context(user.effective_plan),
+        **_upload_form_context(user),
     }
     return render(request, "transcriptions/library.html", context)
 
@@ -100,6 +105,7 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     retention = RetentionPolicy.of(authenticated_user(request))
     segments = list(transcription.segments.defer("words", *Segment.INTERNAL))
     names = names_of(transcription, segments)
+    detection = detection_of(transcription)
     context = {
         "transcription": transcription,
         "audio_until": retention.audio_until(transcription) if transcription.source else None,
@@ -108,6 +114,8 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "has_transcript": transcription.has_transcript,
         "segments": with_turns(segments, names),
         "speakers": names,
+        "detection": detection,
+        "is_detecting": detection is not None and not detection.error,
         "language": LANGUAGES.get(transcription.language, ""),
         "languages": _languages(),
         "speaker_counts": SPEAKER_COUNTS,
@@ -186,9 +194,8 @@ def _changes(posted: QueryDict) -> Changes:
     if "track" in posted:
         track = posted.get("track", "")
         return Changes(track=int(track) if track.isdecimal() else -1)
-    count = posted.get("speakers", "")
     diarize = "diarize" in posted
-    number = int(count) if diarize and count.isdecimal() and int(count) in SPEAKER_COUNTS else None
+    number = speaker_count(posted) if diarize else None
     speakers = {"diarize": diarize, "min_speakers": number, "max_speakers": number}
     return Changes(posted.get("language"), options=tuple(speakers.items()))
 
@@ -210,11 +217,13 @@ def _languages() -> list[tuple[str, str]]:
     return sorted(LANGUAGES.items(), key=lambda item: item[1])
 
 
-def _upload_form_context(plan: Plan) -> dict[str, Any]:
+def _upload_form_context(user: User) -> dict[str, Any]:
+    plan = user.effective_plan
     max_duration_s = quotas.longest_recording(plan, settings.MAX_DURATION_SECONDS)
     return {
         "languages": _languages(),
         "speaker_counts": SPEAKER_COUNTS,
+        "default_options": Options(diarize=user.detect_speakers),
         "formats": COMMON_FORMATS,
         "accept": ACCEPT,
         "direct_uploads": recording_storage().direct,

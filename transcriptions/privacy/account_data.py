@@ -23,7 +23,7 @@ from transcriptions.webhooks.permissions import webhooks_of
 Row = TypeVar("Row", bound=Model)
 
 BATCH_ROWS = 500
-SETTINGS = ("keep_audio_days", "keep_days", "email_when_ready", "vocabulary")
+SETTINGS = ("keep_audio_days", "keep_days", "email_when_ready", "vocabulary", "detect_speakers")
 TOKEN_FIELDS = (
     "name",
     "hint",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from ninja import Schema
 from pydantic import Field, StrictInt, model_validator
 
 from accounts.schemas import Body
+from transcriptions.models import DiarizationJob
 from transcriptions.models.speaker import MAX_NAME_CHARS, speaker_label
 
 MAX_NUMBER = 32767
@@ -21,6 +22,18 @@ class SpeakerOut(Schema):
     name: str | None = Field(description="Null until you name the speaker")
     label: str = Field(description="What to show: the name, or `Speaker 1`")
     seconds: float = Field(description="How long the words of this speaker are")
+
+
+class SpeakerDetectionOut(Schema):
+    """Speakers of a completed recording that are detected later."""
+
+    state: Literal["waiting", "running", "failed"]
+    error: str | None = Field(description="Why it has failed")
+
+    @classmethod
+    def of(cls, job: DiarizationJob) -> SpeakerDetectionOut:
+        """From a row."""
+        return cls(state=job.state, error=job.error or None)
 
 
 class SpeakerIn(Body):

@@ -13,8 +13,14 @@ from accounts.schemas import Body, ErrorOut
 from accounts.text import NOT_BLANK, validate_display_name
 from gpu.joining import join
 from transcriptions.models import Priority, Segment, Transcription
+from transcriptions.models.diarization_job import detection_of
 from transcriptions.models.segment import mean_probability
-from transcriptions.schemas.speakers import MAX_NUMBER, SpeakerOut, speakers_of
+from transcriptions.schemas.speakers import (
+    MAX_NUMBER,
+    SpeakerDetectionOut,
+    SpeakerOut,
+    speakers_of,
+)
 
 WORD_FIELDS = ("start", "end", "text", "probability", "channel", "speaker")
 # No control characters other than white space, and at least one character that is not space.
@@ -131,17 +137,22 @@ class TranscriptOut(TranscriptionOut):
 
     text: str
     speakers: list[SpeakerOut] = Field(description="Empty unless speakers were detected")
+    speaker_detection: SpeakerDetectionOut | None = Field(
+        description="While speakers are detected later, and if that has failed"
+    )
     segments: list[SegmentOut]
 
     @classmethod
     def of(cls, row: Transcription) -> TranscriptOut:
         """From a row; reads its segments and speakers."""
+        job = detection_of(row) if row.is_finished else None
         rows = list(row.segments.defer(*Segment.INTERNAL))
         names = dict(row.speakers.values_list("number", "name"))
         return cls(
             **_fields(row),
             text=join(segment.text for segment in rows),
             speakers=speakers_of(names, (word for segment in rows for word in segment.words)),
+            speaker_detection=SpeakerDetectionOut.of(job) if job else None,
             segments=[SegmentOut.of(segment) for segment in rows],
         )
 

@@ -31,6 +31,12 @@ class TranscriptionSettingsForm(forms.Form):
         ),
     )
 
+    detect_speakers = forms.BooleanField(
+        required=False,
+        label=_("Detect speakers"),
+        help_text=_("Unless you decide otherwise for an upload."),
+    )
+
     def clean_vocabulary(self) -> list[str]:
         """Raises ValidationError for too many or too long ones."""
         try:
@@ -47,7 +53,11 @@ def transcription_settings(request: HttpRequest) -> HttpResponse:
     """Show the page; POST saves the settings."""
     user = authenticated_user(request)
     posted = request.POST if request.method == "POST" else None
-    form = TranscriptionSettingsForm(posted, initial={"vocabulary": "\n".join(user.vocabulary)})
+    current = {
+        "vocabulary": "\n".join(user.vocabulary),
+        "detect_speakers": user.detect_speakers,
+    }
+    form = TranscriptionSettingsForm(posted, initial=current)
     if request.method == "POST" and form.is_valid():
         User.objects.filter(pk=user.pk).update(**form.cleaned_data)
         messages.success(request, gettext("Settings saved."))

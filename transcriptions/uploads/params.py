@@ -109,8 +109,9 @@ class UploadParams(SpeakerParams, Schema):
         return Priority[self.priority.upper()] if self.priority else Priority.INTERACTIVE
 
     def options_of(self, owner: User, languages: Sequence[str] = ()) -> Options:
-        """What is stored with the recording: the owner's vocabulary comes after the keywords.
-        `languages` are the codes of the candidates."""
+        """What is stored with the recording: the owner's vocabulary comes after the keywords, and
+        the owner's setting decides about speakers if nothing else does. `languages` are the codes
+        of the candidates."""
         keywords = dict.fromkeys([*self.keywords, *owner.vocabulary])
         return Options(
             prompt=self.prompt.strip(),
@@ -119,7 +120,7 @@ class UploadParams(SpeakerParams, Schema):
             track=self.track,
             languages=tuple(languages),
             task=self.task or "transcribe",
-            **self.speaker_options,
+            **{"diarize": owner.detect_speakers} | self.speaker_options,
         )
 
     def __or__(self, other: UploadParams) -> UploadParams:

@@ -67,6 +67,17 @@ def test_speakers_are_told_apart(run: Run, media: Media) -> None:
     assert run("transcribe", talk, "--speakers", "none").returncode == 2
 
 
+def test_speakers_of_a_transcript_are_detected(run: Run, media: Media) -> None:
+    run("transcribe", media.two_voices("talk.wav"))
+    transcription_id = run("list", "--limit", "1").stdout.split("\t")[0]
+    done = run("speakers", transcription_id)
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["Speaker 1", "Speaker 2"]
+    assert run("speakers", transcription_id, "--speakers", "1").stdout.startswith("Speaker 1\t0:")
+    missing = run("speakers", "00000000-0000-4000-8000-000000000000")
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert "There is no such transcription." in missing.stderr
+
+
 def test_track_is_chosen(run: Run, media: Media) -> None:
     source = film(media, "two.mkv", [media.speech("six.wav", 6), media.silence("quiet.wav", 6)])
     assert "No speech was found" in run("transcribe", source, "--track", "1").stderr

@@ -1,10 +1,10 @@
 """Controls speech recognition in a process that a test has started.
 
 Python runs this module at the start of every process that has its folder on PYTHONPATH. As long as
-the test has locked the file that HOLD_FILE names, a Kyutai decoder takes no step, and Whisper
-yields no segment after the first. Whisper also recognizes the same audio only once. See
-`transcodio_site.testing.Hold`. With DETERMINISTIC_ENGINE, there is no speech recognition at all:
-see `deterministic_engine`.
+the test has locked the file that HOLD_FILE names, a Kyutai decoder takes no step, Whisper yields no
+segment after the first, and the diarizer no final result. Whisper also recognizes the same audio
+only once. See `transcodio_site.testing.Hold`. With DETERMINISTIC_ENGINE, there is no speech
+recognition at all: see `deterministic_engine`.
 """
 
 from __future__ import annotations
@@ -59,6 +59,20 @@ def hold_whisper(module: ModuleType) -> None:
             yield event
 
     engine.WhisperEngine.stream = held_stream
+
+
+def hold_diarizer(module: ModuleType) -> None:
+    """The final result waits."""
+    diarizer: Any = module
+    stream = diarizer.EmbeddedDiarizer.stream
+
+    def held_stream(self: Any, audio: Any, limits: Any, stopped: Any) -> Iterator[Any]:
+        for found in stream(self, audio, limits, stopped):
+            if found.is_final:
+                wait_until_released()
+            yield found
+
+    diarizer.EmbeddedDiarizer.stream = held_stream
 
 
 def recognizing_once(stream: Any) -> Any:
@@ -128,7 +142,11 @@ def move_clock() -> None:
     time.time = moved
 
 
-CONTROLLED = {"gpu.kyutai": hold_kyutai, "gpu.whisper": hold_whisper}
+CONTROLLED = {
+    "gpu.kyutai": hold_kyutai,
+    "gpu.whisper": hold_whisper,
+    "gpu.diarization.embedded": hold_diarizer,
+}
 if "DETERMINISTIC_ENGINE" in os.environ:
     CONTROLLED = {
         "gpu.engine": replace_engines,

@@ -71,7 +71,7 @@ def test_detail_page_does_not_query_words(
 ) -> None:
     row = recording(alice, "Talk", text="Good morning.")
     client.force_login(alice)
-    with django_assert_max_num_queries(15) as queries:
+    with django_assert_max_num_queries(16) as queries:
         assert "Good morning." in client.get(f"/transcriptions/{row.id}/").content.decode()
     [query] = [q["sql"] for q in queries if 'FROM "transcriptions_segment"' in q["sql"]]
     assert '"text"' in query

@@ -35,6 +35,7 @@ from transcriptions.models import (
     Transcription,
 )
 from transcriptions.privacy.export import export_user_data
+from transcriptions.processing import commands
 from transcriptions.testing import finish_account_deletions
 from transcriptions.webhooks.models import Endpoint
 
@@ -73,6 +74,7 @@ NOT_EXPORTED = {
     "transcriptions.SearchEntry": "the words of titles and segments",
     "transcriptions.Step": "technical: which worker phase started when",
     "transcriptions.Progress": "technical: the lease of a worker, usage not in the ledger yet",
+    "transcriptions.DiarizationJob": "technical: exists while speakers are detected later",
     "transcriptions.AudioAnalysis": "technical: computed from the audio, which is exported",
 }
 # They outlive the account: the ledger with its id, the audit log with a random pseudonym.
@@ -119,6 +121,7 @@ def full_account(alice: User, finished: Transcription) -> User:
     )
     SubtitleProfile.objects.create(owner=alice, name="club", norms={"max_lines": 1})
     finished.speakers.create(number=1, name="Anna")
+    commands.detect_speakers(finished)
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
     endpoint.replaced_secrets.create(secret="secret-5", until=timezone.now() + timedelta(hours=1))
     endpoint.create_delivery("webhook.test", "msg_1", {})

@@ -1,6 +1,8 @@
-"""The settings for new transcriptions: the vocabulary of a user."""
+"""The settings for new transcriptions: vocabulary and speakers."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 from django.test import Client
@@ -41,3 +43,18 @@ def test_vocabulary_follows_the_keywords_of_the_request(
     assert client.generic("POST", url, MP3, content_type="audio/mpeg").status_code == 202
     keywords = Transcription.objects.get().options.keywords
     assert keywords == ("Ada Lovelace", "Kierkegaard", "Nguyen")
+
+
+def test_detection_of_speakers_is_saved_and_the_default_of_the_upload_form(
+    browser: Client, alice: User
+) -> None:
+    checkbox = '<input name="diarize" type="checkbox" value="true"'
+    assert f"{checkbox} data-remember>" in browser.get("/").content.decode()
+    assert browser.post(PAGE, {"vocabulary": "", "detect_speakers": "on"}).status_code == 302
+    alice.refresh_from_db()
+    assert alice.detect_speakers
+    assert re.search(r'name="detect_speakers"[^>]* checked', browser.get(PAGE).content.decode())
+    assert f"{checkbox} checked>" in browser.get("/").content.decode()
+    assert browser.post(PAGE, {"vocabulary": ""}).status_code == 302
+    alice.refresh_from_db()
+    assert not alice.detect_speakers

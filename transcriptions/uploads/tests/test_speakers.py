@@ -96,6 +96,39 @@ def test_recording_is_recognized_again_with_speakers(api: Client, finished: Tran
     assert stored() == {}
 
 
+# --- The setting of the user ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_wanted"),
+    [({}, True), ({"diarize": ""}, True), ({"diarize": "false"}, False), ({"speakers": "2"}, True)],
+)
+def test_setting_counts_for_uploads_that_do_not_say(
+    api: Client, alice: User, fields: dict[str, str], is_wanted: bool
+) -> None:
+    User.objects.update(detect_speakers=True)
+    assert send(api, "/api/transcriptions", MP3, "a.mp3", **fields).status_code == 202
+    assert stored().get("diarize", False) == is_wanted
+
+
+def test_setting_counts_on_every_way_into_the_library(alice: User) -> None:
+    alice.detect_speakers = True
+    openai = TranscriptionParams.from_form(QueryDict("")).upload
+    for params in (UploadParams(), DirectUploadIn(size=1).params, openai):
+        assert params.options_of(alice).diarize
+    refused = TranscriptionParams.from_form(QueryDict("diarize=false")).upload
+    assert not refused.options_of(alice).diarize
+
+
+def test_setting_is_no_reason_to_detect_the_speakers_of_an_existing_recording(
+    api: Client, finished: Transcription
+) -> None:
+    User.objects.update(detect_speakers=True)
+    url = f"/api/transcriptions/{finished.id}/recognize"
+    assert api.post(url, {}, content_type="application/json").status_code == 202
+    assert stored() == {}
+
+
 # --- OpenAI's API -------------------------------------------------------------------------------
 
 
