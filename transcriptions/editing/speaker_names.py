@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from transcriptions.editing.alignment import StoredWord
@@ -23,16 +23,16 @@ def match_speakers(earlier: Iterable[StoredWord], later: Iterable[StoredWord]) -
     """The numbers of speakers in `later` words of a recording, each with that in `earlier` ones,
     by the time in which both talk: first those with the most. No two have the same number."""
     new = list(_known(later))
-    common, talk = Counter[tuple[int, int]](), Counter[int]()
+    common, talk = defaultdict[tuple[int, int], float](float), defaultdict[int, float](float)
     for word in new:
         talk[word["speaker"]] += word["end"] - word["start"]
     for before, word, seconds in _overlaps(sorted(_known(earlier), key=_start), new):
         common[word["speaker"], before["speaker"]] += seconds
     matches: dict[int, int] = {}
-    for (number, before), seconds in common.most_common():
-        is_free = number not in matches and before not in matches.values()
-        if is_free and seconds >= MIN_SHARE * talk[number]:
-            matches[number] = before
+    for number, old in sorted(common, key=lambda pair: -common[pair]):
+        is_free = number not in matches and old not in matches.values()
+        if is_free and common[number, old] >= MIN_SHARE * talk[number]:
+            matches[number] = old
     return matches
 
 
