@@ -68,7 +68,8 @@ def _virtual_start(owner: User) -> float:
     latest = jobs.filter(lease__isnull=False).aggregate(at=Max("virtual_start"))["at"]
     if latest is None:
         latest = jobs.aggregate(at=Min("virtual_start"))["at"] or 0.0
-    return latest if own is None else max(latest, own + 1 / owner.effective_plan.queue_weight)
+    following = latest if own is None else own + 1 / owner.effective_plan.queue_weight
+    return max(float(latest), float(following))
 
 
 def cancel(row: Transcription) -> None:

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from gpu.types import Word
 from transcriptions.editing.alignment import StoredWord
-from transcriptions.editing.speaker_names import names_by_talk
+from transcriptions.editing.speaker_names import match_speakers, names_by_talk
 from transcriptions.editing.speakers import change_speakers, update_speakers
 from transcriptions.models import Segment, Speaker, Transcription
 from transcriptions.models.progress import count_speaker_change
@@ -38,13 +38,19 @@ def store_speakers(
 
 def replace_speakers(row: Transcription, speaker_of: SpeakerOf) -> SpeakersEvent:
     """Change the speakers of a complete recording, which may have some. Who is the same keeps the
-    name. Return what to publish. Must be called in a transaction that has locked the row."""
+    row, with the name. Return what to publish. Must be called in a transaction that has locked the
+    recording."""
     segments = _segments(row)
-    names = _names(row)
     before = [*_words(segments)]
     changed = _relabel(segments, speaker_of)
+    matches = match_speakers(before, _words(segments))
+    known = {speaker.number: speaker for speaker in row.speakers.all()}
     row.speakers.all().delete()
-    _add_rows(row, segments, names_by_talk(names, before, _words(segments)))
+    for number, old in matches.items():
+        if speaker := known.get(old):
+            speaker.number = number
+            speaker.save(force_insert=True)
+    _add_rows(row, segments, {})
     return SpeakersEvent.of(row, count_speaker_change(row), segments, changed)
 
 

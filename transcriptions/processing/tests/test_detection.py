@@ -14,6 +14,7 @@ from accounts.usage import rebuild
 from gpu.diarization.types import Diarization, Turn
 from transcodio_site.testing import Media
 from transcodio_site.testing_media import CHANGES_S
+from transcriptions import queue
 from transcriptions.editing import service as editing
 from transcriptions.exceptions import AudioDeleted, NoSpeech, WrongState
 from transcriptions.models import DiarizationJob, Options, Phase, State, Transcription
@@ -135,14 +136,14 @@ def test_names_are_kept_where_the_speaker_is_the_same(
     assert work()
     for number, name in ((1, "Anna"), (2, "Ben")):
         complete.speakers.filter(number=number).update(name=name)
-    # Now somebody speaks first who was not heard before.
-    turns = (Turn(0.0, 1.0, 1), Turn(1.0, 2.0, 2), Turn(2.0, 10.0, 3))
+    # Now the second of Ben's three sentences is by somebody who was not heard before.
+    turns = (Turn(0.0, 2.0, 2), Turn(2.0, 3.0, 1), Turn(3.0, 4.0, 3), Turn(4.0, 10.0, 1))
     diarizer.results = [Diarization(turns, 10.0, is_final=True)]
     commands.detect_speakers(complete)
     assert work()
-    assert speakers(complete) == [1, 2, 3, 3, 3]
+    assert speakers(complete) == [2, 2, 1, 3, 1]
     names = [(s.number, s.name) for s in complete.speakers.all()]
-    assert names in ([(1, "Anna"), (2, ""), (3, "Ben")], [(1, ""), (2, "Anna"), (3, "Ben")])
+    assert names == [(1, "Ben"), (2, "Anna"), (3, "")]
 
 
 def test_edits_are_kept(complete: Transcription, diarizer: ScriptedDiarizer) -> None:
@@ -152,7 +153,7 @@ def test_edits_are_kept(complete: Transcription, diarizer: ScriptedDiarizer) -> 
     segment = complete.segments.get(number=3)
     assert (segment.text, segment.speaker) == ("Another sentence entirely.", 2)
     assert {word["speaker"] for word in segment.words} == {2}
-    assert {word["speaker"] for word in segment.recognized} == {2}
+    assert {word["speaker"] for word in segment.recognized or []} == {2}
 
 
 # --- What is refused -------------------------------------------------------------------------
@@ -229,8 +230,8 @@ def test_messages_do_not_pile_up(
     commands.detect_speakers(complete)
     task = current_app.tasks[diarization_jobs.TASK]
     sent: list[str] = []
-    monkeypatch.setattr(diarization_jobs.queue, "enqueue", lambda task: sent.append(task.task))
+    monkeypatch.setattr(queue, "enqueue", lambda task: sent.append(task.task))
     for pending in (0, settings.CELERY_WORKER_CONCURRENCY):
-        monkeypatch.setattr(diarization_jobs.queue, "pending", lambda name, n=pending: n)
+        monkeypatch.setattr(queue, "pending", lambda name, n=pending: n)
         diarization_jobs.enqueue_next()
     assert sent == [task.name]

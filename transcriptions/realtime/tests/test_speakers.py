@@ -12,7 +12,7 @@ from channels.db import database_sync_to_async
 from transcriptions.models import Transcription
 from transcriptions.processing import commands, diarization_jobs
 from transcriptions.processing.speaker_storage import replace_speakers, store_speakers
-from transcriptions.realtime import hub
+from transcriptions.realtime import hub, streams
 from transcriptions.realtime.tests.subscriptions import until_subscribers
 from transcriptions.realtime.tests.test_consumers import SESSION, until_closed, websocket
 from transcriptions.realtime.tests.test_sse import EventStreamClient
@@ -196,7 +196,7 @@ async def test_end_of_a_detection_is_recovered_by_recheck(
     subscriber = Subscriber(detecting, after=2)
     await until_subscribers(detecting.row, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(diarization_jobs.streams, "publish", lambda *_: None)
+        patch.setattr(streams, "publish", lambda *_: None)
         await detecting.run(detected(detecting), publish=False)
     await subscriber.end()
     assert types(subscriber) == ["speakers", "complete"]
