@@ -46,7 +46,7 @@ class Reader:
         )
         assert done.returncode == 0, f"{example}\n{done.stderr}"
         body = parse_json(done.stdout)
-        if isinstance(body, dict) and "state" in body:
+        if isinstance(body, dict) and body.keys() >= {"id", "state"}:
             self.variables["ID"] = body["id"]
         return done.stdout
 
