@@ -4,6 +4,8 @@ Triggers (migration 0020) index each title and each segment in the language of i
 query is parsed once for each language of the library. In scripts without spaces between words, each
 character is indexed as a word. The index has stop words, too ("to be or not to be").
 
+`speaker:anna` (indexing/speakers.py) narrows a search to what Anna says.
+
 The index finds entries by hashes of their words, which differ between accounts (migration 0029).
 What it finds is compared with the query: words may share a hash, and phrases have an order.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -25,9 +27,10 @@ from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySe
 from django.utils.translation import gettext
 from psycopg.errors import QueryCanceled
 
+from transcriptions.indexing.speakers import is_named, is_said_by, speaks
 from transcriptions.models import SEARCH_KEYS, SearchEntry, Transcription
 
-TERM = re.compile(r'(-?)(?:"([^"]+)"|([^\s"]+))')
+TERM = re.compile(r'(-?)(speaker:\s*)?(?:"([^"]+)"|([^\s"]+))', re.IGNORECASE)
 MAX_TERMS = 20  # of a query
 NO_ROWS = Q(pk__in=[])
 
@@ -121,11 +124,14 @@ class ParsedQuery(SearchQuery):
 
 
 class Alternative:
-    """Terms that a recording must have, and terms that it must not have, in any of its entries."""
+    """Terms that a recording must have, and terms that it must not have, in any of its entries; of
+    speakers, who say the former if there are any, and those who must not speak."""
 
     def __init__(self) -> None:
         self.required: set[str] = set()
         self.excluded: set[str] = set()
+        self.speakers: set[str] = set()
+        self.excluded_speakers: set[str] = set()
         self._forms: dict[str, list[Form]] = defaultdict(list)  # by term: one for each scope
         self._words: set[str] = set()  # terms that are not a stop word in every scope
 
@@ -143,6 +149,18 @@ class Alternative:
         required = [self._forms[term] for term in sorted(self.required & self._words)]
         return required, [form for term in sorted(self.excluded) for form in self._forms[term]]
 
+    def terms(self, *, of_speakers: bool) -> set[str]:
+        """All names, or all that is not one."""
+        if of_speakers:
+            return self.speakers | self.excluded_speakers
+        return self.required | self.excluded
+
+    def add(self, term: str, *, is_excluded: bool, is_speaker: bool) -> None:
+        if is_speaker:
+            (self.excluded_speakers if is_excluded else self.speakers).add(term)
+        else:
+            (self.excluded if is_excluded else self.required).add(term)
+
 
 @dataclass(frozen=True, slots=True)
 class Search:
@@ -155,42 +173,49 @@ class Search:
         """A recording matches if it fulfills one of them. PostgreSQL reads all of its entries: fast
         for a few recordings, however frequent the words are."""
         one_entry, conditions = [*self.phrases], []
-        for required, excluded in self._forms():
-            if len(required) == 1 and not excluded:
+        for alternative in self.alternatives:
+            required, excluded = alternative.forms()
+            if alternative.terms(of_speakers=True):
+                conditions.append(_spoken(alternative, required, excluded))
+            elif len(required) == 1 and not excluded:
                 one_entry += required[0]  # one condition for all of these alternatives
-            else:
-                entries = map(_has_entry, required)
-                conditions.append(reduce(and_, entries, ~_has_entry(excluded)))
+            elif required or excluded:
+                conditions.append(reduce(and_, map(_has_entry, required), ~_has_entry(excluded)))
         return [*conditions, _has_entry(one_entry)]
 
     def candidates(self) -> list[Q]:
         """A recording that matches fulfills one of them, which the index finds. PostgreSQL could
         not use it well for all of them in one query."""
         one_entry, conditions = [*self.phrases], []
-        for required, excluded in self._forms():
-            if len(required) == 1:
+        for alternative in self.alternatives:
+            required, excluded = alternative.forms()
+            names = alternative.speakers
+            if names:
+                words = [_all_in_index(required)] if required else []
+                conditions.append(reduce(and_, [*map(is_named, sorted(names)), *words]))
+            elif len(required) == 1:
                 one_entry += required[0]
-            else:
-                conditions.append(_all_in_index(required) if required else ~_in_index(excluded))
+            elif required:
+                conditions.append(_all_in_index(required))
+            elif excluded or alternative.excluded_speakers:
+                conditions.append(~_in_index(excluded))
         return [*conditions, _in_index(one_entry)]
-
-    def _forms(self) -> Iterator[tuple[list[list[Form]], list[Form]]]:
-        """Those of the alternatives that have any."""
-        return filter(any, (alternative.forms() for alternative in self.alternatives))
 
 
 def parse(rows: QuerySet[Transcription], query: str) -> Search:
     """A search for those of `rows` that have all words of `query` in the title or in any segments:
-    "in quotes" as a phrase within one of them, `or` for alternatives, `-` to exclude.
+    "in quotes" as a phrase within one of them, `or` for alternatives, `-` to exclude. With
+    `speaker:` before a name, this person must say the words.
 
     A query of nothing but stop words is searched for as one phrase. Raises TooManyTerms.
     """
     alternatives, phrases = _split(query), []
-    terms = set[str]().union(*(a.required | a.excluded for a in alternatives))
-    if len(terms) > MAX_TERMS:
+    terms = set[str]().union(*(each.terms(of_speakers=False) for each in alternatives))
+    names = set[str]().union(*(each.terms(of_speakers=True) for each in alternatives))
+    if len(terms) + len(names) > MAX_TERMS:
         raise TooManyTerms
     for stems, full in _forms(rows, [*terms, query]):
-        if any(stems[term].text for term in terms):
+        if names or any(stems[term].text for term in terms):
             for alternative in alternatives:
                 alternative.search_in(stems, full)
         elif full[query].text:
@@ -200,12 +225,11 @@ def parse(rows: QuerySet[Transcription], query: str) -> Search:
 
 def _split(query: str) -> list[Alternative]:
     alternatives = [Alternative()]
-    for sign, quoted, bare in TERM.findall(query):
-        if bare.lower() == "or" and not sign:
+    for sign, speaker, quoted, bare in TERM.findall(query):
+        if bare.lower() == "or" and not sign and not speaker:
             alternatives.append(Alternative())
         else:
-            last = alternatives[-1]
-            (last.excluded if sign else last.required).add(quoted or bare)
+            alternatives[-1].add(quoted or bare, is_excluded=bool(sign), is_speaker=bool(speaker))
     return alternatives
 
 
@@ -251,10 +275,20 @@ def _in_keys(forms: list[Form]) -> QuerySet[SearchEntry]:
     return SearchEntry.objects.alias(keys=SEARCH_KEYS).filter(has_keys)
 
 
-def _has_entry(forms: list[Form]) -> Q:
-    """The same as `_in_index`, without the index."""
+def _has_entry(forms: list[Form], speakers: Collection[str] = ()) -> Q:
+    """The same as `_in_index`, without the index; if there are `speakers`, one of them says it."""
     entries = SearchEntry.objects.filter(_is_match(forms), transcription=OuterRef("pk"))
+    if speakers:
+        entries = entries.filter(is_said_by(speakers))
     return Q(Exists(entries)) if forms else NO_ROWS
+
+
+def _spoken(alternative: Alternative, required: list[list[Form]], excluded: list[Form]) -> Q:
+    """All of the speakers speak, and one of them says each of the words."""
+    names, excluded_names = sorted(alternative.speakers), sorted(alternative.excluded_speakers)
+    words = [_has_entry(forms, names) for forms in required]
+    absent = [~speaks(name) for name in excluded_names]
+    return reduce(and_, [*map(speaks, names), *words, *absent], ~_has_entry(excluded))
 
 
 def _is_match(forms: list[Form]) -> Func:

@@ -45,7 +45,8 @@ class LibraryFilter(Schema):
     q: Annotated[str, Field(max_length=200, pattern=NO_CONTROL_CHARACTERS)] = Field(
         default="",
         description="Words to search for in titles and transcripts, in any inflected form. "
-        'Use `"quotes"` for a phrase, `or` between alternatives, and `-` to exclude a word',
+        'Use `"quotes"` for a phrase, `or` between alternatives, and `-` to exclude a word. '
+        "`speaker:anna` finds what Anna says",
     )
     state: list[State] = Field(default=[], description="Filter by one or more states")
     language: LanguageCode = Field(

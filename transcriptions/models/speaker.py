@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.utils.translation import gettext as _
 
@@ -20,6 +21,12 @@ class Speaker(models.Model):
     )
     number = models.PositiveSmallIntegerField()  # 1, 2, 3, ... in the order of the first words
     name = models.CharField(max_length=MAX_NAME_CHARS, blank=True, default="", db_default="")
+    # For the search `speaker:anna` (migration 0039).
+    name_words = models.GeneratedField(
+        expression=models.Func(models.F("name"), function="transcriptions_name_words"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
 
     class Meta:
         ordering: ClassVar = ["number"]
