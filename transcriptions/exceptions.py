@@ -31,6 +31,14 @@ class UnknownSpeaker(Exception):
     """The recording has no speaker with this number. `str()` is a message for the owner."""
 
 
+class UnknownWord(Exception):
+    """The segment has no such words. `str()` is a message for the owner."""
+
+
+class NothingToSplit(Exception):
+    """None or all of the words of a speaker were chosen. `str()` is a message for the owner."""
+
+
 class AudioDeleted(WrongState):
     """The audio to process has been deleted."""
 

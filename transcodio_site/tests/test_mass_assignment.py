@@ -111,6 +111,10 @@ REQUESTS = [
     Request(f"patch {RECORDING}/speakers/{{number}}", {"name": "New"}, is_json=True),
     Request(f"post {RECORDING}/speakers/merge", {"from": 2, "into": 1}, is_json=True),
     Request(f"post {RECORDING}/speakers/detect", {"speakers": 2}, is_json=True),
+    Request(
+        f"post {RECORDING}/speakers/assign", {"speaker": 2, "parts": [{"segment": 1}]}, is_json=True
+    ),
+    Request(f"post {RECORDING}/speakers/{{number}}/split", {"segments": [1]}, is_json=True),
     Request("put /api/subtitle-profiles/{name}", {"max_lines": 1}, is_json=True),
     Request(f"post {RECORDING}/import", {}, file=("a.txt", b"Old and new")),
     Request(f"post {RECORDING}/recognize", {"language": "de"}, is_json=True),
@@ -163,11 +167,13 @@ def plan(db: None) -> Plan:
 
 @pytest.fixture
 def recording(alice: User, settings: Any, tmp_path: Path) -> Transcription:
-    """Alice's recording, with one segment."""
+    """Alice's recording, with two segments."""
     settings.MEDIA_ROOT = tmp_path
     row = Transcription.objects.create(owner=alice, title="Old", source_bytes=9)
     row.source.save("", ContentFile(b"not empty"))
-    row.segments.create(number=1, start=0, end=1, text="Old", words=[])
+    words = [{"start": 0, "end": 1, "text": "Old", "speaker": 1}]
+    row.segments.create(number=1, start=0, end=1, text="Old", words=words, speaker=1)
+    row.segments.create(number=2, start=0, end=1, text="Old", words=words, speaker=1)
     row.speakers.create(number=1, name="Old")
     row.speakers.create(number=2)
     set_state(State.COMPLETED)

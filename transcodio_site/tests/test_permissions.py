@@ -45,6 +45,8 @@ OPERATIONS = {
     "POST /api/transcriptions/{transcription_id}/speakers/merge": WRITE,
     "POST /api/transcriptions/{transcription_id}/speakers/detect": WRITE,
     "DELETE /api/transcriptions/{transcription_id}/speakers/detect": WRITE,
+    "POST /api/transcriptions/{transcription_id}/speakers/assign": WRITE,
+    "POST /api/transcriptions/{transcription_id}/speakers/{number}/split": WRITE,
     "POST /api/transcriptions/{transcription_id}/import": WRITE,
     "POST /api/transcriptions/{transcription_id}/recognize": WRITE,
     "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
@@ -161,6 +163,8 @@ BODIES = {
     "/segments/": '{"text": "Changed", "speaker": 2}',
     "/speakers/merge": '{"from": 2, "into": 1}',
     "/speakers/detect": "{}",
+    "/speakers/assign": '{"speaker": 2, "parts": [{"segment": 1}]}',
+    "/split": '{"segments": [1]}',
     "/speakers/": '{"name": "Changed"}',
     "/recognize": "{}",
 }

@@ -155,6 +155,12 @@ SEGMENT = {"responses": _json(200, _SEGMENT)}
 SPEAKER = {"responses": _json(200, _SPEAKER)}
 SPEAKERS = {"responses": _json(200, [_SPEAKER])}
 DETECT_SPEAKERS = {"responses": _json(202, {"state": "waiting", "error": None})}
+CHANGED_SPEAKERS = {
+    "responses": _json(
+        200,
+        {"speakers": [_SPEAKER], "segments": [{"id": 1, "speaker": 1, "words": [1, 1]}]},
+    )
+}
 RECOGNIZE = {"responses": _json(202, _QUEUED, headers=_LOCATION)}
 IMPORT = {
     "requestBody": {

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from django.http import Http404, HttpRequest
+from django.utils.translation import gettext as _
 from ninja import Router, Status
 
 from accounts.text import clean_name
@@ -12,15 +15,32 @@ from transcriptions import permissions
 from transcriptions.api import openapi
 from transcriptions.api.errors import ApiError
 from transcriptions.api.transcriptions import BODY_ERRORS, CONFLICT, NOT_FOUND
-from transcriptions.editing.speakers import merge_speakers, name_speaker
-from transcriptions.exceptions import AudioDeleted, NoSpeech, UnknownSpeaker, WrongState
-from transcriptions.models import Options, Transcription
+from transcriptions.editing.speakers import (
+    Part,
+    assign,
+    merge_speakers,
+    name_speaker,
+    split_speaker,
+)
+from transcriptions.exceptions import (
+    AudioDeleted,
+    NoSpeech,
+    NothingToSplit,
+    UnknownSpeaker,
+    UnknownWord,
+    WrongState,
+)
+from transcriptions.models import Options, Segment, Transcription
 from transcriptions.processing import commands, diarization_jobs
 from transcriptions.schemas.speakers import (
+    AssignIn,
+    ChangedSpeakers,
     MergeIn,
+    SegmentSpeakers,
     SpeakerDetectionOut,
     SpeakerIn,
     SpeakerOut,
+    SplitIn,
     speakers_of,
 )
 from transcriptions.uploads.service import check_speakers
@@ -40,12 +60,8 @@ def rename_speaker(
     """Name a speaker, in all of the transcript and in its exports. Without a name, it is `Speaker
     1` again."""
     row = permissions.transcription_for(request.user, transcription_id)
-    try:
+    with _errors(is_in_path=True):
         name_speaker(row, number, clean_name(change.name or ""))
-    except UnknownSpeaker as error:
-        raise Http404(str(error)) from None
-    except WrongState as error:
-        raise ApiError(409, "not_completed", str(error)) from None
     return next(speaker for speaker in _speakers(row) if speaker.number == number)
 
 
@@ -60,13 +76,65 @@ def merge_two_speakers(
     """Give all words of one speaker to another one, if both are the same person. Returns the
     speakers that are left."""
     row = permissions.transcription_for(request.user, transcription_id)
-    try:
+    with _errors():
         merge_speakers(row, change.number, change.into)
+    return _speakers(row)
+
+
+@router.post(
+    "/transcriptions/{id:transcription_id}/speakers/assign",
+    response={200: ChangedSpeakers, **BODY_ERRORS, **CONFLICT},
+    openapi_extra=openapi.CHANGED_SPEAKERS,
+)
+def assign_parts(
+    request: HttpRequest, transcription_id: uuid.UUID, change: AssignIn
+) -> ChangedSpeakers:
+    """Give segments, or some of their words, to a speaker. Returns all speakers, and the segments
+    that have changed."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    parts = [Part(part.segment, part.first_word, part.last_word) for part in change.parts]
+    with _errors():
+        return _changed(row, assign(row, parts, change.speaker))
+
+
+@router.post(
+    "/transcriptions/{id:transcription_id}/speakers/{int:number}/split",
+    response={200: ChangedSpeakers, **BODY_ERRORS, **CONFLICT},
+    openapi_extra=openapi.CHANGED_SPEAKERS,
+)
+def split_one_speaker(
+    request: HttpRequest, transcription_id: uuid.UUID, number: int, change: SplitIn
+) -> ChangedSpeakers:
+    """Make two of a speaker who is two people: what this speaker says in the segments is given to a
+    new one. Returns all speakers, and the segments that have changed."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    with _errors(is_in_path=True):
+        return _changed(row, split_speaker(row, number, change.segments))
+
+
+@contextmanager
+def _errors(*, is_in_path: bool = False) -> Iterator[None]:
+    """Of the body, as responses. An unknown speaker is a 404 if the path has the number."""
+    try:
+        yield
+    except Segment.DoesNotExist:
+        message = _("There is no such segment.")
+        raise ApiError(422, "unknown_segment", message) from None
     except UnknownSpeaker as error:
+        if is_in_path:
+            raise Http404(str(error)) from None
         raise ApiError(422, "unknown_speaker", str(error)) from None
+    except UnknownWord as error:
+        raise ApiError(422, "unknown_word", str(error)) from None
+    except NothingToSplit as error:
+        raise ApiError(422, "nothing_to_split", str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_completed", str(error)) from None
-    return _speakers(row)
+
+
+def _changed(row: Transcription, segments: Iterable[Segment]) -> ChangedSpeakers:
+    changed = [SegmentSpeakers.of(segment) for segment in segments]
+    return ChangedSpeakers(speakers=_speakers(row), segments=changed)
 
 
 @router.post(

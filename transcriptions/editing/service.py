@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from transcriptions.editing.alignment import realign_words
-from transcriptions.editing.speakers import assign_segment
+from transcriptions.editing.speakers import Part, assign
 from transcriptions.exceptions import EditConflict, WrongState
 from transcriptions.models import Segment, Transcription
 
@@ -44,10 +44,10 @@ def edit(
     speaker: int | None = None,
 ) -> Segment:
     """Change the text of a segment, its speaker, or both, in one transaction. Raises what `correct`
-    and `assign_segment` do."""
+    and `assign` do."""
     with transaction.atomic():
         if speaker is not None:
-            assign_segment(row, number, speaker)
+            assign(row, [Part(number)], speaker)
         if text is not None:
             correct(row, number, text, expected_text)
         return row.segments.get(number=number)

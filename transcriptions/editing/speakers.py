@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 from psycopg.types.json import Jsonb
 
 from transcriptions.editing.alignment import StoredWord, realign_words
-from transcriptions.exceptions import UnknownSpeaker, WrongState
+from transcriptions.exceptions import NothingToSplit, UnknownSpeaker, UnknownWord, WrongState
 from transcriptions.models import Segment, Speaker, Transcription
 from transcriptions.models.progress import count_speaker_change
 from transcriptions.models.segment import main_speaker
@@ -36,19 +37,44 @@ def name_speaker(row: Transcription, number: int, name: str) -> None:
         speaker.save(update_fields=["name"])
 
 
-def assign_segment(row: Transcription, number: int, speaker: int) -> Segment:
-    """All words of a segment were said by this speaker, who may be one more than there are. Raises
-    WrongState, UnknownSpeaker, Segment.DoesNotExist."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A segment, or only its words from `first` to `last`, counted from 1."""
+
+    segment: int
+    first: int | None = None
+    last: int | None = None
+
+
+def assign(row: Transcription, parts: Sequence[Part], speaker: int) -> list[Segment]:
+    """All words of the parts were said by this speaker, who may be one more than there are. Return
+    their segments. Raises WrongState, UnknownSpeaker, UnknownWord, Segment.DoesNotExist."""
     with _changing(row) as locked:
-        segment = locked.segments.get(number=number)
         if speaker == _last_number(locked) + 1:
             Speaker.objects.create(transcription=locked, number=speaker)
         _speaker(locked, speaker)
-        start, end = segment.start, segment.end
-        segment.words = segment.words or realign_words([], segment.text, start, end)
-        change_speakers(segment, lambda _: speaker)
-        update_speakers([segment])
-        return segment
+        found = _segments(locked, {part.segment for part in parts})
+        for part in parts:
+            _assign_part(found[part.segment], part, speaker)
+        update_speakers([*found.values()])
+        return [*found.values()]
+
+
+def split_speaker(row: Transcription, number: int, segments: Iterable[int]) -> list[Segment]:
+    """One speaker is two people: the words of `number` in these segments are those of a new one.
+    Return the segments that have changed. Raises WrongState, UnknownSpeaker, NothingToSplit,
+    Segment.DoesNotExist."""
+    with _changing(row) as locked:
+        _speaker(locked, number)
+        new = _last_number(locked) + 1
+        found = _segments(locked, set(segments))
+        changed = [each for each in found.values() if change_speakers(each, _instead(number, new))]
+        is_own = Q(speaker=number) | Q(words__contains=[{"speaker": number}])
+        if not changed or not locked.segments.exclude(number__in=found).filter(is_own).exists():
+            raise NothingToSplit(_("Choose some segments of this speaker, but not all."))
+        Speaker.objects.create(transcription=locked, number=new)
+        update_speakers(changed)
+        return changed
 
 
 def merge_speakers(row: Transcription, number: int, into: int) -> None:
@@ -60,13 +86,9 @@ def merge_speakers(row: Transcription, number: int, into: int) -> None:
             kept.name = merged.name
             kept.save(update_fields=["name"])
         merged.delete()
-
-        def kept_instead(word: StoredWord) -> int | None:
-            speaker = word.get("speaker")
-            return into if speaker == number else speaker
-
         segments = locked.segments.only("number", "words", "recognized", "speaker")
-        update_speakers([each for each in segments if change_speakers(each, kept_instead)])
+        of_kept = _instead(number, into)
+        update_speakers([each for each in segments if change_speakers(each, of_kept)])
 
 
 @contextmanager
@@ -94,6 +116,46 @@ def _last_number(row: Transcription) -> int:
     named = row.speakers.aggregate(last=Max("number"))["last"]
     spoken = row.segments.aggregate(last=Max("speaker"))["last"]
     return max(named or 0, spoken or 0)
+
+
+def _segments(row: Transcription, numbers: set[int]) -> dict[int, Segment]:
+    """By number, in order. Raises Segment.DoesNotExist."""
+    found = {segment.number: segment for segment in row.segments.filter(number__in=numbers)}
+    if len(found) < len(numbers):
+        raise Segment.DoesNotExist
+    return found
+
+
+def _assign_part(segment: Segment, part: Part, speaker: int) -> None:
+    """Raises UnknownWord."""
+    start, end = segment.start, segment.end
+    segment.words = segment.words or realign_words([], segment.text, start, end)
+    if part.first is None and part.last is None:
+        change_speakers(segment, lambda _: speaker)
+        return
+    first, last = part.first or 1, part.last or len(segment.words)
+    if not 1 <= first <= last <= len(segment.words):
+        raise UnknownWord(_("Segment %(number)d has no such words.") % {"number": segment.number})
+    start, end = segment.words[first - 1]["start"], segment.words[last - 1]["end"]
+
+    def within(word: StoredWord) -> int | None:
+        middle = (word["start"] + word["end"]) / 2
+        return speaker if start <= middle <= end else word.get("speaker")
+
+    chosen = _with_speakers(segment.words[first - 1 : last], lambda _: speaker)
+    segment.words = [*segment.words[: first - 1], *chosen, *segment.words[last:]]
+    segment.recognized = segment.recognized and _with_speakers(segment.recognized, within)
+    segment.speaker = main_speaker(segment.words)
+
+
+def _instead(number: int, other: int) -> NewSpeaker:
+    """The same speakers, but `other` instead of `number`."""
+
+    def speaker_of(word: StoredWord) -> int | None:
+        speaker = word.get("speaker")
+        return other if speaker == number else speaker
+
+    return speaker_of
 
 
 # --- Stored words -------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from ninja import Schema
 from pydantic import Field
 
 from transcriptions.models import Segment, Transcription
-from transcriptions.schemas.speakers import SpeakerOut, speakers_of
+from transcriptions.schemas.speakers import SegmentSpeakers, SpeakerOut, speakers_of
 from transcriptions.schemas.transcripts import SegmentOut
 
 # After a retry, the next segment has the id that the error had. To tell them apart, the SSE id of
@@ -95,20 +95,6 @@ class PartialEvent(EventSchema):
     def sse_id(self) -> str:
         """Empty: it is not stored, and clients resume after the last stored event."""
         return ""
-
-
-class SegmentSpeakers(Schema):
-    """The speaker of a segment, and those of its words in order; null where they are not known."""
-
-    id: int
-    speaker: int | None
-    words: list[int | None]
-
-    @classmethod
-    def of(cls, row: Segment) -> SegmentSpeakers:
-        """From a row."""
-        words = [word.get("speaker") for word in row.words]
-        return cls(id=row.number, speaker=row.speaker, words=words)
 
 
 class SpeakersEvent(EventSchema):

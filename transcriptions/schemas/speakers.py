@@ -9,10 +9,12 @@ from ninja import Schema
 from pydantic import Field, StrictInt, model_validator
 
 from accounts.schemas import Body
-from transcriptions.models import DiarizationJob
+from transcriptions.models import DiarizationJob, Segment
 from transcriptions.models.speaker import MAX_NAME_CHARS, speaker_label
 
 MAX_NUMBER = 32767
+MAX_SEGMENT = 2**31 - 1
+MAX_PARTS = 20_000  # of a request
 
 
 class SpeakerOut(Schema):
@@ -57,6 +59,57 @@ class MergeIn(Body):
         if self.number == self.into:
             raise ValueError("two different speakers")
         return self
+
+
+class PartIn(Body):
+    """A segment, or only its words from `first_word` to `last_word`, counted from 1."""
+
+    segment: Annotated[StrictInt, Field(ge=1, le=MAX_SEGMENT)]
+    first_word: Annotated[StrictInt | None, Field(ge=1)] = None
+    last_word: Annotated[StrictInt | None, Field(ge=1)] = None
+
+
+class AssignIn(Body):
+    """What somebody says: segments, or some of their words. The next number is a new speaker."""
+
+    model_config = Body.example(
+        speaker=2, parts=[{"segment": 3, "first_word": 5, "last_word": 9}, {"segment": 4}]
+    )
+
+    speaker: Annotated[StrictInt, Field(ge=1, le=MAX_NUMBER)]
+    parts: Annotated[list[PartIn], Field(min_length=1, max_length=MAX_PARTS)]
+
+
+class SplitIn(Body):
+    """The segments in which a new speaker says what one speaker said until now."""
+
+    model_config = Body.example(segments=[3, 4, 7])
+
+    segments: Annotated[
+        list[Annotated[StrictInt, Field(ge=1, le=MAX_SEGMENT)]],
+        Field(min_length=1, max_length=MAX_PARTS),
+    ]
+
+
+class SegmentSpeakers(Schema):
+    """The speaker of a segment, and those of its words in order; null where they are not known."""
+
+    id: int
+    speaker: int | None
+    words: list[int | None]
+
+    @classmethod
+    def of(cls, row: Segment) -> SegmentSpeakers:
+        """From a row."""
+        words = [word.get("speaker") for word in row.words]
+        return cls(id=row.number, speaker=row.speaker, words=words)
+
+
+class ChangedSpeakers(Schema):
+    """All speakers, and the segments that have changed."""
+
+    speakers: list[SpeakerOut]
+    segments: list[SegmentSpeakers]
 
 
 def speakers_of(names: Mapping[int, str], words: Iterable[dict[str, Any]]) -> list[SpeakerOut]:

@@ -15,12 +15,8 @@ from transcriptions.api.openai import streaming
 from transcriptions.api.openai.params import TranscriptionParams
 from transcriptions.api.openai.responses import answer_in_format, logprobs
 from transcriptions.models import Segment, State, Transcription
-from transcriptions.schemas.events import (
-    ProgressEvent,
-    SegmentSpeakers,
-    SpeakersEvent,
-    final_event,
-)
+from transcriptions.schemas.events import ProgressEvent, SpeakersEvent, final_event
+from transcriptions.schemas.speakers import SegmentSpeakers
 from transcriptions.schemas.transcripts import SegmentOut
 
 DECODING = {

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from transcriptions.editing.speakers import assign_segment, merge_speakers, name_speaker
+from transcriptions.editing.speakers import Part, assign, merge_speakers, name_speaker
 from transcriptions.indexing.search import limited_time, parse
 from transcriptions.library.tests.test_search import titles
 from transcriptions.models import Segment, Speaker, State, Transcription
@@ -91,7 +91,7 @@ def test_search_follows_changes_of_the_speakers(alice: User, api: Client) -> Non
     name_speaker(row, 1, "Anna")
     assert titles(api, "speaker:anna market") == ["Harbor"]
     assert titles(api, "speaker:anna ships") == []
-    assign_segment(row, 2, 1)
+    assign(row, [Part(2)], 1)
     assert titles(api, "speaker:anna ships") == ["Harbor"]
     assert titles(api, "speaker:ben") == []  # no words are left
     merge_speakers(row, 1, 3)
