@@ -30,7 +30,7 @@ from benchmarks.speech import read
 from gpu import pcm
 from gpu.diarization.clustering import SpeakerLimits
 from gpu.diarization.embedded import EmbeddedDiarizer
-from gpu.tests.diarization.errors import Stretch, error_rate, read_rttm, speakers
+from gpu.tests.diarization.errors import Stretch, error_rate, overlap_rates, read_rttm, speakers
 from gpu.types import Audio
 from transcriptions.processing.voice_activity import find_speech
 
@@ -70,6 +70,8 @@ class Result:
     error: float  # with a collar of COLLAR_S
     error_without_collar: float
     confused_without_collar: float
+    overlap_precision: float | None  # of the time that several people speak; null: never found
+    overlap_recall: float | None  # null: never in the reference
     core_seconds: float
     times_real_time: float
     peak_mb: int  # of the process
@@ -85,7 +87,8 @@ def main() -> None:
     recordings = list(_recordings(options.folder))
     diarizer, results = EmbeddedDiarizer(), list[Result]()
     print(
-        "recording        minutes speakers found  DER no collar (confused)  core s x real time   MB"
+        "recording        minutes speakers found  DER no collar (confused)  "
+        "core s x real time   MB overlap: precision, recall"
     )
     with tempfile.TemporaryDirectory() as folder:
         for stored in _stored(recordings, options.minutes, Path(folder) / "audio.wav"):
@@ -163,6 +166,7 @@ def _measure(diarizer: EmbeddedDiarizer, stored: Stored) -> Result:
     elapsed = time.process_time() - started
     found = [(turn.start, turn.end, str(turn.speaker)) for turn in last.turns]
     exact = error_rate(stored.reference, found)
+    precision, recall = map(_percent, overlap_rates(stored.reference, found))
     return Result(
         stored.name,
         round(stored.audio.duration / 60, 1),
@@ -171,6 +175,8 @@ def _measure(diarizer: EmbeddedDiarizer, stored: Stored) -> Result:
         round(100 * error_rate(stored.reference, found, COLLAR_S).total, 2),
         round(100 * exact.total, 2),
         round(100 * exact.confused, 2),
+        precision,
+        recall,
         round(elapsed, 1),
         round(stored.audio.duration / elapsed),
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -181,8 +187,17 @@ def _line(result: Result) -> str:
     return (
         f"{result.name:16} {result.minutes:7} {result.speakers:8} {result.found:5} "
         f"{result.error:5} {result.error_without_collar:9} ({result.confused_without_collar:8}) "
-        f"{result.core_seconds:8} {result.times_real_time:11} {result.peak_mb:5}"
+        f"{result.core_seconds:8} {result.times_real_time:11} {result.peak_mb:5} "
+        f"{_shown(result.overlap_precision):>9} {_shown(result.overlap_recall):>6}"
     )
+
+
+def _shown(rate: float | None) -> str:
+    return "-" if rate is None else str(rate)
+
+
+def _percent(rate: float | None) -> float | None:
+    return None if rate is None else round(100 * rate, 1)
 
 
 if __name__ == "__main__":

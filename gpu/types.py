@@ -172,7 +172,7 @@ class Word:
     With `no_space_before` it follows the word before it without a space, as in Chinese.
     `probability` (0 to 1) is the engine's; None if it has none. `channel` (from 0) is that of the
     recording in which it was spoken, if channels are recognized separately. `speaker` (from 1) is
-    known if speakers are told apart.
+    known if speakers are told apart; with `overlap`, somebody else speaks at the same time.
     """
 
     start: float
@@ -182,6 +182,7 @@ class Word:
     probability: float | None = None
     channel: int | None = None
     speaker: int | None = None
+    overlap: bool = False
 
 
 def _join_words(words: tuple[Word, ...]) -> str:

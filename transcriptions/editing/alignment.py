@@ -47,7 +47,7 @@ def _in_place(words: list[StoredWord], old1: int, old2: int, index: int) -> Stor
 def known_of(word: StoredWord, *, spoken: bool) -> StoredWord:
     """What another text in the place of a word has in common with it; more if that is what was
     `spoken`."""
-    names = ("probability", "channel", "speaker") if spoken else ("channel", "speaker")
+    names = ("channel", "speaker", "overlap", *(["probability"] if spoken else []))
     return {name: word[name] for name in names if name in word}
 
 

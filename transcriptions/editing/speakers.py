@@ -26,6 +26,7 @@ WHERE segment.id = new.id
 """
 
 NewSpeaker = Callable[[StoredWord], int | None]
+HasOverlap = Callable[[StoredWord], bool]
 
 
 def name_speaker(row: Transcription, number: int, name: str) -> None:
@@ -161,23 +162,30 @@ def _instead(number: int, other: int) -> NewSpeaker:
 # --- Stored words -------------------------------------------------------------------------------
 
 
-def change_speakers(segment: Segment, speaker_of: NewSpeaker) -> bool:
+def change_speakers(
+    segment: Segment, speaker_of: NewSpeaker, has_overlap: HasOverlap | None = None
+) -> bool:
     """Change the speakers of the words of a segment, also of those that were recognized before
-    people edited them. Return whether any has changed."""
+    people edited them. Without `has_overlap`, the same words overlap as before. Return whether any
+    has changed."""
     words, recognized = segment.words, segment.recognized
-    segment.words = _with_speakers(words, speaker_of)
+    segment.words = _with_speakers(words, speaker_of, has_overlap)
     if recognized is not None:
-        segment.recognized = _with_speakers(recognized, speaker_of)
+        segment.recognized = _with_speakers(recognized, speaker_of, has_overlap)
     segment.speaker = main_speaker(segment.words)
     return (segment.words, segment.recognized) != (words, recognized)
 
 
-def _with_speakers(words: Sequence[StoredWord], speaker_of: NewSpeaker) -> list[StoredWord]:
+def _with_speakers(
+    words: Sequence[StoredWord], speaker_of: NewSpeaker, has_overlap: HasOverlap | None = None
+) -> list[StoredWord]:
+    has_overlap = has_overlap or (lambda word: "overlap" in word)
     result = []
     for word in words:
-        speaker = speaker_of(word)
-        rest = {name: value for name, value in word.items() if name != "speaker"}
-        result.append(rest if speaker is None else rest | {"speaker": speaker})
+        speaker, overlap = speaker_of(word), has_overlap(word)
+        kept = {name: value for name, value in word.items() if name not in ("speaker", "overlap")}
+        known = {} if speaker is None else {"speaker": speaker}
+        result.append(kept | known | ({"overlap": True} if overlap else {}))
     return result
 
 

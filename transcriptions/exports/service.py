@@ -17,7 +17,7 @@ from transcriptions.models.segment import mean_probability
 from transcriptions.schemas.speakers import speakers_of
 
 SEGMENT_FIELDS = ("start", "end", "text", "language", "channel", "speaker")
-WORD_FIELDS = ("start", "end", "text", "probability", "channel", "speaker")
+WORD_FIELDS = ("start", "end", "text", "probability", "channel", "speaker", "overlap")
 
 
 def export(row: Transcription, format: str, options: ExportOptions = DEFAULT_OPTIONS) -> bytes:

@@ -21,7 +21,8 @@ class Segment(models.Model):
     start = models.FloatField()  # seconds
     end = models.FloatField()
     text = models.TextField()
-    # [{"start", "end", "text", "no_space_before"?, "probability"?, "channel"?, "speaker"?}, ...]
+    # [{"start", "end", "text", "no_space_before"?, "probability"?, "channel"?, "speaker"?,
+    # "overlap"?}, ...]
     words = models.JSONField(default=list)
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
     channel = models.PositiveSmallIntegerField(null=True)  # null: all channels together

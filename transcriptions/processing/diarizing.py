@@ -30,6 +30,7 @@ from gpu.types import (
     Segment,
     Span,
     UsageDelta,
+    Word,
 )
 from transcriptions.models import Options
 from transcriptions.processing.leases import LeaseHolder, shutting_down
@@ -127,7 +128,9 @@ class SpeakerDetection:
         self._store_and_publish(is_final=at_end)
 
     def _store_by_channel(self) -> None:
-        self._speaker_of = ChannelSpeakers()
+        stored = self._row.segments.values_list("words", flat=True)
+        words = (Word(**word) for words in stored for word in words)
+        self._speaker_of = ChannelSpeakers.with_words(words)
         self._store_and_publish(is_final=True)
 
     def _store_and_publish(self, *, is_final: bool) -> None:

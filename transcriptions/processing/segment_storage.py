@@ -107,6 +107,7 @@ def stored_word(word: Word) -> dict[str, Any]:
         "probability": word.probability,
         "channel": word.channel,
         "speaker": word.speaker,
+        "overlap": word.overlap or None,
     }
     known = {name: value for name, value in optional.items() if value is not None}
     return {"start": word.start, "end": word.end, "text": word.text, **known}

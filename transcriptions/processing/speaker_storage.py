@@ -71,7 +71,11 @@ def _relabel(segments: Iterable[Segment], speaker_of: SpeakerOf) -> list[Segment
     changed = [
         segment
         for segment in segments
-        if change_speakers(segment, lambda word: speaker_of(Word(**word)))
+        if change_speakers(
+            segment,
+            lambda word: speaker_of(Word(**word)),
+            lambda word: speaker_of.has_overlap(Word(**word)),
+        )
     ]
     update_speakers(changed)
     return changed

@@ -97,12 +97,21 @@ class SegmentSpeakers(Schema):
     id: int
     speaker: int | None
     words: list[int | None]
+    overlap: list[int] = Field(
+        default=[],
+        exclude_if=lambda numbers: not numbers,
+        description="Words during which somebody else speaks, from 1; absent if there are none",
+    )
 
     @classmethod
     def of(cls, row: Segment) -> SegmentSpeakers:
         """From a row."""
-        words = [word.get("speaker") for word in row.words]
-        return cls(id=row.number, speaker=row.speaker, words=words)
+        return cls(
+            id=row.number,
+            speaker=row.speaker,
+            words=[word.get("speaker") for word in row.words],
+            overlap=[number for number, word in enumerate(row.words, 1) if "overlap" in word],
+        )
 
 
 class ChangedSpeakers(Schema):

@@ -22,7 +22,7 @@ from transcriptions.schemas.speakers import (
     speakers_of,
 )
 
-WORD_FIELDS = ("start", "end", "text", "probability", "channel", "speaker")
+WORD_FIELDS = ("start", "end", "text", "probability", "channel", "speaker", "overlap")
 # No control characters other than white space, and at least one character that is not space.
 TEXT_PATTERN = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0e-\x1f]*$"
 
@@ -30,6 +30,11 @@ TEXT_PATTERN = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0e-\x1f]*$"
 def is_none(value: Any) -> bool:
     """For fields that are left out if they have no value."""
     return value is None
+
+
+def is_false(value: Any) -> bool:
+    """For fields that are left out if they are not true."""
+    return not value
 
 
 class WordOut(Schema):
@@ -52,6 +57,11 @@ class WordOut(Schema):
         default=None,
         exclude_if=is_none,
         description="From 1; absent unless speakers were detected",
+    )
+    overlap: bool = Field(
+        default=False,
+        exclude_if=is_false,
+        description="Somebody else speaks at the same time; absent if not",
     )
 
 
@@ -77,7 +87,7 @@ class SegmentOut(Schema):
     @classmethod
     def of(cls, row: Segment) -> SegmentOut:
         """From a row."""
-        words = [WordOut(**{k: w.get(k) for k in WORD_FIELDS}) for w in row.words]
+        words = [WordOut(**{k: w[k] for k in WORD_FIELDS if k in w}) for w in row.words]
         return cls(
             id=row.number,
             start=row.start,

@@ -58,6 +58,20 @@ def error_rate(
     )
 
 
+def overlap_rates(
+    reference: Sequence[Stretch], found: Sequence[Stretch]
+) -> tuple[float | None, float | None]:
+    """Of the time in which several people speak: precision and recall. None of nothing."""
+    duration = max((end for _, end, _ in [*reference, *found]), default=0.0)
+    counted = np.ones(round(duration * FRAMES_PER_SECOND) + 1, bool)
+    expected, actual = (
+        _activity(stretches, counted).sum(axis=0) > 1 for stretches in (reference, found)
+    )
+    right = int((expected & actual).sum())
+    shares = (right / int(each.sum()) if each.any() else None for each in (actual, expected))
+    return next(shares), next(shares)
+
+
 def speakers(stretches: Iterable[Stretch]) -> int:
     """How many there are."""
     return len({name for _, _, name in stretches})

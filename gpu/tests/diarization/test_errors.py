@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu.tests.diarization.errors import error_rate, read_rttm
+from gpu.tests.diarization.errors import error_rate, overlap_rates, read_rttm
 
 REFERENCE = [(0.0, 4.0, "anna"), (4.0, 10.0, "ben")]
 
@@ -33,6 +33,14 @@ def test_collar_forgives_what_is_near_an_edge() -> None:
 def test_overlap_counts_for_both() -> None:
     both = [(0.0, 2.0, "anna"), (0.0, 2.0, "ben")]
     assert error_rate(both, [(0.0, 2.0, "1")]).missed == pytest.approx(0.5)
+
+
+def test_overlap_has_precision_and_recall() -> None:
+    reference = [(0.0, 5.0, "a"), (4.0, 8.0, "b")]
+    assert overlap_rates(reference, [(0.0, 4.5, "x"), (4.25, 8.0, "y")]) == (1.0, 0.25)
+    assert overlap_rates(reference, [(0.0, 8.0, "x"), (4.0, 8.0, "y")]) == (0.25, 1.0)
+    assert overlap_rates(reference, [(0.0, 4.0, "x"), (4.0, 8.0, "y")]) == (None, 0.0)
+    assert overlap_rates([(0.0, 4.0, "a")], []) == (None, None)
 
 
 def test_best_assignment_is_not_the_greedy_one() -> None:

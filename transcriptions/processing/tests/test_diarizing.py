@@ -24,6 +24,7 @@ from transcriptions.processing.tests.helpers import SpanEngine, expire, fresh, r
 from transcriptions.processing.tests.test_channels import call
 from transcriptions.realtime.stored import read_events
 from transcriptions.schemas.events import SpeakersEvent
+from transcriptions.schemas.transcripts import SegmentOut
 from transcriptions.testing import ScriptedEngine, Upload, prepare_again, texts
 
 pytestmark = [
@@ -82,6 +83,25 @@ def test_words_have_speakers_when_the_recording_is_complete(
     assert (row.state, row.note) == (State.COMPLETED, "")
     assert row.decode_seconds > 0.5  # with the time of the diarizer
     assert UsageRecord.objects.get().decode_seconds == pytest.approx(row.decode_seconds, abs=1e-3)
+
+
+@pytest.mark.usefixtures("engine")
+def test_words_are_marked_where_several_people_speak(
+    row: Transcription, diarizer: ScriptedDiarizer
+) -> None:
+    turns = (ALL, Turn(2.9, 4.0, 2))
+    diarizer.results = [Diarization(turns, 10.0, is_final=True)]
+    assert pipeline.transcribe(row.id)
+    assert speakers(row) == [1, 1, 1, 2, 1]  # who speaks less has the word
+    assert [segment.words[0].get("overlap") for segment in row.segments.all()] == (
+        [None, None, None, True, None]
+    )
+    segments = [SegmentOut.of(segment).model_dump() for segment in row.segments.all()]
+    assert [segment["words"][0].get("overlap") for segment in segments] == (
+        [None, None, None, True, None]
+    )
+    (event,) = changes(row)
+    assert [each.overlap for each in event.segments] == [[], [], [], [1], []]
 
 
 @pytest.mark.usefixtures("engine")

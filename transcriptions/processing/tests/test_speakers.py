@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,21 @@ from transcriptions.processing.speakers import ChannelSpeakers, TurnSpeakers, by
 SPANS = (Span(0.0, 5.0), Span(5.2, 8.0))
 TURNS = (Turn(0.5, 2.0, 1), Turn(2.0, 4.0, 2), Turn(5.2, 8.0, 3))
 DECODING = Decoding(-0.1, 0.0, 1.0)
+
+
+@dataclass
+class Scripted:
+    """The speakers by the start of the words, or the same one for all."""
+
+    speakers: dict[int, int | None] | int | None
+
+    def __call__(self, word: Word) -> int | None:
+        if isinstance(self.speakers, dict):
+            return self.speakers[int(word.start)]
+        return self.speakers
+
+    def has_overlap(self, word: Word) -> bool:
+        return word.start == 3
 
 
 def word(start: float, end: float, text: str = "word", channel: int | None = None) -> Word:
@@ -69,20 +85,60 @@ def test_no_turn_covers_more_of_a_word_or_is_nearer(
 
 def test_segment_is_divided_where_the_speaker_changes() -> None:
     words = tuple(word(n, n + 0.9, f"w{n}") for n in range(5))
-    speakers = {0: 1, 1: 1, 2: None, 3: 2, 4: 2}
-    parts = list(by_speaker(Segment(words, "en", DECODING), lambda each: speakers[int(each.start)]))
+    speakers: dict[int, int | None] = {0: 1, 1: 1, 2: None, 3: 2, 4: 2}
+    parts = list(by_speaker(Segment(words, "en", DECODING), Scripted(speakers)))
     assert [part.text for part in parts] == ["w0 w1 w2", "w3 w4"]
     assert [[each.speaker for each in part.words] for part in parts] == [[1, 1, None], [2, 2]]
+    assert [each.overlap for each in parts[1].words] == [True, False]
     assert [(part.language, part.decoding) for part in parts] == [("en", None), ("en", None)]
 
 
 def test_segment_of_one_speaker_stays_whole() -> None:
     segment = Segment((word(0, 1), word(1, 2)), "en", DECODING)
-    (whole,) = by_speaker(segment, lambda _: 3)
+    (whole,) = by_speaker(segment, Scripted(3))
     assert (len(whole.words), whole.decoding, whole.words[1].speaker) == (2, DECODING, 3)
-    assert list(by_speaker(segment, lambda _: None)) == [segment]
+    assert list(by_speaker(segment, Scripted(None))) == [segment]
 
 
 def test_channels_are_speakers_in_the_order_in_which_they_speak() -> None:
     speaker_of = ChannelSpeakers.of([1, 1, None])
     assert [speaker_of(word(0, 1, channel=n)) for n in (0, 1, 5, 0, None)] == [2, 1, 3, 2, None]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        (1.0, 2.0, False),  # one speaker
+        (3.0, 3.5, True),  # within both
+        (2.8, 3.3, True),  # most of it
+        (2.5, 3.2, False),  # less than half of it
+        (3.9, 4.3, False),  # the next turn begins with it
+        (5.0, 6.0, False),  # two turns of one speaker
+        (7.0, 9.0, True),  # longer than the overlap, of which there is much
+        (20.0, 21.0, False),
+        (3.0, 3.0, False),
+    ],
+)
+def test_word_overlaps_if_several_people_speak(start: float, end: float, expected: bool) -> None:
+    found = [
+        *(Turn(0.0, 4.0, 1), Turn(3.0, 4.0, 2), Turn(4.0, 4.5, 3)),
+        *(Turn(5.0, 6.0, 1), Turn(5.2, 5.8, 1)),
+        *(Turn(6.5, 9.5, 1), Turn(7.1, 7.8, 2), Turn(8.0, 8.6, 3)),
+    ]
+    speaker_of = TurnSpeakers(found, (), math.inf)
+    assert speaker_of.has_overlap(word(start, end)) is expected
+    assert not TurnSpeakers(found, (), 2.0).has_overlap(word(start, end))
+
+
+def test_words_of_two_channels_at_the_same_time_overlap() -> None:
+    words = [
+        word(0, 1, channel=1),
+        word(0.2, 0.9, channel=0),
+        word(1, 2, channel=1),
+        word(1.9, 3, channel=0),
+        word(0.5, 2.5),
+    ]
+    speaker_of = ChannelSpeakers.with_words(words)
+    assert [speaker_of.has_overlap(each) for each in words] == [True, True, False, False, False]
+    assert [speaker_of(each) for each in words] == [1, 2, 1, 2, None]
+    assert not ChannelSpeakers.of([0, 1]).has_overlap(words[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async
 
+from gpu.diarization.types import Turn
 from transcriptions.models import Transcription
 from transcriptions.processing import commands, diarization_jobs
 from transcriptions.processing.speaker_storage import replace_speakers, store_speakers
+from transcriptions.processing.speakers import TurnSpeakers
 from transcriptions.realtime import hub, streams
 from transcriptions.realtime.tests.subscriptions import until_subscribers
 from transcriptions.realtime.tests.test_consumers import SESSION, until_closed, websocket
@@ -31,7 +34,8 @@ def labels(worker: Worker, speaker: int) -> Callable[[], Event]:
     """A step: all words so far are said by this speaker."""
 
     def step() -> Event:
-        event = store_speakers(worker.row, lambda _: speaker, is_final=False)
+        said_by = TurnSpeakers((Turn(0.0, 3600.0, speaker),), (), math.inf)
+        event = store_speakers(worker.row, said_by, is_final=False)
         assert event
         return event
 
