@@ -24,7 +24,10 @@ row = Transcription.objects.create(
 )
 for number, speaker in enumerate(map(int, "{speakers}"), 1):
     start = number - 1.0
-    words = [dict(start=start, end=number, text=f"Sentence {{number}}.", speaker=speaker)]
+    words = [
+        dict(start=start, end=start + 0.5, text="Sentence", speaker=speaker),
+        dict(start=start + 0.5, end=number, text=f"{{number}}.", speaker=speaker),
+    ]
     Segment.objects.create(
         transcription=row, number=number, start=start, end=number, text=f"Sentence {{number}}.",
         words=words, speaker=speaker,
@@ -158,13 +161,13 @@ def test_segments_are_reassigned(sign_up: OpenPage, stack: Stack) -> None:
     expect(name_of(page, 3)).to_have_count(0)
     name_of(page, 1).click()
     page.get_by_label("Only this segment is by").select_option("A new speaker")
-    page.get_by_role("button", name="Change").click()
+    page.locator("[data-assign] button").click()
     expect(name_of(page, 1)).to_have_text("Speaker 3")
     page.reload()
     assert turns(page) == ["Speaker 3 1", "Speaker 2 2", "3", "4"]
     name_of(page, 2).click()
     page.get_by_label("Only this segment is by").select_option("Speaker 3")
-    page.get_by_role("button", name="Change").click()
+    page.locator("[data-assign] button").click()
     expect(page.locator("[data-segment='2'] .timestamp")).to_be_focused()  # it has no name
     assert turns(page) == ["Speaker 3 1", "2", "Speaker 2 3", "4"]
     name_of(page, 3).focus()

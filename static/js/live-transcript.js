@@ -109,7 +109,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     item.classList.add("new-segment");
     if (segment.speaker) item.dataset.speaker = segment.speaker;
     this.list.append(item);
-    item.dispatchEvent(new CustomEvent("segment-added", { bubbles: true }));
+    item.dispatchEvent(new CustomEvent("segment-added", { bubbles: true, detail: segment }));
     this.showState("transcribing");
     this.showPosition();
     scrollToEnd();

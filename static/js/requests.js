@@ -13,14 +13,14 @@ export function errorMessage(status, body) {
 }
 
 /**
- * Sends JSON. Resolves to the `body` of the response, and to a `problem` for people if it was not
+ * Sends JSON, or nothing. Resolves to the `body` of the response, and to a `problem` for people if it was not
  * accepted. `host` has the text for a server that cannot be reached.
  */
 export async function sendJson(host, method, url, content) {
   const response = await fetch(url, {
     method,
     headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
-    body: JSON.stringify(content),
+    body: content && JSON.stringify(content),
   }).catch(() => null);
   if (!response) return { body: null, problem: text(host, "unreachable") };
   const body = await response.json().catch(() => null);

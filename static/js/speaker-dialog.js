@@ -6,9 +6,16 @@ export class SpeakerDialog {
   constructor(speakers) {
     this.speakers = speakers;
     this.dialog = speakers.querySelector("dialog");
-    [this.renameForm, this.assignForm, this.mergeForm] = this.dialog.querySelectorAll("form");
+    for (const name of ["rename", "assign", "later", "merge"]) {
+      this[`${name}Form`] = this.dialog.querySelector(`form[data-${name}]`);
+    }
     this.onSubmit(this.renameForm, ({ name }) => speakers.rename(this.number, name.value.trim()));
-    this.onSubmit(this.assignForm, ({ speaker }) => speakers.assign(this.item, this.chosen(speaker)));
+    this.onSubmit(this.assignForm, ({ speaker }) => (
+      speakers.assign(this.item, speakers.chosen(speaker))
+    ));
+    this.onSubmit(this.laterForm, ({ speaker }) => (
+      speakers.assignParts(this.partsFromHere(), speakers.chosen(speaker))
+    ));
     this.onSubmit(this.mergeForm, ({ into }) => speakers.merge(this.number, Number(into.value)));
     this.dialog.querySelector("[data-close]").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("click", (event) => {
@@ -21,29 +28,27 @@ export class SpeakerDialog {
   open(item) {
     this.item = item;
     this.number = Number(item.dataset.speaker);
-    const others = [...this.speakers.names.keys()].filter((number) => number !== this.number)
-      .sort((a, b) => a - b);
     this.dialog.querySelector("h2").textContent = this.speakers.label(this.number);
     const { name } = this.renameForm.elements;
     name.value = this.speakers.names.get(this.number);
     name.placeholder = text(this.speakers, "label", { number: this.number });
-    const { speaker } = this.assignForm.elements;
-    const newOption = speaker.querySelector("[value=new]");
-    speaker.replaceChildren(...others.map((number) => this.option(number)), newOption);
-    speaker.selectedIndex = 0;
-    this.mergeForm.elements.into.replaceChildren(...others.map((number) => this.option(number)));
-    this.mergeForm.hidden = !others.length;
+    for (const { elements } of [this.assignForm, this.laterForm]) {
+      this.speakers.showOptions(elements.speaker, this.number);
+    }
+    const { into } = this.mergeForm.elements;
+    this.speakers.showOptions(into, this.number);
+    this.mergeForm.hidden = !into.options.length;
     this.showProblem("");
     this.dialog.showModal();
     name.select();
   }
 
-  option(number) {
-    return new Option(this.speakers.label(number), number);
-  }
-
-  chosen({ value }) {
-    return value === "new" ? Math.max(...this.speakers.names.keys()) + 1 : Number(value);
+  /** The segment, and all that the speaker says after it. */
+  partsFromHere() {
+    const items = [...this.speakers.segments.children];
+    return items.slice(items.indexOf(this.item))
+      .filter((item) => Number(item.dataset.speaker) === this.number)
+      .map((item) => ({ segment: Number(item.dataset.segment) }));
   }
 
   /** `save` resolves to the problem, which is shown; if there is none, the dialog closes. */

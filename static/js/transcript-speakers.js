@@ -1,11 +1,12 @@
 /**
  * <transcript-speakers data-id>: the speakers of a transcript with their share of the talk. A name is
  * shown where a turn begins; one of the list hides the segments of the others. Digits assign the
- * speaker of the segment that has the focus.
+ * speaker of the selected text, or of the segment that has the focus.
  */
 import { sendJson } from "./requests.js";
 import { SpeakerDialog } from "./speaker-dialog.js";
 import { SpeakerList, numberOf, setNumber } from "./speaker-list.js";
+import { SpeakerSelection } from "./speaker-selection.js";
 import { text } from "./text.js";
 
 const DIGIT = /^(?:Digit|Numpad)([1-9])$/; // a `code`: which keys have digits depends on the layout
@@ -20,7 +21,8 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     this.only = null; // the speaker whose segments are shown; null: all are
     this.list = new SpeakerList(this);
     this.dialog = new SpeakerDialog(this);
-    this.page.addEventListener("segment-added", (event) => this.added(event.target));
+    this.selection = new SpeakerSelection(this);
+    this.page.addEventListener("segment-added", ({ target, detail }) => this.added(target, detail));
     this.page.addEventListener("speakers-changed", (event) => this.relabel(event.detail));
     this.page.addEventListener("keydown", (event) => this.keyPressed(event));
     this.segments.addEventListener("click", (event) => {
@@ -38,7 +40,8 @@ customElements.define("transcript-speakers", class extends HTMLElement {
 
   // --- Changes --------------------------------------------------------------------------------
 
-  added(item) {
+  added(item, { words }) {
+    this.markOverlap(item, words.some((word) => word.overlap));
     if (numberOf(item) && !this.names.has(numberOf(item))) this.names.set(numberOf(item), "");
     this.showSegment(item);
     this.frame ??= requestAnimationFrame(() => { // many may come at the same time
@@ -51,7 +54,10 @@ customElements.define("transcript-speakers", class extends HTMLElement {
   relabel({ speakers, segments }) {
     this.names = namesIn(speakers);
     const items = new Map([...this.segments.children].map((item) => [Number(item.dataset.segment), item]));
-    for (const { id, speaker } of segments) setNumber(items.get(id), speaker);
+    for (const { id, speaker, overlap } of segments) {
+      setNumber(items.get(id), speaker);
+      this.markOverlap(items.get(id), overlap?.length);
+    }
     this.show();
   }
 
@@ -73,6 +79,15 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     setNumber(item, body.speaker);
     this.show();
     this.showStatus(text(this, "assigned", { speaker: this.label(number) }));
+    return "";
+  }
+
+  /** Gives segments, or words of them, to a speaker. Resolves to the problem; empty if it was done. */
+  async assignParts(parts, speaker) {
+    const { body, problem } = await this.send("POST", "/speakers/assign", { speaker, parts });
+    if (problem) return problem;
+    this.relabel(body);
+    this.showStatus(text(this, "given", { speaker: this.label(speaker) }));
     return "";
   }
 
@@ -99,6 +114,10 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     if (!number || !item || hasModifier || event.altKey !== isTyping || !this.names.size) return;
     event.preventDefault();
     const unknown = this.names.has(number) ? "" : text(this, "unknown", { number });
+    if (!unknown && !isTyping && !this.selection.isEmpty) {
+      await this.selection.assign(number);
+      return;
+    }
     const problem = unknown || await this.assign(item, number);
     if (problem) this.showStatus(problem, true);
     else if (document.activeElement === document.body) this.focusOn(item); // its name was removed
@@ -142,6 +161,24 @@ customElements.define("transcript-speakers", class extends HTMLElement {
   focusOn(item) {
     if (item.hidden) this.list.focus();
     else (item.querySelector(".turn-speaker") ?? item.querySelector(".timestamp")).focus();
+  }
+
+  markOverlap(item, isMarked) {
+    item?.querySelector(".overlap-mark")?.remove();
+    if (isMarked) item?.append(this.clone("[data-overlap-template]"));
+  }
+
+  /** Offers all speakers in a field, except for one, and a new one. */
+  showOptions(select, except = null) {
+    const numbers = [...this.names.keys()].filter((number) => number !== except).sort((a, b) => a - b);
+    const options = numbers.map((number) => new Option(this.label(number), number));
+    select.replaceChildren(...options, select.querySelector("[value=new]") ?? "");
+    select.selectedIndex = 0;
+  }
+
+  /** The number of the speaker that was chosen in such a field. */
+  chosen({ value }) {
+    return value === "new" ? Math.max(...this.names.keys()) + 1 : Number(value);
   }
 
   showStatus(message, isProblem = false) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from django.db.models import Q
 from django.http import QueryDict
 
 from transcriptions.models import Segment, Transcription
@@ -16,6 +17,12 @@ def speaker_count(posted: QueryDict) -> int | None:
     """The number of speakers that was chosen in a form; None if any."""
     count = posted.get("speakers", "")
     return int(count) if count.isdecimal() and int(count) in SPEAKER_COUNTS else None
+
+
+def segments_of_page(row: Transcription) -> list[Segment]:
+    """All segments without their words, and whether several people speak: `has_overlap`."""
+    has_overlap = Q(words__contains=[{"overlap": True}])
+    return list(row.segments.defer("words", *Segment.INTERNAL).annotate(has_overlap=has_overlap))
 
 
 def names_of(row: Transcription, segments: Iterable[Segment]) -> dict[int, str]:

@@ -30,11 +30,12 @@ from transcriptions.library.pagination import SearchPage, search_page
 from transcriptions.library.speakers import (
     SPEAKER_COUNTS,
     names_of,
+    segments_of_page,
     speaker_count,
     with_turns,
 )
 from transcriptions.media_formats import ACCEPT, COMMON_FORMATS
-from transcriptions.models import AudioAnalysis, Options, Segment, Transcription
+from transcriptions.models import AudioAnalysis, Options, Transcription
 from transcriptions.models.diarization_job import detection_of
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
@@ -103,7 +104,7 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     """A transcript: the segments so far. The page's script adds new ones as they are recognized."""
     transcription = permissions.transcription_for(request.user, transcription_id)
     retention = RetentionPolicy.of(authenticated_user(request))
-    segments = list(transcription.segments.defer("words", *Segment.INTERNAL))
+    segments = segments_of_page(transcription)
     names = names_of(transcription, segments)
     detection = detection_of(transcription)
     context = {

@@ -103,3 +103,12 @@ def test_speakers_of_before_are_offered_again(browser: Client, finished: Transcr
     assert '<option value="2" selected>2 speakers</option>' in html
     assert '<option value="1">1 speaker</option>' in html
     assert not re.search(r'name="diarize"[^>]* checked', browser.get("/").content.decode())
+
+
+def test_segment_in_which_several_people_speak_is_marked(alice: User, browser: Client) -> None:
+    row = talk(alice, "12")
+    words = [{"start": 1.0, "end": 2.0, "text": "Yes.", "speaker": 2, "overlap": True}]
+    row.segments.filter(number=2).update(words=words)
+    html = browser.get(f"/transcriptions/{row.id}/").content.decode()
+    items = re.findall(r'<li class="segment" data-segment.*?</li>', html, re.DOTALL)
+    assert ['aria-label="Several people speak"' in item for item in items] == [False, True]
