@@ -21,7 +21,7 @@ DROP FUNCTION transcriptions_plain_name(text);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("transcriptions", "0036_speakers")]
+    dependencies = [("transcriptions", "0038_diarization_jobs")]
     operations = [
         migrations.RunSQL(FUNCTIONS, DROP_FUNCTIONS),
         migrations.AddField(

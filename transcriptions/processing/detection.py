@@ -11,7 +11,7 @@ from pathlib import Path
 from django.utils.translation import gettext as _
 
 from gpu import tracing
-from gpu.types import Audio, Cancelled
+from gpu.types import Audio, Cancelled, Word
 from transcriptions import metrics
 from transcriptions.exceptions import (
     DATABASE_AWAY,
@@ -86,9 +86,14 @@ def _message(error: Exception) -> str:
 def _detect(lease: JobLease) -> None:
     row = lease.job.transcription
     is_separate = row.segments.filter(channel__isnull=False).exists()
-    speaker_of = ChannelSpeakers() if is_separate else _speakers_by_voice(lease, row)
+    speaker_of = _speakers_by_channel(row) if is_separate else _speakers_by_voice(lease, row)
     store = partial(replace_speakers, speaker_of=speaker_of)
     diarization_jobs.mark_completed(lease.job, store)
+
+
+def _speakers_by_channel(row: Transcription) -> SpeakerOf:
+    words = (Word(**word) for segment in row.segments.all() for word in segment.words)
+    return ChannelSpeakers.with_words(words)
 
 
 def _speakers_by_voice(lease: JobLease, row: Transcription) -> SpeakerOf:
