@@ -14,7 +14,7 @@ def edit(page: Page, media: Media) -> tuple[Locator, Locator]:
     start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
     page.click("transcript-editor button")
-    first = page.locator("[data-segment='1'] .segment-text")
+    first = page.locator("[data-segment='1']")
     return first, page.locator("transcript-editor [role=status]")
 
 
@@ -23,7 +23,7 @@ def test_title_and_segments_are_edited_in_place(sign_up: OpenPage, media: Media)
     start(page, media.speech("harbor.mp3", 12))
     status = page.locator("transcript-editor [role=status]")
     wait_for_state(page, "completed")
-    first, second = (page.locator(f"[data-segment='{n}'] .segment-text") for n in (1, 2))
+    first, second = (page.locator(f"[data-segment='{n}']") for n in (1, 2))
     original = second.inner_text()
     page.click("transcript-editor button")
     page.fill("h1", "By  the harbor")
@@ -50,7 +50,7 @@ def test_failed_save_keeps_text(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("careful@example.com")
     start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
-    first = page.locator("[data-segment='1'] .segment-text")
+    first = page.locator("[data-segment='1']")
     status = page.locator("transcript-editor [role=status]")
     page.click("transcript-editor button")
     page.route("**/segments/1", lambda route: route.abort("connectionrefused"))
@@ -95,8 +95,8 @@ def test_edit_conflict_shows_other_text_before_overwrite(sign_up: OpenPage, medi
     other = page.context.new_page()
     other.goto(page.url)
     other.click("transcript-editor button")
-    other.locator("[data-segment='1'] .segment-text").fill("Theirs.")
-    other.locator("[data-segment='1'] .segment-text").blur()
+    other.locator("[data-segment='1']").fill("Theirs.")
+    other.locator("[data-segment='1']").blur()
     expect(other.locator("transcript-editor [role=status]")).to_have_text("Saved")
     first.fill("Mine.")
     first.blur()
@@ -173,7 +173,7 @@ def test_leaving_with_unsaved_edit_asks_for_confirmation(sign_up: OpenPage, medi
 def test_save_status_stays_in_viewport(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("far-down@example.com", (390, 400))
     edit(page, media)
-    last = page.locator(".segment-text").last
+    last = page.locator(".segment").last
     last.fill("And that is all.")
     last.blur()
     page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from e2e.conftest import OpenPage
-from e2e.test_pages import start, stored, wait_for_state
+from e2e.test_pages import open_menu, start, stored, wait_for_state
 from transcodio_site import embedded
 from transcodio_site.testing import Media, Stack
 
@@ -25,6 +25,7 @@ def test_import_of_subtitles_and_of_pasted_text(
     start(page, media.speech("harbor.mp3", 6))
     wait_for_state(page, "completed")
     before = stored(page)
+    open_menu(page)
     page.get_by_role("button", name="Import", exact=True).click()
     dialog = page.get_by_role("dialog", name="Import text or subtitles")
     expect(dialog).to_be_in_viewport(ratio=1)
@@ -71,7 +72,7 @@ def test_recognize_again_shows_conflicts_with_edits(
     start(page, media.speech("harbor.mp3", 6))
     wait_for_state(page, "completed")
     page.click("transcript-editor button")
-    first = page.locator("[data-segment='1'] .segment-text")
+    first = page.locator("[data-segment='1']")
     first.fill("Good evening.")
     first.blur()
     expect(page.locator("transcript-editor [role=status]")).to_have_text("Saved")
@@ -81,6 +82,7 @@ def test_recognize_again_shows_conflicts_with_edits(
         jsonb_set(recognized, '{1,text}', '"mourning."') WHERE recognized IS NOT NULL"""
     with psycopg.connect(embedded.postgres_url(stack.var)) as connection:
         connection.execute(changed)
+    open_menu(page)
     page.get_by_role("button", name="Recognize again").click()
     dialog = page.get_by_role("dialog", name="Recognize again")
     dialog.get_by_role("button", name="Recognize again").click()

@@ -46,6 +46,11 @@ def wait_for_state(page: Page, state: str) -> None:
     page.wait_for_selector(f"#status[data-state={state}]")
 
 
+def open_menu(page: Page) -> None:
+    """Opens the menu of the transcript's page."""
+    page.get_by_role("button", name="More", exact=True).click()
+
+
 def numbers(page: Page) -> list[int]:
     """The ids of the segments on the page, in order."""
     found: list[int] = page.eval_on_selector_all(
@@ -66,7 +71,7 @@ def assert_complete(page: Page) -> None:
     body = stored(page)
     assert body["state"] == "completed"
     assert numbers(page) == [segment["id"] for segment in body["segments"]]
-    assert page.locator(".segment-text").all_inner_texts() == [
+    assert page.locator(".segment").all_inner_texts() == [
         segment["text"] for segment in body["segments"]
     ]
 
@@ -143,7 +148,7 @@ def test_partial_text_is_gray_until_its_segment_replaces_it(
     expect(partial).to_have_text("it may be that")
     colors = [
         page.eval_on_selector(s, "e => getComputedStyle(e).color")
-        for s in ("#partial", ".segment-text", ".metadata")
+        for s in ("#partial", ".segment", ".metadata")
     ]
     assert colors[0] == colors[2] != colors[1]
     wait_until(lambda: answered(page, later) and json.loads(later[-1])["type"] == "complete")
@@ -249,13 +254,14 @@ def test_export_playback_and_deletion(sign_up: OpenPage, media: Media) -> None:
     assert Path(download.value.path()).read_text().startswith("1\n00:00:00,")
     page.click("export-dialog [data-close]")
 
-    page.focus("confirm-dialog .button-danger[data-open]")
+    page.focus("transcript-bar [popovertarget=more-menu]")
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_focused()
     page.locator("audio").evaluate(SLOW)
-    page.click("[data-segment='2'] .timestamp")
+    page.click("[data-segment='2']")
     expect(page.locator("[data-segment='2'][aria-current]")).to_be_visible()
 
+    open_menu(page)
     page.click("confirm-dialog .button-danger[data-open]")
     page.click("confirm-dialog .button-danger-solid")
     expect(page.locator(".messages")).to_contain_text("“harbor” has been deleted.")
@@ -271,7 +277,7 @@ def test_player_does_not_scroll_back_after_manual_scroll(sign_up: OpenPage, medi
     heard, next_one = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (2, 3))
     audio = page.locator("audio")
     audio.evaluate(SLOW)  # time enough to scroll away
-    page.click("[data-segment='2'] .timestamp")
+    page.click("[data-segment='2']")
     second, third = (
         float(page.locator(f"[data-segment='{n}']").get_attribute("data-start") or 0)
         for n in (2, 3)
@@ -283,9 +289,9 @@ def test_player_does_not_scroll_back_after_manual_scroll(sign_up: OpenPage, medi
     audio.evaluate(SLOW_AFTER, third)
     expect(next_one).to_have_count(1)
     assert page.evaluate("window.scrollY") == 0
-    page.click(".player-play")
-    page.click(".player-play")  # after play the page follows again
+    page.get_by_role("button", name="Follow").click()
     expect(page.locator(".segment[aria-current]")).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Follow")).to_be_hidden()
 
 
 def email_link(stack: Stack, address: str, path: str) -> str:

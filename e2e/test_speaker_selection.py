@@ -18,7 +18,7 @@ def select(page: Page, first: int, last: int) -> None:
     """Drag the mouse from the second word of a segment to that of another one."""
     boxes = page.evaluate(
         """numbers => numbers.map((number) => {
-             const text = document.querySelector(`[data-segment='${number}'] .segment-text`);
+             const text = document.querySelector(`.segment[data-segment='${number}']`);
              const range = document.createRange();
              range.setStart(text.firstChild, "Sentence ".length);
              range.setEnd(text.firstChild, text.textContent.length);

@@ -24,10 +24,7 @@ row = Transcription.objects.create(
 )
 for number, speaker in enumerate(map(int, "{speakers}"), 1):
     start = number - 1.0
-    words = [
-        dict(start=start, end=start + 0.5, text="Sentence", speaker=speaker),
-        dict(start=start + 0.5, end=number, text=f"{{number}}.", speaker=speaker),
-    ]
+    words = [dict(start=start, end=number, text=f"Sentence {{number}}.", speaker=speaker)]
     Segment.objects.create(
         transcription=row, number=number, start=start, end=number, text=f"Sentence {{number}}.",
         words=words, speaker=speaker,
@@ -75,12 +72,20 @@ def open_talk(page: Page, stack: Stack, speakers: str) -> None:
 def turns(page: Page) -> list[str]:
     """The name of each turn on the page, with the numbers of its segments."""
     found: list[str] = page.eval_on_selector_all(
-        "#segments > .segment",
+        "#segments > .paragraph",
         """all => all.map((item) => [
-             item.querySelector(".turn-speaker")?.textContent, item.dataset.segment
+             item.querySelector(".turn-speaker")?.textContent,
+             ...[...item.querySelectorAll(".segment")].map((segment) => segment.dataset.segment),
            ].filter(Boolean).join(" "))""",
     )
     return found
+
+
+def open_speakers(page: Page) -> Locator:
+    """Opens the list of speakers."""
+    if not page.locator("#speaker-list").is_visible():
+        page.get_by_role("button", name="Speakers", exact=True).click()
+    return speaker_list(page)
 
 
 def speaker_list(page: Page) -> Locator:
@@ -88,18 +93,20 @@ def speaker_list(page: Page) -> Locator:
 
 
 def name_of(page: Page, segment: int) -> Locator:
-    return page.locator(f"[data-segment='{segment}'] .turn-speaker")
+    """The name above a segment."""
+    return page.locator(f".paragraph:has([data-segment='{segment}']) .turn-speaker")
 
 
 def test_names_and_shares_are_shown(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("speakers@example.com")
     open_talk(page, stack, "1121")
-    assert turns(page) == ["Speaker 1 1", "2", "Speaker 2 3", "Speaker 1 4"]
-    expect(speaker_list(page)).to_have_text([re.compile(r"1\s+Speaker 1\s+75%"), re.compile("25%")])
-    speaker_list(page).nth(1).click()
+    assert turns(page) == ["Speaker 1 1 2", "Speaker 2 3", "Speaker 1 4"]
+    rows = open_speakers(page)
+    expect(rows).to_have_text([re.compile(r"1\s+Speaker 1\s+75%"), re.compile("25%")])
+    rows.nth(1).click()
     expect(page.locator(".segment:visible")).to_have_text([re.compile("Sentence 3.")])
-    expect(speaker_list(page).nth(1)).to_have_attribute("aria-pressed", "true")
-    speaker_list(page).nth(1).click()
+    expect(rows.nth(1)).to_have_attribute("aria-pressed", "true")
+    rows.nth(1).click()
     expect(page.locator(".segment:visible")).to_have_count(4)
 
 
@@ -154,45 +161,46 @@ def test_refused_change_is_shown(sign_up: OpenPage, stack: Stack) -> None:
 def test_segments_are_reassigned(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("reassign@example.com")
     open_talk(page, stack, "1122")
-    page.locator("[data-segment='2'] .segment-text").click()
+    page.locator("[data-segment='2']").click()
     with page.expect_response("**/segments/2"):
         page.keyboard.press("2")
     expect(name_of(page, 2)).to_have_text("Speaker 2")
-    expect(name_of(page, 3)).to_have_count(0)
+    assert turns(page) == ["Speaker 1 1", "Speaker 2 2 3 4"]
     name_of(page, 1).click()
-    page.get_by_label("Only this segment is by").select_option("A new speaker")
+    page.get_by_label("Only this paragraph is by").select_option("A new speaker")
     page.locator("[data-assign] button").click()
     expect(name_of(page, 1)).to_have_text("Speaker 3")
     page.reload()
-    assert turns(page) == ["Speaker 3 1", "Speaker 2 2", "3", "4"]
-    name_of(page, 2).click()
-    page.get_by_label("Only this segment is by").select_option("Speaker 3")
-    page.locator("[data-assign] button").click()
-    expect(page.locator("[data-segment='2'] .timestamp")).to_be_focused()  # it has no name
-    assert turns(page) == ["Speaker 3 1", "2", "Speaker 2 3", "4"]
-    name_of(page, 3).focus()
+    assert turns(page) == ["Speaker 3 1", "Speaker 2 2 3 4"]
+    page.locator("[data-segment='4']").click()
     page.keyboard.press("3")
-    expect(name_of(page, 4)).to_have_text("Speaker 2")
-    expect(page.locator("[data-segment='3'] .timestamp")).to_be_focused()
-    speaker_list(page).nth(1).click()
+    expect(name_of(page, 4)).to_have_text("Speaker 3")
+    assert turns(page) == ["Speaker 3 1", "Speaker 2 2 3", "Speaker 3 4"]
+    name_of(page, 2).focus()
+    page.keyboard.press("3")
+    expect(name_of(page, 3)).to_have_text("Speaker 3")
+    assert turns(page) == ["Speaker 3 1 2 3 4"]  # the whole paragraph
+    expect(name_of(page, 2)).to_be_focused()
+    open_speakers(page).nth(2).click()
+    page.keyboard.press("Escape")
     name_of(page, 4).focus()
-    page.keyboard.press("3")
+    page.keyboard.press("2")
     expect(page.locator(".segment:visible")).to_have_count(0)
-    expect(speaker_list(page).nth(1)).to_be_focused()  # the segment is hidden
+    expect(speaker_list(page).nth(2)).to_be_focused()  # the paragraph is hidden
 
 
 def test_digits_are_text_while_typing(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("digit-keys@example.com")
     open_talk(page, stack, "12")
     page.click("transcript-editor button")
-    second = page.locator("[data-segment='2'] .segment-text")
+    second = page.locator("[data-segment='2']")
     second.fill("Room 10")
     page.keyboard.press("1")
     expect(second).to_have_text("Room 101")
     expect(name_of(page, 2)).to_have_text("Speaker 2")
     with page.expect_response("**/segments/2"):
         page.keyboard.press("Alt+1")
-    expect(name_of(page, 2)).to_have_count(0)
+    expect(name_of(page, 2)).to_have_text("Speaker 1")
     expect(second).to_be_focused()
     with page.expect_response("**/segments/2"):
         second.blur()
@@ -211,9 +219,9 @@ def test_speakers_are_merged(sign_up: OpenPage, stack: Stack) -> None:
     page.get_by_label("Is the same person as").select_option("Speaker 3")
     page.get_by_role("button", name="Merge").click()
     expect(speaker_list(page)).to_have_count(2)
-    assert turns(page) == ["Speaker 1 1", "Anna 2", "3", "4"]
+    assert turns(page) == ["Speaker 1 1", "Anna 2 3 4"]
     page.reload()
-    assert turns(page) == ["Speaker 1 1", "Anna 2", "3", "4"]
+    assert turns(page) == ["Speaker 1 1", "Anna 2 3 4"]
     assert [each["speaker"] for each in stored(page)["segments"]] == [1, 3, 3, 3]
 
 
@@ -241,7 +249,7 @@ def test_live_segments_are_relabeled(sign_up: OpenPage, media: Media) -> None:
     page.route_web_socket("**/ws/**", speak)
     start(page, media.speech("relabeled.mp3", 12))
     wait_for_state(page, "completed")
-    assert turns(page)[:3] == ["Ada 1", "2", "Speaker 2 3"]
+    assert turns(page)[:2] == ["Ada 1 2", "Speaker 2 3"]
     expect(speaker_list(page)).to_have_count(2)
 
 
@@ -253,7 +261,8 @@ def test_colors_have_contrast_and_differ(sign_up: OpenPage, stack: Stack, scheme
     colors = names.evaluate_all("all => all.map((each) => getComputedStyle(each).color)")
     assert len(set(colors)) == 8
     assert colors[8] == colors[0]
-    texts = page.locator(".turn-speaker, transcript-speakers li span, .segment-text")
+    open_speakers(page)
+    texts = page.locator(".turn-speaker, .timestamp, transcript-speakers li span, .segment")
     assert min(texts.evaluate_all(CONTRASTS)) >= 4.5
     page.locator(".segment").evaluate_all("all => all.map((each) => each.ariaCurrent = 'true')")
     assert min(names.evaluate_all(CONTRASTS)) >= 4.5  # while it is played, too
@@ -272,8 +281,7 @@ def test_speakers_are_detected_if_asked_for(sign_up: OpenPage, media: Media, sta
     wait_for_state(page, "completed")
     expect(speaker_list(page)).to_have_count(2)
     shown = turns(page)
-    assert shown[0] == "Speaker 1 1"
-    assert any(turn.startswith("Speaker 2 ") for turn in shown)
+    assert [turn[:9] for turn in shown[:2]] == ["Speaker 1", "Speaker 2"]
     read = STORED_OPTIONS.format(id=page.url.split("/")[-2])
     stored_options = stack.manage("shell", "--command", read).stdout.splitlines()[-1]
     assert json.loads(stored_options) == {"diarize": True, "min_speakers": 2, "max_speakers": 2}
@@ -282,27 +290,3 @@ def test_speakers_are_detected_if_asked_for(sign_up: OpenPage, media: Media, sta
     page.goto("/")
     expect(page.locator("upload-box [name=diarize]")).to_be_checked()
     expect(count).to_have_value("2")
-
-
-def test_speakers_are_detected_later(sign_up: OpenPage, media: Media, stack: Stack) -> None:
-    page = sign_up("later@example.com")
-    start(page, media.two_voices("later.mp3"))
-    wait_for_state(page, "completed")
-    texts = page.locator(".segment-text").all_inner_texts()
-    expect(speaker_list(page)).to_have_count(0)
-    page.get_by_role("button", name="Detect speakers").click()
-    dialog = page.get_by_role("dialog", name="Detect speakers")
-    dialog.get_by_label("Number of speakers").select_option("2")
-    with stack.hold():
-        dialog.get_by_role("button", name="Detect speakers").click()
-        expect(page.locator("#detection")).to_contain_text("Detecting speakers…")
-        page.evaluate("window.isSamePage = true")
-    expect(speaker_list(page)).to_have_count(2)  # live, without loading the page again
-    expect(page.locator("#detection")).to_have_count(0)
-    assert page.evaluate("window.isSamePage")
-    shown = turns(page)
-    assert any(turn.startswith("Speaker 2 ") for turn in shown)
-    assert page.locator(".segment-text").all_inner_texts() == texts
-    expect(page.get_by_role("button", name="Detect speakers")).to_be_visible()
-    page.reload()
-    assert turns(page) == shown

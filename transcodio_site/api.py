@@ -18,6 +18,7 @@ from transcriptions.api.speakers import router as speakers
 from transcriptions.api.subtitles import router as subtitles
 from transcriptions.api.transcriptions import router as transcriptions
 from transcriptions.api.uploads import router as uploads
+from transcriptions.api.words import router as words
 
 TAGS = {
     "transcriptions": "Recordings and their transcripts",
@@ -46,6 +47,7 @@ api.add_router("", transcriptions)
 api.add_router("", exports)
 api.add_router("", subtitles)
 api.add_router("", speakers)
+api.add_router("", words)
 api.add_router("", imports)
 api.add_router("", again)
 api.add_router("", uploads)

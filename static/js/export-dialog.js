@@ -5,7 +5,9 @@
 import {
   chosenFormat, chosenOptions, rememberChoice, requestFile, restoreChoice, saveFile, showUsedOptions,
 } from "./export-options.js";
+import { showSegment } from "./show-segment.js";
 import { text } from "./text.js";
+import { segments } from "./transcript-text.js";
 
 customElements.define("export-dialog", class extends HTMLElement {
   connectedCallback() {
@@ -89,14 +91,13 @@ customElements.define("export-dialog", class extends HTMLElement {
   /** Closes the dialog and leads to a segment of the transcript. */
   leadTo({ segment, time }) {
     this.dialog.close();
-    const item = document.querySelector(`[data-segment="${segment}"]`);
-    if (!item) return;
-    if (item.hidden) document.querySelector("transcript-speakers").showOnly(null);
-    document.querySelector("transcript-player")?.seek(Math.max(time, item.dataset.start));
-    item.scrollIntoView({ block: "center" });
-    item.querySelector(".timestamp").focus({ preventScroll: true });
-    item.classList.add("found");
-    item.addEventListener("animationend", () => item.classList.remove("found"), { once: true });
+    const found = segments[segment - 1];
+    if (!found) return;
+    const paragraph = found.element.closest(".paragraph");
+    if (paragraph.hidden) document.querySelector("transcript-speakers").showOnly(null);
+    document.querySelector("transcript-player")?.seek(Math.max(time, found.start));
+    showSegment(found);
+    paragraph.querySelector(".timestamp").focus({ preventScroll: true });
   }
 });
 

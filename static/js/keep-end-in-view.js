@@ -22,7 +22,7 @@ function scroll() {
 function addButton(host, label) {
   if (host.querySelector(".scroll-to-end")) return;
   const button = document.createElement("button");
-  button.className = "button button-small scroll-to-end";
+  button.className = "button button-small floating scroll-to-end";
   button.type = "button";
   button.textContent = label;
   button.addEventListener("click", scroll);

@@ -1,73 +1,53 @@
 /**
- * <live-transcript data-id data-duration [data-finished]>: follows a transcription over a WebSocket
- * and adds its segments as they are recognized. Event ids have no gaps (0 metadata, n the n-th
- * segment), so after a lost connection it asks for the events after the last one it has.
+ * <live-transcript data-id data-duration [data-finished]>: follows a transcription and adds its
+ * segments as they are recognized. When it has ended, the times of the words are fetched.
  */
 import { formatDuration } from "./duration.js";
 import { keepEndInView } from "./keep-end-in-view.js";
 import { languageName } from "./language-name.js";
+import { LiveConnection } from "./live-connection.js";
 import { text } from "./text.js";
+import { append, segments } from "./transcript-text.js";
+import { fetchTimes } from "./word-times.js";
 
-const FIRST_RETRY_MS = 500, MAX_RETRY_MS = 10_000; // between attempts to connect
 const STATE_POLL_MS = 1500; // until the first event: earlier changes of state are not sent as events
-const NOT_FOUND = 4404;
 
 customElements.define("live-transcript", class extends HTMLElement {
   connectedCallback() {
     this.list = this.querySelector("#segments");
     this.partialText = this.querySelector("#partial");
-    this.template = this.querySelector(":scope > template");
-    this.lastEventId = Number(this.list.lastElementChild?.dataset.segment ?? -1);
+    this.lastEventId = segments.at(-1)?.id ?? -1;
     this.duration = Number(this.dataset.duration ?? 0);
-    this.retryDelay = FIRST_RETRY_MS;
+    if (segments.length) requestAnimationFrame(() => setTimeout(() => this.fetchTimes()));
     if (this.hasAttribute("data-finished")) return;
     this.showPosition();
-    this.connect();
+    const page = this;
+    this.connection = new LiveConnection(this.dataset.id, {
+      get lastEventId() { return page.lastEventId; },
+      opened: () => this.showProgressText(""),
+      received: (event) => this.handle(event),
+      lost: () => this.showProgressText(text(this, "reconnecting")),
+      notFound: () => this.showDeleted(text(this, "notFound")),
+    });
     if (this.lastEventId < 0) this.polling = setInterval(() => this.pollState(), STATE_POLL_MS);
-    this.reconnectNow = () => { if (this.retry && !document.hidden) this.connect(); };
-    window.addEventListener("online", this.reconnectNow);
-    document.addEventListener("visibilitychange", this.reconnectNow);
   }
 
   disconnectedCallback() {
     this.stop();
-    this.socket?.close();
-  }
-
-  // --- The connection -------------------------------------------------------------------------
-
-  connect() {
-    clearTimeout(this.retry);
-    this.retry = null;
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const path = `/ws/transcriptions/${this.dataset.id}/?after=${this.lastEventId}`;
-    this.socket = new WebSocket(`${scheme}//${location.host}${path}`);
-    this.socket.addEventListener("open", () => this.showProgressText(""));
-    this.socket.addEventListener("message", (message) => {
-      this.retryDelay = FIRST_RETRY_MS; // not on "open": a refused socket is opened, too
-      this.handle(JSON.parse(message.data));
-    });
-    this.socket.addEventListener("close", (event) => this.closed(event.code));
-  }
-
-  closed(code) {
-    if (this.stopped) return;
-    if (code === NOT_FOUND) {
-      this.showDeleted(text(this, "notFound"));
-      return;
-    }
-    this.showProgressText(text(this, "reconnecting"));
-    this.retry = setTimeout(() => this.connect(), this.retryDelay * (0.75 + Math.random() / 2));
-    this.retryDelay = Math.min(2 * this.retryDelay, MAX_RETRY_MS);
+    this.connection?.close();
   }
 
   stop() {
     this.stopped = true;
+    this.connection?.stop();
     this.list.removeAttribute("aria-live"); // later corrections need not be read out
-    clearTimeout(this.retry);
     clearInterval(this.polling);
-    window.removeEventListener("online", this.reconnectNow);
-    document.removeEventListener("visibilitychange", this.reconnectNow);
+    this.querySelector("#waiting")?.remove();
+  }
+
+  /** After the first paint: the text can be read without them. */
+  async fetchTimes() {
+    if (await fetchTimes(this.dataset.id, segments)) this.dispatchEvent(new CustomEvent("times-loaded"));
   }
 
   async pollState() {
@@ -102,14 +82,8 @@ customElements.define("live-transcript", class extends HTMLElement {
 
   progress({ segment }) {
     const scrollToEnd = keepEndInView(this, text(this, "newText"));
-    const item = this.template.content.cloneNode(true).querySelector(".segment");
-    Object.assign(item.dataset, { segment: segment.id, start: segment.start, end: segment.end });
-    item.querySelector(".timestamp").textContent = formatDuration(segment.start);
-    item.querySelector(".segment-text").textContent = segment.text;
-    item.classList.add("new-segment");
-    if (segment.speaker) item.dataset.speaker = segment.speaker;
-    this.list.append(item);
-    item.dispatchEvent(new CustomEvent("segment-added", { bubbles: true, detail: segment }));
+    this.querySelector("#waiting")?.remove();
+    append(segment).element.classList.add("new-segment");
     this.showState("transcribing");
     this.showPosition();
     scrollToEnd();
@@ -151,7 +125,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     this.querySelector("#cancel")?.remove();
     const retry = this.querySelector("#retry");
     retry.hidden = false;
-    const isEmpty = !this.list.childElementCount; // else the part that was recognized can be used
+    const isEmpty = !segments.length; // else the part that was recognized can be used
     for (const tool of this.querySelectorAll("[data-tool]")) tool.hidden = isEmpty;
     if (state === "cancelled") retry.querySelector("button").textContent = text(this, "resume");
     this.querySelector("#progress")?.remove();
@@ -166,7 +140,7 @@ customElements.define("live-transcript", class extends HTMLElement {
   /** Shows that the recording was deleted, without any actions. */
   showDeleted(message) {
     this.fail(message, "deleted");
-    this.querySelector(".toolbar").remove();
+    this.querySelector("transcript-bar").remove();
   }
 
   // --- Display --------------------------------------------------------------------------------
@@ -180,7 +154,7 @@ customElements.define("live-transcript", class extends HTMLElement {
 
   showPosition() {
     const bar = this.querySelector("#progress");
-    const done = Number(this.list.lastElementChild?.dataset.end ?? 0);
+    const done = segments.at(-1)?.end ?? 0;
     if (!bar || !this.duration || !done) return;
     bar.max = this.duration;
     bar.value = Math.min(done, this.duration);

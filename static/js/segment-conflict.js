@@ -3,26 +3,25 @@
  * that text, "Keep mine" the edit; both are sent as a correction, which resolves the conflict.
  */
 import { sendJson } from "./requests.js";
+import { replace, segments } from "./transcript-text.js";
 
 customElements.define("segment-conflict", class extends HTMLElement {
   connectedCallback() {
-    this.segment = this.closest("[data-segment]");
-    this.field = this.segment.querySelector(".segment-text");
+    if (this.segment) return; // it was moved to another paragraph
+    this.segment = segments.find(({ conflict }) => conflict === this);
     const other = this.querySelector("q").textContent;
     this.querySelector("[data-use]").addEventListener("click", () => this.resolve(other));
-    this.querySelector("[data-keep]").addEventListener("click", () => {
-      this.resolve(this.field.textContent.trim());
-    });
+    this.querySelector("[data-keep]").addEventListener("click", () => this.resolve(this.segment.text));
   }
 
   async resolve(chosen) {
     const page = this.closest("live-transcript");
-    const url = `/api/transcriptions/${page.dataset.id}/segments/${this.segment.dataset.segment}`;
-    const content = { text: chosen, expected_text: this.field.textContent.trim() };
-    const { body, problem } = await sendJson(this, "PATCH", url, content);
+    const { id, text } = this.segment;
+    const url = `/api/transcriptions/${page.dataset.id}/segments/${id}`;
+    const { body, problem } = await sendJson(this, "PATCH", url, { text: chosen, expected_text: text });
     if (!problem) {
-      this.field.textContent = body.text;
-      this.segment.querySelector(".timestamp").focus();
+      replace(id, id, [body]);
+      this.closest(".paragraph").querySelector(".timestamp").focus();
       this.remove();
       return;
     }

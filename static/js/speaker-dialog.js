@@ -1,5 +1,6 @@
-/** The dialog of a speaker: name, who else a segment is by, and who is the same person. */
+/** The dialog of a speaker: name, who else a paragraph is by, and who is the same person. */
 import { text } from "./text.js";
+import { segments, segmentsIn } from "./transcript-text.js";
 
 export class SpeakerDialog {
   /** `speakers` is the <transcript-speakers> that the dialog is in. */
@@ -10,24 +11,20 @@ export class SpeakerDialog {
       this[`${name}Form`] = this.dialog.querySelector(`form[data-${name}]`);
     }
     this.onSubmit(this.renameForm, ({ name }) => speakers.rename(this.number, name.value.trim()));
-    this.onSubmit(this.assignForm, ({ speaker }) => (
-      speakers.assign(this.item, speakers.chosen(speaker))
-    ));
-    this.onSubmit(this.laterForm, ({ speaker }) => (
-      speakers.assignParts(this.partsFromHere(), speakers.chosen(speaker))
-    ));
+    this.onSubmit(this.assignForm, ({ speaker }) => speakers.assign(this.items, speakers.chosen(speaker)));
+    this.onSubmit(this.laterForm, ({ speaker }) => speakers.assign(this.fromHere(), speakers.chosen(speaker)));
     this.onSubmit(this.mergeForm, ({ into }) => speakers.merge(this.number, Number(into.value)));
     this.dialog.querySelector("[data-close]").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close(); // a click on the backdrop
     });
-    this.dialog.addEventListener("close", () => speakers.focusOn(this.item));
+    this.dialog.addEventListener("close", () => speakers.focusOn(this.items[0]));
   }
 
-  /** Opens it for the speaker of a segment. */
-  open(item) {
-    this.item = item;
-    this.number = Number(item.dataset.speaker);
+  /** Opens it for the speaker of a paragraph. */
+  open(paragraph) {
+    this.items = segmentsIn(paragraph);
+    this.number = this.items[0].speaker;
     this.dialog.querySelector("h2").textContent = this.speakers.label(this.number);
     const { name } = this.renameForm.elements;
     name.value = this.speakers.names.get(this.number);
@@ -43,12 +40,9 @@ export class SpeakerDialog {
     name.select();
   }
 
-  /** The segment, and all that the speaker says after it. */
-  partsFromHere() {
-    const items = [...this.speakers.segments.children];
-    return items.slice(items.indexOf(this.item))
-      .filter((item) => Number(item.dataset.speaker) === this.number)
-      .map((item) => ({ segment: Number(item.dataset.segment) }));
+  /** The paragraph, and all that the speaker says after it. */
+  fromHere() {
+    return segments.slice(this.items[0].id - 1).filter(({ speaker }) => speaker === this.number);
   }
 
   /** `save` resolves to the problem, which is shown; if there is none, the dialog closes. */

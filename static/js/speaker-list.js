@@ -12,7 +12,7 @@ export class SpeakerList {
     });
   }
 
-  /** Shows the shares in these segments. `only` is the speaker whose segments are not hidden. */
+  /** Shows the shares in these segments. `only` is the speaker whose paragraphs are not hidden. */
   show(segments, only) {
     const shares = this.shares(segments);
     const { children } = this.list;
@@ -27,9 +27,7 @@ export class SpeakerList {
   /** The numbers of all speakers, each with the share of the time that the segments last. */
   shares(segments) {
     const seconds = new Map([...this.speakers.names.keys()].map((number) => [number, 0]));
-    for (const segment of segments) {
-      const number = numberOf(segment);
-      const { start, end } = segment.dataset;
+    for (const { speaker: number, start, end } of segments) {
       if (number) seconds.set(number, (seconds.get(number) ?? 0) + (end - start));
     }
     const total = [...seconds.values()].reduce((sum, each) => sum + each, 0) || 1;
@@ -50,8 +48,9 @@ export class SpeakerList {
     return row;
   }
 
-  /** Focuses the speaker whose segments are shown. */
+  /** Focuses the speaker whose paragraphs are shown. */
   focus() {
+    this.speakers.openList();
     this.list.querySelector("[aria-pressed=true]").focus();
   }
 }

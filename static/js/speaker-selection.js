@@ -1,12 +1,13 @@
 /** The text that is selected in a transcript, whole segments or some of their words, and the form
  * that gives it to a speaker. */
+import { positionOf, segments } from "./transcript-text.js";
 
 export class SpeakerSelection {
   /** `speakers` is the <transcript-speakers> that the form is in. */
   constructor(speakers) {
     this.speakers = speakers;
     this.form = speakers.querySelector("[data-selection]");
-    this.parts = []; // {item, start, end}: characters of the text of each segment
+    this.parts = []; // { segment, from, to }: which characters of each segment
     document.addEventListener("selectionchange", () => this.changed());
     for (const type of ["pointerdown", "pointerup", "pointercancel"]) {
       document.addEventListener(type, () => {
@@ -30,79 +31,50 @@ export class SpeakerSelection {
   changed() {
     const isChoosing = this.form.contains(document.activeElement);
     if (this.isPressed || isChoosing) return;
-    this.parts = this.speakers.names.size ? selectedParts(this.speakers.segments) : [];
+    this.parts = this.speakers.names.size ? selectedParts(this.speakers.root) : [];
     if (!this.isEmpty && this.form.hidden) this.speakers.showOptions(this.form.elements.speaker);
     this.form.hidden = this.isEmpty;
   }
 
   /** Resolves to the problem, which is shown; empty if the speaker was changed. */
   async assign(number) {
-    const { item } = this.parts[0];
-    const { parts, problem } = await this.requested();
-    const found = problem || await this.speakers.assignParts(parts, number);
-    if (found) {
-      this.speakers.showStatus(found, true);
-      return found;
+    const [{ segment }] = this.parts;
+    const problem = await this.speakers.assignParts(this.parts.map(part).filter(Boolean), number);
+    if (problem) {
+      this.speakers.showStatus(problem, true);
+      return problem;
     }
     document.getSelection().removeAllRanges();
-    this.speakers.focusOn(item);
+    this.speakers.focusOn(segment);
     this.changed();
     return "";
   }
-
-  /** The parts as the API takes them. Only the server knows the words of the text. */
-  async requested() {
-    const isWhole = ({ item, start, end }) => !start && end === textOf(item).textContent.length;
-    if (this.parts.every(isWhole)) return { parts: this.parts.map(({ item }) => part(item)) };
-    const { body, problem } = await this.speakers.send("GET", "");
-    if (problem) return { problem };
-    const segments = new Map(body.segments.map((segment) => [segment.id, segment]));
-    const found = this.parts.map((each) => (
-      isWhole(each) ? part(each.item) : words(each, segments.get(part(each.item).segment))
-    ));
-    return { parts: found.filter(Boolean) };
-  }
 }
 
-function part(item) {
-  return { segment: Number(item.dataset.segment) };
+/** As the API takes it: the words that are at least partly selected; null if there are none. */
+function part({ segment, from, to }) {
+  const { id, text, words } = segment;
+  if (!words || (!text.slice(0, from).trim() && !text.slice(to).trim())) return { segment: id };
+  const selected = words.at.flatMap((start, index) => {
+    const end = start + text.slice(start, words.at[index + 1] ?? text.length).trimEnd().length;
+    return start < to && end > from ? [index + 1] : [];
+  });
+  return selected.length ? { segment: id, first_word: selected[0], last_word: selected.at(-1) } : null;
 }
 
-function textOf(item) {
-  return item.querySelector(".segment-text");
-}
-
-/** The words that are at least partly selected; null if there are none. */
-function words({ item, start, end }, { words: all, text }) {
-  let position = 0;
-  const selected = all.map((word, index) => {
-    const first = Math.max(text.indexOf(word.text, position), position);
-    position = first + word.text.length;
-    return first < end && position > start ? index + 1 : 0;
-  }).filter(Boolean);
-  if (!selected.length) return null;
-  return { ...part(item), first_word: selected[0], last_word: selected.at(-1) };
-}
-
-/** Of each segment with selected text, which characters; those of text that is edited do not count. */
-function selectedParts(segments) {
+/** Of each segment with selected text, which characters. */
+function selectedParts(root) {
   const selection = document.getSelection();
-  if (selection.isCollapsed || !segments.contains(selection.anchorNode)) return [];
+  if (selection.isCollapsed || !root.contains(selection.anchorNode)) return [];
   const range = selection.getRangeAt(0);
-  return [...segments.children].filter((item) => !item.hidden && range.intersectsNode(textOf(item)))
-    .map((item) => ({ item, ...characters(range, textOf(item)) }))
-    .filter(({ item, start, end }) => !textOf(item).isContentEditable
-      && textOf(item).textContent.slice(start, end).trim());
-}
-
-function characters(range, element) {
-  const before = document.createRange();
-  const selected = document.createRange();
-  before.selectNodeContents(element);
-  selected.selectNodeContents(element);
-  if (element.contains(range.startContainer)) selected.setStart(range.startContainer, range.startOffset);
-  if (element.contains(range.endContainer)) selected.setEnd(range.endContainer, range.endOffset);
-  before.setEnd(selected.startContainer, selected.startOffset);
-  const start = before.toString().length;
-  return { start, end: start + selected.toString().length };
+  const start = positionOf(range.startContainer, range.startOffset);
+  const end = positionOf(range.endContainer, range.endOffset);
+  if (!start || !end) return [];
+  return segments.slice(start.segment.id - 1, end.segment.id)
+    .map((segment) => ({
+      segment,
+      from: segment === start.segment ? start.offset : 0,
+      to: segment === end.segment ? end.offset : segment.text.length,
+    }))
+    .filter(({ segment, from, to }) => segment.text.slice(from, to).trim() && !segment.element.closest("[hidden]"));
 }

@@ -3,8 +3,10 @@
  * A field is saved when it loses focus; Enter moves to the next one, Escape restores the text.
  * `data-saved` of a field is the text on the server; a field with another text has unsaved changes.
  */
+import { formatDuration } from "./duration.js";
 import { sendJson } from "./requests.js";
 import { text } from "./text.js";
+import { replace, segmentOf } from "./transcript-text.js";
 
 customElements.define("transcript-editor", class extends HTMLElement {
   connectedCallback() {
@@ -22,7 +24,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
   }
 
   get fields() {
-    return [...this.page.querySelectorAll("h1, .segment-text")];
+    return [...this.page.querySelectorAll("h1, .segment")];
   }
 
   get unsaved() {
@@ -54,7 +56,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
       field.contentEditable = "true"; // older browsers; pasted content is read as text anyway
     }
     field.setAttribute("role", "textbox");
-    const time = field.closest(".segment")?.querySelector(".timestamp").textContent.trim();
+    const time = field.dataset.start && formatDuration(field.dataset.start);
     const label = time ? text(this, "segmentLabel", { time }) : text(this, "titleLabel");
     field.setAttribute("aria-label", label);
   }
@@ -102,7 +104,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
   async send(field) {
     this.showStatus("saving");
     const sent = normalize(field.textContent);
-    const { problem, saved } = await this.store(field, sent);
+    const { body, problem, saved } = await this.store(field, sent);
     if (problem) {
       field.classList.add("unsaved");
       this.showStatus("notSaved", { problem });
@@ -111,7 +113,8 @@ customElements.define("transcript-editor", class extends HTMLElement {
     field.dataset.saved = saved;
     if (field !== document.activeElement) {
       if (normalize(field.textContent) !== sent) return this.send(field);
-      field.textContent = saved;
+      if (segmentOf(field)) replace(body.id, body.id, [body]);
+      else field.textContent = saved;
     }
     this.markSaved(field);
     this.showStatus("saved");
@@ -126,7 +129,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
     if (body?.code === "edit_conflict") await this.fetchSaved(field, Number(segment));
     if (problem) return { problem };
     if (!segment) document.title = `${body.title} · Transcodio`;
-    return { saved: segment ? body.text : body.title };
+    return { body, saved: segment ? body.text : body.title };
   }
 
   /** Fetches the text of the other user, which the message has shown: the next attempt replaces it. */

@@ -14,14 +14,12 @@ customElements.define("transcript-player", class extends HTMLElement {
     this.wave = this.querySelector(".player-wave");
     this.audio.addEventListener("error", () => this.reloadOnce());
     this.audio.addEventListener("playing", () => { this.isReloaded = false; });
-    this.audio.addEventListener("timeupdate", () => this.showPosition());
+    for (const name of ["timeupdate", "seeked"]) {
+      this.audio.addEventListener(name, () => this.showPosition());
+    }
     for (const name of ["play", "pause", "ended"]) {
       this.audio.addEventListener(name, () => this.showPlaying());
     }
-    for (const name of ["play", "seeking"]) {
-      this.audio.addEventListener(name, () => this.resumeFollowing());
-    }
-    document.addEventListener("click", (event) => this.playFrom(event.target.closest(".timestamp")));
     document.addEventListener("transcript-started", () => this.fetchPeaks());
     this.show(JSON.parse(document.getElementById("peaks").textContent), this.dataset.duration);
   }
@@ -90,10 +88,12 @@ customElements.define("transcript-player", class extends HTMLElement {
     this.audio.play().catch(() => {});
   }
 
-  playFrom(timestamp) {
-    if (!timestamp || this.hidden) return;
-    this.seek(Number(timestamp.closest(".segment").dataset.start));
-    this.play();
+  get paused() {
+    return this.audio.paused;
+  }
+
+  get currentTime() {
+    return this.audio.currentTime;
   }
 
   seek(seconds) {
@@ -111,38 +111,14 @@ customElements.define("transcript-player", class extends HTMLElement {
     event.preventDefault();
   }
 
-  /** Shows the time, and marks the segment that is playing. */
+  /** Shows the time, and tells others. */
   showPosition() {
     const now = this.audio.currentTime;
     const values = { time: formatDuration(now), duration: formatDuration(this.duration) };
     this.querySelector(".player-time").textContent = `${values.time} / ${values.duration}`;
     this.wave.setAttribute("aria-valuenow", Math.floor(now));
     this.wave.setAttribute("aria-valuetext", text(this, "position", values));
-    const current = now > 0 ? segmentAt(now) : null;
-    const marked = document.querySelector(".segment[aria-current]");
-    if (current === marked) {
-      this.lastPlayed ??= current; // playback has started within it
-      return;
-    }
-    marked?.removeAttribute("aria-current");
-    current?.setAttribute("aria-current", "true");
-    if (current && !this.audio.paused) this.scrollToSegment(current);
-  }
-
-  /** Scrolls to a segment, unless the reader has scrolled away or is editing. */
-  scrollToSegment(segment) {
-    if (segment.hidden) return; // only another speaker is shown
-    const isFollowed = !this.lastPlayed || isInView(this.lastPlayed);
-    const isEditing = document.activeElement?.isContentEditable;
-    if (isFollowed && !isEditing) segment.scrollIntoView({ block: "nearest" });
-    this.lastPlayed = segment;
-  }
-
-  /** After play or a seek the page follows again, even if the reader had scrolled away. */
-  resumeFollowing() {
-    this.lastPlayed = null;
-    const current = segmentAt(this.audio.currentTime);
-    if (current && !this.audio.paused) this.scrollToSegment(current);
+    this.dispatchEvent(new CustomEvent("player-time", { detail: now }));
   }
 
   showPlaying() {
@@ -170,21 +146,3 @@ customElements.define("transcript-player", class extends HTMLElement {
     this.querySelector(".player-error").hidden = false;
   }
 });
-
-/** The segment that is playing, by binary search: this runs several times a second. */
-function segmentAt(seconds) {
-  const all = document.getElementById("segments").children;
-  let low = 0, high = all.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (Number(all[middle].dataset.end) <= seconds) low = middle + 1;
-    else high = middle;
-  }
-  const segment = all[low];
-  return segment && seconds >= Number(segment.dataset.start) - 0.05 ? segment : null;
-}
-
-function isInView(element) {
-  const { top, bottom } = element.getBoundingClientRect();
-  return bottom > 0 && top < window.innerHeight;
-}

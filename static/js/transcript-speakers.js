@@ -1,20 +1,23 @@
 /**
  * <transcript-speakers data-id>: the speakers of a transcript with their share of the talk. A name is
- * shown where a turn begins; one of the list hides the segments of the others. Digits assign the
- * speaker of the selected text, or of the segment that has the focus.
+ * shown where a turn begins; one of the list hides the paragraphs of the others. Digits assign the
+ * speaker of the selected text, of the segment with the caret, or of the paragraph whose name has the
+ * focus.
  */
 import { sendJson } from "./requests.js";
 import { SpeakerDialog } from "./speaker-dialog.js";
-import { SpeakerList, numberOf, setNumber } from "./speaker-list.js";
+import { SpeakerList, numberOf } from "./speaker-list.js";
 import { SpeakerSelection } from "./speaker-selection.js";
 import { text } from "./text.js";
+import { relabel, segmentWithCaret, segments, segmentsIn } from "./transcript-text.js";
 
+const FIELDS = "input, select, textarea, dialog *, [popover] *"; // where digits mean something else
 const DIGIT = /^(?:Digit|Numpad)([1-9])$/; // a `code`: which keys have digits depends on the layout
 
 customElements.define("transcript-speakers", class extends HTMLElement {
   connectedCallback() {
     this.page = this.closest("live-transcript");
-    this.segments = this.page.querySelector("#segments");
+    this.root = this.page.querySelector("#segments");
     this.status = this.querySelector("[role=status]");
     const rows = [...this.querySelectorAll("li")];
     this.names = new Map(rows.map((row) => [numberOf(row), row.dataset.name]));
@@ -22,15 +25,15 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     this.list = new SpeakerList(this);
     this.dialog = new SpeakerDialog(this);
     this.selection = new SpeakerSelection(this);
-    this.page.addEventListener("segment-added", ({ target, detail }) => this.added(target, detail));
+    this.page.addEventListener("text-changed", (event) => this.changed(event.detail.paragraphs));
     this.page.addEventListener("speakers-changed", (event) => this.relabel(event.detail));
-    this.page.addEventListener("keydown", (event) => this.keyPressed(event));
-    this.segments.addEventListener("click", (event) => {
+    document.addEventListener("keydown", (event) => this.keyPressed(event));
+    this.root.addEventListener("click", (event) => {
       const button = event.target.closest(".turn-speaker");
-      if (button) this.dialog.open(button.closest(".segment"));
+      if (button) this.dialog.open(button.closest(".paragraph"));
     });
     this.page.addEventListener("focusout", () => this.showStatus(""));
-    this.show();
+    this.showList(); // the paragraphs are the server's
   }
 
   /** What is shown for a speaker: the name, if there is one. */
@@ -40,10 +43,15 @@ customElements.define("transcript-speakers", class extends HTMLElement {
 
   // --- Changes --------------------------------------------------------------------------------
 
-  added(item, { words }) {
-    this.markOverlap(item, words.some((word) => word.overlap));
-    if (numberOf(item) && !this.names.has(numberOf(item))) this.names.set(numberOf(item), "");
-    this.showSegment(item);
+  /** Shows the names in paragraphs that are new or have changed, and in those after them. */
+  changed(paragraphs) {
+    for (const { speaker } of paragraphs.flatMap(segmentsIn)) {
+      if (speaker && !this.names.has(speaker)) this.names.set(speaker, "");
+    }
+    for (const paragraph of paragraphs) {
+      this.showParagraph(paragraph);
+      if (paragraph.nextElementSibling) this.showParagraph(paragraph.nextElementSibling);
+    }
     this.frame ??= requestAnimationFrame(() => { // many may come at the same time
       this.frame = null;
       this.showList();
@@ -51,13 +59,9 @@ customElements.define("transcript-speakers", class extends HTMLElement {
   }
 
   /** Takes the event of the server: numbers that were shown may mean somebody else now. */
-  relabel({ speakers, segments }) {
+  relabel({ speakers, segments: changes }) {
     this.names = namesIn(speakers);
-    const items = new Map([...this.segments.children].map((item) => [Number(item.dataset.segment), item]));
-    for (const { id, speaker, overlap } of segments) {
-      setNumber(items.get(id), speaker);
-      this.markOverlap(items.get(id), overlap?.length);
-    }
+    relabel(changes);
     this.show();
   }
 
@@ -70,16 +74,9 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     return "";
   }
 
-  /** Resolves to the problem if the segment still has its speaker; empty if it was changed. */
-  async assign(item, number) {
-    const path = `/segments/${item.dataset.segment}`;
-    const { body, problem } = await this.send("PATCH", path, { speaker: number });
-    if (problem) return problem;
-    if (!this.names.has(number)) this.names.set(number, "");
-    setNumber(item, body.speaker);
-    this.show();
-    this.showStatus(text(this, "assigned", { speaker: this.label(number) }));
-    return "";
+  /** Gives segments to a speaker. Resolves to the problem; empty if it was done. */
+  assign(items, number) {
+    return this.assignParts(items.map(({ id }) => ({ segment: id })), number);
   }
 
   /** Gives segments, or words of them, to a speaker. Resolves to the problem; empty if it was done. */
@@ -96,7 +93,7 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     const { body, problem } = await this.send("POST", "/speakers/merge", { from, into });
     if (problem) return problem;
     this.names = namesIn(body);
-    for (const item of this.segments.children) if (numberOf(item) === from) setNumber(item, into);
+    relabel(segments.filter(({ speaker }) => speaker === from).map(({ id }) => ({ id, speaker: into })));
     this.show();
     return "";
   }
@@ -108,24 +105,26 @@ customElements.define("transcript-speakers", class extends HTMLElement {
   /** Digits assign, with Alt while typing. */
   async keyPressed(event) {
     const number = Number(DIGIT.exec(event.code)?.[1]);
-    const item = event.target.closest("#segments > .segment");
-    const hasModifier = event.ctrlKey || event.metaKey || event.shiftKey;
     const isTyping = event.target.isContentEditable;
-    if (!number || !item || hasModifier || event.altKey !== isTyping || !this.names.size) return;
+    const hasModifier = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey !== isTyping;
+    if (!number || hasModifier || !this.names.size || event.target.matches(FIELDS)) return;
+    const paragraph = event.target.closest("#segments .paragraph-head")?.parentElement;
+    const items = paragraph ? segmentsIn(paragraph) : [segmentWithCaret()].filter(Boolean);
+    if (!items.length) return;
     event.preventDefault();
     const unknown = this.names.has(number) ? "" : text(this, "unknown", { number });
-    if (!unknown && !isTyping && !this.selection.isEmpty) {
+    if (!unknown && !paragraph && !this.selection.isEmpty) {
       await this.selection.assign(number);
       return;
     }
-    const problem = unknown || await this.assign(item, number);
+    const problem = unknown || await this.assign(items, number);
     if (problem) this.showStatus(problem, true);
-    else if (document.activeElement === document.body) this.focusOn(item); // its name was removed
+    else if (paragraph && document.activeElement === document.body) this.focusOn(items[0]);
   }
 
   // --- Display --------------------------------------------------------------------------------
 
-  /** Shows only the segments of this speaker; all if it is null. */
+  /** Shows only the paragraphs of this speaker; all if it is null. */
   showOnly(number) {
     this.only = number;
     this.show();
@@ -133,39 +132,40 @@ customElements.define("transcript-speakers", class extends HTMLElement {
 
   show() {
     if (!this.names.has(this.only)) this.only = null;
-    for (const item of this.segments.children) this.showSegment(item);
+    for (const paragraph of this.root.children) this.showParagraph(paragraph);
     this.showList();
   }
 
-  showSegment(item) {
-    const number = numberOf(item);
-    const beginsTurn = number && number !== numberOf(item.previousElementSibling);
-    let button = item.querySelector(".turn-speaker");
+  showParagraph(paragraph) {
+    const number = numberOf(paragraph);
+    const beginsTurn = number && number !== numberOf(paragraph.previousElementSibling);
+    let button = paragraph.querySelector(".turn-speaker");
     if (!beginsTurn) button?.remove();
     else {
       if (!button) {
         button = this.clone("[data-turn-template]");
-        item.querySelector(".segment-text").before(button);
+        paragraph.querySelector(".paragraph-head").prepend(button);
       }
-      button.textContent = this.label(number);
+      if (button.textContent !== this.label(number)) button.textContent = this.label(number);
     }
-    item.hidden = Boolean(this.only) && number !== this.only;
+    paragraph.hidden = Boolean(this.only) && number !== this.only;
   }
 
   showList() {
-    this.list.show(this.segments.children, this.only);
+    this.list.show(segments, this.only);
     this.hidden = !this.names.size;
+    this.root.classList.toggle("with-speakers", this.names.size > 0);
   }
 
-  /** Focuses the name in a segment, or its time if no turn begins with it; if it is hidden, the list. */
-  focusOn(item) {
-    if (item.hidden) this.list.focus();
-    else (item.querySelector(".turn-speaker") ?? item.querySelector(".timestamp")).focus();
+  /** Focuses the name of the paragraph that has a segment, or its time; if it is hidden, the list. */
+  focusOn({ element }) {
+    const paragraph = element.closest(".paragraph");
+    if (paragraph.hidden) this.list.focus();
+    else (paragraph.querySelector(".turn-speaker") ?? paragraph.querySelector(".timestamp")).focus();
   }
 
-  markOverlap(item, isMarked) {
-    item?.querySelector(".overlap-mark")?.remove();
-    if (isMarked) item?.append(this.clone("[data-overlap-template]"));
+  openList() {
+    this.querySelector("[popover]").showPopover();
   }
 
   /** Offers all speakers in a field, except for one, and a new one. */

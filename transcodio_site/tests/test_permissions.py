@@ -56,6 +56,7 @@ OPERATIONS = {
     "GET /api/transcriptions/{transcription_id}/export": READ,
     "POST /api/transcriptions/export": READ,
     "GET /api/transcriptions/{transcription_id}/subtitles": READ,
+    "GET /api/transcriptions/{transcription_id}/words": READ,
     "GET /api/subtitle-profiles": READ,
     "PUT /api/subtitle-profiles/{name}": WRITE,
     "DELETE /api/subtitle-profiles/{name}": WRITE,

@@ -25,17 +25,13 @@ from gpu.languages import LANGUAGES
 from transcriptions import durations, permissions
 from transcriptions.exceptions import AudioDeleted, AudioError, StorageUnavailable, WrongState
 from transcriptions.indexing.search import SearchRefused
+from transcriptions.library.estimates import estimate
 from transcriptions.library.export_choices import export_choices
 from transcriptions.library.pagination import SearchPage, search_page
-from transcriptions.library.speakers import (
-    SPEAKER_COUNTS,
-    names_of,
-    segments_of_page,
-    speaker_count,
-    with_turns,
-)
+from transcriptions.library.paragraphs import paragraphs
+from transcriptions.library.speakers import SPEAKER_COUNTS, names_of, speaker_count
 from transcriptions.media_formats import ACCEPT, COMMON_FORMATS
-from transcriptions.models import AudioAnalysis, Options, Transcription
+from transcriptions.models import AudioAnalysis, Options, Segment, Transcription
 from transcriptions.models.diarization_job import detection_of
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
@@ -104,8 +100,9 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     """A transcript: the segments so far. The page's script adds new ones as they are recognized."""
     transcription = permissions.transcription_for(request.user, transcription_id)
     retention = RetentionPolicy.of(authenticated_user(request))
-    segments = segments_of_page(transcription)
+    segments = list(transcription.segments.defer("words", *Segment.INTERNAL))
     names = names_of(transcription, segments)
+    is_waiting = not transcription.is_finished and not segments
     detection = detection_of(transcription)
     context = {
         "transcription": transcription,
@@ -113,10 +110,12 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "until": retention.until(transcription),
         "peaks": _peaks(transcription),
         "has_transcript": transcription.has_transcript,
-        "segments": with_turns(segments, names),
+        "paragraphs": paragraphs(segments, names),
         "speakers": names,
         "detection": detection,
         "is_detecting": detection is not None and not detection.error,
+        "is_waiting": is_waiting,
+        "estimate": estimate(transcription) if is_waiting else "",
         "language": LANGUAGES.get(transcription.language, ""),
         "languages": _languages(),
         "speaker_counts": SPEAKER_COUNTS,
@@ -150,8 +149,10 @@ def rows(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def queue_position(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
-    """How many recordings go first. The page of a recording that waits polls it with htmx."""
-    context = {"transcription": permissions.transcription_for(request.user, transcription_id)}
+    """How many recordings go first, and how long recognition takes: htmx polls it while a recording
+    waits."""
+    transcription = permissions.transcription_for(request.user, transcription_id)
+    context = {"transcription": transcription, "estimate": estimate(transcription)}
     return render(request, "transcriptions/_waiting.html", context)
 
 

@@ -29,8 +29,8 @@ def talk(owner: User, speakers: str, **fields: Any) -> Transcription:
 
 
 def turns(html: str) -> list[tuple[str, str]]:
-    """Of each segment the number of its speaker, and the label if a turn begins."""
-    items = re.findall(r'<li class="segment" data-segment.*?</li>', html, re.DOTALL)
+    """Of each paragraph the number of its speaker, and the label if a turn begins."""
+    items = re.findall(r'<section class="paragraph"[^>]* data-start.*?</section>', html, re.DOTALL)
     return [
         (found(r'data-speaker="(\d+)"', item), found(r'"turn-speaker".*>(.+)<', item))
         for item in items
@@ -50,12 +50,12 @@ def listed(html: str) -> list[str]:
 
 def test_name_is_shown_where_a_turn_begins(alice: User, browser: Client) -> None:
     row = talk(alice, "112011")
+    Segment.objects.filter(transcription=row, number=5).update(text="A long sentence. " * 30)
     Speaker.objects.create(transcription=row, number=1, name="Anna <b>")
     Speaker.objects.create(transcription=row, number=2)
     html = browser.get(f"/transcriptions/{row.id}/").content.decode()
     assert turns(html) == [
         ("1", "Anna &lt;b&gt;"),
-        ("1", ""),
         ("2", "Speaker 2"),
         ("", ""),
         ("1", "Anna &lt;b&gt;"),
@@ -77,7 +77,7 @@ def test_page_without_speakers_shows_no_list(alice: User, browser: Client) -> No
     html = browser.get(f"/transcriptions/{row.id}/").content.decode()
     assert re.search(r"<transcript-speakers [^>]* hidden", html)
     assert listed(html) == []
-    assert turns(html) == [("", ""), ("", "")]
+    assert turns(html) == [("", "")]
 
 
 def test_recordings_are_recognized_again_with_speakers(
@@ -104,11 +104,3 @@ def test_speakers_of_before_are_offered_again(browser: Client, finished: Transcr
     assert '<option value="1">1 speaker</option>' in html
     assert not re.search(r'name="diarize"[^>]* checked', browser.get("/").content.decode())
 
-
-def test_segment_in_which_several_people_speak_is_marked(alice: User, browser: Client) -> None:
-    row = talk(alice, "12")
-    words = [{"start": 1.0, "end": 2.0, "text": "Yes.", "speaker": 2, "overlap": True}]
-    row.segments.filter(number=2).update(words=words)
-    html = browser.get(f"/transcriptions/{row.id}/").content.decode()
-    items = re.findall(r'<li class="segment" data-segment.*?</li>', html, re.DOTALL)
-    assert ['aria-label="Several people speak"' in item for item in items] == [False, True]

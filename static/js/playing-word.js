@@ -1,0 +1,126 @@
+/**
+ * The word that is heard: it is marked, and the page follows it unless the reader has scrolled away.
+ * A click on a word or on a time plays from there.
+ */
+import { isPreferred } from "./preferences.js";
+import { draw } from "./text-marks.js";
+import { positionOf, rangeOf, segmentAt, wordAt, wordAtTime } from "./transcript-text.js";
+
+const SEEK_S = 1; // a change of the time by more is a jump
+const PLACE = 0.35; // of the viewport, where the word is after scrolling
+const SCROLL_MS = 600; // at the most
+const page = document.querySelector("live-transcript");
+const player = document.querySelector("transcript-player");
+const button = page.querySelector("#follow");
+let time = null; // seconds
+let shown = null; // the word, or { segment } without word times
+let isAway = false; // the reader has scrolled away
+let scrolling = null; // the timer of our own scrolling
+
+player?.addEventListener("player-time", ({ detail }) => heard(detail));
+for (const name of ["text-changed", "times-loaded"]) {
+  page.addEventListener(name, () => { if (time !== null) show(true); });
+}
+document.addEventListener("scrollend", stopScrolling);
+button.addEventListener("click", () => {
+  isAway = false;
+  button.hidden = true;
+  follow();
+});
+page.querySelector("#segments").addEventListener("click", (event) => clicked(event));
+
+function heard(seconds) {
+  if (time === null || Math.abs(seconds - time) > SEEK_S) isAway = false;
+  else if (shown && !scrolling) isAway = !isInView();
+  time = seconds;
+  const isNew = show(false);
+  const isEditing = document.activeElement?.isContentEditable;
+  if (isNew && !isAway && !isEditing) follow();
+  button.hidden = !isAway || player.paused;
+}
+
+/** Marks the word of this moment. Returns whether it is another one than before. */
+function show(isForced) {
+  const segment = segmentAt(time);
+  const word = segment && time > 0 ? wordAtTime(time) : null;
+  const next = word ?? (time > 0 && segment ? { segment } : null);
+  if (!isForced && next?.segment === shown?.segment && next?.index === shown?.index) return false;
+  for (const each of page.querySelectorAll("#segments .segment[aria-current]")) {
+    if (each !== next?.segment.element) each.removeAttribute("aria-current");
+  }
+  next?.segment.element.setAttribute("aria-current", "true");
+  shown = next;
+  draw("playing-word", word ? [rangeOf(word.segment, word.from, word.to)] : []);
+  return next !== null;
+}
+
+// --- Following --------------------------------------------------------------------------------
+
+function follow() {
+  if (!shown || isInView()) return;
+  const view = freeView();
+  const distance = bounds().top - view.top - PLACE * (view.bottom - view.top);
+  const isNear = Math.abs(distance) < window.innerHeight;
+  const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  stopScrolling();
+  scrolling = setTimeout(stopScrolling, SCROLL_MS);
+  window.scrollBy({ top: distance, behavior: isNear && !isStill ? "smooth" : "instant" });
+}
+
+function stopScrolling() {
+  clearTimeout(scrolling);
+  scrolling = null;
+}
+
+/** Whether the word can be seen; true if its paragraph is hidden, because one speaker is shown. */
+function isInView() {
+  if (shown.segment.element.closest("[hidden]")) return true;
+  const { top, bottom } = bounds();
+  const view = freeView();
+  return bottom > view.top && top < view.bottom;
+}
+
+function bounds() {
+  const { segment, from, to } = shown;
+  return (from === undefined ? segment.element : rangeOf(segment, from, to)).getBoundingClientRect();
+}
+
+/** The part of the viewport that no bar covers. */
+function freeView() {
+  const { scrollPaddingTop, scrollPaddingBottom } = getComputedStyle(document.documentElement);
+  return {
+    top: parseFloat(scrollPaddingTop) || 0,
+    bottom: window.innerHeight - (parseFloat(scrollPaddingBottom) || 0),
+  };
+}
+
+// --- Clicks -----------------------------------------------------------------------------------
+
+function clicked(event) {
+  if (!player || player.hidden || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  const timestamp = event.target.closest(".timestamp");
+  if (timestamp) {
+    playFrom(Number(timestamp.closest(".paragraph").dataset.start));
+    return;
+  }
+  if (!event.target.closest(".segment") || !isPreferred("play-on-click")) return;
+  if (!getSelection().isCollapsed || page.classList.contains("editing")) return;
+  const place = placeOf(event);
+  if (place) playFrom(wordAt(place.segment, place.offset)?.start ?? place.segment.start);
+}
+
+/** The position in the text that was clicked. */
+function placeOf({ clientX, clientY }) {
+  if (document.caretPositionFromPoint) {
+    const place = document.caretPositionFromPoint(clientX, clientY);
+    return place && positionOf(place.offsetNode, place.offset);
+  }
+  const range = document.caretRangeFromPoint(clientX, clientY); // Safari
+  return range && positionOf(range.startContainer, range.startOffset);
+}
+
+function playFrom(seconds) {
+  time = null; // follow it
+  player.seek(seconds);
+  player.play();
+}

@@ -1,0 +1,18 @@
+/** Leads to a passage. */
+import { rangeOf } from "./transcript-text.js";
+
+const PLACE = 0.4; // of the viewport, where the passage is afterwards
+
+/** Scrolls to a segment, or to a part of it from one offset to another, and makes it stand out. */
+export function showSegment(segment, from, to) {
+  const { element } = segment;
+  // With `content-visibility` the heights above are estimates until they are drawn.
+  element.closest(".paragraph").scrollIntoView({ block: "center", behavior: "instant" });
+  requestAnimationFrame(() => {
+    const target = from === undefined ? element : rangeOf(segment, from, to);
+    const { top, height } = target.getBoundingClientRect();
+    window.scrollBy({ top: top + height / 2 - PLACE * window.innerHeight, behavior: "instant" });
+    element.classList.add("flash");
+    element.addEventListener("animationend", () => element.classList.remove("flash"), { once: true });
+  });
+}

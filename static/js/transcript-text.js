@@ -1,0 +1,206 @@
+/**
+ * The text of the transcript: all segments in order, with their elements. Other modules read and
+ * change the text only by these functions. After a change <live-transcript> gets the event
+ * `text-changed` with the `paragraphs` (elements) that are new or have changed.
+ */
+import { formatDuration } from "./duration.js";
+import { divided, goesOn, separator } from "./paragraphs.js";
+import { keepCaret } from "./text-positions.js";
+import { timesOf } from "./word-times.js";
+
+export { positionOf, rangeOf, segmentWithCaret, wordAt, wordAtTime, wordOf } from "./text-positions.js";
+
+const EARLY_S = 0.05; // a segment is the one at a moment that is this much before its start
+
+const page = document.querySelector("live-transcript");
+const root = document.querySelector("#segments");
+const template = document.querySelector("#paragraph-template");
+const bySpan = new WeakMap();
+
+/** { id, start, end, speaker, channel, text, element, words }: seconds; `text` is the server's. */
+export const segments = [...root.querySelectorAll(".segment")].map(read);
+
+for (const conflict of root.querySelectorAll("segment-conflict")) {
+  segments[conflict.dataset.of - 1].conflict = conflict;
+}
+
+/** The segment of an element in it; null if there is none. */
+export function segmentOf(element) {
+  return bySpan.get(element?.closest?.(".segment")) ?? null;
+}
+
+/** The segment that is heard at a moment, by binary search; null between segments. */
+export function segmentAt(seconds) {
+  let low = 0, high = segments.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (segments[middle].end <= seconds) low = middle + 1;
+    else high = middle;
+  }
+  const segment = segments[low];
+  return segment && seconds >= segment.start - EARLY_S ? segment : null;
+}
+
+/** The segments of a paragraph. */
+export function segmentsIn(paragraph) {
+  return [...paragraph.querySelectorAll(".segment")].map((span) => bySpan.get(span));
+}
+
+/** Adds a segment of the server at the end. */
+export function append(data) {
+  const segment = create(data);
+  const last = root.lastElementChild;
+  const paragraph = last && segmentsIn(last);
+  const isSame = paragraph && goesOn(paragraph, segment);
+  segments.push(segment);
+  if (isSame) last.querySelector(".paragraph-text").append(spaceAfter(paragraph.at(-1), segment), segment.element);
+  else root.append(build([segment]));
+  changed([isSame ? last : root.lastElementChild]);
+  return segment;
+}
+
+/**
+ * Replaces the segments with the numbers `from` to `to` by segments of the server; those after them
+ * get new numbers. `from: 6, to: 5` inserts before segment 6. The caret stays where it is in the text.
+ */
+export function replace(from, to, replacements) {
+  const old = segments.slice(from - 1, to);
+  const restoreCaret = keepCaret(old);
+  const isSame = old.length === replacements.length
+    && old.every(({ speaker, channel }, index) => speaker === (replacements[index].speaker ?? null)
+      && channel === (replacements[index].channel ?? null));
+  const fresh = replacements.map((data, index) => (isSame ? update(old[index], data) : create(data)));
+  let paragraphs = [...new Set(fresh.map((segment) => segment.element.closest(".paragraph")))];
+  if (!isSame) {
+    segments.splice(from - 1, old.length, ...fresh);
+    if (fresh.length !== old.length) renumber(from - 1);
+    paragraphs = regroup(from - 1, from - 1 + fresh.length, old);
+  }
+  restoreCaret(fresh);
+  changed(paragraphs);
+}
+
+/** Gives segments other speakers: a list of { id, speaker }. */
+export function relabel(changes) {
+  const indexes = changes.map(({ id }) => id - 1).filter((index) => segments[index]);
+  if (!indexes.length) return;
+  const restoreCaret = keepCaret([]);
+  for (const { id, speaker } of changes) if (segments[id - 1]) setSpeaker(segments[id - 1], speaker);
+  const first = indexes.reduce((a, b) => Math.min(a, b)), last = indexes.reduce((a, b) => Math.max(a, b));
+  const paragraphs = regroup(first, last + 1, []);
+  restoreCaret([]);
+  changed(paragraphs);
+}
+
+// --- Segments ---------------------------------------------------------------------------------
+
+function read(element) {
+  const { segment: id, start, end, speaker, channel } = element.dataset;
+  const segment = {
+    id: Number(id), start: Number(start), end: Number(end), speaker: Number(speaker) || null,
+    channel: channel === undefined ? null : Number(channel), text: element.textContent, element, words: null,
+  };
+  bySpan.set(element, segment);
+  return segment;
+}
+
+function create(data) {
+  const element = document.createElement("span");
+  element.className = "segment";
+  const segment = { element };
+  bySpan.set(element, segment);
+  return update(segment, data);
+}
+
+function update(segment, { id, start, end, speaker, channel, text, words }) {
+  Object.assign(segment, { id, start, end, channel: channel ?? null, text, words: words ? timesOf(text, words) : null });
+  const { element } = segment;
+  Object.assign(element.dataset, { segment: id, start: start.toFixed(3), end: end.toFixed(3) });
+  if (segment.channel !== null) element.dataset.channel = channel;
+  if (element.textContent !== text || element.childNodes.length !== 1) element.textContent = text;
+  setSpeaker(segment, speaker);
+  return segment;
+}
+
+function setSpeaker(segment, speaker) {
+  segment.speaker = speaker ?? null;
+  if (speaker) segment.element.dataset.speaker = speaker;
+  else delete segment.element.dataset.speaker;
+}
+
+function renumber(from) {
+  for (let index = from; index < segments.length; index += 1) {
+    segments[index].id = index + 1;
+    segments[index].element.dataset.segment = index + 1;
+  }
+}
+
+// --- Paragraphs -------------------------------------------------------------------------------
+
+/**
+ * Divides again what has changed: the paragraphs of the segments with the indexes `first` to `last`
+ * (exclusive), with the one before, up to where a paragraph begins that was there before. `removed`
+ * are segments that are no longer in the list. Returns the paragraphs that are new.
+ */
+function regroup(first, last, removed) {
+  const begin = startOfParagraph(first - 1);
+  const lists = [];
+  let end = begin;
+  for (const list of divided(segments, begin)) {
+    if (end >= last && isFirst(list[0])) break;
+    lists.push(list);
+    end += list.length;
+  }
+  const affected = [...segments.slice(begin, end), ...removed];
+  const before = new Set(affected.map(({ element }) => element.closest(".paragraph")));
+  before.delete(null);
+  const next = segments[end]?.element.closest(".paragraph") ?? null;
+  const kept = new Set(), added = [];
+  for (const list of lists) {
+    const paragraph = unchanged(list) ?? build(list);
+    if (before.has(paragraph)) kept.add(paragraph);
+    else added.push(paragraph);
+    root.insertBefore(paragraph, next);
+  }
+  for (const paragraph of before) if (!kept.has(paragraph)) paragraph.remove();
+  return added;
+}
+
+/** The index of the first segment of the paragraph that has the one with this index. */
+function startOfParagraph(index) {
+  if (index < 0) return 0;
+  const span = segments[index].element.closest(".paragraph").querySelector(".segment");
+  return segments.indexOf(bySpan.get(span));
+}
+
+function isFirst({ element }) {
+  return element.closest(".paragraph")?.querySelector(".segment") === element;
+}
+
+/** The paragraph that has just these segments, if there is one. */
+function unchanged(list) {
+  const paragraph = list[0].element.closest(".paragraph");
+  if (!paragraph || Number(paragraph.dataset.speaker || 0) !== (list[0].speaker ?? 0)) return null;
+  const present = segmentsIn(paragraph);
+  return present.length === list.length && present.every((each, index) => each === list[index]) ? paragraph : null;
+}
+
+function build(list) {
+  const paragraph = template.content.firstElementChild.cloneNode(true);
+  const [{ start, speaker }] = list;
+  paragraph.dataset.start = start.toFixed(3);
+  if (speaker) paragraph.dataset.speaker = speaker;
+  paragraph.querySelector(".timestamp").textContent = formatDuration(start);
+  const content = list.flatMap((each, index) => [index ? spaceAfter(list[index - 1], each) : "", each.element]);
+  paragraph.querySelector(".paragraph-text").append(...content);
+  paragraph.append(...list.map(({ conflict }) => conflict).filter((each) => each?.isConnected));
+  return paragraph;
+}
+
+function spaceAfter(before, after) {
+  return separator(before.text, after.text);
+}
+
+function changed(paragraphs) {
+  page.dispatchEvent(new CustomEvent("text-changed", { detail: { paragraphs } }));
+}

@@ -1,0 +1,35 @@
+/**
+ * When words are heard, and where they are in the text: `words` of a segment is { at, start, length,
+ * low, overlap }, lists with a number for each word: UTF-16 offset, milliseconds, milliseconds; `low`
+ * has the indexes of uncertain words, `overlap` those during which several people speak. The page fetches them after its text is shown.
+ */
+const LOW_PROBABILITY = 0.5; // of uncertain words, as in transcriptions/schemas/word_times.py
+
+/** The times of words of the API in their text. */
+export function timesOf(text, words) {
+  let position = 0;
+  const at = words.map((word) => {
+    const start = text.indexOf(word.text, position);
+    const found = start < 0 ? position : start;
+    position = Math.min(found + word.text.length, text.length);
+    return found;
+  });
+  return {
+    at,
+    start: words.map(({ start }) => Math.round(1000 * start)),
+    length: words.map(({ start, end }) => Math.round(1000 * (end - start))),
+    low: words.flatMap(({ probability }, index) => (probability < LOW_PROBABILITY ? [index] : [])),
+    overlap: words.flatMap(({ overlap }, index) => (overlap ? [index] : [])),
+  };
+}
+
+/** Fetches the times of those segments that have none. Resolves to whether that has succeeded. */
+export async function fetchTimes(id, segments) {
+  const response = await fetch(`/api/transcriptions/${id}/words`).catch(() => null);
+  const body = response?.ok ? await response.json().catch(() => null) : null;
+  for (const times of body?.segments ?? []) {
+    const segment = segments[times.id - 1];
+    if (segment && !segment.words) segment.words = times;
+  }
+  return Boolean(body);
+}

@@ -1,0 +1,27 @@
+"""The times of the words, for the page of a transcript."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from transcriptions import permissions
+from transcriptions.api.transcriptions import NOT_FOUND
+from transcriptions.schemas.word_times import EXAMPLE, WordTimesOut
+
+router = Router(tags=["transcriptions"])
+
+
+@router.get(
+    "/transcriptions/{id:transcription_id}/words",
+    response={200: WordTimesOut, **NOT_FOUND},
+    openapi_extra=EXAMPLE,
+)
+def word_times(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
+    """Get when each word is heard and where it is in the text of its segment: for a player that
+    marks words. Short even for long transcripts, and without their text."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    content = WordTimesOut.of(row).model_dump_json()
+    return HttpResponse(content, content_type="application/json; charset=utf-8")

@@ -1,0 +1,71 @@
+"""The paragraphs in which the page of a transcript shows its segments.
+
+`static/js/paragraphs.js` has the same rule, for segments that arrive later: a test compares both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gpu.joining import separator
+from transcriptions.models import Segment
+from transcriptions.models.speaker import speaker_label
+
+FULL_LENGTH = 500  # UTF-16 units of its segments, as JavaScript counts: no paragraph goes on
+PAUSE_LENGTH, PAUSE_S = 200, 1.5  # one that is this long ends at a pause
+
+
+@dataclass(slots=True)
+class Paragraph:
+    """Whole segments of one speaker and channel."""
+
+    speaker: int | None
+    channel: int | None
+    label: str = ""  # of the speaker, if a turn begins with it
+    segments: list[tuple[str, Segment]] = field(default_factory=list)  # with what is before each
+    length: int = 0
+
+    @property
+    def start(self) -> float:
+        """Seconds."""
+        return self.segments[0][1].start
+
+    def takes(self, segment: Segment) -> bool:
+        """Whether it goes on with this segment."""
+        if (self.speaker, self.channel) != (segment.speaker, segment.channel):
+            return False
+        pause = segment.start - self.segments[-1][1].end
+        return self.length < PAUSE_LENGTH or (self.length < FULL_LENGTH and pause < PAUSE_S)
+
+    def add(self, segment: Segment) -> None:
+        """Append a segment."""
+        last = self.segments[-1][1].text if self.segments else ""
+        self.segments.append((separator(last, segment.text), segment))
+        self.length += utf16_length(segment.text)
+
+
+def paragraphs(segments: Iterable[Segment], names: Mapping[int, str]) -> Iterator[Paragraph]:
+    """All segments, in order. `names` has those of the speakers, empty or not."""
+    current: Paragraph | None = None
+    for segment in segments:
+        if current is None or not current.takes(segment):
+            if current:
+                yield current
+            label = _label_of_turn(current, segment, names)
+            current = Paragraph(segment.speaker, segment.channel, label)
+        current.add(segment)
+    if current:
+        yield current
+
+
+def _label_of_turn(before: Paragraph | None, segment: Segment, names: Mapping[int, str]) -> str:
+    number = segment.speaker
+    if number is None or (before and before.speaker == number):
+        return ""
+    return speaker_label(number, names[number])
+
+
+def utf16_length(text: str) -> int:
+    """The length of a text in JavaScript."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
