@@ -16,7 +16,9 @@ from transcodio_site.testing import Media, Stack
 # A talk with a segment of a second for each digit, the number of its speaker.
 CREATE_TALK = """
 from accounts.models import User
-from transcriptions.models import Segment, Speaker, State, Transcription
+from transcodio_site.sample import SAMPLE
+from transcriptions.models import AudioAnalysis, Segment, Speaker, State, Transcription
+from django.core.files import File
 from django.utils import timezone
 row = Transcription.objects.create(
     owner=User.objects.get(email="{email}"), title="Talk", source_bytes=1, language="en",
@@ -29,6 +31,9 @@ for number, speaker in enumerate(map(int, "{speakers}"), 1):
         transcription=row, number=number, start=start, end=number, text=f"Sentence {{number}}.",
         words=words, speaker=speaker,
     )
+if {audio}:
+    row.source.save("talk.mp3", File(SAMPLE.open("rb")))
+    AudioAnalysis.objects.create(transcription=row, peaks=[50] * 100)
 for number in sorted(set(map(int, "{speakers}"))):
     Speaker.objects.create(transcription=row, number=number)
 print(row.id)
@@ -61,10 +66,11 @@ CONTRASTS = """elements => {
 }"""
 
 
-def open_talk(page: Page, stack: Stack, speakers: str) -> None:
-    """Opens a talk of the user who is signed in."""
+def open_talk(page: Page, stack: Stack, speakers: str, *, audio: bool = False) -> None:
+    """Opens a talk of the user who is signed in, with a recording if there should be `audio`."""
     email = (page.locator(".account-link").get_attribute("title") or "").removeprefix("Account: ")
-    created = stack.manage("shell", "--command", CREATE_TALK.format(email=email, speakers=speakers))
+    command = CREATE_TALK.format(email=email, speakers=speakers, audio=audio)
+    created = stack.manage("shell", "--command", command)
     assert created.returncode == 0, created.stderr
     page.goto(f"/transcriptions/{created.stdout.split()[-1]}/")
 

@@ -134,7 +134,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     alert.className = "alert";
     alert.setAttribute("role", "alert");
     alert.textContent = message;
-    this.querySelector(".metadata").after(alert);
+    this.querySelector(".metadata").before(alert);
   }
 
   /** Shows that the recording was deleted, without any actions. */

@@ -3,21 +3,34 @@
  * A click on a word or on a time plays from there.
  */
 import { isPreferred } from "./preferences.js";
+import { register } from "./shortcuts.js";
+import { text } from "./text.js";
 import { draw } from "./text-marks.js";
-import { positionOf, rangeOf, segmentAt, wordAt, wordAtTime } from "./transcript-text.js";
+import { positionOf, rangeOf, segmentAt, segments, wordAt, wordAtTime } from "./transcript-text.js";
 
 const SEEK_S = 1; // a change of the time by more is a jump
 const PLACE = 0.35; // of the viewport, where the word is after scrolling
+const EARLY_S = 0.05; // before its start one is in a segment
 const SCROLL_MS = 600; // at the most
 const page = document.querySelector("live-transcript");
 const player = document.querySelector("transcript-player");
 const button = page.querySelector("#follow");
 let time = null; // seconds
 let shown = null; // the word, or { segment } without word times
+let isPaused = true;
 let isAway = false; // the reader has scrolled away
 let scrolling = null; // the timer of our own scrolling
 
-player?.addEventListener("player-time", ({ detail }) => heard(detail));
+if (player) {
+  player.addEventListener("player-time", ({ detail }) => heard(detail));
+  player.addEventListener("player-state", () => stateChanged());
+  register("previous-segment", text(page, "previousSegment"), ["Alt+P"], () => go(-1));
+  register("next-segment", text(page, "nextSegment"), ["Alt+N"], () => go(1));
+  if (player.currentTime) { // where it was left last time
+    time = player.currentTime;
+    show(true);
+  }
+}
 for (const name of ["text-changed", "times-loaded"]) {
   page.addEventListener(name, () => { if (time !== null) show(true); });
 }
@@ -39,15 +52,31 @@ function heard(seconds) {
   button.hidden = !isAway || player.paused;
 }
 
+/** After "play" the page follows, even if the reader had scrolled away. */
+function stateChanged() {
+  if (!player.paused && isPaused) {
+    isAway = false;
+    follow();
+  }
+  isPaused = player.paused;
+  button.hidden = !isAway || isPaused;
+}
+
+/** To the start of the next segment, or of the one before. */
+function go(step) {
+  const now = player.currentTime + EARLY_S;
+  const current = segments.findLastIndex(({ start }) => start <= now);
+  const next = segments[Math.max(0, current + step)];
+  if (next) player.seek(next.start);
+}
+
 /** Marks the word of this moment. Returns whether it is another one than before. */
 function show(isForced) {
   const segment = segmentAt(time);
   const word = segment && time > 0 ? wordAtTime(time) : null;
   const next = word ?? (time > 0 && segment ? { segment } : null);
   if (!isForced && next?.segment === shown?.segment && next?.index === shown?.index) return false;
-  for (const each of page.querySelectorAll("#segments .segment[aria-current]")) {
-    if (each !== next?.segment.element) each.removeAttribute("aria-current");
-  }
+  if (shown?.segment !== next?.segment) shown?.segment.element.removeAttribute("aria-current");
   next?.segment.element.setAttribute("aria-current", "true");
   shown = next;
   draw("playing-word", word ? [rangeOf(word.segment, word.from, word.to)] : []);
@@ -64,7 +93,7 @@ function follow() {
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
   stopScrolling();
   scrolling = setTimeout(stopScrolling, SCROLL_MS);
-  window.scrollBy({ top: distance, behavior: isNear && !isStill ? "smooth" : "instant" });
+  window.scrollTo({ top: scrollY + distance, behavior: isNear && !isStill ? "smooth" : "instant" });
 }
 
 function stopScrolling() {
@@ -97,7 +126,8 @@ function freeView() {
 // --- Clicks -----------------------------------------------------------------------------------
 
 function clicked(event) {
-  if (!player || player.hidden || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  const hasModifier = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+  if (!player || player.hidden || hasModifier) return;
   const timestamp = event.target.closest(".timestamp");
   if (timestamp) {
     playFrom(Number(timestamp.closest(".paragraph").dataset.start));

@@ -5,25 +5,27 @@
  */
 import { rangeOf, segmentOf, segmentsIn } from "./transcript-text.js";
 
-const MARGIN = "50%"; // of the viewport, above and below it
 const canDraw = "highlights" in CSS;
 const marks = new Map(); // by name: a function that returns the [from, to] of a segment
-const visible = new Set();
+const visible = new Set(); // paragraphs that the browser draws: those near the viewport
 let frame = null;
 
 const page = document.querySelector("live-transcript");
-const observer = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    if (isIntersecting) visible.add(target);
-    else visible.delete(target);
-  }
-  redraw();
-}, { rootMargin: `${MARGIN} 0px` });
+const observer = new IntersectionObserver((entries, self) => {
+  for (const { target, isIntersecting } of entries) setVisible(target, isIntersecting);
+  if (CSS.supports("content-visibility", "auto")) self.disconnect(); // from now on by its event
+}, { rootMargin: "50% 0px" });
 for (const paragraph of page.querySelectorAll(".paragraph")) observer.observe(paragraph);
+page.addEventListener("contentvisibilityautostatechange", ({ target, skipped }) => setVisible(target, !skipped));
 page.addEventListener("text-changed", ({ detail }) => {
-  for (const paragraph of detail.paragraphs) observer.observe(paragraph);
-  redraw();
+  for (const paragraph of detail.paragraphs) setVisible(paragraph, true); // until the browser says no
 });
+
+function setVisible(paragraph, isVisible) {
+  if (isVisible) visible.add(paragraph);
+  else visible.delete(paragraph);
+  redraw();
+}
 
 /** Draws a mark of that name at all offsets that `offsetsOf(segment)` returns; null: no more. */
 export function mark(name, offsetsOf) {

@@ -1,5 +1,19 @@
 /** Places in the text of the transcript: words, DOM ranges, and the caret. */
-import { segmentAt, segmentOf } from "./transcript-text.js";
+import { segmentOf, segments } from "./transcript-text.js";
+
+const EARLY_S = 0.05; // a segment is the one at a moment that is this much before its start
+
+/** The segment that is heard at a moment, by binary search; null between segments. */
+export function segmentAt(seconds) {
+  let low = 0, high = segments.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (segments[middle].end <= seconds) low = middle + 1;
+    else high = middle;
+  }
+  const segment = segments[low];
+  return segment && seconds >= segment.start - EARLY_S ? segment : null;
+}
 
 /** The word at an offset of a segment, or before it: see `wordOf`. Null while times are not known. */
 export function wordAt(segment, offset) {

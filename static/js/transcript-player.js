@@ -124,6 +124,7 @@ customElements.define("transcript-player", class extends HTMLElement {
   showPlaying() {
     const playing = !this.audio.paused && !this.audio.ended;
     this.classList.toggle("playing", playing);
+    this.dispatchEvent(new CustomEvent("player-state"));
     this.querySelector(".player-play").setAttribute("aria-label", text(this, playing ? "pause" : "play"));
   }
 

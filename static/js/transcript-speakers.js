@@ -143,7 +143,8 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     if (!beginsTurn) button?.remove();
     else {
       if (!button) {
-        button = this.clone("[data-turn-template]");
+        const { content } = document.querySelector("#paragraph-template");
+        button = content.querySelector(".turn-speaker").cloneNode(true);
         paragraph.querySelector(".paragraph-head").prepend(button);
       }
       if (button.textContent !== this.label(number)) button.textContent = this.label(number);

@@ -8,9 +8,7 @@ import { divided, goesOn, separator } from "./paragraphs.js";
 import { keepCaret } from "./text-positions.js";
 import { timesOf } from "./word-times.js";
 
-export { positionOf, rangeOf, segmentWithCaret, wordAt, wordAtTime, wordOf } from "./text-positions.js";
-
-const EARLY_S = 0.05; // a segment is the one at a moment that is this much before its start
+export { positionOf, rangeOf, segmentAt, segmentWithCaret, wordAt, wordAtTime, wordOf } from "./text-positions.js";
 
 const page = document.querySelector("live-transcript");
 const root = document.querySelector("#segments");
@@ -29,18 +27,6 @@ export function segmentOf(element) {
   return bySpan.get(element?.closest?.(".segment")) ?? null;
 }
 
-/** The segment that is heard at a moment, by binary search; null between segments. */
-export function segmentAt(seconds) {
-  let low = 0, high = segments.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (segments[middle].end <= seconds) low = middle + 1;
-    else high = middle;
-  }
-  const segment = segments[low];
-  return segment && seconds >= segment.start - EARLY_S ? segment : null;
-}
-
 /** The segments of a paragraph. */
 export function segmentsIn(paragraph) {
   return [...paragraph.querySelectorAll(".segment")].map((span) => bySpan.get(span));
@@ -51,11 +37,11 @@ export function append(data) {
   const segment = create(data);
   const last = root.lastElementChild;
   const paragraph = last && segmentsIn(last);
-  const isSame = paragraph && goesOn(paragraph, segment);
   segments.push(segment);
-  if (isSame) last.querySelector(".paragraph-text").append(spaceAfter(paragraph.at(-1), segment), segment.element);
-  else root.append(build([segment]));
-  changed([isSame ? last : root.lastElementChild]);
+  if (paragraph && goesOn(paragraph, segment)) {
+    last.querySelector(".paragraph-text").append(spaceAfter(paragraph.at(-1), segment), segment.element);
+  } else root.append(build([segment]));
+  changed([root.lastElementChild]);
   return segment;
 }
 
@@ -70,8 +56,9 @@ export function replace(from, to, replacements) {
     && old.every(({ speaker, channel }, index) => speaker === (replacements[index].speaker ?? null)
       && channel === (replacements[index].channel ?? null));
   const fresh = replacements.map((data, index) => (isSame ? update(old[index], data) : create(data)));
-  let paragraphs = [...new Set(fresh.map((segment) => segment.element.closest(".paragraph")))];
-  if (!isSame) {
+  let paragraphs = [...new Set(fresh.map(({ element }) => element.closest(".paragraph")))];
+  if (isSame) for (const segment of fresh.filter(isFirst)) showStart(segment);
+  else {
     segments.splice(from - 1, old.length, ...fresh);
     if (fresh.length !== old.length) renumber(from - 1);
     paragraphs = regroup(from - 1, from - 1 + fresh.length, old);
@@ -82,12 +69,11 @@ export function replace(from, to, replacements) {
 
 /** Gives segments other speakers: a list of { id, speaker }. */
 export function relabel(changes) {
-  const indexes = changes.map(({ id }) => id - 1).filter((index) => segments[index]);
-  if (!indexes.length) return;
+  const known = changes.filter(({ id }) => segments[id - 1]).sort((a, b) => a.id - b.id);
+  if (!known.length) return;
   const restoreCaret = keepCaret([]);
-  for (const { id, speaker } of changes) if (segments[id - 1]) setSpeaker(segments[id - 1], speaker);
-  const first = indexes.reduce((a, b) => Math.min(a, b)), last = indexes.reduce((a, b) => Math.max(a, b));
-  const paragraphs = regroup(first, last + 1, []);
+  for (const { id, speaker } of known) setSpeaker(segments[id - 1], speaker);
+  const paragraphs = regroup(known[0].id - 1, known.at(-1).id, []);
   restoreCaret([]);
   changed(paragraphs);
 }
@@ -98,22 +84,21 @@ function read(element) {
   const { segment: id, start, end, speaker, channel } = element.dataset;
   const segment = {
     id: Number(id), start: Number(start), end: Number(end), speaker: Number(speaker) || null,
-    channel: channel === undefined ? null : Number(channel), text: element.textContent, element, words: null,
+    channel: channel ? Number(channel) : null, text: element.textContent, element, words: null,
   };
   bySpan.set(element, segment);
   return segment;
 }
 
 function create(data) {
-  const element = document.createElement("span");
-  element.className = "segment";
-  const segment = { element };
-  bySpan.set(element, segment);
-  return update(segment, data);
+  const element = Object.assign(document.createElement("span"), { className: "segment" });
+  bySpan.set(element, { element });
+  return update(bySpan.get(element), data);
 }
 
 function update(segment, { id, start, end, speaker, channel, text, words }) {
-  Object.assign(segment, { id, start, end, channel: channel ?? null, text, words: words ? timesOf(text, words) : null });
+  Object.assign(segment, { id, start, end, channel: channel ?? null, text });
+  segment.words = words ? timesOf(text, words) : null;
   const { element } = segment;
   Object.assign(element.dataset, { segment: id, start: start.toFixed(3), end: end.toFixed(3) });
   if (segment.channel !== null) element.dataset.channel = channel;
@@ -140,7 +125,8 @@ function renumber(from) {
 /**
  * Divides again what has changed: the paragraphs of the segments with the indexes `first` to `last`
  * (exclusive), with the one before, up to where a paragraph begins that was there before. `removed`
- * are segments that are no longer in the list. Returns the paragraphs that are new.
+ * are segments that are no longer in the list. Returns the paragraphs that are new, and the one after
+ * them, where the name of a turn may have to change.
  */
 function regroup(first, last, removed) {
   const begin = startOfParagraph(first - 1);
@@ -151,9 +137,8 @@ function regroup(first, last, removed) {
     lists.push(list);
     end += list.length;
   }
-  const affected = [...segments.slice(begin, end), ...removed];
-  const before = new Set(affected.map(({ element }) => element.closest(".paragraph")));
-  before.delete(null);
+  const affected = [...segments.slice(begin, end), ...removed].map(({ element }) => element.closest(".paragraph"));
+  const before = new Set(affected.filter(Boolean));
   const next = segments[end]?.element.closest(".paragraph") ?? null;
   const kept = new Set(), added = [];
   for (const list of lists) {
@@ -163,7 +148,7 @@ function regroup(first, last, removed) {
     root.insertBefore(paragraph, next);
   }
   for (const paragraph of before) if (!kept.has(paragraph)) paragraph.remove();
-  return added;
+  return next ? [...added, next] : added;
 }
 
 /** The index of the first segment of the paragraph that has the one with this index. */
@@ -187,14 +172,20 @@ function unchanged(list) {
 
 function build(list) {
   const paragraph = template.content.firstElementChild.cloneNode(true);
-  const [{ start, speaker }] = list;
-  paragraph.dataset.start = start.toFixed(3);
-  if (speaker) paragraph.dataset.speaker = speaker;
-  paragraph.querySelector(".timestamp").textContent = formatDuration(start);
+  paragraph.querySelector(".turn-speaker").remove(); // <transcript-speakers> adds it where a turn begins
+  if (list[0].speaker) paragraph.dataset.speaker = list[0].speaker;
   const content = list.flatMap((each, index) => [index ? spaceAfter(list[index - 1], each) : "", each.element]);
   paragraph.querySelector(".paragraph-text").append(...content);
   paragraph.append(...list.map(({ conflict }) => conflict).filter((each) => each?.isConnected));
+  showStart(list[0]);
   return paragraph;
+}
+
+/** Shows when a paragraph begins, which is with this segment. */
+function showStart({ element, start }) {
+  const paragraph = element.closest(".paragraph");
+  paragraph.dataset.start = start.toFixed(3);
+  paragraph.querySelector(".timestamp").textContent = formatDuration(start);
 }
 
 function spaceAfter(before, after) {

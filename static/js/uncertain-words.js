@@ -12,7 +12,7 @@ const page = document.querySelector("live-transcript");
 show(isPreferred(PREFERENCE));
 onPreference(PREFERENCE, show);
 page.addEventListener("times-loaded", () => show(isPreferred(PREFERENCE)));
-register("next-uncertain", text(page, "nextUncertain"), "Alt+U", selectNext);
+register("next-uncertain", text(page, "nextUncertain"), ["Alt+U"], selectNext);
 
 function show(isOn) {
   mark(NAME, isOn ? offsets : null);

@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.gzip import gzip_page
 from ninja import Router
+from ninja.decorators import decorate_view
 
 from transcriptions import permissions
 from transcriptions.api.transcriptions import NOT_FOUND
@@ -19,6 +21,7 @@ router = Router(tags=["transcriptions"])
     response={200: WordTimesOut, **NOT_FOUND},
     openapi_extra=EXAMPLE,
 )
+@decorate_view(gzip_page)
 def word_times(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     """Get when each word is heard and where it is in the text of its segment: for a player that
     marks words. Short even for long transcripts, and without their text."""

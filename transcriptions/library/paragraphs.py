@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from html import escape
+
+from django.utils.safestring import SafeString
 
 from gpu.joining import separator
 from transcriptions.models import Segment
@@ -20,16 +23,22 @@ PAUSE_LENGTH, PAUSE_S = 200, 1.5  # one that is this long ends at a pause
 class Paragraph:
     """Whole segments of one speaker and channel."""
 
-    speaker: int | None
-    channel: int | None
+    speaker: int | None = None
+    channel: int | None = None
+    start: float = 0.0  # seconds
     label: str = ""  # of the speaker, if a turn begins with it
     segments: list[tuple[str, Segment]] = field(default_factory=list)  # with what is before each
     length: int = 0
 
     @property
-    def start(self) -> float:
-        """Seconds."""
-        return self.segments[0][1].start
+    def html(self) -> SafeString:
+        """The text. A template would need a second for the thousands of segments of a long talk."""
+        return SafeString("".join(space + _span(segment) for space, segment in self.segments))
+
+    @property
+    def conflicts(self) -> list[Segment]:
+        """Segments with another text that was recognized later."""
+        return [segment for _, segment in self.segments if segment.conflict]
 
     def takes(self, segment: Segment) -> bool:
         """Whether it goes on with this segment."""
@@ -45,6 +54,11 @@ class Paragraph:
         self.length += utf16_length(segment.text)
 
 
+def blank_paragraph() -> Paragraph:
+    """For the script of the page, which copies it."""
+    return Paragraph(label="…")
+
+
 def paragraphs(segments: Iterable[Segment], names: Mapping[int, str]) -> Iterator[Paragraph]:
     """All segments, in order. `names` has those of the speakers, empty or not."""
     current: Paragraph | None = None
@@ -53,10 +67,19 @@ def paragraphs(segments: Iterable[Segment], names: Mapping[int, str]) -> Iterato
             if current:
                 yield current
             label = _label_of_turn(current, segment, names)
-            current = Paragraph(segment.speaker, segment.channel, label)
+            current = Paragraph(segment.speaker, segment.channel, segment.start, label)
         current.add(segment)
     if current:
         yield current
+
+
+def _span(segment: Segment) -> str:
+    speaker = f' data-speaker="{segment.speaker}"' if segment.speaker else ""
+    channel = f' data-channel="{segment.channel}"' if segment.channel is not None else ""
+    return (
+        f'<span class="segment" data-segment="{segment.number}" data-start="{segment.start:.3f}" '
+        f'data-end="{segment.end:.3f}"{speaker}{channel}>{escape(segment.text)}</span>'
+    )
 
 
 def _label_of_turn(before: Paragraph | None, segment: Segment, names: Mapping[int, str]) -> str:

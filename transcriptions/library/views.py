@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts import concurrency
@@ -28,7 +29,7 @@ from transcriptions.indexing.search import SearchRefused
 from transcriptions.library.estimates import estimate
 from transcriptions.library.export_choices import export_choices
 from transcriptions.library.pagination import SearchPage, search_page
-from transcriptions.library.paragraphs import paragraphs
+from transcriptions.library.paragraphs import blank_paragraph, paragraphs
 from transcriptions.library.speakers import SPEAKER_COUNTS, names_of, speaker_count
 from transcriptions.media_formats import ACCEPT, COMMON_FORMATS
 from transcriptions.models import AudioAnalysis, Options, Segment, Transcription
@@ -94,6 +95,7 @@ def _search(
             return SearchPage([], 1, has_next=False), str(error)
 
 
+@gzip_page  # thousands of segments are the tenth of their size
 @login_required
 @require_GET
 def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
@@ -111,6 +113,7 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "peaks": _peaks(transcription),
         "has_transcript": transcription.has_transcript,
         "paragraphs": paragraphs(segments, names),
+        "blank": [blank_paragraph()],
         "speakers": names,
         "detection": detection,
         "is_detecting": detection is not None and not detection.error,
