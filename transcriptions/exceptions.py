@@ -27,6 +27,15 @@ class EditConflict(WrongState):
     """The text differs from what the caller has read: someone else edited it."""
 
 
+class NothingToUndo(WrongState):
+    """No change was made, or none was undone."""
+
+
+class UnknownVersion(Exception):
+    """The transcript has no version with this number any more. `str()` is a message for the
+    owner."""
+
+
 class UnknownSpeaker(Exception):
     """The recording has no speaker with this number. `str()` is a message for the owner."""
 

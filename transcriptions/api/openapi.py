@@ -152,6 +152,42 @@ TRANSCRIPTION = {"responses": _json(200, _TRANSCRIPTION)}
 RETRY = {"responses": _json(202, _TRANSCRIPTION | _QUEUED_AGAIN)}
 TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}
 SEGMENT = {"responses": _json(200, _SEGMENT)}
+EDITS = {
+    "responses": _json(
+        200,
+        {
+            "revision": 1,
+            "changes": [{"from": 1, "to": 1, "segments": [_SEGMENT]}],
+            "undo": True,
+            "redo": False,
+        },
+    )
+}
+VERSIONS = {
+    "responses": _json(
+        200, [{"revision": 1, "at": "2026-05-04T09:40:00Z", "edits": 1, "kinds": ["text"]}]
+    )
+}
+VERSION = {
+    "responses": _json(
+        200,
+        {
+            "revision": 0,
+            "passages": [
+                {
+                    "start": 0.4,
+                    "speaker_before": "Anna",
+                    "speaker": "Anna",
+                    "texts": [
+                        {"kind": "same", "text": "Good"},
+                        {"kind": "removed", "text": "evening."},
+                        {"kind": "added", "text": "morning."},
+                    ],
+                }
+            ],
+        },
+    )
+}
 SPEAKER = {"responses": _json(200, _SPEAKER)}
 SPEAKERS = {"responses": _json(200, [_SPEAKER])}
 DETECT_SPEAKERS = {"responses": _json(202, {"state": "waiting", "error": None})}

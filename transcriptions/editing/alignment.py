@@ -16,12 +16,17 @@ _WORD = re.compile(rf"\s*(?:[{UNSPACED}]|[^\s{UNSPACED}]+)")
 
 
 def realign_words(words: list[StoredWord], text: str, start: float, end: float) -> list[StoredWord]:
-    """The words of `text` with times. Unchanged words keep theirs and their probability; new ones
-    share the time of the words they replace, or the gap between their neighbors. They have the
-    channel and the speaker of the word in whose place they are, or of the one before. `start` and
-    `end`: the segment's, in seconds.
-    """
-    new = list(split(text))
+    """The words of `text` with times. `start` and `end`: the segment's, in seconds."""
+    return align(words, list(split(text)), start, end)
+
+
+def align(
+    words: list[StoredWord], new: list[tuple[str, bool]], start: float, end: float
+) -> list[StoredWord]:
+    """The `new` words, as `split` yields them, with times. Unchanged words keep theirs and their
+    probability; others share the time of the words they replace, or the gap between their
+    neighbors. They have the channel and the speaker of the word in whose place they are, or of the
+    one before."""
     timed: list[StoredWord] = []
     old_keys, new_keys = keys(word["text"] for word in words), keys(word for word, _ in new)
     for block in blocks(old_keys, new_keys):

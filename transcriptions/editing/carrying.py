@@ -11,7 +11,7 @@ from transcriptions.editing.imports import (
     MIN_MATCHING_SHARE,
     HeardSegment,
     heard_segments,
-    replace_segments,
+    replace_all_segments,
 )
 from transcriptions.editing.merging import Edit, Merge, drafts_of, edits_of
 from transcriptions.models import Transcription
@@ -33,7 +33,7 @@ def carry_over_edits(row: Transcription) -> str:
     drafts = drafts_of(placed, len(segments))
     if not drafts:
         return _("Your edits are only in the earlier transcript: this one is too different.")
-    replace_segments(row, drafts, segments)
+    replace_all_segments(row, drafts, segments)
     return _remark(sum(bool(draft.conflict) for draft in drafts))
 
 

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from transcriptions.durations import clock
 from transcriptions.editing.alignment import StoredWord, realign_words
 from transcriptions.editing.imported import Imported, ImportRefused
+from transcriptions.editing.log import locked, recorded
 from transcriptions.editing.placing import Heard, Placement, Token, place
 from transcriptions.editing.rebuilding import Draft, sentences
 from transcriptions.exceptions import WrongState
-from transcriptions.models import Segment, Transcription
+from transcriptions.models import EditKind, Segment, Transcription
 from transcriptions.models.segment import main_speaker
 
 MAX_CHARACTERS, MAX_WORDS = 1_000_000, 100_000  # several times what is spoken in four hours
@@ -43,20 +43,18 @@ def import_text(row: Transcription, imported: Imported, force: bool = False) -> 
 
     Raises WrongState while the recording is processed, and ImportRefused.
     """
-    with transaction.atomic():
-        locked = Transcription.objects.select_for_update().get(id=row.id)
-        if not locked.is_finished:
-            raise WrongState(_("The text can be replaced when processing has ended."))
-        if not locked.has_transcript:
+    with locked(row, _("The text can be replaced when processing has ended.")) as found:
+        if not found.has_transcript:
             raise WrongState(_("There is no transcript yet."))
-        duration = locked.duration or 0.0
+        duration = found.duration or 0.0
         _check_times(imported, duration)
-        segments = heard_segments(locked)
+        segments = heard_segments(found)
         heard = [each for segment in segments for each in segment.heard]
         placement = place(heard, _tokens(imported), 0.0, duration)
         if not force:
             _check_share(placement)
-        replace_segments(locked, sentences(placement.placed), segments)
+        with recorded(found, EditKind.IMPORT):
+            replace_all_segments(found, sentences(placement.placed), segments)
         return placement
 
 
@@ -105,7 +103,7 @@ def _check_share(placement: Placement) -> None:
         raise ImportRefused("different_text", message)
 
 
-def replace_segments(
+def replace_all_segments(
     row: Transcription, drafts: Iterable[Draft], present: Sequence[HeardSegment]
 ) -> None:
     """Store these segments instead of the present ones. Triggers update the search index.

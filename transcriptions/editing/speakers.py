@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 from psycopg.types.json import Jsonb
 
+from transcriptions.editing import log
 from transcriptions.editing.alignment import StoredWord, realign_words
-from transcriptions.exceptions import NothingToSplit, UnknownSpeaker, UnknownWord, WrongState
-from transcriptions.models import Segment, Speaker, Transcription
+from transcriptions.exceptions import NothingToSplit, UnknownSpeaker, UnknownWord
+from transcriptions.models import EditKind, Segment, Speaker, Transcription
 from transcriptions.models.progress import count_speaker_change
 from transcriptions.models.segment import main_speaker
 
@@ -32,7 +33,7 @@ HasOverlap = Callable[[StoredWord], bool]
 def name_speaker(row: Transcription, number: int, name: str) -> None:
     """Give a speaker a name; an empty one is that which every speaker has. Raises WrongState,
     UnknownSpeaker."""
-    with _changing(row) as locked:
+    with _changing(row, 1, 0) as locked:
         speaker = _speaker(locked, number)
         speaker.name = name
         speaker.save(update_fields=["name"])
@@ -50,11 +51,12 @@ class Part:
 def assign(row: Transcription, parts: Sequence[Part], speaker: int) -> list[Segment]:
     """All words of the parts were said by this speaker, who may be one more than there are. Return
     their segments. Raises WrongState, UnknownSpeaker, UnknownWord, Segment.DoesNotExist."""
-    with _changing(row) as locked:
+    numbers = {part.segment for part in parts}
+    with _changing(row, min(numbers), max(numbers)) as locked:
         if speaker == _last_number(locked) + 1:
             Speaker.objects.create(transcription=locked, number=speaker)
         _speaker(locked, speaker)
-        found = _segments(locked, {part.segment for part in parts})
+        found = _segments(locked, numbers)
         for part in parts:
             _assign_part(found[part.segment], part, speaker)
         update_speakers([*found.values()])
@@ -93,14 +95,15 @@ def merge_speakers(row: Transcription, number: int, into: int) -> None:
 
 
 @contextmanager
-def _changing(row: Transcription) -> Iterator[Transcription]:
-    """The row, locked, in a transaction that changes its speakers. Raises WrongState."""
-    with transaction.atomic():
-        locked = Transcription.objects.select_for_update().get(id=row.id)
-        if not locked.is_finished:
-            raise WrongState(_("Speakers can be edited when processing has ended."))
-        yield locked
-        count_speaker_change(locked)
+def _changing(
+    row: Transcription, first: int = 1, last: int | None = None
+) -> Iterator[Transcription]:
+    """The row, locked, in a transaction that changes its speakers, and those of the segments
+    `first` to `last`, which may be all. Raises WrongState."""
+    message = _("Speakers can be edited when processing has ended.")
+    with log.locked(row, message) as found, log.recorded(found, EditKind.SPEAKERS, first, last):
+        yield found
+        count_speaker_change(found)
 
 
 def _speaker(row: Transcription, number: int) -> Speaker:

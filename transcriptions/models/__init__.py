@@ -8,6 +8,7 @@ from __future__ import annotations
 from transcriptions.models.audio_analysis import AudioAnalysis
 from transcriptions.models.diarization_job import DiarizationJob, is_detecting_speakers
 from transcriptions.models.direct_upload import DirectUpload
+from transcriptions.models.edit import Edit, EditKind, EditState
 from transcriptions.models.idempotency import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 from transcriptions.models.options import Options
 from transcriptions.models.processing_step import FINAL_PHASES, Phase, Step, record_step
@@ -39,6 +40,9 @@ __all__ = [
     "AudioAnalysis",
     "DiarizationJob",
     "DirectUpload",
+    "Edit",
+    "EditKind",
+    "EditState",
     "IdempotencyKey",
     "Options",
     "Phase",

@@ -39,7 +39,12 @@ class Segment(models.Model):
     class Meta:
         ordering: ClassVar = ["number"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["transcription", "number"], name="segment_number"),
+            # Checked after each statement: one statement gives new numbers to many segments.
+            models.UniqueConstraint(
+                fields=["transcription", "number"],
+                name="segment_number",
+                deferrable=models.Deferrable.IMMEDIATE,
+            ),
         ]
 
     def __str__(self) -> str:

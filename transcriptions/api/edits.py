@@ -1,0 +1,161 @@
+"""Changes of transcripts: dividing, joining, inserting and deleting segments, undo, redo, and
+earlier versions."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from django.http import Http404, HttpRequest
+from django.utils.translation import gettext as _
+from ninja import Router
+
+from transcriptions import permissions
+from transcriptions.api import openapi
+from transcriptions.api.errors import ApiError
+from transcriptions.api.transcriptions import BODY_ERRORS, CONFLICT, NOT_FOUND
+from transcriptions.editing import log, versions
+from transcriptions.editing.log import Done
+from transcriptions.editing.replacing import NewSegment, Replacement, replace_segments
+from transcriptions.editing.versions import Passage, Version
+from transcriptions.exceptions import (
+    EditConflict,
+    NothingToUndo,
+    UnknownSpeaker,
+    UnknownVersion,
+    WrongState,
+)
+from transcriptions.models import Segment
+from transcriptions.schemas.edits import (
+    EditsIn,
+    EditsOut,
+    PassageOut,
+    ReplacedOut,
+    ReplacementIn,
+    TextOut,
+    VersionDetailsOut,
+    VersionOut,
+)
+from transcriptions.schemas.transcripts import SegmentOut
+
+router = Router(tags=["transcriptions"])
+
+
+@router.post(
+    "/transcriptions/{id:transcription_id}/edits",
+    response={200: EditsOut, **BODY_ERRORS, **CONFLICT},
+    openapi_extra=openapi.EDITS,
+)
+def edit_transcript(request: HttpRequest, transcription_id: uuid.UUID, edits: EditsIn) -> EditsOut:
+    """Replace segments by others: correct, divide, join, insert or delete them. Unchanged words
+    keep their timestamps, and what follows is numbered anew."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    replacements = [_replacement(change) for change in edits.changes]
+    return _made(lambda: replace_segments(row, replacements))
+
+
+@router.post(
+    "/transcriptions/{id:transcription_id}/edits/undo",
+    response={200: EditsOut, **CONFLICT},
+    openapi_extra=openapi.EDITS,
+)
+def undo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
+    """Undo the last change of the text or of speakers."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    return _made(lambda: log.undo(row))
+
+
+@router.post(
+    "/transcriptions/{id:transcription_id}/edits/redo",
+    response={200: EditsOut, **CONFLICT},
+    openapi_extra=openapi.EDITS,
+)
+def redo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
+    """Make the change again that was undone last."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    return _made(lambda: log.redo(row))
+
+
+@router.get(
+    "/transcriptions/{id:transcription_id}/versions",
+    response={200: list[VersionOut], **NOT_FOUND},
+    openapi_extra=openapi.VERSIONS,
+)
+def list_versions(request: HttpRequest, transcription_id: uuid.UUID) -> list[VersionOut]:
+    """List the versions of a transcript, the present one first."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    return [_version(version) for version in versions.versions(row)]
+
+
+@router.get(
+    "/transcriptions/{id:transcription_id}/versions/{int:revision}",
+    response={200: VersionDetailsOut, **NOT_FOUND},
+    openapi_extra=openapi.VERSION,
+)
+def compare_version(
+    request: HttpRequest, transcription_id: uuid.UUID, revision: int
+) -> VersionDetailsOut:
+    """Compare a version with the present transcript."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    try:
+        passages = versions.passages(row, revision)
+    except UnknownVersion as error:
+        raise Http404(str(error)) from None
+    return VersionDetailsOut(revision=revision, passages=[_passage(each) for each in passages])
+
+
+@router.post(
+    "/transcriptions/{id:transcription_id}/versions/{int:revision}/restore",
+    response={200: EditsOut, **CONFLICT},
+    openapi_extra=openapi.EDITS,
+)
+def restore_version(request: HttpRequest, transcription_id: uuid.UUID, revision: int) -> EditsOut:
+    """Make the transcript as it was in a version. This is a change, too, and can be undone."""
+    row = permissions.transcription_for(request.user, transcription_id)
+    return _made(lambda: versions.restore(row, revision))
+
+
+def _made(change: Callable[[], Done]) -> EditsOut:
+    try:
+        return _edits(change())
+    except Segment.DoesNotExist:
+        raise Http404(_("There is no such segment.")) from None
+    except UnknownVersion as error:
+        raise Http404(str(error)) from None
+    except UnknownSpeaker as error:
+        raise ApiError(422, "unknown_speaker", str(error)) from None
+    except EditConflict as error:
+        raise ApiError(409, "edit_conflict", str(error)) from None
+    except NothingToUndo as error:
+        raise ApiError(409, "nothing_to_undo", str(error)) from None
+    except WrongState as error:
+        raise ApiError(409, "not_completed", str(error)) from None
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+def _replacement(change: ReplacementIn) -> Replacement:
+    new = [NewSegment(" ".join(each.text.split()), each.speaker) for each in change.segments]
+    return Replacement(change.first, change.last, new, change.expected_texts)
+
+
+def _edits(done: Done) -> EditsOut:
+    changes, moved = list[ReplacedOut](), 0
+    for first, count, new in done.replaced:
+        numbered = enumerate(new, first + moved)
+        segments = [SegmentOut.of(Segment(number=number, **fields)) for number, fields in numbered]
+        changes.append(ReplacedOut(first=first, last=first + count - 1, segments=segments))
+        moved += len(new) - count
+    return EditsOut(revision=done.revision, changes=changes, undo=done.can_undo, redo=done.can_redo)
+
+
+def _version(version: Version) -> VersionOut:
+    kinds = list(version.kinds)
+    return VersionOut(revision=version.revision, at=version.at, edits=version.edits, kinds=kinds)
+
+
+def _passage(passage: Passage) -> PassageOut:
+    texts = [TextOut(kind=text.kind, text=text.text) for text in passage.texts]
+    before, now = passage.speakers
+    return PassageOut(start=passage.start, speaker_before=before, speaker=now, texts=texts)

@@ -1,0 +1,228 @@
+"""The log of the changes of a transcript: what undo, redo and earlier versions are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils.translation import gettext as _
+
+from transcriptions.editing.snapshots import Snapshot, replace, replace_each, snapshots
+from transcriptions.exceptions import NothingToUndo, WrongState
+from transcriptions.models import Edit, EditKind, EditState, Speaker, Transcription
+from transcriptions.models.progress import count_speaker_change
+
+MAX_EDITS = 5000  # of a transcript, the last ones: several days of work
+
+Names = dict[str, str]  # of all speakers, by number
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`before` are the segments from number `first` before the edit, `after` those instead."""
+
+    first: int
+    before: list[Snapshot]
+    after: list[Snapshot]
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> Change:
+        """From `Edit.changes`."""
+        return cls(stored["from"], stored["before"], stored["after"])
+
+    def to_json(self) -> dict[str, Any]:
+        """For `Edit.changes`."""
+        return {"from": self.first, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An edit that was made, for whoever shows the transcript: which segments were replaced, by
+    number before the edit, and how many there are instead."""
+
+    revision: int
+    replaced: list[tuple[int, int, list[Snapshot]]]  # first, count, new
+    can_undo: bool
+    can_redo: bool
+
+
+def revision_of(row: Transcription) -> int:
+    """How often the transcript was changed."""
+    return row.edits.aggregate(last=Max("revision"))["last"] or 0
+
+
+@contextmanager
+def locked(row: Transcription, message: str) -> Iterator[Transcription]:
+    """The row in a transaction that changes its transcript. Raises WrongState with `message` while
+    the recording is processed."""
+    with transaction.atomic():
+        found = Transcription.objects.select_for_update().get(id=row.id)
+        if not found.is_finished:
+            raise WrongState(message)
+        yield found
+
+
+@contextmanager
+def recorded(
+    row: Transcription, kind: EditKind, first: int = 1, last: int | None = None
+) -> Iterator[None]:
+    """Logs what the body changes in the segments `first` to `last` of a locked row, which may be
+    all, and in the names of speakers."""
+    names, before = names_of(row), snapshots(row, first, last)
+    yield
+    after = snapshots(row, first, last)
+    append(row, kind, difference(first, before, after), (names, names_of(row)))
+
+
+def append(
+    row: Transcription,
+    kind: EditKind,
+    changes: Sequence[Change],
+    names: tuple[Names, Names] | None = None,
+) -> Edit | None:
+    """Log an edit of a locked row, if there is a change. What was undone cannot be repeated any
+    more, unless this undoes or repeats something itself."""
+    are_renamed = names is not None and names[0] != names[1]
+    if not changes and not are_renamed:
+        return None
+    is_own = kind not in (EditKind.UNDO, EditKind.REDO)
+    if is_own:
+        row.edits.filter(state=EditState.UNDONE).update(state=EditState.DISCARDED)
+    revision = revision_of(row) + 1
+    row.edits.filter(revision__lte=revision - MAX_EDITS).delete()
+    return Edit.objects.create(
+        transcription=row,
+        revision=revision,
+        kind=kind,
+        state=EditState.APPLIED if is_own else None,
+        changes=[change.to_json() for change in changes],
+        speakers={"before": names[0], "after": names[1]} if names and are_renamed else None,
+    )
+
+
+def difference(first: int, before: list[Snapshot], after: list[Snapshot]) -> list[Change]:
+    """The changes that turn `before` into `after`, without the segments that are the same."""
+    if len(before) == len(after):
+        return list(_runs(first, before, after))
+    start = 0
+    while start < min(len(before), len(after)) and before[start] == after[start]:
+        start += 1
+    end = 0
+    while end < min(len(before), len(after)) - start and before[-1 - end] == after[-1 - end]:
+        end += 1
+    change = Change(
+        first + start, before[start : len(before) - end], after[start : len(after) - end]
+    )
+    return [change]
+
+
+def _runs(first: int, before: list[Snapshot], after: list[Snapshot]) -> Iterator[Change]:
+    start = 0
+    while start < len(before):
+        end = start
+        while end < len(before) and before[end] != after[end]:
+            end += 1
+        if end > start:
+            yield Change(first + start, before[start:end], after[start:end])
+        start = end + 1
+
+
+# --- Undo and redo --------------------------------------------------------------------------------
+
+
+def undo(row: Transcription) -> Done:
+    """Undo the last change that is applied. Raises WrongState, NothingToUndo."""
+    with locked(row, _("Changes can be undone when processing has ended.")) as found:
+        edit = _last_applied(found)
+        if edit is None:
+            raise NothingToUndo(_("There is nothing to undo."))
+        return _turn(found, edit, EditKind.UNDO, EditState.UNDONE)
+
+
+def redo(row: Transcription) -> Done:
+    """Make the change again that was undone last. Raises WrongState, NothingToUndo."""
+    with locked(row, _("Changes can be undone when processing has ended.")) as found:
+        edit = _next_undone(found)
+        if edit is None:
+            raise NothingToUndo(_("There is nothing to redo."))
+        return _turn(found, edit, EditKind.REDO, EditState.APPLIED)
+
+
+def can_undo(row: Transcription) -> bool:
+    """Whether there is a change to undo."""
+    return _last_applied(row) is not None
+
+
+def can_redo(row: Transcription) -> bool:
+    """Whether there is a change to make again."""
+    return _next_undone(row) is not None
+
+
+def _last_applied(row: Transcription) -> Edit | None:
+    return row.edits.filter(state=EditState.APPLIED).last()
+
+
+def _next_undone(row: Transcription) -> Edit | None:
+    return row.edits.filter(state=EditState.UNDONE).first()
+
+
+def _turn(row: Transcription, edit: Edit, kind: EditKind, state: EditState) -> Done:
+    changes, names = list(map(Change.of, edit.changes)), edit.speakers
+    if kind == EditKind.UNDO:
+        changes = list(opposite(changes))
+        names = names and {"before": names["after"], "after": names["before"]}
+    make(row, changes)
+    if names:
+        set_names(row, names["after"])
+    edit.state = state
+    edit.save(update_fields=["state"])
+    append(row, kind, changes, (names["before"], names["after"]) if names else None)
+    return done(row, changes)
+
+
+def done(row: Transcription, changes: Iterable[Change]) -> Done:
+    """What to show of an edit that was logged."""
+    replaced = [(change.first, len(change.before), change.after) for change in changes]
+    return Done(revision_of(row), replaced, can_undo(row), can_redo(row))
+
+
+def opposite(changes: Iterable[Change]) -> Iterator[Change]:
+    """The changes that undo these ones, with the numbers after them."""
+    moved = 0
+    for change in changes:
+        yield Change(change.first + moved, change.after, change.before)
+        moved += len(change.after) - len(change.before)
+
+
+def make(row: Transcription, changes: Sequence[Change]) -> None:
+    """Change the segments of a locked row."""
+    same, others = list[Change](), list[Change]()
+    for change in changes:
+        (same if len(change.before) == len(change.after) else others).append(change)
+    replace_each(row, dict(pair for each in same for pair in enumerate(each.after, each.first)))
+    for change in reversed(others):  # so that the numbers are those before the edit
+        replace(row, change.first, len(change.before), change.after)
+    count_speaker_change(row)
+
+
+# --- Names of speakers ----------------------------------------------------------------------------
+
+
+def names_of(row: Transcription) -> Names:
+    """Of all speakers, by number."""
+    return {str(number): name for number, name in row.speakers.values_list("number", "name")}
+
+
+def set_names(row: Transcription, names: Names) -> None:
+    """The speakers of a locked row are these."""
+    row.speakers.exclude(number__in=names).delete()
+    Speaker.objects.bulk_create(
+        [Speaker(transcription=row, number=int(n), name=name) for n, name in names.items()],
+        update_conflicts=True,
+        unique_fields=["transcription", "number"],
+        update_fields=["name"],
+    )

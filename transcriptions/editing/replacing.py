@@ -1,0 +1,223 @@
+"""Replaces segments by others with other texts: corrects, divides, joins, inserts and deletes
+them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from django.utils.translation import gettext as _
+
+from transcriptions.editing.alignment import StoredWord, align, realign_words, split
+from transcriptions.editing.log import Change, Done, append, done, locked, make, names_of
+from transcriptions.editing.snapshots import FIELDS, Snapshot
+from transcriptions.exceptions import EditConflict, UnknownSpeaker
+from transcriptions.models import EditKind, Segment, Speaker, Transcription
+from transcriptions.models.segment import main_speaker
+
+
+@dataclass(frozen=True, slots=True)
+class NewSegment:
+    """A text, and who says it; None: who said most of its words."""
+
+    text: str
+    speaker: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """These segments instead of those with the numbers `first` to `last`. If `last` is one less,
+    before `first`. If the present texts are not `expected_texts`, it is a conflict."""
+
+    first: int
+    last: int
+    segments: Sequence[NewSegment]
+    expected_texts: Sequence[str] | None = None
+
+
+def replace_segments(row: Transcription, replacements: Sequence[Replacement]) -> Done:
+    """Make all replacements, or none. They are in order, none overlaps another one, and the numbers
+    are those before the edit. Words that stay the same keep their times.
+
+    Raises WrongState while the recording is processed, EditConflict, UnknownSpeaker, and
+    Segment.DoesNotExist.
+    """
+    with locked(row, _("Segments can be edited when processing has ended.")) as found:
+        names = names_of(found)
+        changes = _changes(found, replacements)
+        _check_speakers(found, replacements)
+        make(found, changes)
+        append(found, EditKind.TEXT, changes, (names, names_of(found)))
+        return done(found, changes)
+
+
+def _changes(row: Transcription, replacements: Sequence[Replacement]) -> list[Change]:
+    present = _present(row, replacements)
+    changes = list[Change]()
+    for each in replacements:
+        if any(n not in present for n in range(each.first, each.last + 1)):
+            raise Segment.DoesNotExist
+        around = _Around(each, present, row.duration or 0.0)
+        if not _is_made(each, around.old):
+            changes.append(around.change())
+    return changes
+
+
+def _present(row: Transcription, replacements: Sequence[Replacement]) -> dict[int, Snapshot]:
+    """The segments concerned, with those before and after them, by their numbers."""
+    numbers = {n for each in replacements for n in range(each.first - 1, each.last + 2)}
+    found = row.segments.filter(number__in=numbers).values("number", *FIELDS)
+    return {segment.pop("number"): segment for segment in found}
+
+
+def _is_made(replacement: Replacement, old: Sequence[Snapshot]) -> bool:
+    """Whether the texts are there already: the same edit may be sent twice. Raises EditConflict."""
+    present = [segment["text"].split() for segment in old]
+    wanted = [segment.text.split() for segment in replacement.segments]
+    has_speakers = any(segment.speaker is not None for segment in replacement.segments)
+    if present and present == wanted and not has_speakers:
+        return not any(segment["conflict"] for segment in old)
+    expected = replacement.expected_texts
+    if expected is not None and present != [text.split() for text in expected]:
+        text = "\n".join(segment["text"] for segment in old)
+        message = _("Someone else edited this. It now reads: “%(text)s”") % {"text": text}
+        raise EditConflict(message)
+    return False
+
+
+def _check_speakers(row: Transcription, replacements: Sequence[Replacement]) -> None:
+    """Adds the next speaker, if a segment is by somebody new. Raises UnknownSpeaker."""
+    wanted = {each.speaker for one in replacements for each in one.segments} - {None}
+    known = set(row.speakers.values_list("number", flat=True))
+    known |= set(row.segments.exclude(speaker=None).values_list("speaker", flat=True).distinct())
+    following = max(known, default=0) + 1
+    for number in sorted(filter(None, wanted - known)):
+        if number != following:
+            raise UnknownSpeaker(_("There is no such speaker."))
+        Speaker.objects.create(transcription=row, number=number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """A replacement in a transcript that has these segments there."""
+
+    replacement: Replacement
+    present: Mapping[int, Snapshot]
+    duration: float  # of the recording, in seconds
+
+    @property
+    def old(self) -> list[Snapshot]:
+        """The segments that are replaced."""
+        return [self.present[n] for n in range(self.replacement.first, self.replacement.last + 1)]
+
+    def change(self) -> Change:
+        """What becomes of them."""
+        first = self.replacement.first
+        if self.replacement.segments or not self.old:
+            return Change(first, self.old, self._new())
+        return self._deletion()
+
+    def _deletion(self) -> Change:
+        """What was heard there is kept with the segment before, or else with the one after: if the
+        recording is recognized again, it is deleted again."""
+        first, last, old = self.replacement.first, self.replacement.last, self.old
+        heard = [word for segment in old for word in _heard(segment)]
+        before, after = self.present.get(first - 1), self.present.get(last + 1)
+        if before:
+            return Change(
+                first - 1, [before, *old], [before | {"recognized": _heard(before) + heard}]
+            )
+        if after:
+            return Change(first, [*old, after], [after | {"recognized": heard + _heard(after)}])
+        return Change(first, old, [])
+
+    def _new(self) -> list[Snapshot]:
+        words = [word for segment in self.old for word in _words(segment)]
+        start, end = self._time()
+        tokens = [list(split(segment.text)) for segment in self.replacement.segments]
+        timed = iter(align(words, [token for group in tokens for token in group], start, end))
+        divided = [list(islice(timed, len(group))) for group in tokens]
+        new = [
+            self._segment(segment, words)
+            for segment, words in zip(self.replacement.segments, divided, strict=True)
+        ]
+        if new:
+            new[0]["start"], new[-1]["end"] = start, max(end, new[-1]["end"])
+        return self._with_heard(new)
+
+    def _time(self) -> tuple[float, float]:
+        """Of all new segments together: that of the old ones, or else the pause."""
+        if old := self.old:
+            return old[0]["start"], old[-1]["end"]
+        before = self.present.get(self.replacement.first - 1)
+        after = self.present.get(self.replacement.first)
+        start = before["end"] if before else 0.0
+        return start, max(start, after["start"] if after else self.duration)
+
+    def _segment(self, new: NewSegment, words: list[StoredWord]) -> Snapshot:
+        if new.speaker is not None:
+            words = [word | {"speaker": new.speaker} for word in words]
+        source = self._source(words[0]["start"])
+        return {
+            "start": words[0]["start"],
+            "end": words[-1]["end"],
+            "text": new.text,
+            "words": words,
+            "language": source.get("language", ""),
+            "channel": source.get("channel"),
+            "speaker": main_speaker(words),
+            "recognized": None,
+            "decoding": None,
+            "conflict": "",
+        }
+
+    def _source(self, start: float) -> Snapshot:
+        """The segment that is replaced at this time, or one beside it."""
+        old = self.old
+        if not old:
+            first = self.replacement.first
+            return self.present.get(first - 1) or self.present.get(first) or {}
+        return next((each for each in reversed(old) if each["start"] <= start), old[0])
+
+    def _with_heard(self, new: list[Snapshot]) -> list[Snapshot]:
+        """What was recognized is kept where it is not what the text says now."""
+        old = self.old
+        heard = [word for segment in old for word in _heard(segment)]
+        texts = [word["text"] for segment in new for word in segment["words"]]
+        if [word["text"] for word in heard] == texts:
+            known = {(s["start"], s["end"], s["text"]): s["decoding"] for s in old}
+            for segment in new:
+                key = segment["start"], segment["end"], segment["text"]
+                segment["decoding"] = known.get(key)
+        else:
+            divided = zip(new, _divided(heard, new), self.replacement.segments, strict=True)
+            for segment, words, wanted in divided:
+                speaker = {} if wanted.speaker is None else {"speaker": wanted.speaker}
+                segment["recognized"] = [word | speaker for word in words]
+        return new
+
+
+def _divided(heard: Sequence[StoredWord], new: Sequence[Snapshot]) -> Iterator[list[StoredWord]]:
+    """The words that were heard during each new segment."""
+    starts = [segment["start"] for segment in new[1:]] + [float("inf")]
+    position = 0
+    for end in starts:
+        words = list[StoredWord]()
+        while position < len(heard):
+            word = heard[position]
+            if (word["start"] + word["end"]) / 2 >= end:
+                break
+            words.append(word)
+            position += 1
+        yield words
+
+
+def _words(segment: Snapshot) -> list[StoredWord]:
+    words: list[StoredWord] = segment["words"]
+    return words or realign_words([], segment["text"], segment["start"], segment["end"])
+
+
+def _heard(segment: Snapshot) -> list[StoredWord]:
+    recognized: list[StoredWord] | None = segment["recognized"]
+    return _words(segment) if recognized is None else recognized
