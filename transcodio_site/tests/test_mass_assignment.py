@@ -115,6 +115,11 @@ REQUESTS = [
         f"post {RECORDING}/speakers/assign", {"speaker": 2, "parts": [{"segment": 1}]}, is_json=True
     ),
     Request(f"post {RECORDING}/speakers/{{number}}/split", {"segments": [1]}, is_json=True),
+    Request(
+        f"post {RECORDING}/edits",
+        {"changes": [{"from": 1, "to": 1, "segments": [{"text": "New"}]}]},
+        is_json=True,
+    ),
     Request("put /api/subtitle-profiles/{name}", {"max_lines": 1}, is_json=True),
     Request(f"post {RECORDING}/import", {}, file=("a.txt", b"Old and new")),
     Request(f"post {RECORDING}/recognize", {"language": "de"}, is_json=True),

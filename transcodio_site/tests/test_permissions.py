@@ -47,6 +47,12 @@ OPERATIONS = {
     "DELETE /api/transcriptions/{transcription_id}/speakers/detect": WRITE,
     "POST /api/transcriptions/{transcription_id}/speakers/assign": WRITE,
     "POST /api/transcriptions/{transcription_id}/speakers/{number}/split": WRITE,
+    "POST /api/transcriptions/{transcription_id}/edits": WRITE,
+    "POST /api/transcriptions/{transcription_id}/edits/undo": WRITE,
+    "POST /api/transcriptions/{transcription_id}/edits/redo": WRITE,
+    "GET /api/transcriptions/{transcription_id}/versions": READ,
+    "GET /api/transcriptions/{transcription_id}/versions/{revision}": READ,
+    "POST /api/transcriptions/{transcription_id}/versions/{revision}/restore": WRITE,
     "POST /api/transcriptions/{transcription_id}/import": WRITE,
     "POST /api/transcriptions/{transcription_id}/recognize": WRITE,
     "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
@@ -167,8 +173,10 @@ BODIES = {
     "/speakers/assign": '{"speaker": 2, "parts": [{"segment": 1}]}',
     "/split": '{"segments": [1]}',
     "/speakers/": '{"name": "Changed"}',
+    "/edits": '{"changes": [{"from": 1, "to": 1, "segments": [{"text": "Changed"}]}]}',
     "/recognize": "{}",
 }
+JSON_POSTS = ("/recognize", "/merge", "/detect", "/edits")
 
 
 class Resources:
@@ -213,6 +221,7 @@ class Resources:
             "endpoint": self.endpoint.id,
             "delivery": self.delivery.id,
             "number": 1,
+            "revision": 0,
             "name": "whisper-1",
             "code": self.code,
         }
@@ -252,7 +261,7 @@ def resources(alice: User) -> Resources:
 def call(client: Client, operation: str, resources: Resources) -> Any:
     method, path = operation.split(" ")
     body = next((body for part, body in BODIES.items() if part in path), '{"title": "Changed"}')
-    is_form = method == "POST" and not path.endswith(("/recognize", "/merge", "/speakers/detect"))
+    is_form = method == "POST" and not path.endswith(JSON_POSTS)
     media_type = "multipart/form-data; boundary=x" if is_form else "application/json"
     return client.generic(method, resources.fill(path), body, content_type=media_type)
 

@@ -44,6 +44,7 @@ router = Router(tags=["transcriptions"])
 @router.post(
     "/transcriptions/{id:transcription_id}/edits",
     response={200: EditsOut, **BODY_ERRORS, **CONFLICT},
+    by_alias=True,  # `from` is no name in Python
     openapi_extra=openapi.EDITS,
 )
 def edit_transcript(request: HttpRequest, transcription_id: uuid.UUID, edits: EditsIn) -> EditsOut:
@@ -57,6 +58,7 @@ def edit_transcript(request: HttpRequest, transcription_id: uuid.UUID, edits: Ed
 @router.post(
     "/transcriptions/{id:transcription_id}/edits/undo",
     response={200: EditsOut, **CONFLICT},
+    by_alias=True,
     openapi_extra=openapi.EDITS,
 )
 def undo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
@@ -68,6 +70,7 @@ def undo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
 @router.post(
     "/transcriptions/{id:transcription_id}/edits/redo",
     response={200: EditsOut, **CONFLICT},
+    by_alias=True,
     openapi_extra=openapi.EDITS,
 )
 def redo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
@@ -107,6 +110,7 @@ def compare_version(
 @router.post(
     "/transcriptions/{id:transcription_id}/versions/{int:revision}/restore",
     response={200: EditsOut, **CONFLICT},
+    by_alias=True,
     openapi_extra=openapi.EDITS,
 )
 def restore_version(request: HttpRequest, transcription_id: uuid.UUID, revision: int) -> EditsOut:

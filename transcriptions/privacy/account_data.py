@@ -16,7 +16,7 @@ from django.db.models import Model, Q, QuerySet
 
 from accounts.models import AuditEvent, Invitation, User
 from accounts.usage.summary import usage_this_month
-from transcriptions.models import SubtitleProfile
+from transcriptions.models import SubtitleProfile, Transcription
 from transcriptions.webhooks.models import Delivery
 from transcriptions.webhooks.permissions import webhooks_of
 
@@ -34,6 +34,7 @@ TOKEN_FIELDS = (
     "last_used_at",
     "last_used_address",
 )
+EDIT_FIELDS = ("revision", "created_at", "kind", "changes", "speakers")
 DELIVERY_FIELDS = (
     "event",
     "message",
@@ -125,3 +126,10 @@ def _in_batches(rows: QuerySet[Row]) -> Iterator[Row]:
         last: Any = batch[-1]
         later = Q(created_at__gt=last.created_at) | Q(created_at=last.created_at, pk__gt=last.pk)
         batch = list(rows.filter(later)[:BATCH_ROWS])
+
+
+def edits(row: Transcription) -> Iterator[dict[str, Any]]:
+    """The changes that were made to a transcript, one after the other, each read by itself: one can
+    be of the whole text."""
+    for key in list(row.edits.values_list("pk", flat=True)):
+        yield from row.edits.filter(pk=key).values(*EDIT_FIELDS)

@@ -54,6 +54,8 @@ def _transcription_ids(user: User) -> list[uuid.UUID]:
 def _recording(archive: ZipStream, row: Transcription) -> Iterator[bytes]:
     folder = _folder_name(row)
     archive.add(TranscriptOut.of(row).model_dump_json(indent=2), f"{folder}/recording.json")
+    if row.edits.exists():
+        archive.add(_json_array(account_data.edits(row)), f"{folder}/edits.json")
     if row.has_transcript:
         transcript = transcript_of(row, words=True)
         for extension in ("txt", "srt", "vtt"):

@@ -26,6 +26,7 @@ from django.utils import timezone
 from accounts.audit_log import record_event
 from accounts.models import AccountDeletion, Action, Invitation, QuotaNotice, User
 from accounts.tokens import issue_token
+from transcriptions.editing.service import correct
 from transcriptions.models import (
     AccountQueue,
     DirectUpload,
@@ -56,6 +57,7 @@ EXPORTED = {
     "transcriptions.Transcription": ("recording.json", "title"),
     "transcriptions.Segment": ("recording.json", "segments"),
     "transcriptions.Speaker": ("recording.json", "speakers"),
+    "transcriptions.Edit": ("edits.json", None),
     "transcriptions.SubtitleProfile": ("account.json", "subtitle_profiles"),
     "webhooks.Endpoint": ("account.json", "webhooks"),
     "webhooks.Delivery": ("webhook_deliveries.json", None),
@@ -122,6 +124,7 @@ def full_account(alice: User, finished: Transcription) -> User:
     SubtitleProfile.objects.create(owner=alice, name="club", norms={"max_lines": 1})
     finished.speakers.create(number=1, name="Anna")
     commands.detect_speakers(finished)
+    correct(finished, 1, "Another text.")
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
     endpoint.replaced_secrets.create(secret="secret-5", until=timezone.now() + timedelta(hours=1))
     endpoint.create_delivery("webhook.test", "msg_1", {})
