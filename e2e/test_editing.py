@@ -1,158 +1,263 @@
-"""Editing the title and the segments in place, without losing any input."""
+"""Editing the title and the text in place, without losing any input."""
 
 from __future__ import annotations
 
-from playwright.sync_api import Dialog, Locator, Page, Route, expect
+from typing import Any
+
+import pytest
+from playwright.sync_api import Dialog, Page, Route, expect
 
 from e2e.conftest import PASSWORD, OpenPage
-from e2e.test_pages import start, stored, wait_for_state
-from transcodio_site.testing import Media
+from e2e.test_pages import open_menu, start, stored, wait_for_state
+from transcodio_site.testing import Media, wait_until
+
+PLACE_CARET = """([number, offset, length]) => {
+  const text = document.querySelector(`.segment[data-segment="${number}"]`).firstChild;
+  const start = offset < 0 ? text.length + 1 + offset : offset;
+  document.querySelector("#segments").focus();
+  getSelection().setBaseAndExtent(text, start, text, start + length);
+}"""
 
 
-def edit(page: Page, media: Media) -> tuple[Locator, Locator]:
-    """A transcript in edit mode: its first segment, and the status text."""
-    start(page, media.speech("harbor.mp3", 12))
-    wait_for_state(page, "completed")
-    page.click("transcript-editor button")
-    first = page.locator("[data-segment='1']")
-    return first, page.locator("transcript-editor [role=status]")
+def caret(page: Page, number: int, offset: int, length: int = 0) -> None:
+    """Puts the caret into a segment, or selects characters; -1 is its end."""
+    page.evaluate(PLACE_CARET, [number, offset, length])
 
 
-def test_title_and_segments_are_edited_in_place(sign_up: OpenPage, media: Media) -> None:
-    page = sign_up("editor@example.com")
-    start(page, media.speech("harbor.mp3", 12))
-    status = page.locator("transcript-editor [role=status]")
-    wait_for_state(page, "completed")
-    first, second = (page.locator(f"[data-segment='{n}']") for n in (1, 2))
-    original = second.inner_text()
-    page.click("transcript-editor button")
+@pytest.fixture
+def page(sign_up: OpenPage, media: Media, request: pytest.FixtureRequest) -> Page:
+    """The page of a complete transcript of two or more segments."""
+    name = request.node.name.replace("_", "-")[:40].strip("-")
+    opened = sign_up(f"{name}@example.com")
+    start(opened, media.speech("harbor.mp3", 12))
+    wait_for_state(opened, "completed")
+    expect(opened.locator("#segments[contenteditable]")).to_be_visible()
+    assert len(texts(opened)) >= 2
+    return opened
+
+
+def texts(page: Page) -> list[str]:
+    """The texts of all segments as they are stored."""
+    return [segment["text"] for segment in stored(page)["segments"]]
+
+
+def shown(page: Page) -> list[str]:
+    """The texts of all segments as they are shown."""
+    return page.locator(".segment").all_inner_texts()
+
+
+def expect_status(page: Page, text: str) -> None:
+    expect(page.locator("transcript-editor [role=status]")).to_contain_text(text)
+
+
+def assert_saved(page: Page, *expected: str) -> None:
+    """What is shown is stored, and begins with these texts."""
+    expect_status(page, "Saved")
+    assert shown(page) == texts(page)
+    assert tuple(texts(page)[: len(expected)]) == expected
+    numbers = [segment["id"] for segment in stored(page)["segments"]]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_text_is_typed_anywhere_and_saved(page: Page) -> None:
+    first, second = texts(page)[:2]
+    caret(page, 1, -1)
+    page.keyboard.type(" And so on.")
+    assert shown(page)[0] == f"{first} And so on."
+    assert_saved(page, f"{first} And so on.", second)
+    caret(page, 2, 0, 4)
+    page.keyboard.type("Indeed, ")  # in the place of what is selected
+    caret(page, 1, 0)
+    assert_saved(page, f"{first} And so on.", f"Indeed, {second[4:]}")
+    words = stored(page)["segments"][1]["words"]
+    assert words[0]["text"] == "Indeed,"
+    page.reload()
+    assert_saved_after_reload(page)
+
+
+def assert_saved_after_reload(page: Page) -> None:
+    expect(page.locator("#segments[contenteditable]")).to_be_visible()
+    assert shown(page) == texts(page)
+
+
+def test_enter_divides_and_backspace_joins(page: Page) -> None:
+    first, second = texts(page)[:2]
+    word = first.split()[0]
+    caret(page, 1, len(word))
+    page.keyboard.press("Enter")
+    rest = first.removeprefix(word).strip()
+    assert_saved(page, word, rest, second)
+    paragraphs = page.locator("#segments .paragraph")
+    expect(paragraphs.nth(0)).to_contain_text(word)
+    expect(paragraphs.nth(1)).to_contain_text(rest)
+    count = paragraphs.count()
+    page.keyboard.press("Backspace")  # the caret is at the start of the new paragraph
+    expect(paragraphs).to_have_count(count - 1)
+    page.keyboard.press("Backspace")  # of the two segments in one paragraph
+    assert_saved(page, f"{word}{rest}", second)
+    page.keyboard.type(" ")
+    assert_saved(page, first, second)
+    assert stored(page)["segments"][0]["words"][1]["text"] == first.split()[1]
+
+
+def test_selection_over_segments_is_replaced(page: Page) -> None:
+    first, second = texts(page)[:2]
+    rest = texts(page)[2:]
+    caret(page, 1, 3)
+    page.evaluate(
+        """() => {
+          const { anchorNode, anchorOffset } = getSelection();
+          const text = document.querySelector(".segment[data-segment='2']").firstChild;
+          getSelection().setBaseAndExtent(anchorNode, anchorOffset, text, text.length - 4);
+        }"""
+    )
+    page.keyboard.press("Delete")
+    assert_saved(page, first[:3] + second[-4:], *rest)
+    page.keyboard.press("Control+z")
+    wait_until(lambda: texts(page) == [first, second, *rest])
+    wait_until(lambda: shown(page) == texts(page))
+
+
+def test_segment_is_deleted_with_its_last_letter(page: Page) -> None:
+    all_texts = texts(page)
+    caret(page, 2, 0, len(all_texts[1]))
+    page.keyboard.press("Backspace")
+    assert_saved(page, all_texts[0], *all_texts[2:])
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    expect_status(page, "Saved")
+    assert texts(page) == []
+    page.locator("[data-undo]").click()
+    wait_until(lambda: texts(page) == [all_texts[0], *all_texts[2:]])
+
+
+def test_every_change_can_be_undone_and_made_again(page: Page) -> None:
+    original = texts(page)
+    caret(page, 1, -1)
+    page.keyboard.type(" One.")
+    expect_status(page, "Saved")
+    caret(page, 2, 0)
+    page.keyboard.type("Two. ")
+    caret(page, 1, 2)
+    page.keyboard.press("Enter")
+    expect_status(page, "Saved")
+    changed = texts(page)
+    for _ in range(3):
+        page.keyboard.press("Control+z")
+    wait_until(lambda: texts(page) == original)
+    wait_until(lambda: shown(page) == original)
+    expect(page.locator("[data-undo]")).to_be_disabled()
+    page.reload()  # what was undone is known after a reload, too
+    for _ in range(3):
+        page.locator("[data-redo]").click()
+    wait_until(lambda: texts(page) == changed)
+    wait_until(lambda: shown(page) == changed)
+    expect(page.locator("[data-redo]")).to_be_disabled()
+
+
+def test_pasted_lines_become_one(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    first = texts(page)[0]
+    page.evaluate("() => navigator.clipboard.writeText('pasted\\n  from <b>elsewhere</b> ')")
+    caret(page, 1, 0)
+    page.keyboard.press("Control+v")
+    assert_saved(page, f"pasted from <b>elsewhere</b> {first}")
+
+
+def test_composed_text_is_saved(page: Page) -> None:
+    first = texts(page)[0]
+    caret(page, 1, 0)
+    session = page.context.new_cdp_session(page)
+    session.send("Input.imeSetComposition", {"text": "に", "selectionStart": 1, "selectionEnd": 1})
+    session.send("Input.insertText", {"text": "日本"})
+    assert_saved(page, f"日本{first}")
+
+
+def test_title_is_edited_in_place(page: Page) -> None:
     page.fill("h1", "By  the harbor")
     page.press("h1", "Enter")
-    expect(first).to_be_focused()
-    first.fill("I walk along the harbor.")
-    first.press("Enter")
-    second.fill("Discarded.")
-    second.press("Escape")
-    expect(status).to_have_text("Saved")
     expect(page).to_have_title("By the harbor · Transcodio")
-    page.click("transcript-editor button")
-    expect(page.locator("transcript-editor button")).to_have_text("Edit")  # all edits are saved
+    page.fill("h1", "Discarded")
+    page.press("h1", "Escape")
+    expect(page.locator("h1")).to_have_text("By the harbor")
+    page.fill("h1", " ")
+    page.press("h1", "Enter")
+    expect(page.locator("h1")).to_have_text("By the harbor")
     page.reload()
     expect(page.locator("h1")).to_have_text("By the harbor")
-    expect(first).to_have_text("I walk along the harbor.")
-    expect(second).to_have_text(original)
-    assert not first.evaluate("field => field.isContentEditable")
-    words = stored(page)["segments"][0]["words"]
-    assert [word["text"] for word in words] == ["I", "walk", "along", "the", "harbor."]
 
 
-def test_failed_save_keeps_text(sign_up: OpenPage, media: Media) -> None:
-    page = sign_up("careful@example.com")
-    start(page, media.speech("harbor.mp3", 12))
-    wait_for_state(page, "completed")
-    first = page.locator("[data-segment='1']")
-    status = page.locator("transcript-editor [role=status]")
-    page.click("transcript-editor button")
-    page.route("**/segments/1", lambda route: route.abort("connectionrefused"))
-    first.fill("I walk along the harbor.")
-    first.blur()
-    expect(status).to_contain_text("Not saved: The server cannot be reached.")
-    expect(first).to_have_text("I walk along the harbor.")
-    page.unroute("**/segments/1")
-    first.focus()
-    first.blur()
-    expect(status).to_have_text("Saved")
-    first.fill(" ")
-    first.blur()
-    expect(status).to_contain_text("The text cannot be empty")
-    expect(first).to_have_text("I walk along the harbor.")
-    assert stored(page)["segments"][0]["text"] == "I walk along the harbor."
+def test_failed_save_keeps_text(page: Page) -> None:
+    first = texts(page)[0]
+    page.route("**/edits", lambda route: route.abort("connectionrefused"))
+    caret(page, 1, 0)
+    page.keyboard.type("Well, ")
+    expect_status(page, "Not saved: The server cannot be reached.")
+    caret(page, 2, 0)
+    page.keyboard.press("Enter")  # waits behind it
+    assert shown(page)[0] == f"Well, {first}"
+    assert texts(page)[0] == first
+    page.unroute("**/edits")
+    page.get_by_role("button", name="Save again").click()
+    assert_saved(page, f"Well, {first}")
 
 
-def test_text_typed_during_save_is_saved(sign_up: OpenPage, media: Media) -> None:
-    page = sign_up("quick-typist@example.com")
-    first, status = edit(page, media)
+def test_text_typed_during_save_is_saved(page: Page) -> None:
+    first = texts(page)[0]
     held: list[Route] = []
-    page.route("**/segments/1", lambda route: held.append(route))
-    with page.expect_request("**/segments/1"):
-        first.fill("I walk.")
-        first.blur()
-    first.press("End")
-    page.keyboard.type(" And I stay.")
+    page.route("**/edits", lambda route: held.append(route))
+    caret(page, 1, 0)
+    with page.expect_request("**/edits"):
+        page.keyboard.type("Well, ")
+    page.keyboard.type("then, ")
     held[0].continue_()
-    page.unroute("**/segments/1")
-    expect(status).to_have_text("Saved")
-    expect(first).to_have_text("I walk. And I stay.")
-    with page.expect_response("**/segments/1"):
-        first.blur()
-    assert stored(page)["segments"][0]["text"] == "I walk. And I stay."
+    page.unroute("**/edits")
+    assert_saved(page, f"Well, then, {first}")
 
 
-def test_edit_conflict_shows_other_text_before_overwrite(sign_up: OpenPage, media: Media) -> None:
-    page = sign_up("two-tabs@example.com")
-    first, status = edit(page, media)
-    first.focus()
+def test_conflict_shows_both_texts(page: Page) -> None:
+    first, second = texts(page)[:2]
     other = page.context.new_page()
     other.goto(page.url)
-    other.click("transcript-editor button")
-    other.locator("[data-segment='1']").fill("Theirs.")
-    other.locator("[data-segment='1']").blur()
-    expect(other.locator("transcript-editor [role=status]")).to_have_text("Saved")
-    first.fill("Mine.")
-    first.blur()
-    expect(status).to_contain_text("Not saved: Someone else edited this. It now reads: “Theirs.”")
-    assert stored(page)["segments"][0]["text"] == "Theirs."
-    expect(first).to_have_text("Mine.")
-    first.focus()
-    first.blur()
-    expect(status).to_have_text("Saved")
-    assert stored(page)["segments"][0]["text"] == "Mine."
+    expect(other.locator("#segments[contenteditable]")).to_be_visible()
+    for number, text in ((1, "Theirs. "), (2, "Theirs, too. ")):
+        caret(other, number, 0)
+        other.keyboard.type(text)
+        caret(other, 3 - number, 0)
+        assert_saved(other)
+    caret(page, 1, 0)
+    page.keyboard.type("Mine. ")
+    dialog = page.get_by_role("dialog", name="Someone else edited this passage")
+    expect(dialog.locator("[data-theirs]")).to_have_text(f"Theirs. {first}")
+    expect(dialog.locator("[data-mine]")).to_have_text(f"Mine. {first}")
+    dialog.get_by_role("button", name="Keep mine").click()
+    wait_until(lambda: texts(page)[:2] == [f"Mine. {first}", f"Theirs, too. {second}"])
+    wait_until(lambda: shown(page) == texts(page))  # of the other passage, too
+    caret(other, 1, 0)
+    other.keyboard.type("Again. ")
+    dialog = other.get_by_role("dialog", name="Someone else edited this passage")
+    dialog.get_by_role("button", name="Use theirs").click()
+    wait_until(lambda: shown(other) == texts(page))
 
 
-def test_edit_conflict_is_reported_if_other_text_cannot_be_fetched(
-    sign_up: OpenPage, media: Media
-) -> None:
-    page = sign_up("unlucky@example.com")
-    first, status = edit(page, media)
-    first.fill("Mine.")
-    url = page.url.replace("/transcriptions/", "/api/transcriptions/").rstrip("/")
-    conflict = {"detail": "The text has changed.", "code": "edit_conflict"}
-    page.route(f"{url}/segments/1", lambda route: route.fulfill(status=409, json=conflict))
-    page.route(url, lambda route: route.abort("connectionreset"))
-    first.blur()
-    expect(status).to_contain_text("Not saved: The text has changed.")
-    page.unroute(f"{url}/segments/1")
-    page.unroute(url)
-    page.click("transcript-editor button")
-    expect(page.locator("transcript-editor button")).to_have_text("Edit")
-    assert stored(page)["segments"][0]["text"] == "Mine."
-
-
-def test_edit_survives_expired_session(sign_up: OpenPage, media: Media) -> None:
-    page = sign_up("expired@example.com")
-    first, status = edit(page, media)
-    first.fill("I walk along the harbor.")
+def test_edit_survives_expired_session(page: Page) -> None:
+    first = texts(page)[0]
+    email = str(page.locator(".account-link span").inner_text())
     page.context.clear_cookies()
-    first.blur()
-    expect(status).to_contain_text("Not saved: You are signed out.")
-    done = page.locator("transcript-editor button")
-    with page.expect_response("**/segments/1"):
-        done.click()
-    expect(done).to_have_text("Done")  # edit mode continues while an edit is unsaved
+    caret(page, 1, 0)
+    page.keyboard.type("Well, ")
+    expect_status(page, "Not saved: You are signed out.")
     other = page.context.new_page()
     other.goto("/accounts/login/")
-    other.fill("[name=login]", "expired@example.com")
+    other.fill("[name=login]", email)
     other.fill("[name=password]", PASSWORD)
     other.click("main button[type=submit]")
     other.wait_for_selector("upload-box")
-    done.click()
-    expect(done).to_have_text("Edit")
-    assert stored(page)["segments"][0]["text"] == "I walk along the harbor."
+    page.get_by_role("button", name="Save again").click()
+    assert_saved(page, f"Well, {first}")
 
 
-def test_leaving_with_unsaved_edit_asks_for_confirmation(sign_up: OpenPage, media: Media) -> None:
-    page = sign_up("hasty@example.com")
-    first, _ = edit(page, media)
+def test_leaving_with_unsaved_edit_asks_for_confirmation(page: Page) -> None:
     dialogs: list[str] = []
 
     def leave(dialog: Dialog) -> None:
@@ -160,23 +265,30 @@ def test_leaving_with_unsaved_edit_asks_for_confirmation(sign_up: OpenPage, medi
         dialog.accept()
 
     page.on("dialog", leave)
-    first.focus()
+    caret(page, 1, 0)
     page.reload()
     assert dialogs == []
-    page.click("transcript-editor button")
-    first.focus()
-    page.keyboard.type("Typed, and not left yet. ")
+    page.route("**/edits", lambda route: route.abort("connectionrefused"))
+    page.locator(".segment").first.click()
+    page.keyboard.type("Typed, and not saved. ")
     page.reload()
     assert dialogs == ["beforeunload"]
 
 
-def test_save_status_stays_in_viewport(sign_up: OpenPage, media: Media) -> None:
-    page = sign_up("far-down@example.com", (390, 400))
-    edit(page, media)
-    last = page.locator(".segment").last
-    last.fill("And that is all.")
-    last.blur()
-    page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
-    expect(page.locator("transcript-editor [role=status]")).to_have_text("Saved")
-    expect(page.locator("transcript-editor [role=status]")).to_be_in_viewport(ratio=1)
-    expect(page.locator("transcript-editor button")).to_be_in_viewport(ratio=1)
+def test_phone_asks_before_it_edits(sign_up: OpenPage, media: Media) -> None:
+    """Where one taps a word to hear it, no keyboard comes up before one wants to type."""
+    page: Any = sign_up("phone-editor@example.com", (390, 700), has_touch=True, is_mobile=True)
+    start(page, media.speech("harbor.mp3", 12))
+    wait_for_state(page, "completed")
+    root = page.locator("#segments")
+    expect(root).not_to_have_attribute("contenteditable", "true")
+    edit = page.get_by_role("button", name="Edit", exact=True)
+    edit.tap()
+    expect(root).to_have_attribute("contenteditable", "true")
+    first = texts(page)[0]
+    caret(page, 1, 0)
+    page.keyboard.type("Well, ")
+    edit.tap()
+    expect(root).not_to_have_attribute("contenteditable", "true")
+    assert_saved(page, f"Well, {first}")
+    open_menu(page)

@@ -111,6 +111,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     const note = this.querySelector("#note");
     Object.assign(note, { textContent: event.note, hidden: !event.note });
     for (const tool of this.querySelectorAll("[data-tool], [data-completed]")) tool.hidden = false;
+    this.dispatchEvent(new CustomEvent("transcript-finished"));
     this.notifyPlayer();
   }
 
@@ -121,6 +122,7 @@ customElements.define("live-transcript", class extends HTMLElement {
 
   fail(message, state = "failed") {
     this.stop();
+    if (state !== "deleted") this.dispatchEvent(new CustomEvent("transcript-finished"));
     this.showState(state);
     this.querySelector("#cancel")?.remove();
     const retry = this.querySelector("#retry");

@@ -18,6 +18,7 @@ const EDGE_LENGTH = 8; // of the texts, which decides
 export function goesOn(paragraph, segment) {
   const last = paragraph.at(-1);
   if (last.speaker !== segment.speaker || last.channel !== segment.channel) return false;
+  if (typeof segment.paragraph === "boolean") return !segment.paragraph; // people have said so
   const length = paragraph.reduce((sum, each) => sum + each.text.length, 0);
   return length < PAUSE_LENGTH || (length < FULL_LENGTH && segment.start - last.end < PAUSE_S);
 }

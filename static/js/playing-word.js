@@ -134,7 +134,7 @@ function clicked(event) {
     return;
   }
   if (!event.target.closest(".segment") || !isPreferred("play-on-click")) return;
-  if (!getSelection().isCollapsed || page.classList.contains("editing")) return;
+  if (!getSelection().isCollapsed) return;
   const place = placeOf(event);
   if (place) playFrom(wordAt(place.segment, place.offset)?.start ?? place.segment.start);
 }

@@ -1,6 +1,8 @@
 /** Helpers for requests to the API. */
 import { text } from "./text.js";
 
+const MAX_KEPT_ALIVE = 20_000; // characters: browsers keep requests of up to 64 KB in all
+
 /** The token from the cookie: the one in the page is outdated after signing in in another tab. */
 export function csrfToken() {
   return document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
@@ -17,13 +19,15 @@ export function errorMessage(status, body) {
  * accepted. `host` has the text for a server that cannot be reached.
  */
 export async function sendJson(host, method, url, content) {
+  const body = content && JSON.stringify(content);
   const response = await fetch(url, {
     method,
     headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
-    body: content && JSON.stringify(content),
+    body,
+    keepalive: !body || body.length < MAX_KEPT_ALIVE, // also if the page is left
   }).catch(() => null);
   if (!response) return { body: null, problem: text(host, "unreachable") };
-  const body = await response.json().catch(() => null);
-  const isAccepted = response.ok && body;
-  return { body, problem: isAccepted ? "" : errorMessage(response.status, body) };
+  const answer = await response.json().catch(() => null);
+  const isAccepted = response.ok && answer;
+  return { body: answer, problem: isAccepted ? "" : errorMessage(response.status, answer) };
 }

@@ -131,3 +131,8 @@ export function segmentWithCaret() {
   const { focusNode, focusOffset } = getSelection();
   return focusNode ? positionOf(focusNode, focusOffset)?.segment ?? null : null;
 }
+
+/** Puts the caret into a segment. */
+export function placeCaret({ element }, offset) {
+  getSelection().collapse(...boundary(element, offset));
+}

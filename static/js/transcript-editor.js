@@ -1,164 +1,115 @@
 /**
- * <transcript-editor data-id>: edits the title and the segments of a finished transcript in place.
- * A field is saved when it loses focus; Enter moves to the next one, Escape restores the text.
- * `data-saved` of a field is the text on the server; a field with another text has unsaved changes.
+ * <transcript-editor data-id>: the text of a finished transcript and its title can be edited where
+ * they are. It shows whether all is saved.
  */
-import { formatDuration } from "./duration.js";
-import { sendJson } from "./requests.js";
+import { EditSession } from "./edit-session.js";
+import { register } from "./shortcuts.js";
 import { text } from "./text.js";
-import { replace, segmentOf } from "./transcript-text.js";
+import { TextInput } from "./text-input.js";
+import { TitleEditor } from "./title-editor.js";
+import { segments } from "./transcript-text.js";
+
+const isTouch = matchMedia("(pointer: coarse)").matches; // a tap plays there: a button starts editing
 
 customElements.define("transcript-editor", class extends HTMLElement {
   connectedCallback() {
-    this.button = this.querySelector("button");
-    this.status = this.querySelector("[role=status]");
+    const { id, revision } = this.dataset;
     this.page = this.closest("live-transcript");
-    this.requests = new Map(); // by field, while they are in progress
-    this.button.addEventListener("click", () => this.toggle(this.button.ariaPressed !== "true"));
-    this.page.addEventListener("focusin", (event) => this.focused(event.target));
-    this.page.addEventListener("focusout", (event) => this.blurred(event.target));
-    this.page.addEventListener("keydown", (event) => this.keyPressed(event));
-    window.addEventListener("beforeunload", (event) => {
-      if (this.unsaved.length) event.preventDefault();
+    this.root = this.page.querySelector("#segments");
+    this.status = this.querySelector("[role=status]");
+    this.session = new EditSession(id, this, Number(revision));
+    this.title = new TitleEditor(this.page.querySelector("h1"), this);
+    this.input = new TextInput(this.root, this.session);
+    this.listen();
+    for (const name of ["undo", "redo"]) {
+      const keys = { undo: ["Mod+Z"], redo: ["Mod+Shift+Z", "Mod+Y"] }[name];
+      const run = () => this.session.request(`edits/${name}`);
+      register(name, text(this, name), keys, () => (this.root.isContentEditable ? run() : false));
+      this.querySelector(`[data-${name}]`).addEventListener("click", run);
+    }
+    this.showPossible({ undo: "undo" in this.dataset, redo: "redo" in this.dataset });
+    if (this.page.hasAttribute("data-finished") && segments.length) this.start();
+  }
+
+  listen() {
+    const { session, queue = session.queue } = this;
+    this.button = this.querySelector("[data-edit]");
+    this.button.addEventListener("click", () => this.open(!this.root.isContentEditable));
+    this.querySelector("[data-retry]").addEventListener("click", () => this.retry());
+    this.page.addEventListener("transcript-finished", () => { if (segments.length) this.start(); });
+    this.page.addEventListener("revision-added", () => { queue.revision += 1; });
+    this.root.addEventListener("focusout", () => session.flush());
+    document.addEventListener("selectionchange", () => session.moved());
+    window.addEventListener("online", () => this.retry());
+    window.addEventListener("beforeunload", (event) => { if (this.isUnsaved) event.preventDefault(); });
+    window.addEventListener("pagehide", () => session.flush());
+  }
+
+  get isUnsaved() {
+    return this.session.isUnsaved || this.title.isUnsaved;
+  }
+
+  start() {
+    this.hidden = false;
+    this.button.hidden = !isTouch;
+    this.open(!isTouch);
+  }
+
+  open(isOpen) {
+    const { root } = this;
+    if (isOpen) root.contentEditable = "true";
+    else {
+      this.session.flush();
+      root.removeAttribute("contenteditable");
+    }
+    root.setAttribute("role", isOpen ? "textbox" : "region");
+    root.ariaMultiLine = isOpen ? "true" : null;
+    this.title.open(isOpen);
+    this.page.classList.toggle("editing", isOpen);
+    this.button.ariaPressed = String(isOpen);
+  }
+
+  retry() {
+    if (this.title.problem) this.title.save();
+    this.session.queue.send();
+  }
+
+  // --- Display ----------------------------------------------------------------------------------
+
+  /** Shows whether all is saved. */
+  showState(isSaving = this.session.queue.isSending) {
+    const problem = this.session.queue.problem || this.title.problem;
+    this.wasEdited ||= this.isUnsaved;
+    let state = this.wasEdited ? "saved" : "";
+    if (this.isUnsaved) state = "editing";
+    if (isSaving) state = "saving";
+    if (problem) state = "notSaved";
+    const message = state && text(this, state, { problem });
+    if (this.status.textContent !== message) this.status.textContent = message;
+    this.status.dataset.state = state;
+    this.querySelector("[data-retry]").hidden = !problem;
+  }
+
+  /** Shows whether there is something to undo or to make again. */
+  showPossible({ undo, redo }) {
+    this.querySelector("[data-undo]").disabled = !undo;
+    this.querySelector("[data-redo]").disabled = !redo;
+  }
+
+  /** Names of speakers have changed: an object with all names by number. */
+  nameSpeakers(names) {
+    this.page.dispatchEvent(new CustomEvent("speakers-named", { detail: names }));
+  }
+
+  /** Asks which text to keep, theirs or mine. Resolves to whether it is mine. */
+  ask(theirs, mine) {
+    const dialog = this.querySelector("dialog");
+    dialog.querySelector("[data-theirs]").textContent = theirs;
+    dialog.querySelector("[data-mine]").textContent = mine;
+    dialog.returnValue = "";
+    dialog.showModal();
+    return new Promise((resolve) => {
+      dialog.addEventListener("close", () => resolve(dialog.returnValue === "mine"), { once: true });
     });
   }
-
-  get fields() {
-    return [...this.page.querySelectorAll("h1, .segment")];
-  }
-
-  get unsaved() {
-    return [...this.page.querySelectorAll("[data-saved]")].filter(isChanged);
-  }
-
-  async toggle(on) {
-    if (!on) {
-      document.activeElement?.blur();
-      await Promise.all(this.unsaved.map((field) => this.save(field)));
-      if (this.unsaved.length) return; // stay in edit mode: the status shows the reason
-    }
-    this.button.ariaPressed = String(on);
-    this.button.textContent = text(this, on ? "done" : "edit");
-    this.page.classList.toggle("editing", on);
-    for (const field of this.fields) {
-      if (on) this.open(field);
-      else close(field);
-    }
-    this.showStatus(on ? "editing" : "");
-  }
-
-  // --- One field ------------------------------------------------------------------------------
-
-  open(field) {
-    try {
-      field.contentEditable = "plaintext-only";
-    } catch {
-      field.contentEditable = "true"; // older browsers; pasted content is read as text anyway
-    }
-    field.setAttribute("role", "textbox");
-    const time = field.dataset.start && formatDuration(field.dataset.start);
-    const label = time ? text(this, "segmentLabel", { time }) : text(this, "titleLabel");
-    field.setAttribute("aria-label", label);
-  }
-
-  focused(field) {
-    if (field.isContentEditable) field.dataset.saved ??= normalize(field.textContent);
-  }
-
-  keyPressed(event) {
-    const field = event.target;
-    if (!field.isContentEditable || event.isComposing) return;
-    if (event.key === "Escape") {
-      field.textContent = field.dataset.saved;
-      field.blur();
-    } else if (event.key === "Enter") {
-      event.preventDefault();
-      const all = this.fields;
-      const next = all.slice(all.indexOf(field) + 1).find((other) => !other.closest("[hidden]"));
-      if (next) next.focus();
-      else field.blur();
-    }
-  }
-
-  blurred(field) {
-    if (field.dataset.saved === undefined) return;
-    const isEmpty = !normalize(field.textContent);
-    if (isEmpty) field.textContent = field.dataset.saved;
-    if (isChanged(field) || this.requests.has(field)) {
-      this.save(field);
-      return;
-    }
-    if (field.classList.contains("unsaved")) this.showStatus(""); // the edit was undone
-    this.markSaved(field);
-    if (isEmpty) this.showStatus("empty");
-  }
-
-  /** One request per field at a time: what is typed in the meantime is sent after it. */
-  save(field) {
-    if (!this.requests.has(field)) {
-      this.requests.set(field, this.send(field).finally(() => this.requests.delete(field)));
-    }
-    return this.requests.get(field);
-  }
-
-  async send(field) {
-    this.showStatus("saving");
-    const sent = normalize(field.textContent);
-    const { body, problem, saved } = await this.store(field, sent);
-    if (problem) {
-      field.classList.add("unsaved");
-      this.showStatus("notSaved", { problem });
-      return;
-    }
-    field.dataset.saved = saved;
-    if (field !== document.activeElement) {
-      if (normalize(field.textContent) !== sent) return this.send(field);
-      if (segmentOf(field)) replace(body.id, body.id, [body]);
-      else field.textContent = saved;
-    }
-    this.markSaved(field);
-    this.showStatus("saved");
-  }
-
-  async store(field, value) {
-    const segment = field.closest("[data-segment]")?.dataset.segment;
-    const path = segment ? `/segments/${segment}` : "";
-    const url = `/api/transcriptions/${this.dataset.id}${path}`;
-    const content = segment ? { text: value, expected_text: field.dataset.saved } : { title: value };
-    const { body, problem } = await sendJson(this, "PATCH", url, content);
-    if (body?.code === "edit_conflict") await this.fetchSaved(field, Number(segment));
-    if (problem) return { problem };
-    if (!segment) document.title = `${body.title} · Transcodio`;
-    return { body, saved: segment ? body.text : body.title };
-  }
-
-  /** Fetches the text of the other user, which the message has shown: the next attempt replaces it. */
-  async fetchSaved(field, segmentId) {
-    const response = await fetch(`/api/transcriptions/${this.dataset.id}`).catch(() => null);
-    const body = await response?.json().catch(() => null);
-    const stored = body?.segments?.find((segment) => segment.id === segmentId);
-    if (stored) field.dataset.saved = normalize(stored.text); // otherwise the next attempt fails too
-  }
-
-  /** Marks a field as saved. While it has the focus, editing continues. */
-  markSaved(field) {
-    if (field !== document.activeElement) delete field.dataset.saved;
-    field.classList.remove("unsaved");
-  }
-
-  showStatus(key, values) {
-    this.status.textContent = key && text(this, key, values);
-  }
 });
-
-function normalize(content) {
-  return content.replace(/\s+/g, " ").trim();
-}
-
-function isChanged(field) {
-  return normalize(field.textContent) !== field.dataset.saved;
-}
-
-function close(field) {
-  for (const name of ["contenteditable", "role", "aria-label"]) field.removeAttribute(name);
-}

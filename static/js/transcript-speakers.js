@@ -27,6 +27,10 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     this.selection = new SpeakerSelection(this);
     this.page.addEventListener("text-changed", (event) => this.changed(event.detail.paragraphs));
     this.page.addEventListener("speakers-changed", (event) => this.relabel(event.detail));
+    this.page.addEventListener("speakers-named", ({ detail }) => {
+      this.names = new Map(Object.entries(detail).map(([number, name]) => [Number(number), name]));
+      this.show();
+    });
     document.addEventListener("keydown", (event) => this.keyPressed(event));
     this.root.addEventListener("click", (event) => {
       const button = event.target.closest(".turn-speaker");
@@ -98,8 +102,10 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     return "";
   }
 
-  send(method, path, content) {
-    return sendJson(this, method, `/api/transcriptions/${this.dataset.id}${path}`, content);
+  async send(method, path, content) {
+    const answer = await sendJson(this, method, `/api/transcriptions/${this.dataset.id}${path}`, content);
+    if (!answer.problem) this.page.dispatchEvent(new CustomEvent("revision-added"));
+    return answer;
   }
 
   /** Digits assign, with Alt while typing. */

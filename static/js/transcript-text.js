@@ -10,6 +10,8 @@ import { timesOf } from "./word-times.js";
 
 export { positionOf, rangeOf, segmentAt, segmentWithCaret, wordAt, wordAtTime, wordOf } from "./text-positions.js";
 
+const LOOKS = ["speaker", "channel", "paragraph"]; // that divide paragraphs
+
 const page = document.querySelector("live-transcript");
 const root = document.querySelector("#segments");
 const template = document.querySelector("#paragraph-template");
@@ -48,13 +50,13 @@ export function append(data) {
 /**
  * Replaces the segments with the numbers `from` to `to` by segments of the server; those after them
  * get new numbers. `from: 6, to: 5` inserts before segment 6. The caret stays where it is in the text.
+ * Returns the segments.
  */
 export function replace(from, to, replacements) {
   const old = segments.slice(from - 1, to);
   const restoreCaret = keepCaret(old);
   const isSame = old.length === replacements.length
-    && old.every(({ speaker, channel }, index) => speaker === (replacements[index].speaker ?? null)
-      && channel === (replacements[index].channel ?? null));
+    && old.every((segment, index) => LOOKS.every((name) => segment[name] === (replacements[index][name] ?? null)));
   const fresh = replacements.map((data, index) => (isSame ? update(old[index], data) : create(data)));
   let paragraphs = [...new Set(fresh.map(({ element }) => element.closest(".paragraph")))];
   if (isSame) for (const segment of fresh.filter(isFirst)) showStart(segment);
@@ -65,6 +67,22 @@ export function replace(from, to, replacements) {
   }
   restoreCaret(fresh);
   changed(paragraphs);
+  return fresh;
+}
+
+/** What the server knows of a segment that is shown already. What was typed since stays. */
+export function refresh(segment, data) {
+  const shown = segment.element.textContent;
+  const words = normalize(shown) === data.text ? timesOf(shown, data.words) : null;
+  Object.assign(segment, { start: data.start, end: data.end, words });
+  Object.assign(segment.element.dataset, { start: data.start.toFixed(3), end: data.end.toFixed(3) });
+  if (segment.speaker !== (data.speaker ?? null)) relabel([{ id: segment.id, speaker: data.speaker }]);
+  changed([segment.element.closest(".paragraph")]);
+}
+
+/** A text without more than single spaces, as the server stores it. */
+export function normalize(content) {
+  return content.replace(/\s+/g, " ").trim();
 }
 
 /** Gives segments other speakers: a list of { id, speaker }. */
@@ -81,10 +99,11 @@ export function relabel(changes) {
 // --- Segments ---------------------------------------------------------------------------------
 
 function read(element) {
-  const { segment: id, start, end, speaker, channel } = element.dataset;
+  const { segment: id, start, end, speaker, channel, paragraph } = element.dataset;
   const segment = {
     id: Number(id), start: Number(start), end: Number(end), speaker: Number(speaker) || null,
-    channel: channel ? Number(channel) : null, text: element.textContent, element, words: null,
+    channel: channel ? Number(channel) : null, paragraph: paragraph ? paragraph === "true" : null,
+    text: element.textContent, element, words: null,
   };
   bySpan.set(element, segment);
   return segment;
@@ -96,8 +115,8 @@ function create(data) {
   return update(bySpan.get(element), data);
 }
 
-function update(segment, { id, start, end, speaker, channel, text, words }) {
-  Object.assign(segment, { id, start, end, channel: channel ?? null, text });
+function update(segment, { id, start, end, speaker, channel, paragraph, text, words }) {
+  Object.assign(segment, { id, start, end, channel: channel ?? null, paragraph: paragraph ?? null, text });
   segment.words = words ? timesOf(text, words) : null;
   const { element } = segment;
   Object.assign(element.dataset, { segment: id, start: start.toFixed(3), end: end.toFixed(3) });

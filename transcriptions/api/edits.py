@@ -140,7 +140,10 @@ def _made(change: Callable[[], Done]) -> EditsOut:
 
 
 def _replacement(change: ReplacementIn) -> Replacement:
-    new = [NewSegment(" ".join(each.text.split()), each.speaker) for each in change.segments]
+    new = [
+        NewSegment(" ".join(each.text.split()), each.speaker, each.paragraph)
+        for each in change.segments
+    ]
     return Replacement(change.first, change.last, new, change.expected_texts)
 
 
@@ -151,7 +154,14 @@ def _edits(done: Done) -> EditsOut:
         segments = [SegmentOut.of(Segment(number=number, **fields)) for number, fields in numbered]
         changes.append(ReplacedOut(first=first, last=first + count - 1, segments=segments))
         moved += len(new) - count
-    return EditsOut(revision=done.revision, changes=changes, undo=done.can_undo, redo=done.can_redo)
+    names = None if done.names is None else {int(n): name for n, name in done.names.items()}
+    return EditsOut(
+        revision=done.revision,
+        changes=changes,
+        undo=done.can_undo,
+        redo=done.can_redo,
+        speakers=names,
+    )
 
 
 def _version(version: Version) -> VersionOut:

@@ -48,6 +48,7 @@ class Done:
     replaced: list[tuple[int, int, list[Snapshot]]]  # first, count, new
     can_undo: bool
     can_redo: bool
+    names: Names | None = None  # of all speakers, if these have changed
 
 
 def revision_of(row: Transcription) -> int:
@@ -181,13 +182,13 @@ def _turn(row: Transcription, edit: Edit, kind: EditKind, state: EditState) -> D
     edit.state = state
     edit.save(update_fields=["state"])
     append(row, kind, changes, (names["before"], names["after"]) if names else None)
-    return done(row, changes)
+    return done(row, changes, names and names["after"])
 
 
-def done(row: Transcription, changes: Iterable[Change]) -> Done:
-    """What to show of an edit that was logged."""
+def done(row: Transcription, changes: Iterable[Change], names: Names | None = None) -> Done:
+    """What to show of an edit that was logged. `names` are those of speakers, if they changed."""
     replaced = [(change.first, len(change.before), change.after) for change in changes]
-    return Done(revision_of(row), replaced, can_undo(row), can_redo(row))
+    return Done(revision_of(row), replaced, can_undo(row), can_redo(row), names)
 
 
 def opposite(changes: Iterable[Change]) -> Iterator[Change]:

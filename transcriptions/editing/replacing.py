@@ -19,10 +19,12 @@ from transcriptions.models.segment import main_speaker
 
 @dataclass(frozen=True, slots=True)
 class NewSegment:
-    """A text, and who says it; None: who said most of its words."""
+    """A text, and who says it; None: who said most of its words. `paragraph` is whether one begins
+    with it; None: as before."""
 
     text: str
     speaker: int | None = None
+    paragraph: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,9 @@ def replace_segments(row: Transcription, replacements: Sequence[Replacement]) ->
         changes = _changes(found, replacements)
         _check_speakers(found, replacements)
         make(found, changes)
-        append(found, EditKind.TEXT, changes, (names, names_of(found)))
-        return done(found, changes)
+        named = names_of(found)
+        append(found, EditKind.TEXT, changes, (names, named))
+        return done(found, changes, named if named != names else None)
 
 
 def _changes(row: Transcription, replacements: Sequence[Replacement]) -> list[Change]:
@@ -75,8 +78,8 @@ def _is_made(replacement: Replacement, old: Sequence[Snapshot]) -> bool:
     """Whether the texts are there already: the same edit may be sent twice. Raises EditConflict."""
     present = [segment["text"].split() for segment in old]
     wanted = [segment.text.split() for segment in replacement.segments]
-    has_speakers = any(segment.speaker is not None for segment in replacement.segments)
-    if present and present == wanted and not has_speakers:
+    is_text = all(each.speaker is None and each.paragraph is None for each in replacement.segments)
+    if present and present == wanted and is_text:
         return not any(segment["conflict"] for segment in old)
     expected = replacement.expected_texts
     if expected is not None and present != [text.split() for text in expected]:
@@ -144,6 +147,8 @@ class _Around:
         ]
         if new:
             new[0]["start"], new[-1]["end"] = start, max(end, new[-1]["end"])
+            if self.old and new[0]["paragraph"] is None:
+                new[0]["paragraph"] = self.old[0]["paragraph"]
         return self._with_heard(new)
 
     def _time(self) -> tuple[float, float]:
@@ -167,6 +172,7 @@ class _Around:
             "language": source.get("language", ""),
             "channel": source.get("channel"),
             "speaker": main_speaker(words),
+            "paragraph": new.paragraph,
             "recognized": None,
             "decoding": None,
             "conflict": "",

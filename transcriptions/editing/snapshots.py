@@ -19,6 +19,7 @@ FIELDS = (
     "language",
     "channel",
     "speaker",
+    "paragraph",
     "recognized",
     "decoding",
     "conflict",

@@ -101,7 +101,7 @@ def restore(row: Transcription, revision: int) -> Done:
         make(found, changes)
         set_names(found, names)
         append(found, EditKind.RESTORE, changes, (present_names, names))
-        return done(found, changes)
+        return done(found, changes, names if names != present_names else None)
 
 
 def _state(row: Transcription, revision: int) -> tuple[list[Snapshot], Names]:

@@ -44,6 +44,8 @@ class Paragraph:
         """Whether it goes on with this segment."""
         if (self.speaker, self.channel) != (segment.speaker, segment.channel):
             return False
+        if segment.paragraph is not None:  # people have said so
+            return not segment.paragraph
         pause = segment.start - self.segments[-1][1].end
         return self.length < PAUSE_LENGTH or (self.length < FULL_LENGTH and pause < PAUSE_S)
 
@@ -76,9 +78,10 @@ def paragraphs(segments: Iterable[Segment], names: Mapping[int, str]) -> Iterato
 def _span(segment: Segment) -> str:
     speaker = f' data-speaker="{segment.speaker}"' if segment.speaker else ""
     channel = f' data-channel="{segment.channel}"' if segment.channel is not None else ""
+    begins = "" if segment.paragraph is None else f' data-paragraph="{segment.paragraph}"'.lower()
     return (
         f'<span class="segment" data-segment="{segment.number}" data-start="{segment.start:.3f}" '
-        f'data-end="{segment.end:.3f}"{speaker}{channel}>{escape(segment.text)}</span>'
+        f'data-end="{segment.end:.3f}"{speaker}{channel}{begins}>{escape(segment.text)}</span>'
     )
 
 

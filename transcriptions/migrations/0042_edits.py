@@ -55,6 +55,11 @@ class Migration(migrations.Migration):
                 "ordering": ["revision"],
             },
         ),
+        migrations.AddField(
+            model_name="segment",
+            name="paragraph",
+            field=models.BooleanField(null=True),
+        ),
         migrations.RemoveConstraint(
             model_name="segment",
             name="segment_number",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 from ninja import Schema
-from pydantic import Field, StrictInt, model_validator
+from pydantic import Field, StrictBool, StrictInt, model_validator
 
 from accounts.schemas import Body
 from transcriptions.models import EditKind
@@ -25,6 +25,9 @@ class NewSegmentIn(Body):
 
     text: Text
     speaker: Annotated[StrictInt, Field(ge=1, le=MAX_NUMBER)] | None = None
+    paragraph: StrictBool | None = Field(
+        default=None, description="Whether a paragraph begins with it; null: as before"
+    )
 
 
 class ReplacementIn(Body):
@@ -91,6 +94,9 @@ class EditsOut(Schema):
     changes: list[ReplacedOut]
     undo: bool = Field(description="Whether there is a change to undo")
     redo: bool = Field(description="Whether a change that was undone can be made again")
+    speakers: dict[int, str] | None = Field(
+        default=None, description="The names of all speakers by number, if they have changed"
+    )
 
 
 class VersionOut(Schema):

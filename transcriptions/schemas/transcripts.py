@@ -76,6 +76,11 @@ class SegmentOut(Schema):
     language: str | None = None
     channel: int | None = None
     speaker: int | None = Field(default=None, description="Of most of its words")
+    paragraph: bool | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="Whether people have begun a paragraph with it, or joined it to the one before",
+    )
     probability: float | None = Field(default=None, description="The mean of its words'")
     conflict: str | None = Field(
         default=None,
@@ -96,6 +101,7 @@ class SegmentOut(Schema):
             language=row.language or None,
             channel=row.channel,
             speaker=row.speaker,
+            paragraph=row.paragraph,
             probability=mean_probability(row.words),
             conflict=row.conflict or None,
             words=words,

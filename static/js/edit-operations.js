@@ -1,0 +1,77 @@
+/**
+ * What an input means for the segments. Each function returns { from, to, segments, caret }: these
+ * segments instead of those with the numbers `from` to `to`, and then where the caret is: the index
+ * of a new segment (which may be one after them) and the offset in it. Null: nothing changes.
+ */
+import { normalize } from "./transcript-text.js";
+
+/** Puts `data` in the place of what is between two places in different segments. */
+export function replaceRange(start, end, data, segments) {
+  const before = textOf(start.segment).slice(0, start.offset) + data;
+  const after = textOf(end.segment).slice(end.offset);
+  const from = start.segment.id, to = end.segment.id;
+  const isOne = start.segment.speaker === end.segment.speaker && start.segment.channel === end.segment.channel;
+  const parts = isOne ? [[before + after, start.segment]] : [[before, start.segment], [after, end.segment]];
+  const filled = parts.filter(([text]) => normalize(text));
+  if (!filled.length) return remove(from, to, segments);
+  const isFirstLeft = normalize(parts[0][0]) !== "";
+  return {
+    from, to, segments: filled.map(([text, segment]) => part(text, segment)),
+    caret: isFirstLeft ? [0, normalize(before).length + trailing(before)] : [0, 0],
+  };
+}
+
+/** Deletes segments. */
+export function remove(from, to, segments) {
+  const before = segments[from - 2];
+  return { from, to, segments: [], caret: before ? [-1, textOf(before).length] : [0, 0] };
+}
+
+/** Joins a segment to the one before: its paragraph if it begins one, or else its text. */
+export function join(segment, segments, isFirst) {
+  const before = segments[segment.id - 2];
+  if (!before || before.channel !== segment.channel) return null;
+  const text = textOf(segment);
+  if (isFirst) {
+    const speaker = before.speaker ?? segment.speaker;
+    const joined = { ...part(text, segment), speaker, paragraph: false };
+    return { from: segment.id, to: segment.id, segments: [joined], caret: [0, 0] };
+  }
+  const [left, right] = [normalize(textOf(before)), normalize(text)];
+  return {
+    from: before.id, to: segment.id, segments: [part(left + right, before)], caret: [0, left.length],
+  };
+}
+
+/** Begins a paragraph at a place. */
+export function divide({ segment, offset }, segments, isFirst) {
+  const text = textOf(segment);
+  const [left, right] = [normalize(text.slice(0, offset)), normalize(text.slice(offset))];
+  if (left && right) {
+    const parts = [part(left, segment), { ...part(right, segment), paragraph: true }];
+    return { from: segment.id, to: segment.id, segments: parts, caret: [1, 0] };
+  }
+  if (!left) return isFirst ? null : begin(segment);
+  const next = segments[segment.id];
+  return next ? begin(next) : null;
+}
+
+/** Makes a segment the first one of a paragraph. */
+function begin(segment) {
+  const begun = { ...part(textOf(segment), segment), paragraph: true };
+  return { from: segment.id, to: segment.id, segments: [begun], caret: [0, 0] };
+}
+
+/** What is shown of a segment, which may not be stored yet. */
+export function textOf({ element }) {
+  return element.textContent;
+}
+
+function part(text, { speaker, paragraph }) {
+  return { text: normalize(text), speaker, paragraph };
+}
+
+/** Whether a text ends with a space that is kept: the next letter comes after it. */
+function trailing(text) {
+  return /\s$/.test(text) && normalize(text) ? 1 : 0;
+}

@@ -1,0 +1,78 @@
+/**
+ * Sends the changes of a transcript one after the other, in the order in which they were made. What
+ * is shown is always what the server has plus the changes that wait here.
+ */
+import { sendJson } from "./requests.js";
+
+export class EditQueue {
+  /**
+   * `host` has the texts for problems. `handlers`: `stateChanged()` when `problem` or `waiting`
+   * change, `done(edit, body)` for an edit that was stored, `conflict(edit)` for one that meets
+   * another change, `outdated()` if somebody else has made changes, too, `drained()` when all are
+   * stored. `revision` is that of the transcript that is shown.
+   */
+  constructor(id, host, handlers, revision) {
+    Object.assign(this, { id, host, handlers, revision });
+    this.waiting = []; // { path, changes? }; the first one is being sent, or could not be sent
+    this.problem = "";
+    this.isSending = false;
+  }
+
+  push(edit) {
+    this.waiting.push(edit);
+    return this.send();
+  }
+
+  /** Leaves out what waits. */
+  clear() {
+    this.waiting = [];
+    this.problem = "";
+    this.handlers.stateChanged();
+  }
+
+  /** Sends what waits, also what could not be sent before. Resolves when nothing is being sent. */
+  send() {
+    if (!this.isSending) this.sending = this.sendAll();
+    return this.sending;
+  }
+
+  async sendAll() {
+    this.isSending = true;
+    while (this.waiting.length) {
+      const [edit] = this.waiting;
+      this.problem = "";
+      this.handlers.stateChanged();
+      const { body, problem } = await this.request(edit);
+      if (edit !== this.waiting[0]) continue; // they were left out
+      if (problem) {
+        this.isSending = false;
+        this.refused(edit, body, problem);
+        return;
+      }
+      this.waiting.shift();
+      if (body.revision > this.revision + 1) this.handlers.outdated();
+      this.revision = body.revision;
+      this.handlers.done(edit, body);
+    }
+    this.isSending = false;
+    this.handlers.stateChanged();
+    this.handlers.drained();
+  }
+
+  refused(edit, body, problem) {
+    if (body?.code === "nothing_to_undo") {
+      this.waiting.shift();
+      this.handlers.stateChanged();
+      if (this.waiting.length) this.send();
+      return;
+    }
+    this.problem = problem;
+    this.handlers.stateChanged();
+    if (body?.code === "edit_conflict" || body?.code === "not_found") this.handlers.conflict(edit);
+  }
+
+  request({ path, changes }) {
+    const content = changes ? { changes } : {};
+    return sendJson(this.host, "POST", `/api/transcriptions/${this.id}/${path}`, content);
+  }
+}

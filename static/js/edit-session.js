@@ -1,0 +1,159 @@
+/**
+ * What happens to the changes that one makes: they are shown at once, saved in the order in which
+ * they were made, and can be undone, also after they were saved.
+ */
+import { EditQueue } from "./edit-queue.js";
+import { placeCaret } from "./text-positions.js";
+import { normalize, refresh, replace, segmentWithCaret, segments } from "./transcript-text.js";
+
+const PAUSE_MS = 1000; // without typing, until it is saved
+
+export class EditSession {
+  /** `host` is the <transcript-editor>: it has texts, shows states, and asks what to keep. */
+  constructor(id, host, revision) {
+    Object.assign(this, { id, host });
+    this.typing = new Set(); // segments with a text that does not wait in the queue yet
+    this.queue = new EditQueue(id, host, {
+      stateChanged: () => host.showState(),
+      done: (edit, body) => this.done(edit, body),
+      conflict: (edit) => this.conflict(edit),
+      outdated: () => { this.isOutdated = true; },
+      drained: () => { if (this.isOutdated && !this.typing.size) this.reload(); },
+    }, revision);
+  }
+
+  get isUnsaved() {
+    return this.typing.size > 0 || this.queue.waiting.length > 0;
+  }
+
+  /** Whether something is on its way whose result is not shown yet. */
+  get isBusy() {
+    return this.queue.waiting.some(({ fresh }) => !fresh);
+  }
+
+  // --- Changes ----------------------------------------------------------------------------------
+
+  typed(segment) {
+    this.typing.add(segment);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.flush(), PAUSE_MS);
+    this.host.showState();
+  }
+
+  /** The caret has moved: the text of a segment that it has left is saved. */
+  moved() {
+    if (this.typing.size && !this.typing.has(segmentWithCaret())) this.flush();
+  }
+
+  /** What was typed is to be saved. */
+  flush() {
+    clearTimeout(this.timer);
+    const typed = [...this.typing];
+    this.typing.clear();
+    for (const segment of typed) {
+      const { id, text: before, element } = segment;
+      const after = normalize(element.textContent);
+      if (segments[id - 1] !== segment || after === before) continue;
+      segment.text = after;
+      const change = { from: id, to: id, expected_texts: [before], segments: [{ text: after }] };
+      this.queue.push({ path: "edits", changes: [change], fresh: [[segment]] });
+    }
+    this.host.showState();
+  }
+
+  /** Makes an operation of edit-operations.js. */
+  make({ from, to, segments: parts, caret: [index, offset] }) {
+    this.apply([{ from, to, segments: parts }]);
+    const segment = segments[from - 1 + index];
+    if (segment) placeCaret(segment, offset);
+  }
+
+  /** Shows and saves changes in order of `from`, with the numbers before all of them. */
+  apply(changes) {
+    this.flush();
+    const sent = changes.map(({ from, to, segments: parts }) => ({
+      from, to, segments: parts, expected_texts: segments.slice(from - 1, to).map((each) => each.text),
+    }));
+    const fresh = changes.toReversed().map((change) => replace(change.from, change.to, drafts(change)));
+    this.queue.push({ path: "edits", changes: sent, fresh: fresh.reverse() });
+  }
+
+  /** Sends a request that changes the text on the server: `edits/undo`, `versions/3/restore`. */
+  request(path) {
+    this.flush();
+    return this.queue.push({ path });
+  }
+
+  // --- Answers ----------------------------------------------------------------------------------
+
+  done({ changes, fresh }, body) {
+    this.host.showPossible(body);
+    if (body.speakers) this.host.nameSpeakers(body.speakers);
+    if (!fresh) {
+      this.show(body.changes);
+      return;
+    }
+    if (body.changes.length !== changes.length) return; // some were made already
+    body.changes.forEach(({ segments: stored }, index) => {
+      if (stored.length !== fresh[index].length) return;
+      fresh[index].forEach((segment, part) => {
+        if (segments[segment.id - 1] === segment) refresh(segment, stored[part]);
+      });
+    });
+  }
+
+  /** Shows what has changed on the server. */
+  show(changes) {
+    let last = null;
+    for (const { from, to, segments: stored } of changes.toReversed()) {
+      const [first] = replace(from, to, stored);
+      last = first ?? segments[from - 2] ?? segments[0];
+    }
+    if (!last) return;
+    placeCaret(last, last.text.length);
+    last.element.scrollIntoView({ block: "nearest" });
+  }
+
+  async conflict(edit) {
+    const stored = await this.fetch();
+    if (!stored || edit !== this.queue.waiting[0] || !edit.changes) return;
+    const theirs = edit.changes.map(({ from, to }) => stored.segments.slice(from - 1, to).map((each) => each.text));
+    const mine = edit.changes.flatMap((change) => change.segments.map((each) => each.text));
+    if (await this.host.ask(theirs.flat().join("\n"), mine.join("\n"))) {
+      edit.changes.forEach((change, index) => { change.expected_texts = theirs[index]; });
+      this.queue.send();
+    } else {
+      this.queue.clear();
+      this.reload();
+    }
+  }
+
+  /** Shows the transcript as it is on the server. */
+  async reload() {
+    const stored = await this.fetch();
+    if (!stored || this.isUnsaved) return;
+    this.isOutdated = false;
+    replace(1, segments.length, stored.segments);
+    this.host.nameSpeakers(Object.fromEntries(stored.speakers.map(({ number, name }) => [number, name ?? ""])));
+  }
+
+  async fetch() {
+    const response = await fetch(`/api/transcriptions/${this.id}`).catch(() => null);
+    return response?.ok ? response.json().catch(() => null) : null;
+  }
+}
+
+/** New segments with the times of those that they replace, until the server knows better. */
+function drafts({ from, to, segments: parts }) {
+  const old = segments.slice(from - 1, to);
+  const near = old[0] ?? segments[from - 2];
+  const start = old[0]?.start ?? near?.end ?? 0, end = old.at(-1)?.end ?? start;
+  const length = parts.reduce((sum, part) => sum + part.text.length, 0) || 1;
+  let position = 0;
+  return parts.map((part, index) => {
+    const at = start + ((end - start) * position) / length;
+    position += part.text.length;
+    const until = start + ((end - start) * position) / length;
+    return { channel: near?.channel, ...part, id: from + index, start: at, end: until };
+  });
+}
