@@ -18,7 +18,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
     this.root = this.page.querySelector("#segments");
     this.status = this.querySelector("[role=status]");
     this.session = new EditSession(id, this, Number(revision));
-    this.title = new TitleEditor(this.page.querySelector("h1"), this);
+    this.titleEditor = new TitleEditor(this.page.querySelector("h1"), this);
     this.input = new TextInput(this.root, this.session);
     this.listen();
     for (const name of ["undo", "redo"]) {
@@ -27,7 +27,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
       register(name, text(this, name), keys, () => (this.root.isContentEditable ? run() : false));
       this.querySelector(`[data-${name}]`).addEventListener("click", run);
     }
-    this.showPossible({ undo: "undo" in this.dataset, redo: "redo" in this.dataset });
+    this.showPossible({ undo: "canUndo" in this.dataset, redo: "canRedo" in this.dataset });
     if (this.page.hasAttribute("data-finished") && segments.length) this.start();
   }
 
@@ -46,7 +46,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
   }
 
   get isUnsaved() {
-    return this.session.isUnsaved || this.title.isUnsaved;
+    return this.session.isUnsaved || this.titleEditor.isUnsaved;
   }
 
   start() {
@@ -64,13 +64,13 @@ customElements.define("transcript-editor", class extends HTMLElement {
     }
     root.setAttribute("role", isOpen ? "textbox" : "region");
     root.ariaMultiLine = isOpen ? "true" : null;
-    this.title.open(isOpen);
+    this.titleEditor.open(isOpen);
     this.page.classList.toggle("editing", isOpen);
     this.button.ariaPressed = String(isOpen);
   }
 
   retry() {
-    if (this.title.problem) this.title.save();
+    if (this.titleEditor.problem) this.titleEditor.save();
     this.session.queue.send();
   }
 
@@ -78,7 +78,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
 
   /** Shows whether all is saved. */
   showState(isSaving = this.session.queue.isSending) {
-    const problem = this.session.queue.problem || this.title.problem;
+    const problem = this.session.queue.problem || this.titleEditor.problem;
     this.wasEdited ||= this.isUnsaved;
     let state = this.wasEdited ? "saved" : "";
     if (this.isUnsaved) state = "editing";
