@@ -1,0 +1,204 @@
+/**
+ * <find-replace>: finds a text in the transcript, marks all matches, and replaces one or all. It
+ * shows what would become of each match.
+ */
+import { formatDuration } from "./duration.js";
+import { matchesIn, patternOf, replaced } from "./find-matches.js";
+import { register } from "./shortcuts.js";
+import { showSegment } from "./show-segment.js";
+import { text } from "./text.js";
+import { draw, mark } from "./text-marks.js";
+import { positionOf, rangeOf, segments } from "./transcript-text.js";
+
+const DELAY_MS = 150; // after the last key, until it is searched
+const MAX_LISTED = 200; // matches in the preview
+const CONTEXT = 24; // characters before and after a match there
+
+customElements.define("find-replace", class extends HTMLElement {
+  connectedCallback() {
+    this.page = this.closest("live-transcript");
+    this.editor = this.page.querySelector("transcript-editor");
+    this.form = this.querySelector("form");
+    this.status = this.querySelector("[role=status]");
+    this.list = this.querySelector("ol");
+    this.matches = []; // { segment, from, to, after }: what is found, and what would be there instead
+    this.current = -1;
+    register("find", text(this, "find"), ["Mod+F"], () => this.open());
+    this.page.querySelector("[data-find]")?.addEventListener("click", () => this.open());
+    this.form.addEventListener("input", () => this.later());
+    this.addEventListener("keydown", (event) => this.keyPressed(event));
+    this.addEventListener("click", ({ target }) => this[target.closest("[data-do]")?.dataset.do]?.());
+    this.list.addEventListener("click", ({ target }) => {
+      const row = target.closest("li");
+      if (row) this.show([...this.list.children].indexOf(row));
+    });
+    this.querySelector("details").addEventListener("toggle", () => this.showList());
+    for (const name of ["text-changed", "typed"]) {
+      this.page.addEventListener(name, () => { if (!this.hidden) this.later(); });
+    }
+  }
+
+  /** Shows the panel with the selected text. If it has the focus, the browser's own search opens. */
+  open() {
+    if (this.contains(document.activeElement)) return false;
+    const selected = String(getSelection()).trim();
+    const { find } = this.form.elements;
+    if (selected && !selected.includes("\n")) find.value = selected;
+    this.hidden = false;
+    this.querySelector("[data-replacing]").hidden = !this.canReplace;
+    find.focus();
+    find.select();
+    this.search();
+    return true;
+  }
+
+  close() {
+    this.hidden = true;
+    mark("match", null);
+    draw("current-match", []);
+    const match = this.matches[this.current];
+    if (match) getSelection().collapse(...boundaryOf(match));
+    this.page.querySelector("#segments").focus({ preventScroll: true });
+  }
+
+  get canReplace() {
+    return this.page.querySelector("#segments").isContentEditable;
+  }
+
+  keyPressed(event) {
+    if (event.key === "Escape") this.close();
+    else if (event.key === "Enter" && event.target.type === "text") this.go(event.shiftKey ? -1 : 1);
+    else return;
+    event.preventDefault();
+  }
+
+  later() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.search(), DELAY_MS);
+  }
+
+  // --- Finding ----------------------------------------------------------------------------------
+
+  search() {
+    clearTimeout(this.timer);
+    const { find, replacement, isExact, isWord, isPattern } = this.form.elements;
+    const options = { isExact: isExact.checked, isWord: isWord.checked, isPattern: isPattern.checked };
+    const { pattern, problem } = patternOf(find.value, options);
+    const after = (match) => replaced(match, replacement.value, options.isPattern);
+    this.matches = pattern ? segments.flatMap((segment) => matchesIn(segment, pattern, after)) : [];
+    const bySegment = Map.groupBy(this.matches, ({ segment }) => segment);
+    mark("match", (segment) => (bySegment.get(segment) ?? []).map(({ from, to }) => [from, to]));
+    this.current = Math.min(this.current, this.matches.length - 1);
+    this.showCurrent();
+    find.setAttribute("aria-invalid", String(Boolean(problem)));
+    this.showStatus(problem ? text(this, "invalid", { problem }) : "");
+    this.showList();
+  }
+
+  /** Goes to the next match, or to the one before: from the caret at first. */
+  go(step) {
+    if (!this.matches.length) return;
+    const count = this.matches.length;
+    const start = this.current < 0 ? this.firstAfterCaret() - (step > 0 ? 1 : 0) : this.current;
+    this.show((start + step + count) % count);
+  }
+
+  next() { this.go(1); }
+
+  previous() { this.go(-1); }
+
+  firstAfterCaret() {
+    const { focusNode, focusOffset } = getSelection();
+    const place = focusNode && positionOf(focusNode, focusOffset);
+    if (!place) return 0;
+    const index = this.matches.findIndex(({ segment, from }) =>
+      segment.id > place.segment.id || (segment === place.segment && from >= place.offset));
+    return Math.max(0, index);
+  }
+
+  show(index) {
+    this.current = index;
+    const { segment, from, to } = this.matches[index];
+    showSegment(segment, from, to);
+    this.showCurrent();
+    this.showStatus("");
+  }
+
+  // --- Replacing --------------------------------------------------------------------------------
+
+  replace() {
+    if (this.current < 0) {
+      this.go(1);
+      return;
+    }
+    const index = this.current;
+    this.make([this.matches[index]]);
+    this.search();
+    if (this.matches.length) this.show(index % this.matches.length);
+  }
+
+  replaceAll() {
+    const count = this.matches.length;
+    this.make(this.matches);
+    this.search();
+    this.showStatus(text(this, "done", { count }));
+  }
+
+  /** Replaces these matches in one edit, which can be undone. */
+  make(matches) {
+    if (!matches.length || this.editor.session.isBusy) return;
+    this.editor.session.flush();
+    const changes = [...Map.groupBy(matches, ({ segment }) => segment)].map(([segment, found]) => {
+      let content = segment.element.textContent;
+      for (const { from, to, after } of found.toReversed()) content = content.slice(0, from) + after + content.slice(to);
+      content = content.replace(/\s+/g, " ").trim();
+      const { id, speaker, paragraph } = segment;
+      return { from: id, to: id, segments: content ? [{ text: content, speaker, paragraph }] : [] };
+    });
+    this.editor.session.apply(changes);
+  }
+
+  // --- Display ----------------------------------------------------------------------------------
+
+  showCurrent() {
+    const match = this.matches[this.current];
+    draw("current-match", match ? [rangeOf(match.segment, match.from, match.to)] : []);
+  }
+
+  showStatus(message) {
+    const { length } = this.matches;
+    const values = { index: this.current + 1, count: length };
+    const place = this.current < 0 ? "count" : "position";
+    const found = text(this, length ? place : "none", values);
+    this.status.textContent = message || (this.form.elements.find.value ? found : "");
+    for (const button of this.querySelectorAll("[data-needs-match]")) button.disabled = !length;
+  }
+
+  showList() {
+    const isOpen = this.querySelector("details").open;
+    this.list.replaceChildren(...(isOpen ? this.matches.slice(0, MAX_LISTED).map(row) : []));
+  }
+});
+
+function row({ segment, from, to, after }) {
+  const item = document.createElement("li");
+  const content = segment.element.textContent;
+  const button = Object.assign(document.createElement("button"), { type: "button" });
+  button.append(
+    node("span", formatDuration(segment.start)), " ", content.slice(Math.max(0, from - CONTEXT), from),
+    node("del", content.slice(from, to)), node("ins", after), content.slice(to, to + CONTEXT),
+  );
+  item.append(button);
+  return item;
+}
+
+function node(name, content) {
+  const element = document.createElement(name);
+  element.textContent = content;
+  return element;
+}
+
+function boundaryOf({ segment, from, to }) {
+  const range = rangeOf(segment, from, to);
+  return [range.endContainer, range.endOffset];
+}
