@@ -387,11 +387,3 @@ def test_no_horizontal_overflow_in_light_and_dark(
     for address in ("/", transcript, "/accounts/email/", "/accounts/password/change/", "/nothing"):
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
-
-
-def test_settings_menu_shows_current_page_on_a_phone(sign_up: OpenPage) -> None:
-    page = sign_up("menu@example.com", PHONE)
-    page.goto("/settings/activity/")
-    current = page.locator(".account-menu [aria-current]")
-    expect(current).to_have_text("Activity")
-    expect(current).to_be_in_viewport(ratio=1)

@@ -8,7 +8,7 @@ from django.urls import include, path
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
-from accounts.views import invited
+from accounts.views import end_sessions, invited, remove_email
 from transcodio_site.api import api
 from transcodio_site.asr_api import asr_api
 from transcodio_site.documentation.views import api_reference, json_schema
@@ -40,6 +40,8 @@ urlpatterns = [
     path("api/", api.urls),
     path("v1", openai_root),
     path("v1/", openai_api.urls),
+    path("accounts/email/<int:address_id>/remove/", remove_email, name="remove-email"),
+    path("accounts/sessions/end/", end_sessions, name="end-sessions"),
     path("accounts/", include("allauth.urls")),
     path("invited/<str:code>/", invited, name="invited"),
     path("settings/", include("accounts.urls")),

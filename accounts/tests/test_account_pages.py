@@ -48,7 +48,8 @@ def test_actions_fit_the_email_address(alice: User, browser: Client) -> None:
     def actions() -> list[set[str]]:
         page = browser.get("/accounts/email/").content.decode()
         rows = page.split('<li class="token">')[1:]
-        return [set(re.findall(r'name="action_(primary|send|remove)"', row)) for row in rows]
+        found = r'name="action_(primary|send)"|/email/\d+/(remove)/'
+        return [{a or b for a, b in re.findall(found, row)} for row in rows]
 
     EmailAddress.objects.create(user=alice, email=alice.email, primary=True, verified=True)
     assert actions() == [set()]
@@ -58,6 +59,34 @@ def test_actions_fit_the_email_address(alice: User, browser: Client) -> None:
     assert actions() == [set(), {"primary", "remove"}]
     browser.post("/accounts/email/", {"action_primary": "", "email": second.email})
     assert EmailAddress.objects.get(primary=True) == second
+
+
+def test_address_is_removed_after_a_question(alice: User, bob: User, browser: Client) -> None:
+    EmailAddress.objects.create(user=alice, email=alice.email, primary=True, verified=True)
+    row = EmailAddress.objects.create(user=alice, email="alice@work.example", verified=True)
+    question = browser.get(f"/accounts/email/{row.pk}/remove/").content.decode()
+    form = dict(re.findall(r'type="hidden" name="(action_remove|email)" value="(.*?)"', question))
+    assert form == {"action_remove": "", "email": row.email}
+    assert 'action="/accounts/email/"' in question
+    browser.post("/accounts/email/", form)
+    assert not EmailAddress.objects.filter(pk=row.pk).exists()
+    primary = EmailAddress.objects.get(user=alice)
+    others = EmailAddress.objects.create(user=bob, email="bob@work.example")
+    for address in (primary, others):
+        assert browser.get(f"/accounts/email/{address.pk}/remove/").status_code == 404
+
+
+def test_other_sessions_end_after_a_question(alice: User, browser: Client) -> None:
+    assert "/accounts/sessions/end/" not in browser.get("/accounts/sessions/").content.decode()
+    other = Client()
+    other.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
+    assert "/accounts/sessions/end/" in browser.get("/accounts/sessions/").content.decode()
+    question = browser.get("/accounts/sessions/end/").content.decode()
+    assert 'action="/accounts/sessions/"' in question
+    assert other.get("/settings/usage/").status_code == 200
+    browser.post("/accounts/sessions/")
+    assert other.get("/settings/usage/").status_code == 302
+    assert browser.get("/settings/usage/").status_code == 200
 
 
 def test_sessions_name_the_browser(browser: Client) -> None:

@@ -1,4 +1,4 @@
-"""The layout of the account pages: menu, titles, and the content security policy."""
+"""The account pages: layout, titles, and the content security policy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_allauth_pages_have_our_layout_and_no_inline_script(
     sign_in(client, alice.email)
     reauthenticate(client)
     content = client.get(f"/accounts/{page}", follow=True).content.decode()
-    assert "account-menu" in content
+    assert "settings-menu" in content
     assert "<script>" not in content  # the Content-Security-Policy would block it
 
 
@@ -28,18 +28,3 @@ def test_allauth_pages_have_our_layout_and_no_inline_script(
 def test_page_title_ends_with_the_site_name_once(db: None, client: Client, page: str) -> None:
     [title] = re.findall(r"(?s)<title>(.*?)</title>", client.get(page).content.decode())
     assert re.fullmatch(r"\s*\w[^·]+ · Transcodio", title)
-
-
-@pytest.mark.parametrize(
-    ("page", "item"),
-    [
-        ("/accounts/2fa/webauthn/", "Two-factor authentication"),
-        ("/settings/usage/details/", "Usage"),
-    ],
-)
-def test_account_menu_marks_the_current_page(
-    alice: User, client: Client, page: str, item: str
-) -> None:
-    client.force_login(alice)
-    content = client.get(page).content.decode()
-    assert re.findall(r"aria-current=\"page\">([^<]+)</a>", content) == [item]

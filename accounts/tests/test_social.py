@@ -114,7 +114,7 @@ def test_account_is_connected_and_removed_on_the_connections_page(
     connected = SocialAccount.objects.get()
     assert connected.user == alice
     page = client.get("/accounts/3rdparty/").content.decode()
-    assert "account-menu" in page
+    assert "settings-menu" in page
     client.post("/accounts/3rdparty/", {"account": connected.pk})
     assert not SocialAccount.objects.exists()
     events = AuditEvent.objects.filter(user=alice, action=Action.CONNECTED_ACCOUNT).order_by("id")

@@ -37,7 +37,7 @@ def test_token_name_must_be_visible(alice: User, client: Client, name: str) -> N
 
 
 def test_secret_is_shown_once_on_the_page(alice: User, browser: Client) -> None:
-    response = browser.post(PAGE, FORM)
+    response = browser.post(PAGE, FORM, follow=True)
     (secret,) = re.findall(r"tk_[\w-]{40,}", response.content.decode())
     row = find_token(secret)
     assert row is not None
@@ -45,9 +45,24 @@ def test_secret_is_shown_once_on_the_page(alice: User, browser: Client) -> None:
     assert row.expires_at is not None
     assert (row.expires_at - row.created_at).days in (29, 30)
     assert "no-store" in response["Cache-Control"]
+    assert response.redirect_chain == [(PAGE, 302)]
     second_page = browser.get(PAGE).content.decode()
     assert secret not in second_page
     assert "Laptop" in second_page
+    assert ApiToken.objects.count() == 1
+
+
+@pytest.mark.covers("attack", "The cookie with a new API token is kept and sent by another user")
+def test_secret_is_only_shown_to_its_user(bob: User, browser: Client) -> None:
+    browser.post(PAGE, FORM)
+    cookie = browser.cookies["new_token"]
+    assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == (PAGE, True, "Strict")
+    other = Client()
+    other.force_login(bob)
+    other.cookies["new_token"] = cookie.value
+    assert "Your new token" not in other.get(PAGE).content.decode()
+    other.cookies["new_token"] = "tk_invented"
+    assert "Your new token" not in other.get(PAGE).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -70,6 +85,10 @@ def test_invalid_form_creates_no_token(
 
 def test_revoked_token_stops_working_immediately(alice: User, browser: Client) -> None:
     row, secret = issue_token(alice, "Old")
+    question = browser.get(f"{PAGE}{row.id}/revoke/").content.decode()
+    assert "Revoke “Old”?" in question
+    assert f'action="{PAGE}{row.id}/revoke/"' in question
+    assert find_token(secret) == row
     response = browser.post(f"{PAGE}{row.id}/revoke/", follow=True)
     assert "Token “Old” revoked." in response.content.decode()
     assert find_token(secret) is None
@@ -80,6 +99,7 @@ def test_tokens_of_other_users_are_404(bob: User, browser: Client) -> None:
     row, secret = issue_token(bob, "Private")
     assert "Private" not in browser.get(PAGE).content.decode()
     assert browser.get("/api/tokens").json() == []
+    assert browser.get(f"{PAGE}{row.id}/revoke/").status_code == 404
     assert browser.post(f"{PAGE}{row.id}/revoke/").status_code == 404
     assert browser.delete(f"/api/tokens/{row.id}").status_code == 404
     assert find_token(secret) == row

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.test import Client
 from django.utils import timezone
@@ -119,6 +120,8 @@ PAGES = {
     "settings/usage/": AUTHENTICATED,
     "settings/usage/details/": AUTHENTICATED,
     "settings/activity/": AUTHENTICATED,
+    "accounts/email/<int:address_id>/remove/": OWNER,
+    "accounts/sessions/end/": AUTHENTICATED,
     "settings/tokens/": AUTHENTICATED,
     "settings/tokens/<int:token_id>/revoke/": OWNER,
     "settings/transcription/": AUTHENTICATED,
@@ -206,6 +209,7 @@ class Resources:
             expires_at=timezone.now(),
         )
         self.token = issue_token(alice)[0]
+        self.address = EmailAddress.objects.create(user=alice, email="other@example.com")
         self.profile = SubtitleProfile.objects.create(owner=alice, name="Confidential", norms={})
         self.endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
         self.delivery = self.endpoint.create_delivery("webhook.test", "msg_1", {})
@@ -217,6 +221,7 @@ class Resources:
         values: dict[str, object] = {
             "upload": self.upload.id,
             "token": self.token.id,
+            "address": self.address.id,
             "profile": self.profile.id,
             "endpoint": self.endpoint.id,
             "delivery": self.delivery.id,

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts.authentication import authenticated_user
+from accounts.confirmation import confirmation_page
 from transcriptions import permissions
 from transcriptions.exports.profiles import DEFAULT_PROFILE
 from transcriptions.exports.user_profiles import (
@@ -77,7 +78,13 @@ def remove_profile(request: HttpRequest, profile_id: int) -> HttpResponse:
         delete_profile(authenticated_user(request), row.name)
         messages.success(request, _("“%(name)s” has been deleted.") % {"name": row.name})
         return redirect("subtitles:profiles")
-    return render(request, "transcriptions/subtitle_profile_delete.html", {"profile": row})
+    return confirmation_page(
+        request,
+        _("Delete “%(name)s”?") % {"name": row.name},
+        [_("Files that you have exported stay as they are.")],
+        action=_("Delete"),
+        back="subtitles:profiles",
+    )
 
 
 def _form_page(request: HttpRequest, form: ProfileForm, name: str = "") -> HttpResponse:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
+from accounts.confirmation import confirmation_page
 from accounts.models import Action
 from transcriptions.webhooks import outbox, permissions
 from transcriptions.webhooks.forms import EndpointForm
@@ -87,10 +88,21 @@ def enable(request: HttpRequest, endpoint_id: int) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def rotate(request: HttpRequest, endpoint_id: int) -> HttpResponse:
-    """Replace the secret."""
+    """Ask whether to replace the secret; POST replaces it."""
     endpoint = permissions.webhook_for(request.user, endpoint_id)
+    if request.method != "POST":
+        return confirmation_page(
+            request,
+            _("Rotate the secret?"),
+            [
+                endpoint.url,
+                _("Requests are also signed with the old secret for 24 hours. Then it is invalid."),
+            ],
+            action=_("Rotate secret"),
+            back="webhooks:endpoints",
+        )
     endpoint.rotate_secret()
     record_event(request, Action.WEBHOOK, _detail(_("Secret rotated: %(url)s"), endpoint))
     message = _("Secret rotated. Requests are also signed with the old secret for 24 hours.")
@@ -99,10 +111,18 @@ def rotate(request: HttpRequest, endpoint_id: int) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def delete(request: HttpRequest, endpoint_id: int) -> HttpResponse:
-    """Delete an endpoint with its log."""
+    """Ask whether to delete an endpoint; POST deletes it with its log."""
     endpoint = permissions.webhook_for(request.user, endpoint_id)
+    if request.method != "POST":
+        return confirmation_page(
+            request,
+            _("Delete this webhook?"),
+            [endpoint.url, _("Its secret and the log of its deliveries are deleted too.")],
+            action=_("Delete"),
+            back="webhooks:endpoints",
+        )
     record_event(request, Action.WEBHOOK, _detail(_("Deleted: %(url)s"), endpoint))
     endpoint.delete()
     messages.success(request, _("Webhook deleted."))

@@ -36,6 +36,19 @@ def test_new_endpoint_shows_its_secret_once(alice: User, browser: Client) -> Non
     assert secrets_in(browser.get(PAGE)) == []
 
 
+@pytest.mark.parametrize(
+    ("action", "question"), [("rotate", "Rotate the secret?"), ("delete", "Delete this webhook?")]
+)
+def test_question_changes_nothing(
+    browser: Client, endpoint: Endpoint, action: str, question: str
+) -> None:
+    page = browser.get(f"{PAGE}{endpoint.id}/{action}/").content.decode()
+    assert question in page
+    assert endpoint.url in page
+    assert f'<form method="post" action="{PAGE}{endpoint.id}/{action}/">' in page
+    assert Endpoint.objects.get().secret == endpoint.secret
+
+
 def test_rotated_secret_is_shown_once(browser: Client, endpoint: Endpoint) -> None:
     assert browser.post(f"{PAGE}{endpoint.id}/rotate/")["Location"] == PAGE
     new = Endpoint.objects.get().secret
@@ -154,7 +167,11 @@ def test_stranger_gets_404_and_visitor_is_redirected_to_login(
     for url in urls:
         assert stranger.post(url).status_code == 404
         assert "/accounts/login/" in visitor.post(url)["Location"]
-        assert browser.get(url).status_code == 405
+        if url.endswith(("/rotate/", "/delete/")):  # ask first
+            assert stranger.get(url).status_code == 404
+            assert browser.get(url).status_code == 200
+        else:
+            assert browser.get(url).status_code == 405
     assert stranger.get(f"{PAGE}{endpoint.id}/").status_code == 404
     assert "example.com/hooks" not in stranger.get(PAGE).content.decode().split("placeholder")[0]
     assert (Endpoint.objects.count(), Delivery.objects.count()) == (1, 1)
