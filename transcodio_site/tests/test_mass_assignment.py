@@ -101,7 +101,7 @@ class Request:
 RECORDING = "/api/transcriptions/{transcription_id}"
 PASSWORDS = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
 TOKEN = {"name": "New", "scopes": "usage:read", "expiry": "", "monthly_minutes": ""}
-RETENTION = {"keep_days": "7", "keep_audio_days": "", "email_when_ready": ""}
+RETENTION = {"keep_days": "7", "keep_audio_days": "", "email_when_ready": "", "confirmed": "1"}
 WEBHOOK = {"url": "https://example.com/", "events": "transcription.failed"}
 NORMS = ProfileIn(max_lines=1).model_dump()
 REQUESTS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from allauth.core import context, ratelimit
@@ -21,9 +22,12 @@ from accounts import concurrency
 from accounts.account_deletion import request_deletion
 from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
+from accounts.confirmation import confirmation_page
 from accounts.models import Action, User
 from transcriptions.exports.zip_files import stream
 from transcriptions.privacy.export import export_user_data
+from transcriptions.privacy.shorter_retention import deletions_of
+from transcriptions.usage.retention import RetentionPolicy
 
 RETENTION_CHOICES = [
     ("", _("Keep forever")),
@@ -33,6 +37,9 @@ RETENTION_CHOICES = [
     ("90", _("90 days")),
     ("365", _("1 year")),
 ]
+
+
+CONFIRMED = "confirmed"  # in the form: the user has seen what will be deleted
 
 
 class SettingsForm(forms.Form):
@@ -85,15 +92,39 @@ class DeleteAccountForm(forms.Form):
 @login_required
 @require_http_methods(["GET", "POST"])
 def settings_page(request: HttpRequest) -> HttpResponse:
-    """Show the page; POST saves retention and email settings."""
+    """Show the page; POST saves retention and email settings. A shorter retention is confirmed."""
     user = authenticated_user(request)
     posted = request.POST if request.method == "POST" else None
     form = SettingsForm(posted, initial=_initial(user))
     if request.method == "POST" and form.is_valid():
+        deletions = _deletions(user, form.cleaned_data)
+        if deletions and CONFIRMED not in request.POST:
+            return _confirm_deletions(request, form, deletions)
         User.objects.filter(pk=user.pk).update(**form.cleaned_data)
         messages.success(request, gettext("Settings saved."))
         return redirect("data:settings")
     return _page(request, form, DeleteAccountForm(user))
+
+
+def _deletions(user: User, changes: dict[str, Any]) -> list[str]:
+    changed = copy(user)
+    for name, value in changes.items():
+        setattr(changed, name, value)
+    return deletions_of(user, RetentionPolicy.of(user), RetentionPolicy.of(changed))
+
+
+def _confirm_deletions(
+    request: HttpRequest, form: SettingsForm, deletions: list[str]
+) -> HttpResponse:
+    posted = {name: request.POST[name] for name in form.fields if name in request.POST}
+    return confirmation_page(
+        request,
+        gettext("Delete older recordings?"),
+        [*deletions, gettext("You cannot undo this.")],
+        action=gettext("Save and delete"),
+        back="data:settings",
+        fields=posted | {CONFIRMED: "1"},
+    )
 
 
 @login_required

@@ -38,7 +38,8 @@ def test_recordings_are_kept_forever_by_default(finished: Transcription) -> None
 def test_audio_can_expire_before_the_transcript(
     browser: Client, alice: User, finished: Transcription, settings: Any
 ) -> None:
-    assert browser.post(PAGE, {"keep_audio_days": "7", "keep_days": "30"}).status_code == 302
+    periods = {"keep_audio_days": "7", "keep_days": "30", "confirmed": "1"}
+    assert browser.post(PAGE, periods).status_code == 302
     set_age(6.9)
     delete_expired_recordings()
     assert len(stored_files(settings)) == 1
