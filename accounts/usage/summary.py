@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 from django.db.models import Count, Sum
@@ -48,14 +48,6 @@ class UsageOut(Schema):
     def stored_megabytes(self) -> int:
         """Rounded up."""
         return -(-self.stored_bytes // storage.BYTES_PER_MB)
-
-    @property
-    def calendar(self) -> list[DayOut]:
-        """Every day of the month up to today, including days without usage."""
-        days = {day.date: day for day in self.days}
-        count = (min(timezone.now().date(), self.resets_on) - self.period_start).days + 1
-        dates = [self.period_start + timedelta(days=n) for n in range(count)]
-        return [days.get(day) or DayOut(date=day, audio_seconds=0, jobs=0) for day in dates]
 
     @property
     def busiest(self) -> float:

@@ -83,3 +83,12 @@ def test_usage_page_shows_used_and_remaining_minutes(user: User, client: Client)
     page = client.get("/settings/usage/").content.decode()
     for text in ("<strong>2.0</strong> of 10 minutes used, 8.0 left", "Small", "3 recordings"):
         assert text in page, text
+
+
+def test_usage_page_lists_only_days_with_usage(user: User, client: Client) -> None:
+    first = timezone.now().replace(day=1)
+    record_usage(user, outcome=Outcome.FAILED, billed=False, audio_ms=0, created_at=first)
+    client.force_login(user)
+    table = client.get("/settings/usage/").content.decode().split('<table class="days">')[1]
+    assert re.findall(r'<td class="number">(.*?)</td>', table) == ["2:00"]
+    assert table.count('<th scope="row">') == table.count("<meter") == 1
