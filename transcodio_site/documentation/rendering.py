@@ -168,7 +168,7 @@ def code_block(code: str, can_copy: bool = True) -> str:
 
 
 def _table_open(*_: Any) -> str:
-    return '<div class="docs-table" role="region" aria-label="Table" tabindex="0"><table>\n'
+    return '<div class="docs-table" role="group" aria-label="Table" tabindex="0"><table>\n'
 
 
 def _table_close(*_: Any) -> str:

@@ -1,0 +1,182 @@
+"""axe finds nothing on any page: light, dark and forced colors, on a desktop and at 320 pixels.
+
+All but the page of a transcript, which is being rewritten.
+"""
+
+from __future__ import annotations
+
+from ast import literal_eval
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from django.template.loader import render_to_string
+from playwright.sync_api import Page, Route, expect
+
+from e2e.conftest import PASSWORD, OpenPage
+from e2e.test_pages import start, wait_for_state
+from transcodio_site.testing import Media, Stack
+
+DESKTOP, NARROW = (1280, 900), (320, 640)
+# Colors of a scheme are the same on all widths, and what is there is the same in all schemes: all
+# rules are checked once for each width, and contrast in each scheme.
+COLORS = {"runOnly": ["color-contrast", "link-in-text-block"]}
+Variant = tuple[tuple[int, int], dict[str, Any], dict[str, Any]]  # size, media, options of axe
+VARIANTS: tuple[Variant, ...] = (
+    (DESKTOP, {"color_scheme": "light", "forced_colors": "none"}, {}),
+    (DESKTOP, {"color_scheme": "dark", "forced_colors": "none"}, COLORS),
+    (DESKTOP, {"color_scheme": "light", "forced_colors": "active"}, COLORS),
+    (NARROW, {"color_scheme": "light", "forced_colors": "active"}, COLORS),
+    (NARROW, {"color_scheme": "light", "forced_colors": "none"}, COLORS),
+    (NARROW, {"color_scheme": "dark", "forced_colors": "none"}, {}),
+)
+# The header of Django's admin site keeps its colors on the forced background.
+ADMIN_VARIANTS = [variant for variant in VARIANTS if variant[1]["forced_colors"] == "none"]
+RUN = """async (options) => {
+  for (const change of document.getAnimations())
+    if (change instanceof CSSTransition) change.finish(); // of colors, to another scheme
+  const {violations} = await axe.run(document, {resultTypes: ["violations"], ...options});
+  return violations.flatMap(({id, nodes}) =>
+    nodes.map(({target, failureSummary}) => `${id}: ${target.join(" ")}: ${failureSummary}`));
+}"""
+# Of long documents, whose blocks are alike, the first ones: axe needs a minute for all of them.
+SHORTEN = """() => {
+  for (const list of document.querySelectorAll(".docs-text, .docs-contents ul"))
+    [...list.children].slice(15).forEach((child) => child.remove());
+}"""
+OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
+
+PUBLIC = (
+    *("/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"),
+    *(
+        "/accounts/password/reset/done/",
+        "/docs/search/?q=webhook",
+        "/docs/search/?q=nothing-at-all",
+    ),
+    *("/api/docs", "/invited/unknown/", "/no-such-page"),
+)
+ERROR_PAGES = ("403.html", "403_csrf.html", "429.html", "500.html")
+SIGNED_IN = (
+    *("/?q=harbor", "/?q=nothing-at-all", "/accounts/logout/", "/accounts/confirm-email/"),
+    *("/accounts/email/", "/accounts/password/change/", "/accounts/sessions/"),
+    *("/accounts/sessions/end/", "/accounts/3rdparty/", "/accounts/reauthenticate/"),
+    *("/settings/usage/", "/settings/usage/details/", "/settings/transcription/"),
+    *("/settings/subtitles/", "/settings/subtitles/new/", "/settings/subtitles/{profile}/"),
+    *("/settings/subtitles/{profile}/delete/", "/settings/tokens/", "/settings/data/"),
+    *("/settings/tokens/{token}/revoke/", "/settings/activity/", "/settings/webhooks/"),
+    *("/settings/webhooks/{endpoint}/", "/settings/webhooks/{endpoint}/delete/"),
+    *("/accounts/2fa/", "/accounts/2fa/totp/activate/", "/accounts/2fa/recovery-codes/"),
+    *("/accounts/2fa/recovery-codes/generate/", "/accounts/2fa/webauthn/add/"),
+)
+# Rows for the lists of the settings, and a superuser for the admin site. Prints the ids.
+FILL = """
+from allauth.account.models import EmailAddress
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from django.utils import timezone
+from accounts.models import Plan, User
+from accounts.tokens import issue_token
+from transcriptions.models import SubtitleProfile
+from transcriptions.webhooks.models import Endpoint
+user = User.objects.get(email="axe@example.com")
+user.is_staff = user.is_superuser = True
+user.plan = Plan.objects.create(name="Small", monthly_minutes=600, max_minutes=60, price_cents=900)
+user.save()
+EmailAddress.objects.filter(user=user).update(verified=True)
+EmailAddress.objects.create(user=user, email="work@example.com", verified=True)
+token, _ = issue_token(user, "Laptop", days=30, monthly_minutes=60)
+endpoint = Endpoint.objects.create(owner=user, url="https://example.com/hooks")
+Endpoint.objects.create(owner=user, url="https://example.com/gone", disabled_at=timezone.now())
+endpoint.create_delivery("webhook.test", "msg_1", {"type": "webhook.test"})
+profile = SubtitleProfile.objects.create(owner=user, name="Club", norms={})
+RecoveryCodes.activate(user)
+print("IDS", {"token": token.id, "endpoint": endpoint.id, "profile": profile.id})
+"""
+# Without its credential, so that only the pages about keys that exist can be opened.
+ADD_KEY = """
+from allauth.mfa.models import Authenticator
+from accounts.models import User
+user = User.objects.get(email="axe@example.com")
+data = {"name": "Laptop", "passwordless": True}
+print("ID", Authenticator.objects.create(user=user, type="webauthn", data=data).id)
+"""
+
+
+class Axe:
+    """Runs axe on pages, and collects what it finds."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.found: list[str] = []
+
+    def open(self, url: str, variants: Iterable[Variant] = VARIANTS) -> None:
+        """Check the page at that URL."""
+        self.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+        response = self.page.goto(url)
+        assert response
+        assert self.page.url.endswith(url), f"{url} redirects to {self.page.url}"
+        self.check(url, variants)
+
+    def check(self, name: str, variants: Iterable[Variant] = VARIANTS) -> None:
+        """Check what the page shows now."""
+        self.page.evaluate(SHORTEN)
+        self.page.evaluate(AXE_SCRIPT)
+        for (width, height), colors, options in variants:
+            self.page.set_viewport_size({"width": width, "height": height})
+            self.page.emulate_media(reduced_motion="reduce", **colors)
+            variant = f"{name} {width} {' '.join(colors.values())}"
+            self.found += [f"{variant}: {text}" for text in self.page.evaluate(RUN, options)]
+            if overflow := self.page.evaluate(OVERFLOW):
+                self.found.append(f"{variant}: {overflow} px too wide")
+
+
+def answer(html: str, route: Route) -> None:
+    """Answer a request with a page that the server only sends when something is wrong."""
+    route.fulfill(body=html, content_type="text/html")
+
+
+@pytest.fixture
+def axe(open_page: OpenPage) -> Axe:
+    """axe for a visitor."""
+    return Axe(open_page())
+
+
+def test_public_pages(axe: Axe) -> None:
+    for url in PUBLIC:
+        axe.open(url)
+    for name in ERROR_PAGES:
+        axe.page.route(f"**/{name}", partial(answer, render_to_string(name)))
+        axe.open(f"/{name}")
+    assert not axe.found, "\n".join(axe.found)
+
+
+def test_pages_of_a_user(sign_up: OpenPage, media: Media, stack: Stack) -> None:
+    page = sign_up("axe@example.com")
+    axe = Axe(page)
+    axe.check("empty library")
+    start(page, media.speech("harbor.mp3", 5))
+    wait_for_state(page, "completed")
+    axe.open("/")
+    printed = stack.manage("shell", "--command", FILL).stdout
+    ids = literal_eval(printed.rpartition("IDS ")[2])
+    page.goto("/accounts/reauthenticate/")  # which pages of two-factor authentication need
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button[type=submit]")
+    page.wait_for_selector("upload-box:defined")
+    for url in SIGNED_IN:
+        axe.open(url.format_map(ids))
+    key = int(stack.manage("shell", "--command", ADD_KEY).stdout.rpartition("ID ")[2])
+    for url in ("", f"keys/{key}/edit/", f"keys/{key}/remove/"):
+        axe.open(f"/accounts/2fa/webauthn/{url}")
+    axe.open("/settings/tokens/")
+    page.get_by_role("link", name="Revoke Laptop").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    axe.check("dialog")
+    page.goto("/settings/data/")
+    page.select_option("[name=keep_days]", "7")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="Save and delete")).to_be_visible()
+    axe.check("retention")
+    axe.open("/admin/", ADMIN_VARIANTS)
+    assert not axe.found, "\n".join(axe.found)
