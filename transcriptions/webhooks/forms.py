@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import httpx
 from django import forms
+from django.conf import settings
 from django.core.validators import URLValidator
 from django.utils.translation import gettext_lazy as _
 
 from transcriptions.webhooks.models import EventType
+from transcriptions.webhooks.transport import is_public
 
 MAX_PORT = 65535
 validate_http_url = URLValidator(schemes=["https", "http"])
@@ -32,7 +36,20 @@ class WebhookURLField(forms.CharField):
             )
         if url.port is not None and not 0 < url.port <= MAX_PORT:
             raise forms.ValidationError(_("Enter a port from 1 to 65535."))
+        if not settings.WEBHOOK_ALLOW_PRIVATE and _is_private(url.host):
+            raise forms.ValidationError(_("Enter a URL that can be reached from the Internet."))
         return str(url.copy_with(fragment=None))
+
+
+def _is_private(host: str) -> bool:
+    """Whether `host` says itself that it is in a private network. Names are only resolved when a
+    request is sent."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return not is_public(ip_address(host))
+    except ValueError:
+        return False
 
 
 class EndpointForm(forms.Form):

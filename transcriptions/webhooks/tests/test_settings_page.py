@@ -71,6 +71,18 @@ def test_url_with_password_or_invalid_port_is_400(browser: Client, url: str, mes
     assert not Endpoint.objects.exists()
 
 
+@pytest.mark.covers("attack", "A webhook is sent to a server in the private network")
+@pytest.mark.parametrize(
+    "host", ["localhost", "app.localhost", "127.0.0.1", "10.1.2.3:8080", "[::1]", "169.254.169.254"]
+)
+def test_private_address_is_400(browser: Client, settings: Any, host: str) -> None:
+    response = browser.post(PAGE, NEW | {"url": f"http://{host}/hooks"})
+    assert response.status_code == 400
+    assert "Enter a URL that can be reached from the Internet." in response.content.decode()
+    settings.WEBHOOK_ALLOW_PRIVATE = True
+    assert browser.post(PAGE, NEW | {"url": f"http://{host}/hooks"}).status_code == 302
+
+
 def test_changes_of_webhooks_are_in_the_audit_log(
     alice: User, browser: Client, endpoint: Endpoint
 ) -> None:
