@@ -53,7 +53,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
             user, data["name"], data["scopes"], data["expiry"], data["monthly_minutes"], request
         )
         return _show_secret(secret)
-    secret = request.get_signed_cookie(SHOW_ONCE_COOKIE, "")
+    secret = request.get_signed_cookie(SHOW_ONCE_COOKIE, "") or ""
     created = find_token(secret) if secret else None
     if created and created.user != user:
         created = None
