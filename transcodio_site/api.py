@@ -20,6 +20,7 @@ from transcriptions.api.subtitles import router as subtitles
 from transcriptions.api.transcriptions import router as transcriptions
 from transcriptions.api.uploads import router as uploads
 from transcriptions.api.words import router as words
+from transcriptions.api.voices import router as voices
 
 TAGS = {
     "transcriptions": "Recordings and their transcripts",
@@ -50,6 +51,7 @@ api.add_router("", subtitles)
 api.add_router("", speakers)
 api.add_router("", words)
 api.add_router("", edits)
+api.add_router("", voices)
 api.add_router("", imports)
 api.add_router("", again)
 api.add_router("", uploads)

@@ -48,6 +48,7 @@ urlpatterns = [
     path("settings/usage/details/", usage_details, name="usage-details"),
     path("settings/transcription/", transcription_settings, name="transcription-settings"),
     path("settings/subtitles/", include("transcriptions.library.profile_urls")),
+    path("settings/voices/", include("transcriptions.library.voice_urls")),
     path("settings/data/", include("transcriptions.privacy.urls")),
     path("settings/webhooks/", include("transcriptions.webhooks.urls")),
     path("admin/", admin.site.urls),

@@ -48,6 +48,14 @@ class NothingToSplit(Exception):
     """None or all of the words of a speaker were chosen. `str()` is a message for the owner."""
 
 
+class VoiceRefused(Exception):
+    """The voice cannot be kept, or cannot have this name. `str()` is a message for the owner."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
 class AudioDeleted(WrongState):
     """The audio to process has been deleted."""
 

@@ -17,6 +17,8 @@ from transcriptions.models import (
     SubtitleProfile,
     Transcription,
     TranscriptionQuerySet,
+    Voice,
+    VoiceQuerySet,
 )
 
 Viewer = AbstractBaseUser | AnonymousUser
@@ -44,6 +46,19 @@ def direct_upload_for(user: Viewer, upload_id: uuid.UUID) -> DirectUpload:
     if upload is None:
         raise Http404(_("There is no such upload: it has expired, or was completed or cancelled."))
     return upload
+
+
+def voices_of(user: Viewer) -> VoiceQuerySet:
+    """The voices that `user` has kept, by name."""
+    return Voice.objects.filter(owner_id=user.pk)
+
+
+def voice_for(user: Viewer, voice_id: int) -> Voice:
+    """The voice of `user` with that id. Raises Http404."""
+    voice = voices_of(user).filter(id=voice_id).first()
+    if voice is None:
+        raise Http404(_("You have no such voice."))
+    return voice
 
 
 def subtitle_profiles_of(user: Viewer) -> QuerySet[SubtitleProfile]:

@@ -30,6 +30,7 @@ class Action(models.TextChoices):
     MFA_CHANGED = "mfa_changed", _("Two-factor authentication changed")
     CONNECTED_ACCOUNT = "connected_account", _("Connected account changed")
     WEBHOOK = "webhook", _("Webhook changed")
+    VOICE = "voice", _("Voice changed")
 
 
 class AuditEvent(models.Model):

@@ -28,6 +28,6 @@ export async function sendJson(host, method, url, content) {
   }).catch(() => null);
   if (!response) return { body: null, problem: text(host, "unreachable") };
   const answer = await response.json().catch(() => null);
-  const isAccepted = response.ok && answer;
+  const isAccepted = response.ok && (answer || response.status === 204);
   return { body: answer, problem: isAccepted ? "" : errorMessage(response.status, answer) };
 }

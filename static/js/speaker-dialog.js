@@ -1,6 +1,7 @@
 /** The dialog of a speaker: name, who else a paragraph is by, and who is the same person. */
 import { text } from "./text.js";
 import { segments, segmentsIn } from "./transcript-text.js";
+import { VoiceChoice } from "./voice-choice.js";
 
 export class SpeakerDialog {
   /** `speakers` is the <transcript-speakers> that the dialog is in. */
@@ -10,7 +11,10 @@ export class SpeakerDialog {
     for (const name of ["rename", "assign", "later", "merge"]) {
       this[`${name}Form`] = this.dialog.querySelector(`form[data-${name}]`);
     }
-    this.onSubmit(this.renameForm, ({ name }) => speakers.rename(this.number, name.value.trim()));
+    const { name } = this.renameForm.elements;
+    this.voice = new VoiceChoice(this.renameForm.querySelector(".voice-choice"), speakers);
+    name.addEventListener("input", () => this.voice.show(name.value.trim()));
+    this.onSubmit(this.renameForm, () => this.rename(name.value.trim()));
     this.onSubmit(this.assignForm, ({ speaker }) => speakers.assign(this.items, speakers.chosen(speaker)));
     this.onSubmit(this.laterForm, ({ speaker }) => speakers.assign(this.fromHere(), speakers.chosen(speaker)));
     this.onSubmit(this.mergeForm, ({ into }) => speakers.merge(this.number, Number(into.value)));
@@ -36,6 +40,7 @@ export class SpeakerDialog {
     this.speakers.showOptions(into, this.number);
     this.mergeForm.hidden = !into.options.length;
     this.showProblem("");
+    this.voice.open(this.number, name.value);
     this.dialog.showModal();
     name.select();
   }
@@ -43,6 +48,12 @@ export class SpeakerDialog {
   /** The paragraph, and all that the speaker says after it. */
   fromHere() {
     return segments.slice(this.items[0].id - 1).filter(({ speaker }) => speaker === this.number);
+  }
+
+  /** Resolves to the problem if the name, or what was chosen about the voice, was not accepted. */
+  async rename(name) {
+    const changeVoice = this.voice.change();
+    return await this.speakers.rename(this.number, name) || changeVoice();
   }
 
   /** `save` resolves to the problem, which is shown; if there is none, the dialog closes. */

@@ -41,6 +41,7 @@ export class SpeakerList {
     setNumber(row, number);
     row.querySelector(".speaker-number").textContent = number;
     row.querySelector(".speaker-name").textContent = this.speakers.label(number);
+    row.querySelector(".speaker-recognized").hidden = !this.speakers.isRecognized(number);
     row.querySelector(".speaker-share").textContent = share.toLocaleString(
       document.documentElement.lang, { style: "percent" },
     );

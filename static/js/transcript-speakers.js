@@ -21,6 +21,7 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     this.status = this.querySelector("[role=status]");
     const rows = [...this.querySelectorAll("li")];
     this.names = new Map(rows.map((row) => [numberOf(row), row.dataset.name]));
+    this.voices = new Map(rows.map((row) => [numberOf(row), voiceIn(row.dataset)]));
     this.only = null; // the speaker whose segments are shown; null: all are
     this.list = new SpeakerList(this);
     this.dialog = new SpeakerDialog(this);
@@ -45,6 +46,16 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     return this.names.get(number) || text(this, "label", { number });
   }
 
+  /** Whether the name was found by the voice. */
+  isRecognized(number) {
+    return Boolean(this.voices.get(number)?.recognized);
+  }
+
+  /** The id of the voice that was recognized in a speaker, or is learned from it; null without. */
+  voiceOf(number) {
+    return this.voices.get(number)?.voice ?? null;
+  }
+
   // --- Changes --------------------------------------------------------------------------------
 
   /** Shows the names in paragraphs that are new or have changed, and in those after them. */
@@ -64,7 +75,7 @@ customElements.define("transcript-speakers", class extends HTMLElement {
 
   /** Takes the event of the server: numbers that were shown may mean somebody else now. */
   relabel({ speakers, segments: changes }) {
-    this.names = namesIn(speakers);
+    this.take(speakers);
     relabel(changes);
     this.show();
   }
@@ -74,8 +85,16 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     const { body, problem } = await this.send("PATCH", `/speakers/${number}`, { name });
     if (problem) return problem;
     this.names.set(number, body.name ?? "");
+    this.voices.set(number, body);
     this.show();
     return "";
+  }
+
+  /** Resolves to the problem if the voice is not kept; empty if it is. */
+  async keepVoice(number) {
+    const { body, problem } = await this.request("POST", `/speakers/${number}/voice`);
+    if (!problem) this.voices.set(number, { recognized: false, voice: body.id });
+    return problem;
   }
 
   /** Gives segments to a speaker. Resolves to the problem; empty if it was done. */
@@ -96,16 +115,27 @@ customElements.define("transcript-speakers", class extends HTMLElement {
   async merge(from, into) {
     const { body, problem } = await this.send("POST", "/speakers/merge", { from, into });
     if (problem) return problem;
-    this.names = namesIn(body);
+    this.take(body);
     relabel(segments.filter(({ speaker }) => speaker === from).map(({ id }) => ({ id, speaker: into })));
     this.show();
     return "";
   }
 
+  /** Takes speakers as the server lists them. */
+  take(speakers) {
+    this.names = new Map(speakers.map(({ number, name }) => [number, name ?? ""]));
+    this.voices = new Map(speakers.map((speaker) => [speaker.number, speaker]));
+  }
+
+  /** Sends a change of the transcript. */
   async send(method, path, content) {
-    const answer = await sendJson(this, method, `/api/transcriptions/${this.dataset.id}${path}`, content);
+    const answer = await this.request(method, path, content);
     if (!answer.problem) this.page.dispatchEvent(new CustomEvent("revision-added"));
     return answer;
+  }
+
+  request(method, path, content) {
+    return sendJson(this, method, `/api/transcriptions/${this.dataset.id}${path}`, content);
   }
 
   /** Digits assign, with Alt while typing. */
@@ -198,6 +228,6 @@ customElements.define("transcript-speakers", class extends HTMLElement {
   }
 });
 
-function namesIn(speakers) {
-  return new Map(speakers.map(({ number, name }) => [number, name ?? ""]));
+function voiceIn({ recognized, voice }) {
+  return { recognized: recognized !== undefined, voice: Number(voice) || null };
 }

@@ -33,6 +33,7 @@ GROUPS: tuple[tuple[Promise, dict[str, Promise]], ...] = (
         _("Transcription"),
         {
             "transcription-settings": _("Defaults and vocabulary"),
+            "voices:list": _("Voices"),
             "subtitles:profiles": _("Subtitle profiles"),
         },
     ),

@@ -240,6 +240,9 @@ def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_pat
     for operation in sorted(commands, key=lambda operation: operation.method == "DELETE"):
         command = re.sub(r"http://127\.0\.0\.1:\d+", stack.url, operation.curl)
         command = command.replace(EXAMPLE_ID, environment["ID"])
+        if "{voice_id}" in command:  # of the speaker who has been named
+            voices = httpx.get(f"{stack.url}/api/voices", headers=headers).json()
+            command = command.replace("{voice_id}", str(voices[0]["id"]))
         done = subprocess.run(
             ["bash", "-c", command.replace("curl", "curl -s -w '%{stderr}%{http_code}'", 1)],
             cwd=tmp_path,

@@ -30,6 +30,7 @@ from transcriptions.models import (
     State,
     SubtitleProfile,
     Transcription,
+    Voice,
 )
 from transcriptions.testing import MP3, set_state
 from transcriptions.webhooks.models import Endpoint
@@ -45,6 +46,7 @@ MODELS = (
     Speaker,
     Endpoint,
     SubtitleProfile,
+    Voice,
 )
 # Its columns are fields of uploads, too.
 COMPARED = (*MODELS, DiarizationJob)
@@ -86,6 +88,9 @@ class Request:
         method, path = self.name.split(" ")
         path = path.replace("{transcription_id}", str(recording.id)).replace("{number}", "1")
         path = path.replace("{name}", "club")
+        if "{voice" in path:
+            voice_id = str(Voice.objects.get().id)
+            path = path.replace("{voice_id}", voice_id).replace("{voice}", voice_id)
         if "{profile}" in path:
             profile = SubtitleProfile.objects.create(owner=recording.owner, name="club", norms={})
             path = path.replace("{profile}", str(profile.id))
@@ -120,6 +125,7 @@ REQUESTS = [
         {"changes": [{"from": 1, "to": 1, "segments": [{"text": "New"}]}]},
         is_json=True,
     ),
+    Request("patch /api/voices/{voice_id}", {"name": "New"}, is_json=True),
     Request("put /api/subtitle-profiles/{name}", {"max_lines": 1}, is_json=True),
     Request(f"post {RECORDING}/import", {}, file=("a.txt", b"Old and new")),
     Request(f"post {RECORDING}/recognize", {"language": "de"}, is_json=True),
@@ -130,6 +136,7 @@ REQUESTS = [
     Request(
         "post /settings/transcription/", {"vocabulary": "Ada Lovelace", "detect_speakers": "on"}
     ),
+    Request("post /settings/voices/{voice}/", {"name": "New"}),
     Request("post /settings/subtitles/new/", {"name": "New"} | NORMS),
     Request("post /settings/subtitles/{profile}/", NORMS),
     Request("post /accounts/email/", {"action_add": "", "email": "new@example.com"}),
@@ -181,6 +188,7 @@ def recording(alice: User, settings: Any, tmp_path: Path) -> Transcription:
     row.segments.create(number=2, start=0, end=1, text="Old", words=words, speaker=1)
     row.speakers.create(number=1, name="Old")
     row.speakers.create(number=2)
+    Voice.objects.create(owner=alice, name="Old")
     set_state(State.COMPLETED)
     return row
 

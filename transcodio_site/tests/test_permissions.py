@@ -24,6 +24,7 @@ from transcriptions.models import (
     State,
     SubtitleProfile,
     Transcription,
+    Voice,
 )
 from transcriptions.webhooks.models import Delivery, Endpoint
 
@@ -54,6 +55,10 @@ OPERATIONS = {
     "GET /api/transcriptions/{transcription_id}/versions": READ,
     "GET /api/transcriptions/{transcription_id}/versions/{revision}": READ,
     "POST /api/transcriptions/{transcription_id}/versions/{revision}/restore": WRITE,
+    "POST /api/transcriptions/{transcription_id}/speakers/{number}/voice": WRITE,
+    "GET /api/voices": READ,
+    "PATCH /api/voices/{voice_id}": WRITE,
+    "DELETE /api/voices/{voice_id}": WRITE,
     "POST /api/transcriptions/{transcription_id}/import": WRITE,
     "POST /api/transcriptions/{transcription_id}/recognize": WRITE,
     "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
@@ -129,6 +134,10 @@ PAGES = {
     "settings/subtitles/new/": AUTHENTICATED,
     "settings/subtitles/<int:profile_id>/": OWNER,
     "settings/subtitles/<int:profile_id>/delete/": OWNER,
+    "settings/voices/": AUTHENTICATED,
+    "settings/voices/delete-all/": AUTHENTICATED,
+    "settings/voices/<int:voice_id>/": OWNER,
+    "settings/voices/<int:voice_id>/delete/": OWNER,
     "settings/data/": AUTHENTICATED,
     "settings/data/export/": AUTHENTICATED,
     "settings/data/delete-account/": AUTHENTICATED,
@@ -177,6 +186,7 @@ BODIES = {
     "/split": '{"segments": [1]}',
     "/speakers/": '{"name": "Changed"}',
     "/edits": '{"changes": [{"from": 1, "to": 1, "segments": [{"text": "Changed"}]}]}',
+    "/voices/": '{"name": "Changed"}',
     "/recognize": "{}",
 }
 JSON_POSTS = ("/recognize", "/merge", "/detect", "/edits")
@@ -210,6 +220,7 @@ class Resources:
         )
         self.token = issue_token(alice)[0]
         self.address = EmailAddress.objects.create(user=alice, email="other@example.com")
+        self.voice = Voice.objects.create(owner=alice, name="Confidential")
         self.profile = SubtitleProfile.objects.create(owner=alice, name="Confidential", norms={})
         self.endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
         self.delivery = self.endpoint.create_delivery("webhook.test", "msg_1", {})
@@ -223,6 +234,7 @@ class Resources:
             "token": self.token.id,
             "address": self.address.id,
             "profile": self.profile.id,
+            "voice": self.voice.id,
             "endpoint": self.endpoint.id,
             "delivery": self.delivery.id,
             "number": 1,
@@ -252,6 +264,7 @@ class Resources:
             and [speaker.name for speaker in self.row.speakers.all()] == ["Confidential", ""]
             and DirectUpload.objects.filter(pk=self.upload.pk).exists()
             and ApiToken.objects.filter(pk=self.token.pk).exists()
+            and [voice.name for voice in Voice.objects.all()] == ["Confidential"]
             and SubtitleProfile.objects.filter(pk=self.profile.pk, norms={}).exists()
             and Endpoint.objects.get().secret == self.endpoint.secret
             and Delivery.objects.count() == 1
@@ -316,7 +329,7 @@ def test_stranger_and_staff_get_404_on_operation(
     assert resources.unchanged()
 
 
-LISTS = ["GET /api/transcriptions", "GET /api/tokens", "GET /api/usage"]
+LISTS = ["GET /api/transcriptions", "GET /api/tokens", "GET /api/usage", "GET /api/voices"]
 
 
 @pytest.mark.parametrize("operation", LISTS)
@@ -325,6 +338,7 @@ def test_lists_have_only_own_objects(operation: str, resources: Resources, bob: 
     assert response.status_code == 200
     assert str(resources.row.id) not in response.content.decode()
     assert resources.token.hint not in response.content.decode()
+    assert "Confidential" not in response.content.decode()
 
 
 # --- The pages ----------------------------------------------------------------------------------

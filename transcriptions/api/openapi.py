@@ -50,7 +50,14 @@ _SEGMENT = {
         {"start": 0.9, "end": 2.1, "text": "morning.", "probability": 0.96, "speaker": 1},
     ],
 }
-_SPEAKER = {"number": 1, "name": "Anna", "label": "Anna", "seconds": 1.7}
+_SPEAKER = {
+    "number": 1,
+    "name": "Anna",
+    "label": "Anna",
+    "seconds": 1.7,
+    "recognized": True,
+    "voice": 3,
+}
 _TRANSCRIPT = _TRANSCRIPTION | {
     "text": "Good morning.",
     "speakers": [_SPEAKER],

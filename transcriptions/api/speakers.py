@@ -172,6 +172,5 @@ def cancel_speaker_detection(request: HttpRequest, transcription_id: uuid.UUID) 
 
 
 def _speakers(row: Transcription) -> list[SpeakerOut]:
-    names = dict(row.speakers.values_list("number", "name"))
     segments = row.segments.values_list("words", flat=True)
-    return speakers_of(names, (word for words in segments for word in words))
+    return speakers_of(row.speakers.all(), (word for words in segments for word in words))

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from transcriptions.editing import log
 from transcriptions.editing.alignment import StoredWord, realign_words
 from transcriptions.exceptions import NothingToSplit, UnknownSpeaker, UnknownWord
-from transcriptions.models import EditKind, Segment, Speaker, Transcription
+from transcriptions.models import EditKind, Segment, Speaker, Transcription, VoiceUse
 from transcriptions.models.progress import count_speaker_change
 from transcriptions.models.segment import main_speaker
 
@@ -34,9 +34,11 @@ def name_speaker(row: Transcription, number: int, name: str) -> None:
     """Give a speaker a name; an empty one is that which every speaker has. Raises WrongState,
     UnknownSpeaker."""
     with _changing(row, 1, 0) as locked:
-        speaker = _speaker(locked, number)
+        speaker = speaker_for_update(locked, number)
+        if speaker.is_recognized and speaker.name != name:
+            speaker.voice, speaker.voice_use = None, VoiceUse.NONE
         speaker.name = name
-        speaker.save(update_fields=["name"])
+        speaker.save(update_fields=["name", "voice", "voice_use"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def assign(row: Transcription, parts: Sequence[Part], speaker: int) -> list[Segm
     with _changing(row, min(numbers), max(numbers)) as locked:
         if speaker == _last_number(locked) + 1:
             Speaker.objects.create(transcription=locked, number=speaker)
-        _speaker(locked, speaker)
+        speaker_for_update(locked, speaker)
         found = _segments(locked, numbers)
         for part in parts:
             _assign_part(found[part.segment], part, speaker)
@@ -68,7 +70,7 @@ def split_speaker(row: Transcription, number: int, segments: Iterable[int]) -> l
     Return the segments that have changed. Raises WrongState, UnknownSpeaker, NothingToSplit,
     Segment.DoesNotExist."""
     with _changing(row) as locked:
-        _speaker(locked, number)
+        speaker_for_update(locked, number)
         new = _last_number(locked) + 1
         found = _segments(locked, set(segments))
         changed = [each for each in found.values() if change_speakers(each, _instead(number, new))]
@@ -84,10 +86,11 @@ def merge_speakers(row: Transcription, number: int, into: int) -> None:
     """Two speakers are the same: the words of `number` are those of `into`, who gets the name if
     there is no other one. Raises WrongState, UnknownSpeaker."""
     with _changing(row) as locked:
-        merged, kept = _speaker(locked, number), _speaker(locked, into)
-        if merged.name and not kept.name:
-            kept.name = merged.name
-            kept.save(update_fields=["name"])
+        merged, kept = speaker_for_update(locked, number), speaker_for_update(locked, into)
+        kept.name = kept.name or merged.name
+        if kept.name == merged.name and not kept.voice_use:
+            kept.voice, kept.voice_use = merged.voice, merged.voice_use
+        kept.save(update_fields=["name", "voice", "voice_use"])
         merged.delete()
         segments = locked.segments.only("number", "words", "recognized", "speaker")
         of_kept = _instead(number, into)
@@ -106,8 +109,9 @@ def _changing(
         count_speaker_change(found)
 
 
-def _speaker(row: Transcription, number: int) -> Speaker:
-    """Their row; a recording that failed or was cancelled has none yet. Raises UnknownSpeaker."""
+def speaker_for_update(row: Transcription, number: int) -> Speaker:
+    """The row of a speaker, if that of the recording is locked. One that failed or was cancelled
+    has none yet. Raises UnknownSpeaker."""
     speaker = row.speakers.filter(number=number).first()
     if speaker is None and row.segments.filter(speaker=number).exists():
         return Speaker.objects.create(transcription=row, number=number)

@@ -61,9 +61,8 @@ def _word(stored: StoredWord) -> dict[str, Any]:
 
 def _labels(row: Transcription, segments: Iterable[dict[str, Any]]) -> dict[int, str]:
     """By number, in its order."""
-    names = dict(row.speakers.values_list("number", "name"))
     words = (word for segment in segments for word in segment.get("words", ()))
-    return {speaker.number: speaker.label for speaker in speakers_of(names, words)}
+    return {speaker.number: speaker.label for speaker in speakers_of(row.speakers.all(), words)}
 
 
 def _timed_words(

@@ -12,8 +12,7 @@ from html import escape
 from django.utils.safestring import SafeString
 
 from gpu.joining import separator
-from transcriptions.models import Segment
-from transcriptions.models.speaker import speaker_label
+from transcriptions.models import Segment, Speaker
 
 FULL_LENGTH = 500  # UTF-16 units of its segments, as JavaScript counts: no paragraph goes on
 PAUSE_LENGTH, PAUSE_S = 200, 1.5  # one that is this long ends at a pause
@@ -61,14 +60,16 @@ def blank_paragraph() -> Paragraph:
     return Paragraph(label="…")
 
 
-def paragraphs(segments: Iterable[Segment], names: Mapping[int, str]) -> Iterator[Paragraph]:
-    """All segments, in order. `names` has those of the speakers, empty or not."""
+def paragraphs(
+    segments: Iterable[Segment], speakers: Mapping[int, Speaker]
+) -> Iterator[Paragraph]:
+    """All segments, in order. `speakers` has all of them by number."""
     current: Paragraph | None = None
     for segment in segments:
         if current is None or not current.takes(segment):
             if current:
                 yield current
-            label = _label_of_turn(current, segment, names)
+            label = _label_of_turn(current, segment, speakers)
             current = Paragraph(segment.speaker, segment.channel, segment.start, label)
         current.add(segment)
     if current:
@@ -85,11 +86,13 @@ def _span(segment: Segment) -> str:
     )
 
 
-def _label_of_turn(before: Paragraph | None, segment: Segment, names: Mapping[int, str]) -> str:
+def _label_of_turn(
+    before: Paragraph | None, segment: Segment, speakers: Mapping[int, Speaker]
+) -> str:
     number = segment.speaker
     if number is None or (before and before.speaker == number):
         return ""
-    return speaker_label(number, names[number])
+    return str(speakers[number])
 
 
 def utf16_length(text: str) -> int:

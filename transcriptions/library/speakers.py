@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.http import QueryDict
 
-from transcriptions.models import Segment, Transcription
+from transcriptions.models import Segment, Speaker, Transcription
 
 SPEAKER_COUNTS = range(1, 11)  # offered where speakers are detected
 
@@ -17,8 +17,9 @@ def speaker_count(posted: QueryDict) -> int | None:
     return int(count) if count.isdecimal() and int(count) in SPEAKER_COUNTS else None
 
 
-def names_of(row: Transcription, segments: Iterable[Segment]) -> dict[int, str]:
-    """The names of all speakers by number; empty for those without a name. Before processing has
-    ended, only segments have the numbers."""
-    numbers = {segment.speaker: "" for segment in segments if segment.speaker is not None}
-    return dict(sorted((numbers | dict(row.speakers.values_list("number", "name"))).items()))
+def speakers_of_page(row: Transcription, segments: Iterable[Segment]) -> dict[int, Speaker]:
+    """All speakers by number. Before processing has ended, only segments have the numbers."""
+    numbers = {segment.speaker for segment in segments if segment.speaker is not None}
+    spoken = {number: Speaker(number=number) for number in numbers}
+    stored = {speaker.number: speaker for speaker in row.speakers.all()}
+    return dict(sorted((spoken | stored).items()))

@@ -31,7 +31,7 @@ from transcriptions.library.estimates import estimate
 from transcriptions.library.export_choices import export_choices
 from transcriptions.library.pagination import SearchPage, search_page
 from transcriptions.library.paragraphs import blank_paragraph, paragraphs
-from transcriptions.library.speakers import SPEAKER_COUNTS, names_of, speaker_count
+from transcriptions.library.speakers import SPEAKER_COUNTS, speaker_count, speakers_of_page
 from transcriptions.media_formats import ACCEPT, COMMON_FORMATS
 from transcriptions.models import AudioAnalysis, Options, Segment, Transcription
 from transcriptions.models.diarization_job import detection_of
@@ -104,7 +104,7 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     transcription = permissions.transcription_for(request.user, transcription_id)
     retention = RetentionPolicy.of(authenticated_user(request))
     segments = list(transcription.segments.defer("words", *Segment.INTERNAL))
-    names = names_of(transcription, segments)
+    speakers = speakers_of_page(transcription, segments)
     is_waiting = not transcription.is_finished and not segments
     detection = detection_of(transcription)
     context = {
@@ -116,9 +116,9 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "revision": revision_of(transcription),
         "can_undo": can_undo(transcription),
         "can_redo": can_redo(transcription),
-        "paragraphs": paragraphs(segments, names),
+        "paragraphs": paragraphs(segments, speakers),
         "blank": [blank_paragraph()],
-        "speakers": names,
+        "speakers": speakers,
         "detection": detection,
         "is_detecting": detection is not None and not detection.error,
         "is_waiting": is_waiting,

@@ -16,7 +16,7 @@ from transcriptions.models.progress import Progress, lease_end
 from transcriptions.models.scheduling import AccountQueue, Priority, PriorityQueue
 from transcriptions.models.search_entry import SEARCH_KEYS, SearchEntry
 from transcriptions.models.segment import Segment
-from transcriptions.models.speaker import Speaker
+from transcriptions.models.speaker import Speaker, VoiceUse
 from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WAITING, WORKING, State
 from transcriptions.models.subtitle_profile import SubtitleProfile
 from transcriptions.models.transcription import (
@@ -26,11 +26,19 @@ from transcriptions.models.transcription import (
     audio_path,
     source_path,
 )
+from transcriptions.models.voice import (
+    MAX_VOICES,
+    SpeakerReference,
+    Voice,
+    VoiceQuerySet,
+    VoiceState,
+)
 
 __all__ = [
     "FINAL_PHASES",
     "FINISHED",
     "IDEMPOTENCY_KEY_LIFETIME",
+    "MAX_VOICES",
     "SEARCH_KEYS",
     "STORAGE_FOLDER",
     "UNSUCCESSFUL",
@@ -52,11 +60,16 @@ __all__ = [
     "SearchEntry",
     "Segment",
     "Speaker",
+    "SpeakerReference",
     "State",
     "Step",
     "SubtitleProfile",
     "Transcription",
     "TranscriptionQuerySet",
+    "Voice",
+    "VoiceQuerySet",
+    "VoiceState",
+    "VoiceUse",
     "audio_path",
     "is_detecting_speakers",
     "lease_end",

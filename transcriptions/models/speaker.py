@@ -6,11 +6,21 @@ from typing import ClassVar
 
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from transcriptions.models.transcription import Transcription
 
 MAX_NAME_CHARS = 100
+
+
+class VoiceUse(models.TextChoices):
+    """What a speaker has to do with a voice that is known."""
+
+    NONE = "", _("None")
+    RECOGNIZED = "recognized", _("Recognized")  # the name is that of the voice
+    WAITING = "waiting", _("Waiting")  # the voice is to be learned from the speaker
+    LEARNED = "learned", _("Learned")
 
 
 class Speaker(models.Model):
@@ -27,17 +37,34 @@ class Speaker(models.Model):
         output_field=SearchVectorField(),
         db_persist=True,
     )
+    voice_use = models.CharField(
+        max_length=10, choices=VoiceUse, blank=True, default=VoiceUse.NONE, db_default=""
+    )
+    # Null also if it was recognized by a reference, which is not kept, or was deleted.
+    voice = models.ForeignKey(
+        "transcriptions.Voice", null=True, on_delete=models.SET_NULL, related_name="speakers"
+    )
 
     class Meta:
         ordering: ClassVar = ["number"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["transcription", "number"], name="speaker_number"),
         ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["id"], name="voice_waiting", condition=models.Q(voice_use=VoiceUse.WAITING)
+            ),
+        ]
 
     def __str__(self) -> str:
         return speaker_label(self.number, self.name)
 
+    @property
+    def is_recognized(self) -> bool:
+        """Whether the name was found by the voice. A name that a person has given was not."""
+        return self.voice_use == VoiceUse.RECOGNIZED
+
 
 def speaker_label(number: int, name: str = "") -> str:
     """What is shown for a speaker: the name, if there is one."""
-    return name or _("Speaker %(number)d") % {"number": number}
+    return name or gettext("Speaker %(number)d") % {"number": number}

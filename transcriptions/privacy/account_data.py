@@ -16,7 +16,8 @@ from django.db.models import Model, Q, QuerySet
 
 from accounts.models import AuditEvent, Invitation, User
 from accounts.usage.summary import usage_this_month
-from transcriptions.models import SubtitleProfile, Transcription
+from transcriptions.models import SubtitleProfile, Transcription, Voice
+from transcriptions.processing.recognized_voices import from_bytes
 from transcriptions.webhooks.models import Delivery
 from transcriptions.webhooks.permissions import webhooks_of
 
@@ -35,6 +36,7 @@ TOKEN_FIELDS = (
     "last_used_address",
 )
 EDIT_FIELDS = ("revision", "created_at", "kind", "changes", "speakers")
+VOICE_FIELDS = ("name", "created_at", "recordings", "model")
 DELIVERY_FIELDS = (
     "event",
     "message",
@@ -62,9 +64,17 @@ def account(user: User) -> dict[str, Any]:
         "quota_notices": list(user.quota_notices.values("month", "threshold")),
         "api_tokens": list(user.api_tokens.values(*TOKEN_FIELDS)),
         "subtitle_profiles": list(profiles.values("name", "norms")),
+        "voices": list(map(_voice, user.voices.all())),
         "webhooks": list(webhooks_of(user).values("url", "events", "created_at", "disabled_at")),
         **_sign_in_data(user),
     }
+
+
+def _voice(voice: Voice) -> dict[str, Any]:
+    """With the numbers that describe it."""
+    described = from_bytes(voice.vector).tolist() if voice.vector else None
+    fields = {name: getattr(voice, name) for name in VOICE_FIELDS}
+    return fields | {"vector": described}
 
 
 def _sign_in_data(user: User) -> dict[str, Any]:

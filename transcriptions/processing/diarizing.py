@@ -22,18 +22,10 @@ from django.utils.translation import gettext as _
 from gpu.diarization.clustering import SpeakerLimits
 from gpu.diarization.engine import get_diarizer
 from gpu.diarization.types import Diarization
-from gpu.types import (
-    Audio,
-    Complete,
-    DeadlineExceeded,
-    EngineError,
-    Segment,
-    Span,
-    UsageDelta,
-    Word,
-)
+from gpu.types import Audio, Complete, DeadlineExceeded, EngineError, Segment, UsageDelta, Word
 from transcriptions.models import Options
 from transcriptions.processing.leases import LeaseHolder, shutting_down
+from transcriptions.processing.recognized_voices import name_known_speakers
 from transcriptions.processing.speaker_storage import store_speakers
 from transcriptions.processing.speakers import (
     ChannelSpeakers,
@@ -42,6 +34,7 @@ from transcriptions.processing.speakers import (
     by_speaker,
 )
 from transcriptions.realtime import streams
+from transcriptions.schemas.events import SpeakersEvent
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +51,7 @@ class SpeakerDetection:
         self._is_wanted = holder.row.options.diarize
         self._first_words = threading.Event()
         self._diarizer: _BackgroundDiarizer | None = None
-        self._spans: tuple[Span, ...] = ()
+        self._audio: Audio | None = None  # whose speakers are told apart
         self._metered_seconds = 0.0  # of the diarizer, in the usage of the row
         self._has_gpu = False  # that is paid by the second
         self._stored: Diarization | None = None
@@ -72,7 +65,7 @@ class SpeakerDetection:
         is_one_channel = all(span.channel is None for span in audio.spans)
         if self._is_wanted and audio.spans and is_one_channel:
             stopped, limits = self._holder.should_stop, limits_of(self._row.options)
-            self._spans = audio.spans
+            self._audio = audio
             self._diarizer = _BackgroundDiarizer(audio, limits, self._first_words, stopped)
 
     def labeled(self, segments: Sequence[Segment]) -> list[Segment]:
@@ -99,11 +92,12 @@ class SpeakerDetection:
         diarizer. Raises LeaseLost, Cancelled."""
         if not self._is_wanted:
             return meter
-        if self._diarizer is None:
+        if self._diarizer is None or self._audio is None:
             self._store_by_channel()
             return meter
         try:
             self._store(self._diarizer.result(self.check), at_end=True)
+            self._publish(name_known_speakers(self._row, self._audio, self.check))
         except NoSpeakersError as error:
             log.error("%s: speakers: %s", self._row.id, error.__cause__, exc_info=error.__cause__)
             self.note = _("The speakers could not be told apart.")
@@ -124,7 +118,8 @@ class SpeakerDetection:
     def _store(self, found: Diarization, *, at_end: bool = False) -> None:
         until = math.inf if found.is_final else found.until
         self._stored = found
-        self._speaker_of = TurnSpeakers(found.turns, self._spans, until)
+        spans = self._audio.spans if self._audio else ()
+        self._speaker_of = TurnSpeakers(found.turns, spans, until)
         self._store_and_publish(is_final=at_end)
 
     def _store_by_channel(self) -> None:
@@ -134,7 +129,9 @@ class SpeakerDetection:
         self._store_and_publish(is_final=True)
 
     def _store_and_publish(self, *, is_final: bool) -> None:
-        event = store_speakers(self._row, self._speaker_of, is_final=is_final)
+        self._publish(store_speakers(self._row, self._speaker_of, is_final=is_final))
+
+    def _publish(self, event: SpeakersEvent | None) -> None:
         if event:
             streams.publish(self._row.id, event)
 

@@ -308,10 +308,13 @@ def requeue(row: Transcription) -> None:
 
 def _delete_prepared_audio(row: Transcription) -> None:
     """At the end of processing, on a row that this transaction has locked and read. Prepared audio
-    is much larger than most uploads, and a retry can prepare it again."""
+    is much larger than most uploads, and a retry can prepare it again. References of speakers are
+    for this time only."""
     delete_after_commit(row.audio)
     Transcription.objects.filter(id=row.id).update(audio="")
     row.audio = ""
+    if row.options.diarize:
+        row.speaker_references.all().delete()
 
 
 def cancel_before_delete(

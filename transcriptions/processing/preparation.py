@@ -18,6 +18,7 @@ from transcriptions.processing.media import mixing
 from transcriptions.processing.media.conversion import PreparedAudio, Selection, prepare
 from transcriptions.processing.media.ffmpeg_log import Track
 from transcriptions.processing.media.probing import probe
+from transcriptions.raw_audio import RawAudio
 
 OPENING_S = 60.0  # prepared first, so that its recognition can begin early
 MIN_LONG_S = 180.0  # of a recording with an opening: all of a shorter one is prepared in a second
@@ -122,6 +123,13 @@ class _Preparer:
             return None
 
 
+def declared_raw_audio(source: Path, options: Options) -> RawAudio | None:
+    """What the upload has said about content that has no header; None if it has one. Raises
+    UnsupportedFormat."""
+    declared = raw_audio.declared("", options.media_type)
+    return probe(source, declared).raw if declared else None
+
+
 def prepare_recording(
     source: Path,
     folder: Path,
@@ -136,7 +144,7 @@ def prepare_recording(
     Raises AudioError, and what `check` raises.
     """
     declared = raw_audio.declared("", options.media_type)
-    raw = probe(source, declared).raw if declared else None
+    raw = declared_raw_audio(source, options)
     is_separate = options.channels == "separate"
     selection = Selection(raw, separate_channels=is_separate)
     preparer = _Preparer(source, folder, check, selection)

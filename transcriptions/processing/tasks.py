@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from celery import Task, shared_task
@@ -17,8 +18,11 @@ from transcriptions.processing import (
     lifecycle,
     pipeline,
     scheduling,
+    voice_learning,
 )
 from transcriptions.processing.leases import shutting_down
+
+MAX_ENQUEUED = 20  # voices, per run of the periodic task
 
 
 @shared_task(name="transcriptions.tasks.preprocess", bind=True)
@@ -59,6 +63,20 @@ def requeue_stalled() -> None:
     scheduling.replace_lost_messages()
     diarization_jobs.recover(DiarizationJob.objects.with_expired_lease())
     diarization_jobs.enqueue_next()
+
+
+@shared_task(name="transcriptions.tasks.learn_voice")
+def learn_voice(transcription_id: str, number: str) -> None:
+    """Learn the voice of a speaker, as the owner of the recording has asked for."""
+    voice_learning.learn(uuid.UUID(transcription_id), int(number))
+
+
+@shared_task(name="transcriptions.tasks.learn_waiting_voices")
+def learn_waiting_voices() -> None:
+    """Enqueue the work whose task was lost, or whose worker died."""
+    waiting = voice_learning.waiting().values_list("transcription_id", "number")
+    for transcription_id, number in waiting[:MAX_ENQUEUED]:
+        queue.enqueue(learn_voice, transcription_id, number)
 
 
 def _claim_next(state: State, task: Task[Any, None], named: str) -> Transcription | None:

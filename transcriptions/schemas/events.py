@@ -115,11 +115,11 @@ class SpeakersEvent(EventSchema):
         cls, row: Transcription, change: int, stored: Sequence[Segment], changed: Iterable[Segment]
     ) -> SpeakersEvent:
         """From all segments that are stored, and those of them that have changed."""
-        names = dict(row.speakers.values_list("number", "name"))
+        words = (word for segment in stored for word in segment.words)
         return cls(
             id=stored[-1].number if stored else 0,
             change=change,
-            speakers=speakers_of(names, (word for each in stored for word in each.words)),
+            speakers=speakers_of(row.speakers.all(), words),
             segments=[SegmentSpeakers.of(segment) for segment in changed],
         )
 

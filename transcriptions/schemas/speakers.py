@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
 from pydantic import Field, StrictInt, model_validator
 
 from accounts.schemas import Body
-from transcriptions.models import DiarizationJob, Segment
+from transcriptions.models import DiarizationJob, Segment, Speaker
 from transcriptions.models.speaker import MAX_NAME_CHARS, speaker_label
 
 MAX_NUMBER = 32767
@@ -24,6 +24,12 @@ class SpeakerOut(Schema):
     name: str | None = Field(description="Null until you name the speaker")
     label: str = Field(description="What to show: the name, or `Speaker 1`")
     seconds: float = Field(description="How long the words of this speaker are")
+    recognized: bool = Field(
+        default=False, description="Whether the name was found by the voice, not given by anybody"
+    )
+    voice: int | None = Field(
+        default=None, description="Id of the voice that was recognized, or is learned from here"
+    )
 
 
 class SpeakerDetectionOut(Schema):
@@ -121,19 +127,26 @@ class ChangedSpeakers(Schema):
     segments: list[SegmentSpeakers]
 
 
-def speakers_of(names: Mapping[int, str], words: Iterable[dict[str, Any]]) -> list[SpeakerOut]:
-    """In order of their numbers: all with an entry in `names`, empty or not, and those of stored
-    words, who have none before processing has ended."""
-    seconds = dict.fromkeys(names, 0.0)
+def speakers_of(rows: Iterable[Speaker], words: Iterable[dict[str, Any]]) -> list[SpeakerOut]:
+    """In order of their numbers: all with a row, and those of stored words, who have none before
+    processing has ended."""
+    known = {row.number: row for row in rows}
+    seconds = dict.fromkeys(known, 0.0)
     for word in words:
         if (number := word.get("speaker")) is not None:
             seconds[number] = seconds.get(number, 0.0) + word["end"] - word["start"]
     return [
-        SpeakerOut(
-            number=number,
-            name=names.get(number) or None,
-            label=speaker_label(number, names.get(number, "")),
-            seconds=round(seconds[number], 3),
-        )
+        _speaker(known.get(number) or Speaker(number=number), seconds[number])
         for number in sorted(seconds)
     ]
+
+
+def _speaker(row: Speaker, seconds: float) -> SpeakerOut:
+    return SpeakerOut(
+        number=row.number,
+        name=row.name or None,
+        label=speaker_label(row.number, row.name),
+        seconds=round(seconds, 3),
+        recognized=row.is_recognized,
+        voice=row.voice_id,
+    )

@@ -163,11 +163,10 @@ class TranscriptOut(TranscriptionOut):
         """From a row; reads its segments and speakers."""
         job = detection_of(row) if row.is_finished else None
         rows = list(row.segments.defer(*Segment.INTERNAL))
-        names = dict(row.speakers.values_list("number", "name"))
         return cls(
             **_fields(row),
             text=join(segment.text for segment in rows),
-            speakers=speakers_of(names, (word for segment in rows for word in segment.words)),
+            speakers=speakers_of(row.speakers.all(), (word for s in rows for word in s.words)),
             speaker_detection=SpeakerDetectionOut.of(job) if job else None,
             segments=[SegmentOut.of(segment) for segment in rows],
         )

@@ -12,6 +12,8 @@ from transcriptions.testing import run_concurrently, set_state
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+NO_VOICE = {"recognized": False, "voice": None}
+
 
 @pytest.fixture
 def talk(finished: Transcription) -> Transcription:
@@ -43,8 +45,8 @@ def speakers(row: Transcription) -> list[int | None]:
 def test_transcript_lists_speakers_with_their_time(api: Client, talk: Transcription) -> None:
     body = transcript(api, talk)
     assert body["speakers"] == [
-        {"number": 1, "name": None, "label": "Speaker 1", "seconds": 1.8},
-        {"number": 2, "name": None, "label": "Speaker 2", "seconds": 2.7},
+        {"number": 1, "name": None, "label": "Speaker 1", "seconds": 1.8} | NO_VOICE,
+        {"number": 2, "name": None, "label": "Speaker 2", "seconds": 2.7} | NO_VOICE,
     ]
     assert [segment["speaker"] for segment in body["segments"]] == [1, 1, 2, 2, 2]
     assert body["segments"][0]["words"][0]["speaker"] == 1
@@ -52,12 +54,16 @@ def test_transcript_lists_speakers_with_their_time(api: Client, talk: Transcript
 
 def test_name_of_a_speaker_is_in_transcript_and_exports(api: Client, talk: Transcription) -> None:
     response = call(api, talk, "patch", "speakers/2", {"name": "  Anna  Maria "})
-    assert response.json() == {
-        "number": 2,
-        "name": "Anna Maria",
-        "label": "Anna Maria",
-        "seconds": 2.7,
-    }
+    assert (
+        response.json()
+        == {
+            "number": 2,
+            "name": "Anna Maria",
+            "label": "Anna Maria",
+            "seconds": 2.7,
+        }
+        | NO_VOICE
+    )
     assert transcript(api, talk)["speakers"][1]["label"] == "Anna Maria"
     exported = api.get(f"/api/transcriptions/{talk.id}/export?format=csv").content.decode()
     assert exported.count("Anna Maria") == 3
@@ -127,7 +133,8 @@ def test_speakers_of_a_recording_without_any_are_assigned_by_hand(
 def test_two_speakers_become_one(api: Client, talk: Transcription) -> None:
     talk.speakers.filter(number=2).update(name="Anna")
     response = call(api, talk, "post", "speakers/merge", {"from": 2, "into": 1})
-    assert response.json() == [{"number": 1, "name": "Anna", "label": "Anna", "seconds": 4.5}]
+    anna = {"number": 1, "name": "Anna", "label": "Anna", "seconds": 4.5} | NO_VOICE
+    assert response.json() == [anna]
     assert speakers(talk) == [1] * 5
     again = call(api, talk, "post", "speakers/merge", {"from": 2, "into": 1})
     assert (again.status_code, again.json()["code"]) == (422, "unknown_speaker")

@@ -27,13 +27,17 @@ from accounts.audit_log import record_event
 from accounts.models import AccountDeletion, Action, Invitation, QuotaNotice, User
 from accounts.tokens import issue_token
 from transcriptions.editing.service import correct
+from gpu.diarization.voices import SIZE
 from transcriptions.models import (
     AccountQueue,
     DirectUpload,
     IdempotencyKey,
     Priority,
+    SpeakerReference,
     SubtitleProfile,
     Transcription,
+    Voice,
+    VoiceUse,
 )
 from transcriptions.privacy.export import export_user_data
 from transcriptions.processing import commands
@@ -58,6 +62,7 @@ EXPORTED = {
     "transcriptions.Segment": ("recording.json", "segments"),
     "transcriptions.Speaker": ("recording.json", "speakers"),
     "transcriptions.Edit": ("edits.json", None),
+    "transcriptions.Voice": ("account.json", "voices"),
     "transcriptions.SubtitleProfile": ("account.json", "subtitle_profiles"),
     "webhooks.Endpoint": ("account.json", "webhooks"),
     "webhooks.Delivery": ("webhook_deliveries.json", None),
@@ -73,6 +78,7 @@ NOT_EXPORTED = {
     "transcriptions.IdempotencyKey": "technical, deleted after 24 hours",
     "transcriptions.AccountQueue": "technical: when the next recording takes its turn",
     "transcriptions.DirectUpload": "exists only until the upload is complete or has expired",
+    "transcriptions.SpeakerReference": "exists only until the recording is complete",
     "transcriptions.SearchEntry": "the words of titles and segments",
     "transcriptions.Step": "technical: which worker phase started when",
     "transcriptions.Progress": "technical: the lease of a worker, usage not in the ledger yet",
@@ -122,7 +128,9 @@ def full_account(alice: User, finished: Transcription) -> User:
         owner=alice, title="Talk", priority=1, bytes=1, part_bytes=1, expires_at=timezone.now()
     )
     SubtitleProfile.objects.create(owner=alice, name="club", norms={"max_lines": 1})
-    finished.speakers.create(number=1, name="Anna")
+    voice = Voice.objects.create(owner=alice, name="Anna", vector=bytes(2 * SIZE), recordings=1)
+    finished.speakers.create(number=1, name="Anna", voice=voice, voice_use=VoiceUse.LEARNED)
+    SpeakerReference.objects.create(transcription=finished, name="Bob", audio=b"RIFF")
     commands.detect_speakers(finished)
     correct(finished, 1, "Another text.")
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")

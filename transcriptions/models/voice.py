@@ -1,0 +1,88 @@
+"""Voices of people. They are biometric data: see "Voices" in SECURITY.md."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef, Value
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from transcriptions.models.speaker import MAX_NAME_CHARS, Speaker, VoiceUse
+from transcriptions.models.transcription import Transcription
+
+MAX_VOICES = 100  # of an account
+
+
+class VoiceState(models.TextChoices):
+    """Whether a voice can be recognized."""
+
+    LEARNING = "learning", _("Being learned")
+    READY = "ready", _("Ready")
+    FAILED = "failed", _("Could not be learned")
+
+
+class VoiceQuerySet(models.QuerySet["Voice"]):
+    """Queries of voices."""
+
+    def with_waiting(self) -> models.QuerySet[Voice]:
+        """With `is_waiting`: whether there is a speaker from whom the voice is to be learned."""
+        waiting = Speaker.objects.filter(voice=OuterRef("pk"), voice_use=VoiceUse.WAITING)
+        return self.annotate(is_waiting=Exists(waiting))
+
+    def named(self, name: str) -> models.QuerySet[Voice]:
+        """That of this name, in upper or lower case."""
+        return self.alias(lower=Lower("name")).filter(lower=Lower(Value(name)))
+
+
+class Voice(models.Model):
+    """The voice of a person whom a user wants to be recognized in future recordings."""
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="voices"
+    )
+    name = models.CharField(max_length=MAX_NAME_CHARS)
+    # Numbers of 16 bits, of length 1 together; null until the first recording was listened to.
+    vector = models.BinaryField(null=True)
+    model = models.CharField(max_length=40, blank=True)  # that has computed it
+    recordings = models.PositiveIntegerField(default=0)  # that it is the mean of
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = VoiceQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = [Lower("name")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(Lower("name"), "owner", name="voice_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def state(self) -> VoiceState:
+        """It is known only if the voice was read by `with_waiting`."""
+        if self.vector is not None:
+            return VoiceState.READY
+        is_waiting = getattr(self, "is_waiting", False)
+        return VoiceState.LEARNING if is_waiting else VoiceState.FAILED
+
+
+class SpeakerReference(models.Model):
+    """How somebody sounds who may speak in a recording, as the upload has said. Deleted when
+    processing ends."""
+
+    transcription = models.ForeignKey(
+        Transcription, on_delete=models.CASCADE, related_name="speaker_references"
+    )
+    name = models.CharField(max_length=MAX_NAME_CHARS)
+    audio = models.BinaryField()  # a prepared WAV of a few seconds
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,166 @@
+"""Speakers whose voices are known get their names when a recording is complete: those that the
+upload has sent a reference of, then those that its owner has kept.
+
+Nothing is computed for other recordings, and what is computed here stays in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.db import transaction
+
+from gpu import pcm
+from gpu.diarization import voices
+from gpu.types import Audio, Cancelled, Span
+from transcriptions.exceptions import DATABASE_AWAY, LeaseLost
+from transcriptions.models import Speaker, SpeakerReference, Transcription, Voice, VoiceUse
+from transcriptions.models.progress import count_speaker_change
+from transcriptions.processing import lifecycle, voice_activity
+from transcriptions.schemas.events import SpeakersEvent
+
+log = logging.getLogger(__name__)
+
+STORED_TYPE = np.dtype("<f2")  # of the numbers of a vector
+MAX_PAUSE_S = 0.5  # between two words of a stretch of speech
+
+Vector = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A voice with a name. `voice_id` is that of the owner's voice, None of a reference."""
+
+    name: str
+    vector: Vector
+    voice_id: int | None = None
+
+
+def name_known_speakers(
+    row: Transcription, audio: Audio, check: Callable[[], None]
+) -> SpeakersEvent | None:
+    """Name the speakers of a recording whose voices are known, unless somebody has named them.
+    Return what to publish; None if no voice was recognized. `check` is called several times per
+    second. Raises LeaseLost, and what `check` raises."""
+    references = list(row.speaker_references.all())
+    kept = list(Voice.objects.filter(owner=row.owner_id, model=voices.MODEL, vector__isnull=False))
+    if not references and not kept:
+        return None
+    try:
+        groups = [_described(references, check), [_known(voice) for voice in kept]]
+        found = _match(_voices_of(row, audio.path, check), groups)
+    except (*DATABASE_AWAY, Cancelled, LeaseLost):
+        raise
+    except Exception as error:  # the transcript is complete without
+        log.error("%s: voices: %s", row.id, error, exc_info=error)
+        return None
+    return _store(row, found)
+
+
+def spans_by_speaker(row: Transcription) -> dict[int, list[Span]]:
+    """Where each speaker speaks, by the stored words."""
+    spans: dict[int, list[Span]] = {}
+    previous = None
+    for words in row.segments.order_by("number").values_list("words", flat=True):
+        for word in words:
+            speaker, start, end = word.get("speaker"), word["start"], word["end"]
+            if speaker is not None:
+                own = spans.setdefault(speaker, [])
+                if own and speaker == previous and start - own[-1].end <= MAX_PAUSE_S:
+                    own[-1] = Span(own[-1].start, max(end, own[-1].end))
+                else:
+                    own.append(Span(start, end))
+            previous = speaker
+    return spans
+
+
+def speech_seconds(row: Transcription, number: int) -> float:
+    """How long the stretches are from which the voice of a speaker can be learned."""
+    spans = spans_by_speaker(row).get(number, ())
+    lengths = [span.end - span.start for span in spans]
+    return sum(length for length in lengths if length >= voices.MIN_SPAN_S)
+
+
+def to_bytes(vector: Vector) -> bytes:
+    """As it is stored."""
+    return vector.astype(STORED_TYPE).tobytes()
+
+
+def from_bytes(stored: bytes | memoryview) -> Vector:
+    """A stored vector, of length 1."""
+    return voices.mean(np.frombuffer(stored, STORED_TYPE)[np.newaxis].astype(np.float32))
+
+
+def _known(voice: Voice) -> _Known:
+    return _Known(voice.name, from_bytes(voice.vector or b""), voice.id)
+
+
+def _described(references: Iterable[SpeakerReference], check: Callable[[], None]) -> list[_Known]:
+    """The voices of references, without those that have too little speech."""
+    found = list[_Known]()
+    for reference in references:
+        with tempfile.NamedTemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR, suffix=".wav") as wav:
+            wav.write(reference.audio)
+            wav.flush()
+            path = Path(wav.name)
+            duration = len(reference.audio) / (2 * pcm.SAMPLE_RATE_HZ)
+            speech = voice_activity.find_speech(path, duration, check)
+            vector = voices.describe(path, speech or [Span(0.0, duration)])
+        if vector is not None:
+            found.append(_Known(reference.name, vector))
+    return found
+
+
+def _voices_of(row: Transcription, path: Path, check: Callable[[], None]) -> dict[int, Vector]:
+    found: dict[int, Vector] = {}
+    for number, spans in spans_by_speaker(row).items():
+        check()
+        vector = voices.describe(path, spans)
+        if vector is not None:
+            found[number] = vector
+    return found
+
+
+def _match(found: Mapping[int, Vector], groups: Iterable[list[_Known]]) -> dict[int, _Known]:
+    """The known voices of speakers. Who has one of the first group needs none of the next."""
+    result: dict[int, _Known] = {}
+    for group in groups:
+        others = {number: vector for number, vector in found.items() if number not in result}
+        places = voices.matches(others, [known.vector for known in group])
+        result |= {number: group[place] for number, place in places.items()}
+    return result
+
+
+def _store(row: Transcription, found: Mapping[int, _Known]) -> SpeakersEvent | None:
+    """Names of an earlier attempt are found again, or are wrong."""
+    with transaction.atomic():
+        lifecycle.lock_held(row)
+        earlier = row.speakers.filter(voice_use=VoiceUse.RECOGNIZED)
+        changed = earlier.update(name="", voice=None, voice_use=VoiceUse.NONE)
+        changed += sum(_set_name(speaker, found) for speaker in row.speakers.filter(name=""))
+        if not changed:
+            return None
+        segments = list(row.segments.only("number", "words", "speaker"))
+        return SpeakersEvent.of(row, count_speaker_change(row), segments, ())
+
+
+def _set_name(speaker: Speaker, found: Mapping[int, _Known]) -> bool:
+    """Whether the voice is known. Its owner may have deleted it meanwhile."""
+    known = found.get(speaker.number)
+    if known is None:
+        return False
+    if known.voice_id is not None:
+        kept = Voice.objects.select_for_update(no_key=True).filter(id=known.voice_id)
+        if not kept.exists():
+            return False
+    speaker.name, speaker.voice_id = known.name, known.voice_id
+    speaker.voice_use = VoiceUse.RECOGNIZED
+    speaker.save(update_fields=["name", "voice", "voice_use"])
+    return True
