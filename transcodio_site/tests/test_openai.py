@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from openai.types.audio import TranscriptionDiarized
 from openai.types.audio.transcription import UsageTokens
 
 from transcodio_site.testing import WAIT_S, Media, Stack, wait_until
+from transcodio_site.testing_media import CHANGES_S
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +65,42 @@ def test_diarized_json_has_speakers(client: OpenAI, short: Path) -> None:
         "gpt-4o-transcribe-diarize",
         response_format="diarized_json",
         chunking_strategy="auto",
-        known_speaker_names=["agent"],
     )
     assert isinstance(response, TranscriptionDiarized)
     assert " ".join(segment.text for segment in response.segments) == response.text
     assert {segment.speaker for segment in response.segments} == {"A"}
     assert response.segments[0].type == "transcript.text.segment"
+
+
+def data_url(path: Path) -> str:
+    return f"data:audio/wav;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def test_known_speakers_have_their_names(client: OpenAI, media: Media) -> None:
+    talk = str(media.two_voices("talk.wav"))
+    file = media.make("short_talk.mp3", "-i", talk, "-t", str(CHANGES_S[1]))
+    # Of what the same people say later.
+    agent, customer = (
+        media.make(f"{start}.wav", "-ss", str(start + 0.5), "-i", talk, "-t", "6")
+        for start in CHANGES_S[1:]
+    )
+    known: dict[str, Any] = {
+        "response_format": "diarized_json",
+        "extra_body": {"speakers": 2},
+        "known_speaker_names": ["agent", "customer"],
+        "known_speaker_references": [data_url(agent), data_url(customer)],
+    }
+    model = "gpt-4o-transcribe-diarize"
+    response = transcribe(client, file, model, **known)
+    speakers = [segment.speaker for segment in response.segments]
+    assert list(dict.fromkeys(speakers)) == ["agent", "customer"]
+    events = transcribe(client, file, model, stream=True, **known)
+    streamed = [e.speaker for e in events if e.type == "transcript.text.segment"]
+    assert streamed == speakers
+    known["known_speaker_references"] = [data_url(agent)]
+    with pytest.raises(openai.BadRequestError, match="the same number") as refused:
+        transcribe(client, file, model, **known)
+    assert refused.value.param == "known_speaker_references"
 
 
 def test_fields_in_every_form_are_accepted(client: OpenAI, short: Path) -> None:

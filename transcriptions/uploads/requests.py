@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from transcriptions.models import (
     IDEMPOTENCY_KEY_LIFETIME,
     UNSUCCESSFUL,
     IdempotencyKey,
+    SpeakerReference,
     Transcription,
 )
 from transcriptions.uploads.params import UploadParams
@@ -50,8 +52,10 @@ def create_from_request(
     params: UploadParams,
     key: str,
     retry_count: int | None = None,
+    references: Sequence[SpeakerReference] = (),
 ) -> Transcription:
     """Create a recording, or return the one that an earlier attempt of this request has created.
+    `references` are stored with a new one.
 
     Attempts have the same idempotency key or, if the client sends a retry count (from 0) instead,
     the same content. Raises UploadRefused, Throttled; then neither row nor file is left.
@@ -68,9 +72,9 @@ def create_from_request(
     row = store_file(owner, upload, params, request_token(request))
     with file_deleted_on_error(row):
         if not key:
-            insert(row, sent_at(request))
+            insert(row, sent_at(request), references)
             return row
-        created = insert_once(row, key, fingerprint, sent_at(request))
+        created = insert_once(row, key, fingerprint, sent_at(request), references)
     if created.id != row.id:  # by a concurrent request with the same key
         delete_file(row)
     return created
@@ -138,7 +142,11 @@ def unexpired(owner: User, key: str) -> QuerySet[IdempotencyKey]:
 
 
 def insert_once(
-    row: Transcription, key: str, fingerprint: str, sent_at: datetime | None
+    row: Transcription,
+    key: str,
+    fingerprint: str,
+    sent_at: datetime | None,
+    references: Sequence[SpeakerReference] = (),
 ) -> Transcription:
     """Add the row, unless there is one with this key: then return that. A concurrent second call
     waits for the first one's transaction. Raises UploadRefused, Throttled."""
@@ -149,7 +157,7 @@ def insert_once(
             defaults={"owner": row.owner, "key": key, "fingerprint": fingerprint}
         )
         if is_new:
-            insert(row, sent_at)
+            insert(row, sent_at, references)
             stored.transcription = row
             stored.save(update_fields=["transcription"])
     return recording_of(stored, fingerprint)

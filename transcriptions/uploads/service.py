@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -32,7 +32,13 @@ from transcriptions.exceptions import (
     StorageUnavailable,
     UnsupportedFormat,
 )
-from transcriptions.models import Options, Phase, Transcription, record_step
+from transcriptions.models import (
+    Options,
+    Phase,
+    SpeakerReference,
+    Transcription,
+    record_step,
+)
 from transcriptions.processing import tasks
 from transcriptions.processing.media.probing import probe
 from transcriptions.processing.turns import assign_virtual_start
@@ -171,14 +177,20 @@ def delete_file(row: Transcription) -> None:
         row.source.storage.delete(row.source.name or "")
 
 
-def insert(row: Transcription, sent_at: datetime | None) -> None:
-    """Add a row whose file is in the storage, and enqueue it after the commit.
+def insert(
+    row: Transcription, sent_at: datetime | None, references: Sequence[SpeakerReference] = ()
+) -> None:
+    """Add a row whose file is in the storage, with `references` of its speakers, and enqueue it
+    after the commit.
 
     Raises UploadRefused, Throttled.
     """
     row.request_id = queue.current_request_id()
     with transaction.atomic():
         row.save(force_insert=True)
+        for reference in references:
+            reference.transcription = row
+            reference.save()
         if sent_at:
             record_step(row, Phase.UPLOAD, at=sent_at)
         record_step(row, Phase.QUEUE)

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from django.http import QueryDict
@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from gpu.diarization.clustering import MAX_SPEAKERS
 from transcriptions.api.openai.errors import InvalidParameter
+from transcriptions.api.openai.known_speakers import KnownSpeaker, known_speakers
 from transcriptions.api.openai.models import check_model
 from transcriptions.uploads.params import (
     MAX_PROMPT_CHARS,
@@ -59,6 +60,7 @@ class TranscriptionParams:
     diarize: bool | None
     min_speakers: int | None
     max_speakers: int | None
+    known_speakers: tuple[KnownSpeaker, ...] = ()  # only if speakers are told apart
 
     @classmethod
     def from_form(cls, form: QueryDict, task: TaskName = "transcribe") -> TranscriptionParams:
@@ -66,7 +68,7 @@ class TranscriptionParams:
         model = _text(form, "model")
         check_model(model)
         _parsed(form, "temperature", _temperature)
-        return cls(
+        params = cls(
             model=model,
             language=_code(_text(form, "language"), "language"),
             prompt=_text(form, "prompt")[-MAX_PROMPT_CHARS:],  # as OpenAI, which uses its end
@@ -83,6 +85,9 @@ class TranscriptionParams:
             min_speakers=_speakers(form, "min_speakers"),
             max_speakers=_speakers(form, "max_speakers"),
         )
+        if params.has_speakers:
+            return replace(params, known_speakers=known_speakers(form))
+        return params
 
     @property
     def upload(self) -> UploadParams:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from functools import partial
 
+from channels.db import database_sync_to_async
 from django.http import HttpRequest
 
 from accounts.authentication import authenticated_user, is_still_authorized
@@ -21,7 +23,7 @@ from transcriptions.api.openai.responses import (
     to_json,
     token_usage,
 )
-from transcriptions.models import Transcription
+from transcriptions.models import Speaker, Transcription
 from transcriptions.realtime import streams
 from transcriptions.schemas.events import (
     CompleteEvent,
@@ -46,8 +48,15 @@ async def stream_lines(
             if event is None:
                 yield ": keep-alive\n\n"
             else:
+                if isinstance(event, CompleteEvent) and stream.is_diarized:
+                    stream.names = await database_sync_to_async(_names_of)(row.id)
                 for message in stream.messages(event):
                     yield f"data: {to_json(message)}\n\n"
+
+
+def _names_of(transcription_id: uuid.UUID) -> dict[int, str]:
+    speakers = Speaker.objects.filter(transcription=transcription_id)
+    return dict(speakers.values_list("number", "name"))
 
 
 class _Stream:
@@ -55,7 +64,8 @@ class _Stream:
     their speakers can change until then."""
 
     def __init__(self, params: TranscriptionParams) -> None:
-        self._is_diarized = params.response_format == "diarized_json"
+        self.is_diarized = params.response_format == "diarized_json"
+        self.names: dict[int, str] = {}  # of speakers, once they are known
         self._has_speakers = bool(params.has_speakers)
         self._segments: dict[int, Json] = {}  # whose speakers can change
         self._has_logprobs = params.has_logprobs
@@ -71,7 +81,7 @@ class _Stream:
                 self._change_speakers(event)
             case CompleteEvent():
                 for segment in self._segments.values():
-                    yield from diarized_segments(segment, {})
+                    yield from diarized_segments(segment, self.names)
                 # The official types have only tokens here, whatever the model.
                 usage = token_usage(event.duration, self._text)
                 done = {"type": "transcript.text.done", "text": self._text, "usage": usage}
@@ -86,7 +96,7 @@ class _Stream:
         words = [word.model_dump() for word in event.segment.words] if self._has_logprobs else []
         self._words += words
         message: Json = {"type": "transcript.text.delta", "delta": delta, **logprobs(words)}
-        if not self._is_diarized:
+        if not self.is_diarized:
             yield message
             return
         yield message | {"segment_id": segment_id(event.segment.id)}

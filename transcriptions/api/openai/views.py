@@ -16,6 +16,7 @@ from ninja import File, Router, UploadedFile
 
 from accounts import concurrency
 from accounts.authentication import authenticated_user
+from transcriptions.api.openai.known_speakers import decode
 from transcriptions.api.openai.models import MODELS, check_model, model_object
 from transcriptions.api.openai.params import TranscriptionParams
 from transcriptions.api.openai.responses import answer_in_format
@@ -76,4 +77,5 @@ def _create(
     """
     retry_count = request.headers.get("x-stainless-retry-count", "")
     attempt = int(retry_count) if re.fullmatch(r"\d{1,3}", retry_count) else None
-    return create_from_request(request, file, params.upload, key, attempt)
+    references = decode(params.known_speakers)
+    return create_from_request(request, file, params.upload, key, attempt, references)

@@ -49,7 +49,7 @@ def test_defaults() -> None:
         {"chunking_strategy": "auto", "temperature": "0"},
         {"chunking_strategy": '{"type": "server_vad", "threshold": 0.6}', "temperature": "1.0"},
         {"chunking_strategy[type]": "server_vad", "chunking_strategy[threshold]": "0.6"},
-        {"known_speaker_names[]": ["agent"], "known_speaker_references[]": ["data:audio/wav;,"]},
+        {"known_speaker_names[]": ["agent"], "known_speaker_references[]": ["no URL"]},
         {"user": "someone", "hotwords": "", "vad_filter": "true"},
     ],
 )
