@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import random
@@ -16,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +83,17 @@ def _measure(name: str, operation: Callable[[], object]) -> dict[str, Any]:
     return row
 
 
-def _words() -> Iterator[TimedWord]:
+def spoken_words(count: int) -> list[TimedWord]:
+    """So many words, however long they last."""
+    return list(islice(_words(math.inf), count))
+
+
+def _words(duration_s: float = DURATION_S) -> Iterator[TimedWord]:
     """Sentences of common words and of words of a topic, which changes; speakers take turns."""
     source = random.Random(SEED)  # noqa: S311
     common = [_word(source) for _ in range(COMMON_WORDS)]
     now, sentence = 0.0, 0
-    while now < DURATION_S:
+    while now < duration_s:
         speaker = f"Speaker {source.randint(1, SPEAKERS)}"
         for _ in range(source.randint(1, SENTENCES_PER_TURN)):
             if sentence % TOPIC_SENTENCES == 0:

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from e2e.conftest import DESKTOP, PHONE, OpenPage
 from e2e.test_pages import SLOW, open_menu, start, stored, wait_for_state
@@ -23,7 +23,7 @@ PLACE_OF_WORD = """async ([segment, index]) => {
   const { from, to } = text.wordOf(text.segments[segment - 1], index);
   const { x, y, width, height } =
     text.rangeOf(text.segments[segment - 1], from, to).getBoundingClientRect();
-  return [x + width / 2, y + height / 2];
+  return [Math.round(x + width / 2), Math.round(y + height / 2)];
 }"""
 TIMES_ARE_KNOWN = """async () => {
   const { segments } = await import("/static/js/transcript-text.js");
@@ -49,16 +49,6 @@ TEXTS = (
     *("A few words.", "“Quoted?”", "你好\u3001世界。", "「はい」", "𠮷野家", "😀 ", "สวัสดี", "Ürün"),
     "x" * 90,
 )
-    "A few words.",
-    "“Quoted?”",
-    "你好，世界。",
-    "「はい」",
-    "𠮷野家",
-    "😀 ",
-    "สวัสดี",
-    "Ürün",
-    "x" * 90,
-]
 DIVIDE = """async (segments) => {
   const { divided, separator } = await import("/static/js/paragraphs.js");
   return [...divided(segments)].map((list) => [list.map(({ text }, index) =>
@@ -106,10 +96,6 @@ def is_paused(page: Page) -> bool:
     return bool(page.locator("transcript-player").evaluate("player => player.paused"))
 
 
-def follow_button(page: Page) -> Locator:
-    return page.get_by_role("button", name="Follow", exact=True)
-
-
 def test_clicked_word_is_played_and_marked(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("listener@example.com")
     segments = heard(page, media)
@@ -131,8 +117,6 @@ def test_selecting_and_modifiers_do_not_play(sign_up: OpenPage, media: Media) ->
     heard(page, media)
     click_word(page, 2, 1, modifiers=["Shift"])
     click_word(page, 2, 1, modifiers=["Alt"])
-    click_word(page, 2, 1, button="right")
-    page.keyboard.press("Escape")
     page.evaluate("getSelection().empty()")
     x, y = page.evaluate(PLACE_OF_WORD, [2, 0])
     page.mouse.move(x, y)
@@ -169,13 +153,12 @@ def test_page_follows_until_the_reader_scrolls_away(sign_up: OpenPage, stack: St
     assert page.evaluate("scrollY") > 0
     page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
     expect(playing).not_to_be_in_viewport()
-    page.locator("audio").evaluate("audio => { audio.muted = true; return audio.play(); }")
-    player.evaluate(hear, 12.5)
-    player.evaluate(hear, 13.4)
+    for seconds in (12.5, 13.5):
+        player.evaluate(hear, seconds)
     expect(playing).to_have_attribute("data-segment", "14")
     assert page.evaluate("scrollY") == 0
-    page.locator("audio").evaluate("audio => audio.pause()")
-    expect(follow_button(page)).to_be_hidden()
+    player.evaluate(hear, 30.5)  # a jump
+    expect(playing).to_be_in_viewport(ratio=1)
 
 
 def test_uncertain_words_are_underlined_and_reached_by_a_key(
