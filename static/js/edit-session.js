@@ -4,7 +4,8 @@
  */
 import { EditQueue } from "./edit-queue.js";
 import { placeCaret } from "./text-positions.js";
-import { normalize, refresh, replace, segmentWithCaret, segments } from "./transcript-text.js";
+import { normalize } from "./text.js";
+import { refresh, replace, segmentWithCaret, segments } from "./transcript-text.js";
 
 const PAUSE_MS = 1000; // without typing, until it is saved
 

@@ -5,7 +5,8 @@
  */
 import { divide, join, remove, replaceRange, textOf } from "./edit-operations.js";
 import { placeCaret, positionOf } from "./text-positions.js";
-import { normalize, segmentOf, segments } from "./transcript-text.js";
+import { normalize } from "./text.js";
+import { segmentOf, segments } from "./transcript-text.js";
 
 const IGNORED = /^(format|history|insertFromDrop|deleteByDrag|insertLink|insertHorizontalRule|insertOrderedList|insertUnorderedList)/;
 

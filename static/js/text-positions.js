@@ -1,5 +1,5 @@
 /** Places in the text of the transcript: words, DOM ranges, and the caret. */
-import { segmentOf, segments } from "./transcript-text.js";
+import { segmentOf, segments } from "./transcript-segments.js";
 
 const EARLY_S = 0.05; // a segment is the one at a moment that is this much before its start
 

@@ -6,3 +6,8 @@ export function text(element, key, values = {}) {
   const template = element.dataset[`text${key[0].toUpperCase()}${key.slice(1)}`] ?? "";
   return template.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
+
+/** A text without more than single spaces, as the server stores it. */
+export function normalize(content) {
+  return content.replace(/\s+/g, " ").trim();
+}

@@ -1,7 +1,6 @@
 /** The title of a transcript, edited where it is: it is saved when it loses the focus. */
 import { sendJson } from "./requests.js";
-import { text } from "./text.js";
-import { normalize } from "./transcript-text.js";
+import { normalize, text } from "./text.js";
 
 export class TitleEditor {
   /** `host` is the <transcript-editor>. */

@@ -1,38 +1,23 @@
 /**
- * The text of the transcript: all segments in order, with their elements. Other modules read and
- * change the text only by these functions. After a change <live-transcript> gets the event
+ * The text of the transcript: its segments, and the paragraphs in which they are. Other modules read
+ * and change the text only by these functions. After a change <live-transcript> gets the event
  * `text-changed` with the `paragraphs` (elements) that are new or have changed.
  */
 import { formatDuration } from "./duration.js";
 import { divided, goesOn, separator } from "./paragraphs.js";
+import { normalize } from "./text.js";
 import { keepCaret } from "./text-positions.js";
+import { create, renumber, segmentOf, segments, segmentsIn, setSpeaker, update } from "./transcript-segments.js";
 import { timesOf } from "./word-times.js";
 
 export { positionOf, rangeOf, segmentAt, segmentWithCaret, wordAt, wordAtTime, wordOf } from "./text-positions.js";
+export { segmentOf, segments, segmentsIn } from "./transcript-segments.js";
 
 const LOOKS = ["speaker", "channel", "paragraph"]; // that divide paragraphs
 
 const page = document.querySelector("live-transcript");
 const root = document.querySelector("#segments");
 const template = document.querySelector("#paragraph-template");
-const bySpan = new WeakMap();
-
-/** { id, start, end, speaker, channel, text, element, words }: seconds; `text` is the server's. */
-export const segments = [...root.querySelectorAll(".segment")].map(read);
-
-for (const conflict of root.querySelectorAll("segment-conflict")) {
-  segments[conflict.dataset.of - 1].conflict = conflict;
-}
-
-/** The segment of an element in it; null if there is none. */
-export function segmentOf(element) {
-  return bySpan.get(element?.closest?.(".segment")) ?? null;
-}
-
-/** The segments of a paragraph. */
-export function segmentsIn(paragraph) {
-  return [...paragraph.querySelectorAll(".segment")].map((span) => bySpan.get(span));
-}
 
 /** Adds a segment of the server at the end. */
 export function append(data) {
@@ -80,11 +65,6 @@ export function refresh(segment, data) {
   changed([segment.element.closest(".paragraph")]);
 }
 
-/** A text without more than single spaces, as the server stores it. */
-export function normalize(content) {
-  return content.replace(/\s+/g, " ").trim();
-}
-
 /** Gives segments other speakers: a list of { id, speaker }. */
 export function relabel(changes) {
   const known = changes.filter(({ id }) => segments[id - 1]).sort((a, b) => a.id - b.id);
@@ -94,49 +74,6 @@ export function relabel(changes) {
   const paragraphs = regroup(known[0].id - 1, known.at(-1).id, []);
   restoreCaret([]);
   changed(paragraphs);
-}
-
-// --- Segments ---------------------------------------------------------------------------------
-
-function read(element) {
-  const { segment: id, start, end, speaker, channel, paragraph } = element.dataset;
-  const segment = {
-    id: Number(id), start: Number(start), end: Number(end), speaker: Number(speaker) || null,
-    channel: channel ? Number(channel) : null, paragraph: paragraph ? paragraph === "true" : null,
-    text: element.textContent, element, words: null,
-  };
-  bySpan.set(element, segment);
-  return segment;
-}
-
-function create(data) {
-  const element = Object.assign(document.createElement("span"), { className: "segment" });
-  bySpan.set(element, { element });
-  return update(bySpan.get(element), data);
-}
-
-function update(segment, { id, start, end, speaker, channel, paragraph, text, words }) {
-  Object.assign(segment, { id, start, end, channel: channel ?? null, paragraph: paragraph ?? null, text });
-  segment.words = words ? timesOf(text, words) : null;
-  const { element } = segment;
-  Object.assign(element.dataset, { segment: id, start: start.toFixed(3), end: end.toFixed(3) });
-  if (segment.channel !== null) element.dataset.channel = channel;
-  if (element.textContent !== text || element.childNodes.length !== 1) element.textContent = text;
-  setSpeaker(segment, speaker);
-  return segment;
-}
-
-function setSpeaker(segment, speaker) {
-  segment.speaker = speaker ?? null;
-  if (speaker) segment.element.dataset.speaker = speaker;
-  else delete segment.element.dataset.speaker;
-}
-
-function renumber(from) {
-  for (let index = from; index < segments.length; index += 1) {
-    segments[index].id = index + 1;
-    segments[index].element.dataset.segment = index + 1;
-  }
 }
 
 // --- Paragraphs -------------------------------------------------------------------------------
@@ -174,7 +111,7 @@ function regroup(first, last, removed) {
 function startOfParagraph(index) {
   if (index < 0) return 0;
   const span = segments[index].element.closest(".paragraph").querySelector(".segment");
-  return segments.indexOf(bySpan.get(span));
+  return segmentOf(span).id - 1;
 }
 
 function isFirst({ element }) {

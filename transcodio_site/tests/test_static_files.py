@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import subprocess
@@ -11,10 +12,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
 from transcodio_site.testing import ROOT, WAIT_S
+from transcriptions.models import State, Transcription
 
+MAX_SCRIPT_BYTES = 150_000  # compressed, on the largest page
 YEAR_S = 365 * 24 * 3600
 HASHED = re.compile(r"\.[0-9a-f]{12}\.\w+$")
 
@@ -59,6 +63,41 @@ def test_pages_use_files_that_browsers_keep_for_a_year(deployed: None, alice: Us
         assert int(age[1]) >= YEAR_S
         assert response["Content-Encoding"] == "br", url
         assert b"".join(response).strip()
+
+
+def scripts_of(html: str) -> set[Path]:
+    """The scripts that a page loads, with all that they import."""
+    found, waiting = (
+        set[Path](),
+        [ROOT / url.lstrip("/") for url in re.findall(r'<script [^>]*src="([^"]+)"', html)],
+    )
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            imports = re.findall(
+                r'^(?:import|export) .*"(\.[^"]+)";$', path.read_text(), re.MULTILINE
+            )
+            imports += re.findall(r'^} from "(\.[^"]+)";$', path.read_text(), re.MULTILINE)
+            waiting += [(path.parent / target).resolve() for target in imports]
+    return found
+
+
+def test_page_of_a_transcript_loads_few_scripts(alice: User) -> None:
+    client = Client()
+    client.force_login(alice)
+    row = Transcription.objects.create(
+        owner=alice,
+        title="Talk",
+        source="none",
+        source_bytes=1,
+        state=State.COMPLETED,
+        completed_at=timezone.now(),
+    )
+    scripts = scripts_of(client.get(f"/transcriptions/{row.id}/").content.decode())
+    assert ROOT / "static/js/paragraphs.js" in scripts
+    assert ROOT / "static/vendor/htmx.min.js" not in scripts
+    assert sum(len(gzip.compress(path.read_bytes())) for path in scripts) < MAX_SCRIPT_BYTES
 
 
 def test_gzip_is_used_without_brotli(deployed: None, db: None) -> None:
