@@ -3,6 +3,7 @@
  * segments instead of those with the numbers `from` to `to`, and then where the caret is: the index
  * of a new segment (which may be one after them) and the offset in it. Null: nothing changes.
  */
+import { normalize } from "./text.js";
 
 /** Puts `data` in the place of what is between two places in different segments. */
 export function replaceRange(start, end, data, segments) {
