@@ -10,7 +10,7 @@ import modal
 
 from gpu import config
 from gpu.connectivity import probe
-from gpu.modal_engine import translate_error
+from gpu.modal_calls import translate_error
 
 
 def cost_by_day(since: date, until: date) -> dict[date, Decimal]:

@@ -6,50 +6,27 @@ words come back in order. Modal is not contacted before the first recording.
 
 from __future__ import annotations
 
-import contextvars
-import json
-import logging
 import math
-import queue
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import modal
-from aiohttp import ClientError
-from grpclib.exceptions import StreamTerminatedError
-from modal.exception import (
-    AuthError,
-    ConnectionError,
-    FunctionTimeoutError,
-    InternalError,
-    InternalFailure,
-    NotFoundError,
-    ResourceExhaustedError,
-    ServiceError,
-)
 
-from gpu import cancellation, codec, config, pcm, tracing
-from gpu.connectivity import CircuitBreaker, probe
+from gpu import codec, config, pcm, tracing
+from gpu.connectivity import CircuitBreaker
+from gpu.modal_calls import RemoteCall, cancel, guarded, take_usage, usage_from_message
 from gpu.types import (
     Audio,
-    Cancelled,
     Complete,
-    DeadlineExceeded,
-    DeviceLost,
     EngineError,
     EngineEvent,
     Metadata,
-    NotAuthenticated,
-    NotDeployed,
-    OutOfMemory,
     Partial,
     Segment,
     Span,
-    Unreachable,
     UnsupportedLanguage,
     UnsupportedTask,
     UsageDelta,
@@ -59,18 +36,8 @@ from gpu.types import (
 from gpu.windows import pack
 from gpu.words import in_order
 
-log = logging.getLogger(__name__)
-
 LANGUAGE = "en"  # the only one that the model supports
 MAX_PART_S, MAX_PARTS_IN_FLIGHT = 240.0, 4
-# Attempts at a part, and the delay before the second one, doubled for each further one.
-MAX_ATTEMPTS, BACKOFF_S = 3, 1.0
-POLL_INTERVAL_S = 0.1  # between two checks whether the caller has stopped
-# Silence of a call after which Modal is probed, and the time between failed probes.
-PROBE_AFTER_S, PROBE_AGAIN_AFTER_S = 4.0, 1.0
-MAX_FAILED_PROBES = 3  # consecutive ones
-CANCEL_TIMEOUT_S = 3.0  # that the end of a recording waits for its calls to be cancelled
-TRANSIENT = (Unreachable, OutOfMemory, DeviceLost)
 
 
 class ModalEngine:
@@ -88,18 +55,7 @@ class ModalEngine:
             raise UnsupportedLanguage(f"Kyutai STT supports only English, not {requested!r}")
         if audio.options.translate:
             raise UnsupportedTask("Kyutai STT cannot translate")
-        self._circuit.check()
-        try:
-            probe()
-            for event in _merge_parts(self._events_of_parts(audio, stopped)):
-                self._circuit.record_success()
-                yield event
-        except Unreachable as error:
-            self._circuit.record_failure(error)
-            raise
-        except (NotDeployed, NotAuthenticated):
-            self._circuit.record_success()  # Modal can be reached
-            raise
+        yield from guarded(self._circuit, _merge_parts(self._events_of_parts(audio, stopped)))
 
     @staticmethod
     def _events_of_parts(audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
@@ -114,29 +70,14 @@ class ModalEngine:
                     running[-1].start()
                 try:
                     for event in running[0].events(stopped, deadline):
-                        yield from _take_usage(running)
+                        yield from take_usage(running)
                         yield event
                 except EngineError:
-                    yield from _take_usage(running)
+                    yield from take_usage(running)
                     raise
                 running.popleft()
         finally:
-            _cancel(running)
-
-
-def _cancel(parts: Iterable[Part]) -> None:
-    """Cancels the calls of all parts in parallel; waits for that at most CANCEL_TIMEOUT_S."""
-    threads = [thread for thread in [part.cancel() for part in parts] if thread]
-    deadline = time.monotonic() + CANCEL_TIMEOUT_S
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-
-
-def _take_usage(parts: Iterable[Part]) -> Iterator[UsageDelta]:
-    """The new usage of all parts, also of those whose events are not read yet."""
-    for part in parts:
-        while part.usage:
-            yield part.usage.popleft()
+            cancel(running)
 
 
 def _only(audio: Audio, window: Span) -> Audio:
@@ -181,144 +122,45 @@ def _merge_parts(events: Iterator[EngineEvent]) -> Iterator[EngineEvent]:
     )
 
 
-class Part:
-    """A few minutes of a recording: one call, or several if calls are interrupted."""
+class Part(RemoteCall[EngineEvent]):
+    """A few minutes of a recording."""
 
     def __init__(self, audio: Audio) -> None:
+        super().__init__()
         self.remaining = audio  # without the speech whose segments were received
-        self.usage: deque[UsageDelta] = deque()  # not taken yet
         self._speech_seconds = sum(span.end - span.start for span in audio.spans)
-        self._call_usage = UsageDelta(0.0)
-        self._interrupted_usage = UsageDelta(0.0)  # of earlier calls
-        self._events: queue.Queue[EngineEvent | EngineError | None] = queue.Queue()
-        self._cancelled = threading.Event()
-        self._call_id = ""
-        self._last_message_at = 0.0  # on the monotonic clock
-        self._failed_probes = 0  # consecutive ones
-        self._has_begun = False  # whether the call has sent a message
 
-    def start(self) -> None:
-        """Calls Modal, in a thread, as the call blocks."""
-        self._last_message_at = time.monotonic()
-        context = contextvars.copy_context()  # so that its log lines and spans have the same ids
-        arguments = (self._run,)
-        threading.Thread(target=context.run, args=arguments, daemon=True, name="modal-part").start()
-
-    def events(self, stopped: Callable[[], bool], deadline: float) -> Iterator[EngineEvent]:
-        """Its events. Raises EngineError; Cancelled once `stopped()` returns true.
-
-        `deadline` is on the monotonic clock.
-        """
-        probed_at = time.monotonic()
-        while True:
-            try:
-                event = self._events.get(timeout=POLL_INTERVAL_S)
-            except queue.Empty:
-                probed_at = self._check_silence(probed_at)
-            else:
-                if event is None:
-                    return
-                if isinstance(event, EngineError):
-                    raise event
-                yield event
-            if stopped():
-                raise Cancelled("the caller asked to stop")
-            if time.monotonic() > deadline:
-                raise DeadlineExceeded("the deadline has passed")
-
-    def cancel(self) -> threading.Thread | None:
-        """Cancels the call where it runs, in the thread that is returned."""
-        self._cancelled.set()
-        return cancellation.cancel(self._call_id) if self._call_id else None
-
-    def _check_silence(self, probed_at: float) -> float:
-        """Raises if the call has been silent for too long, or if Modal does not answer any more.
-
-        Returns when Modal was last probed.
-        """
-        now = time.monotonic()
-        timeout = (
-            config.MODAL_SILENCE_TIMEOUT_S if self._has_begun else config.MODAL_STARTUP_TIMEOUT_S
-        )
-        if now - self._last_message_at > timeout:
-            raise DeadlineExceeded(f"Modal sent nothing for {timeout:.0f} s")
-        interval = PROBE_AGAIN_AFTER_S if self._failed_probes else PROBE_AFTER_S
-        if now - max(self._last_message_at, probed_at) < interval:
-            return probed_at
-        try:
-            probe()
-            self._failed_probes = 0
-        except Unreachable:
-            self._failed_probes += 1
-            if self._failed_probes >= MAX_FAILED_PROBES:
-                raise
-        return time.monotonic()
-
-    # --- In its own thread ----------------------------------------------------------------------
-
-    def _run(self) -> None:
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            try:
-                for event in self._call():
-                    if isinstance(event, UsageDelta):
-                        self._call_usage += event
-                        self.usage.append(event)
-                    else:
-                        self._events.put(event)
-            except Exception as error:
-                problem = translate_error(error)
-                try_again = isinstance(problem, TRANSIENT) and attempt < MAX_ATTEMPTS
-                log.warning("attempt %d of a part: %s", attempt, problem)
-                if try_again and not self._cancelled.wait(BACKOFF_S * 2 ** (attempt - 1)):
-                    continue
-                self._events.put(problem)
-                return
-            self._events.put(None)
-            return
-
-    def _call(self) -> Iterator[EngineEvent]:
-        """One call for the remaining speech."""
-        self._interrupted_usage += self._call_usage
-        self._call_usage = UsageDelta(0.0)
-        if self._call_id:  # an interrupted call may still run, and cost money
-            cancellation.cancel(self._call_id)
+    def attempt(self) -> Iterator[EngineEvent]:
+        """See `RemoteCall`."""
         if not self.remaining.spans:  # the call was interrupted after the last segment
             yield self._with_all_calls(Complete(0.0, 0.0))
             return
-        self._call_id, self._has_begun = cancellation.new_call_id(), False
-        self._last_message_at = time.monotonic()
-        if self._cancelled.is_set():  # before there was an id
-            return
-        start, end = self.remaining.spans[0].start, self.remaining.spans[-1].end
-        attempt_id = ""
-        for line in self._lines(start, end):
-            self._last_message_at = time.monotonic()
-            message = json.loads(line)
-            self._has_begun = True
-            attempt_id = attempt_id or message["attempt_id"]
-            if message["attempt_id"] != attempt_id:  # its output may differ from the first one's
-                raise Unreachable("the container was preempted, and another one has started again")
-            if self._cancelled.is_set():
-                return
+        start, end = self._edges()
+        for message in self.messages():
             event = event_from_message(message, start, end)
             yield self._with_all_calls(event) if isinstance(event, Complete) else event
             if isinstance(event, Segment):
                 self.remaining = self.remaining.after(event.end)
 
-    def _lines(self, start: float, end: float) -> Iterator[str]:
-        """Sends the audio from `start` to `end` (seconds); yields messages as JSON."""
+    def lines(self, call_id: str) -> Iterator[str]:
+        """See `RemoteCall`."""
+        start, end = self._edges()
         try:
             data = codec.encode(pcm.read_samples(self.remaining.path, start, end))
         except OSError as error:  # not an error of the connection
             raise EngineError(f"the audio cannot be read: {error!r}") from error
         spans = [(span.start - start, span.end - start) for span in self.remaining.spans]
         model = modal.Cls.from_name(config.MODAL_APP, config.MODAL_CLASS)()
-        with tracing.span("modal.transcribe_stream", call_id=self._call_id):
+        with tracing.span("modal.transcribe_stream", call_id=call_id):
             # Left out without traces: an app that was deployed before does not know it.
             trace = {"traceparent": tracing.traceparent()} if tracing.is_enabled() else {}
             yield from model.transcribe_stream.remote_gen(
-                data, spans, self.remaining.language, time.time(), self._call_id, **trace
+                data, spans, self.remaining.language, time.time(), call_id, **trace
             )
+
+    def _edges(self) -> tuple[float, float]:
+        """Of the remaining speech, in seconds."""
+        return self.remaining.spans[0].start, self.remaining.spans[-1].end
 
     def _with_all_calls(self, complete: Complete) -> Complete:
         """The usage of the last call together with that of interrupted calls."""
@@ -345,12 +187,7 @@ def event_from_message(message: dict[str, Any], start: float, end: float = math.
         case "segment":
             return Segment(_words(message, start, end))
         case "usage":
-            return UsageDelta(
-                message["gpu_seconds"],
-                message["gpu"],
-                message["queue_seconds"],
-                message["load_seconds"],
-            )
+            return usage_from_message(message)
         case "complete":
             return Complete(
                 message["audio_seconds"],
@@ -368,32 +205,3 @@ def _words(message: dict[str, Any], start: float, end: float) -> tuple[Word, ...
         return round(min(time + start, end), 3)
 
     return tuple(Word(moved(w["start"]), moved(w["end"]), w["text"]) for w in message["words"])
-
-
-def translate_error(error: Exception) -> EngineError:
-    """The EngineError for what Modal's client raises, with what the operator can do."""
-    match error:
-        case EngineError():
-            return error
-        case NotFoundError():
-            return NotDeployed(
-                f"Modal has no app {config.MODAL_APP!r} with a class {config.MODAL_CLASS}: "
-                f"deploy it with `modal deploy gpu/app.py` ({error})"
-            )
-        case AuthError():
-            return NotAuthenticated(
-                "Modal does not accept the token: run `modal token new`, or set MODAL_TOKEN_ID "
-                f"and MODAL_TOKEN_SECRET ({error})"
-            )
-        case FunctionTimeoutError():
-            return DeadlineExceeded(f"the call exceeded MODAL_TIMEOUT: {error}")
-        case ResourceExhaustedError():
-            return OutOfMemory(f"Modal is out of resources: {error!r}")
-        case ConnectionError() | OSError() | StreamTerminatedError() | ClientError():
-            return Unreachable(f"the connection to Modal was lost: {error!r}")
-        case InternalError() | InternalFailure() | ServiceError():
-            return Unreachable(f"the connection to Modal was lost: {error!r}")
-        case _ if "out of memory" in str(error).lower():
-            return OutOfMemory(f"the GPU is out of memory: {error!r}")
-        case _:
-            return EngineError(f"the call failed at Modal: {error!r}")

@@ -260,7 +260,7 @@ def test_engine_check_command_reports_modal_and_what_is_wrong(
     monkeypatch.setenv("MODAL_APP", "nowhere")
     answer = Stack(tmp_path).manage("engine_check")
     assert answer.returncode == 1
-    assert "deploy it with `modal deploy gpu/app.py`" in answer.stderr
+    assert "modal deploy gpu/app.py`" in answer.stderr
     assert "Traceback" not in answer.stderr
     answer = Stack(tmp_path).manage("engine_check", __file__)
     assert answer.returncode == 1

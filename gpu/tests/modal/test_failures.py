@@ -16,7 +16,7 @@ from aiohttp import ClientPayloadError
 from grpclib.exceptions import StreamTerminatedError
 from modal_proto import api_pb2 as api
 
-from gpu import cancellation, config, modal_engine
+from gpu import cancellation, config, modal_calls, modal_engine
 from gpu.modal_engine import ModalEngine
 from gpu.tests.modal.conftest import Calls, never, words_of
 from gpu.tests.modal.containers import Call
@@ -63,7 +63,7 @@ def test_wrong_token_is_reported_with_the_command_to_run(plane: ControlPlane, au
 def test_interrupted_call_is_continued_after_the_last_received_segment(
     deployed: ControlPlane, audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_engine, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(modal_calls, "BACKOFF_S", 0.01)
     deployed.lose_after = 5  # metadata, and two segments with what they have used
     events = list(ModalEngine().stream(audio, never))
     first, again = new_calls()
@@ -89,7 +89,7 @@ def test_output_of_a_restarted_call_is_not_mixed_with_what_was_received(
     deployed: ControlPlane, audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When Modal preempts a container, another one starts the same call again."""
-    monkeypatch.setattr(modal_engine, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(modal_calls, "BACKOFF_S", 0.01)
     deployed.preempt_after = 5
     events = list(ModalEngine().stream(audio, never))
     assert len(new_calls()) == 2
@@ -107,8 +107,8 @@ def test_output_of_a_restarted_call_is_not_mixed_with_what_was_received(
 def test_two_unanswered_probes_do_not_end_a_recording(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_engine, "PROBE_AFTER_S", 0.2)
-    monkeypatch.setattr(modal_engine, "PROBE_AGAIN_AFTER_S", 0.2)
+    monkeypatch.setattr(modal_calls, "PROBE_AFTER_S", 0.2)
+    monkeypatch.setattr(modal_calls, "PROBE_AGAIN_AFTER_S", 0.2)
     probes = 0
     with ExitStack() as hold:
         hold.enter_context(deployed.hold())
@@ -121,7 +121,7 @@ def test_two_unanswered_probes_do_not_end_a_recording(
             if probes == 4:
                 hold.close()
 
-        monkeypatch.setattr(modal_engine, "probe", unlucky)
+        monkeypatch.setattr(modal_calls, "probe", unlucky)
         assert isinstance(list(ModalEngine().stream(audio, never))[-1], Complete)
     assert probes >= 4
 
@@ -138,12 +138,12 @@ def test_unreadable_local_audio_is_not_reported_as_unreachable(
 def test_interrupted_call_is_cancelled_in_its_container(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_engine, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(modal_calls, "BACKOFF_S", 0.01)
     ended: list[str] = []
     monkeypatch.setattr(cancellation, "cancel", ended.append)
     part = modal_engine.Part(audio)
     part._call_id = "lost"
-    next(part._call())
+    next(part.attempt())
     assert ended == ["lost"]
     assert part._call_id != "lost"
     part.cancel()
@@ -153,7 +153,7 @@ def test_interrupted_call_is_cancelled_in_its_container(
     "error", [StreamTerminatedError("reset"), ClientPayloadError("cut off"), ConnectionError("x")]
 )
 def test_connection_errors_are_transient(error: Exception) -> None:
-    assert isinstance(modal_engine.translate_error(error), modal_engine.TRANSIENT)
+    assert isinstance(modal_calls.translate_error(error), modal_calls.TRANSIENT)
 
 
 TIMEOUT = api.GenericResult.GENERIC_STATUS_TIMEOUT
@@ -178,7 +178,7 @@ def test_failed_call_is_reported_by_kind_and_full_memory_is_tried_again(
     kind: type[EngineError] | None,
 ) -> None:
     """It fails after its first items. Full memory may have room at the second attempt."""
-    monkeypatch.setattr(modal_engine, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(modal_calls, "BACKOFF_S", 0.01)
     monkeypatch.setattr(deployed, "loss", api.GenericResult(status=status, exception=message))
     deployed.lose_after = 3
     events: list[Any] = []

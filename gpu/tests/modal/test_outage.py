@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpu import connectivity, modal_engine
+from gpu import connectivity, modal_calls
 from gpu.modal_engine import ModalEngine
 from gpu.tests.modal.conftest import never
 from gpu.tests.modal.control_plane import ControlPlane
@@ -15,7 +15,7 @@ def test_server_that_dies_mid_stream_is_noticed_by_a_probe(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client itself would try for a minute, and report a broken connection."""
-    monkeypatch.setattr(modal_engine, "PROBE_AFTER_S", 0.5)
+    monkeypatch.setattr(modal_calls, "PROBE_AFTER_S", 0.5)
     with deployed.hold():
         stream = ModalEngine().stream(audio, never)
         next(stream)
