@@ -2,7 +2,8 @@
 
 FOLDER has recordings with references beside them: talk.ogg and talk.rttm. Each is diarized, and
 conversations of an hour and of three that are put together from the voices of all of them. The time
-is that of one core, and does not include the search for speech, which is done for every recording.
+is that of one core, or of the GPU if the diarizer uses one (--diarizer), and does not include the
+search for speech, which is done for every recording.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ import numpy as np
 from benchmarks.speech import read
 from gpu import pcm
 from gpu.diarization.clustering import SpeakerLimits
-from gpu.diarization.embedded import EmbeddedDiarizer
+from gpu.diarization.engine import DIARIZERS, get_diarizer
+from gpu.diarization.types import Diarizer
 from gpu.tests.diarization.errors import Stretch, error_rate, overlap_rates, read_rttm, speakers
 from gpu.types import Audio
 from transcriptions.processing.voice_activity import find_speech
@@ -82,10 +84,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=int, nargs="*", default=LONG_MINUTES)
+    parser.add_argument("--diarizer", choices=DIARIZERS, default="embedded")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     recordings = list(_recordings(options.folder))
-    diarizer, results = EmbeddedDiarizer(), list[Result]()
+    diarizer, results = get_diarizer(options.diarizer), list[Result]()
     print(
         "recording        minutes speakers found  DER no collar (confused)  "
         "core s x real time   MB overlap: precision, recall"
@@ -99,7 +102,11 @@ def main() -> None:
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "recordings": [asdict(result) for result in results],
         }
-        RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+        _results(options.diarizer).write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _results(diarizer: str) -> Path:
+    return RESULTS if diarizer == "embedded" else RESULTS.with_stem(f"diarization_{diarizer}")
 
 
 def _recordings(folder: Path) -> Iterator[Recording]:
@@ -159,11 +166,11 @@ def _store(recording: Recording, path: Path) -> Stored:
     return Stored(recording.name, audio, recording.reference)
 
 
-def _measure(diarizer: EmbeddedDiarizer, stored: Stored) -> Result:
+def _measure(diarizer: Diarizer, stored: Stored) -> Result:
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
     started = time.process_time()
     *_, last = diarizer.stream(stored.audio, SpeakerLimits(), lambda: False)
-    elapsed = time.process_time() - started
+    elapsed = last.usage.decode_seconds if last.usage else time.process_time() - started
     found = [(turn.start, turn.end, str(turn.speaker)) for turn in last.turns]
     exact = error_rate(stored.reference, found)
     precision, recall = map(_percent, overlap_rates(stored.reference, found))

@@ -8,18 +8,25 @@ modal run gpu/app.py --path talk.mp3    transcribes one recording and prints its
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import modal
-import modal.experimental
 
 from gpu import cancellation, config, tracing
+from gpu.modal_container import (
+    container_options,
+    hub_secrets,
+    image,
+    is_traced,
+    messages_of_call,
+    print_engine_error,
+    telemetry,
+    volume,
+)
 
 # transformers uses torchaudio if it is installed; each release of it needs one release of torch.
 PACKAGES = (
@@ -30,62 +37,18 @@ PACKAGES = (
     "av==18.1.0",
     "huggingface-hub==2.4.0",
 )
-# Installed if the containers are to export traces.
-TELEMETRY_PACKAGES = (
-    "opentelemetry-sdk==1.45.2",
-    "opentelemetry-exporter-otlp-proto-http==1.45.2",
-)
-# Environment variables at deployment that containers get as well.
-ENVIRONMENT = ("STT_MODEL_ID", "STT_DEVICE", "STT_ROWS", "STT_PARTIALS", "MODAL_GPU_TYPE")
-
-# A secret, because OTEL_EXPORTER_OTLP_HEADERS may contain a token.
-telemetry: dict[str, str | None] = {
-    name: value for name, value in os.environ.items() if name.startswith("OTEL_")
-}
-is_traced = "OTEL_EXPORTER_OTLP_ENDPOINT" in telemetry
 
 app = modal.App(config.MODAL_APP)
-volume = modal.Volume.from_name("transcodio-models", create_if_missing=True)
-image = (
-    modal.Image.debian_slim(python_version="3.12")
-    .uv_pip_install(*PACKAGES, *(TELEMETRY_PACKAGES if is_traced else ()), uv_version="0.9.5")
-    .env(
-        # A container that does not find its GPU must fail, instead of using the CPU at its price.
-        {"HF_HOME": config.MODELS_MOUNT, "HF_XET_HIGH_PERFORMANCE": "1", "STT_DEVICE": "cuda"}
-        | {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-    )
-    .add_local_python_source("gpu", ignore=["**/tests/**"])
-)
+if config.DIARIZER == "modal":
+    from gpu.diarization import modal_app
 
-
-@contextmanager
-def print_engine_error() -> Iterator[None]:
-    """Lets a container start although its model cannot be loaded.
-
-    Otherwise callers would get no answer until they time out. Instead, every call tries to load it
-    again and reports the error.
-    """
-    from gpu.types import EngineError
-
-    try:
-        yield
-    except EngineError as error:
-        print(f"The model cannot be loaded: {error}", flush=True)
+    app.include(modal_app.app)
 
 
 @app.cls(
-    image=image,
-    gpu=config.MODAL_GPU_TYPE,
-    cpu=config.MODAL_CORES,
-    memory=config.MODAL_MEMORY_GIB * 1024,  # MiB
-    volumes={config.MODELS_MOUNT: volume},
+    **container_options(PACKAGES),
     secrets=[modal.Secret.from_dict(telemetry)] if is_traced else [],
-    scaledown_window=config.MODAL_CONTAINER_IDLE_TIMEOUT,
     min_containers=config.MODAL_MIN_CONTAINERS,
-    max_containers=config.MODAL_MAX_CONTAINERS,
-    timeout=config.MODAL_TIMEOUT,
-    startup_timeout=int(config.MODAL_STARTUP_TIMEOUT_S),
-    enable_memory_snapshot=True,
 )
 @modal.concurrent(max_inputs=config.MODAL_MAX_INPUTS)
 class KyutaiSTTModel:
@@ -172,30 +135,27 @@ class KyutaiSTTModel:
         call_id: str | None = None,
         traceparent: str = "",
     ) -> AsyncIterator[dict[str, Any]]:
-        from gpu.serving import iterate_in_thread, transcribe
+        from gpu.serving import transcribe
 
-        load_seconds = unreported = self.cold_start.seconds_for(sent_at)
         create = partial(transcribe, self.engine, audio, spans, language, traceparent=traceparent)
-        is_cancelled = partial(cancellation.is_cancelled, call_id) if call_id else None
-        async for message in iterate_in_thread(create, is_cancelled):
-            if message["type"] == "complete":
-                message["load_seconds"] = load_seconds
-            elif message["type"] == "usage":
-                message["load_seconds"], unreported = unreported, 0.0
-            if "gpu" in message:
-                message["gpu"] = config.MODAL_GPU_TYPE
-            if message.get("code") == "device_lost":
-                with suppress(Exception):  # the next attempt must get another container
-                    await modal.experimental.stop_fetching_inputs.aio()
+        waited = self.cold_start.seconds_for(sent_at)
+        async for message in messages_of_call(create, call_id, waited):
             yield message
 
 
-@app.function(image=image, volumes={config.MODELS_MOUNT: volume}, timeout=3600)
+@app.function(
+    image=image(PACKAGES),
+    volumes={config.MODELS_MOUNT: volume},
+    secrets=hub_secrets,
+    timeout=3600,
+)
 def download() -> None:
     """Downloads the weights into the volume, before the first recording needs them."""
     from huggingface_hub import snapshot_download
 
     snapshot_download(config.STT_MODEL_ID)
+    if config.DIARIZER == "modal":
+        snapshot_download(config.PYANNOTE_MODEL)
     volume.commit()
 
 

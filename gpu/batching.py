@@ -21,7 +21,8 @@ import torch
 from gpu.jobs import POLL_INTERVAL_S, Job
 from gpu.kyutai import Checkpoint, RingDecoder, rows_that_fit
 from gpu.metering import DeviceClock
-from gpu.types import Cancelled, DeviceLost, EngineError, EngineUnavailable, OutOfMemory
+from gpu.torch_errors import engine_error
+from gpu.types import Cancelled, DeviceLost, EngineError, EngineUnavailable
 from gpu.windows import Window
 from gpu.words import WordBuilder
 
@@ -49,19 +50,6 @@ class _Step:
     streams: list[tuple[int, _Stream]]
     tokens: torch.Tensor
     copied: torch.cuda.Event | None  # None on the CPU, where the tokens are there at once
-
-
-def engine_error(
-    message: str, error: Exception, default: type[EngineError] = EngineError
-) -> EngineError:
-    """The EngineError for what torch raises; `default` if it is neither memory nor the device."""
-    if isinstance(error, torch.OutOfMemoryError):
-        error_type: type[EngineError] = OutOfMemory
-    elif isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error):
-        error_type = DeviceLost
-    else:
-        error_type = default
-    return error_type(f"{message}: {error!r}")
 
 
 def _set_device(device: torch.device) -> None:

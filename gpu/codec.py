@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,18 @@ def encode(samples: Samples) -> bytes:
     """Mono samples at 24 kHz as a FLAC file. Raises BadAudio if there are none."""
     if not samples.size:
         raise BadAudio("there is no audio to send")
+    starts = range(0, samples.size, BLOCK_SAMPLES)
+    return encode_blocks(samples[start : start + BLOCK_SAMPLES] for start in starts)
+
+
+def encode_blocks(blocks: Iterable[Samples]) -> bytes:
+    """The same for blocks of samples, for a recording that is too long for the memory."""
     out = io.BytesIO()
     with av.open(out, "w", format="flac") as container:
         stream = container.add_stream("flac", rate=pcm.SAMPLE_RATE_HZ, layout="mono")
-        for start in range(0, samples.size, BLOCK_SAMPLES):
-            block = np.ascontiguousarray(samples[None, start : start + BLOCK_SAMPLES])
-            frame = av.AudioFrame.from_ndarray(block, format="s16", layout="mono")
+        for block in blocks:
+            samples = np.ascontiguousarray(block[None])
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
             frame.sample_rate = pcm.SAMPLE_RATE_HZ
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

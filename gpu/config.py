@@ -23,10 +23,12 @@ STT_PARTIALS = os.environ.get("STT_PARTIALS", "").lower() in ("1", "true", "yes"
 WHISPER_MODEL = os.environ.get("WHISPER_MODEL", "base")
 WHISPER_BATCH_SIZE = int(os.environ.get("WHISPER_BATCH_SIZE", "4"))
 WHISPER_THREADS = int(os.environ.get("WHISPER_THREADS", "0"))  # 0: one per core
+DIARIZER = os.environ.get("DIARIZER", "embedded")  # for deployments; Django has a setting
+PYANNOTE_MODEL = os.environ.get("PYANNOTE_MODEL", "pyannote/speaker-diarization-community-1")
 
 # Modal. Settings of the app take effect at its next deployment.
 MODAL_APP = os.environ.get("MODAL_APP", "transcodio-app")
-MODAL_CLASS = "KyutaiSTTModel"
+MODAL_CLASS, MODAL_DIARIZER_CLASS = "KyutaiSTTModel", "PyannoteModel"
 MODAL_CANCELLED_CALLS = "transcodio-cancelled"  # the name of a modal.Dict
 MODAL_GPU_TYPE = os.environ.get("MODAL_GPU_TYPE", "L4")
 MODAL_CONTAINER_IDLE_TIMEOUT = int(os.environ.get("MODAL_CONTAINER_IDLE_TIMEOUT", "120"))  # s

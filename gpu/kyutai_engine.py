@@ -131,8 +131,9 @@ class KyutaiEngine:
         try:
             import torch
 
-            from gpu.batching import Batcher, engine_error
+            from gpu.batching import Batcher
             from gpu.kyutai import Checkpoint
+            from gpu.torch_errors import engine_error
         except ImportError as error:
             raise EngineUnavailable(
                 f"STT_ENGINE=kyutai needs torch and transformers: pip install '.[kyutai]' ({error})"

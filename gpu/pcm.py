@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,15 @@ def read_samples(path: Path, start: float, end: float) -> np.ndarray[Any, np.dty
         raise ValueError(
             f"{path} is not mono 16-bit audio at {SAMPLE_RATE_HZ} Hz: {error}"
         ) from error
+
+
+def read_blocks(
+    path: Path, duration: float, block_s: float = 10.0
+) -> Iterator[np.ndarray[Any, np.dtype[np.int16]]]:
+    """All samples up to `duration` (seconds), `block_s` of them at a time. Raises ValueError."""
+    for number in range(math.ceil(duration / block_s)):
+        start = number * block_s
+        yield read_samples(path, start, min(duration, start + block_s))
 
 
 def read_resampled(path: Path, start: float, end: float, rate_hz: int) -> np.ndarray[Any, Any]:

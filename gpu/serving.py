@@ -50,12 +50,22 @@ def transcribe(
 ) -> Iterator[Message]:
     """The messages of one call, the last of them `complete` or `error`. Its span belongs to the
     trace of `traceparent`."""
-    parent = tracing.parent_from(traceparent)
-    try:
-        with tempfile.TemporaryDirectory() as folder, tracing.span("gpu.transcribe", parent):
+
+    def messages() -> Iterator[Message]:
+        with tempfile.TemporaryDirectory() as folder:
             audio = read_audio(data, Path(folder), spans, language)
             for event in engine.stream(audio, stopped):
                 yield message_of(event)
+
+    return with_error(messages(), "gpu.transcribe", traceparent)
+
+
+def with_error(messages: Iterator[Message], span: str, traceparent: str) -> Iterator[Message]:
+    """The messages; if they end with an error, it is the last one. The span with that name belongs
+    to the trace of `traceparent`."""
+    try:
+        with tracing.span(span, tracing.parent_from(traceparent)):
+            yield from messages
     except EngineError as error:
         yield {
             "type": "error",
@@ -128,13 +138,7 @@ def message_of(event: EngineEvent) -> Message:
             times = {"start": event.start, "end": event.end}
             return {"type": "segment", **times, "text": event.text, "words": _words(event.words)}
         case UsageDelta():
-            return {
-                "type": "usage",
-                "gpu_seconds": event.decode_seconds,
-                "queue_seconds": event.queue_seconds,
-                "load_seconds": event.load_seconds,
-                "gpu": event.gpu,
-            }
+            return usage_message(event)
         case Complete():
             return {
                 "type": "complete",
@@ -144,6 +148,17 @@ def message_of(event: EngineEvent) -> Message:
                 "load_seconds": event.load_seconds,
                 "gpu": event.gpu,
             }
+
+
+def usage_message(usage: UsageDelta) -> Message:
+    """The message of the type `usage`."""
+    return {
+        "type": "usage",
+        "gpu_seconds": usage.decode_seconds,
+        "queue_seconds": usage.queue_seconds,
+        "load_seconds": usage.load_seconds,
+        "gpu": usage.gpu,
+    }
 
 
 def _words(words: tuple[Word, ...]) -> list[Message]:

@@ -8,7 +8,7 @@ from functools import cache
 from gpu.diarization.types import Diarizer
 from gpu.types import EngineUnavailable
 
-DIARIZERS = ("embedded",)
+DIARIZERS = ("embedded", "pyannote", "modal")
 
 _lock = threading.Lock()
 
@@ -28,4 +28,12 @@ def _create(name: str) -> Diarizer:
         from gpu.diarization.embedded import EmbeddedDiarizer
 
         return EmbeddedDiarizer()
+    if name == "pyannote":
+        from gpu.diarization.pyannote import PyannoteDiarizer
+
+        return PyannoteDiarizer()
+    if name == "modal":
+        from gpu.diarization.modal_diarizer import ModalDiarizer
+
+        return ModalDiarizer()
     raise EngineUnavailable(f"DIARIZER={name!r} is unknown; choose one of {', '.join(DIARIZERS)}")

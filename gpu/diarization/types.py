@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gpu.diarization.clustering import SpeakerLimits
-from gpu.types import Audio
+from gpu.types import Audio, UsageDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,15 @@ class Diarization:
     """The turns of the speech before `until` (seconds), in order of their start.
 
     Only those of the last one of a recording are final: before, speakers may still be merged,
-    split, and renumbered. Turns overlap where several people speak, if the diarizer knows.
+    split, and renumbered. Turns overlap where several people speak, if the diarizer knows. Voices
+    of different diarizers cannot be compared.
     """
 
     turns: tuple[Turn, ...]
     until: float
     is_final: bool = False
     voices: Mapping[int, tuple[float, ...]] = field(default_factory=dict)  # by speaker
+    usage: UsageDelta | None = None  # until now; None: the CPU time of the caller's thread
 
 
 class Diarizer(Protocol):
@@ -41,7 +43,8 @@ class Diarizer(Protocol):
     def stream(
         self, audio: Audio, limits: SpeakerLimits, stopped: Callable[[], bool]
     ) -> Iterator[Diarization]:
-        """Yields results for more and more of the speech, the last one for all of it.
+        """Yields results for more and more of the speech, the last one for all of it. Those for
+        none of it (`until` is 0) only say that work goes on.
 
         Raises Cancelled once `stopped()` returns true, and other kinds of EngineError.
         """

@@ -60,9 +60,7 @@ def blank_paragraph() -> Paragraph:
     return Paragraph(label="…")
 
 
-def paragraphs(
-    segments: Iterable[Segment], speakers: Mapping[int, Speaker]
-) -> Iterator[Paragraph]:
+def paragraphs(segments: Iterable[Segment], speakers: Mapping[int, Speaker]) -> Iterator[Paragraph]:
     """All segments, in order. `speakers` has all of them by number."""
     current: Paragraph | None = None
     for segment in segments:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("transcriptions", "0036_speakers"),
+        ("transcriptions", "0037_voices"),
     ]
 
     operations = [
@@ -30,7 +30,8 @@ class Migration(migrations.Migration):
                 ("worker", models.CharField(blank=True, max_length=255)),
                 ("lease_until", models.DateTimeField(null=True)),
                 ("attempts", models.PositiveSmallIntegerField(default=0)),
-                ("cpu_seconds", models.FloatField(default=0.0)),
+                ("decode_seconds", models.FloatField(default=0.0)),
+                ("gpu", models.CharField(blank=True, default="", max_length=20)),
                 ("error", models.TextField(blank=True)),
             ],
         ),

@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from gpu.diarization.clustering import SpeakerLimits
-from gpu.types import Cancelled
+from gpu.types import Cancelled, UsageDelta
 from transcriptions import queue
 from transcriptions.exceptions import LeaseLost
 from transcriptions.models import DiarizationJob, Phase, Transcription, lease_end, record_step
@@ -133,12 +133,13 @@ class JobLease:
 
     def __init__(self, job: DiarizationJob) -> None:
         self.job = job
-        self._cpu_seconds_before = job.cpu_seconds
+        self._decode_seconds_before = job.decode_seconds
         self._checked_at = time.monotonic()
 
-    def add_usage(self, cpu_seconds: float) -> None:
+    def add_usage(self, used: UsageDelta) -> None:
         """So much was used since the job was claimed."""
-        self.job.cpu_seconds = self._cpu_seconds_before + cpu_seconds
+        self.job.decode_seconds = self._decode_seconds_before + used.decode_seconds
+        self.job.gpu = used.gpu
 
     def check(self) -> None:
         """Raises LeaseLost if the job was cancelled or another worker has it, Cancelled if the
@@ -147,13 +148,13 @@ class JobLease:
             raise Cancelled("the worker is shutting down")
         if time.monotonic() - self._checked_at >= CHECK_INTERVAL_S:
             self._checked_at = time.monotonic()
-            _update_held(self.job, lease_until=lease_end(), cpu_seconds=self.job.cpu_seconds)
+            _update_held(self.job, lease_until=lease_end(), **_usage(self.job))
 
 
 def release(job: DiarizationJob, *, after_s: float = 0.0, attempted: bool = False) -> None:
     """Another worker continues it, no earlier than after `after_s`. Counts as an attempt only if
     `attempted`. Raises LeaseLost."""
-    values: dict[str, Any] = NO_LEASE | {"cpu_seconds": job.cpu_seconds}
+    values: dict[str, Any] = NO_LEASE | _usage(job)
     values["lease_until"] = Now() + timedelta(seconds=after_s)
     values["attempts"] = F("attempts") + int(attempted)
     _update_held(job, **values)
@@ -176,6 +177,10 @@ def retry(job: DiarizationJob, message: str, after_s: float = 0.0) -> None:
             mark_failed(job, message)
     except LeaseLost:
         pass
+
+
+def _usage(job: DiarizationJob) -> dict[str, Any]:
+    return {"decode_seconds": job.decode_seconds, "gpu": job.gpu}
 
 
 def _update_held(job: DiarizationJob, **values: Any) -> None:
@@ -213,7 +218,7 @@ def mark_failed(job: DiarizationJob, message: str) -> None:
     with transaction.atomic():
         row = _lock(job)
         _end(job, row, _("The speakers could not be detected. Not charged."))
-        DiarizationJob.objects.filter(pk=job.pk).update(error=message, cpu_seconds=0, **NO_LEASE)
+        DiarizationJob.objects.filter(pk=job.pk).update(error=message, decode_seconds=0, **NO_LEASE)
     streams.publish(row.id, final_event(row, row.segment_count))
 
 
@@ -228,7 +233,7 @@ def _lock(job: DiarizationJob) -> Transcription:
 
 def _end(job: DiarizationJob, row: Transcription, reason: str) -> None:
     record_step(row, Phase.COMPLETED, reason)
-    metering.record_speakers(row, job.cpu_seconds, reason)
+    metering.record_speakers(row, UsageDelta(job.decode_seconds, job.gpu), reason)
 
 
 # --- Messages --------------------------------------------------------------------------------

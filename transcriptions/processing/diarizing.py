@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -38,6 +39,8 @@ from transcriptions.schemas.events import SpeakersEvent
 
 log = logging.getLogger(__name__)
 
+Usage = TypeVar("Usage", Complete, UsageDelta)
+
 CHECK_INTERVAL_S = 0.2  # between two checks whether the work should stop
 CLOSE_TIMEOUT_S = 5.0  # that the end of the work waits for the diarizer to stop
 
@@ -52,7 +55,7 @@ class SpeakerDetection:
         self._first_words = threading.Event()
         self._diarizer: _BackgroundDiarizer | None = None
         self._audio: Audio | None = None  # whose speakers are told apart
-        self._metered_seconds = 0.0  # of the diarizer, in the usage of the row
+        self._metered = UsageDelta(0.0)  # of the diarizer, in the usage of the row
         self._has_gpu = False  # that is paid by the second
         self._stored: Diarization | None = None
         stored = holder.row.segments.order_by("number").values_list("channel", flat=True)
@@ -102,10 +105,12 @@ class SpeakerDetection:
             log.error("%s: speakers: %s", self._row.id, error.__cause__, exc_info=error.__cause__)
             self.note = _("The speakers could not be told apart.")
             self._store(Diarization((), 0.0, is_final=True), at_end=True)
-        return self._with_usage(meter, self._diarizer.cpu_seconds)
+        self._metered = used = self._diarizer.usage
+        log.info("%s: speakers told apart in %.1f s", self._row.id, used.decode_seconds)
+        return _with_diarizer(meter, used)
 
     def close(self) -> None:
-        """Stop the diarizer."""
+        """Stop the diarizer. What it has cost by then is not lost."""
         if self._diarizer:
             self._diarizer.close()
             self._add_usage()  # of work that was interrupted
@@ -139,19 +144,19 @@ class SpeakerDetection:
         """What the diarizer has used until now is saved with the usage of the engine, so that it is
         metered even if the work is interrupted."""
         self._has_gpu |= bool(self._row.unsaved_usage.gpu)
-        if self._diarizer and not self._has_gpu:
-            seconds = self._diarizer.cpu_seconds
-            self._row.unsaved_usage += UsageDelta(seconds - self._metered_seconds)
-            self._metered_seconds = seconds
+        used = self._diarizer.usage if self._diarizer else UsageDelta(0.0)
+        if used.gpu or not self._has_gpu:
+            added, self._metered = used - self._metered, used
+            self._row.unsaved_usage = _with_diarizer(self._row.unsaved_usage, added)
 
-    def _with_usage(self, meter: Complete, cpu_seconds: float) -> Complete:
-        """The time of the diarizer is that of recognition on the CPU, too. Of a GPU that is paid by
-        the second, it used nothing: then it is only logged."""
-        log.info("%s: speakers told apart in %.1f s of CPU time", self._row.id, cpu_seconds)
-        self._metered_seconds = cpu_seconds
-        if meter.gpu:
-            return meter
-        return replace(meter, decode_seconds=meter.decode_seconds + cpu_seconds)
+
+def _with_diarizer(usage: Usage, used: UsageDelta) -> Usage:
+    """The usage of an engine with that of a diarizer. If only one of them has used a GPU that is
+    paid by the second, the time of the other one does not count: it has no price."""
+    if usage.gpu and not used.gpu:
+        return usage
+    seconds = 0.0 if used.gpu and not usage.gpu else usage.decode_seconds
+    return replace(usage, decode_seconds=seconds + used.decode_seconds, gpu=used.gpu)
 
 
 @contextmanager
@@ -174,22 +179,21 @@ def diarize(
     audio: Audio,
     limits: SpeakerLimits,
     check: Callable[[], None],
-    used: Callable[[float], None],
+    used: Callable[[UsageDelta], None],
 ) -> Diarization:
-    """Tell the speakers of prepared audio apart. `used` gets the CPU seconds until then, again and
-    again. Raises what `check` raises, and NoSpeakersError."""
+    """Tell the speakers of prepared audio apart. `used` gets the usage until then, again and again. Raises what `check` raises, and NoSpeakersError."""
     start = threading.Event()
     diarizer = _BackgroundDiarizer(audio, limits, start, shutting_down.is_set)
 
     def check_and_report() -> None:
-        used(diarizer.cpu_seconds)
+        used(diarizer.usage)
         check()
 
     try:
         return diarizer.result(check_and_report)
     finally:
         diarizer.close()
-        used(diarizer.cpu_seconds)
+        used(diarizer.usage)
 
 
 class NoSpeakersError(Exception):
@@ -207,7 +211,8 @@ class _BackgroundDiarizer:
         should_stop: Callable[[], bool],
     ) -> None:
         self.latest: Diarization | None = None
-        self.cpu_seconds = 0.0  # of its thread, until now
+        self._reported: UsageDelta | None = None  # by the diarizer
+        self._cpu_seconds = 0.0  # of its thread, until now
         self._audio, self._limits = audio, limits
         self._start, self._should_stop = start, should_stop
         self._stopped, self._ended = threading.Event(), threading.Event()
@@ -218,6 +223,11 @@ class _BackgroundDiarizer:
             target=context.run, args=(self._run,), daemon=True, name="diarizer"
         )
         self._thread.start()
+
+    @property
+    def usage(self) -> UsageDelta:
+        """Until now."""
+        return self._reported or UsageDelta(self._cpu_seconds)
 
     def result(self, check: Callable[[], None]) -> Diarization:
         """The final one. Raises what `check` raises, and NoSpeakersError if there is none, or if
@@ -249,16 +259,18 @@ class _BackgroundDiarizer:
         except BaseException as error:
             self._error = error
         finally:
-            self.cpu_seconds = time.thread_time()
+            self._cpu_seconds = time.thread_time()
             self._ended.set()
 
     def _diarize(self) -> None:
         diarizer = get_diarizer(settings.DIARIZER)
         for found in diarizer.stream(self._audio, self._limits, self._is_stopped):
-            self.latest, self._latest_at = found, time.monotonic()
-            self.cpu_seconds = time.thread_time()
+            self._latest_at, self._cpu_seconds = time.monotonic(), time.thread_time()
+            self._reported = found.usage or self._reported
+            if found.until or found.is_final:
+                self.latest = found
 
     def _is_stopped(self) -> bool:
         """The diarizer asks it often."""
-        self.cpu_seconds = time.thread_time()
+        self._cpu_seconds = time.thread_time()
         return self._stopped.is_set() or self._should_stop()

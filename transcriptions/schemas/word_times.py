@@ -16,7 +16,18 @@ LOW_PROBABILITY = 0.5  # of words that are marked as uncertain
 
 EXAMPLE = example(
     200,
-    {"segments": [{"id": 1, "at": [0, 5], "start": [400, 900], "length": [500, 1200], "low": [], "overlap": []}]},
+    {
+        "segments": [
+            {
+                "id": 1,
+                "at": [0, 5],
+                "start": [400, 900],
+                "length": [500, 1200],
+                "low": [],
+                "overlap": [],
+            }
+        ]
+    },
 )
 
 

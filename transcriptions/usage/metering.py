@@ -99,13 +99,13 @@ def record_cancelled(row: Transcription, used: UsageDelta) -> None:
     _charge(row, _with_engine_usage(record, used))
 
 
-def record_speakers(row: Transcription, cpu_seconds: float, reason: str) -> None:
-    """Records what the detection of speakers in a complete recording used: time of the CPU, which
-    is not charged. `engine` is `diarizer`, so that no GPU has a part of it."""
-    if cpu_seconds:
+def record_speakers(row: Transcription, used: UsageDelta, reason: str) -> None:
+    """Records what the detection of speakers in a complete recording used: time of the CPU, or of a
+    GPU that is paid by the second. It is not charged."""
+    if used:
         record = _record(row, Outcome.SPEAKERS, reason)
         record.engine, record.model = "diarizer", settings.DIARIZER
-        ledger.write_record(_with_engine_usage(record, UsageDelta(cpu_seconds)))
+        ledger.write_record(_with_engine_usage(record, used))
 
 
 def _charge(row: Transcription, record: UsageRecord) -> None:

@@ -18,7 +18,8 @@ import pytest
 from modal_proto import api_pb2 as api
 
 from gpu import codec, config, pcm
-from gpu.app import PACKAGES, TELEMETRY_PACKAGES
+from gpu.app import PACKAGES
+from gpu.modal_container import TELEMETRY_PACKAGES
 from gpu.modal_engine import ModalEngine
 from gpu.tests.modal import hub
 from gpu.tests.modal.conftest import Run, never

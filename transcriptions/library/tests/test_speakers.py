@@ -103,4 +103,3 @@ def test_speakers_of_before_are_offered_again(browser: Client, finished: Transcr
     assert '<option value="2" selected>2 speakers</option>' in html
     assert '<option value="1">1 speaker</option>' in html
     assert not re.search(r'name="diarize"[^>]* checked', browser.get("/").content.decode())
-

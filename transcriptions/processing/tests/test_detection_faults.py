@@ -31,7 +31,7 @@ def test_job_of_a_killed_worker_is_done_by_another_one(
     commands.detect_speakers(complete)
     lost = diarization_jobs.claim_next("worker@lost")
     assert lost
-    diarization_jobs._update_held(lost, cpu_seconds=3.0)  # as it does every second
+    diarization_jobs._update_held(lost, decode_seconds=3.0)  # as it does every second
     assert diarization_jobs.claim_next() is None
     expire(complete)
     assert work()
@@ -100,7 +100,7 @@ def test_recording_can_be_deleted_while_its_speakers_are_detected(
     complete: Transcription, diarizer: ScriptedDiarizer, settings: Any
 ) -> None:
     def delete() -> None:
-        DiarizationJob.objects.update(cpu_seconds=2.0)
+        DiarizationJob.objects.update(decode_seconds=2.0)
         fresh(complete).delete()
 
     diarizer.before[1] = delete

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0029_user_vocabulary"),
+        ("accounts", "0030_detect_speakers"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("transcriptions", "0036_speakers"),
+        ("transcriptions", "0039_speaker_name_words"),
     ]
 
     operations = [
