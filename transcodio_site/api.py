@@ -19,8 +19,8 @@ from transcriptions.api.speakers import router as speakers
 from transcriptions.api.subtitles import router as subtitles
 from transcriptions.api.transcriptions import router as transcriptions
 from transcriptions.api.uploads import router as uploads
-from transcriptions.api.words import router as words
 from transcriptions.api.voices import router as voices
+from transcriptions.api.words import router as words
 
 TAGS = {
     "transcriptions": "Recordings and their transcripts",

@@ -25,7 +25,7 @@ RATE_HZ = 16_000  # of all its models
 BLOCK_S = 600  # of a recording that is read at a time
 POLL_INTERVAL_S = 0.1
 SIGN_OF_LIFE_S = 2.0  # between two results that only say that work goes on
-STOP_TIMEOUT_S = 5.0  # a batch on a CPU takes seconds
+STOP_TIMEOUT_S = 2.0  # that the end of a call waits for the batch that is being computed
 
 INSTALL = "DIARIZER=pyannote needs pyannote.audio: pip install '.[pyannote]'"
 
@@ -99,17 +99,18 @@ class _Run:
         self._stopped = threading.Event()
         self._found: Diarization | None = None
         self._error: EngineError | None = None
-        self._created_at = time.monotonic()
-        self._began_at = self._ended_at = math.inf  # its work on the device
+        # Waiting for the device, and work on it; on the monotonic clock.
+        self._queued_at = self._began_at = self._ended_at = math.inf
         self._thread = threading.Thread(target=self._main, daemon=True, name="pyannote")
         self._thread.start()
 
     def usage(self) -> UsageDelta:
         """Seconds of the device until now, and of waiting for it."""
         now = time.monotonic()
-        began_at = min(self._began_at, now)
-        used = min(self._ended_at, now) - began_at
-        return UsageDelta(used, queue_seconds=began_at - self._created_at)
+        queued_at, began_at, ended_at = (
+            min(moment, now) for moment in (self._queued_at, self._began_at, self._ended_at)
+        )
+        return UsageDelta(ended_at - began_at, queue_seconds=began_at - queued_at)
 
     def result(self) -> Diarization:
         """To be called when it has ended. Raises EngineError."""
@@ -136,6 +137,7 @@ class _Run:
 
     def _diarize(self) -> Diarization:
         pipeline = self._diarizer.pipeline()
+        self._queued_at = time.monotonic()
         while not self._diarizer.working.acquire(timeout=POLL_INTERVAL_S):
             self._check()
         self._began_at = time.monotonic()

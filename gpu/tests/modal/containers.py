@@ -17,6 +17,7 @@ import grpclib.server
 from google.protobuf.empty_pb2 import Empty
 from modal_proto import api_pb2 as api
 
+from gpu.tests.diarization.package import stand_ins
 from gpu.tests.modal.container import import_libraries, start_process
 from gpu.tests.modal.registry import Registry
 from gpu.tests.modal.service import Service, port_of
@@ -162,7 +163,7 @@ class Containers(Registry):
             "MODAL_TASK_ID": task_id,
             "MODAL_CONTAINER_ARGUMENTS_PATH": str(root / "arguments"),
             **self.hold.environment,
-            "PYTHONPATH": f"{root / 'root'}{os.pathsep}{HOLD_FOLDER}",
+            "PYTHONPATH": os.pathsep.join([f"{root / 'root'}", f"{HOLD_FOLDER}", *stand_ins()]),
             **self._image_environment(function.image_id),
             **self._secrets_of(function),
             **self.environment,

@@ -19,8 +19,9 @@ def _entry(file: Path) -> dict[str, object]:
 
 
 @contextmanager
-def serving(folder: Path, model_id: str) -> Iterator[str]:
-    """Runs the Hub; yields its URL, for HF_ENDPOINT."""
+def serving(folder: Path, model_id: str, *, is_gated: bool = False) -> Iterator[str]:
+    """Runs the Hub; yields its URL, for HF_ENDPOINT. A gated model is for those who have accepted
+    its conditions, and nobody has."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -32,6 +33,12 @@ def serving(folder: Path, model_id: str) -> Iterator[str]:
         def _answer(self, with_body: bool) -> None:
             path = self.path.split("?")[0].strip("/")
             files = sorted(folder.iterdir())
+            if is_gated:
+                self.send_response(403)
+                self.send_header("X-Error-Code", "GatedRepo")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             if path == f"api/models/{model_id}/revision/main":
                 names = [{"rfilename": file.name} for file in files]
                 content = json.dumps({"id": model_id, "sha": COMMIT, "siblings": names}).encode()

@@ -1,10 +1,10 @@
 """Controls speech recognition in a process that a test has started.
 
 Python runs this module at the start of every process that has its folder on PYTHONPATH. As long as
-the test has locked the file that HOLD_FILE names, a Kyutai decoder takes no step, Whisper yields no
-segment after the first, and the diarizer no final result. Whisper also recognizes the same audio
-only once. See `transcodio_site.testing.Hold`. With DETERMINISTIC_ENGINE, there is no speech
-recognition at all: see `deterministic_engine`.
+the test has locked the file that HOLD_FILE names, neither a Kyutai decoder nor pyannote takes a
+step, Whisper yields no segment after the first, and the embedded diarizer no final result. Whisper
+also recognizes the same audio only once. See `transcodio_site.testing.Hold`. With
+DETERMINISTIC_ENGINE, there is no speech recognition at all: see `deterministic_engine`.
 """
 
 from __future__ import annotations
@@ -73,6 +73,18 @@ def hold_diarizer(module: ModuleType) -> None:
             yield found
 
     diarizer.EmbeddedDiarizer.stream = held_stream
+
+
+def hold_pyannote(module: ModuleType) -> None:
+    """Every step of a pipeline waits."""
+    diarizer: Any = module
+    after_step = diarizer._Run._after_step
+
+    def held_step(self: Any, *arguments: Any, **more: Any) -> None:
+        wait_until_released()
+        after_step(self, *arguments, **more)
+
+    diarizer._Run._after_step = held_step
 
 
 def recognizing_once(stream: Any) -> Any:
@@ -146,6 +158,7 @@ CONTROLLED = {
     "gpu.kyutai": hold_kyutai,
     "gpu.whisper": hold_whisper,
     "gpu.diarization.embedded": hold_diarizer,
+    "gpu.diarization.pyannote": hold_pyannote,
 }
 if "DETERMINISTIC_ENGINE" in os.environ:
     CONTROLLED = {

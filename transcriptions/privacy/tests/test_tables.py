@@ -26,8 +26,8 @@ from django.utils import timezone
 from accounts.audit_log import record_event
 from accounts.models import AccountDeletion, Action, Invitation, QuotaNotice, User
 from accounts.tokens import issue_token
-from transcriptions.editing.service import correct
 from gpu.diarization.voices import SIZE
+from transcriptions.editing.service import correct
 from transcriptions.models import (
     AccountQueue,
     DirectUpload,

@@ -1,0 +1,7 @@
+"""The pipelines."""
+
+from pyannote.audio import Pipeline
+
+
+class SpeakerDiarization(Pipeline):
+    pass
