@@ -51,7 +51,7 @@ class DiarizationJob(models.Model):
     # With a worker: when its lease expires. Without: the work must not start before; null: at once.
     lease_until = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)  # that failed, or whose worker was lost
-    # Of the diarizer, not in the ledger yet: time of the CPU, or of a GPU that is paid by the second.
+    # Of the diarizer, not in the ledger yet: of the CPU, or of a GPU that is paid by the second.
     decode_seconds = models.FloatField(default=0.0)
     gpu = models.CharField(max_length=20, blank=True, default="")
     error = models.TextField(blank=True)  # why it has failed, for the owner

@@ -181,7 +181,8 @@ def diarize(
     check: Callable[[], None],
     used: Callable[[UsageDelta], None],
 ) -> Diarization:
-    """Tell the speakers of prepared audio apart. `used` gets the usage until then, again and again. Raises what `check` raises, and NoSpeakersError."""
+    """Tell the speakers of prepared audio apart. `used` gets the usage until then, again and again.
+    Raises what `check` raises, and NoSpeakersError."""
     start = threading.Event()
     diarizer = _BackgroundDiarizer(audio, limits, start, shutting_down.is_set)
 
