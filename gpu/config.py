@@ -24,6 +24,7 @@ WHISPER_MODEL = os.environ.get("WHISPER_MODEL", "base")
 WHISPER_BATCH_SIZE = int(os.environ.get("WHISPER_BATCH_SIZE", "4"))
 WHISPER_THREADS = int(os.environ.get("WHISPER_THREADS", "0"))  # 0: one per core
 DIARIZER = os.environ.get("DIARIZER", "embedded")  # for deployments; Django has a setting
+HF_TOKEN = os.environ.get("HF_TOKEN", "")  # of the Hugging Face Hub, whose client reads it too
 PYANNOTE_MODEL = os.environ.get("PYANNOTE_MODEL", "pyannote/speaker-diarization-community-1")
 
 # Modal. Settings of the app take effect at its next deployment.

@@ -27,9 +27,8 @@ telemetry: dict[str, str | None] = {
     name: value for name, value in os.environ.items() if name.startswith("OTEL_")
 }
 is_traced = "OTEL_EXPORTER_OTLP_ENDPOINT" in telemetry
-# Of the Hugging Face Hub, for models whose conditions have to be accepted.
-hub_token: dict[str, str | None] = {"HF_TOKEN": os.environ.get("HF_TOKEN")}
-hub_secrets = [modal.Secret.from_dict(hub_token)] if hub_token["HF_TOKEN"] else []
+# For models whose conditions have to be accepted.
+hub_secrets = [modal.Secret.from_dict({"HF_TOKEN": config.HF_TOKEN})] if config.HF_TOKEN else []
 
 volume = modal.Volume.from_name("transcodio-models", create_if_missing=True)
 
