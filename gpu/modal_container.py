@@ -19,8 +19,10 @@ TELEMETRY_PACKAGES = (
     "opentelemetry-exporter-otlp-proto-http==1.45.2",
 )
 # Environment variables at deployment that containers get as well.
-ENVIRONMENT = ("STT_MODEL_ID", "STT_DEVICE", "STT_ROWS", "STT_PARTIALS", "MODAL_GPU_TYPE")
-ENVIRONMENT += ("DIARIZER", "PYANNOTE_MODEL")
+ENVIRONMENT = (
+    *("STT_MODEL_ID", "STT_DEVICE", "STT_ROWS", "STT_PARTIALS", "MODAL_GPU_TYPE"),
+    *("DIARIZER", "PYANNOTE_MODEL"),
+)
 
 # A secret, because OTEL_EXPORTER_OTLP_HEADERS may contain a token.
 telemetry: dict[str, str | None] = {

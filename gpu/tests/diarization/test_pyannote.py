@@ -239,7 +239,8 @@ def test_failure_is_reported_by_kind_and_a_lost_device_is_used_anew(
 def test_missing_package_is_reported_with_the_command_to_run(
     monkeypatch: pytest.MonkeyPatch, tones: Audio
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pyannote", None)
+    for name in ("pyannote", "pyannote.audio"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(EngineUnavailable, match=r"pip install '\.\[pyannote\]'"):
         diarize(PyannoteDiarizer("/nonexistent", "cpu"), tones)
 
