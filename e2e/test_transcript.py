@@ -13,7 +13,7 @@ from e2e.test_pages import SLOW, open_menu, start, stored, wait_for_state
 from e2e.test_speakers import open_talk
 from transcodio_site.testing import Media, Stack, wait_until
 from transcriptions.library.paragraphs import paragraphs
-from transcriptions.models import Segment
+from transcriptions.models import Segment, Speaker
 
 # Of the text that a mark is drawn at.
 MARKED = """name => [...(CSS.highlights.get(name) ?? [])].map((range) => range.toString())"""
@@ -261,7 +261,7 @@ def test_script_divides_paragraphs_as_the_server_does(open_page: OpenPage) -> No
         start = end
     server = [
         ["".join(space + segment.text for space, segment in paragraph.segments), paragraph.start]
-        for paragraph in paragraphs(rows, {1: "", 2: ""})
+        for paragraph in paragraphs(rows, {number: Speaker(number=number) for number in (1, 2)})
     ]
     fields = ("start", "end", "text", "speaker", "channel")
     assert page.evaluate(DIVIDE, [{f: getattr(row, f) for f in fields} for row in rows]) == server

@@ -156,10 +156,10 @@ def _edits(done: Done) -> EditsOut:
         moved += len(new) - count
     names = None if done.names is None else {int(n): name for n, name in done.names.items()}
     return EditsOut(
-        revision=done.revision,
+        revision=done.position.revision,
         changes=changes,
-        undo=done.can_undo,
-        redo=done.can_redo,
+        undo=done.position.can_undo,
+        redo=done.position.can_redo,
         speakers=names,
     )
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Count, Max, Q
 from django.utils.translation import gettext as _
 
 from transcriptions.editing.snapshots import Snapshot, replace, replace_each, snapshots
 from transcriptions.exceptions import NothingToUndo, WrongState
-from transcriptions.models import Edit, EditKind, EditState, Speaker, Transcription
+from transcriptions.models import Edit, EditKind, EditStatus, Speaker, Transcription
 from transcriptions.models.progress import count_speaker_change
 
 MAX_EDITS = 5000  # of a transcript, the last ones: several days of work
@@ -40,20 +40,38 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """How often a transcript was changed, and whether there is a change to undo or to make
+    again."""
+
+    revision: int
+    can_undo: bool
+    can_redo: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """An edit that was made, for whoever shows the transcript: which segments were replaced, by
     number before the edit, and how many there are instead."""
 
-    revision: int
+    position: Position
     replaced: list[tuple[int, int, list[Snapshot]]]  # first, count, new
-    can_undo: bool
-    can_redo: bool
     names: Names | None = None  # of all speakers, if these have changed
+
+
+def position_of(row: Transcription) -> Position:
+    """In the log of the transcript."""
+    found = row.edits.aggregate(
+        last=Max("revision"),
+        applied=Count("id", filter=Q(status=EditStatus.APPLIED)),
+        undone=Count("id", filter=Q(status=EditStatus.UNDONE)),
+    )
+    return Position(found["last"] or 0, found["applied"] > 0, found["undone"] > 0)
 
 
 def revision_of(row: Transcription) -> int:
     """How often the transcript was changed."""
-    return row.edits.aggregate(last=Max("revision"))["last"] or 0
+    return position_of(row).revision
 
 
 @contextmanager
@@ -92,14 +110,14 @@ def append(
         return None
     is_own = kind not in (EditKind.UNDO, EditKind.REDO)
     if is_own:
-        row.edits.filter(state=EditState.UNDONE).update(state=EditState.DISCARDED)
+        row.edits.filter(status=EditStatus.UNDONE).update(status=EditStatus.DISCARDED)
     revision = revision_of(row) + 1
     row.edits.filter(revision__lte=revision - MAX_EDITS).delete()
     return Edit.objects.create(
         transcription=row,
         revision=revision,
         kind=kind,
-        state=EditState.APPLIED if is_own else None,
+        status=EditStatus.APPLIED if is_own else None,
         changes=[change.to_json() for change in changes],
         speakers={"before": names[0], "after": names[1]} if names and are_renamed else None,
     )
@@ -141,7 +159,7 @@ def undo(row: Transcription) -> Done:
         edit = _last_applied(found)
         if edit is None:
             raise NothingToUndo(_("There is nothing to undo."))
-        return _turn(found, edit, EditKind.UNDO, EditState.UNDONE)
+        return _turn(found, edit, EditKind.UNDO, EditStatus.UNDONE)
 
 
 def redo(row: Transcription) -> Done:
@@ -150,28 +168,18 @@ def redo(row: Transcription) -> Done:
         edit = _next_undone(found)
         if edit is None:
             raise NothingToUndo(_("There is nothing to redo."))
-        return _turn(found, edit, EditKind.REDO, EditState.APPLIED)
-
-
-def can_undo(row: Transcription) -> bool:
-    """Whether there is a change to undo."""
-    return _last_applied(row) is not None
-
-
-def can_redo(row: Transcription) -> bool:
-    """Whether there is a change to make again."""
-    return _next_undone(row) is not None
+        return _turn(found, edit, EditKind.REDO, EditStatus.APPLIED)
 
 
 def _last_applied(row: Transcription) -> Edit | None:
-    return row.edits.filter(state=EditState.APPLIED).last()
+    return row.edits.filter(status=EditStatus.APPLIED).last()
 
 
 def _next_undone(row: Transcription) -> Edit | None:
-    return row.edits.filter(state=EditState.UNDONE).first()
+    return row.edits.filter(status=EditStatus.UNDONE).first()
 
 
-def _turn(row: Transcription, edit: Edit, kind: EditKind, state: EditState) -> Done:
+def _turn(row: Transcription, edit: Edit, kind: EditKind, status: EditStatus) -> Done:
     changes, names = list(map(Change.of, edit.changes)), edit.speakers
     if kind == EditKind.UNDO:
         changes = list(opposite(changes))
@@ -179,8 +187,8 @@ def _turn(row: Transcription, edit: Edit, kind: EditKind, state: EditState) -> D
     make(row, changes)
     if names:
         set_names(row, names["after"])
-    edit.state = state
-    edit.save(update_fields=["state"])
+    edit.status = status
+    edit.save(update_fields=["status"])
     append(row, kind, changes, (names["before"], names["after"]) if names else None)
     return done(row, changes, names and names["after"])
 
@@ -188,7 +196,7 @@ def _turn(row: Transcription, edit: Edit, kind: EditKind, state: EditState) -> D
 def done(row: Transcription, changes: Iterable[Change], names: Names | None = None) -> Done:
     """What to show of an edit that was logged. `names` are those of speakers, if they changed."""
     replaced = [(change.first, len(change.before), change.after) for change in changes]
-    return Done(revision_of(row), replaced, can_undo(row), can_redo(row), names)
+    return Done(position_of(row), replaced, names)
 
 
 def opposite(changes: Iterable[Change]) -> Iterator[Change]:

@@ -93,7 +93,8 @@ def _check_speakers(row: Transcription, replacements: Sequence[Replacement]) -> 
     """Adds the next speaker, if a segment is by somebody new. Raises UnknownSpeaker."""
     wanted = {each.speaker for one in replacements for each in one.segments} - {None}
     known = set(row.speakers.values_list("number", flat=True))
-    known |= set(row.segments.exclude(speaker=None).values_list("speaker", flat=True).distinct())
+    spoken = row.segments.exclude(speaker=None).values_list("speaker", flat=True)
+    known |= {number for number in spoken.distinct() if number is not None}
     following = max(known, default=0) + 1
     for number in sorted(filter(None, wanted - known)):
         if number != following:

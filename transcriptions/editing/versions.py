@@ -80,11 +80,8 @@ def passages(row: Transcription, revision: int) -> list[Passage]:
     """Where the version and the present transcript differ. Raises UnknownVersion."""
     before, names = _state(row, revision)
     after, present = snapshots(row), names_of(row)
-    keys = [
-        [_key(each, known) for each in each_state]
-        for each_state, known in ((before, names), (after, present))
-    ]
-    matcher = SequenceMatcher(None, *keys, autojunk=False)
+    old, new = [_key(each, names) for each in before], [_key(each, present) for each in after]
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
     return [
         _passage((before[i1:i2], names), (after[j1:j2], present))
         for tag, i1, i2, j1, j2 in matcher.get_opcodes()

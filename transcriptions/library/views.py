@@ -24,7 +24,7 @@ from accounts.models import Action, User
 from accounts.rate_limits import Throttled
 from gpu.languages import LANGUAGES
 from transcriptions import durations, permissions
-from transcriptions.editing.log import can_redo, can_undo, revision_of
+from transcriptions.editing.log import position_of
 from transcriptions.exceptions import AudioDeleted, AudioError, StorageUnavailable, WrongState
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library.estimates import estimate
@@ -113,9 +113,7 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "until": retention.until(transcription),
         "peaks": _peaks(transcription),
         "has_transcript": transcription.has_transcript,
-        "revision": revision_of(transcription),
-        "can_undo": can_undo(transcription),
-        "can_redo": can_redo(transcription),
+        "edits": position_of(transcription),
         "paragraphs": paragraphs(segments, speakers),
         "blank": [blank_paragraph()],
         "speakers": speakers,

@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "state",
+                    "status",
                     models.CharField(
                         choices=[
                             ("applied", "Applied"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from transcriptions.models.audio_analysis import AudioAnalysis
 from transcriptions.models.diarization_job import DiarizationJob, is_detecting_speakers
 from transcriptions.models.direct_upload import DirectUpload
-from transcriptions.models.edit import Edit, EditKind, EditState
+from transcriptions.models.edit import Edit, EditKind, EditStatus
 from transcriptions.models.idempotency import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
 from transcriptions.models.options import Options
 from transcriptions.models.processing_step import FINAL_PHASES, Phase, Step, record_step
@@ -50,7 +50,7 @@ __all__ = [
     "DirectUpload",
     "Edit",
     "EditKind",
-    "EditState",
+    "EditStatus",
     "IdempotencyKey",
     "Options",
     "Phase",

@@ -23,7 +23,7 @@ class EditKind(models.TextChoices):
     REDO = "redo", _("Change redone")
 
 
-class EditState(models.TextChoices):
+class EditStatus(models.TextChoices):
     """Whether the transcript contains a change."""
 
     APPLIED = "applied"
@@ -40,7 +40,7 @@ class Edit(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=16, choices=EditKind)
     # Null: it undoes or repeats another one.
-    state = models.CharField(max_length=16, choices=EditState, null=True)  # noqa: DJ001
+    status = models.CharField(max_length=16, choices=EditStatus, null=True)  # noqa: DJ001
     # [{"from", "before": [segment, ...], "after": [segment, ...]}, ...] in order of `from`, which
     # is the number of the first segment before the change. Segments as in editing.snapshots.
     changes = models.JSONField(default=list)

@@ -113,7 +113,7 @@ class SpeakerDetection:
         """Stop the diarizer. What it has cost by then is not lost."""
         if self._diarizer:
             self._diarizer.close()
-            self._add_usage()  # of work that was interrupted
+            self._add_usage(at_end=True)  # of work that was interrupted
 
     def _store_latest(self) -> None:
         latest = self._diarizer.latest if self._diarizer else None
@@ -140,12 +140,13 @@ class SpeakerDetection:
         if event:
             streams.publish(self._row.id, event)
 
-    def _add_usage(self) -> None:
+    def _add_usage(self, *, at_end: bool = False) -> None:
         """What the diarizer has used until now is saved with the usage of the engine, so that it is
-        metered even if the work is interrupted."""
+        metered even if the work is interrupted. That of a paid GPU is added at the end only: what
+        an engine uses afterwards on the CPU would have its price."""
         self._has_gpu |= bool(self._row.unsaved_usage.gpu)
         used = self._diarizer.usage if self._diarizer else UsageDelta(0.0)
-        if used.gpu or not self._has_gpu:
+        if at_end if used.gpu else not self._has_gpu:
             added, self._metered = used - self._metered, used
             self._row.unsaved_usage = _with_diarizer(self._row.unsaved_usage, added)
 

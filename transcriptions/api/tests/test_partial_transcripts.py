@@ -54,7 +54,7 @@ def test_page_of_cancelled_recording_offers_exports_and_editing(
 ) -> None:
     html = browser.get(f"/transcriptions/{cancelled.id}/").content.decode()
     assert f'<export-dialog data-tool data-id="{cancelled.id}"\n' in html
-    assert f'<transcript-editor data-tool data-id="{cancelled.id}"\n' in html
+    assert f'<transcript-editor data-tool data-id="{cancelled.id}" data-revision="0"\n' in html
     cancelled.segments.all().delete()
     html = browser.get(f"/transcriptions/{cancelled.id}/").content.decode()
     assert f'<export-dialog data-tool data-id="{cancelled.id}" hidden\n' in html

@@ -16,6 +16,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 __all__ = ["talk"]  # the fixture
 
 
+BY_HAND = {"recognized": False, "voice": None}  # not by the voice
+
+
 def assign(api: Client, row: Transcription, speaker: int, *parts: dict[str, int]) -> Any:
     return call(api, row, "post", "speakers/assign", {"speaker": speaker, "parts": parts})
 
@@ -36,8 +39,8 @@ def test_several_segments_are_given_to_a_speaker(api: Client, talk: Transcriptio
     response = assign(api, talk, 1, {"segment": 5}, {"segment": 3})
     assert response.json() == {
         "speakers": [
-            {"number": 1, "name": None, "label": "Speaker 1", "seconds": 3.6},
-            {"number": 2, "name": None, "label": "Speaker 2", "seconds": 0.9},
+            {"number": 1, "name": None, "label": "Speaker 1", "seconds": 3.6} | BY_HAND,
+            {"number": 2, "name": None, "label": "Speaker 2", "seconds": 0.9} | BY_HAND,
         ],
         "segments": [
             {"id": 3, "speaker": 1, "words": [1]},

@@ -43,8 +43,9 @@ def test_times_and_places_of_words(alice: User, browser: Client) -> None:
                 "start": [400, 900, 1300, 1500, 2000, 3000],
                 "length": [500, 334, 0, 250, 1000, 1000],
                 "low": [1, 4],
+                "overlap": [],
             },
-            {"id": 2, "at": [], "start": [], "length": [], "low": []},
+            {"id": 2, "at": [], "start": [], "length": [], "low": [], "overlap": []},
         ]
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from transcriptions.models import Segment, Transcription
@@ -20,7 +22,7 @@ def transcript(finished: Transcription) -> Transcription:
     """Alice's recording: five segments, from 0.5 s, 10.5 s, ...; half a second for each word."""
     finished.segments.all().delete()
     for number, text in enumerate(TEXTS, 1):
-        words = [
+        words: list[Any] = [
             {"start": 10 * number - 9.5 + n / 2, "end": 10 * number - 9 + n / 2, "text": word}
             for n, word in enumerate(text.split())
         ]

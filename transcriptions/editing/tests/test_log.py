@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
@@ -60,16 +61,16 @@ def test_each_change_can_be_undone_and_made_again(transcript: Transcription) -> 
     states = change_everything(transcript)
     for expected in states[-2::-1]:
         done = undo(transcript)
-        assert done.can_redo
+        assert done.position.can_redo
         assert state(transcript) == expected
-    assert not done.can_undo
+    assert not done.position.can_undo
     with pytest.raises(NothingToUndo):
         undo(transcript)
     for expected in states[1:]:
         done = redo(transcript)
-        assert done.can_undo
+        assert done.position.can_undo
         assert state(transcript) == expected
-    assert not done.can_redo
+    assert not done.position.can_redo
     with pytest.raises(NothingToUndo):
         redo(transcript)
 
@@ -97,11 +98,15 @@ def test_change_is_shown_by_the_segments_that_are_new(transcript: Transcription)
         Replacement(1, 2, [NewSegment("A")]),
         Replacement(4, 4, [NewSegment(t) for t in "BC"]),
     ]
-    steps = [partial(replace_segments, replacements=changes), undo, redo]
+    steps: list[Callable[[Transcription], Done]] = [
+        partial(replace_segments, replacements=changes),
+        undo,
+        redo,
+    ]
     for revision, step in enumerate(steps, 1):
         done = step(transcript)
         replay(done)
-        assert done.revision == revision == revision_of(transcript)
+        assert done.position.revision == revision == revision_of(transcript)
     assert shown == segment_texts(transcript)
 
 

@@ -99,7 +99,7 @@ def test_changed_text_keeps_what_was_heard(transcript: Transcription) -> None:
     heard = transcript.segments.get(number=3).words
     put(transcript, 3, 3, "Something else", "was said.")
     third, fourth = transcript.segments.filter(number__in=[3, 4])
-    assert [*third.recognized, *fourth.recognized] == heard
+    assert [*(third.recognized or ()), *(fourth.recognized or ())] == heard
 
 
 def test_several_replacements_count_as_before_the_edit(transcript: Transcription) -> None:

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from transcriptions.library.paragraphs import FULL_LENGTH, PAUSE_LENGTH, paragraphs
 from transcriptions.library.tests.test_library import recording
-from transcriptions.models import AudioAnalysis, Segment, State
+from transcriptions.models import AudioAnalysis, Segment, Speaker, State
 
 LONG_PAUSE_S = 1.5
 
@@ -28,7 +28,7 @@ def lengths(*segments: Segment) -> list[list[int]]:
     for each in segments:
         now += each.start
         each.start = each.end = now
-    found = paragraphs(segments, {1: "", 2: ""})
+    found = paragraphs(segments, {number: Speaker(number=number) for number in (1, 2)})
     return [[len(each.text) for _, each in paragraph.segments] for paragraph in found]
 
 

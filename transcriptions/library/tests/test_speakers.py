@@ -30,9 +30,10 @@ def talk(owner: User, speakers: str, **fields: Any) -> Transcription:
 
 def turns(html: str) -> list[tuple[str, str]]:
     """Of each paragraph the number of its speaker, and the label if a turn begins."""
+    html = re.sub(r"<template.*?</template>", "", html, flags=re.DOTALL)
     items = re.findall(r'<section class="paragraph"[^>]* data-start.*?</section>', html, re.DOTALL)
     return [
-        (found(r'data-speaker="(\d+)"', item), found(r'"turn-speaker".*>(.+)<', item))
+        (found(r'data-speaker="(\d+)"', item), found(r'"turn-speaker"[^>]*>(.+?)</button>', item))
         for item in items
     ]
 

@@ -12,8 +12,8 @@ from gpu.types import EngineError, UsageDelta
 from transcodio_site.testing import wait_until
 from transcriptions.models import Options, State, Transcription
 from transcriptions.processing import commands, diarizing, pipeline
+from transcriptions.processing.tests.diarizers import ScriptedDiarizer
 from transcriptions.processing.tests.helpers import fresh, raising
-from transcriptions.processing.tests.test_diarizing import ScriptedDiarizer
 from transcriptions.testing import ScriptedEngine
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -33,8 +33,9 @@ from transcriptions.processing import (
     tasks,
     voice_learning,
 )
+from transcriptions.processing.tests.diarizers import ScriptedDiarizer
 from transcriptions.processing.tests.helpers import fresh, raising
-from transcriptions.processing.tests.test_diarizing import ScriptedDiarizer, changes, wanted
+from transcriptions.processing.tests.test_diarizing import changes, wanted
 from transcriptions.testing import ScriptedEngine, Upload, run_concurrently
 
 pytestmark = [
