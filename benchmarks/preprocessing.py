@@ -1,6 +1,6 @@
 """Measure the preparation of recordings: python -m benchmarks.preprocessing
 
-Decode ten minutes of speech (MP3), find the spans of speech and the peaks, and measure the CPU
+Decode ten minutes of speech (MP3), find the spans of speech and the waveform, and measure the CPU
 time, which other programs on the machine hardly change. The result is written to
 benchmarks/results/preprocessing.json.
 """
@@ -56,13 +56,13 @@ def _recording(folder: Path) -> Path:
 
 def _cpu_seconds(source: Path, folder: Path) -> float:
     """Of this process and of FFmpeg."""
-    from transcriptions.processing import voice_activity
+    from transcriptions.processing import loudness, voice_activity
     from transcriptions.processing.media.conversion import prepare
 
     began = _cpu_clock()
     audio = prepare(source, folder, lambda: None)
     voice_activity.find_speech(audio.path, audio.duration, lambda: None)
-    voice_activity.find_peaks(audio.path, audio.duration)
+    loudness.measure_loudness(audio.path, audio.duration)
     return _cpu_clock() - began
 
 

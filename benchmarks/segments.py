@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from transcriptions.models import State, Transcription
 
 ROOT = Path(__file__).parent.parent
-AUDIO_S, PEAKS, SPANS = 3600.0, 800, 600  # of the recording
+AUDIO_S, POINTS, SPANS = 3600.0, 36_000, 600  # of the recording
 WORDS_PER_SEGMENT, VOCABULARY = 12, 5000
 STORED = (10, 4000)  # segments before the measurement
 REPETITIONS = 200
@@ -108,6 +108,7 @@ def _claimed_recording(segments: int = 0) -> Transcription:
     from transcriptions.models import Segment as StoredSegment
     from transcriptions.models import State, Transcription
     from transcriptions.processing import lifecycle
+    from transcriptions.waveform import Waveform
 
     owner, _ = User.objects.get_or_create(email="speaker@example.com")
     row_id = Transcription.objects.create(owner=owner, title="Meeting", source_bytes=1).id
@@ -119,7 +120,7 @@ def _claimed_recording(segments: int = 0) -> Transcription:
         format="mp3",
         duration=AUDIO_S,
         spans=[Span(round(n * step, 3), round((n + 0.8) * step, 3)) for n in range(SPANS)],
-        peaks=[37 * n % 101 for n in range(PEAKS)],
+        waveform=Waveform(*[bytes(37 * n % 256 for n in range(POINTS))] * 2),
         note="",
     )
     StoredSegment.objects.bulk_create(

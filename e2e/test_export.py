@@ -122,7 +122,7 @@ def test_subtitle_that_fails_leads_to_its_segment(sign_up: OpenPage, media: Medi
     expect(segment).to_be_in_viewport()
     start = float(segment.get_attribute("data-start") or 0)
     assert start > 0
-    assert page.locator("audio").evaluate("audio => audio.currentTime") >= start
+    assert page.locator(".player-media").evaluate("audio => audio.currentTime") >= start
 
 
 def test_screen_follows_the_player(sign_up: OpenPage, media: Media) -> None:
@@ -133,12 +133,12 @@ def test_screen_follows_the_player(sign_up: OpenPage, media: Media) -> None:
     cues = dialog.get_by_role("list", name="First subtitles").get_by_role("button")
     screen = dialog.locator(".screen-text")
     expect(dialog.locator(".quality")).to_contain_text("Social media")
-    page.locator("audio").evaluate(SLOW)
+    page.locator(".player-media").evaluate(SLOW)
     cues.nth(2).click()
     expect(screen).to_have_text(cues.nth(2).locator(".cue-text").inner_text())
     dialog.get_by_role("button", name="Play").click()
     expect(dialog.get_by_role("button", name="Pause")).to_be_visible()
-    page.locator("audio").evaluate("audio => { audio.playbackRate = 1; }")
+    page.locator(".player-media").evaluate("audio => { audio.playbackRate = 1; }")
     expect(screen).to_have_text(cues.nth(3).locator(".cue-text").inner_text())
 
 
@@ -161,7 +161,7 @@ def test_subtitles_are_drawn_on_the_playing_video(sign_up: OpenPage, media: Medi
     wait_until(lambda: video.evaluate("video => video.currentTime") > 2.5)
     assert video.evaluate("video => video.muted && !video.paused")
     page.keyboard.press("Escape")
-    assert video.evaluate("video => video.paused")
+    wait_until(lambda: video.evaluate("video => video.paused"))
 
 
 def test_recording_without_a_picture_has_no_video(sign_up: OpenPage, media: Media) -> None:

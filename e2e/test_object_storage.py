@@ -75,7 +75,7 @@ def test_recording_is_sent_in_parts_and_played_from_the_storage(
     page.unroute(f"{origin}/**")
     expect(page.locator("[data-state=completed]").first).to_be_visible()
     page.get_by_role("button", name="Play").click()
-    audio = page.locator("audio")
+    audio = page.locator(".player-media")
     wait_until(lambda: audio.evaluate("audio => audio.currentTime > 0"))
     audio.evaluate("audio => { audio.currentTime = 30; }")
     wait_until(lambda: audio.evaluate("audio => audio.ended"))

@@ -257,7 +257,7 @@ def test_export_playback_and_deletion(sign_up: OpenPage, media: Media) -> None:
     page.focus("transcript-bar [popovertarget=more-menu]")
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_focused()
-    page.locator("audio").evaluate(SLOW)
+    page.locator(".player-media").evaluate(SLOW)
     page.click("[data-segment='2']")
     expect(page.locator("[data-segment='2'][aria-current]")).to_be_visible()
 
@@ -275,7 +275,7 @@ def test_player_does_not_scroll_back_after_manual_scroll(sign_up: OpenPage, medi
     start(page, media.speech("harbor.mp3", 12))
     wait_for_state(page, "completed")
     heard, next_one = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (2, 3))
-    audio = page.locator("audio")
+    audio = page.locator(".player-media")
     audio.evaluate(SLOW)  # time enough to scroll away
     page.click("[data-segment='2']")
     second, third = (

@@ -20,6 +20,7 @@ from transcriptions.api.subtitles import router as subtitles
 from transcriptions.api.transcriptions import router as transcriptions
 from transcriptions.api.uploads import router as uploads
 from transcriptions.api.voices import router as voices
+from transcriptions.api.waveforms import router as waveforms
 from transcriptions.api.words import router as words
 
 TAGS = {
@@ -54,6 +55,7 @@ api.add_router("", edits)
 api.add_router("", voices)
 api.add_router("", imports)
 api.add_router("", again)
+api.add_router("", waveforms)
 api.add_router("", uploads)
 api.add_router("", tokens)
 api.add_router("", usage)

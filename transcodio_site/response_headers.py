@@ -20,7 +20,7 @@ from transcriptions.storage.base import recording_storage
 View = Callable[[HttpRequest], HttpResponse]
 
 # The style sheet that wavesurfer adds to the page. Chromium's console names the new hash if a
-# version of wavesurfer, or the height in transcript-player.js, changes it.
+# version of wavesurfer, or the height in player-waveform.js, changes it.
 WAVESURFER_STYLE = "'sha256-Txpp2hh5OoXvJGhUxJbFyEnnoWJBIRJRY/mg0M3HqKc='"
 
 PAGE_DIRECTIVES = (

@@ -109,6 +109,12 @@ def media_type(demuxer: str) -> str:
     return format.media_type if format else OCTETS
 
 
+def may_have_picture(demuxer: str) -> bool:
+    """Whether a browser may find a picture in a file of this format. Nobody knows before it is
+    probed, when the format is empty."""
+    return demuxer in ("", "mov", "matroska", "ogg")
+
+
 def extension(demuxer: str) -> str:
     """The extension of the download of a recording."""
     format = _BY_DEMUXER.get(demuxer)

@@ -34,6 +34,7 @@ from transcriptions.models import FINISHED, WORKING, AccountQueue, State, Transc
 from transcriptions.models import Segment as StoredSegment
 from transcriptions.privacy.account_deletion import delete_batch
 from transcriptions.processing import lifecycle
+from transcriptions.waveform import Waveform
 
 Upload = Callable[..., Transcription]
 Headers = Callable[[User], dict[str, str]]
@@ -149,7 +150,13 @@ def prepare_again(row: Transcription) -> None:
     assert claimed
     name = row.audio.storage.save("recordings/ten.wav", ContentFile(b"not empty"))
     lifecycle.mark_prepared(
-        claimed, audio=name, format="", duration=10.0, spans=[Span(0, 10)], peaks=[], note=""
+        claimed,
+        audio=name,
+        format="",
+        duration=10.0,
+        spans=[Span(0, 10)],
+        waveform=Waveform(),
+        note="",
     )
 
 

@@ -7,19 +7,19 @@ const MAX_DRIFT_S = 0.15; // between picture and sound
 customElements.define("preview-video", class extends HTMLElement {
   connectedCallback() {
     this.video = this.querySelector("video");
-    this.audio = document.querySelector("transcript-player audio");
+    this.player = document.querySelector("transcript-player");
     this.video.addEventListener("loadedmetadata", () => {
       this.hidden = !this.video.videoWidth;
       this.follow();
     });
-    for (const name of ["play", "pause", "ended", "seeked", "ratechange", "timeupdate"]) {
-      this.audio?.addEventListener(name, () => this.follow());
+    for (const name of ["player-time", "player-state"]) {
+      this.player?.addEventListener(name, () => this.follow());
     }
   }
 
   /** Begins to load, once. */
   load() {
-    if (this.audio && !this.video.getAttribute("src")) this.video.src = this.audio.src;
+    if (this.player && !this.video.getAttribute("src")) this.video.src = this.player.source;
     this.isShown = true;
     this.follow();
   }
@@ -31,12 +31,11 @@ customElements.define("preview-video", class extends HTMLElement {
 
   follow() {
     if (this.hidden || !this.isShown) return;
-    const { currentTime, paused, ended, playbackRate } = this.audio;
-    const isStill = paused || ended;
+    const { currentTime, paused, playbackRate } = this.player;
     const drift = Math.abs(this.video.currentTime - currentTime);
-    if (drift > (isStill ? 0 : MAX_DRIFT_S)) this.video.currentTime = currentTime;
+    if (drift > (paused ? 0 : MAX_DRIFT_S)) this.video.currentTime = currentTime;
     this.video.playbackRate = playbackRate;
-    if (isStill) this.video.pause();
+    if (paused) this.video.pause();
     else this.video.play().catch(() => {}); // a pause that follows at once interrupts it
   }
 });

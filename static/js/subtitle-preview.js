@@ -19,10 +19,9 @@ customElements.define("subtitle-preview", class extends HTMLElement {
     this.video = this.querySelector("preview-video");
     this.quality = this.querySelector(".quality");
     this.player = document.querySelector("transcript-player");
-    this.audio = this.player?.querySelector("audio");
     this.playButton.addEventListener("click", () => this.player.toggle());
-    for (const name of ["play", "pause", "ended", "seeked"]) {
-      this.audio?.addEventListener(name, () => this.follow());
+    for (const name of ["player-time", "player-state"]) {
+      this.player?.addEventListener(name, () => this.follow());
     }
   }
 
@@ -120,22 +119,20 @@ customElements.define("subtitle-preview", class extends HTMLElement {
     return (seconds - this.offset) / this.stretch;
   }
 
-  /** Draws the subtitle of this moment, for each frame while the recording is playing. */
+  /** Draws the subtitle of this moment. */
   follow() {
-    cancelAnimationFrame(this.frame);
     if (!this.cues.length) {
       this.draw(null);
       return;
     }
-    const isPlaying = this.canPlay && !this.audio.paused;
+    const isPlaying = this.canPlay && !this.player.paused;
     this.playButton.hidden = !this.canPlay;
     this.playButton.classList.toggle("playing", isPlaying);
     this.playButton.setAttribute("aria-label", text(this, isPlaying ? "pause" : "play"));
-    const now = (this.audio?.currentTime ?? 0) * this.stretch + this.offset;
+    const now = (this.canPlay ? this.player.currentTime : 0) * this.stretch + this.offset;
     const next = this.cues.find((cue) => cue.end > now);
     // While it is paused there is always something to see.
     this.draw(next && (next.start <= now || !isPlaying) ? next : null);
-    if (isPlaying) this.frame = requestAnimationFrame(() => this.follow());
   }
 
   draw(cue) {

@@ -1,149 +1,195 @@
 /**
- * <transcript-player>: plays the recording. The waveform is drawn from peaks that the server has
- * computed, so no audio is decoded here. If drawing fails, the native controls are shown.
+ * <transcript-player data-id data-duration>: plays the recording. Other modules use `seek`, `play`,
+ * `pause`, `toggle`, `playRange`, `paused`, `currentTime`, `duration`, `playbackRate` and `source`,
+ * and these events: `player-time` (detail: seconds), at most 20 times a second during playback and
+ * after each jump; `player-state` when it starts or stops, or the speed changes.
  */
-import WaveSurfer from "../vendor/wavesurfer.esm.js";
-import { formatDuration } from "./duration.js";
-import { text } from "./text.js";
+import { PlayerControls } from "./player-controls.js";
+import { PlayerLoop } from "./player-loop.js";
+import { savedPosition, savePosition, settings } from "./player-memory.js";
+import { connectMediaSession } from "./player-session.js";
+import { PlayerVideo } from "./player-video.js";
 
-const SEEK_STEP_S = 5; // of the arrow keys
+const MIN_INTERVAL_MS = 50; // between two events `player-time`
+const SAVE_INTERVAL_MS = 5000; // of the position
+const END_S = 1; // a recording that was heard up to here begins anew
 
 customElements.define("transcript-player", class extends HTMLElement {
   connectedCallback() {
-    this.audio = this.querySelector("audio");
-    this.wave = this.querySelector(".player-wave");
-    this.audio.addEventListener("error", () => this.reloadOnce());
-    this.audio.addEventListener("playing", () => { this.isReloaded = false; });
-    for (const name of ["timeupdate", "seeked"]) {
-      this.audio.addEventListener(name, () => this.showPosition());
+    this.media = this.querySelector("audio, video");
+    this.url = `/api/transcriptions/${this.dataset.id}`;
+    this.shownAt = this.savedAt = 0; // performance.now()
+    const on = (name, action) => this.media.addEventListener(name, action);
+    on("error", () => this.reloadOnce());
+    on("playing", () => { this.isReloaded = false; });
+    on("timeupdate", () => this.moved());
+    on("ended", () => this.ended());
+    for (const name of ["play", "pause", "ended", "ratechange"]) on(name, () => this.stateChanged());
+    for (const name of ["pagehide", "visibilitychange"]) {
+      window.addEventListener(name, () => this.savePosition(), { capture: true });
     }
-    for (const name of ["play", "pause", "ended"]) {
-      this.audio.addEventListener(name, () => this.showPlaying());
-    }
-    document.addEventListener("transcript-started", () => this.fetchPeaks());
-    this.show(JSON.parse(document.getElementById("peaks").textContent), this.dataset.duration);
+    document.addEventListener("transcript-started", () => this.showLater());
+    if (!this.hidden) this.show(Number(this.dataset.duration));
   }
 
-  /** Fetches the peaks if the page was opened before the recording was prepared. */
-  async fetchPeaks() {
-    if (this.surfer) return;
-    const response = await fetch(location.href).catch(() => null);
-    if (!response?.ok) return;
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    const peaks = JSON.parse(page.getElementById("peaks").textContent);
-    this.show(peaks, page.querySelector("transcript-player").dataset.duration);
+  /** The page was opened before the recording was prepared. */
+  async showLater() {
+    if (this.controls) return;
+    const { peaks, duration } = (await this.loadPoints(1)) ?? {};
+    if (peaks?.length && !this.controls) this.show(duration);
   }
 
-  show(peaks, duration) {
-    this.duration = Number(duration);
-    if (this.surfer || !peaks.length || !this.duration) return;
+  show(duration) {
+    this.duration = duration;
     this.hidden = false;
-    const bar = this.querySelector(".player-bar");
-    bar.hidden = false;
-    try {
-      this.surfer = WaveSurfer.create({
-        container: this.wave,
-        media: this.audio,
-        peaks: [peaks.map((peak) => peak / 100)],
-        duration: this.duration,
-        height: 44,
-        barWidth: 2,
-        barGap: 1,
-        barRadius: 2,
-        cursorWidth: 2,
-        ...this.colors(),
-      });
-    } catch {
-      bar.hidden = true; // use the native controls
-      return;
-    }
-    matchMedia("(prefers-color-scheme: dark)")
-      .addEventListener("change", () => this.surfer.setOptions(this.colors()));
-    this.querySelector(".player-play").addEventListener("click", () => this.toggle());
-    this.querySelector("select").addEventListener("change", (event) => {
-      this.audio.playbackRate = Number(event.target.value);
-    });
-    this.wave.setAttribute("aria-valuemax", Math.floor(this.duration));
-    this.wave.addEventListener("keydown", (event) => this.keyPressed(event));
-    this.showPosition();
+    this.loop = new PlayerLoop(this);
+    this.controls = new PlayerControls(this);
+    if (this.media instanceof HTMLVideoElement) new PlayerVideo(this);
+    connectMediaSession(this);
+    const position = savedPosition(this.dataset.id);
+    if (position < duration && !location.hash) this.jump(position);
   }
 
-  colors() {
-    const style = getComputedStyle(this);
-    const color = (name) => style.getPropertyValue(name).trim();
-    return {
-      waveColor: color("--border-strong"),
-      progressColor: color("--accent"),
-      cursorColor: color("--accent"),
-    };
+  /** Resolves to the `rms` and `peaks` of the waveform, or to null. */
+  async loadPoints(count) {
+    const response = await fetch(`${this.url}/waveform?points=${count}`).catch(() => null);
+    return response?.ok ? response.json().catch(() => null) : null;
   }
 
-  toggle() {
-    if (this.audio.paused) this.play();
-    else this.audio.pause();
-  }
-
-  play() {
-    // Rejected if a pause interrupts it, or if the media cannot be played, which `error` reports.
-    this.audio.play().catch(() => {});
-  }
+  // --- For other modules ----------------------------------------------------------------------
 
   get paused() {
-    return this.audio.paused;
+    return this.media.paused || this.media.ended;
   }
 
   get currentTime() {
-    return this.audio.currentTime;
+    return this.media.currentTime;
+  }
+
+  get playbackRate() {
+    return this.media.playbackRate;
+  }
+
+  set playbackRate(rate) {
+    this.media.preservesPitch = true;
+    this.media.defaultPlaybackRate = this.media.playbackRate = rate; // the first one after a reload
+  }
+
+  get source() {
+    return this.media.src;
+  }
+
+  play() {
+    this.isWanted = true;
+    if (this.media.error) this.load(); // while only its length was read
+    // Rejected if a pause interrupts it, or if the media cannot be played, which `error` reports.
+    this.media.play().catch(() => {});
+  }
+
+  /** Stops, and goes back a little: to hear the last words again when it goes on. */
+  pause() {
+    if (this.paused) return;
+    this.media.pause();
+    const start = this.loop?.startOf(this.currentTime) ?? 0;
+    this.seek(Math.max(start, this.currentTime - settings().rewind));
+  }
+
+  toggle() {
+    if (this.paused) this.play();
+    else this.pause();
   }
 
   seek(seconds) {
-    this.audio.currentTime = Math.min(Math.max(0, seconds), this.duration);
-    this.showPosition();
+    if (!this.controls) return;
+    this.loop.stopAt = null;
+    this.jump(seconds);
   }
 
-  keyPressed(event) {
-    const steps = { ArrowLeft: -1, ArrowRight: 1, PageDown: -6, PageUp: 6 }[event.key];
-    if (steps) this.seek(this.audio.currentTime + steps * SEEK_STEP_S);
-    else if (event.key === "Home") this.seek(0);
-    else if (event.key === "End") this.seek(this.duration);
-    else if (event.key === " " || event.key === "Enter") this.toggle();
-    else return;
-    event.preventDefault();
+  /** Plays a part once, or repeats it until the loop is removed. */
+  playRange(start, end, { loop = false } = {}) {
+    if (!this.controls) return;
+    if (loop) this.loop.set(start, end);
+    this.seek(start);
+    if (!loop) this.loop.stopAt = end;
+    this.play();
   }
 
-  /** Shows the time, and tells others. */
-  showPosition() {
-    const now = this.audio.currentTime;
-    const values = { time: formatDuration(now), duration: formatDuration(this.duration) };
-    this.querySelector(".player-time").textContent = `${values.time} / ${values.duration}`;
-    this.wave.setAttribute("aria-valuenow", Math.floor(now));
-    this.wave.setAttribute("aria-valuetext", text(this, "position", values));
-    this.dispatchEvent(new CustomEvent("player-time", { detail: now }));
+  // --- Playback -------------------------------------------------------------------------------
+
+  jump(seconds) {
+    this.media.currentTime = Math.min(Math.max(0, seconds), this.duration);
+    this.controls.waveform.moveTo(this.currentTime);
+    this.loop.last = this.currentTime;
+    this.showTime();
   }
 
-  showPlaying() {
-    const playing = !this.audio.paused && !this.audio.ended;
-    this.classList.toggle("playing", playing);
-    this.dispatchEvent(new CustomEvent("player-state"));
-    this.querySelector(".player-play").setAttribute("aria-label", text(this, playing ? "pause" : "play"));
+  /** For each frame that the browser draws, and some times a second if it draws none. */
+  moved() {
+    cancelAnimationFrame(this.frame);
+    if (!this.controls) return;
+    this.followLoop();
+    if (performance.now() - this.shownAt >= MIN_INTERVAL_MS) this.showTime();
+    if (performance.now() - this.savedAt >= SAVE_INTERVAL_MS) this.savePosition();
+    if (!this.paused) this.frame = requestAnimationFrame(() => this.moved());
   }
+
+  followLoop() {
+    const { isOver, repeatFrom } = this.loop.check(this.currentTime);
+    if (isOver) this.media.pause();
+    else if (repeatFrom !== null) this.jump(repeatFrom);
+  }
+
+  ended() {
+    if (!this.controls || !this.loop.isSet || this.loop.end < this.duration - END_S) return;
+    this.jump(this.loop.start);
+    this.play();
+  }
+
+  showTime() {
+    this.shownAt = performance.now();
+    this.controls.showTime();
+    this.dispatchEvent(new CustomEvent("player-time", { bubbles: true, detail: this.currentTime }));
+  }
+
+  stateChanged() {
+    if (!this.controls) return;
+    this.controls.showState();
+    this.moved();
+    if (this.paused) this.savePosition();
+    this.dispatchEvent(new CustomEvent("player-state", { bubbles: true }));
+  }
+
+  savePosition() {
+    if (!this.isWanted) return; // it was only looked at
+    this.savedAt = performance.now();
+    const isHeard = this.currentTime >= this.duration - END_S;
+    savePosition(this.dataset.id, isHeard ? 0 : this.currentTime);
+  }
+
+  // --- Problems -------------------------------------------------------------------------------
 
   /** Continues where it stopped: the URL of a recording in an object storage expires. */
   reloadOnce() {
-    const { currentTime, paused } = this.audio;
-    if (this.isReloaded || !currentTime) {
+    if (!this.isWanted && !this.media.controls) return; // play() tries again
+    if (this.isReloaded || !this.currentTime) {
       this.showProblem();
       return;
     }
     this.isReloaded = true;
-    this.audio.load();
-    this.audio.currentTime = currentTime;
+    const { paused } = this.media;
+    this.load();
     if (!paused) this.play();
+  }
+
+  load() {
+    const { currentTime } = this.media;
+    this.media.load();
+    this.media.currentTime = currentTime;
   }
 
   showProblem() {
     this.querySelector(".player-bar").hidden = true;
-    this.audio.hidden = true;
+    this.media.hidden = true;
     this.querySelector(".player-error").hidden = false;
   }
 });

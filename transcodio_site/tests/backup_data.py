@@ -76,7 +76,7 @@ def recording(user: User, state: State) -> Transcription:
     if state in (State.PREPARED, State.TRANSCRIBING):
         row.audio = default_storage.save(f"recordings/{row.id}.wav", ContentFile(b"prepared"))
     row.save(force_insert=True)
-    AudioAnalysis.objects.create(transcription=row, spans=[[0.1, 0.3]], peaks=[0, 100])
+    AudioAnalysis.objects.create(transcription=row, spans=[[0.1, 0.3]], waveform=b"\0\xff")
     if state in WORKING:
         expired = timezone.now() - timedelta(hours=1)
         Progress.objects.filter(transcription=row).update(lease_until=expired)

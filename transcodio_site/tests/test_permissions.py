@@ -73,6 +73,7 @@ OPERATIONS = {
     "PUT /api/subtitle-profiles/{name}": WRITE,
     "DELETE /api/subtitle-profiles/{name}": WRITE,
     "GET /api/transcriptions/{transcription_id}/audio": READ,
+    "GET /api/transcriptions/{transcription_id}/waveform": READ,
     "HEAD /api/transcriptions/{transcription_id}/audio": READ,
     "HEAD /api/transcriptions/{transcription_id}/export": READ,
     "POST /api/uploads": WRITE,

@@ -32,7 +32,7 @@ from transcriptions.library.export_choices import export_choices
 from transcriptions.library.pagination import SearchPage, search_page
 from transcriptions.library.paragraphs import blank_paragraph, paragraphs
 from transcriptions.library.speakers import SPEAKER_COUNTS, speaker_count, speakers_of_page
-from transcriptions.media_formats import ACCEPT, COMMON_FORMATS
+from transcriptions.media_formats import ACCEPT, COMMON_FORMATS, may_have_picture
 from transcriptions.models import AudioAnalysis, Options, Segment, Transcription
 from transcriptions.models.diarization_job import detection_of
 from transcriptions.models.positions import set_queue_positions
@@ -111,7 +111,8 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "transcription": transcription,
         "audio_until": retention.audio_until(transcription) if transcription.source else None,
         "until": retention.until(transcription),
-        "peaks": _peaks(transcription),
+        "has_waveform": AudioAnalysis.has_waveform(transcription),
+        "may_have_picture": may_have_picture(transcription.format),
         "has_transcript": transcription.has_transcript,
         "edits": position_of(transcription),
         "paragraphs": paragraphs(segments, speakers),
@@ -127,12 +128,6 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         **export_choices(authenticated_user(request)),
     }
     return render(request, "transcriptions/detail.html", context)
-
-
-def _peaks(transcription: Transcription) -> list[int]:
-    """The waveform; empty until the audio is prepared."""
-    analyses = AudioAnalysis.objects.filter(transcription=transcription)
-    return analyses.values_list("peaks", flat=True).first() or []
 
 
 @login_required

@@ -8,6 +8,7 @@ from django.db import models
 
 from gpu.types import Span
 from transcriptions.models.transcription import Transcription
+from transcriptions.waveform import Waveform
 
 
 class AudioAnalysis(models.Model):
@@ -23,7 +24,10 @@ class AudioAnalysis(models.Model):
     is_opening = models.BooleanField(default=False, db_default=False)
     # Speech as [[start, end], ...] in seconds, or [[start, end, channel], ...].
     spans = models.JSONField(default=list)
-    peaks = models.JSONField(default=list)  # loudness along the time line, 0 to 100
+    # As Waveform.pack gives it; empty for an opening.
+    waveform = models.BinaryField(default=b"", db_default=b"")
+    # Of recordings that were prepared before there was a waveform: 0 to 100.
+    peaks = models.JSONField(default=list)
 
     def __str__(self) -> str:
         return str(self.transcription_id)
@@ -34,15 +38,28 @@ class AudioAnalysis(models.Model):
         return tuple(Span(*span) for span in self.spans)
 
     @classmethod
+    def waveform_of(cls, transcription: Transcription) -> Waveform:
+        """Empty until all of the audio is prepared."""
+        rows = cls.objects.filter(transcription=transcription)
+        stored, peaks = rows.values_list("waveform", "peaks").first() or (b"", [])
+        return Waveform.unpack(bytes(stored)) if stored else Waveform.of_peaks(peaks)
+
+    @classmethod
+    def has_waveform(cls, transcription: Transcription) -> bool:
+        """Whether all of the audio is prepared."""
+        rows = cls.objects.filter(transcription=transcription)
+        return rows.exclude(waveform=b"", peaks=[]).exists()
+
+    @classmethod
     def store(
         cls,
         transcription: Transcription,
         spans: Iterable[Span],
-        peaks: list[int],
+        waveform: Waveform,
         *,
         is_opening: bool = False,
     ) -> None:
         """Store what was found, in place of what was found before."""
         stored = [[s.start, s.end, *(() if s.channel is None else (s.channel,))] for s in spans]
-        values = {"spans": stored, "peaks": peaks, "is_opening": is_opening}
+        values = {"spans": stored, "waveform": waveform.pack(), "is_opening": is_opening}
         cls.objects.update_or_create(values, transcription=transcription)

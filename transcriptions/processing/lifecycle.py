@@ -41,6 +41,7 @@ from transcriptions.processing.segment_storage import TRANSLATED, spoken_languag
 from transcriptions.queue import current_request_id
 from transcriptions.signals import transcription_finished
 from transcriptions.usage import metering
+from transcriptions.waveform import Waveform
 
 MAX_RECOVERED = 100  # rows in one call
 
@@ -154,7 +155,7 @@ def mark_prepared(
     format: str,
     duration: float,
     spans: Iterable[Span],
-    peaks: list[int],
+    waveform: Waveform,
     note: str,
     tracks: Sequence[dict[str, Any]] = (),
     is_opening: bool = False,
@@ -171,7 +172,7 @@ def mark_prepared(
             tracks=list(tracks),
             **PROGRESS,
         )
-        AudioAnalysis.store(row, spans, peaks, is_opening=is_opening)
+        AudioAnalysis.store(row, spans, waveform, is_opening=is_opening)
         record_step(row, Phase.READY)
 
 
@@ -181,7 +182,7 @@ def replace_opening(
     audio: str,
     duration: float,
     spans: Iterable[Span],
-    peaks: list[int],
+    waveform: Waveform,
     note: str,
 ) -> None:
     """All of the audio is ready, whose opening an engine has got before. Raises LeaseLost."""
@@ -189,7 +190,7 @@ def replace_opening(
         lock_held(row)
         delete_after_commit(row.audio)
         _update_held(row, audio=audio, duration=duration, note=note)
-        AudioAnalysis.store(row, spans, peaks)
+        AudioAnalysis.store(row, spans, waveform)
 
 
 def assign_engine(row: Transcription, engine: str) -> None:

@@ -120,7 +120,7 @@ def _store_prepared(row: Transcription, found: Preparation) -> None:
             format=audio.format,
             duration=audio.duration,
             spans=found.spans,
-            peaks=found.peaks,
+            waveform=found.waveform,
             note=audio.note,
             tracks=found.tracks,
             is_opening=found.is_opening,
@@ -187,7 +187,7 @@ def _replace_opening(holder: LeaseHolder, folder: Path, found: Preparation) -> P
             audio=name,
             duration=audio.duration,
             spans=found.spans,
-            peaks=found.peaks,
+            waveform=found.waveform,
             note=audio.note,
         )
     is_moved = not audio.path.exists()

@@ -13,12 +13,14 @@ from gpu.types import Span
 from transcriptions import raw_audio
 from transcriptions.exceptions import AudioError
 from transcriptions.models import Options
-from transcriptions.processing import voice_activity
+from transcriptions.processing import loudness, voice_activity
+from transcriptions.processing.loudness import Loudness
 from transcriptions.processing.media import mixing
 from transcriptions.processing.media.conversion import PreparedAudio, Selection, prepare
 from transcriptions.processing.media.ffmpeg_log import Track
 from transcriptions.processing.media.probing import probe
 from transcriptions.raw_audio import RawAudio
+from transcriptions.waveform import Waveform
 
 OPENING_S = 60.0  # prepared first, so that its recognition can begin early
 MIN_LONG_S = 180.0  # of a recording with an opening: all of a shorter one is prepared in a second
@@ -36,7 +38,7 @@ class Preparation:
     audio: PreparedAudio
     track: int
     spans: list[Span]
-    peaks: list[int]
+    waveform: Waveform
     is_opening: bool = False
 
     @property
@@ -82,7 +84,7 @@ class _Preparer:
         found = self._analyzed(audio, track)
         spans = [span for span in found.spans if span.end < audio.duration - CUT_EDGE_S]
         whole = replace(audio, duration=audio.declared, note="")
-        opening = Preparation(whole, track, spans, peaks=[], is_opening=True)
+        opening = Preparation(whole, track, spans, Waveform(), is_opening=True)
         return opening if spans else None
 
     def _converted(self, track: int, seconds: float | None = None) -> PreparedAudio:
@@ -94,13 +96,13 @@ class _Preparer:
         if audio.channels:
             separate = mixing.split(audio.path, self.folder, audio.channels, self.check)
             paths = [*separate.items()]
-        spans, peaks = list[Span](), list[list[int]]()
+        spans, channels = list[Span](), list[Loudness]()
         for channel, path in paths:
             found = voice_activity.find_speech(path, audio.duration, self.check)
             spans += [replace(span, channel=channel) for span in found]
-            peaks.append(voice_activity.find_peaks(path, audio.duration))
+            channels.append(loudness.measure_loudness(path, audio.duration))
         spans.sort(key=lambda span: span.start)
-        return Preparation(audio, track, spans, [max(each) for each in zip(*peaks, strict=True)])
+        return Preparation(audio, track, spans, loudness.waveform_of(channels))
 
     def with_speech(self, first: Preparation | None, tracks: tuple[Track, ...]) -> Preparation:
         """The track with speech: the default one, or else the first that has some. `first` is track

@@ -1,12 +1,9 @@
-"""Analysis of prepared audio on the CPU: speech spans and waveform peaks."""
+"""Where prepared audio has speech, found on the CPU."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
-
-import numpy as np
 
 from gpu import pcm
 from gpu.types import Span
@@ -16,8 +13,6 @@ BLOCK_S = 300.0  # analyzed at a time: bounds the memory for long recordings
 BLOCK_EDGE_S = 0.5  # at the end of a block, where the VAD can miss the start of speech
 MAX_SPEECH_S = 28.0  # longer speech is cut at a pause: Whisper's window is 30 s
 MIN_SILENCE_MS, PADDING_MS, MIN_SPEECH_MS = 400, 200, 120
-MAX_PEAKS = 800  # points of a waveform: more than a screen shows
-PEAKS_PER_SECOND = 50  # at most, for short recordings
 
 
 def find_speech(path: Path, duration: float, check: Callable[[], None]) -> list[Span]:
@@ -50,17 +45,3 @@ def _spans(path: Path, duration: float, check: Callable[[], None]) -> Iterator[S
                 end = spans.pop().start
         yield from spans
         start = end
-
-
-def find_peaks(path: Path, duration: float) -> list[int]:
-    """The waveform: MAX_PEAKS points (fewer for a very short recording), each 0 to 100."""
-    count = max(1, min(MAX_PEAKS, int(duration * PEAKS_PER_SECOND)))
-    edges = np.linspace(0, duration, count + 1)
-    peaks = [_peak(path, start, end) for start, end in pairwise(edges)]
-    highest = max(max(peaks), 1)
-    return [round(100 * peak / highest) for peak in peaks]
-
-
-def _peak(path: Path, start: float, end: float) -> int:
-    samples = pcm.read_samples(path, start, end)
-    return int(np.abs(samples.astype(np.int32)).max()) if samples.size else 0

@@ -83,11 +83,13 @@ def test_detail_page_has_the_waveform_once_the_audio_is_prepared(
 ) -> None:
     client.force_login(alice)
     row = recording(alice, "Talk")
-    for peaks in ([], [0, 100]):
-        if peaks:
-            AudioAnalysis.objects.create(transcription=row, peaks=peaks)
+    for is_prepared in (False, True):
+        if is_prepared:
+            AudioAnalysis.objects.create(transcription=row, waveform=b"\0\xff")
         html = client.get(f"/transcriptions/{row.id}/").content.decode()
-        assert f'<script id="peaks" type="application/json">{peaks}</script>' in html
+        tag = re.search(r"<transcript-player[^>]*>", html)
+        assert tag
+        assert ("hidden" not in tag[0]) == is_prepared
 
 
 def test_detail_page_is_aria_live_only_while_transcribing(alice: User, client: Client) -> None:

@@ -14,6 +14,7 @@ from transcriptions.models import State, Transcription
 from transcriptions.processing import lifecycle
 from transcriptions.processing.tests.helpers import expire, renew
 from transcriptions.testing import add_segment, set_state, texts
+from transcriptions.waveform import Waveform
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +49,13 @@ def test_every_change_without_the_lease_raises_lease_lost(prepared: Transcriptio
         lambda: lifecycle.mark_completed(lost, Complete(1, 1)),
         lambda: lifecycle.mark_failed(lost, "code", "sentence"),
         lambda: lifecycle.mark_prepared(
-            lost, audio="a", format="wav", duration=1, spans=[Span(0, 1)], peaks=[], note=""
+            lost,
+            audio="a",
+            format="wav",
+            duration=1,
+            spans=[Span(0, 1)],
+            waveform=Waveform(),
+            note="",
         ),
     ]
     for change in changes:

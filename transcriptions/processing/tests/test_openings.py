@@ -66,7 +66,7 @@ def claim_declared(source: Path, target: Path, seconds: float) -> Path:
 def test_only_the_opening_is_prepared_first(opened: Transcription) -> None:
     assert opened.state == State.PREPARED
     assert opened.analysis.is_opening
-    assert opened.analysis.peaks == []
+    assert bytes(opened.analysis.waveform) == b""
     assert opened.analysis.speech[-1].end < 24 - preparation.CUT_EDGE_S
     assert opened.duration == pytest.approx(43.9, abs=0.1)
     assert Path(opened.audio.path).stat().st_size == pytest.approx(24 * 48_000, rel=0.01)
@@ -96,7 +96,7 @@ def test_transcript_and_usage_are_those_of_the_whole_recording(
     row = fresh(opened)
     assert row.state == State.COMPLETED
     assert not row.analysis.is_opening
-    assert max(row.analysis.peaks) == 100
+    assert max(bytes(row.analysis.waveform)) == 255
     assert row.speech_seconds == pytest.approx(sum(s.end - s.start for s in row.analysis.speech))
     assert row.decode_seconds == pytest.approx(0.1 * len(row.analysis.spans))
     assert charged_ms(alice) == round(1000 * (row.duration or 0))
@@ -266,7 +266,7 @@ def test_short_recording_is_converted_once(
 
     monkeypatch.setattr(program, "run", noted)
     found = opening_of(media.speech("short.mp3", 10), tmp_path)
-    assert (len(calls), found.is_opening, max(found.peaks)) == (1, False, 100)
+    assert (len(calls), found.is_opening, max(found.waveform.peaks)) == (1, False, 255)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from django.db import connection
 
 from transcodio_site.testing import SAMPLE, WAIT_S, Media, wait_until
 from transcriptions.models import State, Transcription
-from transcriptions.processing import commands, leases, pipeline, voice_activity
+from transcriptions.processing import commands, leases, loudness, pipeline, voice_activity
 from transcriptions.processing.tests.helpers import (
     FIVE_SENTENCES,
     expire,
@@ -42,7 +42,7 @@ def test_recording_is_transcribed(upload: Upload, media: Media) -> None:
     assert row.duration == pytest.approx(row.segments.last().end, abs=3)  # type: ignore[union-attr]
     assert [s.number for s in row.segments.all()] == list(range(1, row.segments.count() + 1))
     assert all(s.words[0]["start"] == s.start for s in row.segments.all())
-    assert max(row.analysis.peaks) == 100
+    assert max(bytes(row.analysis.waveform)) == 255
     assert row.decode_seconds > 0
 
 
@@ -100,13 +100,13 @@ def test_prepared_audio_is_moved_and_not_copied(
     upload: Upload, media: Media, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inodes: list[int] = []
-    original = voice_activity.find_peaks
+    original = loudness.measure_loudness
 
-    def find_peaks(path: Path, duration: float) -> list[int]:
+    def measure_loudness(path: Path, duration: float) -> loudness.Loudness:
         inodes.append(path.stat().st_ino)
         return original(path, duration)
 
-    monkeypatch.setattr(voice_activity, "find_peaks", find_peaks)
+    monkeypatch.setattr(loudness, "measure_loudness", measure_loudness)
     row = upload(media.speech("talk.mp3", 3))
     assert pipeline.preprocess(row.id)
     assert inodes == [Path(fresh(row).audio.path).stat().st_ino]

@@ -30,6 +30,7 @@ from transcriptions.processing import commands, lifecycle, scheduling
 from transcriptions.processing.lifecycle import TRANSITIONS
 from transcriptions.processing.tests.helpers import expire, renew
 from transcriptions.testing import add_segment, texts
+from transcriptions.waveform import Waveform
 
 SECONDS = 10  # of the recording
 _numbers = itertools.count(1)
@@ -67,7 +68,12 @@ class Processing(RuleBasedStateMachine):
     @rule(worker=st.integers(0, 3))
     def prepare(self, worker: int) -> None:
         """The audio is converted."""
-        values: dict[str, Any] = {"format": "wav", "duration": SECONDS, "peaks": [], "note": ""}
+        values: dict[str, Any] = {
+            "format": "wav",
+            "duration": SECONDS,
+            "waveform": Waveform(),
+            "note": "",
+        }
         spans = [Span(0, SECONDS)]
         self.as_worker(
             worker,

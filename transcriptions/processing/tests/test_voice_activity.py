@@ -1,4 +1,4 @@
-"""Speech spans, waveform peaks, and what the engine recognizes in the spans."""
+"""Speech spans, and what the engine recognizes in the spans."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transcodio_site.testing import SAMPLE, SAMPLE_TEXT, Media
 from transcriptions.processing import voice_activity
 from transcriptions.processing.media.conversion import PreparedAudio, prepare
 from transcriptions.processing.tests.helpers import Prepare, no_check
-from transcriptions.processing.voice_activity import MAX_PEAKS, find_peaks, find_speech
+from transcriptions.processing.voice_activity import find_speech
 
 
 def spans_of(audio: PreparedAudio) -> list[Span]:
@@ -142,53 +142,3 @@ def test_exception_of_check_ends_the_search(sample: PreparedAudio) -> None:
 
     with pytest.raises(InterruptedError):
         find_speech(sample.path, sample.duration, fail)
-
-
-# --- Peaks --------------------------------------------------------------------------------------
-
-
-def test_long_recording_has_max_peaks_between_0_and_100(sample: PreparedAudio) -> None:
-    peaks = find_peaks(sample.path, sample.duration)
-    assert len(peaks) == MAX_PEAKS
-    assert min(peaks) >= 0
-    assert max(peaks) == 100
-
-
-def test_peaks_follow_the_volume(media: Media, prepare_media: Prepare) -> None:
-    loud = "aevalsrc=0.8*sin(2*PI*440*t)*between(t\\,1\\,2)+0.4*sin(2*PI*440*t)*gte(t\\,3):d=4"
-    tone = prepare_media(media.make("tone.wav", "-f", "lavfi", "-i", loud))
-    peaks = np.array(find_peaks(tone.path, tone.duration)).reshape(4, -1)
-    inside = peaks[:, 2:-2]  # without the edges of each second
-    assert (inside[0] == 0).all()
-    assert (inside[1] >= 95).all()
-    assert (inside[2] == 0).all()
-    assert (abs(inside[3] - 50) <= 4).all()
-
-
-def test_peaks_of_silence_are_zero(media: Media, prepare_media: Prepare) -> None:
-    silence = prepare_media(media.silence("silence.wav", 10))
-    assert set(find_peaks(silence.path, silence.duration)) == {0}
-
-
-@pytest.mark.parametrize("seconds", [0.05, 0.5, 3])
-def test_short_recording_has_fewer_peaks(
-    media: Media, prepare_media: Prepare, seconds: float
-) -> None:
-    short = prepare_media(media.noise(f"noise-{seconds}.wav", seconds))
-    peaks = find_peaks(short.path, short.duration)
-    assert len(peaks) == pytest.approx(seconds * 50, abs=1)
-    assert max(peaks) == 100
-
-
-def test_every_sample_is_read_once(twice: PreparedAudio, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, counted = pcm.read_samples, []
-
-    def counting_read(path: Path, start: float, end: float) -> np.ndarray:
-        samples = read(path, start, end)
-        counted.append(samples.size)
-        return samples
-
-    monkeypatch.setattr(pcm, "read_samples", counting_read)
-    find_peaks(twice.path, twice.duration)
-    assert sum(counted) == round(twice.duration * pcm.SAMPLE_RATE_HZ)  # so the time is linear
-    assert max(counted) < 4 * pcm.SAMPLE_RATE_HZ  # and the memory bounded

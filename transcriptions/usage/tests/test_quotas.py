@@ -14,7 +14,7 @@ from accounts.tokens import issue_token
 from accounts.usage import ledger
 from transcodio_site.testing import Media
 from transcriptions.models import State, Transcription
-from transcriptions.processing import commands, pipeline, voice_activity
+from transcriptions.processing import commands, loudness, pipeline
 from transcriptions.testing import (
     MP3,
     ScriptedEngine,
@@ -28,6 +28,7 @@ from transcriptions.testing import (
     use_minutes,
 )
 from transcriptions.usage.quotas import NotEnoughLeft
+from transcriptions.waveform import Waveform
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -193,7 +194,7 @@ def test_account_deleted_during_preprocessing_is_not_a_failure(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     row = upload(media.silence("ten.wav", 10))
-    monkeypatch.setattr(voice_activity, "find_peaks", lambda *_: alice.delete() and [])
+    monkeypatch.setattr(loudness, "waveform_of", lambda _: alice.delete() and Waveform())
     assert not pipeline.preprocess(row.id)
     assert not Transcription.objects.exists()
     assert f"{row.id}: deleted" in caplog.text

@@ -1,0 +1,188 @@
+/**
+ * The waveform of the player: RMS in bars, peaks as their outline. Zooms in, and a part of it can
+ * be selected by dragging. The server computes the points, so no audio is decoded here.
+ */
+import RegionsPlugin from "../vendor/wavesurfer-regions.esm.js";
+import WaveSurfer from "../vendor/wavesurfer.esm.js";
+
+const HEIGHT_PX = 44, BAR_PX = 2, GAP_PX = 1;
+const MAX_PX_PER_S = 100, MAX_WIDTH_PX = 300_000; // zoomed in
+const MAX_POINTS = 100_000; // of one response
+const OUTLINE_ALPHA = 0.3;
+const LOUDEST_SHARE = 0.75; // of the height, for the loudest RMS
+const REGION = { color: "var(--loop)", drag: false, resize: true, minLength: 0.2 };
+
+export class PlayerWaveform {
+  /**
+   * `on` has `seek(seconds)` for clicks, `select(start, end)` for a part that is selected, and
+   * `zoom(canZoomOut, canZoomIn)`.
+   */
+  constructor(container, player, on) {
+    const { media, duration } = player;
+    Object.assign(this, { container, player, media, duration, on });
+    this.pixelsPerSecond = 0; // 0: all of it fits
+  }
+
+  load(points) {
+    return this.player.loadPoints(Math.min(points, MAX_POINTS));
+  }
+
+  get pointsWanted() {
+    const width = Math.max(this.container.clientWidth, this.pixelsPerSecond * this.duration);
+    return Math.ceil(width / (BAR_PX + GAP_PX));
+  }
+
+  /** Draws the waveform for the first time. Throws if that is not possible. */
+  async show() {
+    const points = await this.load(this.pointsWanted);
+    if (!points?.peaks.length) return;
+    this.points = points;
+    this.regions = RegionsPlugin.create();
+    this.surfer = WaveSurfer.create({
+      container: this.container,
+      media: this.media,
+      peaks: inUnits(points),
+      duration: this.duration,
+      height: HEIGHT_PX,
+      cursorWidth: 2,
+      autoCenter: true,
+      renderFunction: drawBars,
+      plugins: [this.regions],
+      ...this.colors(),
+    });
+    await new Promise((resolve) => this.surfer.once("ready", resolve));
+    this.isReady = true;
+    this.moveTo(this.media.currentTime);
+    this.surfer.on("interaction", (seconds) => this.on.seek(seconds));
+    this.regions.enableDragSelection(REGION);
+    this.regions.on("region-created", (region) => this.selected(region));
+    this.regions.on("region-updated", ({ start, end }) => this.on.select(start, end));
+    this.container.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+      matchMedia(query).addEventListener("change", () => this.surfer.setOptions(this.colors()));
+    }
+    this.on.zoom(false, this.maxPixelsPerSecond > this.fitting);
+  }
+
+  colors() {
+    const style = getComputedStyle(this.player);
+    const color = (name) => style.getPropertyValue(name).trim();
+    return {
+      waveColor: color("--wave"),
+      progressColor: color("--wave-played"),
+      cursorColor: color("--wave-played"),
+    };
+  }
+
+  /** The cursor; the media do not say when they are moved before they are loaded. */
+  moveTo(seconds) {
+    if (this.isReady) this.surfer.setTime(seconds);
+  }
+
+  // --- The selected part ----------------------------------------------------------------------
+
+  /** Marks a part, or a moment if it has no length. Without values, nothing is marked. */
+  mark(start, end) {
+    if (!this.isReady) return;
+    const [region, ...others] = this.regions.getRegions();
+    if (!others.length && region?.start === start && region?.end === end) return;
+    this.isMarking = true;
+    this.regions.clearRegions();
+    if (start !== undefined) this.regions.addRegion({ ...REGION, start, end });
+    this.isMarking = false;
+  }
+
+  selected(region) {
+    if (this.isMarking) return;
+    for (const other of this.regions.getRegions()) if (other !== region) other.remove();
+    this.on.select(region.start, region.end);
+  }
+
+  // --- Zoom -----------------------------------------------------------------------------------
+
+  get fitting() {
+    return this.container.clientWidth / this.duration;
+  }
+
+  get maxPixelsPerSecond() {
+    return Math.max(this.fitting, Math.min(MAX_PX_PER_S, MAX_WIDTH_PX / this.duration));
+  }
+
+  /** Ctrl and the wheel, which is also what a touchpad sends for two fingers. */
+  wheel(event) {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    const x = event.clientX - this.container.getBoundingClientRect().left;
+    this.zoom(2 ** (-Math.max(-100, Math.min(100, event.deltaY)) / 100), x);
+  }
+
+  /** Makes a second `factor` times as wide. What is at `x` (pixels) stays there: the cursor, if it
+   * is in view, or the middle. */
+  zoom(factor, x = this.anchor) {
+    if (!this.isReady) return;
+    const before = Math.max(this.pixelsPerSecond, this.fitting);
+    const wanted = Math.min(before * factor, this.maxPixelsPerSecond);
+    const seconds = (this.surfer.getScroll() + x) / before;
+    const isWhole = wanted <= this.fitting;
+    this.pixelsPerSecond = isWhole ? 0 : wanted;
+    this.surfer.zoom(this.pixelsPerSecond);
+    this.surfer.setScroll(seconds * wanted - x);
+    this.on.zoom(!isWhole, wanted < this.maxPixelsPerSecond);
+    this.refine();
+  }
+
+  get anchor() {
+    const width = this.container.clientWidth;
+    const cursor = this.media.currentTime * Math.max(this.pixelsPerSecond, this.fitting);
+    const x = cursor - this.surfer.getScroll();
+    return x >= 0 && x <= width ? x : width / 2;
+  }
+
+  /** Loads more points if there are fewer than bars. */
+  async refine() {
+    const asked = this.points.asked ?? this.points.peaks.length;
+    if (this.isRefining || this.pointsWanted <= asked) return;
+    this.isRefining = true;
+    const wanted = this.pointsWanted * 2;
+    const points = await this.load(wanted);
+    this.isRefining = false;
+    this.points.asked = wanted; // after a failure, too: what there is can still be seen
+    if (!points) return;
+    this.points = { ...points, asked: wanted };
+    const scroll = this.surfer.getScroll();
+    this.surfer.setOptions({ peaks: inUnits(points), duration: this.duration });
+    this.surfer.setScroll(scroll);
+  }
+}
+
+/** RMS and peaks, 0 to 1. The loudest RMS of a recording has nearly the full height. */
+function inUnits({ rms, peaks }) {
+  const loudest = [...rms].sort((a, b) => a - b)[Math.floor(rms.length * 0.99)] || 255;
+  const bars = rms.map((value) => Math.min(1, (value / loudest) * LOUDEST_SHARE));
+  return [bars, peaks.map((value, index) => Math.max(bars[index], value / 255))];
+}
+
+/** Draws the part of the waveform that a canvas shows. */
+function drawBars([rms, peaks], context) {
+  const { width, height } = context.canvas;
+  const ratio = devicePixelRatio || 1;
+  const step = (BAR_PX + GAP_PX) * ratio;
+  const count = Math.max(1, Math.round(width / step));
+  const bar = (index, value) => {
+    const size = Math.max(ratio, value * height);
+    context.fillRect(index * step, (height - size) / 2, BAR_PX * ratio, size);
+  };
+  for (let index = 0; index < count; index++) {
+    const from = Math.floor((index * rms.length) / count);
+    const to = Math.max(from + 1, Math.floor(((index + 1) * rms.length) / count));
+    let power = 0, peak = 0;
+    for (let point = from; point < to && point < rms.length; point++) {
+      power += rms[point] ** 2;
+      peak = Math.max(peak, peaks[point]);
+    }
+    context.globalAlpha = OUTLINE_ALPHA;
+    bar(index, peak);
+    context.globalAlpha = 1;
+    bar(index, Math.sqrt(power / (to - from)));
+  }
+}
