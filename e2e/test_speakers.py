@@ -85,7 +85,7 @@ def open_talk(page: Page, stack: Stack, speakers: str, *, audio: bool = False) -
 def turns(page: Page) -> list[str]:
     """The name of each turn on the page, with the numbers of its segments."""
     found: list[str] = page.eval_on_selector_all(
-        "#segments > .paragraph",
+        "#segments .paragraph",
         """all => all.map((item) => [
              item.querySelector(".turn-speaker")?.textContent,
              ...[...item.querySelectorAll(".segment")].map((segment) => segment.dataset.segment),

@@ -7,7 +7,7 @@ import { rangeOf, segmentOf, segmentsIn } from "./transcript-text.js";
 
 const canDraw = "highlights" in CSS;
 const marks = new Map(); // by name: a function that returns the [from, to] of a segment
-const visible = new Set(); // paragraphs that the browser draws: those near the viewport
+const visible = new Set(); // groups of paragraphs that the browser draws: those near the viewport
 let frame = null;
 
 const page = document.querySelector("live-transcript");
@@ -15,15 +15,15 @@ const observer = new IntersectionObserver((entries, self) => {
   for (const { target, isIntersecting } of entries) setVisible(target, isIntersecting);
   if (CSS.supports("content-visibility", "auto")) self.disconnect(); // from now on by its event
 }, { rootMargin: "50% 0px" });
-for (const paragraph of page.querySelectorAll(".paragraph")) observer.observe(paragraph);
+for (const group of page.querySelectorAll(".paragraphs")) observer.observe(group);
 page.addEventListener("contentvisibilityautostatechange", ({ target, skipped }) => setVisible(target, !skipped));
-page.addEventListener("text-changed", ({ detail }) => {
-  for (const paragraph of detail.paragraphs) setVisible(paragraph, true); // until the browser says no
+page.addEventListener("text-changed", ({ detail }) => { // visible until the browser says something else
+  for (const paragraph of detail.paragraphs) setVisible(paragraph.parentElement, true);
 });
 
-function setVisible(paragraph, isVisible) {
-  if (isVisible) visible.add(paragraph);
-  else visible.delete(paragraph);
+function setVisible(group, isVisible) {
+  if (isVisible) visible.add(group);
+  else visible.delete(group);
   redraw();
 }
 
@@ -41,7 +41,7 @@ export function mark(name, offsetsOf) {
 export function redraw() {
   frame ??= requestAnimationFrame(() => {
     frame = null;
-    for (const paragraph of visible) if (!paragraph.isConnected) visible.delete(paragraph);
+    for (const group of visible) if (!group.isConnected) visible.delete(group);
     const segments = [...visible].flatMap(segmentsIn);
     for (const [name, offsetsOf] of marks) {
       draw(name, segments.flatMap((segment) => offsetsOf(segment).map((each) => rangeOf(segment, ...each))));

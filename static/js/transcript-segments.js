@@ -16,9 +16,9 @@ export function segmentOf(element) {
   return bySpan.get(element?.closest?.(".segment")) ?? null;
 }
 
-/** The segments of a paragraph. */
-export function segmentsIn(paragraph) {
-  return [...paragraph.querySelectorAll(".segment")].map((span) => bySpan.get(span));
+/** The segments of a paragraph, or of a group of them. */
+export function segmentsIn(element) {
+  return [...element.querySelectorAll(".segment")].map((span) => bySpan.get(span));
 }
 
 function read(element) {

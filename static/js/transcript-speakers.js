@@ -9,7 +9,9 @@ import { SpeakerDialog } from "./speaker-dialog.js";
 import { SpeakerList, numberOf } from "./speaker-list.js";
 import { SpeakerSelection } from "./speaker-selection.js";
 import { text } from "./text.js";
-import { relabel, segmentWithCaret, segments, segmentsIn } from "./transcript-text.js";
+import {
+  paragraphAfter, paragraphBefore, relabel, segmentWithCaret, segments, segmentsIn,
+} from "./transcript-text.js";
 
 const FIELDS = "input, select, textarea, dialog *, [popover] *"; // where digits mean something else
 const DIGIT = /^(?:Digit|Numpad)([1-9])$/; // a `code`: which keys have digits depends on the layout
@@ -65,7 +67,8 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     }
     for (const paragraph of paragraphs) {
       this.showParagraph(paragraph);
-      if (paragraph.nextElementSibling) this.showParagraph(paragraph.nextElementSibling);
+      const next = paragraphAfter(paragraph);
+      if (next) this.showParagraph(next);
     }
     this.frame ??= requestAnimationFrame(() => { // many may come at the same time
       this.frame = null;
@@ -168,13 +171,13 @@ customElements.define("transcript-speakers", class extends HTMLElement {
 
   show() {
     if (!this.names.has(this.only)) this.only = null;
-    for (const paragraph of this.root.children) this.showParagraph(paragraph);
+    for (const paragraph of this.root.querySelectorAll(".paragraph")) this.showParagraph(paragraph);
     this.showList();
   }
 
   showParagraph(paragraph) {
     const number = numberOf(paragraph);
-    const beginsTurn = number && number !== numberOf(paragraph.previousElementSibling);
+    const beginsTurn = number && number !== numberOf(paragraphBefore(paragraph));
     let button = paragraph.querySelector(".turn-speaker");
     if (!beginsTurn) button?.remove();
     else {
@@ -192,6 +195,7 @@ customElements.define("transcript-speakers", class extends HTMLElement {
     this.list.show(segments, this.only);
     this.hidden = !this.names.size;
     this.root.classList.toggle("with-speakers", this.names.size > 0);
+    this.root.classList.toggle("filtered", this.only !== null);
   }
 
   /** Focuses the name of the paragraph that has a segment, or its time; if it is hidden, the list. */

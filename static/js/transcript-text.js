@@ -18,17 +18,31 @@ const LOOKS = ["speaker", "channel", "paragraph"]; // that divide paragraphs
 const page = document.querySelector("live-transcript");
 const root = document.querySelector("#segments");
 const template = document.querySelector("#paragraph-template");
+const GROUP_SIZE = 25; // paragraphs that browsers draw or leave out together: see transcript-text.css
+
+/** The paragraph before another one, and the one after it; undefined or null if there is none. */
+export function paragraphBefore(paragraph) {
+  return paragraph.previousElementSibling ?? paragraph.parentElement.previousElementSibling?.lastElementChild;
+}
+
+export function paragraphAfter(paragraph) {
+  return paragraph.nextElementSibling ?? paragraph.parentElement.nextElementSibling?.firstElementChild;
+}
 
 /** Adds a segment of the server at the end. */
 export function append(data) {
   const segment = create(data);
-  const last = root.lastElementChild;
+  let last = root.lastElementChild?.lastElementChild;
   const paragraph = last && segmentsIn(last);
   segments.push(segment);
   if (paragraph && goesOn(paragraph, segment)) {
     last.querySelector(".paragraph-text").append(spaceAfter(paragraph.at(-1), segment), segment.element);
-  } else root.append(build([segment]));
-  changed([root.lastElementChild]);
+  } else {
+    last = build([segment]);
+    if (!(root.lastElementChild?.childElementCount < GROUP_SIZE)) root.append(newGroup());
+    root.lastElementChild.append(last);
+  }
+  changed([last]);
   return segment;
 }
 
@@ -97,14 +111,24 @@ function regroup(first, last, removed) {
   const before = new Set(affected.filter(Boolean));
   const next = segments[end]?.element.closest(".paragraph") ?? null;
   const kept = new Set(), added = [];
+  let last = segments[begin - 1]?.element.closest(".paragraph");
   for (const list of lists) {
     const paragraph = unchanged(list) ?? build(list);
     if (before.has(paragraph)) kept.add(paragraph);
-    else added.push(paragraph);
-    root.insertBefore(paragraph, next);
+    else {
+      added.push(paragraph);
+      if (last) last.after(paragraph);
+      else (root.firstElementChild ?? root.appendChild(newGroup())).prepend(paragraph);
+    }
+    last = paragraph;
   }
   for (const paragraph of before) if (!kept.has(paragraph)) paragraph.remove();
+  for (const group of root.querySelectorAll(":scope > :empty")) group.remove();
   return next ? [...added, next] : added;
+}
+
+function newGroup() {
+  return Object.assign(document.createElement("div"), { className: "paragraphs" });
 }
 
 /** The index of the first segment of the paragraph that has the one with this index. */

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
+from itertools import islice
 
 from django.utils.safestring import SafeString
 
@@ -15,6 +16,7 @@ from gpu.joining import separator
 from transcriptions.models import Segment, Speaker
 
 FULL_LENGTH = 500  # UTF-16 units of its segments, as JavaScript counts: no paragraph goes on
+GROUP_SIZE = 25  # paragraphs that browsers draw, or leave out, together
 PAUSE_LENGTH, PAUSE_S = 200, 1.5  # one that is this long ends at a pause
 
 
@@ -58,6 +60,12 @@ class Paragraph:
 def blank_paragraph() -> Paragraph:
     """For the script of the page, which copies it."""
     return Paragraph(label="…")
+
+
+def groups(all_paragraphs: Iterator[Paragraph]) -> Iterator[list[Paragraph]]:
+    """The paragraphs in the groups that the page has for long transcripts."""
+    while group := list(islice(all_paragraphs, GROUP_SIZE)):
+        yield group
 
 
 def paragraphs(segments: Iterable[Segment], speakers: Mapping[int, Speaker]) -> Iterator[Paragraph]:

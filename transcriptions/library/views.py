@@ -30,7 +30,7 @@ from transcriptions.indexing.search import SearchRefused
 from transcriptions.library.estimates import estimate
 from transcriptions.library.export_choices import export_choices
 from transcriptions.library.pagination import SearchPage, search_page
-from transcriptions.library.paragraphs import blank_paragraph, paragraphs
+from transcriptions.library.paragraphs import blank_paragraph, groups, paragraphs
 from transcriptions.library.speakers import SPEAKER_COUNTS, speaker_count, speakers_of_page
 from transcriptions.media_formats import ACCEPT, COMMON_FORMATS, may_have_picture
 from transcriptions.models import AudioAnalysis, Options, Segment, Transcription
@@ -115,7 +115,7 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "may_have_picture": may_have_picture(transcription.format),
         "has_transcript": transcription.has_transcript,
         "edits": position_of(transcription),
-        "paragraphs": paragraphs(segments, speakers),
+        "groups": groups(paragraphs(segments, speakers)),
         "blank": [blank_paragraph()],
         "speakers": speakers,
         "detection": detection,
