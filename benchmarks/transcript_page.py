@@ -249,7 +249,7 @@ def _typed(page: Page) -> dict[str, Any]:
     page.locator("transcript-editor button").click()
     page.evaluate(ECHO)
     segment = page.locator(".segment").nth(5)
-    segment.click()
+    segment.evaluate("field => field.focus()")
     for _ in range(CHARACTERS):
         page.keyboard.press("x")
         page.wait_for_timeout(60)

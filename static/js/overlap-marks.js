@@ -4,7 +4,7 @@ import { segments, segmentsIn } from "./transcript-text.js";
 const page = document.querySelector("live-transcript");
 const template = document.querySelector("#overlap-template");
 
-page.addEventListener("times-loaded", () => show(document.querySelectorAll("#segments > .paragraph")));
+page.addEventListener("times-loaded", () => show(document.querySelectorAll("#segments .paragraph")));
 page.addEventListener("text-changed", ({ detail }) => show(detail.paragraphs));
 page.addEventListener("speakers-changed", ({ detail }) => {
   const changed = detail.segments.filter(({ id }) => segments[id - 1]);

@@ -111,16 +111,16 @@ function regroup(first, last, removed) {
   const before = new Set(affected.filter(Boolean));
   const next = segments[end]?.element.closest(".paragraph") ?? null;
   const kept = new Set(), added = [];
-  let last = segments[begin - 1]?.element.closest(".paragraph");
+  let previous = segments[begin - 1]?.element.closest(".paragraph");
   for (const list of lists) {
     const paragraph = unchanged(list) ?? build(list);
     if (before.has(paragraph)) kept.add(paragraph);
     else {
       added.push(paragraph);
-      if (last) last.after(paragraph);
+      if (previous) previous.after(paragraph);
       else (root.firstElementChild ?? root.appendChild(newGroup())).prepend(paragraph);
     }
-    last = paragraph;
+    previous = paragraph;
   }
   for (const paragraph of before) if (!kept.has(paragraph)) paragraph.remove();
   for (const group of root.querySelectorAll(":scope > :empty")) group.remove();
