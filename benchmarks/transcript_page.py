@@ -195,7 +195,7 @@ def _work(page: Page, path: str, cdp: CDPSession) -> dict[str, Any]:
     before = metrics()
     page.goto(path, wait_until="networkidle")
     after = metrics()
-    names = {"TaskDuration": "main_thread", "ScriptDuration": "script", "LayoutDuration": "layout"}
+    names = {"TaskDuration": "main_thread", "LayoutDuration": "layout"}
     return {f"{name}_cpu_ms": round(1000 * (after[m] - before[m])) for m, name in names.items()}
 
 
