@@ -7,12 +7,12 @@ import { matchesIn, patternOf, replaced } from "./find-matches.js";
 import { register } from "./shortcuts.js";
 import { showSegment } from "./show-segment.js";
 import { text } from "./text.js";
+import { placeCaret } from "./text-positions.js";
 import { draw, mark } from "./text-marks.js";
 import { positionOf, rangeOf, segments } from "./transcript-text.js";
 
 const DELAY_MS = 150; // after the last key, until it is searched
-const MAX_LISTED = 200; // matches in the preview
-const CONTEXT = 24; // characters before and after a match there
+const MAX_LISTED = 200, CONTEXT = 24; // matches in the preview, and characters beside each
 
 customElements.define("find-replace", class extends HTMLElement {
   connectedCallback() {
@@ -27,7 +27,7 @@ customElements.define("find-replace", class extends HTMLElement {
     this.page.querySelector("[data-find]")?.addEventListener("click", () => this.open());
     this.form.addEventListener("input", () => this.later());
     this.addEventListener("keydown", (event) => this.keyPressed(event));
-    this.addEventListener("click", ({ target }) => this[target.closest("[data-do]")?.dataset.do]?.());
+    this.addEventListener("click", ({ target }) => this.clicked(target.closest("button")?.dataset ?? {}));
     this.list.addEventListener("click", ({ target }) => {
       const row = target.closest("li");
       if (row) this.show([...this.list.children].indexOf(row));
@@ -57,7 +57,7 @@ customElements.define("find-replace", class extends HTMLElement {
     mark("match", null);
     draw("current-match", []);
     const match = this.matches[this.current];
-    if (match) getSelection().collapse(...boundaryOf(match));
+    if (match) placeCaret(match.segment, match.to);
     this.page.querySelector("#segments").focus({ preventScroll: true });
   }
 
@@ -70,6 +70,11 @@ customElements.define("find-replace", class extends HTMLElement {
     else if (event.key === "Enter" && event.target.type === "text") this.go(event.shiftKey ? -1 : 1);
     else return;
     event.preventDefault();
+  }
+
+  clicked({ do: name, go }) {
+    if (go) this.go(Number(go));
+    else this[name]?.();
   }
 
   later() {
@@ -102,10 +107,6 @@ customElements.define("find-replace", class extends HTMLElement {
     const start = this.current < 0 ? this.firstAfterCaret() - (step > 0 ? 1 : 0) : this.current;
     this.show((start + step + count) % count);
   }
-
-  next() { this.go(1); }
-
-  previous() { this.go(-1); }
 
   firstAfterCaret() {
     const { focusNode, focusOffset } = getSelection();
@@ -196,9 +197,4 @@ function node(name, content) {
   const element = document.createElement(name);
   element.textContent = content;
   return element;
-}
-
-function boundaryOf({ segment, from, to }) {
-  const range = rangeOf(segment, from, to);
-  return [range.endContainer, range.endOffset];
 }

@@ -1,0 +1,59 @@
+/** What <transcript-speakers> sends to the server, and shows of the answers. */
+import { sendJson } from "./requests.js";
+import { text } from "./text.js";
+import { relabel, segments } from "./transcript-text.js";
+
+/** Adds the requests to a class of elements. */
+export const SpeakerRequests = (Base) => class extends Base {
+  /** Resolves to the problem if the name was not accepted; empty if it was. */
+  async rename(number, name) {
+    const { body, problem } = await this.send("PATCH", `/speakers/${number}`, { name });
+    if (problem) return problem;
+    this.names.set(number, body.name ?? "");
+    this.voices.set(number, body);
+    this.show();
+    return "";
+  }
+
+  /** Resolves to the problem if the voice is not kept; empty if it is. */
+  async keepVoice(number) {
+    const { body, problem } = await this.request("POST", `/speakers/${number}/voice`);
+    if (!problem) this.voices.set(number, { recognized: false, voice: body.id });
+    return problem;
+  }
+
+  /** Gives segments to a speaker. Resolves to the problem; empty if it was done. */
+  assign(items, number) {
+    return this.assignParts(items.map(({ id }) => ({ segment: id })), number);
+  }
+
+  /** Gives segments, or words of them, to a speaker. Resolves to the problem; empty if it was done. */
+  async assignParts(parts, speaker) {
+    const { body, problem } = await this.send("POST", "/speakers/assign", { speaker, parts });
+    if (problem) return problem;
+    this.relabel(body);
+    this.showStatus(text(this, "given", { speaker: this.label(speaker) }));
+    return "";
+  }
+
+  /** Resolves to the problem if there are still two speakers; empty if there is one. */
+  async merge(from, into) {
+    const { body, problem } = await this.send("POST", "/speakers/merge", { from, into });
+    if (problem) return problem;
+    this.take(body);
+    relabel(segments.filter(({ speaker }) => speaker === from).map(({ id }) => ({ id, speaker: into })));
+    this.show();
+    return "";
+  }
+
+  /** Sends a change of the transcript. */
+  async send(method, path, content) {
+    const answer = await this.request(method, path, content);
+    if (!answer.problem) this.page.dispatchEvent(new CustomEvent("revision-added"));
+    return answer;
+  }
+
+  request(method, path, content) {
+    return sendJson(this, method, `/api/transcriptions/${this.dataset.id}${path}`, content);
+  }
+};
