@@ -30,8 +30,8 @@ def talk(owner: User, speakers: str, **fields: Any) -> Transcription:
 
 def turns(html: str) -> list[tuple[str, str]]:
     """Of each paragraph the number of its speaker, and the label if a turn begins."""
-    html = re.sub(r"<template.*?</template>", "", html, flags=re.DOTALL)
-    items = re.findall(r'<section class="paragraph"[^>]* data-start.*?</section>', html, re.DOTALL)
+    text = html.partition('<template id="paragraph-template"')[0]
+    items = re.findall(r'<section class="paragraph".*?</section>', text, re.DOTALL)
     return [
         (found(r'data-speaker="(\d+)"', item), found(r'"turn-speaker"[^>]*>(.+?)</button>', item))
         for item in items
