@@ -265,7 +265,7 @@ def test_loop_is_set_by_its_start_and_end(page: Page) -> None:
 def test_selected_text_is_repeated(page: Page) -> None:
     slow_down(page)
     segment = page.locator("[data-segment='2']")
-    segment.locator(".segment-text").select_text()
+    segment.select_text()
     page.keyboard.press("Alt+r")
     assert is_playing(page)
     start = float(segment.get_attribute("data-start") or 0)
@@ -285,7 +285,8 @@ def test_range_is_played_once(page: Page) -> None:
 
 def test_space_plays_outside_of_text_only(page: Page) -> None:
     slow_down(page)
-    page.locator(".timestamp").nth(1).click()
+    page.evaluate(f"{PLAYER}.seek(3); {PLAYER}.play()")
+    page.locator("h1").evaluate("heading => heading.blur()")
     start = now(page)
     wait_until(lambda: now(page) > start + 0.02)
     page.keyboard.press("Space")
@@ -303,8 +304,8 @@ def test_space_plays_outside_of_text_only(page: Page) -> None:
 
 def test_keys_work_while_typing(page: Page) -> None:
     slow_down(page)
-    page.get_by_role("button", name="Edit").click()
-    text = page.locator("[data-segment='1'] .segment-text")
+    page.locator("[data-preference='play-on-click']").evaluate("box => box.click()")
+    text = page.locator("[data-segment='1']")
     text.click()
     before = text.inner_text()
     page.keyboard.press("F4")
@@ -317,11 +318,13 @@ def test_keys_work_while_typing(page: Page) -> None:
     assert not is_playing(page)
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     assert len(text.text_content() or "") == len(before) + 2
-    expect(text).to_be_focused()
+    expect(page.locator("#segments")).to_be_focused()
 
 
 def test_timestamps_are_no_tab_stops(page: Page) -> None:
     page.focus("transcript-player [data-shortcuts]")
+    page.keyboard.press("Tab")
+    expect(page.locator("#segments")).to_be_focused()
     page.keyboard.press("Tab")
     assert page.evaluate("!document.activeElement.closest('#segments')")
 

@@ -21,7 +21,7 @@ customElements.define("find-replace", class extends HTMLElement {
     this.form = this.querySelector("form");
     this.status = this.querySelector("[role=status]");
     this.list = this.querySelector("ol");
-    this.matches = []; // { segment, from, to, after }: what is found, and what would be there instead
+    this.hits = []; // { segment, from, to, after }: what is found, and what would be there instead
     this.current = -1;
     register("find", text(this, "find"), ["Mod+F"], () => this.open());
     this.page.querySelector("[data-find]")?.addEventListener("click", () => this.open());
@@ -56,7 +56,7 @@ customElements.define("find-replace", class extends HTMLElement {
     this.hidden = true;
     mark("match", null);
     draw("current-match", []);
-    const match = this.matches[this.current];
+    const match = this.hits[this.current];
     if (match) placeCaret(match.segment, match.to);
     this.page.querySelector("#segments").focus({ preventScroll: true });
   }
@@ -90,10 +90,10 @@ customElements.define("find-replace", class extends HTMLElement {
     const options = { isExact: isExact.checked, isWord: isWord.checked, isPattern: isPattern.checked };
     const { pattern, problem } = patternOf(find.value, options);
     const after = (match) => replaced(match, replacement.value, options.isPattern);
-    this.matches = pattern ? segments.flatMap((segment) => matchesIn(segment, pattern, after)) : [];
-    const bySegment = Map.groupBy(this.matches, ({ segment }) => segment);
+    this.hits = pattern ? segments.flatMap((segment) => matchesIn(segment, pattern, after)) : [];
+    const bySegment = Map.groupBy(this.hits, ({ segment }) => segment);
     mark("match", (segment) => (bySegment.get(segment) ?? []).map(({ from, to }) => [from, to]));
-    this.current = Math.min(this.current, this.matches.length - 1);
+    this.current = Math.min(this.current, this.hits.length - 1);
     this.showCurrent();
     find.setAttribute("aria-invalid", String(Boolean(problem)));
     this.showStatus(problem ? text(this, "invalid", { problem }) : "");
@@ -102,8 +102,8 @@ customElements.define("find-replace", class extends HTMLElement {
 
   /** Goes to the next match, or to the one before: from the caret at first. */
   go(step) {
-    if (!this.matches.length) return;
-    const count = this.matches.length;
+    if (!this.hits.length) return;
+    const count = this.hits.length;
     const start = this.current < 0 ? this.firstAfterCaret() - (step > 0 ? 1 : 0) : this.current;
     this.show((start + step + count) % count);
   }
@@ -112,14 +112,14 @@ customElements.define("find-replace", class extends HTMLElement {
     const { focusNode, focusOffset } = getSelection();
     const place = focusNode && positionOf(focusNode, focusOffset);
     if (!place) return 0;
-    const index = this.matches.findIndex(({ segment, from }) =>
+    const index = this.hits.findIndex(({ segment, from }) =>
       segment.id > place.segment.id || (segment === place.segment && from >= place.offset));
     return Math.max(0, index);
   }
 
   show(index) {
     this.current = index;
-    const { segment, from, to } = this.matches[index];
+    const { segment, from, to } = this.hits[index];
     showSegment(segment, from, to);
     this.showCurrent();
     this.showStatus("");
@@ -128,19 +128,21 @@ customElements.define("find-replace", class extends HTMLElement {
   // --- Replacing --------------------------------------------------------------------------------
 
   replace() {
+    this.search(); // what was typed last may not have been looked at
     if (this.current < 0) {
       this.go(1);
       return;
     }
     const index = this.current;
-    this.make([this.matches[index]]);
+    this.make([this.hits[index]]);
     this.search();
-    if (this.matches.length) this.show(index % this.matches.length);
+    if (this.hits.length) this.show(index % this.hits.length);
   }
 
   replaceAll() {
-    const count = this.matches.length;
-    this.make(this.matches);
+    this.search();
+    const count = this.hits.length;
+    this.make(this.hits);
     this.search();
     this.showStatus(text(this, "done", { count }));
   }
@@ -162,12 +164,12 @@ customElements.define("find-replace", class extends HTMLElement {
   // --- Display ----------------------------------------------------------------------------------
 
   showCurrent() {
-    const match = this.matches[this.current];
+    const match = this.hits[this.current];
     draw("current-match", match ? [rangeOf(match.segment, match.from, match.to)] : []);
   }
 
   showStatus(message) {
-    const { length } = this.matches;
+    const { length } = this.hits;
     const values = { index: this.current + 1, count: length };
     const place = this.current < 0 ? "count" : "position";
     const found = text(this, length ? place : "none", values);
@@ -177,7 +179,7 @@ customElements.define("find-replace", class extends HTMLElement {
 
   showList() {
     const isOpen = this.querySelector("details").open;
-    this.list.replaceChildren(...(isOpen ? this.matches.slice(0, MAX_LISTED).map(row) : []));
+    this.list.replaceChildren(...(isOpen ? this.hits.slice(0, MAX_LISTED).map(row) : []));
   }
 });
 

@@ -111,8 +111,14 @@ customElements.define("live-transcript", class extends HTMLElement {
     const note = this.querySelector("#note");
     Object.assign(note, { textContent: event.note, hidden: !event.note });
     for (const tool of this.querySelectorAll("[data-tool], [data-completed]")) tool.hidden = false;
-    this.dispatchEvent(new CustomEvent("transcript-finished"));
+    this.finished();
     this.notifyPlayer();
+  }
+
+  /** The text can be edited from now on. */
+  finished() {
+    this.dataset.finished = "";
+    this.dispatchEvent(new CustomEvent("transcript-finished"));
   }
 
   error(event) {
@@ -122,7 +128,7 @@ customElements.define("live-transcript", class extends HTMLElement {
 
   fail(message, state = "failed") {
     this.stop();
-    if (state !== "deleted") this.dispatchEvent(new CustomEvent("transcript-finished"));
+    if (state !== "deleted") this.finished();
     this.showState(state);
     this.querySelector("#cancel")?.remove();
     const retry = this.querySelector("#retry");

@@ -46,8 +46,10 @@ export const SpeakerRequests = (Base) => class extends Base {
     return "";
   }
 
-  /** Sends a change of the transcript. */
+  /** Sends a change of the transcript, when those before it are stored: they may number segments
+   * anew. */
   async send(method, path, content) {
+    await this.page.querySelector("transcript-editor").settled?.();
     const answer = await this.request(method, path, content);
     if (!answer.problem) this.page.dispatchEvent(new CustomEvent("revision-added"));
     return answer;

@@ -69,6 +69,12 @@ customElements.define("transcript-editor", class extends HTMLElement {
     this.button.ariaPressed = String(isOpen);
   }
 
+  /** Resolves when all changes are stored, or one could not be. */
+  settled() {
+    this.session.flush();
+    return this.session.queue.send();
+  }
+
   retry() {
     if (this.titleEditor.problem) this.titleEditor.save();
     this.session.queue.send();

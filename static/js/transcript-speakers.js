@@ -106,7 +106,7 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
     }
     const problem = unknown || await this.assign(items, number);
     if (problem) this.showStatus(problem, true);
-    else if (paragraph && document.activeElement === document.body) this.focusOn(items[0]);
+    else if (paragraph && [document.body, this.root].includes(document.activeElement)) this.focusOn(items[0]);
   }
 
   // --- Display --------------------------------------------------------------------------------

@@ -21,8 +21,7 @@ customElements.define("transcript-versions", class extends HTMLElement {
   }
 
   async open() {
-    this.editor.session.flush();
-    await this.editor.session.queue.send(); // what is not stored yet is part of the last version
+    await this.editor.settled(); // what is not stored yet is part of the last version
     this.restore.disabled = true;
     this.details.replaceChildren();
     this.list.replaceChildren();
