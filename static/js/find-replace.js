@@ -45,7 +45,7 @@ customElements.define("find-replace", class extends HTMLElement {
     const { find } = this.form.elements;
     if (selected && !selected.includes("\n")) find.value = selected;
     this.hidden = false;
-    this.querySelector("[data-replacing]").hidden = !this.canReplace;
+    this.querySelector("[data-replacing]").hidden = !this.page.querySelector("#segments").isContentEditable;
     find.focus();
     find.select();
     this.search();
@@ -59,10 +59,6 @@ customElements.define("find-replace", class extends HTMLElement {
     const match = this.hits[this.current];
     if (match) placeCaret(match.segment, match.to);
     this.page.querySelector("#segments").focus({ preventScroll: true });
-  }
-
-  get canReplace() {
-    return this.page.querySelector("#segments").isContentEditable;
   }
 
   keyPressed(event) {
