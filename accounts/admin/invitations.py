@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -13,6 +15,8 @@ from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
 from accounts.invitations import invitation_link, send_invitation
 from accounts.models import Action, Invitation, User
+
+log = logging.getLogger(__name__)
 
 
 class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -53,13 +57,13 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _send(self, request: HttpRequest, invitation: Invitation) -> None:
         try:
             send_invitation(invitation)
-        except OSError as error:
+        except OSError:
+            log.warning("invitation %d cannot be sent", invitation.pk, exc_info=True)
             message = gettext(
-                "The email to %(email)s could not be sent (%(error)s). "
-                "You can send this link yourself: %(link)s"
+                "The email to %(email)s could not be sent: check EMAIL_URL; the log has the "
+                "details. You can send this link yourself: %(link)s"
             )
-            link = invitation_link(invitation)
-            values = {"email": invitation.email, "error": error, "link": link}
+            values = {"email": invitation.email, "link": invitation_link(invitation)}
             self.message_user(request, message % values, messages.ERROR)
         else:
             message = gettext("Email sent to %(email)s.")

@@ -153,8 +153,14 @@ def link_shown(content: str) -> str:
     return str(link)
 
 
-def test_failed_email_shows_the_link(admin: Client, client: Client, no_mail_server: None) -> None:
-    link = link_shown(invite(admin).content.decode())
+@pytest.mark.covers("fault", "The mail server refuses connections while an invitation is sent")
+def test_failed_email_shows_the_link(
+    admin: Client, client: Client, no_mail_server: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    page = invite(admin).content.decode()
+    link = link_shown(page)
+    assert "Errno" not in page
+    assert "Connection refused" in caplog.text
     assert client.get(link).status_code == 302
     assert Invitation.objects.get().sent_at is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from contextlib import suppress
 from typing import Any
@@ -25,7 +26,13 @@ from accounts.rate_limits import Throttled
 from gpu.languages import LANGUAGES
 from transcriptions import durations, permissions
 from transcriptions.editing.log import position_of
-from transcriptions.exceptions import AudioDeleted, AudioError, StorageUnavailable, WrongState
+from transcriptions.exceptions import (
+    STORAGE_UNAVAILABLE_MESSAGE,
+    AudioDeleted,
+    AudioError,
+    StorageUnavailable,
+    WrongState,
+)
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library.estimates import estimate
 from transcriptions.library.export_choices import export_choices
@@ -43,6 +50,8 @@ from transcriptions.uploads.params import Changes
 from transcriptions.uploads.service import UploadRefused
 from transcriptions.usage import quotas
 from transcriptions.usage.retention import RetentionPolicy
+
+log = logging.getLogger(__name__)
 
 RECORDINGS_PER_PAGE = 20
 MAX_QUERY_LENGTH = 200
@@ -185,9 +194,12 @@ def recognize(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse
     speakers, or another track."""
     row = permissions.transcription_for(request.user, transcription_id)
     try:
-        row = recognize_again(row, _changes(request.POST))
-    except (Throttled, UploadRefused, WrongState, StorageUnavailable) as error:
+        row = recognize_again(row, _changes(request.POST), request=request)
+    except (Throttled, UploadRefused, WrongState) as error:
         messages.error(request, str(error))
+    except StorageUnavailable:
+        log.warning("%s: not recognized again", row.id, exc_info=True)
+        messages.error(request, str(STORAGE_UNAVAILABLE_MESSAGE))
     return redirect("transcriptions:detail", row.id)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -48,7 +49,17 @@ def post(url: str, headers: dict[str, str], body: bytes) -> tuple[int | None, st
     except httpcore.TimeoutException:
         return None, _("No response within %(seconds)d seconds.") % {"seconds": DEADLINE_S}
     except (*ERRORS, OSError, ValueError) as error:
-        return None, (_("Connection failed: %(error)s") % {"error": error})[:MAX_RESPONSE_CHARS]
+        log.info("a webhook cannot be sent: %r", error)
+        return None, _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    """For the owner of the webhook."""
+    if isinstance(error.__cause__ or error.__context__ or error, ssl.SSLError):
+        return _("The TLS certificate of the server is not valid. Renew or correct it.")
+    if isinstance(error, httpcore.NetworkError | OSError):
+        return _("The connection failed. Check that the server is running and can be reached.")
+    return _("The response of the server is not HTTP. Check the URL and its port.")
 
 
 def _read_start(chunks: Iterable[bytes]) -> str:

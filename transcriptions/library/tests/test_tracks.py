@@ -9,7 +9,9 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from transcriptions.exceptions import STORAGE_UNAVAILABLE_MESSAGE, StorageUnavailable
 from transcriptions.models import Transcription
+from transcriptions.storage.local import LocalStorage
 from transcriptions.testing import assign_plan, stored_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,3 +79,20 @@ def test_full_storage_leaves_no_copy(
     response = browser.post(f"/transcriptions/{film.id}/recognize/", {"track": "1"}, follow=True)
     assert "stores up to 3 MB" in response.content.decode()
     assert stored_files(settings) == files
+
+
+@pytest.mark.covers("fault", "The storage is unavailable while a recording is recognized again")
+def test_storage_error_is_logged_and_not_shown(
+    browser: Client,
+    film: Transcription,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise StorageUnavailable("EndpointConnectionError: https://minio.internal:9000")
+
+    monkeypatch.setattr(LocalStorage, "open", refuse)
+    page = browser.post(f"/transcriptions/{film.id}/recognize/", {"track": "1"}, follow=True)
+    assert "minio.internal" not in page.content.decode()
+    assert str(STORAGE_UNAVAILABLE_MESSAGE) in page.content.decode()
+    assert "minio.internal" in caplog.text

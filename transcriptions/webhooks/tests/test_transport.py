@@ -159,14 +159,27 @@ def test_redirects_are_not_followed(receiver: Receiver, redirect: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["http://127.0.0.1:1/", "http://no-such-host.invalid/", "http://", "http://[::1", "x://y"],
+    ("url", "start"),
+    [
+        ("http://127.0.0.1:1/", "The connection failed. Check"),
+        ("http://no-such-host.invalid/", "The host name does not resolve"),
+        ("http://", ""),
+        ("http://[::1", ""),
+        ("x://y", ""),
+    ],
 )
-def test_failed_connection_has_a_reason(settings: Any, url: str) -> None:
+def test_failed_connection_has_a_reason(settings: Any, url: str, start: str) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = True
     status, reason = transport.post(url, {}, b"{}")
     assert status is None
     assert reason
+    assert reason.startswith(start)
+    assert "Errno" not in reason
+
+
+def test_server_without_tls_has_a_reason(receiver: Receiver) -> None:
+    status, reason = transport.post(receiver.url.replace("http:", "https:"), {}, b"{}")
+    assert (status, reason[:32]) == (None, "The TLS certificate of the serve")
 
 
 @pytest.mark.covers("attack", "A webhook's receiver answers one byte at a time")
