@@ -29,6 +29,7 @@ from accounts.models import Action, AuditEvent, User
 
 MAX_DETAIL_LENGTH = 300  # of the column
 BATCH_ROWS = 1000  # per transaction
+EDITS_INTERVAL = timedelta(hours=1)
 
 
 def record_event(
@@ -55,6 +56,18 @@ def record_event(
         recording=recording,
         address=get_client_ip(request) if request else None,
     )
+
+
+def record_edit(request: HttpRequest | None, owner_id: int, recording: uuid.UUID) -> None:
+    """Add an event that the transcript was edited, at most one per editor in EDITS_INTERVAL: every
+    sentence that is corrected is a request."""
+    editor = getattr(getattr(request, "user", None), "pk", None)
+    since = timezone.now() - EDITS_INTERVAL
+    recent = AuditEvent.objects.filter(
+        user_id=owner_id, action=Action.EDITED, recording=recording, created_at__gte=since
+    )
+    if not recent.filter(actor_id=None if editor == owner_id else editor).exists():
+        record_event(request, Action.EDITED, user_id=owner_id, recording=recording)
 
 
 # --- Erasure: the only functions that the trigger of the table lets change it -------------------
@@ -128,7 +141,7 @@ RECORDED_SIGNALS: tuple[tuple[Signal, Action, str | Promise], ...] = (
     (account.email_added, Action.EMAIL, _("Added: {email_address}")),
     (account.email_changed, Action.EMAIL, _("Primary address: {to_email_address}")),
     (account.email_removed, Action.EMAIL, _("Removed: {email_address}")),
-    (account.email_confirmed, Action.EMAIL, _("Confirmed: {email_address}")),
+    (account.email_confirmed, Action.EMAIL_CONFIRMED, "{email_address}"),
     (mfa.authenticator_added, Action.MFA_CHANGED, _("Added: {authenticator}")),
     (mfa.authenticator_removed, Action.MFA_CHANGED, _("Removed: {authenticator}")),
     (mfa.authenticator_reset, Action.MFA_CHANGED, _("Generated again: {authenticator}")),

@@ -20,6 +20,8 @@ class Action(models.TextChoices):
     TOKEN_CREATED = "token_created", _("API token created")
     TOKEN_REVOKED = "token_revoked", _("API token revoked")
     TOKEN_NEW_ADDRESS = "token_new_address", _("API token used from a new IP address")
+    UPLOADED = "uploaded", _("Recording added")
+    EDITED = "edited", _("Transcript edited")
     EXPORTED = "exported", _("Transcript exported")
     DATA_EXPORTED = "data_exported", _("Data exported")
     DELETED = "deleted", _("Recording deleted")
@@ -27,6 +29,7 @@ class Action(models.TextChoices):
     ADMIN = "admin", _("Changed by an administrator")
     PASSWORD = "password", _("Password changed")
     EMAIL = "email", _("Email address changed")
+    EMAIL_CONFIRMED = "email_confirmed", _("Email address confirmed")
     MFA_CHANGED = "mfa_changed", _("Two-factor authentication changed")
     CONNECTED_ACCOUNT = "connected_account", _("Connected account changed")
     WEBHOOK = "webhook", _("Webhook changed")
@@ -62,6 +65,7 @@ class AuditEvent(models.Model):
     address = models.GenericIPAddressField(null=True)
 
     class Meta:
+        verbose_name_plural = _("audit log")
         ordering: ClassVar = ["-created_at", "-id"]
         indexes: ClassVar = [models.Index(fields=["user", "-created_at"], name="audit_of_user")]
 

@@ -61,6 +61,7 @@ class UsageRecord(models.Model):
     corrects = models.ForeignKey("self", models.DO_NOTHING, null=True, related_name="corrections")
 
     class Meta:
+        verbose_name_plural = _("usage ledger")
         ordering: ClassVar = ["-created_at", "-id"]
         indexes: ClassVar = [models.Index(fields=["user", "-created_at"], name="usage_of_user")]
         constraints: ClassVar = [
@@ -68,7 +69,7 @@ class UsageRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.outcome} {self.audio_ms} ms, {self.cost_micro_usd} µUSD"
+        return f"{self.get_outcome_display()} ({self.pk})"
 
     @property
     def audio_seconds(self) -> float:
@@ -124,4 +125,4 @@ class UsageDay(models.Model):
         indexes: ClassVar = [models.Index(fields=["day"], name="usage_day")]
 
     def __str__(self) -> str:
-        return f"{self.day}: {self.attempts} attempts, {self.billed_ms} ms"
+        return f"{self.day}: {self.attempts} attempts"

@@ -41,7 +41,7 @@ def recognize_transcription(
     carried over when the new one completes. `Location` has the URL of the new one."""
     row = permissions.transcription_for(request.user, transcription_id)
     try:
-        created = recognize_again(row, body.changes, key)
+        created = recognize_again(row, body.changes, key, request)
     except AudioDeleted as error:
         raise ApiError(409, "audio_gone", str(error)) from None
     except WrongState as error:

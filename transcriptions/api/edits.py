@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Router
 
+from accounts.audit_log import record_edit
 from transcriptions import permissions
 from transcriptions.api import openapi
 from transcriptions.api.errors import ApiError
@@ -25,7 +26,7 @@ from transcriptions.exceptions import (
     UnknownVersion,
     WrongState,
 )
-from transcriptions.models import Segment
+from transcriptions.models import Segment, Transcription
 from transcriptions.schemas.edits import (
     EditsIn,
     EditsOut,
@@ -52,7 +53,7 @@ def edit_transcript(request: HttpRequest, transcription_id: uuid.UUID, edits: Ed
     keep their timestamps, and what follows is numbered anew."""
     row = permissions.transcription_for(request.user, transcription_id)
     replacements = [_replacement(change) for change in edits.changes]
-    return _made(lambda: replace_segments(row, replacements))
+    return _made(request, row, lambda: replace_segments(row, replacements))
 
 
 @router.post(
@@ -64,7 +65,7 @@ def edit_transcript(request: HttpRequest, transcription_id: uuid.UUID, edits: Ed
 def undo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
     """Undo the last change of the text or of speakers."""
     row = permissions.transcription_for(request.user, transcription_id)
-    return _made(lambda: log.undo(row))
+    return _made(request, row, lambda: log.undo(row))
 
 
 @router.post(
@@ -76,7 +77,7 @@ def undo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
 def redo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
     """Make the change again that was undone last."""
     row = permissions.transcription_for(request.user, transcription_id)
-    return _made(lambda: log.redo(row))
+    return _made(request, row, lambda: log.redo(row))
 
 
 @router.get(
@@ -116,12 +117,12 @@ def compare_version(
 def restore_version(request: HttpRequest, transcription_id: uuid.UUID, revision: int) -> EditsOut:
     """Make the transcript as it was in a version. This is a change, too, and can be undone."""
     row = permissions.transcription_for(request.user, transcription_id)
-    return _made(lambda: versions.restore(row, revision))
+    return _made(request, row, lambda: versions.restore(row, revision))
 
 
-def _made(change: Callable[[], Done]) -> EditsOut:
+def _made(request: HttpRequest, row: Transcription, change: Callable[[], Done]) -> EditsOut:
     try:
-        return _edits(change())
+        done = change()
     except Segment.DoesNotExist:
         raise Http404(_("There is no such segment.")) from None
     except UnknownVersion as error:
@@ -134,6 +135,8 @@ def _made(change: Callable[[], Done]) -> EditsOut:
         raise ApiError(409, "nothing_to_undo", str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_completed", str(error)) from None
+    record_edit(request, row.owner_id, row.id)
+    return _edits(done)
 
 
 # --- JSON -----------------------------------------------------------------------------------------

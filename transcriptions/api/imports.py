@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from ninja import File, Query, Router, UploadedFile
 
 from accounts import concurrency
+from accounts.audit_log import record_edit
 from accounts.authentication import authenticated_user
 from accounts.schemas import ErrorOut
 from transcriptions import permissions
@@ -67,6 +68,7 @@ def import_transcript(
         raise ApiError(STATUSES.get(error.code, 422), error.code, str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_completed", str(error)) from None
+    record_edit(request, row.owner_id, row.id)
     names = ImportedOut.model_fields
     return ImportOut.after(row, ImportedOut(**{name: getattr(result, name) for name in names}))
 

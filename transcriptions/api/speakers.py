@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Router, Status
 
+from accounts.audit_log import record_edit
 from accounts.text import clean_name
 from transcriptions import permissions
 from transcriptions.api import openapi
@@ -60,7 +61,7 @@ def rename_speaker(
     """Name a speaker, in all of the transcript and in its exports. Without a name, it is `Speaker
     1` again."""
     row = permissions.transcription_for(request.user, transcription_id)
-    with _errors(is_in_path=True):
+    with _edit(request, row, is_in_path=True):
         name_speaker(row, number, clean_name(change.name or ""))
     return next(speaker for speaker in _speakers(row) if speaker.number == number)
 
@@ -76,7 +77,7 @@ def merge_two_speakers(
     """Give all words of one speaker to another one, if both are the same person. Returns the
     speakers that are left."""
     row = permissions.transcription_for(request.user, transcription_id)
-    with _errors():
+    with _edit(request, row):
         merge_speakers(row, change.number, change.into)
     return _speakers(row)
 
@@ -93,7 +94,7 @@ def assign_parts(
     that have changed."""
     row = permissions.transcription_for(request.user, transcription_id)
     parts = [Part(part.segment, part.first_word, part.last_word) for part in change.parts]
-    with _errors():
+    with _edit(request, row):
         return _changed(row, assign(row, parts, change.speaker))
 
 
@@ -108,13 +109,14 @@ def split_one_speaker(
     """Make two of a speaker who is two people: what this speaker says in the segments is given to a
     new one. Returns all speakers, and the segments that have changed."""
     row = permissions.transcription_for(request.user, transcription_id)
-    with _errors(is_in_path=True):
+    with _edit(request, row, is_in_path=True):
         return _changed(row, split_speaker(row, number, change.segments))
 
 
 @contextmanager
-def _errors(*, is_in_path: bool = False) -> Iterator[None]:
-    """Of the body, as responses. An unknown speaker is a 404 if the path has the number."""
+def _edit(request: HttpRequest, row: Transcription, *, is_in_path: bool = False) -> Iterator[None]:
+    """Record the edit that the body makes, and turn its errors into responses. An unknown speaker
+    is a 404 if the path has the number."""
     try:
         yield
     except Segment.DoesNotExist:
@@ -130,6 +132,7 @@ def _errors(*, is_in_path: bool = False) -> Iterator[None]:
         raise ApiError(422, "nothing_to_split", str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_completed", str(error)) from None
+    record_edit(request, row.owner_id, row.id)
 
 
 def _changed(row: Transcription, segments: Iterable[Segment]) -> ChangedSpeakers:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from ninja import File, Form, Header, Query, Router, Status, UploadedFile
 
 from accounts import concurrency
-from accounts.audit_log import record_event
+from accounts.audit_log import record_edit, record_event
 from accounts.authentication import (
     TokenAuth,
     authenticated_user,
@@ -239,7 +239,6 @@ def correct_segment(
     text = None if change.text is None else " ".join(change.text.split())
     try:
         changed = editing.edit(row, number, text, change.expected_text, change.speaker)
-        return SegmentOut.of(changed)
     except Segment.DoesNotExist:
         raise Http404(_("There is no such segment.")) from None
     except UnknownSpeaker as error:
@@ -248,6 +247,8 @@ def correct_segment(
         raise ApiError(409, "edit_conflict", str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_completed", str(error)) from None
+    record_edit(request, row.owner_id, row.id)
+    return SegmentOut.of(changed)
 
 
 @router.post(

@@ -69,7 +69,7 @@ def complete_upload(
     """Create the transcription when all parts have arrived. Repeating the request returns the same
     one. `Location` has its URL."""
     try:
-        row = direct.complete(permissions.direct_upload_for(request.user, upload_id))
+        row = direct.complete(permissions.direct_upload_for(request.user, upload_id), request)
     except Http404:  # an earlier request has completed it, or there is no such upload
         row = permissions.transcription_for(request.user, upload_id)
     response["Location"] = f"/api/transcriptions/{row.id}"

@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import replace
 
 from django.core.files.base import File
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from accounts.text import clean_name
@@ -28,9 +29,12 @@ from transcriptions.uploads.service import (
 from transcriptions.usage import quotas
 
 
-def recognize_again(row: Transcription, changes: Changes, key: str = "") -> Transcription:
+def recognize_again(
+    row: Transcription, changes: Changes, key: str = "", request: HttpRequest | None = None
+) -> Transcription:
     """A new recording of the same file. The edits of `row` are carried over when it completes,
     unless it is of another audio track. The same idempotency key returns the same recording.
+    `request` is for the audit log.
 
     Raises WrongState, AudioDeleted, UploadRefused, Throttled, StorageUnavailable; then nothing is
     left.
@@ -43,9 +47,9 @@ def recognize_again(row: Transcription, changes: Changes, key: str = "") -> Tran
     _copy_source(row, created)
     with file_deleted_on_error(created):
         if not key:
-            insert(created, None)
+            insert(created, None, request=request)
             return created
-        inserted = insert_once(created, key, fingerprint, None)
+        inserted = insert_once(created, key, fingerprint, None, request=request)
     if inserted.id != created.id:  # by a concurrent request with the same key
         delete_file(created)
     return inserted

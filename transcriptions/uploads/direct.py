@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.http import Http404
+from django.http import Http404, HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -94,8 +94,9 @@ def part_url(upload: DirectUpload, number: int) -> str:
     return _multipart().part_url(upload.name, upload.storage_id, number, length)
 
 
-def complete(upload: DirectUpload) -> Transcription:
-    """Make a recording of an upload. May be called again until it has returned one.
+def complete(upload: DirectUpload, request: HttpRequest | None = None) -> Transcription:
+    """Make a recording of an upload. May be called again until it has returned one. `request` is
+    for the audit log.
 
     Raises UploadRefused (then nothing is left, unless a part is missing), Throttled, Http404,
     StorageUnavailable.
@@ -118,7 +119,7 @@ def complete(upload: DirectUpload) -> Transcription:
         with transaction.atomic():
             if not _forget(upload):  # another request has completed or cancelled it
                 return _completed(upload)
-            insert(row, sent_at=upload.created_at)
+            insert(row, sent_at=upload.created_at, request=request)
     except UploadRefused:
         abort(upload)
         raise

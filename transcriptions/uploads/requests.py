@@ -72,9 +72,9 @@ def create_from_request(
     row = store_file(owner, upload, params, request_token(request))
     with file_deleted_on_error(row):
         if not key:
-            insert(row, sent_at(request), references)
+            insert(row, sent_at(request), references, request)
             return row
-        created = insert_once(row, key, fingerprint, sent_at(request), references)
+        created = insert_once(row, key, fingerprint, sent_at(request), references, request)
     if created.id != row.id:  # by a concurrent request with the same key
         delete_file(row)
     return created
@@ -147,6 +147,7 @@ def insert_once(
     fingerprint: str,
     sent_at: datetime | None,
     references: Sequence[SpeakerReference] = (),
+    request: HttpRequest | None = None,
 ) -> Transcription:
     """Add the row, unless there is one with this key: then return that. A concurrent second call
     waits for the first one's transaction. Raises UploadRefused, Throttled."""
@@ -157,7 +158,7 @@ def insert_once(
             defaults={"owner": row.owner, "key": key, "fingerprint": fingerprint}
         )
         if is_new:
-            insert(row, sent_at, references)
+            insert(row, sent_at, references, request)
             stored.transcription = row
             stored.save(update_fields=["transcription"])
     return recording_of(stored, fingerprint)

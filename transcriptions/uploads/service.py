@@ -17,9 +17,11 @@ from typing import Any
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import connection, transaction
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts.models import ApiToken, User
+from accounts.audit_log import record_event
+from accounts.models import Action, ApiToken, User
 from accounts.rate_limits import Throttled
 from accounts.text import clean_name
 from gpu.engine import TRANSLATING_ENGINES
@@ -178,10 +180,13 @@ def delete_file(row: Transcription) -> None:
 
 
 def insert(
-    row: Transcription, sent_at: datetime | None, references: Sequence[SpeakerReference] = ()
+    row: Transcription,
+    sent_at: datetime | None,
+    references: Sequence[SpeakerReference] = (),
+    request: HttpRequest | None = None,
 ) -> None:
     """Add a row whose file is in the storage, with `references` of its speakers, and enqueue it
-    after the commit.
+    after the commit. `request` is for the audit log.
 
     Raises UploadRefused, Throttled.
     """
@@ -196,6 +201,7 @@ def insert(
         record_step(row, Phase.QUEUE)
         admit(row)  # late, because it locks the account
         assign_virtual_start(row)
+        record_event(request, Action.UPLOADED, user_id=row.owner_id, recording=row.id)
         transaction.on_commit(lambda: _enqueue(row))
 
 

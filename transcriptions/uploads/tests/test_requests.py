@@ -85,7 +85,7 @@ def test_upload_reads_each_limit_once(api: Client) -> None:
         assert raw(api, URL, MP3).status_code == 202
     plans = [query["sql"] for query in queries if 'FROM "accounts_plan"' in query["sql"]]
     assert len(plans) == 2  # before the file is stored, and again under the lock of the account
-    assert len(queries) <= 18
+    assert len(queries) <= 19
 
 
 def test_raw_body_without_title_is_untitled(api: Client) -> None:
