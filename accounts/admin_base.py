@@ -8,10 +8,12 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 
+from accounts import admin_menu
 from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
 from accounts.models import Action
@@ -58,6 +60,29 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def secret_fields(self) -> tuple[str, ...]:
         """The secret fields of this model."""
         return SECRET_FIELDS.get(self.opts.label, ())
+
+    @property
+    def menu_name(self) -> str:
+        """The name of the list in the menu."""
+        name = admin_menu.NAMES.get(self.opts.label, self.opts.verbose_name_plural)
+        return capfirst(str(name))
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, under its name in the menu."""
+        return super().changelist_view(request, {"title": self.menu_name, **(extra_context or {})})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The form, which links back to the list."""
+        context = {"menu_name": self.menu_name, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
         """Exclude secret fields from the form."""
@@ -141,6 +166,11 @@ class AuditedAdminSite(admin.AdminSite):
     """The admin site. It adds the audit log to every registered page, also to those of libraries,
     which can remove second factors and email addresses."""
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """The menu in groups; for the page of an app, its models."""
+        apps = super().get_app_list(request, app_label)
+        return apps if app_label else admin_menu.grouped(apps)
+
     def register(
         self,
         model_or_iterable: Any,
@@ -157,6 +187,12 @@ class AuditedAdminSite(admin.AdminSite):
             attributes["actions"] = ()
             audited = type(base.__name__, (SuperuserOnlyAdmin, base), attributes)
         super().register(model_or_iterable, audited, **options)
+
+
+def email_of(column: str) -> Subquery:
+    """The email address of the account whose number is in that column, for rows that outlive it;
+    None after it was deleted."""
+    return Subquery(get_user_model()._default_manager.filter(pk=OuterRef(column)).values("email"))
 
 
 def _owner_id(obj: Any) -> int | None:

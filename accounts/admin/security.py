@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
-from accounts.admin_base import AppendOnlyAdmin
+from accounts.admin_base import AppendOnlyAdmin, email_of
 from accounts.models import ApiToken, AuditEvent
 
 
@@ -14,11 +17,28 @@ from accounts.models import ApiToken, AuditEvent
 class AuditEventAdmin(AppendOnlyAdmin):
     """The audit log, read-only."""
 
-    list_display = ("created_at", "user_id", "actor_id", "action", "detail", "address")
+    list_display = ("created_at", "account", "acted_by", "action", "detail", "address")
+    fields = ("created_at", "account", "acted_by", "action", "recording", "detail", "address")
     list_filter = ("action", "created_at")
     search_fields = ("user__exact", "detail", "address")
     list_select_related = False
     show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
+        """With the email addresses of accounts that exist."""
+        emails = {"email": email_of("user_id"), "actor_email": email_of("actor_id")}
+        return super().get_queryset(request).annotate(**emails)
+
+    @admin.display(description=_("Account"))
+    def account(self, event: AuditEvent) -> str:
+        """The email address; of a deleted account its pseudonym."""
+        return getattr(event, "email", None) or str(event.user_id or event.pseudonym or "")
+
+    @admin.display(description=_("By"))
+    def acted_by(self, event: AuditEvent) -> str:
+        """Who acted on the account, if that was someone else."""
+        actor = event.actor_id or event.actor_pseudonym or ""
+        return getattr(event, "actor_email", None) or str(actor)
 
 
 @admin.register(ApiToken)

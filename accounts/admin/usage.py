@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import floatformat
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.admin_base import AppendOnlyAdmin, RecentValuesFilter, StaffReadableAdmin
+from accounts.admin_base import (
+    AppendOnlyAdmin,
+    RecentValuesFilter,
+    StaffReadableAdmin,
+    email_of,
+)
 from accounts.models import UsageDay, UsageRecord
-from accounts.usage import reconciliation
+from accounts.models.usage import MS_PER_SECOND
+from accounts.usage import reconciliation, revenue
 from accounts.usage.refunds import can_refund, refund, refund_message
-from accounts.usage.reports import COLUMNS, UsageReport, UsageReportForm
+from accounts.usage.report_form import GROUPINGS, UsageReportForm, preset_links
+from accounts.usage.reports import UsageReport
+
+log = logging.getLogger(__name__)
 
 
 @admin.register(UsageRecord)
@@ -24,16 +38,21 @@ class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
 
     list_display = (
         "created_at",
-        "user_id",
+        "account",
         "transcription",
         "outcome",
         "engine",
         "gpu_type",
-        "audio_ms",
-        "decode_ms",
-        "cost_micro_usd",
+        "audio",
+        "engine_time",
+        "cost",
         "billed",
         "reason",
+    )
+    fields = (
+        *("created_at", "account", "token_id", "transcription", "outcome", "billed", "reason"),
+        *("engine", "model", "gpu_type", "audio", "uncharged_audio", "engine_time", "queue_time"),
+        *("cold_start", "price", "cost", "corrected_record"),
     )
     list_filter = (
         "outcome",
@@ -48,6 +67,65 @@ class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
     show_full_result_count = False
     actions = ("refund",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[UsageRecord]:
+        """With the email address of each account, which may have been deleted."""
+        return super().get_queryset(request).annotate(email=email_of("user_id"))
+
+    @admin.display(description=_("Account"))
+    def account(self, record: UsageRecord) -> str:
+        """The email address; of a deleted account its number, under which it is searched."""
+        deleted = gettext("%(number)d (deleted)") % {"number": record.user_id}
+        return getattr(record, "email", None) or deleted
+
+    @admin.display(description=_("Token"))
+    def token_id(self, record: UsageRecord) -> str:
+        """The number of the token, which may have been deleted."""
+        return gettext("Web app") if record.token_id is None else str(record.token_id)
+
+    @admin.display(description=_("Audio"), ordering="audio_ms")
+    def audio(self, record: UsageRecord) -> str:
+        """Charged audio; negative in a refund."""
+        sign = "−" if record.audio_ms < 0 else ""  # noqa: RUF001 - the sign of a number
+        return sign + _clock(abs(record.audio_ms))
+
+    @admin.display(description=_("Audio without a charge"))
+    def uncharged_audio(self, record: UsageRecord) -> str:
+        """See `UsageRecord.uncharged_ms`."""
+        return _clock(record.uncharged_ms)
+
+    @admin.display(description=_("Engine time"), ordering="decode_ms")
+    def engine_time(self, record: UsageRecord) -> str:
+        """On the GPU or the CPU."""
+        return _seconds(record.decode_seconds)
+
+    @admin.display(description=_("Waiting time"))
+    def queue_time(self, record: UsageRecord) -> str:
+        """In the queue of the engine."""
+        return _seconds(record.queue_seconds)
+
+    @admin.display(description=_("Cold start"))
+    def cold_start(self, record: UsageRecord) -> str:
+        """Of a container."""
+        return _seconds(record.load_seconds)
+
+    @admin.display(description=_("Price of an hour"))
+    def price(self, record: UsageRecord) -> str:
+        """At the time of the attempt."""
+        return _usd(3600 * record.nano_usd_per_second / 1e9, 4)
+
+    @admin.display(description=_("Cost"), ordering="cost_micro_usd")
+    def cost(self, record: UsageRecord) -> str:
+        """US dollars, exact."""
+        return _usd(record.cost_usd, 6)
+
+    @admin.display(description=_("Corrects"))
+    def corrected_record(self, record: UsageRecord) -> str:
+        """The row that a refund corrects."""
+        if record.corrects_id is None:
+            return ""
+        url = reverse("admin:accounts_usagerecord_change", args=[record.corrects_id])
+        return format_html('<a href="{}">{}</a>', url, record.corrects_id)
+
     @admin.action(description=_("Refund"), permissions=["refund"])
     def refund(self, request: HttpRequest, queryset: QuerySet[UsageRecord]) -> None:
         """Refund the selected charges, each at most once."""
@@ -56,6 +134,19 @@ class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
     def has_refund_permission(self, request: HttpRequest) -> bool:
         """Staff who may change plans."""
         return can_refund(request)
+
+
+def _clock(milliseconds: int) -> str:
+    """`h:mm:ss`, rounded down."""
+    return str(timedelta(seconds=milliseconds // MS_PER_SECOND))
+
+
+def _seconds(number: float) -> str:
+    return f"{floatformat(number, 2)} s"
+
+
+def _usd(number: float, digits: int) -> str:
+    return f"{floatformat(number, f'{digits}g')} USD"
 
 
 @admin.register(UsageDay)
@@ -68,6 +159,7 @@ class UsageReportAdmin(StaffReadableAdmin, AppendOnlyAdmin):
         """The report as a page or as CSV, for all staff."""
         form = UsageReportForm(request.GET)
         report = UsageReport(form)
+        form.show_period(report.since, report.until)
         if request.GET.get("format") == "csv" and form.is_valid():
             return report.as_csv()
         query = request.GET.copy()
@@ -79,7 +171,9 @@ class UsageReportAdmin(StaffReadableAdmin, AppendOnlyAdmin):
             "opts": self.opts,
             "form": form,
             "report": report,
-            "columns": [column.label for column in COLUMNS],
+            "grouping": GROUPINGS[report.by],
+            "presets": preset_links(query, report.since, report.until),
+            "plans": revenue.monthly_by_plan(),
             "query": query.urlencode(),
         }
         return TemplateResponse(request, "admin/usage_report.html", context)
@@ -91,5 +185,6 @@ class UsageReportAdmin(StaffReadableAdmin, AppendOnlyAdmin):
             return {"can_compare": reconciliation.is_billable(report.since, report.until)}
         try:
             return {"comparison": reconciliation.compare(report.since, report.until)}
-        except OSError as error:
-            return {"can_compare": True, "compare_error": str(error)}
+        except OSError:
+            log.warning("the bill cannot be read", exc_info=True)
+            return {"can_compare": True, "is_bill_unreadable": True}

@@ -5,27 +5,37 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from django import forms
-from django.db.models import Count, F, Q, Sum
+from django.db.models import F, Q, Sum
 from django.http import HttpResponse
+from django.template.defaultfilters import floatformat
 from django.utils import timezone
-from django.utils.functional import Promise
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import ApiToken, Plan, UsageDay, User
+from accounts.models import ApiToken, UsageDay, User
 from accounts.spreadsheets import safe_cell
+from accounts.usage import revenue
+from accounts.usage.report_form import DEFAULT_DAYS, UsageReportForm
+from accounts.usage.revenue import Payer
 
-DEFAULT_DAYS = 30
-MAX_DAYS = 400  # enough to compare a month with the same month of the year before
-FIRST_DAY = date(2020, 1, 1)  # before the service existed
-SUMS = ("attempts", "failures", "billed_ms", "decode_ms", "cold_starts", "cost_micro_usd")
+# Engines that need a GPU. Another engine ran on one if it cost something: CPU time has no price.
+GPU_ENGINES = ("modal", "kyutai")
+ON_GPU = Q(engine__in=GPU_ENGINES) | Q(cost_micro_usd__gt=0)
+SUMS = {
+    "attempts": Sum("attempts", default=0),
+    "failures": Sum("failures", default=0),
+    "billed_ms": Sum("billed_ms", default=0),
+    "decode_ms": Sum("decode_ms", default=0),
+    "gpu_ms": Sum("decode_ms", filter=ON_GPU, default=0),
+    "cold_starts": Sum("cold_starts", default=0),
+    "cost_micro_usd": Sum("cost_micro_usd", default=0),
+}
 SCALE_MAXIMA = (1, 1.5, 2, 3, 4, 6, 8, 10)  # times a power of ten
-GROUPINGS = {"day": _("Day"), "user": _("User"), "token": _("Token"), "engine": _("Engine")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,49 +44,25 @@ class Column:
 
     name: str
     label: str | Promise
-    decimals: int
+    decimals: int  # in CSV
+    shown_decimals: int  # on the page
 
 
 COLUMNS = (
-    Column("attempts", _("attempts"), 0),
-    Column("failures", _("failures"), 0),
-    Column("audio_minutes", _("audio minutes"), 2),
-    Column("gpu_seconds", _("GPU seconds"), 2),
-    Column("real_time_factor", _("real-time factor"), 4),
-    Column("cold_starts", _("cold starts"), 0),
-    Column("cost_usd", _("cost (USD)"), 6),
-    Column("usd_per_audio_minute", _("USD per audio minute"), 6),
+    Column("attempts", _("attempts"), 0, 0),
+    Column("failures", _("failures"), 0, 0),
+    Column("audio_minutes", _("audio minutes"), 2, 1),
+    Column("gpu_seconds", _("GPU seconds"), 2, 0),
+    Column("cpu_seconds", _("CPU seconds"), 2, 0),
+    Column("real_time_factor", _("real-time factor"), 4, 3),
+    Column("cold_starts", _("cold starts"), 0, 0),
+    Column("cost_usd", _("cost (USD)"), 6, 4),
+    Column("usd_per_audio_minute", _("USD per audio minute"), 6, 6),
 )
-
-
-class DateInput(forms.DateInput):
-    input_type = "date"
-
-
-class UsageReportForm(forms.Form):
-    """Period, grouping and filters of the report. All fields are optional."""
-
-    since = forms.DateField(required=False, widget=DateInput, label=_("First day"))
-    until = forms.DateField(required=False, widget=DateInput, label=_("Last day"))
-    by = forms.ChoiceField(choices=[*GROUPINGS.items()], required=False, label=_("Group by"))
-    engine = forms.CharField(max_length=20, required=False, label=_("Engine"))
-    user = forms.CharField(max_length=254, required=False, label=_("User (email address)"))
-
-    def clean(self) -> dict[str, Any]:
-        """Limit the period: a mistyped year must not make a chart of a hundred thousand days."""
-        data: dict[str, Any] = super().clean() or {}
-        until: date = data.get("until") or timezone.now().date()
-        if until < FIRST_DAY:
-            message = gettext("There is no usage before %(date)s.")
-            self.add_error("until", message % {"date": FIRST_DAY})
-            return data
-        since: date = data.get("since") or until - timedelta(days=DEFAULT_DAYS - 1)
-        if since > until:
-            self.add_error("since", gettext("The first day is after the last day."))
-        elif (until - since).days >= MAX_DAYS:
-            message = gettext("Choose a period of at most %(days)d days.")
-            self.add_error("since", message % {"days": MAX_DAYS})
-        return data
+MARGIN_COLUMNS = (
+    Column("revenue_usd", _("revenue (USD)"), 6, 2),
+    Column("margin_usd", _("margin (USD)"), 6, 2),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +74,10 @@ class Line:
     failures: int = 0
     billed_ms: int = 0
     decode_ms: int = 0
+    gpu_ms: int = 0
     cold_starts: int = 0
     cost_micro_usd: int = 0
+    revenue_micro_usd: int | None = None  # None: cannot be told for such a group
 
     @property
     def audio_minutes(self) -> float:
@@ -98,8 +86,13 @@ class Line:
 
     @property
     def gpu_seconds(self) -> float:
-        """Engine time."""
-        return self.decode_ms / 1000
+        """Engine time on a GPU."""
+        return self.gpu_ms / 1000
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Engine time on a CPU."""
+        return (self.decode_ms - self.gpu_ms) / 1000
 
     @property
     def real_time_factor(self) -> float | None:
@@ -119,10 +112,16 @@ class Line:
         return self.cost_usd / self.audio_minutes
 
     @property
-    def cells(self) -> list[str]:
-        """Values in the order of COLUMNS; an empty string for None."""
-        values = [(getattr(self, column.name), column.decimals) for column in COLUMNS]
-        return ["" if value is None else f"{value:.{digits}f}" for value, digits in values]
+    def revenue_usd(self) -> float | None:
+        """US dollars, see `revenue`."""
+        return None if self.revenue_micro_usd is None else self.revenue_micro_usd / 1e6
+
+    @property
+    def margin_usd(self) -> float | None:
+        """Revenue less the measured cost."""
+        if self.revenue_micro_usd is None:
+            return None
+        return (self.revenue_micro_usd - self.cost_micro_usd) / 1e6
 
 
 class UsageReport:
@@ -134,32 +133,81 @@ class UsageReport:
         self.since: date = data.get("since") or self.until - timedelta(days=DEFAULT_DAYS - 1)
         self.by: str = data.get("by") or "day"
         self._rows = UsageDay.objects.filter(day__range=(self.since, self.until))
+        self._accounts: dict[str, str] = {}
+        # The price of a plan cannot be divided among engines.
+        self.has_margin = not data.get("engine")
         if engine := data.get("engine"):
             self._rows = self._rows.filter(engine=engine)
         if email := data.get("user"):
-            self._rows = self._rows.filter(user__in=User.objects.filter(email=email.lower()))
+            self._accounts = {"email": email.lower()}
+            self._rows = self._rows.filter(user__in=User.objects.filter(**self._accounts))
 
     @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the table."""
+        return COLUMNS + MARGIN_COLUMNS if self._is_margin_by_user else COLUMNS
+
+    @property
+    def _is_margin_by_user(self) -> bool:
+        return self.by == "user" and self.has_margin
+
+    @cached_property
+    def _payers(self) -> list[Payer]:
+        return revenue.payers(self.since, self.until, **self._accounts) if self.has_margin else []
+
+    @cached_property
     def total(self) -> Line:
         """The sums of all lines."""
-        sums = self._rows.aggregate(**{name: Sum(name) for name in SUMS})
-        return Line(gettext("Total"), **{name: value or 0 for name, value in sums.items()})
+        sums = self._rows.aggregate(**{f"sum_{name}": value for name, value in SUMS.items()})
+        total = sum(payer.revenue_micro_usd for payer in self._payers)
+        income = total if self.has_margin else None
+        return Line(gettext("Total"), *sums.values(), revenue_micro_usd=income)
 
-    @property
+    @cached_property
     def lines(self) -> list[Line]:
         """One line per group. Days are in order, other groups by descending cost, then audio."""
         field = {"token": "token_key", "user": "user_id"}.get(self.by, self.by)
         groups = self._grouped(field)
         names = self._names([group[field] for group in groups])
-        return [
-            Line(names.get(group[field]) or str(group[field]), *(group[name] for name in SUMS))
+        keyed = {
+            group[field]: Line(
+                names.get(group[field]) or str(group[field]), *(group[name] for name in SUMS)
+            )
             for group in groups
+        }
+        return self._with_revenue(keyed) if self._is_margin_by_user else [*keyed.values()]
+
+    def _with_revenue(self, by_user: dict[int, Line]) -> list[Line]:
+        """The lines with what each account pays, and then accounts that only pay."""
+        income = {payer.user_id: payer.revenue_micro_usd for payer in self._payers}
+        used = [
+            replace(line, revenue_micro_usd=income.get(key, 0)) for key, line in by_user.items()
         ]
+        return used + [
+            Line(payer.email, revenue_micro_usd=payer.revenue_micro_usd)
+            for payer in self._payers
+            if payer.user_id not in by_user
+        ]
+
+    @property
+    def rows(self) -> list[tuple[str, list[str]]]:
+        """The name and the cells of each line, for the page."""
+        return [(line.name, self._shown(line)) for line in self.lines]
+
+    @property
+    def total_cells(self) -> list[str]:
+        """The cells of the total, for the page."""
+        return self._shown(self.total)
+
+    def _shown(self, line: Line) -> list[str]:
+        values = [(getattr(line, column.name), column.shown_decimals) for column in self.columns]
+        return ["" if value is None else floatformat(value, f"{n}g") for value, n in values]
 
     def _grouped(self, field: str) -> list[dict[str, Any]]:
         order = ["day"] if field == "day" else ["-cost_micro_usd", "-billed_ms"]
         # Django cannot annotate a sum under the name of its own column: rename it afterwards.
-        grouped = self._rows.values(field).annotate(**{f"sum_{name}": Sum(name) for name in SUMS})
+        sums = {f"sum_{name}": value for name, value in SUMS.items()}
+        grouped = self._rows.values(field).annotate(**sums)
         renamed = grouped.values(field, **{name: F(f"sum_{name}") for name in SUMS})
         return list(renamed.order_by(*order))
 
@@ -214,21 +262,6 @@ class UsageReport:
             )
         return bars
 
-    @staticmethod
-    def revenue() -> list[dict[str, Any]]:
-        """Monthly revenue of each plan, from the active accounts that have it now."""
-        active = Count("users", filter=Q(users__is_active=True))
-        plans = Plan.objects.annotate(accounts=active).order_by("price_cents", "name")
-        without_plan = User.objects.filter(plan=None, is_active=True).count()
-        return [
-            {
-                "plan": plan.name,
-                "accounts": (accounts := plan.accounts + (without_plan if plan.is_default else 0)),
-                "usd": accounts * plan.price_cents / 100,
-            }
-            for plan in plans
-        ]
-
     def as_csv(self) -> HttpResponse:
         """The lines and the total as a download."""
         name = f"usage-by-{self.by}-{self.since}-{self.until}.csv"
@@ -237,13 +270,15 @@ class UsageReport:
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
         writer = csv.writer(response)
-        writer.writerow([self.by, *(column.name for column in COLUMNS)])
+        writer.writerow([self.by, *(column.name for column in self.columns)])
         writer.writerows(self._csv_rows())
         return response
 
     def _csv_rows(self) -> Iterator[list[str]]:
         for line in (*self.lines, self.total):
-            yield [safe_cell(line.name), *line.cells]
+            values = [(getattr(line, column.name), column.decimals) for column in self.columns]
+            cells = ["" if value is None else f"{value:.{n}f}" for value, n in values]
+            yield [safe_cell(line.name), *cells]
 
 
 def scale_maximum(value: float) -> float:

@@ -21,7 +21,7 @@ BILL: dict[date, Decimal] = {}
 def read_bill(since: date, until: date) -> dict[date, Decimal]:
     """A bill in place of Modal's, which the tests of `gpu` read from a control plane."""
     if not BILL:
-        raise ConnectionError("Modal does not accept the token: run `modal token new`")
+        raise ConnectionError("[Errno 111] Connection refused")
     return {day: usd for day, usd in BILL.items() if since <= day <= until}
 
 
@@ -63,13 +63,20 @@ def test_bill_of_today_is_not_read(
     assert [(line.name, line.billed) for line in comparison] == [("Total", 0)]
 
 
-def test_unreadable_bill_shows_the_error(
-    staff_client: Client, may_usage: None, billed: dict[date, Decimal]
+@pytest.mark.covers("fault", "Modal cannot be reached for its bill")
+def test_unreadable_bill_says_what_to_do_and_logs_the_error(
+    staff_client: Client,
+    may_usage: None,
+    billed: dict[date, Decimal],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     page = staff_client.get(f"{MAY}&compare=1").content.decode()
-    assert "The bill could not be read: Modal does not accept the token" in page
+    assert "bill could not be read. Check that this server reaches Modal" in page
+    assert "[Errno 111]" not in page
+    assert "[Errno 111]" in caplog.text
+    assert "Fetch the bill" in page
 
 
 def test_no_comparison_without_billed_usage(alice: User, staff_client: Client) -> None:
     record_usage(alice, **ATTEMPT | {"engine": "whisper"})
-    assert "bill" not in staff_client.get(MAY).content.decode()
+    assert 'id="bill"' not in staff_client.get(MAY).content.decode()

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import csv
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import Plan, User
 from accounts.spreadsheets import safe_cell
+from accounts.tokens import issue_token
 from accounts.usage import reports
-from accounts.usage.tests.helpers import ATTEMPT, record_usage
+from accounts.usage.report_form import presets
+from accounts.usage.tests.helpers import ATTEMPT, MAY_4, record_usage
 
 PAGE = "/admin/accounts/usageday/"
 
@@ -72,11 +78,14 @@ def test_figures_agree_with_the_ledger(may_usage: None, staff_client: Client) ->
         "attempts": "2",
         "failures": "0",
         "audio_minutes": "2.00",
-        "gpu_seconds": "2.40",
+        "gpu_seconds": "1.20",
+        "cpu_seconds": "1.20",
         "real_time_factor": "0.0200",
         "cold_starts": "1",
         "cost_usd": "0.000330",
         "usd_per_audio_minute": "0.000165",
+        "revenue_usd": "0.000000",
+        "margin_usd": "-0.000330",
     }
 
 
@@ -117,21 +126,6 @@ def test_scale_maximum_is_a_round_number(value: float, maximum: float) -> None:
     assert reports.scale_maximum(value) == pytest.approx(maximum)
 
 
-def test_revenue_excludes_inactive_accounts(alice: User, bob: User, staff_client: Client) -> None:
-    User.objects.update(plan=Plan.objects.create(name="Studio", price_cents=1900))
-    User.objects.filter(pk=bob.pk).update(is_active=False)
-    page = staff_client.get(PAGE).content.decode()
-    assert '<th scope="row">Studio</th><td>2</td><td>38.00</td>' in page
-    assert "Monthly revenue by plan" in page
-
-
-def test_revenue_is_ordered_by_price(alice: User, staff_client: Client) -> None:
-    for name, cents in (("Studio", 1900), ("Company", 14_900), ("Free", 0)):
-        Plan.objects.create(name=name, price_cents=cents)
-    names = [line["plan"] for line in reports.UsageReport.revenue()]
-    assert names == ["Free", "Studio", "Company"]
-
-
 def test_invalid_form_returns_a_page_instead_of_csv(staff_client: Client) -> None:
     response = staff_client.get(f"{PAGE}?since=tomorrow&format=csv")
     assert response["Content-Type"].startswith("text/html")
@@ -146,6 +140,83 @@ def test_report_without_usage(staff_client: Client) -> None:
 def test_report_reads_daily_sums_and_not_the_ledger(
     may_usage: None, staff_client: Client, django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(17) as queries:  # including those of the session
+    with django_assert_max_num_queries(19) as queries:  # including those of the session
         staff_client.get(f"{PAGE}?by=user&since=2026-05-01&until=2026-05-31")
     assert not any("accounts_usagerecord" in query["sql"] for query in queries)
+
+
+@pytest.mark.parametrize("by", ["day", "user", "token", "engine"])
+def test_number_of_queries_does_not_grow_with_users(
+    may_usage: None, staff_client: Client, by: str
+) -> None:
+    plan = Plan.objects.create(name="Studio", price_cents=1900)
+    staff_client.get(PAGE)  # what the process caches
+    counts = []
+    for number in range(2):
+        with CaptureQueriesContext(connection) as queries:
+            staff_client.get(f"{PAGE}?by={by}&since=2026-05-01&until=2026-05-31")
+        counts.append(len(queries))
+        for name in "abc":
+            user = User.objects.create_user(f"{name}{number}@example.com", plan=plan)
+            token, _ = issue_token(user, name)
+            record_usage(user, **ATTEMPT | {"token": token, "engine": name})
+    assert counts[0] == counts[1]
+
+
+def test_time_of_the_cpu_is_not_time_of_the_gpu(alice: User, staff_client: Client) -> None:
+    seconds = {"modal": 1000, "kyutai": 2000, "whisper": 4000, "diarizer": 8000}
+    own = {"nano_usd_per_second": 0}
+    for engine, decode_ms in seconds.items():
+        price = {} if engine == "modal" else own
+        record_usage(alice, **ATTEMPT | {"engine": engine, "decode_ms": decode_ms} | price)
+    next_day = {"created_at": MAY_4 + timedelta(days=1)}
+    paid = {"engine": "diarizer", "decode_ms": 16_000, "gpu_type": "L4"}  # at Modal
+    record_usage(alice, **ATTEMPT | next_day | paid)
+    total = lines(staff_client, "")["Total"]
+    assert (total["gpu_seconds"], total["cpu_seconds"]) == ("19.00", "12.00")
+    page = staff_client.get(f"{PAGE}?since=2026-05-01&until=2026-05-31").content.decode()
+    assert "<dt>GPU time</dt><dd>0:19</dd>" in page
+    assert "<dt>CPU time</dt><dd>0:12</dd>" in page
+
+
+def test_dates_of_the_shown_period_are_filled_in(staff_client: Client) -> None:
+    today = timezone.now().date()
+    fields = staff_client.get(PAGE).context["form"]
+    assert fields["since"].value() == str(today - timedelta(days=29))
+    assert fields["until"].value() == str(today)
+    fields = staff_client.get(f"{PAGE}?until=2026-05-31&by=user").context["form"]
+    assert (fields["since"].value(), fields["until"].value()) == ("2026-05-02", "2026-05-31")
+    fields = staff_client.get(f"{PAGE}?since=yesterday").context["form"]
+    assert fields["since"].value() == "yesterday"  # to be corrected
+
+
+@pytest.mark.parametrize(
+    ("today", "periods"),
+    [
+        (
+            date(2026, 5, 20),
+            {
+                "This month": (date(2026, 5, 1), date(2026, 5, 20)),
+                "Last month": (date(2026, 4, 1), date(2026, 4, 30)),
+                "Last 30 days": (date(2026, 4, 21), date(2026, 5, 20)),
+                "This year": (date(2026, 1, 1), date(2026, 5, 20)),
+            },
+        ),
+        (date(2027, 1, 1), {"Last month": (date(2026, 12, 1), date(2026, 12, 31))}),
+        (date(2028, 3, 31), {"Last month": (date(2028, 2, 1), date(2028, 2, 29))}),
+    ],
+)
+def test_presets(today: date, periods: dict[str, tuple[date, date]]) -> None:
+    found = {str(preset.label): (preset.since, preset.until) for preset in presets(today)}
+    assert found.items() >= periods.items()
+
+
+def test_presets_keep_the_filters_and_mark_the_shown_period(staff_client: Client) -> None:
+    first = staff_client.get(f"{PAGE}?by=user&engine=modal")
+    link = next(link for link in first.context["presets"] if link["label"] == "Last month")
+    assert "by=user&engine=modal" in link["query"]
+    page = staff_client.get(f"{PAGE}?{link['query']}")
+    assert page.status_code == 200
+    current = [each["label"] for each in page.context["presets"] if each["is_current"]]
+    assert current == ["Last month"]
+    assert page.content.decode().count('aria-current="true"') == 1
