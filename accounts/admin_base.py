@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -48,6 +48,11 @@ class RecentValuesFilter(admin.AllValuesFieldListFilter):
         rows = model_admin.get_queryset(request).order_by("-pk")[:SAMPLE_ROWS]
         values = {*rows.values_list(field.name, flat=True), *(self.lookup_val or ())}
         self.lookup_choices: Any = sorted(values)
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """With a name for the empty value."""
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or gettext("None")}
 
 
 class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

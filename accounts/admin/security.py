@@ -26,8 +26,8 @@ class AuditEventAdmin(AppendOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
         """With the email addresses of accounts that exist."""
-        emails = {"email": email_of("user_id"), "actor_email": email_of("actor_id")}
-        return super().get_queryset(request).annotate(**emails)
+        rows: QuerySet[AuditEvent] = super().get_queryset(request)
+        return rows.annotate(email=email_of("user_id"), actor_email=email_of("actor_id"))
 
     @admin.display(description=_("Account"))
     def account(self, event: AuditEvent) -> str:

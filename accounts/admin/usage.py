@@ -39,18 +39,18 @@ class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
     list_display = (
         "created_at",
         "account",
-        "transcription",
         "outcome",
+        "audio",
+        "cost",
+        "engine_time",
+        "billed",
         "engine",
         "gpu_type",
-        "audio",
-        "engine_time",
-        "cost",
-        "billed",
         "reason",
+        "transcription",
     )
     fields = (
-        *("created_at", "account", "token_id", "transcription", "outcome", "billed", "reason"),
+        *("created_at", "account", "token_used", "transcription", "outcome", "billed", "reason"),
         *("engine", "model", "gpu_type", "audio", "uncharged_audio", "engine_time", "queue_time"),
         *("cold_start", "price", "cost", "corrected_record"),
     )
@@ -69,7 +69,8 @@ class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UsageRecord]:
         """With the email address of each account, which may have been deleted."""
-        return super().get_queryset(request).annotate(email=email_of("user_id"))
+        rows: QuerySet[UsageRecord] = super().get_queryset(request)
+        return rows.annotate(email=email_of("user_id"))
 
     @admin.display(description=_("Account"))
     def account(self, record: UsageRecord) -> str:
@@ -78,7 +79,7 @@ class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
         return getattr(record, "email", None) or deleted
 
     @admin.display(description=_("Token"))
-    def token_id(self, record: UsageRecord) -> str:
+    def token_used(self, record: UsageRecord) -> str:
         """The number of the token, which may have been deleted."""
         return gettext("Web app") if record.token_id is None else str(record.token_id)
 

@@ -56,11 +56,15 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
         ),
     )
 
+    readonly_fields = ("last_login", "date_joined")
+    filter_horizontal = ()  # Django's widget has no accessible names
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only superusers grant permissions: other staff could grant them to themselves."""
+        fields = super().get_readonly_fields(request, obj)
         if request.user.is_superuser:
-            return super().get_readonly_fields(request, obj)
-        return ("is_staff", "is_superuser", "groups")
+            return fields
+        return (*fields, "is_staff", "is_superuser", "groups")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only superusers change accounts of staff, whose passwords would give access."""

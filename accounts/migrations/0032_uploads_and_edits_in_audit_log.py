@@ -43,4 +43,24 @@ class Migration(migrations.Migration):
                 max_length=20,
             ),
         ),
+        migrations.AlterField(
+            model_name="auditevent",
+            name="address",
+            field=models.GenericIPAddressField(null=True, verbose_name="IP address"),
+        ),
+        migrations.AlterField(
+            model_name="usagerecord",
+            name="transcription",
+            field=models.UUIDField(db_index=True, verbose_name="recording"),
+        ),
+        migrations.AlterField(
+            model_name="usagerecord",
+            name="gpu_type",
+            field=models.CharField(blank=True, max_length=20, verbose_name="GPU"),
+        ),
+        migrations.AlterField(
+            model_name="usagerecord",
+            name="billed",
+            field=models.BooleanField(default=False, verbose_name="charged"),
+        ),
     ]

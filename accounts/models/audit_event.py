@@ -62,7 +62,7 @@ class AuditEvent(models.Model):
     # The recording concerned. Its title is never copied, and so is deleted with the recording.
     recording = models.UUIDField(null=True)
     detail = models.CharField(max_length=300, blank=True)
-    address = models.GenericIPAddressField(null=True)
+    address = models.GenericIPAddressField(_("IP address"), null=True)
 
     class Meta:
         verbose_name_plural = _("audit log")

@@ -42,11 +42,11 @@ class UsageRecord(models.Model):
     token = models.ForeignKey(
         "accounts.ApiToken", models.DO_NOTHING, db_constraint=False, null=True, related_name="usage"
     )
-    transcription = models.UUIDField(db_index=True)
+    transcription = models.UUIDField(_("recording"), db_index=True)
     outcome = models.CharField(max_length=12, choices=Outcome)
     engine = models.CharField(max_length=20, blank=True)
     model = models.CharField(max_length=100, blank=True)
-    gpu_type = models.CharField(max_length=20, blank=True)
+    gpu_type = models.CharField(_("GPU"), max_length=20, blank=True)
 
     audio_ms = models.BigIntegerField(default=0)  # the charged part of the recording
     # Audio processed without a charge: without speech, or cancelled. See usage/quotas.py.
@@ -56,7 +56,7 @@ class UsageRecord(models.Model):
     load_ms = models.BigIntegerField(default=0)  # cold start of a container
     nano_usd_per_second = models.BigIntegerField(default=0)  # the price at the time of the attempt
     cost_micro_usd = models.BigIntegerField(default=0)
-    billed = models.BooleanField(default=False)  # whether `audio_ms` counts against the quota
+    billed = models.BooleanField(_("charged"), default=False)  # `audio_ms` counts against the quota
     reason = models.CharField(max_length=200)  # why it was charged or not; shown to the user
     corrects = models.ForeignKey("self", models.DO_NOTHING, null=True, related_name="corrections")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -118,10 +116,7 @@ def test_admin_change_is_in_the_audit_log_of_the_user(
     plan = Plan.objects.create(name="Studio")
     client.force_login(carol)
     url = f"/admin/accounts/user/{alice.pk}/change/"
-    form: dict[str, Any] = client.get(url).context["adminform"].form.initial
     fields = {"email": alice.email, "plan": plan.pk, "is_active": "on", "password": "x"}
-    joined = form["date_joined"]
-    fields |= {"date_joined_0": f"{joined:%Y-%m-%d}", "date_joined_1": f"{joined:%H:%M:%S}"}
     assert client.post(url, fields).status_code == 302
     ((action, detail),) = events_of(alice)
     assert action == Action.ADMIN

@@ -161,7 +161,7 @@ class UsageReport:
         sums = self._rows.aggregate(**{f"sum_{name}": value for name, value in SUMS.items()})
         total = sum(payer.revenue_micro_usd for payer in self._payers)
         income = total if self.has_margin else None
-        return Line(gettext("Total"), *sums.values(), revenue_micro_usd=income)
+        return replace(Line(gettext("Total"), *sums.values()), revenue_micro_usd=income)
 
     @cached_property
     def lines(self) -> list[Line]:
