@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.account.signals import email_confirmed
 from django.contrib.admin.models import LogEntry
 from django.db import DatabaseError, transaction
 from django.test import Client
@@ -79,6 +80,14 @@ def test_security_settings_are_recorded(alice: User, client: Client) -> None:
         (Action.MFA_CHANGED, "Removed: Authenticator app"),
         (Action.MFA_CHANGED, "Removed: Recovery codes"),
     ]
+
+
+def test_confirmed_email_address_is_not_a_changed_one(alice: User, rf: Any) -> None:
+    address = EmailAddress.objects.create(user=alice, email="new@example.com")
+    email_confirmed.send(EmailAddress, request=rf.get("/"), email_address=address)
+    (event,) = AuditEvent.objects.filter(user=alice)
+    assert event.get_action_display() == "Email address confirmed"
+    assert event.detail == "new@example.com"
 
 
 @pytest.mark.covers("attack", "The audit log is changed or emptied")
