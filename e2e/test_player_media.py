@@ -39,7 +39,7 @@ def test_video_is_shown_with_captions(sign_up: OpenPage, media: Media) -> None:
     expect(video).to_be_visible()
     cues = "video => [...(video.textTracks[0]?.cues ?? [])].map((cue) => cue.text)"
     wait_until(lambda: video.evaluate(cues))
-    text = page.locator(".segment-text").all_inner_texts()
+    text = page.locator(".segment").all_inner_texts()
     assert " ".join(video.evaluate(cues)).split() == " ".join(text).split()
     assert video.evaluate("video => video.textTracks[0].mode") == "showing"
     side, words = video.bounding_box(), page.locator("#segments").bounding_box()
