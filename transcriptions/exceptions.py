@@ -56,6 +56,10 @@ class VoiceRefused(Exception):
         self.status, self.code = status, code
 
 
+class TooManyAnnotations(Exception):
+    """The transcript has as many as it can have. `str()` is a message for the owner."""
+
+
 class AudioDeleted(WrongState):
     """The audio to process has been deleted."""
 

@@ -13,6 +13,7 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 
 from transcriptions.models import (
+    Annotation,
     DirectUpload,
     SubtitleProfile,
     Transcription,
@@ -37,6 +38,15 @@ def transcription_for(user: Viewer, transcription_id: uuid.UUID) -> Transcriptio
     if row is None:
         raise Http404(_("There is no such transcription."))
     return row
+
+
+def annotation_for(user: Viewer, transcription_id: uuid.UUID, annotation_id: int) -> Annotation:
+    """The annotation of that recording with that id. Raises Http404."""
+    row = transcription_for(user, transcription_id)
+    annotation = row.annotations.filter(id=annotation_id).first()
+    if annotation is None:
+        raise Http404(_("There is no such note."))
+    return annotation
 
 
 def direct_upload_for(user: Viewer, upload_id: uuid.UUID) -> DirectUpload:

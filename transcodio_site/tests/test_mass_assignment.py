@@ -24,6 +24,7 @@ from accounts.tests.helpers import PASSWORD, sign_in
 from transcodio_site.api import api as rest_api
 from transcriptions.exports.user_profiles import ProfileIn
 from transcriptions.models import (
+    Annotation,
     DiarizationJob,
     Segment,
     Speaker,
@@ -47,6 +48,7 @@ MODELS = (
     Endpoint,
     SubtitleProfile,
     Voice,
+    Annotation,
 )
 # Its columns are fields of uploads, too.
 COMPARED = (*MODELS, DiarizationJob)
@@ -59,6 +61,7 @@ VARYING = {
         "last_login",
         "password",
         "secret",
+        "updated_at",
         "digest",
         "hint",
         "request_id",
@@ -88,6 +91,9 @@ class Request:
         method, path = self.name.split(" ")
         path = path.replace("{transcription_id}", str(recording.id)).replace("{number}", "1")
         path = path.replace("{name}", "club")
+        if "{annotation_id}" in path:
+            annotation_id = recording.annotations.get().id
+            path = path.replace("{annotation_id}", str(annotation_id))
         if "{voice" in path:
             voice_id = str(Voice.objects.get().id)
             path = path.replace("{voice_id}", voice_id).replace("{voice}", voice_id)
@@ -125,6 +131,8 @@ REQUESTS = [
         {"changes": [{"from": 1, "to": 1, "segments": [{"text": "New"}]}]},
         is_json=True,
     ),
+    Request(f"post {RECORDING}/annotations", {"kind": "bookmark", "start": 0.5}, is_json=True),
+    Request(f"patch {RECORDING}/annotations/{{annotation_id}}", {"body": "New"}, is_json=True),
     Request("patch /api/voices/{voice_id}", {"name": "New"}, is_json=True),
     Request("put /api/subtitle-profiles/{name}", {"max_lines": 1}, is_json=True),
     Request(f"post {RECORDING}/import", {}, file=("a.txt", b"Old and new")),
@@ -188,6 +196,7 @@ def recording(alice: User, settings: Any, tmp_path: Path) -> Transcription:
     row.segments.create(number=2, start=0, end=1, text="Old", words=words, speaker=1)
     row.speakers.create(number=1, name="Old")
     row.speakers.create(number=2)
+    row.annotations.create(kind="highlight", start=0, end=1, body="Old")
     Voice.objects.create(owner=alice, name="Old")
     set_state(State.COMPLETED)
     return row

@@ -55,6 +55,10 @@ OPERATIONS = {
     "GET /api/transcriptions/{transcription_id}/versions": READ,
     "GET /api/transcriptions/{transcription_id}/versions/{revision}": READ,
     "POST /api/transcriptions/{transcription_id}/versions/{revision}/restore": WRITE,
+    "GET /api/transcriptions/{transcription_id}/annotations": READ,
+    "POST /api/transcriptions/{transcription_id}/annotations": WRITE,
+    "PATCH /api/transcriptions/{transcription_id}/annotations/{annotation_id}": WRITE,
+    "DELETE /api/transcriptions/{transcription_id}/annotations/{annotation_id}": WRITE,
     "POST /api/transcriptions/{transcription_id}/speakers/{number}/voice": WRITE,
     "GET /api/voices": READ,
     "PATCH /api/voices/{voice_id}": WRITE,
@@ -187,10 +191,12 @@ BODIES = {
     "/split": '{"segments": [1]}',
     "/speakers/": '{"name": "Changed"}',
     "/edits": '{"changes": [{"from": 1, "to": 1, "segments": [{"text": "Changed"}]}]}',
+    "/annotations/": '{"body": "Changed"}',
+    "/annotations": '{"kind": "bookmark", "start": 1}',
     "/voices/": '{"name": "Changed"}',
     "/recognize": "{}",
 }
-JSON_POSTS = ("/recognize", "/merge", "/detect", "/edits")
+JSON_POSTS = ("/recognize", "/merge", "/detect", "/edits", "/annotations")
 
 
 class Resources:
@@ -210,6 +216,9 @@ class Resources:
         )
         self.row.speakers.create(number=1, name="Confidential")
         self.row.speakers.create(number=2)
+        self.annotation = self.row.annotations.create(
+            kind="comment", start=0, end=1, body="Confidential"
+        )
         DiarizationJob.objects.create(transcription=self.row, max_speakers=7)
         self.upload = DirectUpload.objects.create(
             owner=alice,
@@ -236,6 +245,7 @@ class Resources:
             "address": self.address.id,
             "profile": self.profile.id,
             "voice": self.voice.id,
+            "annotation": self.annotation.id,
             "endpoint": self.endpoint.id,
             "delivery": self.delivery.id,
             "number": 1,
@@ -263,6 +273,7 @@ class Resources:
             == ("Confidential", "Confidential.", "completed")
             and [job.max_speakers for job in DiarizationJob.objects.all()] == [7]
             and [speaker.name for speaker in self.row.speakers.all()] == ["Confidential", ""]
+            and [note.body for note in self.row.annotations.all()] == ["Confidential"]
             and DirectUpload.objects.filter(pk=self.upload.pk).exists()
             and ApiToken.objects.filter(pk=self.token.pk).exists()
             and [voice.name for voice in Voice.objects.all()] == ["Confidential"]

@@ -5,6 +5,12 @@ Changes of a recording's state are in `transcriptions.processing.lifecycle`.
 
 from __future__ import annotations
 
+from transcriptions.models.annotation import (
+    MAX_ANNOTATIONS,
+    Annotation,
+    AnnotationKind,
+    Color,
+)
 from transcriptions.models.audio_analysis import AudioAnalysis
 from transcriptions.models.diarization_job import DiarizationJob, is_detecting_speakers
 from transcriptions.models.direct_upload import DirectUpload
@@ -38,6 +44,7 @@ __all__ = [
     "FINAL_PHASES",
     "FINISHED",
     "IDEMPOTENCY_KEY_LIFETIME",
+    "MAX_ANNOTATIONS",
     "MAX_VOICES",
     "SEARCH_KEYS",
     "STORAGE_FOLDER",
@@ -45,7 +52,10 @@ __all__ = [
     "WAITING",
     "WORKING",
     "AccountQueue",
+    "Annotation",
+    "AnnotationKind",
     "AudioAnalysis",
+    "Color",
     "DiarizationJob",
     "DirectUpload",
     "Edit",

@@ -36,6 +36,16 @@ TOKEN_FIELDS = (
     "last_used_address",
 )
 EDIT_FIELDS = ("revision", "created_at", "kind", "changes", "speakers")
+ANNOTATION_FIELDS = (
+    "kind",
+    "start",
+    "end",
+    "quote",
+    "body",
+    "color",
+    "created_at",
+    "updated_at",
+)
 VOICE_FIELDS = ("name", "created_at", "recordings", "model")
 DELIVERY_FIELDS = (
     "event",
@@ -143,3 +153,8 @@ def edits(row: Transcription) -> Iterator[dict[str, Any]]:
     be of the whole text."""
     for key in list(row.edits.values_list("pk", flat=True)):
         yield from row.edits.filter(pk=key).values(*EDIT_FIELDS)
+
+
+def annotations(row: Transcription) -> list[dict[str, Any]]:
+    """The highlights, comments and bookmarks of a transcript, in order of time."""
+    return list(row.annotations.values(*ANNOTATION_FIELDS))

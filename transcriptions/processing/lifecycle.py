@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 
 from gpu.types import Complete, Metadata, Span, UsageDelta
 from gpu.types import Segment as SpokenSegment
+from transcriptions.editing.annotations import copy_annotations
 from transcriptions.editing.carrying import carry_over_edits
 from transcriptions.exceptions import AudioDeleted, LeaseLost, WrongState
 from transcriptions.models import (
@@ -225,6 +226,7 @@ def mark_completed(row: Transcription, meter: Complete, note: str = "") -> None:
     with transaction.atomic():
         lock_held(row)
         remark = carry_over_edits(row)
+        copy_annotations(row)
         if not row.segments.exists():
             remark = _("No speech was found in this recording.")
         _end_lease(

@@ -62,6 +62,7 @@ EXPORTED = {
     "transcriptions.Segment": ("recording.json", "segments"),
     "transcriptions.Speaker": ("recording.json", "speakers"),
     "transcriptions.Edit": ("edits.json", None),
+    "transcriptions.Annotation": ("annotations.json", None),
     "transcriptions.Voice": ("account.json", "voices"),
     "transcriptions.SubtitleProfile": ("account.json", "subtitle_profiles"),
     "webhooks.Endpoint": ("account.json", "webhooks"),
@@ -133,6 +134,7 @@ def full_account(alice: User, finished: Transcription) -> User:
     SpeakerReference.objects.create(transcription=finished, name="Bob", audio=b"RIFF")
     commands.detect_speakers(finished)
     correct(finished, 1, "Another text.")
+    finished.annotations.create(kind="comment", start=1, end=2, body="Really?")
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
     endpoint.replaced_secrets.create(secret="secret-5", until=timezone.now() + timedelta(hours=1))
     endpoint.create_delivery("webhook.test", "msg_1", {})

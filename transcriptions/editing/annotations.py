@@ -1,0 +1,34 @@
+"""Highlights, comments and bookmarks: adding them, and keeping them in a later recognition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from transcriptions.exceptions import TooManyAnnotations
+from transcriptions.models import MAX_ANNOTATIONS, Annotation, Transcription
+
+
+def add_annotation(row: Transcription, **fields: Any) -> Annotation:
+    """Add one to a transcript. Raises TooManyAnnotations."""
+    with transaction.atomic():
+        # One after the other, so that two at the same time cannot exceed the limit.
+        Transcription.objects.select_for_update(no_key=True).get(id=row.id)
+        if row.annotations.count() >= MAX_ANNOTATIONS:
+            message = _("A transcript can have %(limit)s notes. Delete some first.")
+            raise TooManyAnnotations(message % {"limit": f"{MAX_ANNOTATIONS:,}"})
+        return row.annotations.create(**fields)
+
+
+def copy_annotations(row: Transcription) -> None:
+    """Copy those of `row.previous`: it is the same recording, and they are where their times
+    are. Must be called in a transaction that has locked `row`."""
+    if row.previous is None:
+        return
+    free = MAX_ANNOTATIONS - row.annotations.count()
+    copies = list(row.previous.annotations.all()[: max(0, free)])
+    for copy in copies:
+        copy.pk, copy.transcription = None, row
+    Annotation.objects.bulk_create(copies)

@@ -1,0 +1,58 @@
+"""Highlights, comments and bookmarks in a transcript."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from transcriptions.models.transcription import Transcription
+
+MAX_ANNOTATIONS = 2000  # of a transcript
+
+
+class AnnotationKind(models.TextChoices):
+    """What an annotation is."""
+
+    HIGHLIGHT = "highlight", _("Highlight")
+    COMMENT = "comment", _("Comment")
+    BOOKMARK = "bookmark", _("Bookmark")
+
+
+class Color(models.TextChoices):
+    """The color of a highlight."""
+
+    YELLOW = "yellow", _("Yellow")
+    GREEN = "green", _("Green")
+    BLUE = "blue", _("Blue")
+    PINK = "pink", _("Pink")
+
+
+class Annotation(models.Model):
+    """Something that a person has noted about a passage, or about a moment. It is where its times
+    are: so it stays when the text is edited, numbered anew, or recognized again."""
+
+    transcription = models.ForeignKey(
+        Transcription, on_delete=models.CASCADE, related_name="annotations"
+    )
+    kind = models.CharField(max_length=10, choices=AnnotationKind)
+    start = models.FloatField()  # seconds
+    end = models.FloatField()  # of a bookmark the same as `start`
+    quote = models.TextField(blank=True)  # the text of the passage when it was noted
+    body = models.TextField(blank=True)  # what the person has written
+    color = models.CharField(max_length=10, choices=Color, blank=True)  # of highlights
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["start", "id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(end__gte=models.F("start")), name="annotation_not_reversed"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.body or self.quote
