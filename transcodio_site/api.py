@@ -12,7 +12,7 @@ from transcodio_site import __version__
 from transcodio_site.errors import Problem, register_error_handlers
 from transcodio_site.openapi import DocumentedAPI
 from transcriptions.api.again import router as again
-from transcriptions.api.annotations import router as annotations
+from transcriptions.api.annotations import router as notes
 from transcriptions.api.edits import router as edits
 from transcriptions.api.exports import router as exports
 from transcriptions.api.imports import router as imports
@@ -53,7 +53,7 @@ api.add_router("", subtitles)
 api.add_router("", speakers)
 api.add_router("", words)
 api.add_router("", edits)
-api.add_router("", annotations)
+api.add_router("", notes)
 api.add_router("", voices)
 api.add_router("", imports)
 api.add_router("", again)

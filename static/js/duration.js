@@ -6,3 +6,9 @@ export function formatDuration(seconds) {
   const minutes = Math.floor((whole % 3600) / 60);
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
+
+/** Seconds as h:mm:ss, with the hours always: for quotations. */
+export function formatClock(seconds) {
+  const short = formatDuration(seconds);
+  return seconds < 3600 ? `0:${short.padStart(5, "0")}` : short;
+}

@@ -83,7 +83,7 @@ export class TextInput {
       this.change(remove(segment.id, segment.id, segments));
       return;
     }
-    segment.element.textContent = next;
+    replaceText(segment.element, start.offset, end.offset, data);
     placeCaret(segment, start.offset + data.length);
     this.session.typed(segment);
   }
@@ -102,6 +102,13 @@ export class TextInput {
     if (!normalize(textOf(segment))) this.change(remove(segment.id, segment.id, segments));
     else this.session.typed(segment);
   }
+}
+
+/** Replaces characters within the text node, so that marks after them stay where they are. */
+function replaceText(element, from, to, data) {
+  element.normalize();
+  if (element.childNodes.length === 1) element.firstChild.replaceData(from, to - from, data);
+  else element.textContent = data;
 }
 
 /** Like `positionOf`, but after the space between two segments it is the start of the second one. */

@@ -155,6 +155,6 @@ def edits(row: Transcription) -> Iterator[dict[str, Any]]:
         yield from row.edits.filter(pk=key).values(*EDIT_FIELDS)
 
 
-def annotations(row: Transcription) -> list[dict[str, Any]]:
+def annotations_of(row: Transcription) -> list[dict[str, Any]]:
     """The highlights, comments and bookmarks of a transcript, in order of time."""
     return list(row.annotations.values(*ANNOTATION_FIELDS))

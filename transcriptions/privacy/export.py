@@ -56,8 +56,8 @@ def _recording(archive: ZipStream, row: Transcription) -> Iterator[bytes]:
     archive.add(TranscriptOut.of(row).model_dump_json(indent=2), f"{folder}/recording.json")
     if row.edits.exists():
         archive.add(_json_array(account_data.edits(row)), f"{folder}/edits.json")
-    if annotations := account_data.annotations(row):
-        archive.add(_json(annotations), f"{folder}/annotations.json")
+    if noted := account_data.annotations_of(row):
+        archive.add(_json(noted), f"{folder}/annotations.json")
     if row.has_transcript:
         transcript = transcript_of(row, words=True)
         for extension in ("txt", "srt", "vtt"):

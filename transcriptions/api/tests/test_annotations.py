@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from transcriptions.editing import annotations
+from transcriptions.editing import annotations as adding
 from transcriptions.editing.annotations import add_annotation, copy_annotations
 from transcriptions.exceptions import TooManyAnnotations
 from transcriptions.models import MAX_ANNOTATIONS, Annotation, Transcription
@@ -118,7 +118,7 @@ def test_annotation_of_another_recording_is_404(
 def test_number_of_annotations_is_limited(
     api: Client, finished: Transcription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(annotations, "MAX_ANNOTATIONS", 3)
+    monkeypatch.setattr(adding, "MAX_ANNOTATIONS", 3)
 
     def add() -> bool:
         try:
