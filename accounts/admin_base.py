@@ -24,6 +24,8 @@ SECRET_FIELDS = {
     "usersessions.UserSession": ("session_key",),
     "socialaccount.SocialToken": ("token", "token_secret"),
 }
+# What lists of libraries show of other tables, which Django would query for each row.
+LISTED_RELATIONS = {"socialaccount.SocialToken": ("app", "account__user")}
 # Objects whose name, a title or an address, must not be copied into the log of another account, or
 # outlive them: the log has their id instead.
 UNNAMED_MODELS = ("transcriptions.Transcription", "accounts.Invitation")
@@ -103,6 +105,11 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         none."""
         fields = super().get_search_fields(request)
         return [field.replace("user__username", "user__email") for field in fields]
+
+    def get_list_select_related(self, request: HttpRequest) -> bool | Sequence[str]:
+        """Follow foreign keys with the query of the list, also those that may be empty."""
+        related = LISTED_RELATIONS.get(self.opts.label)
+        return related or super().get_list_select_related(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Forbid adding rows that have secret fields."""
