@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,11 +18,12 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from e2e.browser import BROWSERS as BROWSERS
+from e2e.browser import FLAGS as FLAGS
+from e2e.browser import find_browser
 from transcodio_site import embedded
 from transcodio_site.testing import WAIT_S, Stack
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 PASSWORD = "correct horse battery"
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def installed(*names: str) -> str:
     """The path of the first of these programs. Skips the test if there is none."""
-    for path in filter(None, map(shutil.which, names)):
+    if path := find_browser(*names):
         return path
     if os.environ.get("REQUIRE_CHROMIUM"):
         pytest.fail(f"There is no Chromium here: install the package {names[0]}.")
@@ -53,7 +53,6 @@ def installed(*names: str) -> str:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium. Module scope: Playwright's event loop must not outlive its tests."""
-    # Without the windows that nobody sees, as Playwright's own: a quarter of the CPU time.
     program = installed("chromium-headless-shell", *BROWSERS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS, timeout=WAIT_MS)
@@ -67,7 +66,9 @@ def open_context(chromium: Browser, stack: Stack) -> Iterator[OpenContext]:
     contexts = []
 
     def open_one(**options: Any) -> BrowserContext:
+        # Without a service worker: Playwright cannot intercept the requests that one makes.
         fixed = {"base_url": stack.url, "locale": "en-US", "timezone_id": "UTC"}
+        fixed["service_workers"] = "block"
         context = chromium.new_context(**(fixed | options))
         context.set_default_timeout(WAIT_MS)  # or Playwright waits for 30 seconds
         contexts.append(context)
@@ -107,7 +108,7 @@ def _collect_console_message(problems: list[str], kind: str, text: str) -> None:
     # Tests cause refused uploads, missing pages and a killed server.
     expected = re.search(
         r"status of 4\d\d|WebSocket connection|ERR_CONNECTION|ERR_INCOMPLETE"
-        r"|htmx:(sendError|afterRequest)",
+        r"|htmx:(sendError|afterRequest)|blocked by Playwright",
         text,
     )
     if kind in ("error", "warning") and not expected:

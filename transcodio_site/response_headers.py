@@ -8,6 +8,7 @@ files and errors of other middleware pass it too. Responses of the server itself
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -38,6 +39,8 @@ PAGE_DIRECTIVES = (
 FILE_POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 )
+# For the service worker: its modules, and the requests that it passes on.
+WORKER_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'"
 # The microphone is for live speech. Everything else that asks the user, or reads a sensor, is off.
 DISABLED_FEATURES = (
     *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "hid"),
@@ -99,9 +102,7 @@ def _page_policy() -> str:
 
 def with_security_headers(response: HttpResponse) -> HttpResponse:
     """The response with a policy for pages or for files, and the headers that both have."""
-    is_page = response.get("Content-Type", "").startswith("text/html")
     headers = {
-        "Content-Security-Policy": _page_policy() if is_page else FILE_POLICY,
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": PERMISSIONS_POLICY,
@@ -109,6 +110,11 @@ def with_security_headers(response: HttpResponse) -> HttpResponse:
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": settings.X_FRAME_OPTIONS,
     }
+    # Browsers would replace the policy of a page that they have stored by that of a 304, which has
+    # no content type.
+    if response.status_code != HTTPStatus.NOT_MODIFIED:
+        is_page = response.get("Content-Type", "").startswith("text/html")
+        headers["Content-Security-Policy"] = _page_policy() if is_page else FILE_POLICY
     for name, value in headers.items():
         response.headers.setdefault(name, value)
     return response

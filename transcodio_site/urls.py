@@ -14,6 +14,7 @@ from transcodio_site.asr_api import asr_api
 from transcodio_site.documentation.views import api_reference, json_schema
 from transcodio_site.monitoring.views import health, live, metrics, ready
 from transcodio_site.openai_api import openai_api, openai_root
+from transcodio_site.web_app import manifest, offline_page, offline_state, service_worker
 from transcriptions.uploads.pages import transcription_settings
 from transcriptions.usage.pages import usage_details
 
@@ -33,6 +34,10 @@ urlpatterns = [
     path("health/live", live),
     path("health/ready", ready),
     path("metrics", metrics),
+    path("manifest.webmanifest", manifest, name="manifest"),
+    path("service-worker.js", service_worker, name="service-worker"),
+    path("offline/", offline_page, name="offline"),
+    path("offline/state/", offline_state, name="offline-state"),
     path("docs/", include("transcodio_site.documentation.urls")),
     path("schemas/<str:name>", json_schema),
     path("api/docs", api_reference, name="api-reference"),

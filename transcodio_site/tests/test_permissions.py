@@ -102,6 +102,10 @@ TOKEN_ONLY = {"POST /api/transcriptions/{transcription_id}/read-token"}
 PUBLIC, AUTHENTICATED, OWNER, STAFF = "public", "authenticated", "owner", "staff"
 OPERATOR = "operator"  # has the token of the metrics, or is on this machine
 PAGES = {
+    "manifest.webmanifest": PUBLIC,
+    "service-worker.js": PUBLIC,
+    "offline/": PUBLIC,
+    "offline/state/": PUBLIC,  # says nothing about recordings of others
     "health": PUBLIC,
     "status": PUBLIC,
     "health/live": PUBLIC,

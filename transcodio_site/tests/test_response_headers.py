@@ -23,6 +23,7 @@ from accounts.models import Plan, User
 from transcodio_site.response_headers import (
     FILE_POLICY,
     WAVESURFER_STYLE,
+    WORKER_POLICY,
     cache_headers,
     page_policy,
 )
@@ -32,7 +33,11 @@ from transcodio_site.tests.test_permissions import OPERATIONS, PAGES, Resources,
 from transcriptions.models import Transcription
 from transcriptions.testing import Headers
 
-PUBLIC = ("/docs/", "/api/docs", "/schemas/", "/static/")  # for caches, when the status is 200
+# For caches, when the status is 200.
+PUBLIC = (
+    *("/docs/", "/api/docs", "/schemas/", "/static/"),
+    *("/manifest.webmanifest", "/service-worker.js", "/offline/"),
+)
 STATIC = ("css/base.css", "js/text.js", "vendor/htmx.min.js", "img/favicon.svg")
 EXPECTED = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -48,13 +53,15 @@ def problems(response: Any, path: str) -> list[str]:
     headers = {name: response.get(name, "") for name in EXPECTED}
     found = [f"{name}: {value}" for name, value in headers.items() if value != EXPECTED[name]]
     is_page = response.get("Content-Type", "").startswith("text/html")
-    if response["Content-Security-Policy"] != (page_policy() if is_page else FILE_POLICY):
+    policy = WORKER_POLICY if path == "/service-worker.js" else FILE_POLICY
+    expected = "" if response.status_code == 304 else page_policy() if is_page else policy
+    if response.get("Content-Security-Policy", "") != expected:
         found.append(response["Content-Security-Policy"])
     if "microphone=(self), " not in response["Permissions-Policy"]:
         found.append(response["Permissions-Policy"])
     found += [name for name in response.headers if name.lower().startswith("access-control-")]
     caching, vary = response["Cache-Control"], response.get("Vary", "")
-    if path.startswith(PUBLIC) and response.status_code == 200:
+    if path.startswith(PUBLIC) and path != "/offline/state/" and response.status_code == 200:
         if "public" not in caching or "no-store" in caching:
             found.append(f"{caching}; Vary: {vary}")
     elif "no-store" not in caching or not {"Authorization", "Cookie"} <= {*vary.split(", ")}:
@@ -171,6 +178,14 @@ def test_headers_of_files_and_streams(
             assert problems(client.get(url, headers={"If-None-Match": etag}), "") == []
 
 
+@pytest.mark.parametrize("url", ["/docs/", "/offline/"])
+def test_stored_page_keeps_its_policy(url: str, client: Client, db: None) -> None:
+    etag = client.get(url)["ETag"]
+    response = client.get(url, headers={"If-None-Match": etag})
+    assert response.status_code == 304
+    assert "Content-Security-Policy" not in response  # which would be that of a file
+
+
 @pytest.mark.parametrize(
     ("view", "is_stored"),
     [
@@ -195,9 +210,10 @@ def test_only_public_responses_without_cookies_are_stored(
 
 
 def test_policies_allow_nothing_unsafe() -> None:
-    for policy in (page_policy(), FILE_POLICY):
+    for policy in (page_policy(), WORKER_POLICY, FILE_POLICY):
         assert "unsafe-" not in policy
         assert "*" not in policy
+    for policy in (page_policy(), FILE_POLICY):
         for directive in ("default-src", "base-uri", "form-action", "frame-ancestors"):
             assert f"{directive} '" in policy
     assert "script-src" not in page_policy()  # as default-src

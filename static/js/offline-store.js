@@ -1,0 +1,83 @@
+/**
+ * What this browser keeps for an account, in IndexedDB: transcripts for reading offline, and files
+ * that wait for a connection. All of it belongs to one account, and is erased when another account,
+ * or nobody, is signed in. The service worker uses it, too.
+ */
+const OWNER = "owner"; // the only key of the store `account`
+const STORES = ["account", "transcripts", "uploads"];
+
+function open() {
+  return new Promise((done, fail) => {
+    const request = indexedDB.open("transcodio", 1);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore("account");
+      request.result.createObjectStore("transcripts", { keyPath: "id" });
+      request.result.createObjectStore("uploads", { keyPath: "id" });
+    };
+    request.onsuccess = () => done(request.result);
+    request.onerror = () => fail(request.error);
+  });
+}
+
+/** Resolves to the result of the request that `work` returns, when its transaction is stored. */
+async function transact(mode, work) {
+  const database = await open();
+  try {
+    return await new Promise((done, fail) => {
+      const transaction = database.transaction(STORES, mode);
+      const request = work((name) => transaction.objectStore(name), transaction);
+      transaction.oncomplete = () => done(request?.result);
+      transaction.onabort = () => fail(transaction.error ?? new Error("of another account"));
+    });
+  } finally {
+    database.close();
+  }
+}
+
+function clear(store) {
+  for (const name of STORES) store(name).clear();
+}
+
+/** Erases everything that is kept. */
+export function erase() {
+  return transact("readwrite", clear);
+}
+
+/** Erases what belongs to another account than `account`, which is empty if nobody is signed in. */
+export function claim(account) {
+  return transact("readwrite", (store) => {
+    const owner = store("account").get(OWNER);
+    owner.onsuccess = () => {
+      if (owner.result !== account) clear(store);
+      if (account) store("account").put(account, OWNER);
+    };
+  });
+}
+
+/**
+ * Stores a record, which has an `id`. Rejects if `account` is not signed in anymore, which happened
+ * in another tab, or if there is no space.
+ */
+export function put(account, name, record) {
+  return transact("readwrite", (store, transaction) => {
+    const owner = store("account").get(OWNER);
+    owner.onsuccess = () => {
+      if (account && owner.result === account) store(name).put(record);
+      else transaction.abort();
+    };
+  });
+}
+
+/** All records of a store. */
+export function all(name) {
+  return transact("readonly", (store) => store(name).getAll());
+}
+
+/** The record with that id, or undefined. */
+export function get(name, id) {
+  return transact("readonly", (store) => store(name).get(id));
+}
+
+export function remove(name, id) {
+  return transact("readwrite", (store) => store(name).delete(id));
+}

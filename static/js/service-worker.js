@@ -1,0 +1,54 @@
+/**
+ * The service worker. Pages come from the network; without one, the offline page takes their place.
+ * The cache has nothing but that page and its files, which are the same for everybody.
+ */
+import { erase } from "./offline-store.js";
+
+const PREFIX = "shell-";
+
+/** `files` are the URLs of the cache, `page` is that of the offline page among them. */
+export function start({ version, files, page, signOut }) {
+  const name = PREFIX + version;
+  self.addEventListener("install", (event) => event.waitUntil(fill(name, files)));
+  self.addEventListener("activate", (event) => event.waitUntil(tidy(name)));
+  self.addEventListener("fetch", (event) => {
+    const { request } = event;
+    const url = new URL(request.url);
+    if (url.origin !== self.location.origin) return;
+    if (request.method === "POST" && url.pathname === signOut) {
+      event.respondWith(signedOut(request, page));
+    } else if (request.method === "GET" && request.mode === "navigate") {
+      event.respondWith(networkFirst(request, page));
+    } else if (files.includes(url.pathname)) {
+      event.respondWith(networkFirst(request, url.pathname));
+    }
+  });
+}
+
+async function fill(name, files) {
+  const cache = await caches.open(name);
+  await cache.addAll(files.map((url) => new Request(url, { cache: "reload" })));
+  await self.skipWaiting();
+}
+
+async function tidy(name) {
+  const names = await caches.keys();
+  const outdated = names.filter((other) => other.startsWith(PREFIX) && other !== name);
+  await Promise.all(outdated.map((other) => caches.delete(other)));
+  await self.clients.claim();
+}
+
+/** The response of the server, or the one from the cache if it cannot be reached. */
+async function networkFirst(request, url) {
+  try {
+    return await fetch(request);
+  } catch {
+    return (await caches.match(url, { ignoreVary: true })) ?? Response.error();
+  }
+}
+
+/** Erases before the server is asked, so that nothing is left if the browser is closed meanwhile. */
+async function signedOut(request, page) {
+  await erase().catch(() => {});
+  return networkFirst(request, page);
+}

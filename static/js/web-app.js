@@ -1,0 +1,27 @@
+/**
+ * On every page: registers the service worker, and erases what this browser keeps for an account
+ * that is not signed in anymore, and transcripts that were deleted.
+ */
+import { all, claim, remove } from "./offline-store.js";
+
+/** The account of the page: empty if nobody is signed in, undefined if the page is the same for all. */
+export const account = document.querySelector("meta[name=account]")?.content;
+
+/** Resolves when all that is kept belongs to the account of the page. */
+export const claimed = account === undefined ? Promise.resolve() : claim(account).catch(() => {});
+
+/** Asks the server who is signed in and which transcripts still exist. Changes nothing offline. */
+export async function synchronize() {
+  const ids = (await all("transcripts")).map(({ id }) => id);
+  const response = await fetch(`/offline/state/?ids=${ids}`).catch(() => null);
+  if (!response?.ok) return;
+  const state = await response.json();
+  await claim(state.account);
+  for (const id of ids) if (!state.existing.includes(id)) await remove("transcripts", id);
+}
+
+// Old browsers run no modules as service workers. Pages work without.
+navigator.serviceWorker?.register("/service-worker.js", { type: "module", updateViaCache: "none" }).catch(() => {});
+if (account) {
+  claimed.then(() => all("transcripts")).then((kept) => kept.length && synchronize()).catch(() => {});
+}

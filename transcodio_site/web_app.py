@@ -1,0 +1,130 @@
+"""Transcodio as an installed app: the manifest, the service worker, and the offline page.
+
+All three are the same for everybody. What a browser keeps for an account is never in a response:
+see static/js/offline-store.js.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from django.contrib.staticfiles import finders
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.cache import patch_cache_control, set_response_etag
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from transcodio_site.response_headers import WORKER_POLICY
+from transcriptions.permissions import visible_to
+
+# What the offline page loads, with all that its scripts import.
+SHELL = (
+    *("css/base.css", "css/transcript-text.css", "css/offline.css", "css/print.css"),
+    *("js/web-app.js", "js/offline-page.js", "js/offline-store.js", "js/text.js"),
+    *("img/favicon.svg", "img/icon-192.png"),
+)
+WORKER = "js/service-worker.js"
+MAX_IDS = 50  # as many as static/js/offline-copy.js keeps
+BACKGROUND = "#faf9f6"  # --background in base.css, which has one for dark, too
+
+
+@require_safe
+def manifest(request: HttpRequest) -> HttpResponse:
+    """The web app manifest."""
+    library = reverse("transcriptions:library")
+    content = {
+        "id": library,
+        "name": "Transcodio",
+        "short_name": "Transcodio",
+        "description": _("Turn recordings into text, live."),
+        "start_url": library,
+        "scope": "/",
+        "display": "standalone",
+        "background_color": BACKGROUND,
+        "theme_color": BACKGROUND,
+        "categories": ["productivity"],
+        "icons": [
+            _icon("favicon.svg", "any", "any"),
+            _icon("icon-192.png", "192x192", "any"),
+            _icon("icon-512.png", "512x512", "any"),
+            _icon("icon-maskable-512.png", "512x512", "maskable"),
+        ],
+        "shortcuts": [
+            _shortcut(_("Upload"), f"{library}#upload"),
+            _shortcut(_("Library"), f"{library}#library"),
+            _shortcut(_("Offline transcripts"), reverse("offline")),
+        ],
+    }
+    body = json.dumps(content, ensure_ascii=False)
+    return _revalidated(HttpResponse(body, content_type="application/manifest+json"))
+
+
+def _icon(name: str, sizes: str, purpose: str) -> dict[str, str]:
+    kind = "image/svg+xml" if name.endswith(".svg") else "image/png"
+    return {"src": static(f"img/{name}"), "sizes": sizes, "type": kind, "purpose": purpose}
+
+
+def _shortcut(name: str, url: str) -> dict[str, object]:
+    return {"name": name, "url": url, "icons": [_icon("icon-192.png", "192x192", "any")]}
+
+
+@require_safe
+def service_worker(request: HttpRequest) -> HttpResponse:
+    """The service worker. Its path decides that it serves the whole site, and its content changes
+    with every file that it caches, which is how browsers notice a new version."""
+    page = reverse("offline")
+    options = {
+        "version": _version(),
+        "files": [*map(static, SHELL), page],
+        "page": page,
+        "signOut": reverse("account_logout"),
+    }
+    script = f'import {{ start }} from "{static(WORKER)}";\nstart({json.dumps(options)});\n'
+    response = HttpResponse(script, content_type="text/javascript; charset=utf-8")
+    response.headers["Content-Security-Policy"] = WORKER_POLICY
+    return _revalidated(response)
+
+
+def _version() -> str:
+    """A hash of everything that the service worker caches or imports."""
+    digest = hashlib.sha256(_offline_page().encode())
+    for name in (*SHELL, WORKER):
+        digest.update(Path(str(finders.find(name))).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@require_safe
+def offline_page(request: HttpRequest) -> HttpResponse:
+    """The page that takes the place of others without a connection."""
+    return _revalidated(HttpResponse(_offline_page()))
+
+
+def _offline_page() -> str:
+    return render_to_string("offline.html")
+
+
+def _revalidated(response: HttpResponse) -> HttpResponse:
+    """Let browsers and caches keep the response, and ask for a new version each time."""
+    patch_cache_control(response, public=True, no_cache=True)
+    set_response_etag(response)
+    return response
+
+
+@require_safe
+def offline_state(request: HttpRequest) -> HttpResponse:
+    """Who is signed in, and which of `ids` are still their recordings: a browser erases all others
+    that it has kept."""
+    ids = []
+    for value in request.GET.get("ids", "").split(",")[:MAX_IDS]:
+        with suppress(ValueError):
+            ids.append(uuid.UUID(value))
+    rows = visible_to(request.user).filter(id__in=ids) if ids else ()
+    account = str(request.user.pk or "")
+    return JsonResponse({"account": account, "existing": [str(row.id) for row in rows]})
