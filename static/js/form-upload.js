@@ -2,11 +2,12 @@
 import { csrfToken } from "./requests.js";
 
 export class FormUpload {
-  /** `onProgress` is called with the number of bytes that have been sent. */
-  constructor(file, options, onProgress) {
-    Object.assign(this, { file, options, onProgress });
-    // If a response is lost and the file is sent again, the server creates only one recording.
-    this.key = [...crypto.getRandomValues(new Uint32Array(4))].join("-");
+  /**
+   * `onProgress` is called with the number of bytes that have been sent. If a response is lost and
+   * the file is sent again, the server creates only one recording for the `key`.
+   */
+  constructor(file, options, onProgress, key) {
+    Object.assign(this, { file, options, onProgress, key });
   }
 
   /** Resolves to status and body of the response; rejects if the connection was lost. */

@@ -1,98 +1,15 @@
 /**
  * <upload-box data-max-megabytes data-direct>: uploads by drag and drop or by the file picker, two at
  * a time, each with a progress bar; with `data-direct` to an object storage. After a single file the
- * browser opens its transcript, after several the library.
+ * browser opens its transcript, after several the library. Files wait for a connection, if need be.
  */
-import { DirectUpload } from "./direct-upload.js";
-import { FormUpload } from "./form-upload.js";
-import { errorMessage } from "./requests.js";
 import { text } from "./text.js";
 import { UploadOptions } from "./upload-options.js";
+import { UploadQueue } from "./upload-queue.js";
+import { Upload } from "./upload.js";
 
 const MAX_CONCURRENT = 2;
 const BYTES_PER_MB = 1024 * 1024;
-// As are all 5xx: the same file may be accepted later.
-const RETRYABLE_STATUSES = [401, 403, 404, 408, 409, 429];
-
-class Upload {
-  constructor(file, row, box) {
-    Object.assign(this, { file, row, box, isDone: false, id: null });
-    [this.retryButton, this.button] = row.querySelectorAll("button");
-    this.retryButton.addEventListener("click", () => this.wait());
-    this.button.addEventListener("click", () => this.dismiss());
-  }
-
-  wait() {
-    this.isDone = false;
-    this.show("waiting", text(this.box, "waiting"), "cancel");
-    this.box.enqueue(this);
-  }
-
-  async send(options) {
-    const Transport = "direct" in this.box.dataset ? DirectUpload : FormUpload;
-    // A retry sends the same request, or what is missing.
-    this.transport ??= new Transport(this.file, options, (bytes) => this.progress(bytes));
-    this.show("sending", text(this.box, "uploading"), "cancel");
-    try {
-      this.responded(await this.transport.send());
-    } catch {
-      if (!this.isDone) this.fail(text(this.box, "connectionLost"), true);
-    }
-  }
-
-  progress(bytes) {
-    this.row.querySelector("progress").value = bytes / this.file.size;
-    const size = (this.file.size / BYTES_PER_MB).toFixed(1);
-    const sent = (bytes / BYTES_PER_MB).toFixed(1);
-    const key = bytes < this.file.size ? "progress" : "processing";
-    this.show("sending", text(this.box, key, { sent, total: size }), "cancel");
-  }
-
-  responded({ status, response }) {
-    if (this.isDone) return; // cancelled meanwhile
-    if (status !== 202) {
-      this.fail(errorMessage(status, response), RETRYABLE_STATUSES.includes(status) || status >= 500);
-      return;
-    }
-    this.id = response.id;
-    const link = document.createElement("a");
-    link.href = `/transcriptions/${this.id}/`;
-    link.textContent = this.file.name;
-    this.row.querySelector(".upload-name").replaceChildren(link);
-    this.show("done", text(this.box, "uploaded"), "dismiss");
-    this.finish();
-  }
-
-  fail(message, canRetry = false) {
-    this.show("failed", message, "dismiss");
-    this.status.setAttribute("role", "alert");
-    this.retryButton.hidden = !canRetry;
-    this.finish();
-  }
-
-  dismiss() {
-    this.transport?.abort();
-    this.row.remove();
-    this.finish();
-  }
-
-  finish() {
-    this.isDone = true;
-    this.box.next();
-  }
-
-  get status() {
-    return this.row.querySelector(".upload-text");
-  }
-
-  show(phase, message, action) {
-    this.row.dataset.phase = phase;
-    this.status.setAttribute("role", "status");
-    this.status.textContent = message;
-    this.retryButton.hidden = true;
-    this.button.textContent = text(this.box, action);
-  }
-}
 
 customElements.define("upload-box", class extends HTMLElement {
   connectedCallback() {
@@ -102,6 +19,8 @@ customElements.define("upload-box", class extends HTMLElement {
     this.addedCount = 0;
     this.list = this.querySelector(".uploads");
     this.options = new UploadOptions(this);
+    this.queue = new UploadQueue();
+    this.queue.restore().then((records) => this.restore(records));
     const input = this.querySelector("input[type=file]");
     const chosen = () => {
       this.add(input.files);
@@ -120,7 +39,7 @@ customElements.define("upload-box", class extends HTMLElement {
       this.add(event.dataTransfer.files);
     });
     window.addEventListener("beforeunload", (event) => {
-      if (this.running.size + this.waiting.length) event.preventDefault();
+      if ([...this.running, ...this.waiting].some(({ isKept }) => !isKept)) event.preventDefault();
     });
   }
 
@@ -140,6 +59,12 @@ customElements.define("upload-box", class extends HTMLElement {
       if (problem) upload.fail(problem);
       else upload.wait();
     }
+  }
+
+  /** Sends files that an earlier page has kept. */
+  restore(records) {
+    this.hasRestored = records.length > 0;
+    for (const record of records) new Upload(record.file, this.row(record.file.name), this, record).wait();
   }
 
   enqueue(upload) {
@@ -176,10 +101,11 @@ customElements.define("upload-box", class extends HTMLElement {
     this.list.hidden = !this.list.children.length;
   }
 
-  /** Shows the uploaded recordings. If an upload failed, the page stays, with its message. */
+  /** Shows the uploaded recordings. The page stays if it has the message of another one, or if
+   * files were sent that nobody chose on it. */
   showUploaded() {
     const [id] = this.uploaded;
-    if (this.list.querySelector("[data-phase=failed]")) {
+    if (this.hasRestored || this.list.querySelector("[data-phase=failed], [data-phase=kept]")) {
       htmx.ajax("GET", location.href, { target: "#library", select: "#library", swap: "outerHTML" });
     } else if (this.addedCount === 1) {
       location.assign(`/transcriptions/${id}/`);
