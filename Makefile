@@ -1,6 +1,6 @@
 # `make run` needs only Python. requirements/check_platform.py lists the supported versions.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test types pytest coverage test-slow test-deploy bench chaos lock sbom licenses audit
+.PHONY: help run demo test types pytest coverage test-slow test-deploy bench chaos screenshots lock sbom licenses audit
 SHELL := /bin/sh
 
 PORT ?= 8000
@@ -23,6 +23,7 @@ help:
 	@echo "make test-deploy            run two machines behind nginx, PgBouncer and RabbitMQ, and lose one"
 	@echo "make bench                  measure segments, queue, watchers, search, overhead and exports, beside their goals"
 	@echo "make chaos [MINUTES=60]     kill and stop parts of a running service, and check that nothing is lost"
+	@echo "make screenshots            remake the pictures of the documentation"
 	@echo "make sbom                   list all components with versions and licenses (CycloneDX)"
 	@echo "make audit                  look for known vulnerabilities in the locked versions (needs pypi.org)"
 
@@ -71,6 +72,10 @@ bench: $(VENV)/test
 # Every fault once, or at random for MINUTES. SEED repeats the moments of an earlier run.
 chaos: $(VENV)/test
 	$(PY) -m benchmarks.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+# The pictures in docs/screenshots/. Needs Chromium.
+screenshots: $(VENV)/test
+	$(PY) -m e2e.screenshots
 
 # Update the locked versions from pyproject.toml. The local version of torch (+cpu) is removed.
 LOCK := $(VENV)/bin/pip-compile --quiet --upgrade --strip-extras --no-header --no-annotate --allow-unsafe \

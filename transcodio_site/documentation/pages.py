@@ -88,7 +88,8 @@ def documentation() -> Documentation:
 def _load() -> Documentation:
     images = {
         path.name: path
-        for path in sorted((settings.BASE_DIR / "docs").iterdir())
+        for pattern in ("*", "screenshots/*")
+        for path in sorted((settings.BASE_DIR / "docs").glob(pattern))
         if path.suffix in IMAGES
     }
     outlines = list(_outlines())

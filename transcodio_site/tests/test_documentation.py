@@ -124,7 +124,7 @@ def test_unknown_page_or_image_is_404(client: Client, path: str) -> None:
 
 
 def test_images_have_their_type_and_size(client: Client) -> None:
-    for name, kind in (("live.png", "image/png"), ("architecture.svg", "image/svg+xml")):
+    for name, kind in (("transcript.png", "image/png"), ("architecture.svg", "image/svg+xml")):
         response = client.get(f"/docs/images/{name}")
         assert (response.status_code, response["Content-Type"]) == (200, kind)
     page = client.get("/docs/architecture/").content.decode()

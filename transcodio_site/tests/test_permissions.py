@@ -258,7 +258,7 @@ class Resources:
             "code": self.code,
         }
         if "docs/" in path:
-            values["name"] = "live.png" if "images" in path else "api"
+            values["name"] = "transcript.png" if "images" in path else "api"
         if path.startswith("schemas/"):
             values["name"] = "transcript-1.json"
         other_id = self.endpoint.id if "webhooks" in path else self.row.id
