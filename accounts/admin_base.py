@@ -106,7 +106,7 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         fields = super().get_search_fields(request)
         return [field.replace("user__username", "user__email") for field in fields]
 
-    def get_list_select_related(self, request: HttpRequest) -> bool | Sequence[str]:
+    def get_list_select_related(self, request: HttpRequest) -> Any:
         """Follow foreign keys with the query of the list, also those that may be empty."""
         related = LISTED_RELATIONS.get(self.opts.label)
         return related or super().get_list_select_related(request)

@@ -7,6 +7,8 @@ pictures in Chromium. They are as small as a palette of 256 colors makes them.
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from e2e.browser import FLAGS, find_browser
+from transcodio_site.embedded.cluster import OWNER_NOTE, SERVER_HOMES
 from transcodio_site.testing import ROOT, Media, Stack, wait_until
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -81,6 +84,15 @@ def running(folder: Path) -> Iterator[Stack]:
         yield stack
     finally:
         stack.stop()
+        for data in (Path(os.environ["VAR_DIR"]), *server_homes(folder)):
+            shutil.rmtree(data, ignore_errors=True)
+
+
+def server_homes(folder: Path) -> Iterator[Path]:
+    """What root's Postgres has stored elsewhere for that data folder."""
+    for note in SERVER_HOMES.glob(f"*/{OWNER_NOTE}"):
+        if Path(note.read_text().strip()).is_relative_to(folder):
+            yield note.parent
 
 
 def run(stack: Stack, *arguments: str) -> str:
@@ -163,7 +175,8 @@ def call(page: Page, method: str, path: str, **fields: Any) -> Any:
         f"/api/transcriptions/{path}".rstrip("/"),
         method=method,
         headers={"X-CSRFToken": token},
-        **({"data": fields} if method == "PATCH" else {"multipart": fields}),
+        data=fields if method == "PATCH" else None,
+        multipart=fields if method == "POST" else None,
     )
     assert response.ok, response.text()
     return response.json()

@@ -63,7 +63,7 @@ PUBLIC = (
         "/docs/search/?q=webhook",
         "/docs/search/?q=nothing-at-all",
     ),
-    *("/api/docs", "/invited/unknown/", "/no-such-page"),
+    *("/api/docs", "/invited/unknown/", "/offline/", "/no-such-page"),
 )
 ERROR_PAGES = ("403.html", "403_csrf.html", "429.html", "500.html")
 SIGNED_IN = (

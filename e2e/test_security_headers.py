@@ -22,6 +22,7 @@ PUBLIC_PAGES = (
     "/docs/",
     "/docs/architecture/",  # with an image
     "/api/docs",
+    "/offline/",
 )
 SIGNED_IN_PAGES = (
     "/",

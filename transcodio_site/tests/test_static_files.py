@@ -137,7 +137,7 @@ def test_modules_import_the_files_that_pages_load(static_root: Path) -> None:
     assert imported <= current
 
 
-def test_service_worker_caches_hashed_files(deployed: None, static_root: Path) -> None:
+def test_service_worker_caches_hashed_files(deployed: None, static_root: Path, db: None) -> None:
     script = Client().get("/service-worker.js").content.decode()
     files = set(re.findall(r'"(/static/[^"]+)"', script))
     assert all(HASHED.search(url) for url in files)
