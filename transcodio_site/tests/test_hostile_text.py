@@ -14,7 +14,7 @@ from django.test import RequestFactory
 
 from accounts.audit_log import record_event
 from accounts.models import Action, User
-from transcodio_site.tests.test_permissions import Resources, with_session
+from transcodio_site.tests.resources import Resources, with_session
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.media_formats import FORMATS, OCTETS, extension
 from transcriptions.models import Segment, Speaker, Transcription

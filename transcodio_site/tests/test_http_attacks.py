@@ -10,7 +10,8 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.tests.helpers import PASSWORD
-from transcodio_site.tests.test_permissions import OPERATIONS, PAGES, Resources, call, with_session
+from transcodio_site.tests.resources import Resources, call, with_session
+from transcodio_site.tests.test_permissions import OPERATIONS, PAGES
 from transcodio_site.tests.test_response_headers import library_urls
 from transcriptions.models import Transcription
 from transcriptions.testing import Headers

@@ -28,8 +28,9 @@ from transcodio_site.response_headers import (
     page_policy,
 )
 from transcodio_site.testing import ROOT
+from transcodio_site.tests.resources import Resources, call, with_session
 from transcodio_site.tests.test_permission_matrix import LIBRARY_PAGES
-from transcodio_site.tests.test_permissions import OPERATIONS, PAGES, Resources, call, with_session
+from transcodio_site.tests.test_permissions import OPERATIONS, PAGES
 from transcriptions.models import Transcription
 from transcriptions.testing import Headers
 

@@ -79,7 +79,7 @@ class AssignIn(Body):
     """What somebody says: segments, or some of their words. The next number is a new speaker."""
 
     model_config = Body.example(
-        speaker=2, parts=[{"segment": 3, "first_word": 5, "last_word": 9}, {"segment": 4}]
+        speaker=2, parts=[{"segment": 1, "first_word": 1, "last_word": 1}, {"segment": 2}]
     )
 
     speaker: Annotated[StrictInt, Field(ge=1, le=MAX_NUMBER)]
