@@ -12,6 +12,7 @@ PLACEHOLDERS = {
     "{transcription_id}": "$ID",
     "{token_id}": "$ID",
     "{number}": "1",
+    "{revision}": "0",
     "{name}": "club",
 }
 FLAGS = {"/export": "-OJ", "/audio": "-o recording"}

@@ -243,6 +243,10 @@ def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_pat
         if "{voice_id}" in command:  # of the speaker who has been named
             voices = httpx.get(f"{stack.url}/api/voices", headers=headers).json()
             command = command.replace("{voice_id}", str(voices[0]["id"]))
+        if "{annotation_id}" in command:
+            url = f"{stack.url}/api/transcriptions/{environment['ID']}/annotations"
+            (annotation, *_) = httpx.get(url, headers=headers).json()
+            command = command.replace("{annotation_id}", str(annotation["id"]))
         done = subprocess.run(
             ["bash", "-c", command.replace("curl", "curl -s -w '%{stderr}%{http_code}'", 1)],
             cwd=tmp_path,
