@@ -46,8 +46,12 @@ print(row.id)
 MARKED = """() => Object.fromEntries([...CSS.highlights].map(([name, ranges]) =>
   [name.replace("annotation-", ""), [...ranges].map(String)]))"""
 CLIPBOARD = """async (type) => {
-  const [item] = await navigator.clipboard.read();
-  return (await item.getType(type)).text();
+  try {
+    const [item] = await navigator.clipboard.read();
+    return await (await item.getType(type)).text();
+  } catch {
+    return ""; // it changes at the moment
+  }
 }"""
 
 
