@@ -26,6 +26,7 @@ from transcriptions.api.words import router as words
 
 TAGS = {
     "transcriptions": "Recordings and their transcripts",
+    "voices": "Voices of people who are recognized in recordings",
     "subtitles": "How subtitles keep the norms of a profile, and profiles of your own",
     "direct uploads": "Uploads in parts, straight to an object storage",
     "tokens": "API tokens; only with the session of the web app",

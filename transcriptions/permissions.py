@@ -43,7 +43,7 @@ def transcription_for(user: Viewer, transcription_id: uuid.UUID) -> Transcriptio
 def annotation_for(user: Viewer, transcription_id: uuid.UUID, annotation_id: int) -> Annotation:
     """The annotation of that recording with that id. Raises Http404."""
     row = transcription_for(user, transcription_id)
-    annotation = row.annotations.filter(id=annotation_id).first()
+    annotation = row.notes.filter(id=annotation_id).first()
     if annotation is None:
         raise Http404(_("There is no such note."))
     return annotation

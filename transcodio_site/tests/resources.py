@@ -57,9 +57,7 @@ class Resources:
         )
         self.row.speakers.create(number=1, name="Confidential")
         self.row.speakers.create(number=2)
-        self.annotation = self.row.annotations.create(
-            kind="comment", start=0, end=1, body="Confidential"
-        )
+        self.annotation = self.row.notes.create(kind="comment", start=0, end=1, body="Confidential")
         DiarizationJob.objects.create(transcription=self.row, max_speakers=7)
         self.upload = DirectUpload.objects.create(
             owner=alice,
@@ -114,7 +112,7 @@ class Resources:
             == ("Confidential", "Confidential.", "completed")
             and [job.max_speakers for job in DiarizationJob.objects.all()] == [7]
             and [speaker.name for speaker in self.row.speakers.all()] == ["Confidential", ""]
-            and [note.body for note in self.row.annotations.all()] == ["Confidential"]
+            and [note.body for note in self.row.notes.all()] == ["Confidential"]
             and DirectUpload.objects.filter(pk=self.upload.pk).exists()
             and ApiToken.objects.filter(pk=self.token.pk).exists()
             and [voice.name for voice in Voice.objects.all()] == ["Confidential"]

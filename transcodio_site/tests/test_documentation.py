@@ -228,7 +228,7 @@ def _order(operation: Any) -> tuple[bool, bool]:
 def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_path: Path) -> None:
     token = stack.token("reference@example.com")
     talk = tmp_path / "talk.mp3"
-    shutil.copy(media.speech("talk.mp3", 6), talk)
+    shutil.copy(media.speech("talk.mp3", 15), talk)
     headers = {"Authorization": f"Bearer {token}"}
     response = httpx.post(
         f"{stack.url}/api/transcribe",

@@ -92,7 +92,7 @@ class Request:
         path = path.replace("{transcription_id}", str(recording.id)).replace("{number}", "1")
         path = path.replace("{name}", "club")
         if "{annotation_id}" in path:
-            annotation_id = recording.annotations.get().id
+            annotation_id = recording.notes.get().id
             path = path.replace("{annotation_id}", str(annotation_id))
         if "{voice" in path:
             voice_id = str(Voice.objects.get().id)
@@ -196,7 +196,7 @@ def recording(alice: User, settings: Any, tmp_path: Path) -> Transcription:
     row.segments.create(number=2, start=0, end=1, text="Old", words=words, speaker=1)
     row.speakers.create(number=1, name="Old")
     row.speakers.create(number=2)
-    row.annotations.create(kind="highlight", start=0, end=1, body="Old")
+    row.notes.create(kind="highlight", start=0, end=1, body="Old")
     Voice.objects.create(owner=alice, name="Old")
     set_state(State.COMPLETED)
     return row

@@ -19,13 +19,13 @@ from django.utils import timezone
 
 from accounts.models import Action, AuditEvent, Invitation, Outcome, Plan, UsageRecord, User
 from accounts.tokens import issue_token
+from transcodio_site.tests.resources import Resources
 from transcodio_site.tests.test_permissions import (
     ADMIN_MODELS,
     AUTHENTICATED,
     OWNER,
     PAGES,
     POST_PATH_SUFFIXES,
-    Resources,
 )
 from transcriptions.models import Segment, State, SubtitleProfile, Transcription, Voice
 from transcriptions.webhooks.models import Endpoint

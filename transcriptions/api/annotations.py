@@ -35,7 +35,7 @@ router = Router(tags=["transcriptions"])
 def list_annotations(request: HttpRequest, transcription_id: uuid.UUID) -> list[AnnotationOut]:
     """List the highlights, comments and bookmarks of a transcript, in order of time."""
     row = permissions.transcription_for(request.user, transcription_id)
-    return [AnnotationOut.of(annotation) for annotation in row.annotations.all()]
+    return [AnnotationOut.of(annotation) for annotation in row.notes.all()]
 
 
 @router.post(

@@ -43,6 +43,7 @@ _SEGMENT = {
     "language": "en",
     "channel": None,
     "speaker": 1,
+    "paragraph": True,
     "probability": 0.97,
     "conflict": None,
     "words": [

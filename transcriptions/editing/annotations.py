@@ -16,10 +16,10 @@ def add_annotation(row: Transcription, **fields: Any) -> Annotation:
     with transaction.atomic():
         # One after the other, so that two at the same time cannot exceed the limit.
         Transcription.objects.select_for_update(no_key=True).get(id=row.id)
-        if row.annotations.count() >= MAX_ANNOTATIONS:
+        if row.notes.count() >= MAX_ANNOTATIONS:
             message = _("A transcript can have %(limit)s notes. Delete some first.")
             raise TooManyAnnotations(message % {"limit": f"{MAX_ANNOTATIONS:,}"})
-        return row.annotations.create(**fields)
+        return row.notes.create(**fields)
 
 
 def copy_annotations(row: Transcription) -> None:
@@ -27,8 +27,8 @@ def copy_annotations(row: Transcription) -> None:
     are. Must be called in a transaction that has locked `row`."""
     if row.previous is None:
         return
-    free = MAX_ANNOTATIONS - row.annotations.count()
-    copies = list(row.previous.annotations.all()[: max(0, free)])
+    free = MAX_ANNOTATIONS - row.notes.count()
+    copies = list(row.previous.notes.all()[: max(0, free)])
     for copy in copies:
         copy.pk, copy.transcription = None, row
     Annotation.objects.bulk_create(copies)

@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                     "transcription",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="annotations",
+                        related_name="notes",
                         to="transcriptions.transcription",
                     ),
                 ),

@@ -34,9 +34,7 @@ class Annotation(models.Model):
     """Something that a person has noted about a passage, or about a moment. It is where its times
     are: so it stays when the text is edited, numbered anew, or recognized again."""
 
-    transcription = models.ForeignKey(
-        Transcription, on_delete=models.CASCADE, related_name="annotations"
-    )
+    transcription = models.ForeignKey(Transcription, on_delete=models.CASCADE, related_name="notes")
     kind = models.CharField(max_length=10, choices=AnnotationKind)
     start = models.FloatField()  # seconds
     end = models.FloatField()  # of a bookmark the same as `start`

@@ -157,4 +157,4 @@ def edits(row: Transcription) -> Iterator[dict[str, Any]]:
 
 def annotations_of(row: Transcription) -> list[dict[str, Any]]:
     """The highlights, comments and bookmarks of a transcript, in order of time."""
-    return list(row.annotations.values(*ANNOTATION_FIELDS))
+    return list(row.notes.values(*ANNOTATION_FIELDS))

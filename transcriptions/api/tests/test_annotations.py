@@ -154,4 +154,4 @@ def test_limit_holds_for_copies(finished: Transcription, alice: Any) -> None:
             Annotation(transcription=row, kind="bookmark", start=n, end=n) for n in range(count)
         )
     copy_annotations(again)
-    assert again.annotations.count() == MAX_ANNOTATIONS
+    assert again.notes.count() == MAX_ANNOTATIONS

@@ -134,7 +134,7 @@ def full_account(alice: User, finished: Transcription) -> User:
     SpeakerReference.objects.create(transcription=finished, name="Bob", audio=b"RIFF")
     commands.detect_speakers(finished)
     correct(finished, 1, "Another text.")
-    finished.annotations.create(kind="comment", start=1, end=2, body="Really?")
+    finished.notes.create(kind="comment", start=1, end=2, body="Really?")
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
     endpoint.replaced_secrets.create(secret="secret-5", until=timezone.now() + timedelta(hours=1))
     endpoint.create_delivery("webhook.test", "msg_1", {})
