@@ -219,10 +219,12 @@ def test_reference_links_its_schemas(client: Client) -> None:
     assert {name[1:] for name in names} <= set(page.ids)
 
 
-def _order(operation: Any) -> tuple[bool, bool]:
-    """What deletes comes last, and what takes names of speakers back just before."""
+def _order(operation: Any) -> tuple[bool, bool, int]:
+    """What deletes comes last, the recording after what belongs to it; and what takes names of
+    speakers back just before."""
     takes_back = operation.path.endswith(("/undo", "/restore", "/detect"))
-    return operation.method == "DELETE", takes_back
+    deletes = operation.method == "DELETE"
+    return deletes, takes_back, -len(operation.path) if deletes else 0
 
 
 def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_path: Path) -> None:

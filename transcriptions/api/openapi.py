@@ -168,6 +168,7 @@ EDITS = {
             "changes": [{"from": 1, "to": 1, "segments": [_SEGMENT]}],
             "undo": True,
             "redo": False,
+            "speakers": {"1": "Anna"},
         },
     )
 }
