@@ -224,7 +224,7 @@ def _order(operation: Any) -> tuple[bool, bool, int]:
     speakers back just before."""
     takes_back = operation.path.endswith(("/undo", "/restore", "/detect"))
     deletes = operation.method == "DELETE"
-    return deletes, takes_back, -len(operation.path) if deletes else 0
+    return deletes, takes_back and not deletes, -len(operation.path) if deletes else 0
 
 
 def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_path: Path) -> None:
