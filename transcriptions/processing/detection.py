@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from gpu import tracing
 from gpu.types import Audio, Cancelled, Word
 from transcriptions import metrics
+from transcriptions.editing.log import recorded
 from transcriptions.exceptions import (
     DATABASE_AWAY,
     DISK_FULL_MESSAGE,
@@ -22,7 +23,7 @@ from transcriptions.exceptions import (
     StorageUnavailable,
     is_disk_full,
 )
-from transcriptions.models import DiarizationJob, Options, Transcription
+from transcriptions.models import DiarizationJob, EditKind, Options, Transcription
 from transcriptions.processing import diarization_jobs
 from transcriptions.processing.diarization_jobs import RETRY_DELAY_S, JobLease, limits_of
 from transcriptions.processing.diarizing import NoSpeakersError, diarize
@@ -30,6 +31,7 @@ from transcriptions.processing.preparation import prepare_recording
 from transcriptions.processing.speaker_storage import replace_speakers
 from transcriptions.processing.speakers import ChannelSpeakers, SpeakerOf, TurnSpeakers
 from transcriptions.processing.work_files import temporary_folder
+from transcriptions.schemas.events import SpeakersEvent
 from transcriptions.storage.local_copy import local_copy
 
 log = logging.getLogger(__name__)
@@ -87,8 +89,13 @@ def _detect(lease: JobLease) -> None:
     row = lease.job.transcription
     is_separate = row.segments.filter(channel__isnull=False).exists()
     speaker_of = _speakers_by_channel(row) if is_separate else _speakers_by_voice(lease, row)
-    store = partial(replace_speakers, speaker_of=speaker_of)
-    diarization_jobs.mark_completed(lease.job, store)
+    diarization_jobs.mark_completed(lease.job, partial(_store, speaker_of=speaker_of))
+
+
+def _store(row: Transcription, speaker_of: SpeakerOf) -> SpeakersEvent:
+    """As a change that can be undone."""
+    with recorded(row, EditKind.DETECTION):
+        return replace_speakers(row, speaker_of)
 
 
 def _speakers_by_channel(row: Transcription) -> SpeakerOf:

@@ -16,6 +16,7 @@ from transcodio_site.testing import Media
 from transcodio_site.testing_media import CHANGES_S
 from transcriptions import queue
 from transcriptions.editing import service as editing
+from transcriptions.editing.log import redo, undo
 from transcriptions.exceptions import AudioDeleted, NoSpeech, WrongState
 from transcriptions.models import DiarizationJob, Options, Phase, State, Transcription
 from transcriptions.processing import (
@@ -78,6 +79,17 @@ def test_words_get_speakers_and_nothing_else_changes(
     assert [each.speaker for each in event.segments] == [1, 1, 2, 2, 2]
     assert [step.phase for step in complete.steps.all()][-2:] == [Phase.SPEAKERS, Phase.COMPLETED]
     assert UsageRecord.objects.exclude(pk=charged.pk).get().outcome == Outcome.SPEAKERS
+
+
+def test_detection_can_be_undone(complete: Transcription, diarizer: ScriptedDiarizer) -> None:
+    commands.detect_speakers(complete)
+    assert work()
+    undo(complete)
+    assert speakers(complete) == [None] * 5
+    assert not complete.speakers.exists()
+    redo(complete)
+    assert speakers(complete) == [1, 1, 2, 2, 2]
+    assert [speaker.number for speaker in complete.speakers.all()] == [1, 2]
 
 
 def test_two_voices_are_told_apart_in_a_transcript(
