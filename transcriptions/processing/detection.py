@@ -28,6 +28,12 @@ from transcriptions.processing import diarization_jobs
 from transcriptions.processing.diarization_jobs import RETRY_DELAY_S, JobLease, limits_of
 from transcriptions.processing.diarizing import NoSpeakersError, diarize
 from transcriptions.processing.preparation import prepare_recording
+from transcriptions.processing.recognized_voices import (
+    Known,
+    give_known_names,
+    known_speakers,
+    stored_words,
+)
 from transcriptions.processing.speaker_storage import replace_speakers
 from transcriptions.processing.speakers import ChannelSpeakers, SpeakerOf, TurnSpeakers
 from transcriptions.processing.work_files import temporary_folder
@@ -88,14 +94,15 @@ def _message(error: Exception) -> str:
 def _detect(lease: JobLease) -> None:
     row = lease.job.transcription
     is_separate = row.segments.filter(channel__isnull=False).exists()
-    speaker_of = _speakers_by_channel(row) if is_separate else _speakers_by_voice(lease, row)
-    diarization_jobs.mark_completed(lease.job, partial(_store, speaker_of=speaker_of))
+    found = (_speakers_by_channel(row), {}) if is_separate else _speakers_by_voice(lease, row)
+    diarization_jobs.mark_completed(lease.job, partial(_store, found=found))
 
 
-def _store(row: Transcription, speaker_of: SpeakerOf) -> SpeakersEvent:
+def _store(row: Transcription, found: tuple[SpeakerOf, Known]) -> SpeakersEvent:
     """As a change that can be undone."""
+    speaker_of, known = found
     with recorded(row, EditKind.DETECTION):
-        return replace_speakers(row, speaker_of)
+        return replace_speakers(row, speaker_of, partial(give_known_names, found=known))
 
 
 def _speakers_by_channel(row: Transcription) -> SpeakerOf:
@@ -103,15 +110,18 @@ def _speakers_by_channel(row: Transcription) -> SpeakerOf:
     return ChannelSpeakers.with_words(words)
 
 
-def _speakers_by_voice(lease: JobLease, row: Transcription) -> SpeakerOf:
-    """Raises FileNotFoundError, AudioError, NoSpeakersError, LeaseLost, Cancelled."""
+def _speakers_by_voice(lease: JobLease, row: Transcription) -> tuple[SpeakerOf, Known]:
+    """With those whose voices are known. Raises FileNotFoundError, AudioError, NoSpeakersError,
+    LeaseLost, Cancelled."""
     if not row.source:
         raise FileNotFoundError
     with temporary_folder(row) as folder:
         audio = _prepared(lease, row, folder)
         limits = limits_of(lease.job)
         found = diarize(audio, limits, lease.check, lease.add_usage)
-    return TurnSpeakers(found.turns, audio.spans, math.inf)
+        speaker_of = TurnSpeakers(found.turns, audio.spans, math.inf)
+        words = (word | {"speaker": speaker_of(Word(**word))} for word in stored_words(row))
+        return speaker_of, known_speakers(row, words, audio.path, lease.check) or {}
 
 
 def _prepared(lease: JobLease, row: Transcription, folder: Path) -> Audio:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from django.db import transaction
 from gpu import pcm
 from gpu.diarization import voices
 from gpu.types import Audio, Cancelled, Span
+from transcriptions.editing.alignment import StoredWord
 from transcriptions.exceptions import DATABASE_AWAY, LeaseLost
 from transcriptions.models import Speaker, SpeakerReference, Transcription, Voice, VoiceUse
 from transcriptions.models.progress import count_speaker_change
@@ -43,47 +44,68 @@ class _Known:
     voice_id: int | None = None
 
 
+Known = Mapping[int, _Known]  # by number of the speaker
+
+
 def name_known_speakers(
     row: Transcription, audio: Audio, check: Callable[[], None]
 ) -> SpeakersEvent | None:
     """Name the speakers of a recording whose voices are known, unless somebody has named them.
     Return what to publish; None if no voice was recognized. `check` is called several times per
     second. Raises LeaseLost, and what `check` raises."""
+    found = known_speakers(row, stored_words(row), audio.path, check)
+    return None if found is None else _store(row, found)
+
+
+def known_speakers(
+    row: Transcription, words: Iterable[StoredWord], path: Path, check: Callable[[], None]
+) -> Known | None:
+    """Whose voices are known, of those who say these words; None if no voices are known at all.
+    `path` is the prepared audio, and `check` as above. Raises LeaseLost and what `check` raises."""
     references = list(row.speaker_references.all())
     kept = list(Voice.objects.filter(owner=row.owner_id, model=voices.MODEL, vector__isnull=False))
     if not references and not kept:
         return None
     try:
         groups = [_described(references, check), [_known(voice) for voice in kept]]
-        found = _match(_voices_of(row, audio.path, check), groups)
+        return _match(_voices_of(words, path, check), groups)
     except (*DATABASE_AWAY, Cancelled, LeaseLost):
         raise
     except Exception as error:  # the transcript is complete without
         log.error("%s: voices: %s", row.id, error, exc_info=error)
         return None
-    return _store(row, found)
 
 
-def spans_by_speaker(row: Transcription) -> dict[int, list[Span]]:
-    """Where each speaker speaks, by the stored words."""
+def give_known_names(row: Transcription, found: Known) -> int:
+    """Name the speakers who have no name. Return how many got one."""
+    return sum(_set_name(speaker, found) for speaker in row.speakers.filter(name=""))
+
+
+def stored_words(row: Transcription) -> Iterator[StoredWord]:
+    """All words of the transcript."""
+    for words in row.segments.order_by("number").values_list("words", flat=True):
+        yield from words
+
+
+def spans_by_speaker(words: Iterable[StoredWord]) -> dict[int, list[Span]]:
+    """Where each speaker speaks."""
     spans: dict[int, list[Span]] = {}
     previous = None
-    for words in row.segments.order_by("number").values_list("words", flat=True):
-        for word in words:
-            speaker, start, end = word.get("speaker"), word["start"], word["end"]
-            if speaker is not None:
-                own = spans.setdefault(speaker, [])
-                if own and speaker == previous and start - own[-1].end <= MAX_PAUSE_S:
-                    own[-1] = Span(own[-1].start, max(end, own[-1].end))
-                else:
-                    own.append(Span(start, end))
-            previous = speaker
+    for word in words:
+        speaker, start, end = word.get("speaker"), word["start"], word["end"]
+        if speaker is not None:
+            own = spans.setdefault(speaker, [])
+            if own and speaker == previous and start - own[-1].end <= MAX_PAUSE_S:
+                own[-1] = Span(own[-1].start, max(end, own[-1].end))
+            else:
+                own.append(Span(start, end))
+        previous = speaker
     return spans
 
 
 def speech_seconds(row: Transcription, number: int) -> float:
     """How long the stretches are from which the voice of a speaker can be learned."""
-    spans = spans_by_speaker(row).get(number, ())
+    spans = spans_by_speaker(stored_words(row)).get(number, ())
     lengths = [span.end - span.start for span in spans]
     return sum(length for length in lengths if length >= voices.MIN_SPAN_S)
 
@@ -118,9 +140,11 @@ def _described(references: Iterable[SpeakerReference], check: Callable[[], None]
     return found
 
 
-def _voices_of(row: Transcription, path: Path, check: Callable[[], None]) -> dict[int, Vector]:
+def _voices_of(
+    words: Iterable[StoredWord], path: Path, check: Callable[[], None]
+) -> dict[int, Vector]:
     found: dict[int, Vector] = {}
-    for number, spans in spans_by_speaker(row).items():
+    for number, spans in spans_by_speaker(words).items():
         check()
         vector = voices.describe(path, spans)
         if vector is not None:
@@ -138,20 +162,20 @@ def _match(found: Mapping[int, Vector], groups: Iterable[list[_Known]]) -> dict[
     return result
 
 
-def _store(row: Transcription, found: Mapping[int, _Known]) -> SpeakersEvent | None:
+def _store(row: Transcription, found: Known) -> SpeakersEvent | None:
     """Names of an earlier attempt are found again, or are wrong."""
     with transaction.atomic():
         lifecycle.lock_held(row)
         earlier = row.speakers.filter(voice_use=VoiceUse.RECOGNIZED)
         changed = earlier.update(name="", voice=None, voice_use=VoiceUse.NONE)
-        changed += sum(_set_name(speaker, found) for speaker in row.speakers.filter(name=""))
+        changed += give_known_names(row, found)
         if not changed:
             return None
         segments = list(row.segments.only("number", "words", "speaker"))
         return SpeakersEvent.of(row, count_speaker_change(row), segments, ())
 
 
-def _set_name(speaker: Speaker, found: Mapping[int, _Known]) -> bool:
+def _set_name(speaker: Speaker, found: Known) -> bool:
     """Whether the voice is known. Its owner may have deleted it meanwhile."""
     known = found.get(speaker.number)
     if known is None:

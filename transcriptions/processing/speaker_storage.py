@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from django.db import transaction
 
@@ -36,10 +36,12 @@ def store_speakers(
         return SpeakersEvent.of(row, count_speaker_change(row), segments, changed)
 
 
-def replace_speakers(row: Transcription, speaker_of: SpeakerOf) -> SpeakersEvent:
+def replace_speakers(
+    row: Transcription, speaker_of: SpeakerOf, name: Callable[[Transcription], object] | None = None
+) -> SpeakersEvent:
     """Change the speakers of a complete recording, which may have some. Who is the same keeps the
-    row, with the name. Return what to publish. Must be called in a transaction that has locked the
-    recording."""
+    row, with the name; `name` may then give names to others. Return what to publish. Must be called
+    in a transaction that has locked the recording."""
     segments = _segments(row)
     before = [*_words(segments)]
     changed = _relabel(segments, speaker_of)
@@ -51,6 +53,8 @@ def replace_speakers(row: Transcription, speaker_of: SpeakerOf) -> SpeakersEvent
             speaker.number = number
             speaker.save(force_insert=True)
     _add_rows(row, segments, {})
+    if name:
+        name(row)
     return SpeakersEvent.of(row, count_speaker_change(row), segments, changed)
 
 

@@ -25,6 +25,7 @@ from transcriptions.processing.recognized_voices import (
     Vector,
     from_bytes,
     spans_by_speaker,
+    stored_words,
     to_bytes,
 )
 from transcriptions.storage.local_copy import local_copy
@@ -63,7 +64,7 @@ def _listen(row: Transcription, number: int) -> Vector | None:
         track = next((track["index"] for track in row.tracks if track["chosen"]), 0)
         selection = Selection(declared_raw_audio(source, row.options), track)
         audio = prepare(source, folder, _check, selection)
-        return voices.describe(audio.path, spans_by_speaker(row).get(number, ()))
+        return voices.describe(audio.path, spans_by_speaker(stored_words(row)).get(number, ()))
 
 
 def _check() -> None:

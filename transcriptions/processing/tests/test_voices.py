@@ -33,6 +33,7 @@ from transcriptions.processing import (
     tasks,
     voice_learning,
 )
+from transcriptions.processing.tests.detecting import work
 from transcriptions.processing.tests.diarizers import ScriptedDiarizer
 from transcriptions.processing.tests.helpers import fresh, raising
 from transcriptions.processing.tests.test_diarizing import changes, wanted
@@ -124,6 +125,18 @@ def test_only_the_known_voice_is_recognized(first_talk: Transcription, later_tal
     assert names(later) == {1: ("", ""), 2: ("Ben", "recognized")}
     speaker = later.speakers.get(number=2)
     assert speaker.voice == Voice.objects.get()
+
+
+def test_kept_voices_are_recognized_when_speakers_are_detected_later(
+    first_talk: Transcription, later_talk: Talk
+) -> None:
+    later = later_talk()
+    assert names(later) == {1: ("", ""), 2: ("", "")}
+    keep(first_talk, s1="Anna", s2="Ben")
+    later.speakers.filter(number=2).update(name="Somebody else")  # as a person says
+    commands.detect_speakers(later)
+    assert work()
+    assert names(later) == {1: ("Anna", "recognized"), 2: ("Somebody else", "")}
 
 
 def test_no_voice_is_described_unless_it_is_asked_for(
