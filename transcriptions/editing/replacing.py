@@ -68,8 +68,11 @@ def _changes(row: Transcription, replacements: Sequence[Replacement]) -> list[Ch
 
 
 def _present(row: Transcription, replacements: Sequence[Replacement]) -> dict[int, Snapshot]:
-    """The segments concerned, with those before and after them, by their numbers."""
-    numbers = {n for each in replacements for n in range(each.first - 1, each.last + 2)}
+    """The segments concerned by their numbers, with those beside them where these are needed."""
+    numbers = set[int]()
+    for each in replacements:
+        needs_neighbors = not each.segments or each.last < each.first
+        numbers |= {*range(each.first - needs_neighbors, each.last + 1 + needs_neighbors)}
     found = row.segments.filter(number__in=numbers).values("number", *FIELDS)
     return {segment.pop("number"): segment for segment in found}
 

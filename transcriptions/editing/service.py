@@ -26,7 +26,11 @@ def correct(
     `expected_text`, UnknownSpeaker, and Segment.DoesNotExist.
     """
     expected = None if expected_text is None else [expected_text]
-    replace_segments(row, [Replacement(number, number, [NewSegment(text, speaker)], expected)])
+    done = replace_segments(
+        row, [Replacement(number, number, [NewSegment(text, speaker)], expected)]
+    )
+    for first, _count, (changed,) in done.replaced:
+        return Segment(transcription=row, number=first, **changed)
     return row.segments.get(number=number)
 
 

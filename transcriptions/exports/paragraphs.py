@@ -1,7 +1,7 @@
 """Divides the words of a transcript into paragraphs. Imports no Django.
 
-A change of speaker always starts a paragraph. Within what a speaker says, one dynamic program
-over sentences finds the division of the lowest cost:
+A change of speaker always starts a paragraph, and so does a person who edits the text. Within what
+a speaker says, one dynamic program over sentences finds the division of the lowest cost:
 
 - a paragraph has at most MAX_SENTENCES sentences and at most MAX_LENGTH letters; nothing else;
 - each sentence that it has less than MIN_SENTENCES costs TOO_SHORT;
@@ -18,7 +18,7 @@ import statistics
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, pairwise
 from math import inf
 
 from gpu.scripts import CJK
@@ -76,7 +76,7 @@ def paragraphs(words: Sequence[TimedWord], language: str = "") -> list[Paragraph
     """All words, in order, in paragraphs that are fit for reading."""
     gains = dict.fromkeys(OPENERS.get(language, "").split(), OPENER_WEIGHT)
     gains |= dict.fromkeys(CONTINUERS.get(language, "").split(), -CONTINUER_WEIGHT)
-    turns = [list(sentences(turn)) for _, turn in groupby(words, key=lambda word: word.speaker)]
+    turns = [list(sentences(turn)) for turn in _turns(words)]
     texts = [join_words(sentence.words) for turn in turns for sentence in turn]
     topics = iter(topic_changes(texts))
     return [
@@ -84,6 +84,18 @@ def paragraphs(words: Sequence[TimedWord], language: str = "") -> list[Paragraph
         for turn in turns
         for group in _divided(turn, [next(topics) for _ in turn], gains)
     ]
+
+
+def _turns(words: Iterable[TimedWord]) -> Iterator[list[TimedWord]]:
+    """The words from where the speaker changes, or people have begun a paragraph."""
+    current: list[TimedWord] = []
+    for word in words:
+        if current and (word.begins_paragraph or word.speaker != current[-1].speaker):
+            yield current
+            current = []
+        current.append(word)
+    if current:
+        yield current
 
 
 def sentences(words: Iterable[TimedWord]) -> Iterator[Sentence]:

@@ -29,7 +29,7 @@ def export(row: Transcription, format: str, options: ExportOptions = DEFAULT_OPT
 def transcript_of(row: Transcription, *, words: bool) -> Transcript:
     """The transcript of a transcription row. Query its segments, with their words only if `words`:
     they are most of the data."""
-    columns = ("number", *SEGMENT_FIELDS, *(("words",) if words else ()))
+    columns = ("number", "paragraph", *SEGMENT_FIELDS, *(("words",) if words else ()))
     rows = list(row.segments.values(*columns))
     labels = _labels(row, rows)
     return Transcript(
@@ -71,7 +71,8 @@ def _timed_words(
     """The words of all segments. Those of a segment that has only text share its time."""
     for segment in segments:
         start, end, text = segment["start"], segment["end"], segment["text"]
-        for word in segment["words"] or realign_words([], text, start, end):
+        words = segment["words"] or realign_words([], text, start, end)
+        for index, word in enumerate(words):
             yield TimedWord(
                 word["start"],
                 word["end"],
@@ -79,6 +80,7 @@ def _timed_words(
                 word.get("no_space_before", False),
                 _speaker(word, labels),
                 segment["number"],
+                bool(segment["paragraph"]) and index == 0,
             )
 
 

@@ -24,6 +24,7 @@ class TimedWord:
 
     With `no_space_before` it follows the word before it without a space, as in Chinese. `speaker`
     is a name to show; empty if speakers are not known. `segment` is the number of its segment.
+    With `begins_paragraph` people have said that a paragraph begins with it.
     """
 
     start: float
@@ -32,6 +33,7 @@ class TimedWord:
     no_space_before: bool = False
     speaker: str = ""
     segment: int = 0
+    begins_paragraph: bool = False
 
 
 def spaced(words: Iterable[TimedWord]) -> Iterator[tuple[str, TimedWord]]:

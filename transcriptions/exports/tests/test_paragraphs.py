@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import accumulate, groupby, pairwise
 from statistics import fmean
@@ -20,7 +21,7 @@ from transcriptions.exports.paragraphs import (
     sentences,
 )
 from transcriptions.exports.tests.talk import GERMAN_TALK, TALK, spoken, text_paragraphs
-from transcriptions.exports.transcript import TimedWord
+from transcriptions.exports.transcript import TimedWord, join_words
 
 SEEDS = range(5)  # of the pauses
 
@@ -198,3 +199,15 @@ def test_sentence_that_refers_to_the_one_before_does_not_start_a_paragraph() -> 
     for pause, text in ((0, before), (1.4, "She is going to be very happy."), (1.2, after)):
         words += said(text, start=words[-1].end + pause if words else 0)
     assert [p.text.split()[0] for p in paragraphs(words, "en")] == ["A", "Around"]
+
+
+def test_paragraph_of_a_person_is_kept() -> None:
+    first, second = said("It rained. We stayed."), said("Then we left.", start=2.0)
+    second[0] = replace(second[0], begins_paragraph=True)
+    assert paragraph_texts([*first, *second]) == ["It rained. We stayed.", "Then we left."]
+    second[0] = replace(second[0], begins_paragraph=False)
+    assert len(paragraph_texts([*first, *second])) == 1
+
+
+def paragraph_texts(words: Sequence[TimedWord]) -> list[str]:
+    return [join_words(paragraph.words) for paragraph in paragraphs(words)]

@@ -10,8 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from transcriptions.editing import service as editing
+from transcriptions.editing.replacing import NewSegment, Replacement, replace_segments
 from transcriptions.exports.documents import EXPORTERS
-from transcriptions.exports.options import ExportOptions
+from transcriptions.exports.options import DEFAULT_OPTIONS, ExportOptions
 from transcriptions.exports.service import export, transcript_of
 from transcriptions.models import Segment, Transcription
 from transcriptions.schemas.transcripts import TranscriptOut
@@ -53,7 +54,7 @@ def test_text_is_read_without_words(finished: Transcription) -> None:
 
 def test_correction_reads_only_the_words_of_its_segment(finished: Transcription) -> None:
     (read,) = reads_of_words(lambda: editing.correct(finished, 2, "Another sentence."))
-    assert '"number" = 2' in read
+    assert '"number" IN (2)' in read
 
 
 def test_words_have_the_name_of_their_speaker(finished: Transcription) -> None:
@@ -76,4 +77,15 @@ def test_words_have_the_name_of_their_speaker(finished: Transcription) -> None:
     ]
     assert [segment["words"][0].get("speaker") for segment in exported["segments"][:3]] == [
         *(1, 2, None),
+    ]
+
+
+def test_documents_have_the_paragraphs_of_the_page(finished: Transcription) -> None:
+    texts = finished.segments.values_list("text", flat=True)
+    new = [NewSegment(texts[2], paragraph=True)]
+    replace_segments(finished, [Replacement(3, 3, new)])
+    text = export(finished, "txt", DEFAULT_OPTIONS).decode()
+    assert [part.split("\n")[0] for part in text.split("\n\n")] == [
+        " ".join(texts[:2]),
+        " ".join(texts[2:]),
     ]
