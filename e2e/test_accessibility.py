@@ -1,7 +1,4 @@
-"""axe finds nothing on any page: light, dark and forced colors, on a desktop and at 320 pixels.
-
-All but the page of a transcript, which is being rewritten.
-"""
+"""axe finds nothing on any page: light, dark and forced colors, on a desktop and at 320 pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +13,8 @@ from django.template.loader import render_to_string
 from playwright.sync_api import Page, Route, expect
 
 from e2e.conftest import PASSWORD, OpenPage
-from e2e.test_pages import start, wait_for_state
+from e2e.test_pages import open_menu, start, wait_for_state
+from e2e.test_speakers import name_of, open_talk
 from transcodio_site.testing import Media, Stack
 
 DESKTOP, NARROW = (1280, 900), (320, 640)
@@ -201,6 +199,22 @@ def test_pages_of_a_user(sign_up: OpenPage, media: Media, stack: Stack) -> None:
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("button", name="Save and delete")).to_be_visible()
     axe.check("retention")
+    assert not axe.found, "\n".join(axe.found)
+
+
+def test_transcript(sign_up: OpenPage, stack: Stack) -> None:
+    page = sign_up("axe-reader@example.com")
+    open_talk(page, stack, "1122", audio=True)
+    axe = Axe(page)
+    axe.check("transcript")
+    name_of(page, 3).click()
+    axe.check("speaker")
+    page.keyboard.press("Escape")
+    for key, name in (("Control+f", "search"), ("Alt+o", "notes"), ("Alt+/", "shortcuts")):
+        page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+        page.keyboard.press(key)
+        axe.check(name, VARIANTS[::5])
+        page.keyboard.press("Escape")
     assert not axe.found, "\n".join(axe.found)
 
 
