@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from playwright.sync_api import Page, Route, expect
 
 from e2e.conftest import PASSWORD, OpenPage
-from e2e.test_pages import open_menu, start, wait_for_state
+from e2e.test_pages import start, wait_for_state
 from e2e.test_speakers import name_of, open_talk
 from transcodio_site.testing import Media, Stack
 
