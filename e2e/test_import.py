@@ -71,12 +71,11 @@ def test_recognize_again_shows_conflicts_with_edits(
     page = sign_up("again@example.com")
     start(page, media.speech("harbor.mp3", 6))
     wait_for_state(page, "completed")
-    page.click("transcript-editor button")
-    first = page.locator("[data-segment='1']")
-    first.fill("Good evening.")
-    first.blur()
+    first = page.locator(".segment[data-segment='1']")
+    expect(page.locator("#segments[contenteditable]")).to_be_visible()
+    first.select_text()
+    page.keyboard.type("Good evening.")
     expect(page.locator("transcript-editor [role=status]")).to_have_text("Saved")
-    page.click("transcript-editor button")
     # As if another word had been recognized the first time.
     changed = """UPDATE transcriptions_segment SET recognized =
         jsonb_set(recognized, '{1,text}', '"mourning."') WHERE recognized IS NOT NULL"""

@@ -30,7 +30,7 @@ def recorded(chromium: Browser, stack: Stack, media: Media) -> Iterator[tuple[st
         context.set_default_timeout(WAIT_MS)
         page = context.new_page()
         page.goto("/accounts/signup/")
-        page.fill("[name=email]", "listener@example.com")
+        page.fill("[name=email]", "player@example.com")
         page.fill("[name=password1]", PASSWORD)
         page.fill("[name=password2]", PASSWORD)
         page.click("main button[type=submit]")

@@ -29,7 +29,7 @@ def add_token(page: Page, name: str) -> None:
 
 
 def test_reload_creates_no_second_token(sign_up: OpenPage) -> None:
-    page = sign_up("reload@example.com")
+    page = sign_up("reloads-tokens@example.com")
     add_token(page, "Laptop")
     page.reload()
     expect(page.get_by_role("list", name="Your tokens").get_by_role("listitem")).to_have_count(1)

@@ -99,7 +99,7 @@ def is_paused(page: Page) -> bool:
 def test_clicked_word_is_played_and_marked(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("listener@example.com")
     segments = heard(page, media)
-    page.locator("audio").evaluate(SLOW)
+    page.locator(".player-media").evaluate(SLOW)
     word = segments[1]["words"][2]
     click_word(page, 2, 2)
     wait_until(lambda: page.evaluate(MARKED, "playing-word") == [word["text"]])
@@ -169,7 +169,7 @@ def test_uncertain_words_are_underlined_and_reached_by_a_key(
     mark = MARK_UNCERTAIN.format(id=page.url.split("/")[-2])
     assert stack.manage("shell", "--command", mark).returncode == 0
     page.reload()
-    every = ["Sentence 1.", "Sentence 2.", "Sentence 3."]
+    every = ["1.", "2.", "3."]
     wait_until(lambda: page.evaluate(MARKED, "low-confidence") == every)
     selected = "getSelection().toString()"
     for text in [*every, every[0]]:

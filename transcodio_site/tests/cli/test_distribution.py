@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transcodio_site.testing import ROOT, WAIT_S
 
-MODULES = ("__init__", "__main__", "client", "export_options", "main")
+MODULES = ("__init__", "__main__", "client", "export_options", "files", "main")
 
 
 def test_cli_imports_only_httpx_and_rich(tmp_path: Path) -> None:
