@@ -69,7 +69,7 @@ export function numberOf(element) {
 }
 
 /** Makes an element be about a speaker, or about none. */
-export function setNumber(element, number) {
+function setNumber(element, number) {
   if (!element) return;
   if (number) element.dataset.speaker = number;
   else delete element.dataset.speaker;

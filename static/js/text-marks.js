@@ -38,7 +38,7 @@ export function mark(name, offsetsOf) {
 }
 
 /** Draws all marks again with the next frame: what they are about has changed. */
-export function redraw() {
+function redraw() {
   frame ??= requestAnimationFrame(() => {
     frame = null;
     for (const group of visible) if (!group.isConnected) visible.delete(group);

@@ -83,7 +83,7 @@ export function positionOf(node, offset) {
 }
 
 /** The UTF-16 offset in an element of a place in the DOM within it. */
-export function offsetOf(element, node, offset) {
+function offsetOf(element, node, offset) {
   if (node === element.firstChild && node.nodeType === Node.TEXT_NODE) return offset;
   const before = document.createRange();
   before.setStart(element, 0);

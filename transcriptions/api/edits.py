@@ -6,26 +6,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from django.http import Http404, HttpRequest
-from django.utils.translation import gettext as _
+from django.http import HttpRequest
 from ninja import Router
 
 from accounts.audit_log import record_edit
 from transcriptions import permissions
 from transcriptions.api import openapi
-from transcriptions.api.errors import ApiError
+from transcriptions.api.errors import edit_errors
 from transcriptions.api.transcriptions import BODY_ERRORS, CONFLICT, NOT_FOUND
 from transcriptions.editing import log, versions
 from transcriptions.editing.log import Done
 from transcriptions.editing.replacing import NewSegment, Replacement, replace_segments
 from transcriptions.editing.versions import Passage, Version
-from transcriptions.exceptions import (
-    EditConflict,
-    NothingToUndo,
-    UnknownSpeaker,
-    UnknownVersion,
-    WrongState,
-)
 from transcriptions.models import Segment, Transcription
 from transcriptions.schemas.edits import (
     EditsIn,
@@ -101,10 +93,8 @@ def compare_version(
 ) -> VersionDetailsOut:
     """Compare a version with the present transcript."""
     row = permissions.transcription_for(request.user, transcription_id)
-    try:
+    with edit_errors():
         passages = versions.passages(row, revision)
-    except UnknownVersion as error:
-        raise Http404(str(error)) from None
     return VersionDetailsOut(revision=revision, passages=[_passage(each) for each in passages])
 
 
@@ -121,20 +111,8 @@ def restore_version(request: HttpRequest, transcription_id: uuid.UUID, revision:
 
 
 def _made(request: HttpRequest, row: Transcription, change: Callable[[], Done]) -> EditsOut:
-    try:
+    with edit_errors():
         done = change()
-    except Segment.DoesNotExist:
-        raise Http404(_("There is no such segment.")) from None
-    except UnknownVersion as error:
-        raise Http404(str(error)) from None
-    except UnknownSpeaker as error:
-        raise ApiError(422, "unknown_speaker", str(error)) from None
-    except EditConflict as error:
-        raise ApiError(409, "edit_conflict", str(error)) from None
-    except NothingToUndo as error:
-        raise ApiError(409, "nothing_to_undo", str(error)) from None
-    except WrongState as error:
-        raise ApiError(409, "not_completed", str(error)) from None
     record_edit(request, row.owner_id, row.id)
     return _edits(done)
 

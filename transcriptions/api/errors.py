@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.http import Http404
+from django.utils.translation import gettext as _
+
+from transcriptions.exceptions import (
+    EditConflict,
+    NothingToUndo,
+    UnknownSpeaker,
+    UnknownVersion,
+    WrongState,
+)
+from transcriptions.models import Segment
 from transcriptions.usage.quotas import seconds_until_reset
 
 # HTTP status by error code, for recordings that failed after their upload was accepted.
@@ -30,3 +44,22 @@ def failure_error(code: str, message: str, client_error: int) -> ApiError:
     """The error response for a failed recording. See `failure_status`."""
     wait = seconds_until_reset() if code == "quota_exceeded" else None
     return ApiError(failure_status(code, client_error), code, message, wait)
+
+
+@contextmanager
+def edit_errors() -> Iterator[None]:
+    """Why a transcript cannot be changed, as responses."""
+    try:
+        yield
+    except Segment.DoesNotExist:
+        raise Http404(_("There is no such segment.")) from None
+    except UnknownVersion as error:
+        raise Http404(str(error)) from None
+    except UnknownSpeaker as error:
+        raise ApiError(422, "unknown_speaker", str(error)) from None
+    except EditConflict as error:
+        raise ApiError(409, "edit_conflict", str(error)) from None
+    except NothingToUndo as error:
+        raise ApiError(409, "nothing_to_undo", str(error)) from None
+    except WrongState as error:
+        raise ApiError(409, "not_completed", str(error)) from None

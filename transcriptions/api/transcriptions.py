@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Annotated, Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response, set_response_etag
 from django.utils.translation import gettext as _
@@ -28,7 +28,7 @@ from accounts.read_tokens import issue_read_token
 from accounts.schemas import ErrorOut
 from transcriptions import media_formats, permissions
 from transcriptions.api import openapi
-from transcriptions.api.errors import ApiError, failure_error
+from transcriptions.api.errors import ApiError, edit_errors, failure_error
 from transcriptions.api.ranges import ranged_response
 from transcriptions.api.subtitles import export_options, transcript_for
 from transcriptions.api.waiting import Answer, answer_at_end
@@ -36,8 +36,6 @@ from transcriptions.editing import service as editing
 from transcriptions.exceptions import (
     AudioDeleted,
     AudioError,
-    EditConflict,
-    UnknownSpeaker,
     WrongState,
 )
 from transcriptions.exports.documents import EXPORTERS
@@ -49,7 +47,7 @@ from transcriptions.exports.service import export
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library import pagination
 from transcriptions.library.filters import LibraryFilter
-from transcriptions.models import Segment, State, Transcription
+from transcriptions.models import State, Transcription
 from transcriptions.models.positions import set_queue_positions
 from transcriptions.processing import commands
 from transcriptions.realtime.sse import LastEventId, event_stream
@@ -237,16 +235,8 @@ def correct_segment(
     """Correct the text of a segment, or say who speaks. Unchanged words keep their timestamps."""
     row = permissions.transcription_for(request.user, transcription_id)
     text = None if change.text is None else " ".join(change.text.split())
-    try:
+    with edit_errors():
         changed = editing.edit(row, number, text, change.expected_text, change.speaker)
-    except Segment.DoesNotExist:
-        raise Http404(_("There is no such segment.")) from None
-    except UnknownSpeaker as error:
-        raise ApiError(422, "unknown_speaker", str(error)) from None
-    except EditConflict as error:
-        raise ApiError(409, "edit_conflict", str(error)) from None
-    except WrongState as error:
-        raise ApiError(409, "not_completed", str(error)) from None
     record_edit(request, row.owner_id, row.id)
     return SegmentOut.of(changed)
 
