@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 from playwright.sync_api import (
@@ -17,6 +18,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from psycopg import sql
 
 from e2e.browser import BROWSERS as BROWSERS
 from e2e.browser import FLAGS as FLAGS
@@ -80,6 +82,12 @@ def open_context(chromium: Browser, stack: Stack) -> Iterator[OpenContext]:
 
 
 @pytest.fixture
+def app(open_context: OpenContext) -> BrowserContext:
+    """A profile with a service worker."""
+    return open_context(service_workers="allow")
+
+
+@pytest.fixture
 def open_page(open_context: OpenContext, stack: Stack) -> Iterator[OpenPage]:
     """A function that opens a page in a fresh profile; browser errors fail the test."""
     pages: list[Page] = []
@@ -129,19 +137,36 @@ def forget_sign_ups(stack: Stack) -> None:
             valkey.delete(key)
 
 
+def free_address(stack: Stack, email: str) -> None:
+    """Give an account of an earlier test another address: all tests of a worker share a stack."""
+    with psycopg.connect(embedded.postgres_url(stack.var), autocommit=True) as connection:
+        for table in ("accounts_user", "account_emailaddress"):
+            connection.execute(
+                sql.SQL(
+                    "UPDATE {} SET email = 'earlier-' || id || '-' || email WHERE email = %s"
+                ).format(sql.Identifier(table)),
+                [email],
+            )
+
+
+def register(page: Page, stack: Stack, email: str) -> None:
+    """Sign up a new user, who then sees an empty library."""
+    forget_sign_ups(stack)
+    free_address(stack, email)
+    page.goto("/accounts/signup/")
+    for name, value in (("email", email), ("password1", PASSWORD), ("password2", PASSWORD)):
+        page.fill(f"[name={name}]", value)
+    page.click("main button[type=submit]")
+    page.wait_for_selector("upload-box:defined")
+
+
 @pytest.fixture
 def sign_up(open_page: OpenPage, stack: Stack) -> OpenPage:
     """A function that opens a page and signs up a new user, who then sees an empty library."""
 
     def new_user(email: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Page:
-        forget_sign_ups(stack)
         page = open_page(size, scheme)
-        page.goto("/accounts/signup/")
-        page.fill("[name=email]", email)
-        page.fill("[name=password1]", PASSWORD)
-        page.fill("[name=password2]", PASSWORD)
-        page.click("main button[type=submit]")
-        page.wait_for_selector("upload-box:defined")
+        register(page, stack, email)
         return page
 
     return new_user

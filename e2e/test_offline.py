@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from e2e.conftest import PASSWORD, OpenContext, forget_sign_ups
+from e2e.conftest import register
 from e2e.test_editing import caret, expect_status
 from e2e.test_pages import open_menu, start, wait_for_state
 from transcodio_site.testing import Media, Stack, wait_until
@@ -35,26 +35,15 @@ def stored(page: Page) -> dict[str, list[Any]]:
     return found
 
 
-def sign_in(page: Page, email: str) -> None:
+def sign_in(page: Page, stack: Stack, email: str) -> None:
     """Signs up a new user, and waits until the service worker is there."""
-    page.goto("/accounts/signup/")
-    for name, value in (("email", email), ("password1", PASSWORD), ("password2", PASSWORD)):
-        page.fill(f"[name={name}]", value)
-    page.click("main button[type=submit]")
-    page.wait_for_selector("upload-box:defined")
+    register(page, stack, email)
     wait_until(lambda: page.evaluate(ACTIVE))
 
 
 def sign_out(page: Page) -> None:
     page.click("header button[type=submit]")
     expect(page.locator("h1")).to_have_text("Turn recordings into text, live")
-
-
-@pytest.fixture
-def app(open_context: OpenContext, stack: Stack) -> BrowserContext:
-    """A profile with a service worker."""
-    forget_sign_ups(stack)
-    return open_context(service_workers="allow")
 
 
 def keep(page: Page, media: Media) -> str:
@@ -67,9 +56,9 @@ def keep(page: Page, media: Media) -> str:
     return url
 
 
-def test_page_that_cannot_be_reached_is_explained(app: BrowserContext) -> None:
+def test_page_that_cannot_be_reached_is_explained(app: BrowserContext, stack: Stack) -> None:
     page = app.new_page()
-    sign_in(page, "tunnel@example.com")
+    sign_in(page, stack, "tunnel@example.com")
     app.set_offline(True)
     page.goto("/settings/usage/")
     expect(page.get_by_text("You are offline. This page cannot be loaded.")).to_be_visible()
@@ -82,9 +71,9 @@ def test_page_that_cannot_be_reached_is_explained(app: BrowserContext) -> None:
     expect(page.locator("h1")).to_have_text("Usage")
 
 
-def test_kept_transcript_is_read_offline(app: BrowserContext, media: Media) -> None:
+def test_kept_transcript_is_read_offline(app: BrowserContext, stack: Stack, media: Media) -> None:
     page = app.new_page()
-    sign_in(page, "train@example.com")
+    sign_in(page, stack, "train@example.com")
     url = keep(page, media)
     page.keyboard.press("Escape")
     caret(page, 1, -1)
@@ -107,9 +96,9 @@ def test_kept_transcript_is_read_offline(app: BrowserContext, media: Media) -> N
 
 
 @pytest.mark.covers("attack", "A kept transcript is looked for on a shared computer after sign-out")
-def test_sign_out_erases_what_is_kept(app: BrowserContext, media: Media) -> None:
+def test_sign_out_erases_what_is_kept(app: BrowserContext, stack: Stack, media: Media) -> None:
     page = app.new_page()
-    sign_in(page, "leaving@example.com")
+    sign_in(page, stack, "leaving@example.com")
     url = keep(page, media)
     page.keyboard.press("Escape")
     sign_out(page)
@@ -121,9 +110,11 @@ def test_sign_out_erases_what_is_kept(app: BrowserContext, media: Media) -> None
 
 
 @pytest.mark.covers("attack", "Signing out without a connection leaves kept transcripts behind")
-def test_sign_out_without_connection_erases_too(app: BrowserContext, media: Media) -> None:
+def test_sign_out_without_connection_erases_too(
+    app: BrowserContext, stack: Stack, media: Media
+) -> None:
     page = app.new_page()
-    sign_in(page, "plane@example.com")
+    sign_in(page, stack, "plane@example.com")
     keep(page, media)
     page.keyboard.press("Escape")
     app.set_offline(True)
@@ -133,9 +124,11 @@ def test_sign_out_without_connection_erases_too(app: BrowserContext, media: Medi
 
 
 @pytest.mark.covers("attack", "Another user of the same browser looks for kept transcripts")
-def test_ended_session_and_other_user_find_nothing(app: BrowserContext, media: Media) -> None:
+def test_ended_session_and_other_user_find_nothing(
+    app: BrowserContext, stack: Stack, media: Media
+) -> None:
     page = app.new_page()
-    sign_in(page, "first@example.com")
+    sign_in(page, stack, "first@example.com")
     keep(page, media)
     stale = app.new_page()
     stale.goto(page.url)
@@ -143,7 +136,7 @@ def test_ended_session_and_other_user_find_nothing(app: BrowserContext, media: M
     page.goto("/offline/")  # the same for everybody, but what it shows is not
     expect(page.get_by_text("No transcripts are kept in this browser.")).to_be_visible()
     assert stored(page) == NOTHING
-    sign_in(page, "second@example.com")
+    sign_in(page, stack, "second@example.com")
     open_menu(stale)  # still shows the page of the first user
     stale.get_by_label("Keep for offline reading").uncheck()
     stale.get_by_label("Keep for offline reading").check()
@@ -152,9 +145,11 @@ def test_ended_session_and_other_user_find_nothing(app: BrowserContext, media: M
     expect(page.get_by_text("No transcripts are kept in this browser.")).to_be_visible()
 
 
-def test_deleted_recording_is_erased_on_the_next_visit(app: BrowserContext, media: Media) -> None:
+def test_deleted_recording_is_erased_on_the_next_visit(
+    app: BrowserContext, stack: Stack, media: Media
+) -> None:
     page = app.new_page()
-    sign_in(page, "tidy@example.com")
+    sign_in(page, stack, "tidy@example.com")
     url = keep(page, media)
     page.evaluate(
         "id => fetch(`/api/transcriptions/${id}`, {method: 'DELETE', headers: {"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from e2e.conftest import DESKTOP, PASSWORD, WAIT_MS, OpenPage, forget_sign_ups
+from e2e.conftest import DESKTOP, WAIT_MS, OpenPage, register
 from e2e.test_pages import start, wait_for_state
 from transcodio_site.testing import ROOT, Media, Stack, wait_until
 
@@ -25,16 +25,10 @@ JUMPS = "times.filter((time, index) => time < times[index - 1] - 0.2).length"
 @pytest.fixture(scope="module")
 def recorded(chromium: Browser, stack: Stack, media: Media) -> Iterator[tuple[str, Any]]:
     """The path of a transcript of 12 seconds, and the cookies of its owner."""
-    forget_sign_ups(stack)
     with chromium.new_context(base_url=stack.url) as context:
         context.set_default_timeout(WAIT_MS)
         page = context.new_page()
-        page.goto("/accounts/signup/")
-        page.fill("[name=email]", "player@example.com")
-        page.fill("[name=password1]", PASSWORD)
-        page.fill("[name=password2]", PASSWORD)
-        page.click("main button[type=submit]")
-        page.wait_for_selector("upload-box:defined")
+        register(page, stack, "player@example.com")
         url = start(page, media.speech("harbor.mp3", 12))
         wait_for_state(page, "completed")
         yield url, context.cookies()

@@ -5,19 +5,12 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from e2e.conftest import OpenContext, OpenPage, forget_sign_ups
+from e2e.conftest import OpenPage
 from e2e.test_offline import NOTHING, sign_in, sign_out, stored
 from e2e.test_pages import upload
 from transcodio_site.testing import Media, Stack, wait_until
 
 WAITS = "kept in this browser and uploaded when you are online again"
-
-
-@pytest.fixture
-def app(open_context: OpenContext, stack: Stack) -> BrowserContext:
-    """A profile with a service worker."""
-    forget_sign_ups(stack)
-    return open_context(service_workers="allow")
 
 
 def recordings(page: Page) -> list[str]:
@@ -26,9 +19,11 @@ def recordings(page: Page) -> list[str]:
 
 
 @pytest.mark.covers("fault", "A file is dropped while the browser is offline")
-def test_file_dropped_offline_is_sent_when_online(app: BrowserContext, media: Media) -> None:
+def test_file_dropped_offline_is_sent_when_online(
+    app: BrowserContext, stack: Stack, media: Media
+) -> None:
     page = app.new_page()
-    sign_in(page, "boat@example.com")
+    sign_in(page, stack, "boat@example.com")
     app.set_offline(True)
     upload(page, media.silence("boat.mp3", 1))
     expect(page.get_by_role("alert")).to_contain_text(WAITS)
@@ -39,9 +34,11 @@ def test_file_dropped_offline_is_sent_when_online(app: BrowserContext, media: Me
 
 
 @pytest.mark.covers("fault", "The browser is closed while files wait for a connection")
-def test_kept_file_is_sent_once_after_reload(app: BrowserContext, media: Media) -> None:
+def test_kept_file_is_sent_once_after_reload(
+    app: BrowserContext, stack: Stack, media: Media
+) -> None:
     page = app.new_page()
-    sign_in(page, "field@example.com")
+    sign_in(page, stack, "field@example.com")
     page.route("**/api/transcriptions", lambda route: route.abort("connectionreset"))
     upload(page, [media.silence("one.mp3", 1), media.silence("two.mp3", 2)])
     expect(page.locator("[data-phase=kept]")).to_have_count(2)
@@ -57,10 +54,10 @@ def test_kept_file_is_sent_once_after_reload(app: BrowserContext, media: Media) 
 
 @pytest.mark.covers("fault", "A page is reloaded after the response to its upload was lost")
 def test_response_lost_before_reload_creates_one_recording(
-    app: BrowserContext, media: Media
+    app: BrowserContext, stack: Stack, media: Media
 ) -> None:
     page = app.new_page()
-    sign_in(page, "reload@example.com")
+    sign_in(page, stack, "reload@example.com")
 
     def lose_response(route: Route) -> None:
         route.fetch()
@@ -75,9 +72,9 @@ def test_response_lost_before_reload_creates_one_recording(
     assert recordings(page) == ["once"]
 
 
-def test_kept_file_can_be_cancelled(app: BrowserContext, media: Media) -> None:
+def test_kept_file_can_be_cancelled(app: BrowserContext, stack: Stack, media: Media) -> None:
     page = app.new_page()
-    sign_in(page, "regret@example.com")
+    sign_in(page, stack, "regret@example.com")
     app.set_offline(True)
     upload(page, media.silence("regret.mp3", 1))
     expect(page.get_by_role("alert")).to_contain_text(WAITS)
@@ -99,16 +96,16 @@ def test_file_without_space_says_so(sign_up: OpenPage, media: Media) -> None:
 
 
 @pytest.mark.covers("attack", "Files that wait for a connection are sent by the next user")
-def test_sign_out_erases_kept_files(app: BrowserContext, media: Media) -> None:
+def test_sign_out_erases_kept_files(app: BrowserContext, stack: Stack, media: Media) -> None:
     page = app.new_page()
-    sign_in(page, "public@example.com")
+    sign_in(page, stack, "public@example.com")
     page.route("**/api/transcriptions", lambda route: route.abort("connectionreset"))
     upload(page, media.silence("private.mp3", 1))
     expect(page.locator("[data-phase=kept]")).to_have_count(1)
     page.unroute("**/api/transcriptions")
     sign_out(page)
     assert stored(page) == NOTHING
-    sign_in(page, "next@example.com")
+    sign_in(page, stack, "next@example.com")
     page.reload()
     expect(page.locator("upload-box:defined li")).to_have_count(0)
     assert recordings(page) == []
