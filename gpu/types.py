@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 
 class EngineError(Exception):
@@ -166,6 +171,50 @@ class Audio:
 
 
 @dataclass(frozen=True, slots=True)
+class Commit:
+    """Between the chunks of live audio: what was said until here is complete, whether or not a
+    pause follows. The engine answers with TurnEnded, which has the same `number`."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAudio:
+    """Speech while it is spoken.
+
+    `chunks` are float32 samples of one channel in -1..1 at 24 kHz, of any length, in order and
+    without gaps, as they arrive. Iterating waits a short time for the next chunk; an empty chunk
+    says that none has come, so that the engine can do what is due without it. The last chunk is the
+    end of the audio. What is not taken while the engine is busy comes in the next chunk.
+    """
+
+    chunks: Iterator[Samples | Commit]
+    start: float = 0.0  # seconds: where the first sample is in the recording
+    language: str | None = None  # a code such as `en`; None: the engine detects it
+    options: RecognitionOptions = RecognitionOptions()
+    # Seconds of silence that end a turn. None: only a Commit ends one.
+    turn_silence_s: float | None = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """Somebody has begun to speak, at `start` (seconds)."""
+
+    start: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """A turn has ended at `end` (seconds): the segments before this event have all of its words.
+
+    `commit` is the number of the Commit that ended it; None: silence did.
+    """
+
+    end: float
+    commit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """One word with its times in seconds; `text` has no space around it.
 
@@ -231,9 +280,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The words so far of a segment that is not complete; each one replaces the one before."""
+    """The words so far of a segment that is not complete; each one replaces the one before.
+
+    The last `tentative` words may still change. The others may not: the segment begins with them.
+    """
 
     words: tuple[Word, ...]
+    tentative: int = 0
 
     @property
     def text(self) -> str:
@@ -313,6 +366,7 @@ class UsageDelta:
 
 
 EngineEvent = Metadata | Partial | Segment | UsageDelta | Complete
+LiveEvent = EngineEvent | TurnStarted | TurnEnded
 
 
 class Engine(Protocol):
@@ -327,5 +381,17 @@ class Engine(Protocol):
 
         `stopped` is called often; once it returns true, the engine raises Cancelled. Raises
         EngineError.
+        """
+        ...
+
+    def live(self, audio: LiveAudio, stopped: Callable[[], bool]) -> Iterator[LiveEvent]:
+        """Yields Metadata, then words as they are spoken, then Complete after the last chunk.
+
+        Words come in Partials, first tentative, then firm, and at last in Segments, in order of
+        time. A TurnStarted and a TurnEnded are around the words of each turn; a Commit that finds
+        nothing to end gets its TurnEnded alone. A UsageDelta may come before each Segment.
+
+        `stopped` is called often; once it returns true, the engine raises Cancelled. Closing the
+        iterator ends the session. Raises EngineError.
         """
         ...
