@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,14 +20,19 @@ from django.utils import timezone
 
 from accounts.models import AccountDeletion, ApiToken, Outcome, Plan, UsageRecord, User
 from accounts.usage import ledger
+from gpu.pcm import SAMPLE_RATE_HZ
 from gpu.types import (
     Audio,
+    Commit,
     Complete,
     EngineEvent,
+    LiveAudio,
+    LiveEvent,
     Metadata,
     Partial,
     Segment,
     Span,
+    TurnEnded,
     UsageDelta,
     Word,
 )
@@ -84,6 +90,25 @@ class ScriptedEngine:
                 yield UsageDelta(0.1, self.gpu, *((0.4, 3.0) if number == 1 else ()))
                 yield spoken(number)
         yield Complete(audio_seconds=float(self.sentences), decode_seconds=0.5)
+
+    def live(self, audio: LiveAudio, stopped: Callable[[], bool]) -> Iterator[LiveEvent]:
+        """One sentence per second of audio that has come, with a partial before it; a commit ends
+        the turn."""
+        self.stopped = stopped
+        yield Metadata("en", "scripted-1")
+        seconds, number = audio.start, math.floor(audio.start)
+        for chunk in audio.chunks:
+            if isinstance(chunk, Commit):
+                yield TurnEnded(seconds, chunk.number)
+                continue
+            seconds += len(chunk) / SAMPLE_RATE_HZ
+            while number + 1 <= seconds:
+                number += 1
+                yield Partial(spoken(number).words, tentative=1)
+                self.before.get(number, lambda: None)()
+                yield UsageDelta(0.1, self.gpu)
+                yield spoken(number)
+        yield Complete(audio_seconds=seconds - audio.start, decode_seconds=0.5)
 
     @staticmethod
     def _within(spans: tuple[Span, ...], number: int) -> bool:

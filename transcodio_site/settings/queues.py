@@ -45,6 +45,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_ROUTES = {
     "transcriptions.tasks.preprocess": {"queue": "preprocess"},
     "transcriptions.tasks.transcribe": {"queue": "transcribe"},
+    "transcriptions.tasks.listen": {"queue": "live"},
     "transcriptions.tasks.diarize": {"queue": "preprocess"},  # of complete recordings, on the CPU
 }
 # A message that was not received until the next one is sent is dropped: no backlog of them.

@@ -44,12 +44,16 @@ class Stack:
         celery = [sys.executable, "-m", "celery", "-A", "transcodio_site", "--quiet"]
         quiet = ["--loglevel", "WARNING"]
         queues = ["--queues", "celery,preprocess,transcribe"]
+        # Live speech has a process of its own: it cannot wait for the recordings in the others.
+        threads = ["--concurrency", str(settings.MAX_LIVE_SESSIONS)]
+        live = ["--hostname", "live@%h", "--queues", "live", *threads]
         standalone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         web = [sys.executable, "-m", "transcodio_site.server", "--bind", self.host]
         self.web = Child("web", [*web, "--port", str(self.port)], backoff=Backoff(essential=True))
         self.children = [
             self.web,
             Child("worker", [*celery, "worker", *quiet, *queues, *standalone]),
+            Child("live", [*celery, "worker", *quiet, *live, *standalone]),
             Child("beat", [*celery, "beat", *quiet, "--pidfile="]),
         ]
         if settings.WYOMING_TOKEN:

@@ -16,6 +16,7 @@ from transcriptions.models.diarization_job import DiarizationJob, is_detecting_s
 from transcriptions.models.direct_upload import DirectUpload
 from transcriptions.models.edit import Edit, EditKind, EditStatus
 from transcriptions.models.idempotency import IDEMPOTENCY_KEY_LIFETIME, IdempotencyKey
+from transcriptions.models.live_session import EndReason, LivePiece, LiveSession
 from transcriptions.models.options import Options
 from transcriptions.models.processing_step import FINAL_PHASES, Phase, Step, record_step
 from transcriptions.models.progress import Progress, lease_end
@@ -61,7 +62,10 @@ __all__ = [
     "Edit",
     "EditKind",
     "EditStatus",
+    "EndReason",
     "IdempotencyKey",
+    "LivePiece",
+    "LiveSession",
     "Options",
     "Phase",
     "Priority",

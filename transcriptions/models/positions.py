@@ -23,7 +23,7 @@ class _WidthBucket(Func):
 def set_queue_positions(rows: Sequence[Transcription]) -> None:
     """Read `queue_position` of all these rows, with one query for each priority among those that
     wait: most pages need none."""
-    waiting = [row for row in rows if row.state in WAITING]
+    waiting = [row for row in rows if row.state in WAITING and not row.is_live]
     for priority in {row.priority for row in waiting}:
         _set_positions([row for row in waiting if row.priority == priority])
 

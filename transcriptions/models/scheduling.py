@@ -12,8 +12,10 @@ from transcriptions.models.state import State
 
 
 class Priority(models.IntegerChoices):
-    """Recordings with a lower number go first."""
+    """Recordings with a lower number go first. A live one waits for no other: it has workers of its
+    own."""
 
+    LIVE = 0, _("Live")
     INTERACTIVE = 1, _("Interactive")
     BATCH = 2, _("Batch")
 

@@ -65,8 +65,10 @@ class TranscriptionQuerySet(models.QuerySet["Transcription"]):
         return rows.filter(lease_until__lte=Now())
 
     def waiting(self) -> models.QuerySet[Transcription]:
-        """Rows that wait for a worker, in the order in which their turns come."""
-        return self.filter(state__in=WAITING).order_by(*QUEUE_ORDER)
+        """Rows that wait for a worker, in the order in which their turns come. A live recording
+        takes no turn."""
+        rows = self.filter(state__in=WAITING, priority__gt=Priority.LIVE)
+        return rows.order_by(*QUEUE_ORDER)
 
     def before(self, row: Transcription) -> models.QuerySet[Transcription]:
         """Waiting rows whose turn comes before that of a waiting one."""
@@ -198,6 +200,11 @@ class Transcription(models.Model):
         return self.state in FINISHED
 
     @property
+    def is_live(self) -> bool:
+        """Whether it is still being made: see LiveSession."""
+        return self.priority == Priority.LIVE
+
+    @property
     def has_transcript(self) -> bool:
         """Whether there is a text that can be exported and edited: all of it, or what was
         recognized before processing failed or was cancelled."""
@@ -207,7 +214,7 @@ class Transcription(models.Model):
     def queue_position(self) -> int | None:
         """Its place among all waiting recordings, from 1; None if it does not wait. Costs a query
         unless `set_queue_positions` has set it."""
-        if self.state not in WAITING:
+        if self.state not in WAITING or self.is_live:
             return None
         return self.known_position or Transcription.objects.before(self).count() + 1
 

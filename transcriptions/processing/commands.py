@@ -7,16 +7,28 @@ from django.utils.translation import gettext as _
 
 from transcriptions import queue
 from transcriptions.exceptions import AudioDeleted, NoSpeech, WrongState
-from transcriptions.models import FINISHED, DiarizationJob, State, Transcription
+from transcriptions.models import FINISHED, DiarizationJob, EndReason, State, Transcription
 from transcriptions.models.transcription import delete_files
-from transcriptions.processing import diarization_jobs, lifecycle, tasks, turns
+from transcriptions.processing import (
+    diarization_jobs,
+    lifecycle,
+    live_lifecycle,
+    scheduling,
+    tasks,
+    turns,
+)
 from transcriptions.realtime import streams
 from transcriptions.schemas.events import final_event
 from transcriptions.usage import queue_limits, quotas
 
 
 def cancel(row: Transcription) -> None:
-    """Stop processing; stored segments are kept. Raises WrongState."""
+    """Stop processing; stored segments are kept. A live session ends, and its recording is
+    completed with what was said. Raises WrongState."""
+    if row.is_live and not row.is_finished:
+        if live_lifecycle.end(row, EndReason.STOPPED):
+            scheduling.enqueue_live(row.id)
+        return
     lifecycle.mark_cancelled(row)
     streams.publish(row.id, final_event(row, row.segment_count))
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from django.conf import settings
 
@@ -19,9 +20,12 @@ from gpu.types import (
     DeadlineExceeded,
     EngineError,
     EngineEvent,
+    LiveEvent,
     Metadata,
     Partial,
     Segment,
+    TurnEnded,
+    TurnStarted,
     UsageDelta,
     Word,
 )
@@ -32,8 +36,10 @@ CLOSE_TIMEOUT_S = 5.0  # that the end of a call waits for the engine to stop
 MAX_OVERLAP_S, MAX_EXCESS_S = 0.2, 1.0
 MAX_AHEAD = 64  # events of an engine that are not stored yet
 
-Stream = Callable[[], Iterator[EngineEvent]]
-Result = Metadata | Partial | Segment | Complete  # an event that is not about usage
+Event = TypeVar("Event", bound=LiveEvent)
+Stream = Callable[[], Iterator[EngineEvent]] | Callable[[], Iterator[LiveEvent]]
+# An event that is not about usage.
+Result = Metadata | Partial | Segment | TurnStarted | TurnEnded | Complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +49,24 @@ class _End:
     error: BaseException | None
 
 
-Answers = queue.SimpleQueue[EngineEvent | _End]
+Answers = queue.SimpleQueue[LiveEvent | _End]
 
 
 def watched(
-    stream: Stream, check: Callable[[], None], add_usage: Callable[[UsageDelta], None]
+    stream: Stream,
+    check: Callable[[], None],
+    add_usage: Callable[[UsageDelta], None],
+    max_silence_s: float | None = None,
 ) -> Generator[list[Result]]:
     """The events of `stream()`, which runs in a thread of its own, MAX_AHEAD events ahead at the
     most. Each list has all that are available: none waits for the next one. Usage is not in them,
     but passed to `add_usage`, also that of events that the caller does not take any more.
 
     The caller stops as soon as `check` raises, even while the engine hangs or decodes a long batch.
-    Raises DeadlineExceeded if the engine yields nothing for ENGINE_SILENCE_SECONDS.
+    Raises DeadlineExceeded if the engine yields nothing for `max_silence_s`, by default
+    ENGINE_SILENCE_SECONDS.
     """
+    limit_s = settings.ENGINE_SILENCE_SECONDS if max_silence_s is None else max_silence_s
     slots, stopped = threading.Semaphore(MAX_AHEAD), threading.Event()
     answers = Answers()
     context = contextvars.copy_context()  # so that its log lines have the same ids
@@ -64,7 +75,7 @@ def watched(
     thread.start()
     try:
         while True:
-            taken = [_wait_for(answers, check), *_available(answers)]
+            taken = [_wait_for(answers, check, limit_s), *_available(answers)]
             yield _without_usage(taken, add_usage)
             if isinstance(end := taken[-1], _End):
                 if end.error:
@@ -84,7 +95,7 @@ def _answer_requests(
     error = None
     try:
         with tracing.span("engine.stream", engine=settings.STT_ENGINE):
-            events = stream()
+            events: Iterator[LiveEvent] = stream()
             while slots.acquire() and not stopped.is_set():
                 if (event := next(events, None)) is None:
                     break
@@ -94,26 +105,25 @@ def _answer_requests(
     answers.put(_End(error))
 
 
-def _wait_for(answers: Answers, check: Callable[[], None]) -> EngineEvent | _End:
-    deadline = time.monotonic() + settings.ENGINE_SILENCE_SECONDS
+def _wait_for(answers: Answers, check: Callable[[], None], limit_s: float) -> LiveEvent | _End:
+    deadline = time.monotonic() + limit_s
     while True:
         try:
             return answers.get(timeout=CHECK_INTERVAL_S)
         except queue.Empty:
             check()
             if time.monotonic() > deadline:
-                message = f"the engine sent nothing for {settings.ENGINE_SILENCE_SECONDS} s"
-                raise DeadlineExceeded(message) from None
+                raise DeadlineExceeded(f"the engine sent nothing for {limit_s} s") from None
 
 
-def _available(answers: Answers) -> Iterator[EngineEvent | _End]:
+def _available(answers: Answers) -> Iterator[LiveEvent | _End]:
     with suppress(queue.Empty):
         while True:
             yield answers.get_nowait()
 
 
 def _without_usage(
-    answers: Iterable[EngineEvent | _End], add_usage: Callable[[UsageDelta], None]
+    answers: Iterable[LiveEvent | _End], add_usage: Callable[[UsageDelta], None]
 ) -> list[Result]:
     events: list[Result] = []
     for answer in answers:
@@ -142,9 +152,7 @@ def as_one_call(calls: Iterable[Generator[list[Result]]]) -> Generator[list[Resu
     yield [usage]
 
 
-def checked(
-    events: Iterable[EngineEvent], position: float, duration: float
-) -> Iterator[EngineEvent]:
+def checked(events: Iterable[Event], position: float, duration: float) -> Iterator[Event]:
     """The same events, up to Complete. `position` is the end of the last stored segment.
 
     Raises EngineError at the first one that breaks the contract of `gpu.types.Engine`.

@@ -28,8 +28,10 @@ from transcriptions.exceptions import AudioDeleted, LeaseLost, WrongState
 from transcriptions.models import (
     FINISHED,
     UNSUCCESSFUL,
+    WORKING,
     AudioAnalysis,
     Phase,
+    Priority,
     Progress,
     Segment,
     State,
@@ -81,7 +83,7 @@ def claim(transcription_id: uuid.UUID, state: State, worker: str = "") -> Transc
             return None
         row.state, row.lease, row.worker, row.claimed_at = state, uuid.uuid4(), worker, Now()
         row.save(update_fields=["state", "lease", "worker", "claimed_at"])
-        _update_progress(row, lease_until=lease_end())
+        update_progress(row, lease_until=lease_end())
         attempt = 1 + row.attempts + row.interruptions
         record_step(row, WORKING_PHASE[state], "" if attempt == 1 else f"Attempt {attempt}")
         return row
@@ -109,13 +111,13 @@ def renew_leases(rows: Iterable[Transcription]) -> None:
 
 def release(row: Transcription) -> None:
     """Return unfinished work; the next worker continues it. Raises LeaseLost."""
-    _return_to_queue(row, "Interrupted: the worker stopped")
+    return_to_queue(row, "Interrupted: the worker stopped")
 
 
 def reschedule(row: Transcription, reason: str, seconds: float, attempted: bool = True) -> None:
     """Return the row after a problem, to be retried after `seconds`. Counts as an attempt only if
     `attempted`. Raises LeaseLost."""
-    _return_to_queue(
+    return_to_queue(
         row,
         f"Delayed: {reason}",
         not_before=Now() + timedelta(seconds=seconds),
@@ -132,12 +134,13 @@ def recover(lost: models.QuerySet[Transcription]) -> None:
             # Read again under the lock: the worker may have renewed its lease.
             if locked and (row := lost.filter(id=transcription_id).first()):
                 more = F("interruptions") + 1
-                _return_to_queue(row, "Interrupted: the worker was lost", interruptions=more)
+                return_to_queue(row, "Interrupted: the worker was lost", interruptions=more)
 
 
-def _return_to_queue(
+def return_to_queue(
     row: Transcription, detail: str, not_before: CombinedExpression | None = None, **values: Any
 ) -> None:
+    """The row waits for a worker, no earlier than `not_before`. Raises LeaseLost."""
     with transaction.atomic():
         ensure_held(row)  # first: without a lease there is no state to return to
         state = State(row.state)
@@ -190,14 +193,14 @@ def replace_opening(
     with transaction.atomic():
         lock_held(row)
         delete_after_commit(row.audio)
-        _update_held(row, audio=audio, duration=duration, note=note)
+        update_held(row, audio=audio, duration=duration, note=note)
         AudioAnalysis.store(row, spans, waveform)
 
 
 def assign_engine(row: Transcription, engine: str) -> None:
     """Usage from now on belongs to this engine. Raises LeaseLost."""
     if row.engine != engine:
-        _update_held(row, engine=engine, model="")
+        update_held(row, engine=engine, model="")
 
 
 def mark_started(row: Transcription, engine: str, metadata: Metadata) -> None:
@@ -205,7 +208,7 @@ def mark_started(row: Transcription, engine: str, metadata: Metadata) -> None:
     with transaction.atomic():
         spoken_first = row.language if row.segments.exists() else metadata.language
         language = TRANSLATED if row.options.is_translation else spoken_first
-        _update_held(row, engine=engine, model=metadata.model, language=language)
+        update_held(row, engine=engine, model=metadata.model, language=language)
         record_step(row, Phase.DECODE, f"{engine}: {metadata.model}")
 
 
@@ -213,7 +216,7 @@ def add_segments(row: Transcription, spoken: Sequence[SpokenSegment]) -> list[Se
     """Store the next segments, renew the lease, and save the usage so far. Raises LeaseLost."""
     if row.attempts or row.interruptions:  # the first progress since a failure
         with transaction.atomic():
-            _update_held(row, **PROGRESS)
+            update_held(row, **PROGRESS)
             segments = store_segments(row, spoken)
     else:
         segments = store_segments(row, spoken)
@@ -279,7 +282,7 @@ def mark_cancelled(row: Transcription) -> None:
             error_message=_("The transcription was cancelled."),
             **NO_LEASE,
         )
-        _update_progress(row, lease_until=None)
+        update_progress(row, lease_until=None)
         _delete_prepared_audio(row)
         record_step(row, Phase.CANCELLED, at=row.completed_at)
         metering.record_cancelled(row, metering.take_unbilled_usage(row))
@@ -348,17 +351,18 @@ def _end_lease(
 ) -> None:
     """A change by the worker after which it no longer has the row. If it waits then, work on it
     starts no earlier than `not_before`. Raises LeaseLost."""
-    _update_held(row, **NO_LEASE, **values)
-    _update_progress(row, lease_until=not_before)
+    update_held(row, **NO_LEASE, **values)
+    update_progress(row, lease_until=not_before)
 
 
-def _update_held(row: Transcription, **values: Any) -> None:
+def update_held(row: Transcription, **values: Any) -> None:
+    """Change fields of the row. Raises LeaseLost."""
     if not _held(row).update(**values):
         raise LeaseLost(str(row.id))
     row.refresh_from_db()
 
 
-def _update_progress(row: Transcription, **values: Any) -> None:
+def update_progress(row: Transcription, **values: Any) -> None:
     """In a transaction that has locked the recording itself first: then none waits for another."""
     Progress.objects.filter(transcription=row).update(**values)
 
@@ -387,7 +391,10 @@ def requeue_restored() -> int:
 
     Not all of these transitions are legal: the trigger that checks them must be disabled.
     """
+    live = Transcription.objects.filter(priority=Priority.LIVE, state__in=WORKING)
+    live.update(state=State.PREPARED, **NO_LEASE)  # their audio is in the database
     rows = Transcription.objects.exclude(state__in=[*FINISHED, State.QUEUED])
+    rows = rows.exclude(priority=Priority.LIVE)
     unfinished = list(rows)
     Progress.objects.filter(transcription__in=unfinished).update(lease_until=None)
     rows.update(state=State.QUEUED, audio="", **NO_LEASE)

@@ -36,6 +36,8 @@ from gpu.types import (
     Metadata,
     Partial,
     Segment,
+    TurnEnded,
+    TurnStarted,
     Unreachable,
     UsageDelta,
 )
@@ -51,7 +53,7 @@ from transcriptions.exceptions import (
 )
 from transcriptions.models import Segment as StoredSegment
 from transcriptions.models import State, Transcription
-from transcriptions.processing import lifecycle
+from transcriptions.processing import lifecycle, live_recording
 from transcriptions.processing.channels import ChannelMerger
 from transcriptions.processing.diarizing import SpeakerDetection, speaker_detection
 from transcriptions.processing.engine_calls import Result, as_one_call, checked, watched
@@ -63,7 +65,7 @@ from transcriptions.processing.leases import (
 from transcriptions.processing.media.mixing import split
 from transcriptions.processing.openings import charged_if_refused, in_background, until_segment
 from transcriptions.processing.preparation import Preparation, prepare_recording
-from transcriptions.processing.work_files import audio_in_storage, temporary_folder
+from transcriptions.processing.work_files import file_in_storage, temporary_folder
 from transcriptions.realtime import streams
 from transcriptions.realtime.partials import PartialPublisher
 from transcriptions.schemas.events import MetadataEvent, ProgressEvent, final_event
@@ -79,7 +81,7 @@ STORAGE_RETRY_DELAY_S = 3.0
 INTERNAL_ERROR_MESSAGE = _("Something went wrong on our side. Please try again.")
 
 Work = Callable[[LeaseHolder, Path], None]
-Step = Metadata | Partial | list[Segment] | Complete
+Step = Metadata | Partial | list[Segment] | TurnStarted | TurnEnded | Complete
 
 
 def preprocess(transcription_id: uuid.UUID) -> bool:
@@ -111,7 +113,7 @@ def _prepare_audio(holder: LeaseHolder, folder: Path) -> None:
 def _store_prepared(row: Transcription, found: Preparation) -> None:
     """Raises TooLong, NotEnoughLeft, LeaseLost."""
     audio = found.audio
-    with audio_in_storage(row, audio.path) as name, transaction.atomic():
+    with file_in_storage(row, "audio", audio.path) as name, transaction.atomic():
         lifecycle.ensure_held(row)  # first: the account with the quota may have been deleted
         quotas.reserve(row, audio.duration)
         lifecycle.mark_prepared(
@@ -135,7 +137,7 @@ def _recognize_speech(holder: LeaseHolder, folder: Path) -> None:
         closing(_engine_events(holder, folder, last, speakers)) as available,
     ):
         for events in available:
-            for step in _grouped(events):
+            for step in grouped(events):
                 holder.check()
                 if isinstance(step, Complete):
                     step = speakers.finish(step)
@@ -179,7 +181,7 @@ def _prepare_all(row: Transcription, folder: Path, check: Callable[[], None]) ->
 def _replace_opening(holder: LeaseHolder, folder: Path, found: Preparation) -> Path:
     """Raises TooLong, NotEnoughLeft, LeaseLost."""
     row, audio = holder.row, found.audio
-    with audio_in_storage(row, audio.path) as name, transaction.atomic():
+    with file_in_storage(row, "audio", audio.path) as name, transaction.atomic():
         lifecycle.ensure_held(row)
         quotas.reserve(row, audio.duration)
         lifecycle.replace_opening(
@@ -231,7 +233,7 @@ def _one_call(
     return checked(stream(audio), position, audio.duration)
 
 
-def _grouped(events: list[Result]) -> Iterator[Step]:
+def grouped(events: list[Result]) -> Iterator[Step]:
     """What to store and publish: consecutive segments together. A partial counts only at the end,
     because the event after it replaces it."""
     segments: list[Segment] = []
@@ -274,8 +276,8 @@ WORK = {State.PREPROCESSING: _prepare_audio, State.TRANSCRIBING: _recognize_spee
 # --- Shared by both steps -----------------------------------------------------------------------
 
 
-def run(row: Transcription) -> bool:
-    """Do the work of the state of a claimed row. True if it was done.
+def run(row: Transcription, work: Work | None = None) -> bool:
+    """Do the work of the state of a claimed row, or `work`. True if it was done.
 
     Whatever happens, the row is finished or waits to be worked on again, unless another worker has
     taken it over.
@@ -284,7 +286,7 @@ def run(row: Transcription) -> bool:
     try:
         stage = STAGES[State(row.state)]
         with tracing.span(stage, job_id=str(row.id)), metrics.stage_seconds.labels(stage).time():
-            return _run(WORK[State(row.state)], row)
+            return _run(work or WORK[State(row.state)], row)
     except LeaseLost:
         log.info("%s: deleted, cancelled, or taken over by another worker", row.id)
         # The worker that has taken over records the usage that is already saved.
@@ -360,6 +362,8 @@ def _retry(row: Transcription, code: str, delay_s: float, message: str = "") -> 
 
 def _fail(row: Transcription, code: str, message: str) -> None:
     log.info("%s: failed: %s: %s", row.id, code, message)
+    if row.is_live:
+        live_recording.keep_audio(row)
     metrics.errors.labels(code, "failed").inc()
     lifecycle.mark_failed(row, code, message)
     streams.publish(row.id, final_event(row, row.segment_count))

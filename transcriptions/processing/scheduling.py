@@ -15,6 +15,7 @@ Choosing and claiming are one step in all workers together, so that both limits 
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from typing import Final
 
@@ -29,12 +30,15 @@ from transcriptions.processing import lifecycle, turns
 from transcriptions.processing.lifecycle import WAITING_STATE
 
 SUSPECT_AFTER = 2  # interruptions without progress
+PRIORITIES = (Priority.INTERACTIVE, Priority.BATCH)  # live recordings have workers of their own
 CLAIM_LOCK: Final = 0x7472616E  # the key of an advisory lock of Postgres: any constant
 
 TASKS = {
     State.PREPROCESSING: "transcriptions.tasks.preprocess",
     State.TRANSCRIBING: "transcriptions.tasks.transcribe",
 }
+LIVE_TASK = "transcriptions.tasks.listen"
+MAX_LIVE_ENQUEUED = 50
 
 
 def claim_next(state: State, worker: str = "") -> Transcription | None:
@@ -56,9 +60,18 @@ def enqueue_next() -> None:
         _enqueue(state, 1)
 
 
+def enqueue_live(transcription_id: uuid.UUID) -> None:
+    """Enqueue a message for a live session that has something to do."""
+    queue.enqueue(current_app.signature(LIVE_TASK), transcription_id)
+
+
 def replace_lost_messages() -> None:
     """Enqueue messages for work that could start now, until as many wait as a worker has threads.
     While all workers are busy, their number does not grow."""
+    live = Transcription.objects.due(State.PREPARED).filter(priority=Priority.LIVE)
+    for waiting in live.values_list("id", flat=True)[:MAX_LIVE_ENQUEUED]:
+        if queue.pending(settings.CELERY_TASK_ROUTES[LIVE_TASK]["queue"]) < MAX_LIVE_ENQUEUED:
+            enqueue_live(waiting)
     for state, task in TASKS.items():
         pending = queue.pending(settings.CELERY_TASK_ROUTES[task]["queue"])
         _enqueue(state, settings.CELERY_WORKER_CONCURRENCY - pending)
@@ -73,17 +86,22 @@ def _enqueue(state: State, most: int) -> None:
 def _claimable(state: State) -> models.QuerySet[Transcription]:
     """The waiting rows that the limits allow to be claimed for the work of `state`, in the order of
     their turns: so the first ones are found in an index, even if only their number is asked."""
-    working = Transcription.objects.with_live_lease().only("owner_id", "interruptions")
+    working = _recordings(Transcription.objects.with_live_lease())
+    working = working.only("owner_id", "interruptions")
     jobs = Counter(row.owner_id for row in working)
     busy = [owner_id for owner_id, count in jobs.items() if count >= settings.JOBS_PER_ACCOUNT]
-    due = Transcription.objects.due(WAITING_STATE[state]).exclude(owner__in=busy)
+    due = _recordings(Transcription.objects.due(WAITING_STATE[state])).exclude(owner__in=busy)
     if any(row.interruptions >= SUSPECT_AFTER for row in working):
         due = due.filter(interruptions__lt=SUSPECT_AFTER)
     return due.order_by(*QUEUE_ORDER)
 
 
+def _recordings(rows: models.QuerySet[Transcription]) -> models.QuerySet[Transcription]:
+    return rows.filter(priority__in=PRIORITIES)
+
+
 def _first_of_each_priority(state: State) -> models.QuerySet[Transcription]:
     """The row of each priority whose turn comes first."""
     in_order = _claimable(state).only("id", "state", "priority", "virtual_start")
-    first, *others = (in_order.filter(priority=priority)[:1] for priority in Priority)
+    first, *others = (in_order.filter(priority=priority)[:1] for priority in PRIORITIES)
     return first.union(*others, all=True)

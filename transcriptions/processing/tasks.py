@@ -16,6 +16,7 @@ from transcriptions.processing import (
     detection,
     diarization_jobs,
     lifecycle,
+    live,
     pipeline,
     scheduling,
     voice_learning,
@@ -43,6 +44,13 @@ def transcribe(self: Task[Any, None], transcription_id: str = "") -> None:
     if row := _claim_next(State.TRANSCRIBING, self, transcription_id):
         pipeline.run(row)
         scheduling.enqueue_next()
+
+
+@shared_task(name="transcriptions.tasks.listen", bind=True)
+def listen(self: Task[Any, None], transcription_id: str) -> None:
+    """The work on a live session, while audio comes."""
+    if not shutting_down.is_set():
+        live.listen(uuid.UUID(transcription_id), self.request.hostname or "")
 
 
 @shared_task(name="transcriptions.tasks.diarize", bind=True)

@@ -24,16 +24,17 @@ class _MovableFile(File):  # type: ignore[type-arg]
 
 
 @contextmanager
-def audio_in_storage(row: Transcription, path: Path) -> Iterator[str]:
-    """Move the WAV into storage and yield its name; delete it if the body raises.
+def file_in_storage(row: Transcription, field_name: str, path: Path) -> Iterator[str]:
+    """Move a file into the storage, for that field, and yield its name; delete it if the body
+    raises.
 
     After a database error it stays: the body's transaction may be committed although no answer
     came. If it is not, the file is found later as an orphaned file.
     """
-    field = row._meta.get_field("audio")
-    storage = row.audio.storage
-    with path.open("rb") as wav:
-        name = storage.save(field.generate_filename(row, ""), _MovableFile(wav))
+    field = getattr(row, field_name).field
+    storage = field.storage
+    with path.open("rb") as file:
+        name = storage.save(field.generate_filename(row, ""), _MovableFile(file))
     try:
         yield name
     except DATABASE_AWAY:

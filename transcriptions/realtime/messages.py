@@ -18,6 +18,7 @@ from transcriptions.schemas.events import (
     PartialEvent,
     ProgressEvent,
     SpeakersEvent,
+    TurnEvent,
 )
 
 DELETED = 2**31 - 1  # higher than every event id, so that watchers look for the recording
@@ -42,6 +43,7 @@ Message = (
     MetadataEvent
     | ProgressEvent
     | PartialEvent
+    | TurnEvent
     | SpeakersEvent
     | CompleteEvent
     | ErrorEvent

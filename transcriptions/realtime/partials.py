@@ -21,14 +21,15 @@ class PartialPublisher:
     """
 
     def __init__(self, transcription_id: uuid.UUID, after: int) -> None:
-        self._channel, self._after = event_channel(transcription_id), after
+        self._channel, self.after = event_channel(transcription_id), after
 
     def schedule(self, partial: Partial) -> None:
         """Publish the partial at the end of the interval, unless a newer one replaces it."""
-        event = PartialEvent(id=self._after, text=partial.text)
+        tentative = Partial(partial.words[len(partial.words) - partial.tentative :]).text
+        event = PartialEvent(id=self.after, text=partial.text, tentative=tentative)
         publisher.send_delayed(self._channel, PUBLISH_INTERVAL_S, self._channel, event.as_json)
 
     def discard(self, number: int) -> None:
         """Drop the pending partial, because segment `number` now contains its text."""
-        self._after = number
+        self.after = number
         publisher.discard(self._channel)

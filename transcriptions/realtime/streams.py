@@ -37,6 +37,7 @@ from transcriptions.schemas.events import (
     PartialEvent,
     ProgressEvent,
     SpeakersEvent,
+    TurnEvent,
 )
 
 StoredEvent = MetadataEvent | ProgressEvent | CompleteEvent | ErrorEvent
@@ -129,7 +130,7 @@ class _Position:
     def is_behind(self, message: Message | None) -> bool:
         """Whether events before this message, or changes of the speakers, are missing."""
         match message:
-            case PartialEvent():
+            case PartialEvent() | TurnEvent():
                 return message.id > self.after
             case Stored():
                 return message.id > self.after or message.changes > self.changes
@@ -140,7 +141,7 @@ class _Position:
     def is_next(self, message: Message | None) -> TypeGuard[Event]:
         """Whether this message is an event that follows."""
         match message:
-            case PartialEvent():
+            case PartialEvent() | TurnEvent():
                 return message.id == self.after
             case SpeakersEvent():
                 return message.id <= self.after and message.change == self.changes + 1

@@ -85,11 +85,35 @@ class ProgressEvent(EventSchema):
 
 
 class PartialEvent(EventSchema):
-    """Partial text of the segment after event `id`. The next event replaces it. Never stored."""
+    """Partial text of the segment after event `id`. The next event replaces it. Never stored.
+
+    It ends with `tentative`, which may still change: the text before that is final.
+    """
 
     type: Literal["partial"] = "partial"
     id: int
     text: str
+    tentative: str = ""
+
+    @property
+    def sse_id(self) -> str:
+        """Empty: it is not stored, and clients resume after the last stored event."""
+        return ""
+
+
+class TurnEvent(EventSchema):
+    """In a live session, somebody has begun to speak or is silent again, at `time` (seconds). Never
+    stored.
+
+    The segments up to event `id` have all words before the end of a turn. `commit` is the number of
+    the commit that ended it; null: silence did.
+    """
+
+    type: Literal["turn"] = "turn"
+    id: int
+    state: Literal["started", "ended"]
+    time: float
+    commit: int | None = None
 
     @property
     def sse_id(self) -> str:
@@ -159,7 +183,13 @@ class ErrorEvent(EventSchema):
 
 
 Event = Annotated[
-    MetadataEvent | ProgressEvent | PartialEvent | SpeakersEvent | CompleteEvent | ErrorEvent,
+    MetadataEvent
+    | ProgressEvent
+    | PartialEvent
+    | TurnEvent
+    | SpeakersEvent
+    | CompleteEvent
+    | ErrorEvent,
     Field(discriminator="type"),
 ]
 

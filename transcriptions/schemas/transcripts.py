@@ -126,7 +126,7 @@ class TranscriptionOut(Schema):
     id: uuid.UUID
     title: str
     state: str
-    priority: Literal["interactive", "batch"]
+    priority: Literal["live", "interactive", "batch"]
     queue_position: int | None = Field(
         description="Its place among all waiting recordings, at most; 1 is next. Null unless its "
         "state is `queued` or `prepared`"

@@ -11,7 +11,16 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from gpu.types import Complete, EngineError, EngineEvent, Metadata, Partial, Segment, UsageDelta
+from gpu.types import (
+    Complete,
+    EngineError,
+    EngineEvent,
+    LiveEvent,
+    Metadata,
+    Partial,
+    Segment,
+    UsageDelta,
+)
 from transcodio_site.testing import WAIT_S
 from transcriptions.models import State, Transcription
 from transcriptions.processing import engine_calls, pipeline
@@ -79,7 +88,7 @@ def test_error_comes_after_the_events_before_it() -> None:
         yield from SPOKEN[:2]
         raise EngineError("CUDA error")
 
-    received: list[EngineEvent] = []
+    received: list[LiveEvent] = []
 
     def receive() -> None:
         for events in watched(stream, no_check, lambda usage: None):

@@ -1,0 +1,73 @@
+"""Transitions of live sessions: see `transcriptions.processing.live`."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from gpu.types import Complete
+from transcriptions.models import EndReason, LiveSession, Priority, State, Transcription
+from transcriptions.processing import lifecycle
+
+
+def claim(transcription_id: uuid.UUID, worker: str = "") -> Transcription | None:
+    """Claim a session. Return None if it is not waiting, or is no longer live."""
+    live = Transcription.objects.filter(id=transcription_id, priority=Priority.LIVE)
+    if not live.exists():
+        return None
+    row = lifecycle.claim(transcription_id, State.TRANSCRIBING, worker)
+    if row:
+        LiveSession.objects.filter(pk=row.pk).update(parked_at=None)
+    return row
+
+
+def park(row: Transcription, received_bytes: int, commits: int, meter: Complete) -> bool:
+    """Leave a session whose audio has been recognized, until more comes or it is idle for too long.
+    False if more has come meanwhile. Raises LeaseLost."""
+    with transaction.atomic():
+        lifecycle.lock_held(row)
+        session = LiveSession.objects.select_for_update().get(pk=row.pk)
+        is_known = (session.received_bytes, session.commits) == (received_bytes, commits)
+        if not is_known or session.ended_at:
+            return False
+        LiveSession.objects.filter(pk=row.pk).update(parked_at=Now())
+        lifecycle.return_to_queue(
+            row,
+            "Paused: no audio comes",
+            not_before=Now() + timedelta(seconds=settings.LIVE_IDLE_SECONDS),
+            decode_seconds=F("decode_seconds") + meter.decode_seconds,
+            speech_seconds=F("speech_seconds") + meter.audio_seconds,
+            **lifecycle.PROGRESS,
+        )
+        return True
+
+
+def unpark(transcription_id: uuid.UUID) -> None:
+    """There is something to do for a worker that has left this session."""
+    with transaction.atomic():
+        rows = Transcription.objects.filter(id=transcription_id, state=State.PREPARED)
+        if row := rows.select_for_update(no_key=True).first():
+            LiveSession.objects.filter(pk=row.pk).update(parked_at=None)
+            lifecycle.update_progress(row, lease_until=None)
+
+
+def end(row: Transcription, reason: EndReason, detail: str = "") -> bool:
+    """Accept no more audio: what has come is recognized, and the recording completed. `detail` is
+    for the owner. False if the session has ended before."""
+    sessions = LiveSession.objects.filter(pk=row.pk, ended_at=None)
+    if not sessions.update(ended_at=Now(), end_reason=reason, end_detail=detail):
+        return False
+    unpark(row.id)
+    return True
+
+
+def mark_recorded(row: Transcription, **values: Any) -> None:
+    """The session has become a file: from now on the recording is like any other one. Raises
+    LeaseLost."""
+    lifecycle.update_held(row, priority=Priority.INTERACTIVE, **values)
