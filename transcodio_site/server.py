@@ -23,6 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 from twisted.internet.defer import Deferred
 
 from transcodio_site import asgi  # noqa: F401 - loads the apps, which the imports below need
+from transcodio_site.http_channel import response_bytes
 from transcodio_site.http_request import FlowControl, UploadFactory
 from transcodio_site.monitoring import error_reports, telemetry
 from transcodio_site.redis_url import check_server_mode
@@ -94,11 +95,31 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Send a part of a response or a message and wait until the next one can be sent."""
+        if message["type"].startswith("websocket.http.response."):
+            if protocol in self.connections:
+                _deny(protocol, message)
+            return
         await super().handle_reply(protocol, message)
         if message.get("more_body"):
             await protocol.wait_until_writable()
         elif message["type"] == "websocket.send":
             await _flow_control(protocol.transport).wait_until_writable()
+
+
+def _deny(protocol: Any, message: dict[str, Any]) -> None:
+    """Answer the handshake of a WebSocket with an HTTP response (ASGI's extension for that, which
+    Daphne does not have)."""
+    if message["type"] == "websocket.http.response.start":
+        protocol.denial = message
+        return
+    if not hasattr(protocol, "handshake_deferred"):
+        return  # the client has disconnected
+    del protocol.handshake_deferred
+    head = protocol.denial
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head["headers"]]
+    protocol.sendData(response_bytes(head["status"], headers, message["body"]))
+    protocol.dropConnection(abort=False)
+    protocol.server.protocol_disconnected(protocol)
 
 
 def _flow_control(transport: Any) -> FlowControl:

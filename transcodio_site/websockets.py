@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
+TOKEN_PATHS = ("/api/live", "/v1/realtime")
+
 App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 Origin = tuple[str, str, int]  # scheme, host, port
 
@@ -29,8 +31,9 @@ async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
 class SameOrigin:
     """Refuses handshakes from pages of other sites, whose scripts would use the visitor's session.
 
-    The origin must be that of SITE_URL, or have the scheme of SITE_URL and the host and port of the
-    `Host` header, which must be one of ALLOWED_HOSTS.
+    Programs and other sites may open the WebSockets in TOKEN_PATHS, with a token: the cookies of
+    the visitor are removed. The origin must be that of SITE_URL, or have the scheme of SITE_URL and
+    the host and port of the `Host` header, which must be one of ALLOWED_HOSTS.
     """
 
     def __init__(self, inner: App) -> None:
@@ -38,8 +41,13 @@ class SameOrigin:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Call the application, or refuse the handshake."""
-        app = self.inner if is_same_origin(scope["headers"]) else refuse
-        await app(scope, receive, send)
+        if is_same_origin(scope["headers"]):
+            await self.inner(scope, receive, send)
+        elif scope["path"] in TOKEN_PATHS:
+            headers = [each for each in scope["headers"] if each[0] != b"cookie"]
+            await self.inner(scope | {"headers": headers}, receive, send)
+        else:
+            await refuse(scope, receive, send)
 
 
 def is_same_origin(headers: list[tuple[bytes, bytes]]) -> bool:
@@ -82,7 +90,7 @@ class CloseOnError:
         async def track(message: dict[str, Any]) -> None:
             nonlocal accepted, closed
             accepted |= message["type"] == "websocket.accept"
-            closed |= message["type"] == "websocket.close"
+            closed |= message["type"] in ("websocket.close", "websocket.http.response.start")
             await send(message)
 
         try:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from transcriptions.models import (
     Annotation,
     DirectUpload,
+    LiveSession,
     SubtitleProfile,
     Transcription,
     TranscriptionQuerySet,
@@ -47,6 +48,14 @@ def annotation_for(user: Viewer, transcription_id: uuid.UUID, annotation_id: int
     if annotation is None:
         raise Http404(_("There is no such note."))
     return annotation
+
+
+def live_session_of(row: Transcription) -> LiveSession:
+    """The session in which this recording was or is made. Raises Http404 if it was uploaded."""
+    session = LiveSession.objects.select_related("transcription").filter(pk=row.pk).first()
+    if session is None:
+        raise Http404(_("This recording is not live."))
+    return session
 
 
 def direct_upload_for(user: Viewer, upload_id: uuid.UUID) -> DirectUpload:

@@ -1,0 +1,9 @@
+"""WebSockets that take audio. Programs of other sites may use them, with an API token."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from transcriptions.live.consumers import LiveConsumer
+
+websocket_urlpatterns = [path("api/live", LiveConsumer.as_asgi())]

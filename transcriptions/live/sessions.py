@@ -1,0 +1,206 @@
+"""Live sessions: opened, fed with audio, resumed and ended. Called by WebSockets of all kinds."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Any, Literal
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+from pydantic import Field
+
+from accounts.audit_log import record_event
+from accounts.models import Action, ApiToken, User
+from accounts.rate_limits import Throttled
+from accounts.text import clean_name
+from transcriptions import permissions, queue
+from transcriptions.models import (
+    EndReason,
+    LiveSession,
+    Phase,
+    Priority,
+    State,
+    Transcription,
+    record_step,
+)
+from transcriptions.processing import live_lifecycle, live_recording, scheduling
+from transcriptions.uploads.params import UploadParams
+from transcriptions.uploads.service import (
+    admit,
+    check_speakers,
+    check_task,
+    requested_languages,
+)
+
+UNTITLED = "Live recording"
+MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
+ENCODINGS = {"pcm_s16le": "audio/pcm", "mulaw": "audio/pcmu", "alaw": "audio/pcma"}
+TOO_MANY_RETRY_S = 60
+# In one round trip. The offset says what the client believes to have sent: of two connections that
+# both send, only one can go on.
+APPEND = """
+WITH session AS (
+    UPDATE transcriptions_livesession
+    SET received_bytes = received_bytes + %(length)s, received_at = statement_timestamp()
+    WHERE transcription_id = %(id)s AND ended_at IS NULL AND received_bytes = %(offset)s
+    RETURNING transcription_id, received_bytes, parked_at
+), piece AS (
+    INSERT INTO transcriptions_livepiece (session_id, "end", data)
+    SELECT transcription_id, received_bytes, %(data)s FROM session
+)
+SELECT received_bytes, parked_at IS NOT NULL FROM session
+"""
+COMMIT = """
+WITH session AS (
+    UPDATE transcriptions_livesession
+    SET commits = commits + 1, received_at = statement_timestamp()
+    WHERE transcription_id = %(id)s AND ended_at IS NULL
+    RETURNING transcription_id, received_bytes, commits, parked_at
+), piece AS (
+    INSERT INTO transcriptions_livepiece (session_id, "end", data, "commit")
+    SELECT transcription_id, received_bytes, '', commits FROM session
+)
+SELECT commits, parked_at IS NOT NULL FROM session
+"""
+
+
+class LiveParams(UploadParams):
+    """Query parameters of a new session: how its audio is coded, and those of an upload that make
+    sense for speech that is not there yet."""
+
+    sample_rate: int = Field(default=24_000, ge=MIN_RATE_HZ, le=MAX_RATE_HZ)
+    encoding: Literal["pcm_s16le", "mulaw", "alaw"] = "pcm_s16le"
+    turn_silence: float | None = Field(
+        default=0.6, ge=0.2, le=10, description="Seconds of silence that end a turn"
+    )
+
+    @property
+    def media_type(self) -> str:
+        """How the audio is coded, as it is stored."""
+        return f"{ENCODINGS[self.encoding]};rate={self.sample_rate};channels=1"
+
+
+class SessionEnded(Exception):
+    """The session takes no more audio. `str()` is a message for its owner."""
+
+    def __init__(self, session: LiveSession) -> None:
+        reason = EndReason(session.end_reason) if session.end_reason else EndReason.STOPPED
+        super().__init__(session.end_detail or str(reason.label))
+        self.reason = reason
+
+
+class TakenOver(Exception):
+    """Another connection has sent audio to the session."""
+
+
+class TooManySessions(Throttled):
+    """As many sessions are open as may be."""
+
+    code = "too_many_live_sessions"
+
+
+def open_session(owner: User, token: ApiToken | None, params: LiveParams) -> LiveSession:
+    """Start a recording whose audio arrives from now on. Raises UploadRefused, Throttled."""
+    check_task(params.task)
+    language, candidates = requested_languages(params)
+    options = replace(params.options_of(owner, candidates), channels="mix", track=None)
+    check_speakers(options)
+    row = Transcription(
+        owner=owner,
+        token=token,
+        title=clean_name(params.title) or UNTITLED,
+        source_bytes=0,
+        requested_language=language,
+        priority=Priority.LIVE,
+        state=State.PREPARED,
+        stored_options=options.as_json(),
+        request_id=queue.current_request_id(),
+    )
+    with transaction.atomic():
+        row.save(force_insert=True)
+        admit(row)  # locks the account
+        _check_number(owner)
+        session = LiveSession.objects.create(
+            transcription=row, media_type=params.media_type, turn_silence=params.turn_silence
+        )
+        record_step(row, Phase.READY)
+        record_event(None, Action.UPLOADED, user_id=owner.pk, recording=row.id)
+        transaction.on_commit(lambda: scheduling.enqueue_live(row.id))
+    return session
+
+
+def _check_number(owner: User) -> None:
+    """Raises TooManySessions. The limit of the installation may be exceeded by a few, because no
+    lock is shared by all accounts."""
+    still_open = LiveSession.objects.filter(ended_at=None)
+    limit = settings.MAX_LIVE_SESSIONS_PER_USER
+    if still_open.filter(transcription__owner=owner).count() >= limit:
+        message = _("You have %(count)s live sessions open, which is the limit. End one first.")
+        raise TooManySessions(message % {"count": limit}, TOO_MANY_RETRY_S)
+    if still_open.filter(parked_at=None).count() >= settings.MAX_LIVE_SESSIONS:
+        error = TooManySessions(
+            _("Too many live sessions are open at the moment. Try again later."), TOO_MANY_RETRY_S
+        )
+        error.status = 503
+        raise error
+
+
+def session_for(user: User, transcription_id: uuid.UUID) -> LiveSession:
+    """The session with that id. Raises Http404 if `user` has none with it, and SessionEnded."""
+    row = permissions.transcription_for(user, transcription_id)
+    session = permissions.live_session_of(row)
+    if session.ended_at is not None:
+        raise SessionEnded(session)
+    return session
+
+
+def append(session: LiveSession, offset: int, data: bytes) -> int:
+    """Store the next audio of a session, which begins at `offset` (bytes). Return how many bytes it
+    has now: fewer than were sent, if it has reached its longest duration.
+
+    Raises SessionEnded, TakenOver.
+    """
+    most = live_recording.coding_of(session).bytes_per_second * settings.MAX_DURATION_SECONDS
+    data = data[: most - offset]
+    values = {"id": session.pk, "offset": offset, "length": len(data), "data": data}
+    received, was_parked = _run(session, APPEND, values)
+    if was_parked:
+        _wake(session)
+    if received >= most:
+        row = session.transcription
+        live_lifecycle.end(row, EndReason.LIMIT, _("The longest duration was reached."))
+    return received
+
+
+def commit(session: LiveSession) -> int:
+    """End a turn where the audio is now. Return the number of this commit. Raises SessionEnded."""
+    number, was_parked = _run(session, COMMIT, {"id": session.pk})
+    if was_parked:
+        _wake(session)
+    return number
+
+
+def end(session: LiveSession, reason: EndReason = EndReason.STOPPED) -> None:
+    """No more audio comes: the recording is completed when all of it is recognized."""
+    if live_lifecycle.end(session.transcription, reason):
+        scheduling.enqueue_live(session.pk)
+
+
+def _run(session: LiveSession, statement: str, values: dict[str, Any]) -> tuple[int, bool]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        row = cursor.fetchone()
+    if row is not None:
+        return int(row[0]), bool(row[1])
+    if current := LiveSession.objects.filter(pk=session.pk).first():
+        if current.ended_at is None:
+            raise TakenOver
+        raise SessionEnded(current)
+    raise SessionEnded(session)  # it was deleted
+
+
+def _wake(session: LiveSession) -> None:
+    live_lifecycle.unpark(session.pk)
+    scheduling.enqueue_live(session.pk)

@@ -1,0 +1,121 @@
+"""What all WebSockets that take audio share: who may connect, and the way of the audio to the
+database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from channels.db import database_sync_to_async
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from transcriptions.live import sessions
+from transcriptions.live.authentication import Client, Refused
+from transcriptions.models import LiveSession
+
+log = logging.getLogger(__name__)
+
+STORE_INTERVAL_S = 0.1  # at least, between two pieces that are stored
+# Audio is taken at most this much faster than it is spoken, after a burst: what a client has kept
+# while it was offline.
+MAX_SPEED, BURST_S = 4.0, 60.0
+MAX_UNSTORED_BYTES = 8 << 20  # of audio that the client has sent faster
+
+Result = TypeVar("Result")
+
+
+async def in_thread(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function that uses the database."""
+    call = database_sync_to_async(function, thread_sensitive=False)
+    result: Result = await call(*arguments)
+    return result
+
+
+class TooFast(Exception):
+    """More audio has come than is stored in time."""
+
+
+class AudioInput:
+    """The audio of one connection on its way to the database: memory is bounded, and what was
+    stored is confirmed."""
+
+    def __init__(self, session: LiveSession, bytes_per_second: int) -> None:
+        self.session, self.received = session, session.received_bytes
+        self._rate = bytes_per_second
+        self._waiting = bytearray()
+        self._changed = asyncio.Event()
+        self._storing = asyncio.Lock()
+        self._closed = False
+        self._allowed, self._at = BURST_S * bytes_per_second, time.monotonic()
+
+    def add(self, data: bytes) -> None:
+        """Audio has arrived. Raises TooFast."""
+        if len(self._waiting) + len(data) > MAX_UNSTORED_BYTES:
+            raise TooFast
+        self._waiting += data
+        self._changed.set()
+
+    def close(self) -> None:
+        """No more audio arrives."""
+        self._closed = True
+        self._changed.set()
+
+    async def store(self, confirm: Callable[[int], Awaitable[None]]) -> None:
+        """Store the audio as it arrives, until `close`; `confirm` gets the number of stored bytes.
+        Raises SessionEnded, TakenOver."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self.flush(confirm)
+            if self._closed and not self._waiting:
+                return
+            await asyncio.sleep(STORE_INTERVAL_S)
+
+    async def flush(self, confirm: Callable[[int], Awaitable[None]]) -> None:
+        """Store what has arrived until now."""
+        async with self._storing:
+            while self._waiting:
+                data = bytes(self._waiting[: await self._next_bytes()])
+                offset = self.received
+                self.received = await in_thread(sessions.append, self.session, offset, data)
+                del self._waiting[: len(data)]
+                await confirm(self.received)
+
+    async def _next_bytes(self) -> int:
+        """How many may be stored now: waits until it is at least what is spoken in a moment."""
+        least = min(len(self._waiting), round(STORE_INTERVAL_S * self._rate))
+        while True:
+            now = time.monotonic()
+            self._allowed += (now - self._at) * MAX_SPEED * self._rate
+            self._allowed, self._at = min(self._allowed, BURST_S * self._rate), now
+            if self._allowed >= least:
+                taken = min(len(self._waiting), int(self._allowed))
+                self._allowed -= taken
+                return taken
+            await asyncio.sleep(STORE_INTERVAL_S)
+
+
+class AudioConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """A WebSocket that refuses handshakes with a status and a reason."""
+
+    client: Client
+
+    async def refuse(self, error: Refused) -> None:
+        """Answer the handshake with a JSON error."""
+        content = json.dumps({"code": error.code, "detail": str(error)}).encode()
+        headers = [(b"content-type", b"application/json")]
+        if error.retry_after_s:
+            headers.append((b"retry-after", str(error.retry_after_s).encode()))
+        start = {"type": "websocket.http.response.start", "status": error.status}
+        await self.base_send(start | {"headers": headers})
+        await self.base_send({"type": "websocket.http.response.body", "body": content})
+        raise StopConsumer
+
+    async def send_json(self, message: dict[str, Any]) -> None:
+        """Send one JSON object."""
+        await self.send(json.dumps(message, ensure_ascii=False))
