@@ -96,7 +96,7 @@ class ScriptedEngine:
         the turn."""
         self.stopped = stopped
         yield Metadata("en", "scripted-1")
-        seconds, number = audio.start, math.floor(audio.start)
+        seconds, number = audio.start, math.ceil(audio.start)
         for chunk in audio.chunks:
             if isinstance(chunk, Commit):
                 yield TurnEnded(seconds, chunk.number)

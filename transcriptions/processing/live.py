@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connections, transaction
 
 from gpu.engine import get_engine
 from gpu.types import (
@@ -64,7 +64,11 @@ def _listen(holder: LeaseHolder, folder: Path) -> None:
     lifecycle.assign_engine(row, settings.STT_ENGINE)
 
     def call() -> Iterator[LiveEvent]:
-        return checked(engine.live(audio.audio(), holder.should_stop), audio.start, math.inf)
+        try:
+            events = engine.live(audio.audio(), holder.should_stop)
+            yield from checked(events, audio.start, math.inf)
+        finally:
+            connections.close_all()  # the engine reads the audio in this thread
 
     def check() -> None:
         holder.check()

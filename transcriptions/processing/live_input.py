@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -60,6 +61,7 @@ class LiveInput:
 
     def _chunks(self) -> Iterator[Samples | Commit]:
         decoder = StreamDecoder(self._coding.encoding, self._coding.rate_hz)
+        thread = threading.get_ident()
         try:
             while session := LiveSession.objects.filter(pk=self._row.pk).first():
                 self._asked_at = time.monotonic()
@@ -73,7 +75,9 @@ class LiveInput:
                     yield SILENCE
             yield decoder.finish()
         finally:
-            connections.close_all()  # those of this thread
+            # Whoever holds the iterator last may close it, in a thread with connections of its own.
+            if threading.get_ident() == thread:
+                connections.close_all()
 
     def _next(self, decoder: StreamDecoder) -> Iterator[Samples | Commit]:
         """What has arrived since the last time, as few chunks as possible."""
