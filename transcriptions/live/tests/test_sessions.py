@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Outcome, UsageRecord, User
-from gpu.types import EngineError
+from gpu.types import Commit, EngineError
 from transcriptions.live import sessions
 from transcriptions.live.sessions import LiveParams, SessionEnded, TakenOver, TooManySessions
 from transcriptions.models import (
@@ -24,7 +24,7 @@ from transcriptions.models import (
     State,
     Transcription,
 )
-from transcriptions.processing import commands, live, live_input, pipeline, scheduling
+from transcriptions.processing import commands, lifecycle, live, live_input, scheduling
 from transcriptions.testing import ScriptedEngine, assign_plan, charged_ms, texts
 from transcriptions.usage.quotas import QuotaExceeded
 
@@ -123,7 +123,7 @@ def test_next_worker_continues_after_the_last_segment(
 ) -> None:
     def lose_lease() -> None:
         Progress.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-        pipeline.lifecycle.recover(Transcription.objects.with_expired_lease())
+        lifecycle.recover(Transcription.objects.with_expired_lease())
 
     sessions.append(session, 0, tone(4))
     live_engine.before[3] = lose_lease
@@ -251,5 +251,7 @@ def test_commits_come_between_the_audio_where_they_were_made(session: LiveSessio
     session.refresh_from_db()
     heard = live_input.LiveInput(session.transcription, 0.0)
     heard.commits = 0
-    chunks = [getattr(chunk, "number", None) or len(chunk) for chunk in heard.audio().chunks]
+    chunks = [
+        chunk.number if isinstance(chunk, Commit) else len(chunk) for chunk in heard.audio().chunks
+    ]
     assert chunks == [24_000, 1, 12_000, 2, 0]
