@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -67,6 +68,10 @@ class FlowControl:
     stopProducing = resumeProducing  # noqa: N815 - the client has disconnected
 
 
+_NAME = rb"[\w!#$&'*+.^`|~-]+"  # without the percent sign, which Daphne takes for an escape
+SUBPROTOCOLS = re.compile(rb"%s(?: *, *%s)*" % (_NAME, _NAME))
+
+
 class UploadRequest(WebRequest):  # type: ignore[misc]
     """One request. A large body arrives only after its headers have been checked; then it goes to
     disk."""
@@ -126,10 +131,11 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         if self._is_refused:
             return None
         self._end_of_body()
-        for name in (b"daphne-root-path", b"sec-websocket-protocol"):
-            self.requestHeaders.removeHeader(
-                name
-            )  # no client of ours sets them, but Daphne reads them
+        self.requestHeaders.removeHeader(b"daphne-root-path")  # no proxy of ours sets it
+        offered = self.requestHeaders.getRawHeaders(b"sec-websocket-protocol", [])
+        if len(offered) > 1 or not all(map(SUBPROTOCOLS.fullmatch, offered)):
+            # Daphne fails to read it. Without it the client knows that none was accepted.
+            self.requestHeaders.removeHeader(b"sec-websocket-protocol")
         if self.requestHeaders.hasHeader(b"Upgrade"):
             self.content = BytesIO()  # a handshake has no body
         return super().process()

@@ -74,13 +74,15 @@ class LiveConsumer(AudioConsumer):
         ]
 
     async def disconnect(self, code: int) -> None:
-        """Store what has arrived. The session goes on: the client may come back."""
+        """Store what has arrived. The session goes on, unless there is nothing to come back to."""
         for task in self.tasks:
             task.cancel()
         if self.tasks:
             with suppress(SessionEnded, TakenOver, TimeoutError, *DATABASE_AWAY):
                 async with asyncio.timeout(LAST_STORE_TIMEOUT_S):
                     await self.input.flush(_nobody)
+                    if not self.input.received:
+                        await in_thread(sessions.end, self.input.session)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Take audio, or a command."""

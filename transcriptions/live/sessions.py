@@ -66,7 +66,7 @@ SELECT commits, parked_at IS NOT NULL FROM session
 """
 
 
-class LiveParams(UploadParams):
+class LiveParams(UploadParams, extra="forbid"):
     """Query parameters of a new session: how its audio is coded, and those of an upload that make
     sense for speech that is not there yet."""
 
@@ -132,14 +132,15 @@ def open_session(owner: User, token: ApiToken | None, params: LiveParams) -> Liv
 
 
 def _check_number(owner: User) -> None:
-    """Raises TooManySessions. The limit of the installation may be exceeded by a few, because no
-    lock is shared by all accounts."""
-    still_open = LiveSession.objects.filter(ended_at=None)
+    """Raises TooManySessions. Sessions that no worker has, because no audio comes, do not count.
+    The limit of the installation may be exceeded by a few, because no lock is shared by all
+    accounts."""
+    still_open = LiveSession.objects.filter(ended_at=None, parked_at=None)
     limit = settings.MAX_LIVE_SESSIONS_PER_USER
     if still_open.filter(transcription__owner=owner).count() >= limit:
         message = _("You have %(count)s live sessions open, which is the limit. End one first.")
         raise TooManySessions(message % {"count": limit}, TOO_MANY_RETRY_S)
-    if still_open.filter(parked_at=None).count() >= settings.MAX_LIVE_SESSIONS:
+    if still_open.count() >= settings.MAX_LIVE_SESSIONS:
         error = TooManySessions(
             _("Too many live sessions are open at the moment. Try again later."), TOO_MANY_RETRY_S
         )
