@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from gpu.types import EngineError, EngineEvent, Segment, UsageDelta
+from gpu.types import EngineError, Segment, UsageDelta
+
+Event = TypeVar("Event")
 
 
 def with_usage(
-    events: Iterable[EngineEvent], total: Callable[[], UsageDelta]
-) -> Iterator[EngineEvent]:
+    events: Iterable[Event], total: Callable[[], UsageDelta]
+) -> Iterator[Event | UsageDelta]:
     """The same events, with a UsageDelta before each Segment and before an EngineError.
 
     `total` returns the usage from the beginning until now.

@@ -44,13 +44,34 @@ def read_blocks(
 
 def read_resampled(path: Path, start: float, end: float, rate_hz: int) -> np.ndarray[Any, Any]:
     """The same samples as float32 in -1..1, resampled to `rate_hz`."""
-    import av  # comes with faster-whisper; not imported in the web process
+    resampler = Resampler(rate_hz)
+    parts = resampler.push(read_samples(path, start, end)), resampler.finish()
+    return np.concatenate(parts)
 
-    samples = read_samples(path, start, end)
-    if not samples.size:
-        return np.zeros(0, dtype=np.float32)
-    frame = av.AudioFrame.from_ndarray(samples[np.newaxis, :], format="s16", layout="mono")
-    frame.sample_rate = SAMPLE_RATE_HZ
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
-    parts = [out.to_ndarray()[0] for step in (frame, None) for out in resampler.resample(step)]
-    return np.concatenate([np.zeros(0, dtype=np.float32), *parts])
+
+class Resampler:
+    """Changes the sample rate of a stream of mono audio from 24 kHz to `rate_hz`."""
+
+    def __init__(self, rate_hz: int) -> None:
+        import av  # comes with faster-whisper; not imported in the web process
+
+        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
+
+    def push(self, samples: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """The next samples, int16 or float32, as float32. A few of them come with the next ones."""
+        import av
+
+        if not samples.size:
+            return np.zeros(0, dtype=np.float32)
+        layout = "s16" if samples.dtype == np.int16 else "flt"
+        frame = av.AudioFrame.from_ndarray(samples[np.newaxis, :], format=layout, layout="mono")
+        frame.sample_rate = SAMPLE_RATE_HZ
+        return self._resampled(frame)
+
+    def finish(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """The last samples."""
+        return self._resampled(None)
+
+    def _resampled(self, frame: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
+        parts = [out.to_ndarray()[0] for out in self._resampler.resample(frame)]
+        return np.concatenate([np.zeros(0, dtype=np.float32), *parts])

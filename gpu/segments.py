@@ -36,15 +36,31 @@ def segments_of(words: Iterable[Word]) -> Iterator[Segment]:
 
 def segments_and_partials(words: Iterable[Word]) -> Iterator[Partial | Segment]:
     """The same segments; before each one, a Partial for every word that is added to it."""
-    current: list[Word] = []
+    builder = SegmentBuilder()
     for word in chain.from_iterable(map(_parts, words)):
-        if current and _ends_before(word, current):
-            yield Segment(tuple(current))
-            current = []
-        current.append(word)
-        yield Partial(tuple(current))
-    if current:
-        yield Segment(tuple(current))
+        yield from builder.push(word)
+        yield Partial(tuple(builder.words))
+    yield from builder.finish()
+
+
+class SegmentBuilder:
+    """The same for words that come one by one."""
+
+    def __init__(self) -> None:
+        self.words: list[Word] = []  # of the segment that is not complete
+
+    def push(self, word: Word) -> Iterator[Segment]:
+        """Adds the next word; yields the segments that end before or within it."""
+        for part in _parts(word):
+            if self.words and _ends_before(part, self.words):
+                yield from self.finish()
+            self.words.append(part)
+
+    def finish(self) -> Iterator[Segment]:
+        """Ends the segment after the last word."""
+        if self.words:
+            yield Segment(tuple(self.words))
+            self.words = []
 
 
 def _parts(word: Word) -> Iterator[Word]:

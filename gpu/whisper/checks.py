@@ -58,7 +58,7 @@ def spoken(decoded: Decoded) -> tuple[DecodedWord, ...]:
 def has_doubtful_repetition(words: Sequence[Word]) -> bool:
     """Whether a phrase of several words follows itself, and one of the two was hardly spoken: its
     words have too little time, or are improbable."""
-    texts = [_plain(word.text) for word in words]
+    texts = [plain(word.text) for word in words]
     return any(
         _is_hardly_spoken(words[start : start + length])
         or _is_hardly_spoken(words[start + length : start + 2 * length])
@@ -95,10 +95,11 @@ def inserted(words: Sequence[DecodedWord], found: Sequence[DecodedWord]) -> list
     middle = (found[0].start + found[-1].end) / 2
     before = [word for word in words if word.middle < middle]
     after = [word for word in words if word.middle >= middle]
-    first = 1 if before and _plain(before[-1].text) == _plain(found[0].text) else 0
-    last = 1 if after and _plain(after[0].text) == _plain(found[-1].text) else 0
+    first = 1 if before and plain(before[-1].text) == plain(found[0].text) else 0
+    last = 1 if after and plain(after[0].text) == plain(found[-1].text) else 0
     return [*before, *found[first : len(found) - last], *after]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """The text without marks and capital letters."""
     return re.sub(r"\W", "", text).lower()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from gpu.types import Decoding, Word
+from gpu.types import Decoding, Segment, Word
 
 SAMPLE_RATE_HZ = 16_000  # of the model
 
@@ -41,3 +42,17 @@ class Decoded:
 
     words: tuple[DecodedWord, ...]
     decoding: Decoding
+
+
+def completed(segment: Segment, language: str) -> Segment:
+    """With its language and the statistics of its words."""
+    words = [word for word in segment.words if isinstance(word, DecodedWord)]
+    known = [word.decoding for word in words]
+    decoding = Decoding(
+        avg_logprob=fmean(one.avg_logprob for one in known),
+        no_speech_prob=fmean(one.no_speech_prob for one in known),
+        compression_ratio=max(one.compression_ratio for one in known),
+        temperature=max(one.temperature for one in known),
+        tokens=tuple(token for word in words for token in word.tokens),
+    )
+    return Segment(tuple(word.plain() for word in words), language, decoding)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import chain, groupby
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from gpu import config
@@ -21,18 +20,20 @@ from gpu.segments import segments_and_partials, segments_of
 from gpu.types import (
     Audio,
     Complete,
-    Decoding,
     EngineEvent,
     EngineUnavailable,
+    LiveAudio,
+    LiveEvent,
     Metadata,
     Partial,
+    RecognitionOptions,
     Segment,
     UnsupportedLanguage,
     UnsupportedTask,
     UsageDelta,
 )
 from gpu.weights import whisper_base
-from gpu.whisper.decoded import DecodedWord
+from gpu.whisper.decoded import completed
 from gpu.whisper.recording import Passage, Recording
 from gpu.whisper.workers import Job, Workers
 from gpu.words import in_order
@@ -52,21 +53,33 @@ class WhisperEngine:
     def __init__(self, model: str = config.WHISPER_MODEL) -> None:
         self.model_name = model
         self._lock = threading.Lock()
-        self._loaded: tuple[Model, Workers] | None = None
+        self._loaded: tuple[Model, Workers, Workers] | None = None
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
-        model, workers = self._load()
-        if all(audio.excludes(language) for language in model.languages):
-            requested = audio.language or ", ".join(audio.options.languages)
-            raise UnsupportedLanguage(f"the model does not support {requested!r}")
-        if audio.options.translate and not model.is_multilingual:
-            raise UnsupportedTask("the model knows only English")
+        model, workers, _ = self._load()
+        _check_support(model, audio.language, audio.options)
         job = Job(Recording(model, audio).tasks(workers.count, config.WHISPER_BATCH_SIZE))
         with closing(workers.run(job, stopped)) as batches:
             events = self._events(audio, chain.from_iterable(batches))
             yield from with_usage(events, lambda: UsageDelta(job.device_seconds))
         yield Complete(sum(s.end - s.start for s in audio.spans), job.device_seconds)
+
+    def live(self, audio: LiveAudio, stopped: Callable[[], bool]) -> Iterator[LiveEvent]:
+        """See `gpu.types.Engine`."""
+        from gpu.whisper.live import LiveSession
+
+        model, _, workers = self._load()
+        _check_support(model, audio.language, audio.options)
+        session = LiveSession(model, workers, audio, self._full_name, stopped)
+        unspoken = (*audio.options.languages, DEFAULT_LANGUAGE)[0]
+        events = session.events(unspoken)
+        yield from with_usage(events, lambda: UsageDelta(session.device_seconds))
+        yield session.usage
+
+    @property
+    def _full_name(self) -> str:
+        return f"whisper-{Path(self.model_name).name}"
 
     def _events(self, audio: Audio, passages: Iterator[Passage]) -> Iterator[EngineEvent]:
         language = audio.language
@@ -75,15 +88,26 @@ class WhisperEngine:
             unspoken = (*audio.options.languages, DEFAULT_LANGUAGE)[0]
             language = first.language if first else unspoken
             passages = chain([first] if first else [], passages)
-        yield Metadata(language, f"whisper-{Path(self.model_name).name}")
+        yield Metadata(language, self._full_name)
         yield from _segments(passages)
 
-    def _load(self) -> tuple[Model, Workers]:
+    def _load(self) -> tuple[Model, Workers, Workers]:
+        """The model with the workers of recordings and those of live sessions, which cannot wait
+        until a batch of a recording is decoded."""
         with self._lock:
             if self._loaded is None:
                 count = config.WHISPER_THREADS or _core_count()
-                self._loaded = _load_model(self.model_name, count), Workers(count)
+                model = _load_model(self.model_name, 2 * count)
+                self._loaded = model, Workers(count), Workers(count)
             return self._loaded
+
+
+def _check_support(model: Model, language: str | None, options: RecognitionOptions) -> None:
+    requested = (language,) if language else options.languages
+    if requested and not set(requested) & set(model.languages):
+        raise UnsupportedLanguage(f"the model does not support {', '.join(requested)!r}")
+    if options.translate and not model.is_multilingual:
+        raise UnsupportedTask("the model knows only English")
 
 
 def _core_count() -> int:
@@ -114,18 +138,4 @@ def _segments(passages: Iterable[Passage]) -> Iterator[Partial | Segment]:
     for language, in_one_language in groupby(passages, key=lambda passage: passage.language):
         words = chain.from_iterable(passage.words for passage in in_one_language)
         for event in events(in_order(words)):
-            yield event if isinstance(event, Partial) else _complete(event, language)
-
-
-def _complete(segment: Segment, language: str) -> Segment:
-    """With its language and the statistics of its words."""
-    words = [word for word in segment.words if isinstance(word, DecodedWord)]
-    known = [word.decoding for word in words]
-    decoding = Decoding(
-        avg_logprob=fmean(one.avg_logprob for one in known),
-        no_speech_prob=fmean(one.no_speech_prob for one in known),
-        compression_ratio=max(one.compression_ratio for one in known),
-        temperature=max(one.temperature for one in known),
-        tokens=tuple(token for word in words for token in word.tokens),
-    )
-    return Segment(tuple(word.plain() for word in words), language, decoding)
+            yield event if isinstance(event, Partial) else completed(event, language)

@@ -32,6 +32,10 @@ class LanguageTracker:
     def __init__(self, scores: Probabilities | None = None) -> None:
         self._scores = dict(scores or {})  # log probabilities of each language for the last piece
 
+    def copy(self) -> LanguageTracker:
+        """One that can be asked without a change to this one."""
+        return LanguageTracker(self._scores)
+
     def languages_of(self, pieces: Iterable[Probabilities]) -> list[str]:
         """The language of each of the next pieces, by what is known until the last of them."""
         origins: list[dict[str, str]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,14 @@ class Model:
         language: str,
         options: RecognitionOptions,
         temperature: float = 0.0,
+        prefix: Sequence[int] = (),
     ) -> list[Decoded]:
-        """The text of each window. A beam is searched, or with a temperature one text sampled."""
+        """The text of each window. A beam is searched, or with a temperature one text sampled.
+
+        `prefix` has the tokens that each text begins with. They are not returned.
+        """
         tokenizer = self._tokenizer(language, options.translate)
-        prompt = self._prompt(tokenizer, options)
+        prompt = [*self._prompt(tokenizer, options), *prefix]
         max_tokens = MIN_TOKENS + round(MAX_TOKENS_PER_S * max(encoded.seconds))
         results = self.whisper.model.generate(
             encoded.output,
@@ -113,9 +118,9 @@ class Model:
         texts = [[token for token in ids if token < tokenizer.eot] for ids in sequences]
         decodings = [
             Decoding(
-                avg_logprob=result.scores[0] * len(ids) / (len(ids) + 1),
+                avg_logprob=result.scores[0] * len(ids) / (len(ids) - len(prefix) + 1),
                 no_speech_prob=result.no_speech_prob,
-                compression_ratio=_compression_ratio(tokenizer.decode(text)),
+                compression_ratio=_compression_ratio(tokenizer.decode(text[len(prefix) :])),
                 temperature=temperature,
             )
             for result, ids, text in zip(results, sequences, texts, strict=True)
@@ -123,7 +128,7 @@ class Model:
         frames = [round(seconds * FRAMES_PER_S) for seconds in encoded.seconds]
         alignments = self.whisper.find_alignment(tokenizer, texts, encoded.output, frames)
         return [
-            Decoded(_words(alignment, decoding), decoding)
+            Decoded(_words(alignment, decoding, len(prefix)), decoding)
             for alignment, decoding in zip(alignments, decodings, strict=True)
         ]
 
@@ -163,8 +168,12 @@ def _list(tokenizer: Tokenizer, keywords: Iterable[str], max_tokens: int) -> lis
     return [*tokens, *tokenizer.encode(".")] if tokens else []
 
 
-def _words(alignment: list[dict[str, Any]], decoding: Decoding) -> tuple[DecodedWord, ...]:
+def _words(
+    alignment: list[dict[str, Any]], decoding: Decoding, prefix: int
+) -> tuple[DecodedWord, ...]:
+    """Those that begin after the first `prefix` tokens."""
     merge_punctuations(alignment, PREPENDED, APPENDED)
+    starts = accumulate((len(word["tokens"]) for word in alignment), initial=0)
     return tuple(
         DecodedWord(
             float(word["start"]),
@@ -175,8 +184,8 @@ def _words(alignment: list[dict[str, Any]], decoding: Decoding) -> tuple[Decoded
             tokens=tuple(word["tokens"]),
             decoding=decoding,
         )
-        for word in alignment
-        if word["word"].strip()
+        for word, start in zip(alignment, starts, strict=False)
+        if start >= prefix and word["word"].strip()
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gpu.types import Audio, Span
+from gpu.types import RecognitionOptions, Span
 from gpu.whisper import checks, timing
 from gpu.whisper.decoded import SAMPLE_RATE_HZ, Decoded, DecodedWord, Samples
 from gpu.windows import pack
@@ -27,7 +27,8 @@ class Part:
     """A window of a recording, or the part of one that is in one language."""
 
     model: Model
-    audio: Audio
+    speech: Sequence[Span]  # of the recording, in order of time
+    options: RecognitionOptions
     span: Span
     samples: Samples
     language: str
@@ -51,7 +52,7 @@ class Part:
         start, end = self.span.start, self.span.end
         return [
             Span(max(span.start, start) - start, min(span.end, end) - start)
-            for span in self.audio.spans
+            for span in self.speech
             if span.start < end and span.end > start
         ]
 
@@ -76,8 +77,7 @@ class Part:
     def _decode(self, piece: Span, temperature: float = 0.0) -> Decoded:
         first, last = (round(at * SAMPLE_RATE_HZ) for at in (piece.start, piece.end))
         encoded = self.model.encode([self.samples[first:last]])
-        options = self.audio.options
-        (decoded,) = self.model.decode(encoded, self.language, options, temperature)
+        (decoded,) = self.model.decode(encoded, self.language, self.options, temperature)
         words = (
             replace(word, start=piece.start + word.start, end=piece.start + word.end)
             for word in decoded.words

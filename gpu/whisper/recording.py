@@ -119,8 +119,9 @@ class Recording:
         language = parts[0][1]
         results = self.model.decode(encoded, language, self.audio.options)
         for (span, _), part, decoded in zip(parts, samples, results, strict=True):
-            words = Part(self.model, self.audio, span, part, language).checked(decoded)
-            yield Passage(language, tuple(_moved(words, span)))
+            speech, options = self.audio.spans, self.audio.options
+            words = Part(self.model, speech, options, span, part, language).checked(decoded)
+            yield Passage(language, tuple(moved(words, span)))
 
 
 Task = Callable[[], list[Passage]]
@@ -133,7 +134,7 @@ def _known(tracker: LanguageTracker) -> Tracker:
     return future
 
 
-def _moved(words: Iterable[DecodedWord], span: Span) -> Iterator[DecodedWord]:
+def moved(words: Iterable[DecodedWord], span: Span) -> Iterator[DecodedWord]:
     """With times from the start of the recording, limited to the window."""
     for word in words:
         start, end = (

@@ -226,7 +226,7 @@ def test_keywords_are_spelled_as_they_are_given(engine: Engine, sample: Path) ->
 
 def test_keywords_are_a_sentence_before_the_prompt(engine: WhisperEngine) -> None:
     """After a list without a full stop, the model writes none."""
-    model, _ = engine._load()
+    model, *_ = engine._load()
     tokenizer = model._tokenizer("en", False)
     options = RecognitionOptions("A walk.", ("Quillfeather", "Okonkwo"))
     assert tokenizer.decode(model._prompt(tokenizer, options)) == " Quillfeather, Okonkwo. A walk."

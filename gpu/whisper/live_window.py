@@ -1,0 +1,181 @@
+"""The end of live audio whose words are not all firm, and what was decoded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gpu.segments import ends_clause, ends_sentence
+from gpu.types import RecognitionOptions, Segment, Span
+from gpu.whisper import checks
+from gpu.whisper.decoded import SAMPLE_RATE_HZ, DecodedWord, Samples
+from gpu.whisper.language import LanguageTracker, among
+from gpu.whisper.part import Part
+from gpu.whisper.recording import moved
+
+if TYPE_CHECKING:
+    from gpu.whisper.model import Encoded, Model
+
+TRIM_S = 6.0  # a longer window is cut after a firm sentence,
+LONG_S = 12.0  # a still longer one after any firm word,
+MAX_S = 20.0  # and at last the words are made firm for it
+KEPT_WORDS = 2  # that may still change, even then
+SHORT_PAUSE_S = 0.2
+CONTEXT_CHARACTERS = 200  # of the firm text before the window, as a prompt
+# A short piece of speech changes the language only with the speech around it.
+MIN_CHANGE_S, CERTAIN_S, MIN_CERTAINTY = 2.0, 3.0, 0.8
+UNFINISHED_S = 1.0  # at the end of the audio, where words may be missing for now
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """The words of a window after those that are firm, as they were decoded at one moment."""
+
+    words: list[DecodedWord]
+    language: str
+    is_certain: bool  # of the language
+    tracker: LanguageTracker
+
+
+class LiveWindow:
+    """Samples and words since the last cut. Times are in seconds from the recording's start."""
+
+    def __init__(
+        self, model: Model, start: float, language: str | None, options: RecognitionOptions
+    ) -> None:
+        self.start = start
+        self._model, self._options = model, options
+        self._samples: Samples = np.zeros(0, dtype=np.float32)
+        self._firm: list[DecodedWord] = []
+        self._tentative: list[DecodedWord] = []
+        self._context = ""
+        self._requested = language or ("" if model.is_multilingual else "en")
+        self.language = self._requested  # since the last pause; empty: not known yet
+        self._last_language = self._requested
+        self._tracker = LanguageTracker()
+
+    @property
+    def tentative(self) -> Sequence[DecodedWord]:
+        """The words that may still change."""
+        return self._tentative
+
+    def append(self, samples: Samples) -> None:
+        """Adds samples at the end."""
+        self._samples = np.concatenate([self._samples, samples])
+
+    def drop(self, before: float) -> None:
+        """Forgets the samples before a time."""
+        count = round((before - self.start) * SAMPLE_RATE_HZ)
+        if count > 0:
+            self._samples = self._samples[count:]
+            self.start += count / SAMPLE_RATE_HZ
+
+    def decode(self, end: float, speech: Sequence[Span], is_last: bool) -> Hypothesis:
+        """Decodes the window until `end` again; changes nothing. For the thread of a worker."""
+        span = Span(self.start, end)
+        samples = self._samples[: round((end - self.start) * SAMPLE_RATE_HZ)]
+        encoded = self._model.encode([samples])
+        language, is_certain, tracker = self._language_of(encoded, span, speech, is_last)
+        options = replace(self._options, prompt=f"{self._options.prompt} {self._context}".strip())
+        prefix = [token for word in self._firm for token in word.tokens]
+        (decoded,) = self._model.decode(encoded, language, options, prefix=prefix)
+        begin = self._firm[-1].end if self._firm else self.start
+        until = end if is_last else max(begin, end - UNFINISHED_S)
+        open_speech = [
+            Span(max(begin, one.start), min(until, one.end))
+            for one in speech
+            if one.end > begin and one.start < until
+        ]
+        part = Part(self._model, open_speech, options, span, samples, language)
+        words = list(moved(part.checked(decoded), span))
+        return Hypothesis(words, language, is_certain, tracker)
+
+    def accept(self, hypothesis: Hypothesis, is_last: bool) -> list[DecodedWord]:
+        """Takes a new hypothesis; returns the words that it makes firm."""
+        if not (hypothesis.is_certain or is_last):
+            self._tentative = hypothesis.words
+            return []
+        if not self.language:
+            self._tracker = hypothesis.tracker
+            if hypothesis.language != self._last_language:
+                self._context = ""
+            self.language = self._last_language = hypothesis.language
+        count = agreed(self._tentative, hypothesis.words)
+        return self._make_firm(hypothesis.words, len(hypothesis.words) if is_last else count)
+
+    def finish(self, end: float) -> list[DecodedWord]:
+        """Ends the window; returns its tentative words, which are firm now."""
+        words = self._make_firm(self._tentative, len(self._tentative))
+        self._cut(len(self._firm), end)
+        self.language = self._requested
+        return words
+
+    def trim(self, end: float) -> list[DecodedWord]:
+        """Cuts off what is firm if the window is long; returns words that are made firm for it."""
+        words = list[DecodedWord]()
+        if end - self.start > MAX_S:
+            words = self._make_firm(self._tentative, max(0, len(self._tentative) - KEPT_WORDS))
+        if count := self._cut_after(end):
+            following = [*self._firm, *self._tentative][count:]
+            edge = self._firm[count - 1].end
+            self._cut(count, (edge + following[0].start) / 2 if following else edge)
+        elif end - self.start > MAX_S:
+            self._cut(0, end - LONG_S)
+        return words
+
+    def _make_firm(self, words: list[DecodedWord], count: int) -> list[DecodedWord]:
+        self._firm += words[:count]
+        self._tentative = words[count:]
+        return words[:count]
+
+    def _cut_after(self, end: float) -> int:
+        """After how many firm words the window should be cut."""
+        length, words = end - self.start, [*self._firm, *self._tentative]
+        if length <= TRIM_S:
+            return 0
+        places = range(min(len(self._firm), len(words) - 1), 0, -1)
+        sentences = (n for n in places if ends_sentence(words[n - 1].text, words[n].text))
+        clauses = (
+            n
+            for n in places
+            if ends_clause(words[n - 1].text) or words[n].start - words[n - 1].end >= SHORT_PAUSE_S
+        )
+        if count := next(sentences, 0):
+            return count
+        return (next(clauses, 0) or len(self._firm)) if length > LONG_S else 0
+
+    def _cut(self, count: int, at: float) -> None:
+        text = Segment((*self._firm[:count],)).text
+        self._context = f"{self._context} {text}".strip()[-CONTEXT_CHARACTERS:]
+        self._firm = self._firm[count:]
+        self.drop(at)
+
+    def _language_of(
+        self, encoded: Encoded, span: Span, speech: Sequence[Span], is_last: bool
+    ) -> tuple[str, bool, LanguageTracker]:
+        """The language since the last pause, and whether it is certain. The speech counts twice:
+        there is no second piece to wait for."""
+        if self.language:
+            return self.language, True, self._tracker
+        tracker = self._tracker.copy()
+        start = max(span.start, speech[0].start) - span.start if speech else 0.0
+        end = min(span.end, speech[-1].end) - span.start if speech else span.end - span.start
+        found = self._model.language_probabilities(encoded, 0, start, end)
+        probabilities = among(found, self._options.languages)
+        weight = 2 if end - start >= MIN_CHANGE_S else 1
+        language = tracker.languages_of([probabilities] * weight)[-1]
+        is_known = language == self._last_language or end - start >= MIN_CHANGE_S
+        is_certain = is_known and probabilities.get(language, 0.0) >= MIN_CERTAINTY
+        return language, is_last or is_certain or end - start >= CERTAIN_S, tracker
+
+
+def agreed(before: Sequence[DecodedWord], now: Sequence[DecodedWord]) -> int:
+    """How many words two hypotheses have in common at the beginning, without the last one: what
+    follows a word decides on its ending and its marks."""
+    pairs = zip(before, now[:-1], strict=False)
+    same = takewhile(lambda pair: checks.plain(pair[0].text) == checks.plain(pair[1].text), pairs)
+    return sum(1 for _ in same)
