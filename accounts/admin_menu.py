@@ -28,7 +28,7 @@ GROUPS: tuple[tuple[str | Promise, dict[str, str | Promise | None]], ...] = (
         _("Billing"),
         {"accounts.UsageDay": None, "accounts.UsageRecord": None, "accounts.Plan": None},
     ),
-    (_("Recordings"), {"transcriptions.Transcription": None}),
+    (_("Recordings"), {"transcriptions.Transcription": None, "transcriptions.LiveSession": None}),
     (_("Security"), {"accounts.AuditEvent": None, "accounts.ApiToken": None}),
 )
 OTHER = _("Other")

@@ -297,6 +297,8 @@ class Stack:
             "MAX_FILE_SIZE_MB": "8",
             "MAX_DURATION_SECONDS": "300",
             "LEASE_SECONDS": "4",
+            "MAX_LIVE_SESSIONS_PER_USER": "20",
+            "MAX_LIVE_SESSIONS": "20",
             "RATE_LIMIT_PER_TOKEN": "100000/minute",
             "RATE_LIMIT_PER_USER": "100000/minute",
             "RATE_LIMIT_WRONG_TOKENS": "100000/minute",

@@ -8,12 +8,17 @@ permission `view_transcription`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -24,8 +29,8 @@ from accounts.rate_limits import Throttled
 from accounts.usage.refunds import can_refund, refund, refund_message, refundable
 from transcriptions.durations import clock
 from transcriptions.exceptions import AudioError, WrongState
-from transcriptions.models import Transcription
-from transcriptions.processing import commands, history
+from transcriptions.models import EndReason, LiveSession, Transcription
+from transcriptions.processing import commands, history, live_recording
 
 METADATA_FIELDS = (
     "id",
@@ -47,6 +52,27 @@ METADATA_FIELDS = (
 # By which staff may filter who may not read content.
 FILTER_COLUMNS = ("id", "owner", "state", "priority", "engine", "language", "created_at")
 CONTENT_FIELDS = ("title", "note", "error_message")
+
+
+def run_each(
+    model_admin: ModelAdmin[Any],
+    request: HttpRequest,
+    rows: QuerySet[Transcription],
+    command: Callable[[Transcription], None],
+    detail: str,
+) -> int:
+    """Run a command for each recording and log it for the owner; show a warning if it is not
+    possible. Return the number of recordings for which it succeeded."""
+    count = 0
+    for row in rows.select_related("owner"):
+        try:
+            command(row)
+        except (WrongState, Throttled, AudioError) as error:
+            model_admin.message_user(request, f"{row.id}: {error}", messages.WARNING)
+        else:
+            count += 1
+            record_event(request, Action.ADMIN, detail, user_id=row.owner_id, recording=row.id)
+    return count
 
 
 @admin.register(Transcription)
@@ -119,15 +145,16 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
         """Enqueue failed and cancelled recordings; finished work is not repeated. The quota of
         the owner applies."""
         detail = gettext("Resumed the recording.")
-        if count := self._run_each(request, rows, commands.retry, detail):
+        if count := run_each(self, request, rows, commands.retry, detail):
             text = ngettext("%(count)d recording queued.", "%(count)d recordings queued.", count)
             self.message_user(request, text % {"count": count})
 
     @admin.action(description=_("Cancel"), permissions=["operate"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Transcription]) -> None:
-        """Stop processing; stored segments are kept."""
+        """Stop processing; stored segments are kept. Live sessions end."""
         detail = gettext("Cancelled the recording.")
-        if count := self._run_each(request, rows, commands.cancel, detail):
+        command = partial(commands.cancel, reason=EndReason.ADMINISTRATOR)
+        if count := run_each(self, request, rows, command, detail):
             text = ngettext(
                 "%(count)d recording cancelled.", "%(count)d recordings cancelled.", count
             )
@@ -138,26 +165,6 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
         """Refund all charges of these recordings that have not been refunded."""
         charges = UsageRecord.objects.filter(transcription__in=rows.values("id"))
         self.message_user(request, refund_message(refund(request, charges)))
-
-    def _run_each(
-        self,
-        request: HttpRequest,
-        rows: QuerySet[Transcription],
-        command: Callable[[Transcription], None],
-        detail: str,
-    ) -> int:
-        """Run a command for each recording and log it for the owner; show a warning if it
-        is not possible. Return the number of recordings for which it succeeded."""
-        count = 0
-        for row in rows.select_related("owner"):
-            try:
-                command(row)
-            except (WrongState, Throttled, AudioError) as error:
-                self.message_user(request, f"{row.id}: {error}", messages.WARNING)
-            else:
-                count += 1
-                record_event(request, Action.ADMIN, detail, user_id=row.owner_id, recording=row.id)
-        return count
 
     # --- Permissions ----------------------------------------------------------------------------
 
@@ -183,3 +190,58 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
 
     def _may_read_content(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("transcriptions.view_transcription"))
+
+
+@admin.register(LiveSession)
+class LiveSessionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
+    list_display = ("recording", "owner", "status", "received", "started", "ended_at", "end_reason")
+    list_filter = (("ended_at", admin.EmptyFieldListFilter), "end_reason")
+    list_select_related = ("transcription__owner",)
+    list_display_links = None
+    ordering = ("-transcription__created_at",)
+    search_fields = ("=transcription__id", "transcription__owner__email")
+    show_full_result_count = False
+    actions = ("end",)
+
+    @admin.display(description=_("Recording"))
+    def recording(self, session: LiveSession) -> str:
+        """A link to its page."""
+        url = reverse("admin:transcriptions_transcription_change", args=[session.pk])
+        return format_html('<a href="{}">{}</a>', url, session.pk)
+
+    @admin.display(description=_("Owner"), ordering="transcription__owner__email")
+    def owner(self, session: LiveSession) -> str:
+        """Whose session it is."""
+        return str(session.transcription.owner)
+
+    @admin.display(description=_("State"))
+    def status(self, session: LiveSession) -> str:
+        """Whether audio comes."""
+        if session.ended_at:
+            return gettext("Ended")
+        return gettext("Paused") if session.parked_at else gettext("Active")
+
+    @admin.display(description=_("Audio received"))
+    def received(self, session: LiveSession) -> str:
+        """`m:ss`."""
+        coding = live_recording.coding_of(session)
+        return clock(session.received_bytes / coding.bytes_per_second)
+
+    @admin.display(description=_("Started"), ordering="transcription__created_at")
+    def started(self, session: LiveSession) -> datetime:
+        """When it was opened."""
+        return session.transcription.created_at
+
+    @admin.action(description=_("End"), permissions=["operate"])
+    def end(self, request: HttpRequest, sessions: QuerySet[LiveSession]) -> None:
+        """Take no more audio; the recordings are completed with what was said."""
+        still_open = sessions.filter(ended_at=None)
+        rows = Transcription.objects.filter(id__in=still_open.values("pk"))
+        command = partial(commands.cancel, reason=EndReason.ADMINISTRATOR)
+        count = run_each(self, request, rows, command, gettext("Ended the live session."))
+        text = ngettext("%(count)d session ended.", "%(count)d sessions ended.", count)
+        self.message_user(request, text % {"count": count})
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Required for the action."""
+        return bool(request.user.has_perm("transcriptions.change_transcription"))

@@ -28,7 +28,7 @@ def test_pages_are_grouped_by_subject(admin_client: Client) -> None:
             *("connected accounts", "sign-in providers", "tokens of sign-in providers"),
         ],
         "Billing": ["usage and cost report", "usage ledger", "plans"],
-        "Recordings": ["recordings"],
+        "Recordings": ["recordings", "live sessions"],
         "Security": ["audit log", "api tokens"],
     }
 
@@ -50,7 +50,7 @@ def test_staff_see_only_groups_with_pages_for_them(alice: User, client: Client) 
     client.force_login(alice)
     assert menu(client) == {
         "Billing": ["usage and cost report", "usage ledger"],
-        "Recordings": ["recordings"],
+        "Recordings": ["recordings", "live sessions"],
     }
 
 

@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from transcodio_site.testing import Media, Stack
+from transcodio_site.supervisor import is_healthy
+from transcodio_site.testing import Media, Stack, wait_until
 
 SECONDS = 12
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -98,6 +100,42 @@ def test_session_is_resumed_where_it_was_interrupted(
         socket.send(speech[half:])
         socket.send(json.dumps({"type": "end"}))
         assert wait_for(socket, "complete")["duration"] == pytest.approx(SECONDS, abs=0.1)
+
+
+@pytest.mark.covers("fault", "The worker of a live session is killed")
+@pytest.mark.covers("fault", "The web server is killed during a live session")
+@pytest.mark.parametrize("name", ["--queues live", "transcodio_site.server"])
+def test_killed_process_loses_no_word(stack: Stack, token: str, speech: bytes, name: str) -> None:
+    half = len(speech) // 4 * 2
+    with open_live(stack, token, language="en") as socket:
+        session = wait_for(socket, "session")["session"]
+        socket.send(speech[:half])
+        wait_for(socket, "received", received=half)
+        wait_for(socket, "partial")
+        assert stack.process
+        children = psutil.Process(stack.process.pid).children()
+        (child,) = (each for each in children if name in " ".join(each.cmdline()))
+        child.kill()
+    wait_until(lambda: is_healthy(stack.url))
+    with open_live(stack, token, session=session) as socket:
+        assert wait_for(socket, "session")["received"] == half
+        socket.send(speech[half:])
+        socket.send(json.dumps({"type": "end"}))
+        assert wait_for(socket, "complete")["duration"] == pytest.approx(SECONDS, abs=0.1)
+    api = httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {token}"})
+    heard = words(api.get(f"/api/transcriptions/{session}").json()["text"])
+    assert heard == undisturbed(stack, token, speech)
+
+
+def undisturbed(stack: Stack, token: str, speech: bytes) -> list[str]:
+    """The words of a session in which nothing happens."""
+    with open_live(stack, token, language="en") as socket:
+        session = wait_for(socket, "session")["session"]
+        socket.send(speech)
+        socket.send(json.dumps({"type": "end"}))
+        wait_for(socket, "complete")
+    api = httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {token}"})
+    return words(api.get(f"/api/transcriptions/{session}").json()["text"])
 
 
 def test_second_connection_takes_over(stack: Stack, token: str, speech: bytes) -> None:

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts.models import UsageRecord, User
 from transcriptions import queue
-from transcriptions.models import State, Transcription
+from transcriptions.models import LiveSession, State, Transcription
 from transcriptions.notifications import tasks
 
 MIN_WAIT = timedelta(minutes=3)  # after a shorter wait the page is probably still open
@@ -20,7 +20,9 @@ def enqueue_transcript_ready(sender: type[Transcription], row: Transcription, **
     """Receiver of `transcription_finished`: emails owners who want it and had to wait."""
     if row.state != State.COMPLETED or row.completed_at is None:
         return
-    if row.owner.email_when_ready and row.completed_at - row.created_at >= MIN_WAIT:
+    session = LiveSession.objects.filter(pk=row.pk).first()
+    since = row.created_at if session is None else session.ended_at or row.created_at
+    if row.owner.email_when_ready and row.completed_at - since >= MIN_WAIT:
         transaction.on_commit(partial(queue.enqueue, tasks.send_transcript_ready, row.id))
 
 

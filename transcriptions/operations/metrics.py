@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Min, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, Min, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from prometheus_client import Metric
@@ -16,18 +16,24 @@ from prometheus_client.core import GaugeMetricFamily
 
 from accounts.models import UsageDay
 from accounts.usage.consistency import wrong_days
-from transcriptions.models import FINISHED, State, Step, Transcription
+from transcriptions.models import FINISHED, LiveSession, Priority, State, Step, Transcription
 from transcriptions.webhooks.models import Delivery
 
 MAX_SAMPLED = 1000  # waiting recordings, the oldest of which is looked for
-WAITING = {"preprocess": State.QUEUED, "transcribe": State.PREPARED}  # by the name of the queue
+RECORDINGS = (Priority.INTERACTIVE, Priority.BATCH)
+# By the name of the queue: the state, and the priorities.
+WAITING = {
+    "preprocess": (State.QUEUED, RECORDINGS),
+    "transcribe": (State.PREPARED, RECORDINGS),
+    "live": (State.PREPARED, (Priority.LIVE,)),
+}
 CHECKED_DAYS = 2  # of the ledger: today and yesterday
 
 
 def current() -> list[Metric]:
     """What must be up to date: queues, work in progress, the cost of today. All queries use indexes
     of unfinished work, or of a day."""
-    return [*_unfinished(), *_queues(), *_today()]
+    return [*_unfinished(), _live(), *_queues(), *_today()]
 
 
 def totals() -> list[Metric]:
@@ -71,23 +77,35 @@ def _by_state(counts: Iterable[tuple[str, int]], finished: bool = False) -> Metr
     return family
 
 
+def _live() -> Metric:
+    sessions = LiveSession.objects.filter(ended_at=None)
+    counts = sessions.aggregate(open=Count("pk"), paused=Count("pk", filter=~Q(parked_at=None)))
+    family = GaugeMetricFamily(
+        "transcodio_live_sessions", "Live sessions that have not ended.", labels=["state"]
+    )
+    family.add_metric(["active"], counts["open"] - counts["paused"])
+    family.add_metric(["paused"], counts["paused"])
+    return family
+
+
 def _queues() -> list[Metric]:
     depths, ages = dict[str, int](), dict[str, float]()
-    for queue, state in WAITING.items():
-        depths[queue] = Transcription.objects.due(state).count()
-        ages[queue] = _seconds_since(_oldest_waiting(state))
+    for queue, (state, priorities) in WAITING.items():
+        waiting = Transcription.objects.due(state).filter(priority__in=priorities)
+        depths[queue] = waiting.count()
+        ages[queue] = _seconds_since(_oldest(waiting))
     due = Delivery.objects.due().order_by().aggregate(Count("id"), Min("next_attempt_at"))
     depths["webhooks"] = due["id__count"]
     ages["webhooks"] = _seconds_since(due["next_attempt_at__min"])
     return queue_families(depths, ages)
 
 
-def _oldest_waiting(state: State) -> datetime | None:
-    """Since when the first recording in this state has been waiting: since its last step, or until
+def _oldest(waiting: QuerySet[Transcription]) -> datetime | None:
+    """Since when the first of these recordings has been waiting: since its last step, or until
     when it was delayed."""
     steps = Step.objects.filter(transcription=OuterRef("pk")).order_by("-id")
     last_step = Coalesce(Subquery(steps.values("started_at")[:1]), "created_at")
-    waiting = Transcription.objects.due(state).annotate(
+    waiting = waiting.annotate(
         since=Greatest(last_step, "progress__lease_until")  # of Postgres: NULL is ignored
     )
     oldest: datetime | None = waiting.order_by("created_at")[:MAX_SAMPLED].aggregate(

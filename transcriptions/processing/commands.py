@@ -22,11 +22,11 @@ from transcriptions.schemas.events import final_event
 from transcriptions.usage import queue_limits, quotas
 
 
-def cancel(row: Transcription) -> None:
-    """Stop processing; stored segments are kept. A live session ends, and its recording is
-    completed with what was said. Raises WrongState."""
+def cancel(row: Transcription, reason: EndReason = EndReason.STOPPED) -> None:
+    """Stop processing; stored segments are kept. A live session ends, for
+    `reason`, and its recording is completed with what was said. Raises WrongState."""
     if row.is_live and not row.is_finished:
-        if live_lifecycle.end(row, EndReason.STOPPED):
+        if live_lifecycle.end(row, reason):
             scheduling.enqueue_live(row.id)
         return
     lifecycle.mark_cancelled(row)
