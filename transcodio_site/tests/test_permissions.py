@@ -166,8 +166,12 @@ ADMIN_MODELS = {
     *("account.EmailAddress", "mfa.Authenticator", "usersessions.UserSession"),
     *("socialaccount.SocialApp", "socialaccount.SocialAccount", "socialaccount.SocialToken"),
     "transcriptions.Transcription",
+    "transcriptions.LiveSession",
 }
-SOCKETS = {"ws/transcriptions/<id:transcription_id>/": OWNER}  # see test_consumers.py
+SOCKETS = {
+    "ws/transcriptions/<id:transcription_id>/": OWNER,  # see test_consumers.py
+    "api/live": WRITE,  # see test_live.py
+}
 
 
 @pytest.fixture

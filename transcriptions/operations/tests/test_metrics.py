@@ -127,7 +127,7 @@ def test_metrics_of_the_database_take_few_queries(
 ) -> None:
     for owner in (alice, bob) * 3:
         recording(owner)
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(13):
         database.current()
         database.totals()
 

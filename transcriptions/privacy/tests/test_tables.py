@@ -32,6 +32,7 @@ from transcriptions.models import (
     AccountQueue,
     DirectUpload,
     IdempotencyKey,
+    LiveSession,
     Priority,
     SpeakerReference,
     SubtitleProfile,
@@ -84,6 +85,8 @@ NOT_EXPORTED = {
     "transcriptions.Step": "technical: which worker phase started when",
     "transcriptions.Progress": "technical: the lease of a worker, usage not in the ledger yet",
     "transcriptions.DiarizationJob": "technical: exists while speakers are detected later",
+    "transcriptions.LiveSession": "technical: how the audio of a recording has arrived",
+    "transcriptions.LivePiece": "exists only until the recording is complete",
     "transcriptions.AudioAnalysis": "technical: computed from the audio, which is exported",
 }
 # They outlive the account: the ledger with its id, the audit log with a random pseudonym.
@@ -133,6 +136,8 @@ def full_account(alice: User, finished: Transcription) -> User:
     finished.speakers.create(number=1, name="Anna", voice=voice, voice_use=VoiceUse.LEARNED)
     SpeakerReference.objects.create(transcription=finished, name="Bob", audio=b"RIFF")
     commands.detect_speakers(finished)
+    session = LiveSession.objects.create(transcription=finished, media_type="audio/pcm")
+    session.pieces.create(end=2, data=b"\0\0")
     correct(finished, 1, "Another text.")
     finished.notes.create(kind="comment", start=1, end=2, body="Really?")
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/")
