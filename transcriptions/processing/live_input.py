@@ -13,10 +13,11 @@ import numpy as np
 from django.conf import settings
 from django.db import connections, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from gpu.live_audio import SILENCE, StreamDecoder
 from gpu.types import Commit, LiveAudio
-from transcriptions.exceptions import AudioError
+from transcriptions.exceptions import AudioError, TooLong
 from transcriptions.models import EndReason, LivePiece, LiveSession, Transcription
 from transcriptions.processing import lifecycle, live_lifecycle, live_recording
 from transcriptions.usage import quotas
@@ -122,5 +123,8 @@ class LiveInput:
                 lifecycle.lock_held(self._row)
                 quotas.reserve(self._row, seconds)
                 Transcription.objects.filter(pk=self._row.pk).update(duration=seconds)
+        except TooLong:
+            detail = _("The longest duration that your plan allows was reached.")
+            live_lifecycle.end(self._row, EndReason.LIMIT, detail)
         except AudioError as error:
             live_lifecycle.end(self._row, EndReason.LIMIT, str(error))

@@ -194,6 +194,17 @@ def test_session_ends_when_the_minutes_are_used_up(session: LiveSession, alice: 
     assert "monthly limit" in row.note
 
 
+def test_session_ends_when_it_is_as_long_as_the_plan_allows(
+    session: LiveSession, alice: User
+) -> None:
+    assign_plan(alice, max_minutes=1)
+    for second in range(0, 70, 10):
+        sessions.append(session, second * SECOND, tone(10))
+    live.listen(session.pk)
+    assert recording().state == State.COMPLETED
+    assert "longest duration that your plan" in recording().note
+
+
 def test_session_ends_at_the_longest_duration(session: LiveSession, settings: Any) -> None:
     settings.MAX_DURATION_SECONDS = 3
     assert sessions.append(session, 0, tone(5)) == 3 * SECOND
