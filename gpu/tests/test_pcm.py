@@ -64,6 +64,15 @@ def test_resampling_keeps_the_signal(write_wav: WriteWav) -> None:
     assert np.abs(resampled[middle] - wanted[middle]).max() < 0.01
 
 
+def test_chunks_are_resampled_like_the_whole(write_wav: WriteWav) -> None:
+    samples = np.random.default_rng(2).integers(-9000, 9000, 24_000).astype(np.int16)
+    whole = pcm.read_resampled(write_wav(samples), 0, 1, 16_000)
+    resampler = pcm.Resampler(16_000)
+    edges = [0, 0, 1, 700, 5_000, 5_003, 20_000, 24_000]
+    chunks = [resampler.push(samples[a:b] / np.float32(32768)) for a, b in pairwise(edges)]
+    assert np.abs(np.concatenate([*chunks, resampler.finish()]) - whole).max() < 1e-6
+
+
 def test_full_scale_becomes_one(write_wav: WriteWav) -> None:
     path = write_wav(np.full(pcm.SAMPLE_RATE_HZ, -32_768, dtype=np.int16))
     assert pcm.read_resampled(path, 0, 1, pcm.SAMPLE_RATE_HZ).min() == pytest.approx(-1)

@@ -133,7 +133,6 @@ class LiveSession:
         firm = window.accept(hypothesis, is_last)
         if not is_last:
             firm += window.trim(end)
-            self._detector.forget(window.start)
         if window.language or hypothesis.is_certain:
             yield from self._words.add(firm, window.tentative, hypothesis.language)
 
@@ -148,6 +147,7 @@ class LiveSession:
         yield from self._words.add(self._window.finish(end), (), language)
         self._is_open = False
         self._detector.finish()
+        self._detector.forget(end)
 
     def _end_turn(self, end: float, commit: int | None = None) -> Iterator[LiveEvent]:
         if self._is_open:

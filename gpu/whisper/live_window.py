@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,14 +20,17 @@ from gpu.whisper.recording import moved
 if TYPE_CHECKING:
     from gpu.whisper.model import Encoded, Model
 
-TRIM_S = 6.0  # a longer window is cut after a firm sentence,
-LONG_S = 12.0  # a still longer one after any firm word,
+TRIM_S = 4.0  # a longer window is cut after a firm sentence,
+LONG_S, LONG_TOKENS = 8.0, 100  # a still longer one after any firm word,
 MAX_S = 20.0  # and at last the words are made firm for it
 KEPT_WORDS = 2  # that may still change, even then
 SHORT_PAUSE_S = 0.2
 CONTEXT_CHARACTERS = 200  # of the firm text before the window, as a prompt
 # A short piece of speech changes the language only with the speech around it.
-MIN_CHANGE_S, CERTAIN_S, MIN_CERTAINTY = 2.0, 3.0, 0.8
+MIN_CHANGE_S, CERTAIN_S = 2.0, 3.0
+CERTAINTY, SAME_CERTAINTY = 0.8, 0.5  # probabilities of a new language and of the one before
+# After this time, a probable word is firm without a second hypothesis.
+FIRM_S, FIRM_PROBABILITY = 1.0, 0.7
 UNFINISHED_S = 1.0  # at the end of the audio, where words may be missing for now
 
 
@@ -35,6 +38,7 @@ UNFINISHED_S = 1.0  # at the end of the audio, where words may be missing for no
 class Hypothesis:
     """The words of a window after those that are firm, as they were decoded at one moment."""
 
+    end: float  # of the window
     words: list[DecodedWord]
     language: str
     is_certain: bool  # of the language
@@ -92,7 +96,7 @@ class LiveWindow:
         ]
         part = Part(self._model, open_speech, options, span, samples, language)
         words = list(moved(part.checked(decoded), span))
-        return Hypothesis(words, language, is_certain, tracker)
+        return Hypothesis(end, words, language, is_certain, tracker)
 
     def accept(self, hypothesis: Hypothesis, is_last: bool) -> list[DecodedWord]:
         """Takes a new hypothesis; returns the words that it makes firm."""
@@ -104,8 +108,8 @@ class LiveWindow:
             if hypothesis.language != self._last_language:
                 self._context = ""
             self.language = self._last_language = hypothesis.language
-        count = agreed(self._tentative, hypothesis.words)
-        return self._make_firm(hypothesis.words, len(hypothesis.words) if is_last else count)
+        count = len(hypothesis.words) if is_last else firm_count(self._tentative, hypothesis)
+        return self._make_firm(hypothesis.words, count)
 
     def finish(self, end: float) -> list[DecodedWord]:
         """Ends the window; returns its tentative words, which are firm now."""
@@ -119,12 +123,12 @@ class LiveWindow:
         words = list[DecodedWord]()
         if end - self.start > MAX_S:
             words = self._make_firm(self._tentative, max(0, len(self._tentative) - KEPT_WORDS))
-        if count := self._cut_after(end):
+        while count := self._cut_after(end):
             following = [*self._firm, *self._tentative][count:]
             edge = self._firm[count - 1].end
             self._cut(count, (edge + following[0].start) / 2 if following else edge)
-        elif end - self.start > MAX_S:
-            self._cut(0, end - LONG_S)
+        if end - self.start > MAX_S:
+            self._cut(len(self._firm), end - LONG_S)
         return words
 
     def _make_firm(self, words: list[DecodedWord], count: int) -> list[DecodedWord]:
@@ -135,7 +139,8 @@ class LiveWindow:
     def _cut_after(self, end: float) -> int:
         """After how many firm words the window should be cut."""
         length, words = end - self.start, [*self._firm, *self._tentative]
-        if length <= TRIM_S:
+        is_long = length > LONG_S or sum(len(word.tokens) for word in self._firm) > LONG_TOKENS
+        if not (is_long or length > TRIM_S):
             return 0
         places = range(min(len(self._firm), len(words) - 1), 0, -1)
         sentences = (n for n in places if ends_sentence(words[n - 1].text, words[n].text))
@@ -146,7 +151,7 @@ class LiveWindow:
         )
         if count := next(sentences, 0):
             return count
-        return (next(clauses, 0) or len(self._firm)) if length > LONG_S else 0
+        return (next(clauses, 0) or len(self._firm)) if is_long else 0
 
     def _cut(self, count: int, at: float) -> None:
         text = Segment((*self._firm[:count],)).text
@@ -168,14 +173,24 @@ class LiveWindow:
         probabilities = among(found, self._options.languages)
         weight = 2 if end - start >= MIN_CHANGE_S else 1
         language = tracker.languages_of([probabilities] * weight)[-1]
-        is_known = language == self._last_language or end - start >= MIN_CHANGE_S
-        is_certain = is_known and probabilities.get(language, 0.0) >= MIN_CERTAINTY
-        return language, is_last or is_certain or end - start >= CERTAIN_S, tracker
+        is_certain = end - start >= CERTAIN_S
+        if language == self._last_language:
+            is_certain |= probabilities.get(language, 0.0) >= SAME_CERTAINTY
+        elif end - start >= MIN_CHANGE_S:
+            is_certain |= probabilities.get(language, 0.0) >= CERTAINTY
+        return language, is_last or is_certain, tracker
 
 
-def agreed(before: Sequence[DecodedWord], now: Sequence[DecodedWord]) -> int:
-    """How many words two hypotheses have in common at the beginning, without the last one: what
-    follows a word decides on its ending and its marks."""
-    pairs = zip(before, now[:-1], strict=False)
-    same = takewhile(lambda pair: checks.plain(pair[0].text) == checks.plain(pair[1].text), pairs)
-    return sum(1 for _ in same)
+def firm_count(before: Sequence[DecodedWord], now: Hypothesis) -> int:
+    """How many words at the beginning of a hypothesis are firm: the one before has them too, or
+    they are probable and others have followed. What follows a word decides on its ending and its
+    marks, so that the last one is never firm."""
+    pairs = zip_longest(now.words[:-1], before[: len(now.words) - 1])
+    return sum(1 for _ in takewhile(lambda pair: _is_firm(*pair, now.end), pairs))
+
+
+def _is_firm(word: DecodedWord, before: DecodedWord | None, end: float) -> bool:
+    if before and checks.plain(word.text) == checks.plain(before.text):
+        return True
+    is_old = end - word.end >= FIRM_S
+    return is_old and (word.probability or 0.0) >= FIRM_PROBABILITY

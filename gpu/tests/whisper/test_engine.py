@@ -232,6 +232,17 @@ def test_keywords_are_a_sentence_before_the_prompt(engine: WhisperEngine) -> Non
     assert tokenizer.decode(model._prompt(tokenizer, options)) == " Quillfeather, Okonkwo. A walk."
 
 
+def test_text_goes_on_after_its_prefix(engine: WhisperEngine, sample: Path) -> None:
+    model, *_ = engine._load()
+    encoded = model.encode([pcm.read_resampled(sample, 0, 6, 16_000)])
+    (whole,) = model.decode(encoded, "en", RecognitionOptions())
+    prefix = [token for word in whole.words[:5] for token in word.tokens]
+    (rest,) = model.decode(encoded, "en", RecognitionOptions(), prefix=prefix)
+    assert [word.text for word in rest.words] == [word.text for word in whole.words[5:]]
+    assert rest.words[0].start == pytest.approx(whole.words[5].start, abs=0.05)
+    assert -1 < rest.decoding.avg_logprob < 0
+
+
 @pytest.mark.parametrize("prompt", ["", "A walk by the harbor. " * 200])
 def test_many_keywords_and_a_long_prompt_leave_room_for_the_text(
     engine: Engine, sample: Path, alone: list[Word], prompt: str

@@ -282,6 +282,6 @@ def test_memory_is_bounded(
 
     monkeypatch.setattr(LiveWindow, "append", measured)
     monkeypatch.setattr(live, "INTERVAL_S", 6.0)
-    loud = np.concatenate([silence(300), speech, speech, silence(300)])
-    listen(engine, cut(loud, repeat(1.0)), turn_silence_s=None)
-    assert longest < 28
+    audio = np.concatenate([silence(300), speech, silence(300)])
+    listen(engine, cut(audio, repeat(1.0)), turn_silence_s=None)
+    assert longest < 20
