@@ -55,11 +55,18 @@ def prompts(min_words: int = MIN_PROMPT_WORDS) -> Iterator[Speech]:
             yield Speech(read(path), text)
 
 
-def long_recording(max_seconds: float = float("inf"), min_words: int = MIN_PROMPT_WORDS) -> Speech:
-    """The sample and the prompts, with a pause after each; at most `max_seconds`."""
+def long_recording(
+    max_seconds: float = float("inf"), min_words: int = MIN_PROMPT_WORDS, skipped: float = 0.0
+) -> Speech:
+    """The sample and the prompts, with a pause after each; at most `max_seconds`.
+
+    A share of them may be `skipped`: they come last.
+    """
     pause = np.zeros(round(PAUSE_S * pcm.SAMPLE_RATE_HZ), dtype=np.int16)
     samples, texts, seconds = list[np.ndarray](), list[str](), 0.0
-    for part in (sample(), *prompts(min_words)):
+    parts = [sample(), *prompts(min_words)]
+    first = round(skipped * len(parts))
+    for part in parts[first:] + parts[:first]:
         seconds += part.seconds + PAUSE_S
         if seconds <= max_seconds:
             samples += [part.samples, pause]

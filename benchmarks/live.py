@@ -1,0 +1,177 @@
+"""Measure live sessions: python -m benchmarks.live [--write] [--sessions 2] [--seconds 300]
+
+Each session hears another order of the same recordings at the speed at which they were spoken. The
+delay of a word is the time from its end in the audio until the engine yields it: first as a
+tentative word, then as a firm one. The same audio is also decoded as a file, by the same engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks import speech
+from benchmarks.whisper import prepared
+from gpu import config, pcm
+from gpu.engine import get_engine
+from gpu.tests.wer import NORMALIZER, word_errors
+from gpu.types import (
+    Complete,
+    Engine,
+    LiveAudio,
+    Partial,
+    Segment,
+    TurnEnded,
+    Word,
+)
+
+if TYPE_CHECKING:
+    from gpu.types import Samples
+
+RESULTS = Path(__file__).parent / "results" / "live.json"
+CHUNK_S = 0.1
+STAGGER_S = 0.37  # between the starts of two sessions, so that they do not decode at the same time
+GOALS = {"firm_median_s": 2.0, "firm_p95_s": 4.0, "wer_to_file_points": 1.0, "cpu_share": 0.33}
+
+
+def main() -> None:
+    """Print a table; with --write, write the JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.live")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    parser.add_argument("--sessions", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=300.0, help="of each session")
+    arguments = parser.parse_args()
+    engine = get_engine("whisper")
+    recordings = [
+        speech.long_recording(arguments.seconds, skipped=n / arguments.sessions)
+        for n in range(arguments.sessions)
+    ]
+    files = [_text_as_file(engine, recording) for recording in recordings]
+    result = _measure(engine, recordings, files)
+    print(json.dumps(result, indent=2))
+    if arguments.write:
+        RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+
+
+@dataclass
+class Session:
+    """One session at natural speed, and what came of it. Delays are in seconds."""
+
+    recording: speech.Speech
+    tentative: list[float] = field(default_factory=list)
+    firm: list[float] = field(default_factory=list)
+    turns: list[float] = field(default_factory=list)  # from the end of a turn to its TurnEnded
+    texts: list[str] = field(default_factory=list)
+    audio_waiting_s: float = 0.0  # the most that had to wait for the engine
+    taken: int = 0  # samples
+    decode_s: float = 0.0
+    _begun: float = 0.0
+    _complete: int = 0  # words in segments
+
+    def run(self, engine: Engine) -> None:
+        """Listen until the recording ends."""
+        self._begun = time.monotonic()
+        for event in engine.live(LiveAudio(self._chunks()), lambda: False):
+            if isinstance(event, Partial):
+                self._note(event.words, event.tentative)
+            elif isinstance(event, Segment):
+                self._note(event.words, 0)
+                self._complete += len(event.words)
+                self.texts.append(event.text)
+            elif isinstance(event, TurnEnded):
+                self.turns.append(self._now - event.end)
+            elif isinstance(event, Complete):
+                self.decode_s = event.decode_seconds
+
+    @property
+    def _now(self) -> float:
+        return time.monotonic() - self._begun
+
+    def _chunks(self) -> Iterator[Samples]:
+        samples = self.recording.samples.astype(np.float32) / np.float32(32768)
+        while self.taken < len(samples):
+            due = self.taken / pcm.SAMPLE_RATE_HZ + CHUNK_S
+            time.sleep(max(0.0, due - self._now))
+            self.audio_waiting_s = max(self.audio_waiting_s, self._now - due)
+            first, self.taken = self.taken, min(len(samples), round(self._now * pcm.SAMPLE_RATE_HZ))
+            yield samples[first : self.taken]
+
+    def _note(self, words: tuple[Word, ...], tentative: int) -> None:
+        now, firm = self._now, words[: len(words) - tentative]
+        for delays, shown in ((self.tentative, words), (self.firm, firm)):
+            new = shown[max(0, len(delays) - self._complete) :]
+            delays += [now - word.end for word in new]
+
+
+def _text_as_file(engine: Engine, recording: speech.Speech) -> str:
+    with tempfile.TemporaryDirectory(prefix="transcodio-benchmark-") as folder:
+        events = engine.stream(prepared(recording, Path(folder)), lambda: False)
+        return " ".join(event.text for event in events if isinstance(event, Segment))
+
+
+def _measure(engine: Engine, recordings: list[speech.Speech], files: list[str]) -> dict[str, Any]:
+    sessions = [Session(recording) for recording in recordings]
+    load, cpu, begun = os.getloadavg()[0], time.process_time(), time.monotonic()
+    threads = [threading.Thread(target=session.run, args=(engine,)) for session in sessions]
+    for thread in threads:
+        thread.start()
+        time.sleep(STAGGER_S)
+    for thread in threads:
+        thread.join()
+    seconds = sum(recording.seconds for recording in recordings)
+    return {
+        "device": f"{platform.machine()} CPU, {os.cpu_count()} cores",
+        "load_before": round(load, 1),
+        "load_during": round(os.getloadavg()[1], 1),
+        "model": f"whisper-{config.WHISPER_MODEL}",
+        "sessions": len(sessions),
+        "audio_s": round(seconds, 1),
+        "wall_s": round(time.monotonic() - begun, 1),
+        "cpu_share": round((time.process_time() - cpu) / seconds, 3),
+        "decode_share": round(sum(session.decode_s for session in sessions) / seconds, 3),
+        **_delays(sessions),
+        "audio_waiting_max_s": round(max(session.audio_waiting_s for session in sessions), 2),
+        "dropped_samples": sum(len(s.recording.samples) - s.taken for s in sessions),
+        "normalizer": NORMALIZER,
+        **_errors(sessions, files),
+        "goals": GOALS,
+    }
+
+
+def _delays(sessions: list[Session]) -> dict[str, float]:
+    found = {}
+    for name in ("tentative", "firm", "turns"):
+        delays = [delay for session in sessions for delay in getattr(session, name)]
+        median, high, highest = np.percentile(delays, [50, 95, 100])
+        found[f"{name}_median_s"] = round(float(median), 2)
+        found[f"{name}_p95_s"] = round(float(high), 2)
+        found[f"{name}_max_s"] = round(float(highest), 2)
+    return found
+
+
+def _errors(sessions: list[Session], files: list[str]) -> dict[str, float]:
+    """Word errors in percent of the reference's words, and of those of the file."""
+    reference = " ".join(session.recording.text for session in sessions)
+    live, file = " ".join(text for s in sessions for text in s.texts), " ".join(files)
+    live_rate, file_rate = (100 * word_errors(reference, text).rate for text in (live, file))
+    return {
+        "wer_percent": round(live_rate, 2),
+        "wer_of_file_percent": round(file_rate, 2),
+        "wer_to_file_points": round(live_rate - file_rate, 2),
+        "difference_from_file_percent": round(100 * word_errors(file, live).rate, 2),
+    }
+
+
+if __name__ == "__main__":
+    main()
