@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from e2e.conftest import DESKTOP, PHONE, OpenPage
 from e2e.test_pages import start, stored, wait_for_state
@@ -83,6 +83,26 @@ def test_selected_words_are_given_to_a_speaker_with_a_key(sign_up: OpenPage, sta
     expect(page.locator("[data-selection]")).to_be_visible()
     page.locator("h1").click()
     expect(page.locator("[data-selection]")).to_be_hidden()
+
+
+def test_selected_words_are_not_taken_for_their_segment_while_they_load(
+    sign_up: OpenPage, stack: Stack
+) -> None:
+    page = sign_up("early-selection@example.com")
+    held: list[Route] = []
+    page.route("**/words", lambda route: held.append(route))
+    open_talk(page, stack, "1122")
+    select(page, 2, 2)
+    expect(page.locator("[data-selection]")).to_be_visible()
+    page.keyboard.press("Alt+h")
+    page.keyboard.press("Alt+2")
+    expect(page.locator("[data-selection]")).to_be_visible()
+    assert word_speakers(page) == [[1, 1], [1, 1], [2, 2], [2, 2]]
+    with page.expect_response("**/annotations") as highlight:
+        with page.expect_response("**/speakers/assign"):
+            held[0].continue_()
+    assert [highlight.value.json()[name] for name in ("start", "end")] == [1.5, 2.0]
+    assert word_speakers(page) == [[1, 1], [1, 2], [2, 2], [2, 2]]
 
 
 def test_all_that_a_speaker_says_from_here_on_is_given_to_another_one(

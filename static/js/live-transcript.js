@@ -6,9 +6,9 @@ import { formatDuration } from "./duration.js";
 import { keepEndInView } from "./keep-end-in-view.js";
 import { languageName } from "./language-name.js";
 import { LiveConnection } from "./live-connection.js";
+import { loadTimes } from "./load-times.js";
 import { text } from "./text.js";
 import { append, segments } from "./transcript-text.js";
-import { fetchTimes } from "./word-times.js";
 
 const STATE_POLL_MS = 1500; // until the first event: earlier changes of state are not sent as events
 
@@ -18,7 +18,8 @@ customElements.define("live-transcript", class extends HTMLElement {
     this.partialText = this.querySelector("#partial");
     this.lastEventId = segments.at(-1)?.id ?? -1;
     this.duration = Number(this.dataset.duration ?? 0);
-    if (segments.length) requestAnimationFrame(() => setTimeout(() => this.fetchTimes()));
+    // After the first paint: the text can be read without them.
+    if (segments.length) requestAnimationFrame(() => setTimeout(loadTimes));
     if (this.hasAttribute("data-finished")) return;
     this.showPosition();
     const page = this;
@@ -43,11 +44,6 @@ customElements.define("live-transcript", class extends HTMLElement {
     this.list.removeAttribute("aria-live"); // later corrections need not be read out
     clearInterval(this.polling);
     this.querySelector("#waiting")?.remove();
-  }
-
-  /** After the first paint: the text can be read without them. */
-  async fetchTimes() {
-    if (await fetchTimes(this.dataset.id, segments)) this.dispatchEvent(new CustomEvent("times-loaded"));
   }
 
   async pollState() {

@@ -4,6 +4,7 @@
  */
 import { add } from "./annotations.js";
 import { copy } from "./clipboard.js";
+import { knowWords } from "./load-times.js";
 import { passageText } from "./passage-text.js";
 import { partsAtHand, passageOf, selectedParts } from "./selected-text.js";
 import { register } from "./shortcuts.js";
@@ -66,12 +67,14 @@ customElements.define("selection-bar", class extends HTMLElement {
     const parts = this.partsAtHand();
     if (!parts.length) return;
     this.color = color;
+    await knowWords(parts);
     this.notes.showStatus(await add({ kind: "highlight", color, ...passageOf(parts) }), true);
     if (!this.isEmpty) this.leave();
   }
 
-  comment() {
+  async comment() {
     const parts = this.partsAtHand();
+    await knowWords(parts);
     if (parts.length) this.notes.compose(passageOf(parts));
     this.hidden = true;
   }

@@ -49,10 +49,15 @@ export const SpeakerRequests = (Base) => class extends Base {
   /** Sends a change of the transcript, when those before it are stored: they may number segments
    * anew. */
   async send(method, path, content) {
-    await this.page.querySelector("transcript-editor").settled?.();
+    await this.settled();
     const answer = await this.request(method, path, content);
     if (!answer.problem) this.page.dispatchEvent(new CustomEvent("revision-added"));
     return answer;
+  }
+
+  /** Resolves when all edits are stored, or one could not be. */
+  async settled() {
+    await this.page.querySelector("transcript-editor").settled?.();
   }
 
   request(method, path, content) {

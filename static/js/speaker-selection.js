@@ -1,3 +1,6 @@
+import { knowWords } from "./load-times.js";
+import { text } from "./text.js";
+
 /** The form of <selection-bar> that gives the selected text to a speaker. */
 export class SpeakerSelection {
   /** `speakers` is the <transcript-speakers> of the page. */
@@ -24,7 +27,10 @@ export class SpeakerSelection {
   /** Resolves to the problem, which is shown; empty if the speaker was changed. */
   async assign(number) {
     const { parts } = this.bar;
-    const problem = await this.speakers.assignParts(parts.map(part).filter(Boolean), number);
+    await this.speakers.settled(); // it may number words anew
+    const problem = await knowWords(parts)
+      ? await this.speakers.assignParts(parts.map(part).filter(Boolean), number)
+      : text(this.speakers, "unreachable");
     if (problem) {
       this.speakers.showStatus(problem, true);
       return problem;

@@ -22,14 +22,3 @@ export function timesOf(text, words) {
     overlap: words.flatMap(({ overlap }, index) => (overlap ? [index] : [])),
   };
 }
-
-/** Fetches the times of those segments that have none. Resolves to whether that has succeeded. */
-export async function fetchTimes(id, segments) {
-  const response = await fetch(`/api/transcriptions/${id}/words`).catch(() => null);
-  const body = response?.ok ? await response.json().catch(() => null) : null;
-  for (const times of body?.segments ?? []) {
-    const segment = segments[times.id - 1];
-    if (segment && !segment.words) segment.words = times;
-  }
-  return Boolean(body);
-}
