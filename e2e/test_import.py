@@ -11,6 +11,16 @@ from e2e.test_pages import open_menu, start, stored, wait_for_state
 from transcodio_site import embedded
 from transcodio_site.testing import Media, Stack
 
+# Whether a button would be seen whose element has no script yet.
+LOADING_BUTTONS = """() => {
+  const element = document.createElement("is-loading");
+  element.innerHTML = `<button class="button" type="button">Use this</button>`;
+  document.querySelector("main").append(element);
+  const isSeen = element.firstChild.checkVisibility({ visibilityProperty: true });
+  element.remove();
+  return isSeen;
+}"""
+
 
 def file_of(content: str, name: str = "harbor.srt") -> FilePayload:
     return {"name": name, "mimeType": "text/plain", "buffer": content.encode()}
@@ -90,6 +100,7 @@ def test_recognize_again_shows_conflicts_with_edits(
     expect(conflict).to_contain_text("Good morning.")
     expect(first).to_have_text("Good evening.")
     expect(page.get_by_role("link", name="harbor", exact=True)).to_be_visible()
+    assert not page.evaluate(LOADING_BUTTONS)
     conflict.get_by_role("button", name="Use this").click()
     expect(conflict).to_have_count(0)
     expect(first).to_have_text("Good morning.")
