@@ -48,26 +48,24 @@ def _serve(server: socket.socket, upstream: tuple[str, int], armed: threading.Ev
 
 
 def _forward(client: socket.socket, upstream: tuple[str, int], armed: threading.Event) -> None:
+    is_lost = threading.Event()
     with client, _connect(*upstream) as postgres:
-        answers = threading.Thread(target=_copy, args=(postgres, client), daemon=True)
+        answers = threading.Thread(target=_copy, args=(postgres, client, is_lost), daemon=True)
         answers.start()
-        while query := client.recv(1 << 16):
+        while not is_lost.is_set() and (query := client.recv(1 << 16)):
             if armed.is_set() and b"COMMIT" in query:
                 armed.clear()
-                client.shutdown(socket.SHUT_WR)  # no answer gets through any more
-                postgres.sendall(query)
-                postgres.shutdown(socket.SHUT_WR)
-                answers.join()
-                return
+                is_lost.set()
             postgres.sendall(query)
+        postgres.shutdown(socket.SHUT_WR)
+        answers.join()  # the client notices the loss when Postgres has committed
 
 
-def _copy(postgres: socket.socket, client: socket.socket) -> None:
+def _copy(postgres: socket.socket, client: socket.socket, is_lost: threading.Event) -> None:
+    """Until Postgres has ended the connection."""
     while data := postgres.recv(1 << 16):
-        try:
+        if not is_lost.is_set():
             client.sendall(data)
-        except OSError:
-            continue  # until Postgres has ended the connection
 
 
 def _connect(host: str, port: int) -> socket.socket:
