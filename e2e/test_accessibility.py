@@ -97,7 +97,7 @@ Endpoint.objects.create(owner=user, url="https://example.com/gone", disabled_at=
 endpoint.create_delivery("webhook.test", "msg_1", {"type": "webhook.test"})
 profile = SubtitleProfile.objects.create(owner=user, name="Club", norms={})
 RecoveryCodes.activate(user)
-print("IDS", {"token": token.id, "endpoint": endpoint.id, "profile": profile.id})
+print({"token": token.id, "endpoint": endpoint.id, "profile": profile.id})
 """
 ADMIN = (
     *("", "accounts/user/", "accounts/user/{user}/change/", "accounts/user/{user}/delete/"),
@@ -112,7 +112,7 @@ User.objects.filter(email="boss@example.com").update(is_staff=True, is_superuser
 seeded = User.objects.filter(email__endswith="@seeded.example")
 recording = Transcription.objects.filter(owner__in=seeded).first()
 charge = UsageRecord.objects.filter(transcription=recording.id).first()
-print("IDS", {"user": seeded[0].pk, "charge": charge.pk, "recording": str(recording.id)})
+print({"user": seeded[0].pk, "charge": charge.pk, "recording": str(recording.id)})
 """
 # Without its credential, so that only the pages about keys that exist can be opened.
 ADD_KEY = """
@@ -120,7 +120,7 @@ from allauth.mfa.models import Authenticator
 from accounts.models import User
 user = User.objects.get(email="axe@example.com")
 data = {"name": "Laptop", "passwordless": True}
-print("ID", Authenticator.objects.create(user=user, type="webauthn", data=data).id)
+print(Authenticator.objects.create(user=user, type="webauthn", data=data).id)
 """
 
 
@@ -179,15 +179,14 @@ def test_pages_of_a_user(sign_up: OpenPage, media: Media, stack: Stack) -> None:
     start(page, media.speech("harbor.mp3", 5))
     wait_for_state(page, "completed")
     axe.open("/")
-    printed = stack.manage("shell", "--command", FILL).stdout
-    ids = literal_eval(printed.rpartition("IDS ")[2])
+    ids = literal_eval(stack.shell(FILL))
     page.goto("/accounts/reauthenticate/")  # which pages of two-factor authentication need
     page.fill("[name=password]", PASSWORD)
     page.click("main button[type=submit]")
     page.wait_for_selector("upload-box:defined")
     for url in SIGNED_IN:
         axe.open(url.format_map(ids))
-    key = int(stack.manage("shell", "--command", ADD_KEY).stdout.rpartition("ID ")[2])
+    key = int(stack.shell(ADD_KEY))
     for url in ("", f"keys/{key}/edit/", f"keys/{key}/remove/"):
         axe.open(f"/accounts/2fa/webauthn/{url}")
     axe.open("/settings/tokens/")
@@ -222,8 +221,7 @@ def test_admin_site(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("boss@example.com")
     axe = Axe(page)
     stack.manage("seed_demo", "--users", "4", "--days", "60")
-    printed = stack.manage("shell", "--command", FILL_ADMIN).stdout
-    ids = literal_eval(printed.rpartition("IDS ")[2])
+    ids = literal_eval(stack.shell(FILL_ADMIN))
     for url in ADMIN:
         axe.open(f"/admin/{url.format_map(ids)}", ADMIN_VARIANTS)
     assert not axe.found, "\n".join(axe.found)

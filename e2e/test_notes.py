@@ -56,10 +56,9 @@ CLIPBOARD = """async (type) => {
 
 
 def open_talk(page: Page, stack: Stack, email: str, speakers: str = "1122") -> None:
-    created = stack.manage("shell", "--command", CREATE.format(email=email, speakers=speakers))
-    assert created.returncode == 0, created.stderr
+    created = stack.shell(CREATE.format(email=email, speakers=speakers)).strip()
     with page.expect_response("**/words"), page.expect_response("**/annotations"):
-        page.goto(f"/transcriptions/{created.stdout.split()[-1]}/")
+        page.goto(f"/transcriptions/{created}/")
     expect(page.locator("#segments[contenteditable]")).to_be_visible()
 
 

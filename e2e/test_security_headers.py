@@ -76,7 +76,7 @@ def test_policy_blocks_nothing_that_the_pages_need(
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
     canvases = page.locator(".player-wave .canvases")  # in wavesurfer's shadow tree
     expect(canvases).to_have_css("pointer-events", "none")
-    stack.manage("shell", "--command", MAKE_SUPERUSER)
+    stack.shell(MAKE_SUPERUSER)
     timeline = f"/admin/transcriptions/transcription/{page.url.split('/')[-2]}/change/"
     visit(page, "/accounts/reauthenticate/")  # which pages of two-factor authentication need
     page.fill("[name=password]", PASSWORD)

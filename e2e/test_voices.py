@@ -63,7 +63,7 @@ def test_kept_voice_is_recognized_until_it_is_deleted(sign_up: OpenPage, media: 
 def test_voice_is_deleted_where_it_is_recognized(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("forgets@example.com", PHONE)
     open_talk(page, stack, "12")
-    stack.manage("shell", "--command", RECOGNIZED.format(id=page.url.split("/")[-2]))
+    stack.shell(RECOGNIZED.format(id=page.url.split("/")[-2]))
     page.reload()
     expect(speaker_list(page).first).to_contain_text("Recognized by voice")
     name_of(page, 1).click()

@@ -26,6 +26,7 @@ import pytest
 from transcodio_site.sample import SAMPLE as SAMPLE
 from transcodio_site.testing_media import WAIT_S as WAIT_S
 from transcodio_site.testing_media import Media as Media
+from transcodio_site.testing_shell import Shell
 from transcodio_site.testing_storage import bucket as bucket
 from transcodio_site.testing_storage import fault_proxy as fault_proxy
 from transcodio_site.testing_storage import object_storage as object_storage
@@ -287,6 +288,7 @@ class Stack:
         self.process: subprocess.Popen[str] | None = None
         self.output: list[str] = []
         self.hold = Hold(var)
+        self._shell: Shell | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -355,6 +357,9 @@ class Stack:
 
     def stop(self) -> int:
         """Terminate the stack. Return the exit status."""
+        if self._shell:
+            self._shell.close()
+            self._shell = None
         if self.process is None:
             return 0
         self.process.terminate()
@@ -372,9 +377,16 @@ class Stack:
             check=False,
         )
 
+    def shell(self, code: str) -> str:
+        """What the code prints, run with the application on the same data folder."""
+        self._shell = self._shell or Shell(self.environment)
+        return self._shell.run(code)
+
     def token(self, email: str) -> str:
         """A new API token. Create the user if there is none."""
-        return self.manage("create_token", email, "--create-user").stdout.strip()
+        command = "from django.core.management import call_command\n"
+        command += f"call_command('create_token', {email!r}, '--create-user')"
+        return self.shell(command).strip()
 
 
 @contextmanager

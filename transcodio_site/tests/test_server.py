@@ -283,4 +283,4 @@ def test_history_has_the_upload_phase(stack: Stack, token: str, media: Media) ->
         "seconds = (second.started_at - first.started_at).total_seconds()\n"
         "print(first.phase, second.phase, 0 < seconds)"
     )
-    assert stack.manage("shell", "--command", code).stdout.endswith("upload queue True\n")
+    assert stack.shell(code) == "upload queue True\n"
