@@ -19,6 +19,7 @@ from django.urls import re_path  # noqa: E402
 
 from transcodio_site.asgi_handler import FileBodyHandler  # noqa: E402
 from transcodio_site.websockets import CloseOnError, SameOrigin, refuse  # noqa: E402
+from transcriptions.api.openai.realtime import routing as openai_realtime  # noqa: E402
 from transcriptions.live import routing as live  # noqa: E402
 from transcriptions.realtime.routing import websocket_urlpatterns  # noqa: E402
 
@@ -26,6 +27,7 @@ routes = URLRouter(
     [
         *websocket_urlpatterns,
         *live.websocket_urlpatterns,
+        *openai_realtime.websocket_urlpatterns,
         re_path("", refuse),  # type: ignore[arg-type]
     ]
 )

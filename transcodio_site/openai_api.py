@@ -10,6 +10,7 @@ from accounts.authentication import TokenAuth
 from transcodio_site import __version__
 from transcodio_site.errors import Problem, register_error_handlers
 from transcriptions.api.openai.errors import error_body
+from transcriptions.api.openai.realtime.views import router as realtime
 from transcriptions.api.openai.views import router
 
 MAX_RETRY_WAIT_S = 60  # after a longer wait clients should not retry
@@ -30,6 +31,7 @@ openai_api = NinjaAPI(
     auth=TokenAuth(),
 )
 openai_api.add_router("", router)
+openai_api.add_router("", realtime)
 
 
 def _error(problem: Problem) -> HttpResponse:

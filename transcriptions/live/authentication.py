@@ -1,4 +1,5 @@
-"""Who opens a WebSocket that takes audio: a program with an API token, or a page of this site."""
+"""Who opens a WebSocket that takes audio: a program with an API token or a client secret, or a page
+of this site."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from django.utils.translation import gettext as _
 from accounts import rate_limits
 from accounts.authentication import is_session_valid, sent_token
 from accounts.client_ip import get_client_ip
+from accounts.client_secrets import PREFIX as CLIENT_SECRET_PREFIX
+from accounts.client_secrets import find_client_secret
 from accounts.models import ApiToken, Scope, User
 from accounts.rate_limits import Throttled
 from accounts.tokens import find_token, find_token_by_id, record_token_use
@@ -36,11 +39,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who has connected; `token` is None for a page."""
+    """Who has connected; `token` is None for a page. `settings` are those of the client secret."""
 
     user: User
     token: ApiToken | None
     scope: dict[str, Any]
+    settings: dict[str, Any] | None = None
 
     def is_authorized(self) -> bool:
         """Whether it still may do what it does."""
@@ -68,16 +72,26 @@ def authenticate(scope: dict[str, Any]) -> Client:
 
 
 def _by_token(scope: dict[str, Any], request: ASGIRequest, secret: str) -> Client:
-    token = find_token(secret)
-    if token is None:
+    found = _find(secret)
+    if found is None:
         rate_limits.count_wrong_token(request)
         raise Refused(401, "invalid_token", _("The API token is unknown, expired or revoked."))
+    token, settings = found
     rate_limits.count_request(request, token.user, token)
     record_token_use(token, get_client_ip(request))
     if Scope.WRITE not in token.scopes:
         message = _("This token lacks the scope %(scope)s. Create a token that has it.")
         raise Refused(403, "insufficient_scope", message % {"scope": Scope.WRITE})
-    return Client(token.user, token, scope)
+    return Client(token.user, token, scope, settings)
+
+
+def _find(secret: str) -> tuple[ApiToken, dict[str, Any] | None] | None:
+    """The API token, and the settings if the secret is a client secret."""
+    if secret.startswith(CLIENT_SECRET_PREFIX):
+        found = find_client_secret(secret)
+        return (found.token, found.settings) if found else None
+    token = find_token(secret)
+    return (token, None) if token else None
 
 
 def _token_in(subprotocols: list[str]) -> str | None:

@@ -19,7 +19,13 @@ from transcriptions.exceptions import DATABASE_AWAY
 from transcriptions.live import sessions
 from transcriptions.live.authentication import Client, Refused, authenticate
 from transcriptions.live.sessions import LiveParams, SessionEnded, TakenOver
-from transcriptions.live.sockets import AudioConsumer, AudioInput, TooFast, in_thread
+from transcriptions.live.sockets import (
+    AudioConsumer,
+    AudioInput,
+    TooFast,
+    accepted_subprotocol,
+    in_thread,
+)
 from transcriptions.models import LiveSession
 from transcriptions.processing import live_recording
 from transcriptions.realtime import streams
@@ -55,7 +61,7 @@ class LiveConsumer(AudioConsumer):
             session = await in_thread(_find_or_open, self.client, query)
         except Refused as error:
             await self.refuse(error)
-        await self.accept(_accepted_subprotocol(self.scope["subprotocols"]))
+        await self.accept(accepted_subprotocol(self.scope["subprotocols"]))
         coding = live_recording.coding_of(session)
         self.input = AudioInput(session, coding.bytes_per_second)
         await self.send_json(
@@ -173,11 +179,6 @@ def _after(query: QueryDict) -> int:
         return max(streams.BEFORE_FIRST_EVENT, int(query.get("after", "")))
     except ValueError:
         return streams.BEFORE_FIRST_EVENT
-
-
-def _accepted_subprotocol(offered: list[str]) -> str | None:
-    """One that is no secret: a browser insists on one of those that it has offered."""
-    return next((name for name in offered if "." not in name), None)
 
 
 def _find_or_open(client: Client, query: QueryDict) -> LiveSession:

@@ -100,6 +100,11 @@ class AudioInput:
             await asyncio.sleep(STORE_INTERVAL_S)
 
 
+def accepted_subprotocol(offered: list[str]) -> str | None:
+    """One that is no secret: a browser insists on one of those that it has offered."""
+    return next((name for name in offered if "." not in name), None)
+
+
 class AudioConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """A WebSocket that refuses handshakes with a status and a reason."""
 
@@ -107,7 +112,7 @@ class AudioConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def refuse(self, error: Refused) -> None:
         """Answer the handshake with a JSON error."""
-        content = json.dumps({"code": error.code, "detail": str(error)}).encode()
+        content = json.dumps(self.refusal(error)).encode()
         headers = [(b"content-type", b"application/json")]
         if error.retry_after_s:
             headers.append((b"retry-after", str(error.retry_after_s).encode()))
@@ -115,6 +120,10 @@ class AudioConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.base_send(start | {"headers": headers})
         await self.base_send({"type": "websocket.http.response.body", "body": content})
         raise StopConsumer
+
+    def refusal(self, error: Refused) -> dict[str, Any]:
+        """The body of the answer to a handshake that is refused."""
+        return {"code": error.code, "detail": str(error)}
 
     async def send_json(self, message: dict[str, Any]) -> None:
         """Send one JSON object."""

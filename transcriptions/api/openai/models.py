@@ -19,6 +19,8 @@ MODELS = (
     "gpt-4o-mini-transcribe",
     "gpt-4o-mini-transcribe-2025-12-15",
     "gpt-4o-transcribe-diarize",
+    "gpt-realtime-whisper",
+    "gpt-live-transcribe",
 )
 
 

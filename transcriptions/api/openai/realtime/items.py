@@ -1,0 +1,234 @@
+"""The items of a Realtime session, which follow from the events of its live session.
+
+An item is what is said in one turn. The server ends turns by silence, or only the client by its
+commits. Words belong to the oldest item that is not complete: the client may have committed audio
+that the engine has not heard yet.
+
+Words are sent when they are firm, so that nothing is taken back: the deltas of an item make up its
+transcript.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpu.joining import separator
+from transcriptions.schemas.events import (
+    Event,
+    MetadataEvent,
+    PartialEvent,
+    ProgressEvent,
+    TurnEvent,
+)
+
+Json = dict[str, Any]
+
+TRANSCRIPTION = "conversation.item.input_audio_transcription"
+
+
+def new_id(prefix: str) -> str:
+    """An id as OpenAI writes them."""
+    return f"{prefix}_{secrets.token_hex(12)}"
+
+
+@dataclass(slots=True)
+class Item:
+    """Times are milliseconds since the first audio of the connection. `commit` is the number of the
+    client's commit that ends it; None: silence does, or nothing yet. Nothing is sent of an item
+    that was cleared."""
+
+    start_ms: int
+    end_ms: int = 0
+    commit: int | None = None
+    is_cleared: bool = False
+    text: str = ""
+    id: str = field(default_factory=lambda: new_id("item"))
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What all live sessions of a connection share."""
+
+    last_item_id: str | None = None
+    is_beta: bool = False
+
+
+class Items:
+    """Those of one live session. All methods yield the events that the client gets."""
+
+    def __init__(
+        self, conversation: Conversation, padding_ms: int | None, start_ms: int = 0
+    ) -> None:
+        """`padding_ms` is how much earlier a turn starts than its speech; None: only the client
+        ends turns. The first sample is at `start_ms`."""
+        self._conversation, self._padding_ms = conversation, padding_ms
+        self._items = deque[Item]()  # those that are not complete
+        self._start_ms = start_ms
+        self._committed_ms = start_ms  # up to which all audio belongs to items that have ended
+        self._commits = 0
+        self._is_speaking = False
+        self._heard = ""  # what was sent of the segment that is not complete
+        self._language = ""
+
+    # --- What the client does -------------------------------------------------------------------
+
+    def uncommitted_ms(self, end_ms: int) -> int:
+        """How much audio belongs to no item that has ended, if the last one is at `end_ms`."""
+        return end_ms - self._committed_ms
+
+    def commit(self, end_ms: int) -> Iterator[Json]:
+        """The client ends a turn."""
+        yield from self._announced(self._closed(end_ms))
+
+    def clear(self, end_ms: int) -> Iterator[Json]:
+        """The client wants to hear nothing of what it has not committed."""
+        self._closed(end_ms).is_cleared = True
+        yield {"type": "input_audio_buffer.cleared"}
+
+    def _closed(self, end_ms: int) -> Item:
+        """The newest item, which the next commit ends."""
+        self._commits += 1
+        if not self._items or self._items[-1].commit is not None:
+            self._items.append(Item(self._committed_ms))
+        item = self._items[-1]
+        item.commit, item.end_ms = self._commits, end_ms
+        self._committed_ms = end_ms
+        return item
+
+    # --- What the engine hears ------------------------------------------------------------------
+
+    def follow(self, event: Event) -> Iterator[Json]:
+        """What follows from an event of the live session."""
+        match event:
+            case MetadataEvent():
+                self._language = event.language
+            case PartialEvent():
+                yield from self._hear(event.text.removesuffix(event.tentative).rstrip())
+            case ProgressEvent():
+                self._language = event.segment.language or self._language
+                yield from self._hear(event.segment.text)
+                self._heard = ""
+            case TurnEvent(state="started"):
+                yield from self._turn_started(event)
+            case TurnEvent(commit=None):
+                yield from self._turn_ended(self._ms(event.time))
+            case TurnEvent():
+                yield from self._commit_heard(event.commit or 0)
+
+    def finish(self, end_ms: int) -> Iterator[Json]:
+        """All audio was heard: complete what is left."""
+        yield from self._turn_ended(end_ms)
+        yield from self._commit_heard(self._commits)
+        for item in self._items:  # the client has not committed it, and the session has ended
+            item.end_ms = end_ms
+            yield from self._announced(item)
+            yield self._completed(item)
+        self._items.clear()
+
+    def fail(self, error: Json) -> Iterator[Json]:
+        """The engine hears nothing more."""
+        for item in self._items:
+            if not item.is_cleared:
+                yield self._about(item, "failed") | {"error": error}
+        self._items.clear()
+
+    def _ms(self, time_s: float) -> int:
+        return self._start_ms + round(time_s * 1000)
+
+    def _current(self) -> Item:
+        if not self._items:
+            self._items.append(Item(self._committed_ms))
+        return self._items[0]
+
+    def _hear(self, text: str) -> Iterator[Json]:
+        """The firm text of a segment has become longer."""
+        new = text[len(self._heard) :]
+        if not new:
+            return
+        item = self._current()
+        delta = new if self._heard else separator(item.text, new) + new
+        item.text += delta
+        self._heard = text
+        if not item.is_cleared:
+            yield self._about(item, "delta") | {"delta": delta}
+
+    def _turn_started(self, event: TurnEvent) -> Iterator[Json]:
+        start_ms = self._ms(event.time)
+        if self._padding_ms is None:
+            return
+        if self._is_speaking:  # the message about its end was lost
+            yield from self._turn_ended(start_ms)
+        self._is_speaking = True
+        item = self._current()
+        if not item.is_cleared:
+            item.start_ms = max(item.start_ms, start_ms - self._padding_ms)
+            yield {
+                "type": "input_audio_buffer.speech_started",
+                "audio_start_ms": item.start_ms,
+                "item_id": item.id,
+            }
+
+    def _turn_ended(self, end_ms: int) -> Iterator[Json]:
+        """Silence has ended a turn."""
+        if not self._is_speaking:
+            return
+        self._is_speaking = False
+        item = self._current()
+        if not item.is_cleared:
+            yield {
+                "type": "input_audio_buffer.speech_stopped",
+                "audio_end_ms": end_ms,
+                "item_id": item.id,
+            }
+        if item.commit is not None:
+            return  # it goes on until the place of the commit
+        item.end_ms = end_ms
+        self._committed_ms = max(self._committed_ms, end_ms)
+        self._items.popleft()
+        yield from self._announced(item)
+        yield self._completed(item)
+
+    def _commit_heard(self, number: int) -> Iterator[Json]:
+        """The engine has heard all audio before a commit."""
+        self._is_speaking = False
+        while self._items and 0 < (self._items[0].commit or 0) <= number:
+            item = self._items.popleft()
+            if not item.is_cleared:
+                yield self._completed(item)
+
+    # --- Events ---------------------------------------------------------------------------------
+
+    def _announced(self, item: Item) -> Iterator[Json]:
+        """The item is part of the conversation."""
+        previous = {"previous_item_id": self._conversation.last_item_id}
+        self._conversation.last_item_id = item.id
+        yield {"type": "input_audio_buffer.committed", "item_id": item.id} | previous
+        content = {
+            "id": item.id,
+            "object": "realtime.item",
+            "type": "message",
+            "status": "completed",
+            "role": "user",
+            "content": [{"type": "input_audio", "transcript": None}],
+        }
+        names = ("created",) if self._conversation.is_beta else ("added", "done")
+        for name in names:
+            yield {"type": f"conversation.item.{name}", "item": content} | previous
+
+    def _completed(self, item: Item) -> Json:
+        seconds = max(0, item.end_ms - item.start_ms) / 1000
+        event = self._about(item, "completed") | {
+            "transcript": item.text,
+            "usage": {"type": "duration", "seconds": seconds},
+        }
+        if self._language:
+            event["languages"] = [{"code": self._language}]
+        return event
+
+    @staticmethod
+    def _about(item: Item, name: str) -> Json:
+        return {"type": f"{TRANSCRIPTION}.{name}", "item_id": item.id, "content_index": 0}

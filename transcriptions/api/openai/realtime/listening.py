@@ -1,0 +1,141 @@
+"""One live session of a Realtime connection: its audio on the way in, its items on the way out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+
+from django.utils.translation import gettext as _
+
+from transcriptions.api.openai.errors import error_body
+from transcriptions.api.openai.realtime.items import Conversation, Items, Json
+from transcriptions.api.openai.realtime.settings import Session
+from transcriptions.live import sessions
+from transcriptions.live.authentication import Client, Refused
+from transcriptions.live.sessions import SessionEnded
+from transcriptions.live.sockets import AudioInput, in_thread
+from transcriptions.models import LiveSession
+from transcriptions.processing import live_recording
+from transcriptions.realtime import streams
+from transcriptions.schemas.events import CompleteEvent, ErrorEvent
+
+Send = Callable[[Json], Awaitable[None]]
+
+
+class Listening:
+    """What the client sends is recognized until it changes the settings, or disconnects.
+
+    `run` has to run all the time.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        session: LiveSession,
+        settings: Session,
+        conversation: Conversation,
+        send: Send,
+        start_ms: int,
+    ) -> None:
+        self._client, self._session, self._send = client, session, send
+        self.params = settings.params
+        turns = settings.input.turn_detection
+        self._items = Items(conversation, turns.prefix_padding_ms if turns else None, start_ms)
+        self._rate = live_recording.coding_of(session).bytes_per_second
+        self._input = AudioInput(session, self._rate)
+        self._start_ms, self._bytes = start_ms, 0
+        self._is_ended = False
+
+    @property
+    def end_ms(self) -> int:
+        """Where the last audio ends, in milliseconds since the first audio of the connection."""
+        return self._start_ms + self._bytes * 1000 // self._rate
+
+    @property
+    def uncommitted_ms(self) -> int:
+        """How much audio belongs to no item."""
+        return self._items.uncommitted_ms(self.end_ms)
+
+    def add(self, audio: bytes) -> None:
+        """Audio has arrived. Raises TooFast."""
+        self._bytes += len(audio)
+        self._input.add(audio)
+
+    async def commit(self) -> None:
+        """The client ends a turn. Raises SessionEnded, TakenOver."""
+        await self._send_all(list(self._items.commit(self.end_ms)))
+        await self._commit()
+
+    async def clear(self) -> None:
+        """The client does not want to hear of what it has not committed. It stays in the recording.
+        Raises SessionEnded, TakenOver."""
+        await self._send_all(list(self._items.clear(self.end_ms)))
+        await self._commit()
+
+    async def _commit(self) -> None:
+        await self._input.flush(_nobody)
+        await in_thread(sessions.commit, self._session)
+
+    async def end(self) -> None:
+        """No more audio comes. The last events follow. Raises TakenOver."""
+        self._is_ended = True
+        self._input.close()
+        with suppress(SessionEnded):
+            await self._input.flush(_nobody)
+        await in_thread(sessions.end, self._session)
+
+    async def run(self) -> None:
+        """Store the audio, and send events until the last one.
+
+        Returns if the client has ended the session. Raises Refused if it has ended for another
+        reason, and TakenOver.
+        """
+        work = asyncio.gather(self._store(), self._follow())
+        try:
+            await work
+        finally:
+            work.cancel()
+
+    async def _store(self) -> None:
+        try:
+            await self._input.store(_nobody)
+        except SessionEnded:
+            self._input.close()  # the last event says why
+
+    async def _follow(self) -> None:
+        events = streams.subscribe_while_authorized(
+            self._client.is_authorized, self._client.user.pk, self._session.pk
+        )
+        async with aclosing(events):
+            async for event in events:
+                if event is None:
+                    continue
+                await self._send_all(list(self._items.follow(event)))
+                if isinstance(event, CompleteEvent | ErrorEvent):
+                    await self._finish(event)
+                    return
+        raise Refused(401, "invalid_api_key", _("The API token was revoked."))
+
+    async def _finish(self, last: CompleteEvent | ErrorEvent) -> None:
+        if isinstance(last, ErrorEvent) and not self._is_ended:
+            error = error_body(last.code, last.detail, status=500)["error"]
+            await self._send_all(list(self._items.fail(error)))
+            raise Refused(500, last.code, last.detail)
+        await self._send_all(list(self._items.finish(self.end_ms)))
+        if not self._is_ended:
+            raise Refused(400, "session_expired", await in_thread(_end_message, self._session))
+
+    async def _send_all(self, events: list[Json]) -> None:
+        for event in events:
+            await self._send(event)
+
+
+def _end_message(session: LiveSession) -> str:
+    """Why it has ended."""
+    session.refresh_from_db()
+    return str(SessionEnded(session))
+
+
+async def _nobody(received: int) -> None:
+    """The API does not confirm audio."""
