@@ -240,7 +240,7 @@ def grouped(events: list[Result]) -> Iterator[Step]:
     for event in events:
         if isinstance(event, Segment):
             segments.append(event)
-        elif isinstance(event, Metadata | Complete) or event is events[-1]:
+        elif not isinstance(event, Partial) or event is events[-1]:
             if segments:
                 yield segments
             segments = []

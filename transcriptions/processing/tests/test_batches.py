@@ -19,6 +19,8 @@ from gpu.types import (
     Metadata,
     Partial,
     Segment,
+    TurnEnded,
+    TurnStarted,
     UsageDelta,
 )
 from transcodio_site.testing import WAIT_S
@@ -46,6 +48,13 @@ class Pause:
 
 
 # --- Calls of an engine -------------------------------------------------------------------------
+
+
+def test_ends_of_turns_stay_between_the_segments() -> None:
+    turns = [TurnEnded(1.0), TurnStarted(1.5), TurnEnded(2.0, 1), Complete(2.0, 0.5)]
+    events = [SPOKEN[0], turns[0], turns[1], Partial(()), SPOKEN[1], turns[2], turns[3]]
+    expected = [[SPOKEN[0]], turns[0], turns[1], [SPOKEN[1]], turns[2], turns[3]]
+    assert list(pipeline.grouped(events)) == expected
 
 
 def test_available_segments_come_together_and_none_waits_for_the_next() -> None:
