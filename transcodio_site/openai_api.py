@@ -19,6 +19,7 @@ OPENAI_ERRORS = {
     "not_authenticated": (401, "invalid_api_key"),
     "missing_field": (400, "missing_parameter"),
     "invalid_field": (400, "invalid_parameter"),
+    "invalid_body": (400, "invalid_parameter"),
     "unsupported_task": (400, "not_offered"),
 }
 

@@ -37,7 +37,7 @@ BODIES = {
     "/voices/": '{"name": "Changed"}',
     "/recognize": "{}",
 }
-JSON_POSTS = ("/recognize", "/merge", "/detect", "/edits", "/annotations")
+JSON_POSTS = ("/recognize", "/merge", "/detect", "/edits", "/annotations", "/client_secrets")
 
 
 class Resources:

@@ -76,6 +76,7 @@ OPERATIONS = {
     "GET /v1/models/{name}": READ,
     "POST /v1/audio/transcriptions": WRITE,
     "POST /v1/audio/translations": WRITE,
+    "POST /v1/realtime/client_secrets": WRITE,
     "POST /asr": WRITE,
     "POST /detect-language": WRITE,
 }

@@ -33,7 +33,7 @@ class ClientSecretIn(BaseModel):
     """How long the secret is valid, and the first settings of the sessions that it opens."""
 
     expires_after: ExpiresAfter = ExpiresAfter()
-    session: dict[str, Any] = {}
+    session: Any = None
 
 
 @router.post("/realtime/client_secrets")
@@ -42,7 +42,7 @@ def create_client_secret(request: HttpRequest, body: ClientSecretIn) -> dict[str
     token = request_token(request)
     if token is None:
         raise TypeError("a session")
-    settings = Session().updated(body.session)
+    settings = Session().updated({} if body.session is None else body.session)
     lifetime_s = body.expires_after.seconds
     value, expires_at = issue_client_secret(token, settings.model_dump(), lifetime_s)
     session = session_object(settings, new_id("sess"), expires_at)
