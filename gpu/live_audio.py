@@ -26,14 +26,8 @@ class StreamDecoder:
         self._width = BYTES_PER_SAMPLE[encoding]
         self._table = None if encoding == "s16le" else G711_TABLES[encoding]
         self._rest = b""  # the first half of a sample
-        self._rate_hz = rate_hz
-        self._resampler: Any = None
-        if rate_hz != pcm.SAMPLE_RATE_HZ:
-            import av  # comes with faster-whisper; not imported in the web process
-
-            self._resampler = av.AudioResampler(
-                format="flt", layout="mono", rate=pcm.SAMPLE_RATE_HZ
-            )
+        is_same = rate_hz == pcm.SAMPLE_RATE_HZ
+        self._resampler = None if is_same else pcm.Resampler(pcm.SAMPLE_RATE_HZ, rate_hz)
 
     def decode(self, data: bytes) -> Samples:
         """The samples of the next bytes; a few of them may follow with the bytes after those."""
@@ -44,24 +38,11 @@ class StreamDecoder:
             samples = np.frombuffer(data[:whole], dtype="<i2")
         else:
             samples = self._table[np.frombuffer(data[:whole], dtype=np.uint8)]
-        return self._resampled(samples) if self._resampler else _scaled(samples)
+        return self._resampler.push(samples) if self._resampler else _scaled(samples)
 
     def finish(self) -> Samples:
         """The last samples of the stream."""
-        return self._resample(None) if self._resampler else SILENCE
-
-    def _resampled(self, samples: np.ndarray[Any, np.dtype[np.int16]]) -> Samples:
-        import av
-
-        if not samples.size:
-            return SILENCE
-        frame = av.AudioFrame.from_ndarray(samples[np.newaxis, :], format="s16", layout="mono")
-        frame.sample_rate = self._rate_hz
-        return self._resample(frame)
-
-    def _resample(self, frame: Any) -> Samples:
-        parts = [out.to_ndarray()[0] for out in self._resampler.resample(frame)]
-        return np.concatenate([SILENCE, *parts])
+        return self._resampler.finish() if self._resampler else SILENCE
 
 
 def _scaled(samples: np.ndarray[Any, np.dtype[np.int16]]) -> Samples:

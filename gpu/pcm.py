@@ -50,11 +50,12 @@ def read_resampled(path: Path, start: float, end: float, rate_hz: int) -> np.nda
 
 
 class Resampler:
-    """Changes the sample rate of a stream of mono audio from 24 kHz to `rate_hz`."""
+    """Changes the sample rate of a stream of mono audio from `source_hz` to `rate_hz`."""
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, source_hz: int = SAMPLE_RATE_HZ) -> None:
         import av  # comes with faster-whisper; not imported in the web process
 
+        self._source_hz = source_hz
         self._resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
 
     def push(self, samples: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -65,7 +66,7 @@ class Resampler:
             return np.zeros(0, dtype=np.float32)
         layout = "s16" if samples.dtype == np.int16 else "flt"
         frame = av.AudioFrame.from_ndarray(samples[np.newaxis, :], format=layout, layout="mono")
-        frame.sample_rate = SAMPLE_RATE_HZ
+        frame.sample_rate = self._source_hz
         return self._resampled(frame)
 
     def finish(self) -> np.ndarray[Any, np.dtype[np.float32]]:
