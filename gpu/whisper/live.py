@@ -7,10 +7,10 @@ pause all words are firm. Nothing is decoded in silence.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from gpu import pcm
@@ -160,13 +160,13 @@ class LiveSession:
         speech = self._detector.spans(self._window.start, end)
         task = partial(_run, partial(self._window.decode, end, speech, is_last))
         job = Job([task])
-        begun = time.monotonic()
+        begun = monotonic()
         try:
             with closing(self._workers.run(job, self._stopped)) as results:
                 hypothesis = next(results)
         finally:
             self.device_seconds += job.device_seconds
-        self._interval = max(INTERVAL_S, (time.monotonic() - begun) / MAX_SHARE)
+        self._interval = max(INTERVAL_S, (monotonic() - begun) / MAX_SHARE)
         return hypothesis
 
 
