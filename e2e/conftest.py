@@ -23,8 +23,9 @@ from psycopg import sql
 from e2e.browser import BROWSERS as BROWSERS
 from e2e.browser import FLAGS as FLAGS
 from e2e.browser import find_browser
+from e2e.recognized import Recognized
 from transcodio_site import embedded
-from transcodio_site.testing import WAIT_S, Stack
+from transcodio_site.testing import WAIT_S, Media, Stack
 
 PASSWORD = "correct horse battery"
 DESKTOP, PHONE = (1280, 900), (390, 844)
@@ -180,3 +181,9 @@ def sign_up(open_page: OpenPage, stack: Stack) -> OpenPage:
         return page
 
     return new_user
+
+
+@pytest.fixture(scope="session")
+def recognized(stack: Stack, media: Media) -> Recognized:
+    """A function that opens a transcript with audio of the user who is signed in."""
+    return Recognized(stack, media)

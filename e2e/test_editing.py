@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Dialog, Page, Route, expect
 
 from e2e.conftest import PASSWORD, OpenContext, OpenPage
-from e2e.test_pages import open_menu, start, stored, wait_for_state
-from transcodio_site.testing import Media, wait_until
+from e2e.recognized import Recognized
+from e2e.test_pages import open_menu, stored
+from transcodio_site.testing import wait_until
 
 PLACE_CARET = """([number, offset, length]) => {
   const text = document.querySelector(`.segment[data-segment="${number}"]`).firstChild;
@@ -25,12 +26,11 @@ def caret(page: Page, number: int, offset: int, length: int = 0) -> None:
 
 
 @pytest.fixture
-def page(sign_up: OpenPage, media: Media, request: pytest.FixtureRequest) -> Page:
+def page(sign_up: OpenPage, recognized: Recognized, request: pytest.FixtureRequest) -> Page:
     """The page of a complete transcript of two or more segments."""
     name = request.node.name.replace("_", "-")[:40].strip("-")
     opened = sign_up(f"{name}@example.com")
-    start(opened, media.speech("harbor.mp3", 12))
-    wait_for_state(opened, "completed")
+    recognized(opened)
     expect(opened.locator("#segments[contenteditable]")).to_be_visible()
     assert len(texts(opened)) >= 2
     return opened

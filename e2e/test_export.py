@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from e2e.conftest import DESKTOP, OpenPage
+from e2e.recognized import Recognized
 from e2e.test_pages import start, wait_for_state
 from transcodio_site.testing import Media, wait_until
 
@@ -28,10 +29,9 @@ def open_dialog(page: Page) -> Locator:
     return page.get_by_role("dialog", name="Export")
 
 
-def transcribed(page: Page, media: Media) -> Page:
+def transcribed(page: Page, recognized: Recognized) -> Page:
     """The page of a finished recording, whose owner has a profile that few subtitles can keep."""
-    start(page, media.speech("harbor.mp3", 12))
-    wait_for_state(page, "completed")
+    recognized(page)
     page.evaluate(PUT_PROFILE, {"max_line_chars": 10, "max_lines": 1, "max_chars_per_second": 1})
     page.reload()
     return page
@@ -46,9 +46,9 @@ def content_of_download(page: Page, dialog: Locator) -> tuple[str, str]:
 
 
 def test_chosen_options_are_previewed_downloaded_and_remembered(
-    sign_up: OpenPage, media: Media
+    sign_up: OpenPage, recognized: Recognized
 ) -> None:
-    page = transcribed(sign_up("export@example.com"), media)
+    page = transcribed(sign_up("export@example.com"), recognized)
     dialog = open_dialog(page)
     dialog.get_by_label("Format").select_option("json")
     expect(dialog.get_by_label("Profile")).to_be_hidden()
@@ -82,8 +82,10 @@ def test_chosen_options_are_previewed_downloaded_and_remembered(
     expect(page.get_by_role("button", name="Export", exact=True)).to_be_focused()
 
 
-def test_only_options_that_the_format_uses_are_offered(sign_up: OpenPage, media: Media) -> None:
-    page = transcribed(sign_up("options@example.com"), media)
+def test_only_options_that_the_format_uses_are_offered(
+    sign_up: OpenPage, recognized: Recognized
+) -> None:
+    page = transcribed(sign_up("options@example.com"), recognized)
     dialog = open_dialog(page)
     format, karaoke = dialog.get_by_label("Format"), dialog.get_by_label("Time of each word")
     format.select_option("vtt")
@@ -102,8 +104,10 @@ def test_only_options_that_the_format_uses_are_offered(sign_up: OpenPage, media:
     expect(dialog.get_by_role("alert")).to_contain_text("it must be greater than start")
 
 
-def test_subtitle_that_fails_leads_to_its_segment(sign_up: OpenPage, media: Media) -> None:
-    page = transcribed(sign_up("quality@example.com", (1280, 500)), media)
+def test_subtitle_that_fails_leads_to_its_segment(
+    sign_up: OpenPage, recognized: Recognized
+) -> None:
+    page = transcribed(sign_up("quality@example.com", (1280, 500)), recognized)
     dialog = open_dialog(page)
     dialog.get_by_label("Format").select_option("ass")
     dialog.get_by_label("Profile").select_option("strict")
@@ -125,8 +129,8 @@ def test_subtitle_that_fails_leads_to_its_segment(sign_up: OpenPage, media: Medi
     assert page.locator(".player-media").evaluate("audio => audio.currentTime") >= start
 
 
-def test_screen_follows_the_player(sign_up: OpenPage, media: Media) -> None:
-    page = transcribed(sign_up("screen@example.com"), media)
+def test_screen_follows_the_player(sign_up: OpenPage, recognized: Recognized) -> None:
+    page = transcribed(sign_up("screen@example.com"), recognized)
     dialog = open_dialog(page)
     dialog.get_by_label("Format").select_option("vtt")
     dialog.get_by_label("Profile").select_option("social")
@@ -164,8 +168,10 @@ def test_subtitles_are_drawn_on_the_playing_video(sign_up: OpenPage, media: Medi
     wait_until(lambda: video.evaluate("video => video.paused"))
 
 
-def test_recording_without_a_picture_has_no_video(sign_up: OpenPage, media: Media) -> None:
-    page = transcribed(sign_up("sound@example.com"), media)
+def test_recording_without_a_picture_has_no_video(
+    sign_up: OpenPage, recognized: Recognized
+) -> None:
+    page = transcribed(sign_up("sound@example.com"), recognized)
     dialog = open_dialog(page)
     dialog.get_by_label("Format").select_option("vtt")
     video = page.locator("preview-video video")
@@ -173,8 +179,10 @@ def test_recording_without_a_picture_has_no_video(sign_up: OpenPage, media: Medi
     expect(video).to_be_hidden()
 
 
-def test_copy_confirms_or_says_that_the_browser_refuses(sign_up: OpenPage, media: Media) -> None:
-    page = transcribed(sign_up("copy@example.com"), media)
+def test_copy_confirms_or_says_that_the_browser_refuses(
+    sign_up: OpenPage, recognized: Recognized
+) -> None:
+    page = transcribed(sign_up("copy@example.com"), recognized)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     dialog = open_dialog(page)
     dialog.get_by_role("button", name="Copy to clipboard").click()
@@ -195,9 +203,9 @@ def test_copy_confirms_or_says_that_the_browser_refuses(sign_up: OpenPage, media
 
 @pytest.mark.parametrize("size", [(320, 600), DESKTOP], ids=["320px", "desktop"])
 def test_dialog_fits_and_works_by_keyboard(
-    sign_up: OpenPage, media: Media, size: tuple[int, int]
+    sign_up: OpenPage, recognized: Recognized, size: tuple[int, int]
 ) -> None:
-    page = transcribed(sign_up(f"keys-{size[0]}@example.com", size), media)
+    page = transcribed(sign_up(f"keys-{size[0]}@example.com", size), recognized)
     page.get_by_role("button", name="Export", exact=True).focus()
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Export")

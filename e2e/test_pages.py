@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from e2e.conftest import DESKTOP, PASSWORD, PHONE, OpenContext, OpenPage
+from e2e.recognized import Recognized
 from transcodio_site.testing import SAMPLE, Media, Stack, wait_until
 
 # Records that the page said so: the text changes as soon as it is connected again.
@@ -242,10 +243,9 @@ def test_silent_recording_shows_note(sign_up: OpenPage, media: Media) -> None:
     assert numbers(page) == []
 
 
-def test_export_playback_and_deletion(sign_up: OpenPage, media: Media) -> None:
+def test_export_playback_and_deletion(sign_up: OpenPage, recognized: Recognized) -> None:
     page = sign_up("taker@example.com")
-    url = start(page, media.speech("harbor.mp3", 12))
-    wait_for_state(page, "completed")
+    url = recognized(page)
     with page.expect_download() as download:
         page.click("export-dialog [data-open]")
         page.select_option("#export-format", "srt")
@@ -270,10 +270,11 @@ def test_export_playback_and_deletion(sign_up: OpenPage, media: Media) -> None:
     expect(page.locator("h1")).to_have_text("Page not found")
 
 
-def test_player_does_not_scroll_back_after_manual_scroll(sign_up: OpenPage, media: Media) -> None:
+def test_player_does_not_scroll_back_after_manual_scroll(
+    sign_up: OpenPage, recognized: Recognized
+) -> None:
     page = sign_up("wanderer@example.com", (390, 250))
-    start(page, media.speech("harbor.mp3", 12))
-    wait_for_state(page, "completed")
+    recognized(page)
     heard, next_one = (page.locator(f"[data-segment='{n}'][aria-current]") for n in (2, 3))
     audio = page.locator(".player-media")
     audio.evaluate(SLOW)  # time enough to scroll away

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from e2e.conftest import PHONE, OpenPage
+from e2e.recognized import Recognized
 from e2e.test_pages import start, wait_for_state
 from e2e.test_player import is_playing, now, seek, slow_down
 from transcodio_site.testing import Media, wait_until
@@ -76,11 +77,10 @@ def test_sound_alone_has_no_video(sign_up: OpenPage, media: Media) -> None:
     wait_until(lambda: now(page) > 0.3)
 
 
-def test_media_keys_and_headsets(sign_up: OpenPage, media: Media) -> None:
+def test_media_keys_and_headsets(sign_up: OpenPage, recognized: Recognized) -> None:
     page = sign_up("headset@example.com")
     page.add_init_script(MEDIA_KEYS)
-    start(page, media.speech("harbor.mp3", 12))
-    wait_for_state(page, "completed")
+    recognized(page)
     expect(page.locator(".player-wave .canvases canvas").first).to_be_visible()
     slow_down(page)
     assert page.evaluate("navigator.mediaSession.metadata.title") == "harbor"

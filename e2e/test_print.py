@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import OpenPage
-from e2e.test_pages import start, wait_for_state
-from transcodio_site.testing import Media
+from e2e.recognized import Recognized
 
 # Elements that a reader of the paper can do nothing with.
 CONTROLS = (
@@ -45,10 +44,9 @@ def print_preview(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_transcript_is_printed(sign_up: OpenPage, media: Media, scheme: str) -> None:
+def test_transcript_is_printed(sign_up: OpenPage, recognized: Recognized, scheme: str) -> None:
     page = sign_up(f"paper-{scheme}@example.com", scheme=scheme)
-    start(page, media.speech("harbor.mp3", 12))
-    wait_for_state(page, "completed")
+    recognized(page)
     print_preview(page)
     expect(page.locator("h1")).to_have_text("harbor")
     expect(page.locator(".metadata")).to_contain_text("0:12")

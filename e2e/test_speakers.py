@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from e2e.conftest import PHONE, OpenPage
+from e2e.recognized import email_of
 from e2e.test_pages import open_menu, start, stored, wait_for_state
 from transcodio_site.testing import Media, Stack
 
@@ -71,8 +72,7 @@ CONTRASTS = """elements => {
 
 def open_talk(page: Page, stack: Stack, speakers: str, *, audio: bool = False) -> None:
     """Opens a talk of the user who is signed in, with a recording if there should be `audio`."""
-    email = (page.locator(".account-link").get_attribute("title") or "").removeprefix("Account: ")
-    command = CREATE_TALK.format(email=email, speakers=speakers, audio=audio)
+    command = CREATE_TALK.format(email=email_of(page), speakers=speakers, audio=audio)
     page.goto(f"/transcriptions/{stack.shell(command).strip()}/")
 
 

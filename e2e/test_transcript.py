@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import DESKTOP, PHONE, OpenPage
+from e2e.recognized import Recognized
 from e2e.test_pages import SLOW, open_menu, start, stored, wait_for_state
 from e2e.test_speakers import open_talk
 from transcodio_site.testing import Media, Stack, wait_until
@@ -62,10 +63,9 @@ IS_UNCOVERED = """() => {
 }"""
 
 
-def heard(page: Page, media: Media) -> list[dict[str, Any]]:
+def heard(page: Page, recognized: Recognized) -> list[dict[str, Any]]:
     """Opens a transcript whose words have times: its segments."""
-    start(page, media.speech("harbor.mp3", 12))
-    wait_for_state(page, "completed")
+    recognized(page)
     wait_for_times(page)
     segments: list[dict[str, Any]] = stored(page)["segments"]
     return segments
@@ -96,9 +96,9 @@ def is_paused(page: Page) -> bool:
     return bool(page.locator("transcript-player").evaluate("player => player.paused"))
 
 
-def test_clicked_word_is_played_and_marked(sign_up: OpenPage, media: Media) -> None:
+def test_clicked_word_is_played_and_marked(sign_up: OpenPage, recognized: Recognized) -> None:
     page = sign_up("listener@example.com")
-    segments = heard(page, media)
+    segments = heard(page, recognized)
     page.locator(".player-media").evaluate(SLOW)
     word = segments[1]["words"][2]
     click_word(page, 2, 2)
@@ -112,9 +112,9 @@ def test_clicked_word_is_played_and_marked(sign_up: OpenPage, media: Media) -> N
     assert not is_paused(page)
 
 
-def test_selecting_and_modifiers_do_not_play(sign_up: OpenPage, media: Media) -> None:
+def test_selecting_and_modifiers_do_not_play(sign_up: OpenPage, recognized: Recognized) -> None:
     page = sign_up("selecting@example.com")
-    heard(page, media)
+    heard(page, recognized)
     click_word(page, 2, 1, modifiers=["Shift"])
     click_word(page, 2, 1, modifiers=["Alt"])
     page.evaluate("getSelection().empty()")
