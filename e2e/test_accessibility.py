@@ -30,6 +30,7 @@ VARIANTS: tuple[Variant, ...] = (
     (NARROW, {"color_scheme": "light", "forced_colors": "none"}, COLORS),
     (NARROW, {"color_scheme": "dark", "forced_colors": "none"}, {}),
 )
+SHORT = VARIANTS[::5]  # all rules, for both widths and two schemes
 PHONE = (390, 844)
 # Without `preload`, for which axe adds styles to a page whose style sheets import others, as those
 # of Django's forms do: the policy refuses them.
@@ -163,6 +164,19 @@ def axe(open_page: OpenPage) -> Axe:
     return Axe(open_page())
 
 
+def test_most_important_pages(sign_up: OpenPage) -> None:
+    page = sign_up("axe-short@example.com")
+    axe = Axe(page)
+    axe.check("empty library", SHORT)
+    for url in ("/settings/transcription/", "/settings/tokens/"):
+        axe.open(url, SHORT)
+    page.context.clear_cookies()
+    for url in ("/", "/accounts/login/"):
+        axe.open(url, SHORT)
+    assert not axe.found, "\n".join(axe.found)
+
+
+@pytest.mark.slow
 def test_public_pages(axe: Axe) -> None:
     for url in PUBLIC:
         axe.open(url)
@@ -172,6 +186,7 @@ def test_public_pages(axe: Axe) -> None:
     assert not axe.found, "\n".join(axe.found)
 
 
+@pytest.mark.slow
 def test_pages_of_a_user(sign_up: OpenPage, media: Media, stack: Stack) -> None:
     page = sign_up("axe@example.com")
     axe = Axe(page)
@@ -212,11 +227,12 @@ def test_transcript(sign_up: OpenPage, stack: Stack) -> None:
     for key, name in (("Control+f", "search"), ("Alt+o", "notes"), ("Alt+/", "shortcuts")):
         page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
         page.keyboard.press(key)
-        axe.check(name, VARIANTS[::5])
+        axe.check(name, SHORT)
         page.keyboard.press("Escape")
     assert not axe.found, "\n".join(axe.found)
 
 
+@pytest.mark.slow
 def test_admin_site(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("boss@example.com")
     axe = Axe(page)

@@ -16,7 +16,11 @@ from transcodio_site.testing import Media
 
 RECORDINGS, SECONDS = 2, 20.0
 SEED = 7
-SHORT = ("worker", "web", "valkey", "postgres")
+# Other tests kill the web server and Valkey, too, but without comparing what was recognized.
+SHORT = (
+    *("worker", "postgres"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("web", "valkey")),
+)
 
 Prepared = tuple[Site, list[Path], list[Segments]]
 

@@ -44,3 +44,8 @@ def test_diarizer_that_does_not_work_is_named(settings: Any) -> None:
     with pytest.raises(CommandError, match=r"^DIARIZER=crystal-ball does not work: .*, modal$"):
         check()
     assert "s of audio in" in check(no_speakers=True)
+
+
+def test_file_without_audio_is_the_cause() -> None:
+    with pytest.raises(CommandError, match=f"^{__file__}: the file contains no audio"):
+        call_command("engine_check", __file__)

@@ -193,7 +193,7 @@ def test_admin_values_get_no_500(carol: User, finished: Transcription) -> None:
     for model, model_admin in admin.site._registry.items():
         path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         names = [*("q", "o", "p", "e", "_facets", "_to_field")]
-        for field in model._meta.fields:
+        for field in requests.random.sample(model._meta.fields, min(4, len(model._meta.fields))):
             names.append(field.name + requests.random.choice(lookups))
         for name in names:
             for value in requests.sample(VALUES, 1):

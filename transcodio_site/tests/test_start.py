@@ -136,7 +136,7 @@ def start_and_stop(installation: Installation) -> list[str]:
 
 
 @only_root
-@pytest.mark.parametrize("prefix", [(), RESTRICTED])
+@pytest.mark.parametrize("prefix", [(), pytest.param(RESTRICTED, marks=pytest.mark.slow)])
 def test_up_as_root_under_a_closed_folder(tmp_path: Path, prefix: tuple[str, ...]) -> None:
     if prefix and not shutil.which(prefix[0]):
         pytest.skip("setpriv (util-linux) is not installed")
@@ -149,6 +149,7 @@ def test_up_as_root_under_a_closed_folder(tmp_path: Path, prefix: tuple[str, ...
 
 
 @only_root
+@pytest.mark.slow
 def test_up_as_root_in_an_open_folder(open_folder: Path) -> None:
     (open_folder / "checkout").symlink_to(ROOT)
     installation = Installation(open_folder)
@@ -163,6 +164,7 @@ def test_up_as_root_in_an_open_folder(open_folder: Path) -> None:
 
 
 @only_root
+@pytest.mark.slow
 def test_up_as_ordinary_user_in_a_closed_home(ordinary: Installation) -> None:
     start_and_stop(ordinary)
     status = ordinary.var.stat()

@@ -93,6 +93,7 @@ def test_settings_reach_the_deployment(plane: ControlPlane, cli: Run) -> None:
     assert function.autoscaler_settings.min_containers == 1  # kept warm
 
 
+@pytest.mark.slow
 def test_weights_in_the_volume_are_used_without_the_hub(
     plane: ControlPlane,
     cli: Run,

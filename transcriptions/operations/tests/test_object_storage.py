@@ -244,6 +244,7 @@ def worker(folder: Path, queue: str, bucket: BucketFolder) -> Iterator[None]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_two_machines_share_only_postgres_valkey_and_the_bucket(
     bucket: BucketFolder, upload: Upload, media: Media, tmp_path: Path
 ) -> None:

@@ -223,8 +223,8 @@ def statistics_of_delayed_recordings(alice: User, bob: User) -> None:
     "queue_rows",
     [
         current_statistics,
-        statistics_of_an_old_server,
-        statistics_of_nearly_empty_tables,
+        pytest.param(statistics_of_an_old_server, marks=pytest.mark.slow),
+        pytest.param(statistics_of_nearly_empty_tables, marks=pytest.mark.slow),
         statistics_of_delayed_recordings,
     ],
 )
