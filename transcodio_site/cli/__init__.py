@@ -1,1 +1,1 @@
-"""`transcodio`: the command line. Needs only httpx and rich."""
+"""`transcodio`: the command line. Needs only httpx, rich and websockets."""

@@ -85,9 +85,10 @@ class Client:
 
             return _with_retries(attempt)
 
-    def events(self, transcription_id: str) -> Iterator[JsonObject]:
-        """All events until `complete` or `error`; reconnects as often as needed."""
-        last_id, failures = -1, 0
+    def events(self, transcription_id: str, after: int = -1) -> Iterator[JsonObject]:
+        """All events with ids above `after` until `complete` or `error`; reconnects as often as
+        needed."""
+        last_id, failures = after, 0
         while True:
             try:
                 for event in self._stream(transcription_id, last_id):

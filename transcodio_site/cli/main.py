@@ -20,6 +20,8 @@ from transcodio_site import __version__
 from transcodio_site.cli.client import ApiError, Client, NotAuthorized, readable
 from transcodio_site.cli.export_options import FORMATS, add_export_options, export_query
 from transcodio_site.cli.files import check_target, os_error_message, target_paths
+from transcodio_site.cli.live import add_live_parser
+from transcodio_site.cli.output import clock, print_error, progress_console, write_result
 
 PARAMETERS = ("language", "channels", "track")  # of an upload
 MAX_PARALLEL = 3  # recordings processed in parallel
@@ -28,9 +30,6 @@ INTERRUPTED_STATUS = 130
 STATUSES = """\
 exit status: 0 success; 1 a recording was refused or failed; 2 usage error;
 3 the token is not accepted; 4 the server does not respond; 130 interrupted"""
-
-# Progress goes to standard error; standard output has only the result.
-progress_console = Console(stderr=True, highlight=False)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -129,6 +128,8 @@ def parser() -> argparse.ArgumentParser:
     )
     transcribe_parser.add_argument("--no-stream", action="store_true", help="print only the result")
     add_export_options(transcribe_parser)
+
+    add_live_parser(commands, common)
 
     list_parser = commands.add_parser("list", parents=[common], help="list your recordings")
     list_parser.set_defaults(run=library)
@@ -344,21 +345,3 @@ def upload_parameters(options: argparse.Namespace) -> dict[str, str]:
     if options.speakers is None:
         return parameters
     return parameters | {"diarize": "true", "speakers": str(options.speakers or "")}
-
-
-def write_result(content: bytes) -> None:
-    """Write bytes to standard output."""
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
-
-
-def print_error(message: str) -> None:
-    """Print to standard error."""
-    progress_console.print(Text(f"transcodio: {message}"), soft_wrap=True)
-
-
-def clock(seconds: float | None) -> str:
-    """m:ss or h:mm:ss."""
-    whole = int(seconds or 0)
-    minutes = f"{whole // 60 % 60:02d}:{whole % 60:02d}"
-    return f"{whole // 3600}:{minutes}" if whole >= 3600 else minutes.removeprefix("0")

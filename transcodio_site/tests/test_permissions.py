@@ -172,6 +172,7 @@ ADMIN_MODELS = {
 SOCKETS = {
     "ws/transcriptions/<id:transcription_id>/": OWNER,  # see test_consumers.py
     "api/live": WRITE,  # see test_live.py
+    "v1/realtime": WRITE,  # see test_realtime.py
 }
 
 

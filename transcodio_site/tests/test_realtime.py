@@ -91,7 +91,7 @@ def transcript(events: list[Any]) -> str:
 
 def test_turns_of_speech_are_transcribed(client: OpenAI, speech: bytes) -> None:
     with client.realtime.connect(extra_query=INTENT) as connection:
-        created = connection.recv()
+        created: Any = connection.recv()
         assert created.type == "session.created"
         assert created.session.audio.input.format.rate == 24_000
         assert created.session.audio.input.turn_detection.type == "server_vad"

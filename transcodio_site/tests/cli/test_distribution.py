@@ -10,16 +10,19 @@ from pathlib import Path
 
 from transcodio_site.testing import ROOT, WAIT_S
 
-MODULES = ("__init__", "__main__", "client", "export_options", "files", "main")
+MODULES = (
+    *("__init__", "__main__", "audio", "client", "export_options", "files", "live"),
+    *("live_connection", "live_output", "main", "output"),
+)
 
 
-def test_cli_imports_only_httpx_and_rich(tmp_path: Path) -> None:
+def test_cli_imports_nothing_of_the_service(tmp_path: Path) -> None:
     code = "import sys, transcodio_site.cli.main; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
-    assert {"httpx", "rich"} <= loaded
+    assert {"httpx", "rich", "websockets"} <= loaded
     assert not loaded & {
         "django",
         "celery",
@@ -45,7 +48,7 @@ def test_wheel_contains_only_the_cli(tmp_path: Path) -> None:
         requirements = re.findall(r"^Requires-Dist: (\w+)[^;\n]*$", metadata_text, re.MULTILINE)
         (entry_points,) = [name for name in wheel.namelist() if name.endswith("/entry_points.txt")]
         assert b"transcodio = transcodio_site.cli.main:main" in wheel.read(entry_points)
-    assert requirements == ["httpx", "rich"]
+    assert requirements == ["httpx", "rich", "websockets"]
     assert set(files) == {
         "transcodio_site/__init__.py",
         *(f"transcodio_site/cli/{name}.py" for name in MODULES),

@@ -144,7 +144,7 @@ def test_nothing_is_sent_of_cleared_audio(turns: Items) -> None:
 
 
 def test_failure_names_the_items_that_stay_incomplete(manual: Items) -> None:
-    committed = list(manual.commit(1000))[0]
+    committed, *_ = manual.commit(1000)
     (failed,) = manual.fail({"message": "Out of memory"})
     assert failed["type"] == f"{TRANSCRIPTION}.failed"
     assert failed["item_id"] == committed["item_id"]
