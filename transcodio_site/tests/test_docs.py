@@ -21,6 +21,7 @@ EXAMPLE_URL = "http://127.0.0.1:8000"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GUIDE = (ROOT / "docs" / "api.md").read_text()
 CLIENTS = (ROOT / "docs" / "clients.md").read_text()
+LIVE = (ROOT / "docs" / "live.md").read_text()
 WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()
 README = (ROOT / "README.md").read_text()
 
@@ -146,15 +147,34 @@ def test_readme_api_calls_work(reader: Reader) -> None:
     assert json.loads(reader.run(whole))["segments"][0]["words"]
 
 
-def test_readme_openai_example_works(reader: Reader) -> None:
-    (code,) = [content for kind, content in BLOCK.findall(README) if "from openai" in content]
-    code = code.replace(EXAMPLE_URL, reader.url).replace("tk_...", reader.variables["TOKEN"])
+def run_python(reader: Reader, code: str) -> str:
+    """Run an example with the URL and the token of the test, and return its output."""
+    host = EXAMPLE_URL.removeprefix("http")
+    code = code.replace(host, reader.url.removeprefix("http"))
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code.replace("tk_...", reader.variables["TOKEN"])],
         cwd=reader.folder,
         capture_output=True,
         text=True,
         timeout=WAIT_S,
         check=False,
     )
-    assert "walking along the harbor" in done.stdout, done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_readme_openai_example_works(reader: Reader) -> None:
+    (code,) = [content for kind, content in BLOCK.findall(README) if "from openai" in content]
+    assert "walking along the harbor" in run_python(reader, code)
+
+
+@pytest.mark.parametrize("library", ["websockets", "openai"])
+def test_examples_of_live_speech_work(reader: Reader, media: Media, library: str) -> None:
+    wav = media.speech("talk.wav", 6, "-ar", "24000", "-ac", "1", "-c:a", "pcm_s16le")
+    shutil.copy(wav, reader.folder / "talk.wav")
+    (code,) = [c for kind, c in BLOCK.findall(LIVE) if kind == "python" and f"from {library}" in c]
+    assert "walking along the harbor" in run_python(reader, code)
+
+
+def test_example_of_client_secrets_works(reader: Reader) -> None:
+    assert run_examples(reader, LIVE.partition("### Client secrets")[2]) == 1
