@@ -26,7 +26,7 @@ from gpu.types import (
 from transcodio_site.testing import WAIT_S
 from transcriptions.models import State, Transcription
 from transcriptions.processing import engine_calls, pipeline
-from transcriptions.processing.engine_calls import watched
+from transcriptions.processing.engine_calls import Result, watched
 from transcriptions.processing.tests.helpers import FIVE_SENTENCES, expire, fresh, no_check
 from transcriptions.realtime import streams
 from transcriptions.realtime.stored import read_events
@@ -51,8 +51,16 @@ class Pause:
 
 
 def test_ends_of_turns_stay_between_the_segments() -> None:
-    turns = [TurnEnded(1.0), TurnStarted(1.5), TurnEnded(2.0, 1), Complete(2.0, 0.5)]
-    events = [SPOKEN[0], turns[0], turns[1], Partial(()), SPOKEN[1], turns[2], turns[3]]
+    turns: list[Result] = [TurnEnded(1.0), TurnStarted(1.5), TurnEnded(2.0, 1), Complete(2.0, 0.5)]
+    events: list[Result] = [
+        SPOKEN[0],
+        turns[0],
+        turns[1],
+        Partial(()),
+        SPOKEN[1],
+        turns[2],
+        turns[3],
+    ]
     expected = [[SPOKEN[0]], turns[0], turns[1], [SPOKEN[1]], turns[2], turns[3]]
     assert list(pipeline.grouped(events)) == expected
 
