@@ -27,7 +27,8 @@ from transformers import KyutaiSpeechToTextConfig, KyutaiSpeechToTextForConditio
 
 from gpu import pricing
 from gpu.batching import Batcher
-from gpu.kyutai import Checkpoint, RingDecoder, rows_that_fit
+from gpu.kyutai import Checkpoint
+from gpu.ring_decoder import RingDecoder, rows_that_fit
 from gpu.tests import tiny
 from gpu.windows import Window
 

@@ -1,9 +1,10 @@
-"""Continuous batching: windows of many recordings are decoded together on one device.
+"""Continuous batching: windows of many recordings, and live speech, are decoded together.
 
-A recording is a job with several windows. Two threads serve all jobs: one encodes windows ahead of
-the decoder, the other steps the decoder and returns words. A free row goes to the job with the
-fewest rows, and the last rows are reserved for jobs that have none, so a long recording cannot
-starve a short one.
+A recording is a job with several windows. Three threads serve all jobs: one encodes windows ahead
+of the decoder, one encodes live speech as it arrives, and one steps the decoder and returns words.
+A free row goes to the job with the fewest rows, and the last rows are reserved for jobs that have
+none, so a long recording cannot starve a short one. Live speech gets the next free row. It is in a
+step only if it has a frame for it: otherwise its row is parked.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from dataclasses import dataclass
 
 import torch
 
-from gpu.jobs import POLL_INTERVAL_S, Job
-from gpu.kyutai import Checkpoint, RingDecoder, rows_that_fit
+from gpu.jobs import POLL_INTERVAL_S, BatchedJob, Job, LiveJob
+from gpu.kyutai import Checkpoint
+from gpu.live_encoding import LiveEncoder
 from gpu.metering import DeviceClock
+from gpu.ring_decoder import RingDecoder, rows_that_fit
+from gpu.streams import LiveStream, Stream, WindowStream
 from gpu.torch_errors import engine_error
 from gpu.types import Cancelled, DeviceLost, EngineError, EngineUnavailable
 from gpu.windows import Window
@@ -29,25 +33,11 @@ from gpu.words import WordBuilder
 log = logging.getLogger(__name__)
 
 
-@dataclass(eq=False, slots=True)
-class _Stream:
-    """One window of a job: first it is encoded, then it occupies a row, then it is finished."""
-
-    job: Job
-    index: int  # of the window in the job
-    window: Window
-    codes: torch.Tensor | None = None
-    steps_left: int = 0
-    tokens_left: int = 0  # of steps that have been started, or will be
-    encode_seconds: float = 0.0
-    builder: WordBuilder | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class _Step:
     """A step that was started: its streams by row, and its tokens once `copied`."""
 
-    streams: list[tuple[int, _Stream]]
+    streams: list[tuple[int, Stream]]
     tokens: torch.Tensor
     copied: torch.cuda.Event | None  # None on the CPU, where the tokens are there at once
 
@@ -80,17 +70,19 @@ class Batcher:
         self._reserved_rows = max(1, self.rows // 8) if self.rows >= 4 else 0
         self._decoder = RingDecoder(checkpoint, self.rows, self._max_frames)
         self._codec_stream = torch.cuda.Stream() if checkpoint.device.type == "cuda" else None
-        self._streams: list[_Stream | None] = [None] * self.rows  # by row
-        self._jobs: list[Job] = []
-        self._encoded: deque[_Stream] = deque()
+        self._streams: list[Stream | None] = [None] * self.rows  # by row
+        self._jobs: list[BatchedJob] = []
+        self._encoded: deque[WindowStream] = deque()
         self._encoding = 0  # windows
+        self._begun: deque[LiveStream] = deque()  # those that wait for a row
         self._closing = False
         self._changed = threading.Condition()
+        self._live = LiveEncoder(checkpoint, self._clock, self._changed, self._max_frames)
         self._threads = [
             threading.Thread(
                 target=self._run, args=(work,), daemon=True, name=f"kyutai-{work.__name__[1:]}"
             )
-            for work in (self._encode, self._decode)
+            for work in (self._encode, self._encode_live, self._decode)
         ]
         for thread in self._threads:
             thread.start()
@@ -98,21 +90,44 @@ class Batcher:
     def submit(self, windows: Sequence[Window], deadline: float = float("inf")) -> Job:
         """Adds a recording; `deadline` in seconds from now. Raises EngineUnavailable if closed."""
         job = Job(windows, deadline)
+        self._add(job)
+        return job
+
+    def open(self) -> LiveJob:
+        """Adds a live session. Raises EngineUnavailable if closed."""
+        job = LiveJob()
+        self._add(job)
+        return job
+
+    def begin(self, job: LiveJob, start: float) -> LiveStream:
+        """Begins a stretch of speech at `start` (seconds) of a live session."""
+        stream = LiveStream(job, start, self.checkpoint, self._changed)
+        with self._changed:
+            self._begun.append(stream)
+            self._changed.notify_all()
+        return stream
+
+    def _add(self, job: BatchedJob) -> None:
         with self._changed:
             if self._closing:
                 raise EngineUnavailable("the engine is shutting down")
             self._jobs.append(job)
             self._changed.notify_all()
-        return job
 
     def close(self, drain: bool = True) -> None:
-        """Takes no new jobs, finishes or (without `drain`) cancels the others; ends its threads."""
+        """Takes no new jobs, finishes or (without `drain`) cancels the others; ends its threads.
+
+        Live sessions end in any case.
+        """
         with self._changed:
             self._closing = True
-            jobs = [] if drain else list(self._jobs)
+            jobs = list(self._jobs)
             self._changed.notify_all()
         for job in jobs:
-            job.cancel()
+            if isinstance(job, LiveJob):
+                job.fail(EngineUnavailable("the engine is shutting down"))
+            elif not drain:
+                job.cancel()
         for thread in self._threads:
             thread.join()
 
@@ -132,14 +147,10 @@ class Batcher:
             try:
                 if not stream.job.is_over:
                     stream.codes = self._encode_window(stream)
-                    stream.steps_left = stream.tokens_left = len(stream.codes)
             except Cancelled:
                 pass  # the job is over already
             except Exception as error:  # it must not end the other jobs
-                log.exception("a window could not be encoded")
-                problem = engine_error("a window could not be encoded", error)
-                self.is_lost = self.is_lost or isinstance(problem, DeviceLost)
-                stream.job.fail(problem)
+                self._fail(stream.job, "a window could not be encoded", error)
             self._clock.set_jobs("codec", [])
             stream.encode_seconds = time.monotonic() - started
             with self._changed:
@@ -150,7 +161,17 @@ class Batcher:
                     self._encoded.append(stream)
                 self._changed.notify_all()
 
-    def _encode_window(self, stream: _Stream) -> torch.Tensor:
+    def _encode_live(self) -> None:
+        self._live.run(lambda: self._closing and not self._jobs, self._fail)
+
+    def _fail(self, job: BatchedJob, problem: str, error: Exception) -> None:
+        """Ends one job, with an error of torch or of its own audio."""
+        log.exception(problem)
+        translated = engine_error(problem, error)
+        self.is_lost = self.is_lost or isinstance(translated, DeviceLost)
+        job.fail(translated)
+
+    def _encode_window(self, stream: WindowStream) -> torch.Tensor:
         """Codes [frames, codebooks]. Uses its own CUDA stream: no step has to wait for it."""
         samples = stream.window.read()
         seconds = len(samples) / self.checkpoint.rate
@@ -163,7 +184,7 @@ class Batcher:
             side.synchronize()
         return codes
 
-    def _next_window(self) -> _Stream | None:
+    def _next_window(self) -> WindowStream | None:
         """Waits until a row is free for another window, or may soon be; None after the last."""
         with self._changed:
             while True:
@@ -175,7 +196,7 @@ class Batcher:
                     self._jobs.remove(job)  # behind the others
                     self._jobs.append(job)
                     self._encoding += 1
-                    return _Stream(job, index, window)
+                    return WindowStream(job, index, window)
                 if self._closing and not self._jobs:
                     return None
                 self._changed.wait(POLL_INTERVAL_S)
@@ -185,12 +206,19 @@ class Batcher:
 
         None if only reserved rows are left and the job has rows already.
         """
-        waiting = [job for job in self._jobs if job.windows and not job.is_over]
+        waiting = [
+            job for job in self._jobs if isinstance(job, Job) and job.windows and not job.is_over
+        ]
         if not waiting:
             return None
         job = min(waiting, key=lambda job: job.rows)
-        taken = sum(job.rows for job in self._jobs)
+        taken = sum(job.rows for job in self._jobs) + self._rows_for_silent_sessions()
         return job if not job.rows or taken < self.rows - self._reserved_rows else None
+
+    def _rows_for_silent_sessions(self) -> int:
+        """Free rows that are kept for live sessions in which nobody speaks; at most half of all."""
+        silent = sum(isinstance(job, LiveJob) and not job.rows for job in self._jobs)
+        return min(silent, self.rows // 2)
 
     # --- Decoding -------------------------------------------------------------------------------
 
@@ -199,9 +227,9 @@ class Batcher:
         while True:
             current = None
             try:
-                self._update_rows()
-                streams = [(row, stream) for row, stream in enumerate(self._streams) if stream]
-                self._clock.set_jobs("decoder", [stream.job for _, stream in streams])
+                streams = self._update_rows()
+                if streams or not previous:  # until its tokens have arrived, a step takes time
+                    self._clock.set_jobs("decoder", [stream.job for _, stream in streams])
                 if not streams and not previous:
                     if not self._wait_for_work():
                         return
@@ -224,29 +252,54 @@ class Batcher:
         with self._changed:
             if self._closing and not self._jobs:
                 return False
-            if not self._encoded:
+            # Unless something has come since the rows were updated.
+            if not self._next_encoded() and not any(s.encoded for s in self._live.streams):
                 self._changed.wait(POLL_INTERVAL_S)
             self._remove_finished_jobs()
             return True
+
+    def _next_encoded(self) -> Stream | None:
+        """What gets the next free row, if there is one: speech before windows."""
+        free = self._streams.count(None)
+        if self._begun and free:
+            return self._begun[0]
+        if self._encoded and free > self._rows_for_silent_sessions():
+            return self._encoded[0]
+        return None
 
     def _remove_finished_jobs(self) -> None:
         if any(job.is_over for job in self._jobs):
             self._jobs = [job for job in self._jobs if not job.is_over]
             self._changed.notify_all()
 
-    def _update_rows(self) -> None:
-        """Frees the rows of finished streams, and gives free rows to encoded windows."""
+    def _update_rows(self) -> list[tuple[int, Stream]]:
+        """Frees the rows of finished streams, gives free rows to those that wait, and new codes of
+        live speech to the decoder. Returns the streams that can take a step, by row."""
         with self._changed:
             for job in self._jobs:
                 job.check_deadline()
             for row, stream in enumerate(self._streams):
-                if stream and (stream.job.is_over or not stream.steps_left):
+                if stream and not stream.needs_row:
                     self._leave(row, stream)
-            while self._encoded and None in self._streams:
-                self._join(self._streams.index(None), self._encoded.popleft())
+            while waiting := self._next_encoded():
+                self._join(self._streams.index(None), waiting)
+            for live in self._live.streams:
+                self._feed(live)
             self._remove_finished_jobs()
+            return [(r, s) for r, s in enumerate(self._streams) if s and s.can_step]
 
-    def _join(self, row: int, stream: _Stream) -> None:
+    def _join(self, row: int, stream: Stream) -> None:
+        if isinstance(stream, LiveStream):
+            self._begun.popleft()
+            self._join_live(row, stream)
+        elif isinstance(stream, WindowStream):
+            self._encoded.popleft()
+            self._join_window(row, stream)
+        if self._streams[row]:
+            timing = self.checkpoint.timing
+            stream.builder = WordBuilder(self.checkpoint, timing, stream.start)
+
+    def _join_window(self, row: int, stream: WindowStream) -> None:
         job = stream.job
         assert stream.codes is not None  # noqa: S101 - it was encoded
         if job.is_over:
@@ -255,21 +308,45 @@ class Batcher:
         if job.queue_seconds is None:
             job.queue_seconds = time.monotonic() - job.submitted - stream.encode_seconds
         self._decoder.join(row, stream.codes)
+        stream.frames, stream.is_complete = len(stream.codes), True
         stream.codes = None
-        stream.builder = WordBuilder(self.checkpoint, self.checkpoint.timing, stream.window.start)
         self._streams[row] = stream
 
-    def _leave(self, row: int, stream: _Stream) -> None:
+    def _join_live(self, row: int, stream: LiveStream) -> None:
+        job = stream.job
+        if job.is_over:
+            return
+        job.rows += 1
+        waited = time.monotonic() - stream.began
+        job.queue_seconds = (job.queue_seconds or 0.0) + waited
+        self._decoder.join(row)
+        self._streams[row], stream.row = stream, row
+        self._live.streams.append(stream)
+        self._changed.notify_all()
+
+    def _feed(self, stream: LiveStream) -> None:
+        """Gives the decoder the codes that have been encoded."""
+        assert stream.row is not None  # noqa: S101 - it has joined
+        for codes in stream.encoded:
+            self._decoder.feed(stream.row, stream.frames, codes)
+            stream.frames += len(codes)
+        stream.encoded.clear()
+        stream.is_complete = stream.is_encoded and stream.frames == stream.encoded_frames
+
+    def _leave(self, row: int, stream: Stream) -> None:
         self._decoder.leave(row)
         self._streams[row] = None
         stream.job.rows -= 1
+        if isinstance(stream, LiveStream):
+            self._live.streams.remove(stream)
         self._changed.notify_all()
 
-    def _start_step(self, streams: list[tuple[int, _Stream]]) -> _Step:
+    def _start_step(self, streams: list[tuple[int, Stream]]) -> _Step:
         """Starts a step and the copy of its tokens, without waiting for the device."""
+        self._decoder.activate_only(row for row, _ in streams)
         tokens = self._decoder.step()
         for _, stream in streams:
-            stream.steps_left -= 1
+            stream.steps += 1
         if tokens.device.type != "cuda":
             return _Step(streams, tokens.clone(), None)
         copied = torch.cuda.Event()
@@ -286,14 +363,14 @@ class Batcher:
         for row, stream in step.streams:
             self._deliver_token(stream, tokens[row])
 
-    def _deliver_token(self, stream: _Stream, token: int) -> None:
+    def _deliver_token(self, stream: Stream, token: int) -> None:
         builder = stream.builder
         if builder is None or stream.job.is_over:
             return
         try:
             words = list(builder.push(token))
-            stream.tokens_left -= 1
-            is_finished = not stream.tokens_left
+            stream.tokens += 1
+            is_finished = stream.has_all_tokens
             if is_finished:
                 words += builder.finish()
         except Exception as error:  # it must not end the other jobs
@@ -301,7 +378,7 @@ class Batcher:
             stream.job.fail(EngineError(f"the words of a window could not be built: {error!r}"))
             return
         if words or is_finished:
-            stream.job.add_words(stream.index, words, is_finished)
+            stream.add_words(words, is_finished)
 
     def _fail_all(self, error: EngineError) -> None:
         """Fails all jobs and frees all rows."""
@@ -314,4 +391,6 @@ class Batcher:
                         self._decoder.leave(row)
                     self._streams[row] = None
                     stream.job.rows -= 1
+            self._live.streams.clear()
+            self._begun.clear()
             self._remove_finished_jobs()

@@ -6,13 +6,15 @@ import atexit
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gpu import config, pcm
+from gpu.kyutai_languages import chosen_language, model_name
+from gpu.kyutai_live import LiveSession
 from gpu.metering import with_usage
 from gpu.segments import segments_and_partials, segments_of
 from gpu.types import (
@@ -22,11 +24,11 @@ from gpu.types import (
     EngineError,
     EngineEvent,
     EngineUnavailable,
+    LiveAudio,
+    LiveEvent,
     Metadata,
     OutOfMemory,
     Span,
-    UnsupportedLanguage,
-    UnsupportedTask,
     UsageDelta,
 )
 from gpu.windows import Window, pack
@@ -34,7 +36,6 @@ from gpu.words import clip_to_speech, in_order
 
 log = logging.getLogger(__name__)
 
-LANGUAGE = "en"  # the only one that the model supports
 MAX_WINDOW_S = 60.0
 # The deadline of a recording: a constant part, and a part for each second of audio.
 DEADLINE_S, DEADLINE_PER_AUDIO_S = 120.0, 10.0
@@ -59,17 +60,13 @@ class KyutaiEngine:
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
-        if audio.excludes(LANGUAGE):
-            requested = audio.language or ", ".join(audio.options.languages)
-            raise UnsupportedLanguage(f"{self.source} supports only English, not {requested!r}")
-        if audio.options.translate:
-            raise UnsupportedTask(f"{self.source} cannot translate")
+        language = chosen_language(self.source, audio)
         batcher = self.batcher()
         windows = [
             Window(span.start, partial(_read, audio, span))
             for span in pack(audio.spans, MAX_WINDOW_S)
         ]
-        yield Metadata(LANGUAGE, self.source.rstrip("/").rsplit("/", 1)[-1])
+        yield Metadata(language, model_name(self.source))
         job = batcher.submit(windows, DEADLINE_S + DEADLINE_PER_AUDIO_S * audio.duration)
         words = in_order(clip_to_speech(job.words(stopped), audio.spans))
         segments = (segments_and_partials if config.STT_PARTIALS else segments_of)(words)
@@ -80,6 +77,17 @@ class KyutaiEngine:
         yield from with_usage(segments, usage)
         speech_seconds = sum(span.end - span.start for span in audio.spans)
         yield Complete(speech_seconds, usage().decode_seconds, usage().queue_seconds)
+
+    def live(self, audio: LiveAudio, stopped: Callable[[], bool]) -> Iterator[LiveEvent]:
+        """See `gpu.types.Engine`."""
+        language = chosen_language(self.source, audio)
+        batcher = self.batcher()
+        yield Metadata(language, model_name(self.source))
+        session = LiveSession(batcher, audio)
+        with closing(session.events(stopped)) as events:
+            yield from with_usage(events, lambda: session.usage)
+        used = session.usage
+        yield Complete(session.audio_seconds, used.decode_seconds, used.queue_seconds)
 
     def batcher(self) -> Any:
         """The batcher with the model loaded; a new one after its device was lost.

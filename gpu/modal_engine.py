@@ -17,6 +17,7 @@ import modal
 
 from gpu import codec, config, pcm, tracing
 from gpu.connectivity import CircuitBreaker
+from gpu.kyutai_languages import chosen_language
 from gpu.modal_calls import RemoteCall, cancel, guarded, take_usage, usage_from_message
 from gpu.types import (
     Audio,
@@ -27,8 +28,6 @@ from gpu.types import (
     Partial,
     Segment,
     Span,
-    UnsupportedLanguage,
-    UnsupportedTask,
     UsageDelta,
     Word,
     error_from_message,
@@ -36,7 +35,6 @@ from gpu.types import (
 from gpu.windows import pack
 from gpu.words import in_order
 
-LANGUAGE = "en"  # the only one that the model supports
 MAX_PART_S, MAX_PARTS_IN_FLIGHT = 240.0, 4
 
 
@@ -50,11 +48,7 @@ class ModalEngine:
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
-        if audio.excludes(LANGUAGE):
-            requested = audio.language or ", ".join(audio.options.languages)
-            raise UnsupportedLanguage(f"Kyutai STT supports only English, not {requested!r}")
-        if audio.options.translate:
-            raise UnsupportedTask("Kyutai STT cannot translate")
+        chosen_language(config.STT_MODEL_ID, audio)
         yield from guarded(self._circuit, _merge_parts(self._events_of_parts(audio, stopped)))
 
     @staticmethod

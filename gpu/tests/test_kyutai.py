@@ -17,7 +17,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gpu.kyutai import MAX_ROWS, Checkpoint, RingDecoder, bytes_per_row, rows_that_fit
+from gpu.kyutai import Checkpoint
+from gpu.ring_decoder import MAX_ROWS, RingDecoder, bytes_per_row, rows_that_fit
 from gpu.tests import tiny
 from gpu.types import EngineUnavailable
 from transcodio_site.testing import ROOT
@@ -175,14 +176,14 @@ class ShorterWindow(RingDecoder):
 class LateCodes(RingDecoder):
     """The frames arrive one step late."""
 
-    def join(self, row: int, codes: torch.Tensor) -> None:
-        super().join(row, torch.cat((codes[:1], codes[:-1])))
+    def feed(self, row: int, first: int, codes: torch.Tensor) -> None:
+        super().feed(row, first, torch.cat((codes[:1], codes[:-1])))
 
 
 class LateStart(RingDecoder):
     """A row begins where its earlier stream stopped."""
 
-    def join(self, row: int, codes: torch.Tensor) -> None:
+    def join(self, row: int, codes: torch.Tensor | None = None) -> None:
         position = self.position[row].clone()
         super().join(row, codes)
         self.position[row] = position % 3

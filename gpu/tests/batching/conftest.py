@@ -12,7 +12,8 @@ import torch
 
 from gpu.batching import Batcher
 from gpu.jobs import Job
-from gpu.kyutai import Checkpoint, RingDecoder
+from gpu.kyutai import Checkpoint
+from gpu.ring_decoder import RingDecoder
 from gpu.tests import tiny
 from gpu.types import Word
 from gpu.windows import Window
