@@ -364,21 +364,13 @@ class Batcher:
             self._deliver_token(stream, tokens[row])
 
     def _deliver_token(self, stream: Stream, token: int) -> None:
-        builder = stream.builder
-        if builder is None or stream.job.is_over:
+        if stream.builder is None or stream.job.is_over:
             return
         try:
-            words = list(builder.push(token))
-            stream.tokens += 1
-            is_finished = stream.has_all_tokens
-            if is_finished:
-                words += builder.finish()
+            stream.push(token)
         except Exception as error:  # it must not end the other jobs
             log.exception("the words of a window could not be built")
             stream.job.fail(EngineError(f"the words of a window could not be built: {error!r}"))
-            return
-        if words or is_finished:
-            stream.add_words(words, is_finished)
 
     def _fail_all(self, error: EngineError) -> None:
         """Fails all jobs and frees all rows."""

@@ -63,6 +63,7 @@ class LiveSession:
         self._pending: deque[LiveStream | TurnStarted | TurnEnded] = deque()
         self._segments = SegmentBuilder()
         self._last_end = audio.start  # of the words, in seconds
+        self._shown: list[Word] = []  # tentative words of the last Partial
 
     @property
     def usage(self) -> UsageDelta:
@@ -191,9 +192,10 @@ class LiveSession:
             elif isinstance(entry, TurnEnded):
                 yield replace(entry, end=max(entry.end, self._last_end))
             else:
-                words, is_finished = entry.take()
+                words, pending, is_finished = entry.take()
                 yield from self._add_words(words, entry.end)
                 if not is_finished:
+                    yield from self._show(pending)
                     return
                 yield from self._segments.finish()
             self._pending.popleft()
@@ -204,4 +206,12 @@ class LiveSession:
         for word in in_order(clipped, self._last_end):
             self._last_end = word.end
             yield from self._segments.push(word)
+            self._shown = []
             yield Partial(tuple(self._segments.words))
+
+    def _show(self, pending: list[Word]) -> Iterator[Event]:
+        """The words after the last one, to which more may be added."""
+        if pending and pending != self._shown:
+            self._shown = pending
+            words = (*self._segments.words, *in_order(pending, self._last_end))
+            yield Partial(words, tentative=len(pending))

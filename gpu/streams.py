@@ -49,6 +49,17 @@ class Stream(ABC):
         """Whether the words are complete."""
         return self.is_complete and self.tokens == self.frames
 
+    def push(self, token: int) -> None:
+        """Adds the token of its next step; passes on the words that it completes."""
+        assert self.builder is not None  # noqa: S101 - it has a row
+        words = list(self.builder.push(token))
+        self.tokens += 1
+        is_finished = self.has_all_tokens
+        if is_finished:
+            words += self.builder.finish()
+        if words or is_finished:
+            self.add_words(words, is_finished)
+
     @abstractmethod
     def add_words(self, words: Sequence[Word], is_finished: bool) -> None:
         """Passes on words; `is_finished` after its last ones."""
@@ -99,6 +110,7 @@ class LiveStream(Stream):
         self._samples.put(np.zeros(before, np.float32))
         self._is_closed = False
         self._words: list[Word] = []
+        self._pending: list[Word] = []
         self._is_finished = False
 
     # --- For the session ------------------------------------------------------------------------
@@ -118,8 +130,9 @@ class LiveStream(Stream):
             self._samples.put(np.zeros(self._after, np.float32))
             self._changed.notify_all()
 
-    def take(self) -> tuple[list[Word], bool]:
-        """The words since the last call, and whether they were the last ones.
+    def take(self) -> tuple[list[Word], list[Word], bool]:
+        """The words since the last call, those after them that may not be complete, and whether
+        there will be no more.
 
         Raises the EngineError that ended the session.
         """
@@ -127,7 +140,7 @@ class LiveStream(Stream):
             if self.job.error:
                 raise self.job.error
             words, self._words = self._words, []
-            return words, self._is_finished
+            return words, self._pending, self._is_finished
 
     def wait(self, timeout: float) -> None:
         """Until `take` may return something; at most so long."""
@@ -162,10 +175,18 @@ class LiveStream(Stream):
         """Whether no frame will follow. The rest of the samples is less than a frame."""
         return self._is_closed and len(self._samples) < self._frame_samples
 
+    def push(self, token: int) -> None:
+        """See `Stream`."""
+        super().push(token)
+        if self.builder and token != self.builder.vocabulary.padding:
+            with self._changed:
+                self._pending = [] if self._is_finished else list(self.builder.pending())
+
     def add_words(self, words: Sequence[Word], is_finished: bool) -> None:
         """See `Stream`."""
         with self._changed:
             self._words += words
+            self._pending = []
             self._is_finished = is_finished
             self._changed.notify_all()
 

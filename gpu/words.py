@@ -73,7 +73,15 @@ class WordBuilder:
         """Ends the window; returns the words that are still incomplete."""
         return list(self._complete(self.timing.at(self._position + 1), is_last=True))
 
+    def pending(self) -> Iterable[Word]:
+        """The words so far for which no token has said yet that they are complete."""
+        return list(self._words(self.timing.at(self._position + 1)))
+
     def _complete(self, end: float, is_last: bool = False) -> Iterator[Word]:
+        yield from self._words(end, is_last)
+        self._pieces = []
+
+    def _words(self, end: float, is_last: bool = False) -> Iterator[Word]:
         if not self._pieces or self._word_position is None:
             return
         begin = self.timing.at(self._word_position + 1)
@@ -86,7 +94,6 @@ class WordBuilder:
             if text:
                 a, b = begin + first * share, begin + (first + len(pieces)) * share
                 yield Word(round(self.start + a, 3), round(self.start + b, 3), text)
-        self._pieces = []
 
     def _split(self) -> Iterator[tuple[int, list[int]]]:
         """The pieces of each word, with the index of the first one."""

@@ -148,7 +148,22 @@ def test_words_come_while_audio_is_still_sent(engine: KyutaiEngine) -> None:
     for event in engine.live(LiveAudio(chunks()), never):
         if isinstance(event, Partial):
             words.append(event)
-    assert [len(words[0].words), words[0].tentative] == [1, 0]
+    assert words
+
+
+def test_firm_words_of_partials_are_the_segment_that_follows(engine: KyutaiEngine) -> None:
+    firm: tuple[Word, ...] = ()
+    tentative = 0
+    for event in listen(engine, *pieces(np.tile(TALK, 3))):
+        if isinstance(event, Partial):
+            tentative += event.tentative
+            now = event.words[: len(event.words) - event.tentative]
+            assert now[: len(firm)] == firm
+            firm = now
+        elif isinstance(event, Segment):
+            assert event.words == firm
+            firm = ()
+    assert tentative > 0
 
 
 def test_turn_ends_in_a_pause_although_the_session_goes_on(engine: KyutaiEngine) -> None:

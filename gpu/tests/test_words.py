@@ -51,6 +51,15 @@ def test_word_lasts_until_the_next_one_begins() -> None:
     ]
 
 
+def test_pending_words_are_those_without_an_end() -> None:
+    builder = WordBuilder(Pieces(), TIMING, 0.0)
+    for token in padded(100, 0, 4, 6, 5):
+        assert not builder.push(token)
+    assert [word.text for word in builder.pending()] == ["helloly", "world"]
+    assert list(builder.pending()) == list(builder.push(0))
+    assert not builder.pending()
+
+
 def test_pieces_of_a_word_are_joined() -> None:
     assert [w.text for w in words_of(padded(100, 0, 4, 6, 8, PAD, 0))] == ["helloly."]
 
