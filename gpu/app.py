@@ -7,6 +7,7 @@ modal run gpu/app.py --path talk.mp3    transcribes one recording and prints its
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -27,6 +28,7 @@ from gpu.modal_container import (
     telemetry,
     volume,
 )
+from gpu.types import LiveAudio
 
 # transformers uses torchaudio if it is installed; each release of it needs one release of torch.
 PACKAGES = (
@@ -37,6 +39,8 @@ PACKAGES = (
     "av==18.1.0",
     "huggingface-hub==2.4.0",
 )
+
+SIGN_INTERVAL_S = 3.0  # less than the callers' patience before they probe Modal
 
 app = modal.App(config.MODAL_APP)
 if config.DIARIZER == "modal":
@@ -125,6 +129,37 @@ class KyutaiSTTModel:
         call = (audio, spans, language, sent_at, call_id, traceparent)
         async for message in self._messages(*call):
             yield json.dumps(message | {"attempt_id": attempt_id})
+
+    @modal.method()
+    async def live(
+        self,
+        call_id: str,
+        start: float = 0.0,
+        language: str | None = None,
+        turn_silence_s: float | None = 0.6,
+        sent_at: float | None = None,
+        traceparent: str = "",
+    ) -> AsyncIterator[str]:
+        """A live session: JSON strings like those of `transcribe_stream`, as it is spoken.
+
+        The audio comes through a queue, see gpu/modal_audio.py; its first sample is at `start`
+        seconds. Further types are `partial`, `turn_started`, `turn_ended` and, if there is nothing
+        else to send for SIGN_INTERVAL_S, `alive`.
+        """
+        from gpu.modal_audio import Inbox
+        from gpu.serving import listen, with_signs
+
+        inbox = Inbox(call_id)
+        audio = LiveAudio(inbox.chunks(), start, language, turn_silence_s=turn_silence_s)
+        create = partial(listen, self.engine, audio, traceparent=traceparent)
+        messages = messages_of_call(create, call_id, self.cold_start.seconds_for(sent_at))
+        attempt_id = cancellation.new_call_id()
+        receiving = asyncio.create_task(inbox.receive())
+        try:
+            async for message in with_signs(messages, SIGN_INTERVAL_S):
+                yield json.dumps(message | {"attempt_id": attempt_id})
+        finally:
+            receiving.cancel()
 
     async def _messages(
         self,

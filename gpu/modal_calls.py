@@ -58,6 +58,8 @@ Message = dict[str, Any]
 class RemoteCall(ABC, Generic[Event]):
     """What one caller wants from Modal: one call, or several if calls are interrupted."""
 
+    max_attempts = MAX_ATTEMPTS
+
     def __init__(self) -> None:
         self.usage: deque[UsageDelta] = deque()  # not taken yet
         self._call_usage = UsageDelta(0.0)
@@ -68,10 +70,12 @@ class RemoteCall(ABC, Generic[Event]):
         self._last_message_at = 0.0  # on the monotonic clock
         self._failed_probes = 0  # consecutive ones
         self._has_begun = False  # whether the call has sent a message
+        self._probed_at = 0.0  # on the monotonic clock
+        self.is_over = False  # all events have been yielded
 
     def start(self) -> None:
         """Calls Modal, in a thread, as the call blocks."""
-        self._last_message_at = time.monotonic()
+        self._last_message_at = self._probed_at = time.monotonic()
         context = contextvars.copy_context()  # so that its log lines and spans have the same ids
         arguments = (self._run,)
         threading.Thread(target=context.run, args=arguments, daemon=True, name="modal-call").start()
@@ -81,22 +85,37 @@ class RemoteCall(ABC, Generic[Event]):
 
         `deadline` is on the monotonic clock.
         """
-        probed_at = time.monotonic()
-        while True:
+        while not self.is_over:
+            yield from self.due(stopped, POLL_INTERVAL_S)
+            if time.monotonic() > deadline:
+                raise DeadlineExceeded("the deadline has passed")
+
+    def due(self, stopped: Callable[[], bool], timeout: float = 0.0) -> Iterator[Event]:
+        """Those events that have come; waits up to `timeout` seconds for the first one.
+
+        Raises as `events`.
+        """
+        is_empty = False
+        while not is_empty and not self.is_over:
             try:
-                event = self._events.get(timeout=POLL_INTERVAL_S)
+                event = self._events.get(block=timeout > 0, timeout=timeout or None)
             except queue.Empty:
-                probed_at = self._check_silence(probed_at)
+                is_empty = True
+                self._check_silence()
             else:
+                timeout = 0.0
                 if event is None:
+                    self.is_over = True
                     return
                 if isinstance(event, EngineError):
                     raise event
                 yield event
             if stopped():
                 raise Cancelled("the caller asked to stop")
-            if time.monotonic() > deadline:
-                raise DeadlineExceeded("the deadline has passed")
+
+    def fail(self, error: Exception) -> None:
+        """Ends it for its reader, with what Modal's client has raised."""
+        self._events.put(translate_error(error))
 
     def cancel(self) -> threading.Thread | None:
         """Cancels the call where it runs, in the thread that is returned."""
@@ -107,18 +126,15 @@ class RemoteCall(ABC, Generic[Event]):
         """Seconds without a message after which a call that has begun is given up."""
         return config.MODAL_SILENCE_TIMEOUT_S
 
-    def _check_silence(self, probed_at: float) -> float:
-        """Raises if the call has been silent for too long, or if Modal does not answer any more.
-
-        Returns when Modal was last probed.
-        """
+    def _check_silence(self) -> None:
+        """Raises if the call has been silent for too long, or if Modal does not answer any more."""
         now = time.monotonic()
         timeout = self.silence_timeout_s() if self._has_begun else config.MODAL_STARTUP_TIMEOUT_S
         if now - self._last_message_at > timeout:
             raise DeadlineExceeded(f"Modal sent nothing for {timeout:.0f} s")
         interval = PROBE_AGAIN_AFTER_S if self._failed_probes else PROBE_AFTER_S
-        if now - max(self._last_message_at, probed_at) < interval:
-            return probed_at
+        if now - max(self._last_message_at, self._probed_at) < interval:
+            return
         try:
             probe()
             self._failed_probes = 0
@@ -126,7 +142,7 @@ class RemoteCall(ABC, Generic[Event]):
             self._failed_probes += 1
             if self._failed_probes >= MAX_FAILED_PROBES:
                 raise
-        return time.monotonic()
+        self._probed_at = time.monotonic()
 
     # --- In its own thread ----------------------------------------------------------------------
 
@@ -139,7 +155,7 @@ class RemoteCall(ABC, Generic[Event]):
         """Sends the audio with that id; yields messages as JSON."""
 
     def _run(self) -> None:
-        for attempt in range(1, MAX_ATTEMPTS + 1):
+        for attempt in range(1, self.max_attempts + 1):
             self._interrupted_usage += self._call_usage
             self._call_usage = UsageDelta(0.0)
             try:
@@ -151,7 +167,7 @@ class RemoteCall(ABC, Generic[Event]):
                         self._events.put(event)
             except Exception as error:
                 problem = translate_error(error)
-                try_again = isinstance(problem, TRANSIENT) and attempt < MAX_ATTEMPTS
+                try_again = isinstance(problem, TRANSIENT) and attempt < self.max_attempts
                 log.warning("attempt %d of a call: %s", attempt, problem)
                 if try_again and not self._cancelled.wait(BACKOFF_S * 2 ** (attempt - 1)):
                     continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -85,7 +85,7 @@ async def messages_of_call(
     create: Callable[[Callable[[], bool]], Iterator[dict[str, Any]]],
     call_id: str | None,
     load_seconds: float,
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any], None]:
     """Those that `create(stopped)` yields, with the type of the GPU and the time that the call
     waited for this container to start. Once `call_id` is cancelled, `stopped` returns true."""
     from gpu.serving import iterate_in_thread

@@ -6,31 +6,31 @@ words come back in order. Modal is not contacted before the first recording.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
-from typing import Any
 
 import modal
 
 from gpu import codec, config, pcm, tracing
 from gpu.connectivity import CircuitBreaker
 from gpu.kyutai_languages import chosen_language
-from gpu.modal_calls import RemoteCall, cancel, guarded, take_usage, usage_from_message
+from gpu.modal_calls import RemoteCall, cancel, guarded, take_usage
+from gpu.modal_live import LiveSession
+from gpu.modal_messages import event_from_message
 from gpu.types import (
     Audio,
     Complete,
     EngineError,
     EngineEvent,
+    LiveAudio,
+    LiveEvent,
     Metadata,
-    Partial,
     Segment,
     Span,
     UsageDelta,
-    Word,
-    error_from_message,
 )
 from gpu.windows import pack
 from gpu.words import in_order
@@ -50,6 +50,12 @@ class ModalEngine:
         """See `gpu.types.Engine`."""
         chosen_language(config.STT_MODEL_ID, audio)
         yield from guarded(self._circuit, _merge_parts(self._events_of_parts(audio, stopped)))
+
+    def live(self, audio: LiveAudio, stopped: Callable[[], bool]) -> Iterator[LiveEvent]:
+        """See `gpu.types.Engine`. A connection that is lost ends the session: Unreachable."""
+        chosen_language(config.STT_MODEL_ID, audio)
+        with closing(LiveSession(audio).events(stopped)) as events:
+            yield from guarded(self._circuit, events)
 
     @staticmethod
     def _events_of_parts(audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
@@ -166,36 +172,3 @@ class Part(RemoteCall[EngineEvent]):
             load_seconds=complete.load_seconds + interrupted.load_seconds,
             gpu=complete.gpu or interrupted.gpu,
         )
-
-
-def event_from_message(message: dict[str, Any], start: float, end: float = math.inf) -> EngineEvent:
-    """The event of a message; times are moved by `start` and limited to `end` (seconds).
-
-    Raises the EngineError that the message reports.
-    """
-    match message["type"]:
-        case "metadata":
-            return Metadata(message["language"], message["model"])
-        case "partial":
-            return Partial(_words(message, start, end))
-        case "segment":
-            return Segment(_words(message, start, end))
-        case "usage":
-            return usage_from_message(message)
-        case "complete":
-            return Complete(
-                message["audio_seconds"],
-                message["gpu_seconds"],
-                message["queue_seconds"],
-                message["load_seconds"],
-                message["gpu"],
-            )
-        case _:
-            raise error_from_message(message)
-
-
-def _words(message: dict[str, Any], start: float, end: float) -> tuple[Word, ...]:
-    def moved(time: float) -> float:
-        return round(min(time + start, end), 3)
-
-    return tuple(Word(moved(w["start"]), moved(w["end"]), w["text"]) for w in message["words"])

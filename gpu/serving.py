@@ -8,7 +8,15 @@ import tempfile
 import threading
 import time
 import wave
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Sequence,
+)
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +29,14 @@ from gpu.types import (
     Complete,
     Engine,
     EngineError,
-    EngineEvent,
+    LiveAudio,
+    LiveEvent,
     Metadata,
     Partial,
     Segment,
     Span,
+    TurnEnded,
+    TurnStarted,
     UsageDelta,
     Word,
     error_from_message,
@@ -58,6 +69,14 @@ def transcribe(
                 yield message_of(event)
 
     return with_error(messages(), "gpu.transcribe", traceparent)
+
+
+def listen(
+    engine: Engine, audio: LiveAudio, stopped: Callable[[], bool], traceparent: str = ""
+) -> Iterator[Message]:
+    """The same for a live session."""
+    messages = (message_of(event) for event in engine.live(audio, stopped))
+    return with_error(messages, "gpu.live", traceparent)
 
 
 def with_error(messages: Iterator[Message], span: str, traceparent: str) -> Iterator[Message]:
@@ -127,16 +146,21 @@ def cut_where_quiet(
 # --- Events as messages (JSON) --------------------------------------------------------------------
 
 
-def message_of(event: EngineEvent) -> Message:
+def message_of(event: LiveEvent) -> Message:
     """The message for an event of an engine."""
     match event:
         case Metadata():
             return {"type": "metadata", "language": event.language, "model": event.model}
         case Partial():
-            return {"type": "partial", "text": event.text, "words": _words(event.words)}
+            words = {"words": _words(event.words), "tentative": event.tentative}
+            return {"type": "partial", "text": event.text, **words}
         case Segment():
             times = {"start": event.start, "end": event.end}
             return {"type": "segment", **times, "text": event.text, "words": _words(event.words)}
+        case TurnStarted():
+            return {"type": "turn_started", "start": event.start}
+        case TurnEnded():
+            return {"type": "turn_ended", "end": event.end, "commit": event.commit}
         case UsageDelta():
             return usage_message(event)
         case Complete():
@@ -208,6 +232,31 @@ async def iterate_in_thread(
         stop.set()
         if polling:
             polling.cancel()
+
+
+async def with_signs(
+    messages: AsyncGenerator[Message, None], interval_s: float
+) -> AsyncIterator[Message]:
+    """The same messages, and one of the type `alive` whenever none has come for so long."""
+    upcoming: asyncio.Future[Message] | None = None
+    try:
+        while True:
+            upcoming = upcoming or asyncio.ensure_future(anext(messages))
+            done, _ = await asyncio.wait([upcoming], timeout=interval_s)
+            if not done:
+                yield {"type": "alive"}
+                continue
+            message, upcoming = upcoming, None
+            try:
+                yield message.result()
+            except StopAsyncIteration:
+                return
+    finally:
+        if upcoming:
+            upcoming.cancel()
+            with suppress(asyncio.CancelledError, StopAsyncIteration):
+                await upcoming
+        await messages.aclose()
 
 
 async def _stop_when(is_cancelled: Callable[[], Awaitable[bool]], stop: threading.Event) -> None:

@@ -18,12 +18,13 @@ from google.protobuf.empty_pb2 import Empty
 from grpclib import GRPCError, Status
 from modal_proto import api_pb2 as api
 
-from gpu.tests.modal.containers import Call, Containers
+from gpu.tests.modal.containers import Call
+from gpu.tests.modal.queues import Queues
 from gpu.tests.modal.service import TOKEN, Service, port_of
 from transcodio_site.testing import WAIT_S
 
 
-class ControlPlane(Containers):
+class ControlPlane(Queues):
     """Runs in a thread of its own between `start` and `stop`; `url` stays the same."""
 
     def __init__(self, folder: Path) -> None:

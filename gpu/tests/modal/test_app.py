@@ -49,6 +49,7 @@ def test_deployment_declares_gpu_volume_limits_and_methods(deployed: ControlPlan
     assert function.checkpointing_enabled
     kinds = {name: m.function_type for name, m in function.method_definitions.items()}
     assert kinds == {
+        "live": api.Function.FUNCTION_TYPE_GENERATOR,
         "transcribe": api.Function.FUNCTION_TYPE_FUNCTION,
         "transcribe_stream": api.Function.FUNCTION_TYPE_GENERATOR,
     }

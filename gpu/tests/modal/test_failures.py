@@ -18,6 +18,7 @@ from modal_proto import api_pb2 as api
 
 from gpu import cancellation, config, modal_calls, modal_engine
 from gpu.modal_engine import ModalEngine
+from gpu.modal_messages import event_from_message
 from gpu.tests.modal.conftest import Calls, never, words_of
 from gpu.tests.modal.containers import Call
 from gpu.tests.modal.control_plane import ControlPlane
@@ -203,7 +204,7 @@ def arguments(plane: ControlPlane, call: Call) -> bytes:
 def test_refusal_by_the_container_is_reported_by_kind(remote: Any, noise: bytes) -> None:
     (item,) = list(remote.transcribe_stream.remote_gen(noise, language="de"))
     with pytest.raises(UnsupportedLanguage, match="only English"):
-        modal_engine.event_from_message(json.loads(item), 0.0)
+        event_from_message(json.loads(item))
 
 
 def test_stalled_stream_is_given_up(
@@ -226,4 +227,4 @@ def test_recording_past_its_deadline_is_given_up(deployed: ControlPlane, audio: 
 def test_bad_audio_is_reported_by_kind() -> None:
     message = {"type": "error", "code": "bad_audio", "detail": "…", "reason": "empty"}
     with pytest.raises(BadAudio, match="empty"):
-        modal_engine.event_from_message(message, 0.0)
+        event_from_message(message)
