@@ -40,6 +40,18 @@ def test_benchmark_writes_the_expected_results(tmp_path: Path) -> None:
         assert f"{row['rtfx']:.1f}" in done.stdout
 
 
+def test_live_benchmark_drops_no_frame(tmp_path: Path) -> None:
+    options = ["--size", "tiny", "--device", "cpu", "--sessions", "1", "3", "--seconds", "2"]
+    command = [sys.executable, "-m", "benchmarks.live_kyutai", *options]
+    command += ["--results", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    result = json.loads((tmp_path / "live-kyutai-cpu-tiny.json").read_text())
+    assert [row["sessions"] for row in result["sessions"]] == [1, 3]
+    for row in result["sessions"]:
+        assert row["drops"] == 0
+        assert 0 < row["delay_ms"] <= row["delay_ms_p95"]
+
+
 def test_committed_results_have_the_same_shape() -> None:
     for path in (ROOT / "benchmarks/results").glob("kyutai-*.json"):
         result = json.loads(path.read_text())
