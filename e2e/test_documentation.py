@@ -60,7 +60,7 @@ def test_reference_menu_scrolls_to_the_operation(open_page: OpenPage) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [NARROW, PHONE, DESKTOP])
+@pytest.mark.parametrize("size", [NARROW, pytest.param(PHONE, marks=pytest.mark.slow), DESKTOP])
 def test_pages_have_no_horizontal_overflow(
     open_page: OpenPage, size: tuple[int, int], scheme: str
 ) -> None:

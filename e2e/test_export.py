@@ -201,7 +201,9 @@ def test_copy_confirms_or_says_that_the_browser_refuses(
     expect(dialog.get_by_role("alert")).to_have_text("The server cannot be reached.")
 
 
-@pytest.mark.parametrize("size", [(320, 600), DESKTOP], ids=["320px", "desktop"])
+@pytest.mark.parametrize(
+    "size", [(320, 600), pytest.param(DESKTOP, marks=pytest.mark.slow)], ids=["320px", "desktop"]
+)
 def test_dialog_fits_and_works_by_keyboard(
     sign_up: OpenPage, recognized: Recognized, size: tuple[int, int]
 ) -> None:

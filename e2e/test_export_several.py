@@ -12,7 +12,9 @@ from e2e.test_pages import upload
 from transcodio_site.testing import Media
 
 
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    "size", [pytest.param(PHONE, marks=pytest.mark.slow), DESKTOP], ids=["phone", "desktop"]
+)
 def test_selected_recordings_are_exported_as_zip(
     sign_up: OpenPage, media: Media, size: tuple[int, int]
 ) -> None:

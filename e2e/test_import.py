@@ -26,7 +26,7 @@ def file_of(content: str, name: str = "harbor.srt") -> FilePayload:
     return {"name": name, "mimeType": "text/plain", "buffer": content.encode()}
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, pytest.param(390, marks=pytest.mark.slow)])
 def test_import_of_subtitles_and_of_pasted_text(
     sign_up: OpenPage, media: Media, width: int
 ) -> None:

@@ -43,7 +43,7 @@ def print_preview(page: Page) -> None:
     assert colors["background"] > 250
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_transcript_is_printed(sign_up: OpenPage, recognized: Recognized, scheme: str) -> None:
     page = sign_up(f"paper-{scheme}@example.com", scheme=scheme)
     recognized(page)

@@ -37,7 +37,7 @@ def word_speakers(page: Page) -> list[list[int]]:
     return [[word["speaker"] for word in each["words"]] for each in stored(page)["segments"]]
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+@pytest.mark.parametrize("size", [DESKTOP, pytest.param(PHONE, marks=pytest.mark.slow)])
 def test_selected_text_is_given_to_a_new_speaker(
     sign_up: OpenPage, stack: Stack, size: tuple[int, int]
 ) -> None:

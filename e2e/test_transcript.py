@@ -219,7 +219,9 @@ def test_bar_stays_and_shows_the_title(sign_up: OpenPage, stack: Stack) -> None:
     expect(page.get_by_role("button", name="More", exact=True)).to_be_focused()
 
 
-@pytest.mark.parametrize("size", [(320, 480), DESKTOP], ids=["320px", "desktop"])
+@pytest.mark.parametrize(
+    "size", [(320, 480), pytest.param(DESKTOP, marks=pytest.mark.slow)], ids=["320px", "desktop"]
+)
 def test_focus_is_never_behind_a_bar(
     sign_up: OpenPage, stack: Stack, size: tuple[int, int]
 ) -> None:

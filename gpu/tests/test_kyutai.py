@@ -333,7 +333,9 @@ print("loaded")
 """
 
 
-@pytest.mark.parametrize("first", ["", "torch.cuda.is_available()"])
+@pytest.mark.parametrize(
+    "first", ["", pytest.param("torch.cuda.is_available()", marks=pytest.mark.slow)]
+)
 def test_loading_before_a_snapshot_does_not_look_for_a_gpu(folder: Path, first: str) -> None:
     """There is none when Modal takes a snapshot, and a process that has looked for one may not find
     it later either (modal.com/docs/guide/memory-snapshots)."""

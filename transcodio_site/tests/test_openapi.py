@@ -146,6 +146,7 @@ def test_form_of_an_upload_requires_the_file() -> None:
         assert content["schema"]["properties"]["file"]["format"] == "binary"
 
 
+@pytest.mark.slow
 def test_generated_client_uploads_and_reads(
     stack: Stack, token: str, media: Media, tmp_path: Path
 ) -> None:

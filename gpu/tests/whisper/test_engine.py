@@ -117,7 +117,11 @@ def test_requested_language_is_used(engine: Engine, sample: Path) -> None:
 
 @pytest.mark.parametrize(
     ("candidates", "detected"),
-    [(("de", "en"), {"en"}), (("de", "fr"), {"de", "fr"}), (("tlh", "fi"), {"fi"})],
+    [
+        (("de", "en"), {"en"}),
+        pytest.param(("de", "fr"), {"de", "fr"}, marks=pytest.mark.slow),
+        pytest.param(("tlh", "fi"), {"fi"}, marks=pytest.mark.slow),
+    ],
 )
 def test_only_candidates_are_detected(
     engine: Engine, sample: Path, candidates: tuple[str, ...], detected: set[str]
