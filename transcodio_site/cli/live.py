@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from transcodio_site.cli.audio import RATE_HZ, STDIN, Recorder, command
@@ -60,13 +60,20 @@ def live(client: Client, options: argparse.Namespace) -> int:
             lambda: print_error("The connection was lost. Your speech is kept; trying again."),
         )
         try:
-            asyncio.run(_listen(Recorder(arguments), connection, options.file))
+            _run(_listen(Recorder(arguments), connection, options.file))
         except SessionOver:
             if connection.session is None:
                 raise
             for event in client.events(connection.session["session"], connection.last_event_id):
                 output.show(event)
     return _report(options, connection, output)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(work)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, str]:
@@ -92,7 +99,7 @@ def _report(options: argparse.Namespace, connection: LiveConnection, output: Liv
 
 async def _listen(recorder: Recorder, connection: LiveConnection, file: Path | None) -> None:
     """Until there is no more audio, the user has enough, or the server ends the session."""
-    _stop_on_interrupt(recorder)
+    signal.signal(signal.SIGINT, _stop(recorder))
     chunks = recorder.chunks()
     first = await anext(chunks, None)  # no session begins without audio
     if first is None:
@@ -116,13 +123,13 @@ async def _record(chunks: AsyncIterator[bytes], connection: LiveConnection) -> N
         connection.finish()
 
 
-def _stop_on_interrupt(recorder: Recorder) -> None:
-    """Ctrl-C ends the audio, and the last words follow. The second one ends the command."""
+def _stop(recorder: Recorder) -> Callable[[int, FrameType | None], None]:
+    """Handles Ctrl-C: it ends the audio, and the last words follow. The second one ends the
+    command."""
     loop = asyncio.get_running_loop()
 
-    def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.default_int_handler)
         loop.call_soon_threadsafe(recorder.stop)
 
-    with suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGINT, interrupt)
+    return interrupt

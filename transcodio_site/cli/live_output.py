@@ -90,7 +90,7 @@ class LinePrinter(LivePrinter):
 
 
 class TerminalPrinter(LivePrinter):
-    """Tentative words are grey, and rewritten in place."""
+    """Tentative words are gray, and rewritten in place."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)

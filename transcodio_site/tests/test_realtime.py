@@ -8,6 +8,7 @@ import json
 import threading
 import wave
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -301,6 +302,36 @@ def test_too_many_sessions_are_refused_with_the_first_audio(stack: Stack) -> Non
             assert closed.value.rcvd.code == 4429
 
 
+def test_session_that_somebody_else_ends_is_closed_with_a_reason(
+    stack: Stack, speech: bytes
+) -> None:
+    key = stack.token("realtime-ended@example.com")
+    client = OpenAI(base_url=f"{stack.url}/v1", api_key=key)
+    with client.realtime.connect(extra_query=INTENT) as connection:
+        connection.session.update(session=settings(turn_detection=None))
+        append(connection, speech)
+        connection.input_audio_buffer.commit()
+        until(connection, f"{TRANSCRIPTION}.completed")
+        (row,) = library(stack, key)
+        headers = {"Authorization": f"Bearer {key}"}
+        cancel = f"{stack.url}/api/transcriptions/{row['id']}/cancel"
+        httpx.post(cancel, headers=headers).raise_for_status()
+        assert until(connection, "error")[-1].error.code == "session_expired"
+        with pytest.raises(ConnectionClosed):
+            connection.recv()
+
+
+@pytest.mark.covers("attack", "A Realtime session sends more audio than is stored in time")
+def test_audio_that_comes_too_fast_ends_the_connection(client: OpenAI) -> None:
+    megabyte = encoded(bytes(750_000))
+    with client.realtime.connect(extra_query=INTENT) as connection:
+        connection.session.update(session=settings(turn_detection=None))
+        with suppress(ConnectionClosed):
+            for _ in range(40):
+                connection.input_audio_buffer.append(audio=megabyte)
+        assert until(connection, "error")[-1].error.code == "too_fast"
+
+
 # --- Client secrets -----------------------------------------------------------------------------
 
 
@@ -341,6 +372,14 @@ def test_impossible_client_secrets_are_refused(
     answer = httpx.post(f"{stack.url}/v1/realtime/client_secrets", headers=headers, json=body)
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_client_secret_opens_our_own_websocket_as_well(stack: Stack, client: OpenAI) -> None:
+    secret = client.realtime.client_secrets.create().value
+    offered = [Subprotocol("transcodio"), Subprotocol(f"transcodio-token.{secret}")]
+    with connect(url_of(stack, "").replace("v1/realtime", "api/live"), subprotocols=offered) as ws:
+        assert json.loads(ws.recv(WAIT_S))["type"] == "session"
+        ws.send('{"type": "end"}')
 
 
 # --- The beta form ------------------------------------------------------------------------------

@@ -173,7 +173,7 @@ def test_errors_before_the_session_are_explained(run: Run, short: Path, tmp_path
         assert "Traceback" not in done.stderr
 
 
-def test_tentative_words_are_grey_and_rewritten_on_a_terminal() -> None:
+def test_tentative_words_are_gray_and_rewritten_on_a_terminal() -> None:
     screen = StringIO()
     console = Console(file=screen, force_terminal=True, color_system="standard", width=80)
     with TerminalPrinter(console) as output:
