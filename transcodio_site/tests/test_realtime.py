@@ -17,7 +17,6 @@ from openai import AsyncOpenAI, OpenAI
 from openai.resources.realtime.realtime import RealtimeConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
-from websockets.typing import Origin, Subprotocol
 
 from transcodio_site.testing import SAMPLE, WAIT_S, Media, Stack, wait_until
 from transcodio_site.testing_media import CHANGES_S
@@ -330,56 +329,6 @@ def test_audio_that_comes_too_fast_ends_the_connection(client: OpenAI) -> None:
             for _ in range(40):
                 connection.input_audio_buffer.append(audio=megabyte)
         assert until(connection, "error")[-1].error.code == "too_fast"
-
-
-# --- Client secrets -----------------------------------------------------------------------------
-
-
-def test_page_connects_with_a_client_secret(stack: Stack, client: OpenAI, speech: bytes) -> None:
-    secret = client.realtime.client_secrets.create(
-        expires_after={"anchor": "created_at", "seconds": 60},
-        session=settings(turn_detection=None),
-    )
-    assert secret.value.startswith("ek_")
-    assert secret.session.type == "transcription"
-    offered = [Subprotocol("realtime"), Subprotocol(f"openai-insecure-api-key.{secret.value}")]
-    other = Origin("https://other.example")
-    with connect(url_of(stack, ""), subprotocols=offered, origin=other) as socket:
-        assert socket.subprotocol == "realtime"
-        created = json.loads(socket.recv(WAIT_S))
-        assert created["session"]["audio"]["input"]["turn_detection"] is None
-        assert created["session"]["audio"]["input"]["transcription"]["language"] == "en"
-
-
-@pytest.mark.covers("attack", "A client secret is used for anything but a live session")
-def test_client_secret_opens_nothing_else(stack: Stack, client: OpenAI) -> None:
-    secret = client.realtime.client_secrets.create().value
-    headers = {"Authorization": f"Bearer {secret}"}
-    for path in ("/v1/models", "/api/transcriptions"):
-        assert httpx.get(f"{stack.url}{path}", headers=headers).status_code == 401
-    more = httpx.post(f"{stack.url}/v1/realtime/client_secrets", headers=headers, json={})
-    assert more.status_code == 401
-    assert refusal(stack, secret[:-1] + ("a" if secret[-1] != "a" else "b"))[0] == 401
-
-
-@pytest.mark.parametrize(
-    "body", [{"expires_after": {"seconds": 9}}, {"session": {"type": "realtime"}}, {"session": 1}]
-)
-def test_impossible_client_secrets_are_refused(
-    stack: Stack, key: str, body: dict[str, Any]
-) -> None:
-    headers = {"Authorization": f"Bearer {key}"}
-    answer = httpx.post(f"{stack.url}/v1/realtime/client_secrets", headers=headers, json=body)
-    assert answer.status_code == 400
-    assert answer.json()["error"]["type"] == "invalid_request_error"
-
-
-def test_client_secret_opens_our_own_websocket_as_well(stack: Stack, client: OpenAI) -> None:
-    secret = client.realtime.client_secrets.create().value
-    offered = [Subprotocol("transcodio"), Subprotocol(f"transcodio-token.{secret}")]
-    with connect(url_of(stack, "").replace("v1/realtime", "api/live"), subprotocols=offered) as ws:
-        assert json.loads(ws.recv(WAIT_S))["type"] == "session"
-        ws.send('{"type": "end"}')
 
 
 # --- The beta form ------------------------------------------------------------------------------
