@@ -194,10 +194,11 @@ def test_row_is_kept_for_a_silent_session(batcher: MakeBatcher, gate: MakeGate) 
     job = shared.open()
     held = gate(shared)
     recordings = [shared.submit(windows(9, seconds=LONGEST_S, seed=20 * n)) for n in range(6)]
-    held.close_when(lambda: shared._streams.count(None) == 1)
+    held.close()
+    wait_until(lambda: len(shared._encoded) >= 2)  # a fast decoder would not wait for them
+    held.open(until=lambda: shared._streams.count(None) == 1)
     held.wait_until_held()
-    held.open(until=lambda: len(shared._encoded) >= 1)
-    held.wait_until_held()
+    wait_until(lambda: len(shared._encoded) >= 1)
     assert shared._streams.count(None) == 1
     stream = shared.begin(job, 0.0)
     held.open(until=lambda: stream.row is not None)
