@@ -98,6 +98,8 @@ class ConcurrencyLimit:
 
 # Responses that last: event streams, WebSockets, and requests that wait for a transcript.
 streams = ConcurrencyLimit("MAX_STREAMS_PER_USER")
+# Captions that visitors read, by their address.
+captions = ConcurrencyLimit("MAX_CAPTIONS_PER_ADDRESS", "MAX_CAPTIONS")
 # Queries that read many rows.
 searches = ConcurrencyLimit("MAX_SEARCHES_PER_USER", "MAX_SEARCHES")
 exports = ConcurrencyLimit("MAX_EXPORTS_PER_USER")

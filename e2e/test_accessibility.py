@@ -66,7 +66,13 @@ PUBLIC = (
 )
 ERROR_PAGES = ("403.html", "403_csrf.html", "429.html", "500.html")
 SIGNED_IN = (
-    *("/?q=harbor", "/?q=nothing-at-all", "/accounts/logout/", "/accounts/confirm-email/"),
+    *(
+        "/record/",
+        "/?q=harbor",
+        "/?q=nothing-at-all",
+        "/accounts/logout/",
+        "/accounts/confirm-email/",
+    ),
     *("/accounts/email/", "/accounts/password/change/", "/accounts/sessions/"),
     *("/accounts/sessions/end/", "/accounts/3rdparty/", "/accounts/reauthenticate/"),
     *("/settings/usage/", "/settings/usage/details/", "/settings/transcription/"),

@@ -25,7 +25,13 @@ READ_STORES = """async () => {
   database.close();
   return Object.fromEntries(names.map((name, index) => [name, records[index]]));
 }"""
-NOTHING: dict[str, list[Any]] = {"account": [], "transcripts": [], "uploads": []}
+NOTHING: dict[str, list[Any]] = {
+    "account": [],
+    "transcripts": [],
+    "uploads": [],
+    "recordings": [],
+    "pieces": [],
+}
 ACTIVE = "navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)"
 
 

@@ -26,6 +26,7 @@ PUBLIC_PAGES = (
 )
 SIGNED_IN_PAGES = (
     "/",
+    "/record/",
     "/accounts/email/",
     "/accounts/2fa/totp/activate/",  # with a QR code
     "/accounts/2fa/webauthn/add/",

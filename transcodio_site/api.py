@@ -13,6 +13,7 @@ from transcodio_site.errors import Problem, register_error_handlers
 from transcodio_site.openapi import DocumentedAPI
 from transcriptions.api.again import router as again
 from transcriptions.api.annotations import router as notes
+from transcriptions.api.captions import router as captions
 from transcriptions.api.edits import router as edits
 from transcriptions.api.exports import router as exports
 from transcriptions.api.imports import router as imports
@@ -59,6 +60,7 @@ api.add_router("", voices)
 api.add_router("", imports)
 api.add_router("", again)
 api.add_router("", waveforms)
+api.add_router("", captions)
 api.add_router("", uploads)
 api.add_router("", tokens)
 api.add_router("", usage)

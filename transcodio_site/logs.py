@@ -21,10 +21,10 @@ from gpu import tracing
 VALID_REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)  # nothing that could forge a line
 FORMATS = ("text", "json")
 # Secrets that may be part of a path, a query string or an error: an API token, a read token, a
-# client secret, the link of an invitation, and the key of a link that resets a password or confirms
-# an address.
+# client secret, the links of an invitation and of live captions, and the key of a link that resets
+# a password or confirms an address.
 SECRETS = re.compile(
-    r"(\btk_)[\w-]{16,}|(\b(?:rt|ek)_)[\w.-]{16,}|(/invited/)[\w:.-]+"
+    r"(\btk_)[\w-]{16,}|(\b(?:rt|ek)_)[\w.-]{16,}|(/(?:invited|captions)/)[\w:.-]+"
     r"|(/(?:password/reset/key|confirm-email)/)[\w:.-]+",
     re.ASCII,
 )

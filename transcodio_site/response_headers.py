@@ -41,12 +41,18 @@ FILE_POLICY = (
 )
 # For the service worker: its modules, and the requests that it passes on.
 WORKER_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'"
-# The microphone is for live speech. Everything else that asks the user, or reads a sensor, is off.
+# The microphone, or the sound of a tab or the system, is for live speech. Everything else that asks
+# the user, or reads a sensor, is off.
 DISABLED_FEATURES = (
-    *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "hid"),
+    *("accelerometer", "camera", "geolocation", "gyroscope", "hid"),
     *("magnetometer", "midi", "payment", "serial", "usb"),
 )
-PERMISSIONS_POLICY = ", ".join(["microphone=(self)", *(f"{name}=()" for name in DISABLED_FEATURES)])
+PERMISSIONS_POLICY = ", ".join(
+    [
+        *(f"{name}=(self)" for name in ("microphone", "display-capture")),
+        *(f"{name}=()" for name in DISABLED_FEATURES),
+    ]
+)
 
 
 def page_policy(storage_origin: str = "") -> str:

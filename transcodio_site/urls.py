@@ -15,6 +15,8 @@ from transcodio_site.documentation.views import api_reference, json_schema
 from transcodio_site.monitoring.views import health, live, metrics, ready
 from transcodio_site.openai_api import openai_api, openai_root
 from transcodio_site.web_app import manifest, offline_page, offline_state, service_worker
+from transcriptions.library import caption_pages
+from transcriptions.library.record_page import record
 from transcriptions.uploads.pages import transcription_settings
 from transcriptions.usage.pages import usage_details
 
@@ -49,6 +51,9 @@ urlpatterns = [
     path("accounts/sessions/end/", end_sessions, name="end-sessions"),
     path("accounts/", include("allauth.urls")),
     path("invited/<str:code>/", invited, name="invited"),
+    path("record/", record, name="record"),
+    path("captions/<str:key>/", caption_pages.page, name="captions"),
+    path("captions/<str:key>/events/", caption_pages.events, name="caption-events"),
     path("settings/", include("accounts.urls")),
     path("settings/usage/details/", usage_details, name="usage-details"),
     path("settings/transcription/", transcription_settings, name="transcription-settings"),

@@ -58,6 +58,7 @@ def manifest(request: HttpRequest) -> HttpResponse:
         ],
         "shortcuts": [
             _shortcut(_("Upload"), f"{library}#upload"),
+            _shortcut(_("Record"), reverse("record")),
             _shortcut(_("Library"), f"{library}#library"),
             _shortcut(_("Offline transcripts"), reverse("offline")),
         ],

@@ -79,14 +79,14 @@ def run_each(
 class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
     change_form_template = "admin/job.html"
     list_filter = ("state", "priority", ("engine", RecentValuesFilter), "created_at")
-    list_select_related = ("owner",)
+    list_select_related = ("owner", "live")
     show_facets = admin.ShowFacets.NEVER  # they would count all rows for each filter
     show_full_result_count = False
     actions = ("requeue", "cancel", "refund")
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         """The title, or the id for staff who may not read content."""
-        columns = ("owner", "state", "display_duration", "language", "engine", "created_at")
+        columns = ("owner", "display_state", "display_duration", "language", "engine", "created_at")
         return ("title" if self._may_read_content(request) else "id", *columns)
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
@@ -97,6 +97,11 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
         """Content fields only for staff who may read them."""
         content = CONTENT_FIELDS if self._may_read_content(request) else ()
         return (*content, *METADATA_FIELDS)
+
+    @admin.display(description=_("State"), ordering="state")
+    def display_state(self, row: Transcription) -> str:
+        """Also whether it is live."""
+        return str(row.shown_state.label)
 
     @admin.display(description=_("Duration"), ordering="duration")
     def display_duration(self, row: Transcription) -> str:

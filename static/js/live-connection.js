@@ -1,15 +1,18 @@
 /**
- * The WebSocket of a transcription. Event ids have no gaps (0 metadata, n the n-th segment), so after
+ * A WebSocket with the events of a transcription. Event ids have no gaps (0 metadata, n the n-th segment), so after
  * a lost connection it asks for the events after the last one.
  */
 const FIRST_RETRY_MS = 500, MAX_RETRY_MS = 10_000; // between attempts to connect
 const NOT_FOUND = 4404;
 
 export class LiveConnection {
-  /** `handlers`: opened(), received(event), lost(), and notFound(). `lastEventId` is read from them. */
-  constructor(id, handlers) {
-    this.id = id;
+  /**
+   * `handlers`: opened(), received(event), lost(), notFound(), and path(), with the id of the last
+   * event in its query.
+   */
+  constructor(handlers, protocols = []) {
     this.handlers = handlers;
+    this.protocols = protocols;
     this.retryDelay = FIRST_RETRY_MS;
     this.reconnectNow = () => { if (this.retry && !document.hidden) this.connect(); };
     window.addEventListener("online", this.reconnectNow);
@@ -21,14 +24,25 @@ export class LiveConnection {
     clearTimeout(this.retry);
     this.retry = null;
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const path = `/ws/transcriptions/${this.id}/?after=${this.handlers.lastEventId}`;
-    this.socket = new WebSocket(`${scheme}//${location.host}${path}`);
-    this.socket.addEventListener("open", () => this.handlers.opened());
-    this.socket.addEventListener("message", (message) => {
-      this.retryDelay = FIRST_RETRY_MS; // not on "open": a refused socket is opened, too
-      this.handlers.received(JSON.parse(message.data));
-    });
-    this.socket.addEventListener("close", (event) => this.closed(event.code));
+    const url = `${scheme}//${location.host}${this.handlers.path()}`;
+    const socket = this.socket = new WebSocket(url, this.protocols);
+    const isCurrent = () => socket === this.socket;
+    socket.addEventListener("open", () => isCurrent() && this.handlers.opened());
+    socket.addEventListener("message", ({ data }) => isCurrent() && this.received(JSON.parse(data)));
+    socket.addEventListener("close", ({ code }) => isCurrent() && this.closed(code));
+  }
+
+  received(event) {
+    if (event.type !== "refused") this.retryDelay = FIRST_RETRY_MS; // not on "open": a refused socket is opened, too
+    this.handlers.received(event);
+  }
+
+  /** Gives up a connection that seems dead: it may take minutes until the browser notices. */
+  restart() {
+    const { socket } = this;
+    this.socket = null;
+    socket.close();
+    this.closed();
   }
 
   closed(code) {

@@ -1,12 +1,13 @@
 /**
- * <live-transcript data-id data-duration [data-finished]>: follows a transcription and adds its
- * segments as they are recognized. When it has ended, the times of the words are fetched.
+ * <live-transcript data-id data-duration [data-finished] [data-live]>: follows a transcription and
+ * adds its segments as they are recognized. When it has ended, the times of the words are fetched.
  */
 import { formatDuration } from "./duration.js";
 import { keepEndInView } from "./keep-end-in-view.js";
 import { languageName } from "./language-name.js";
 import { LiveConnection } from "./live-connection.js";
 import { loadTimes } from "./load-times.js";
+import { showPartial } from "./partial-text.js";
 import { text } from "./text.js";
 import { append, segments } from "./transcript-text.js";
 
@@ -22,15 +23,14 @@ customElements.define("live-transcript", class extends HTMLElement {
     if (segments.length) requestAnimationFrame(() => setTimeout(loadTimes));
     if (this.hasAttribute("data-finished")) return;
     this.showPosition();
-    const page = this;
-    this.connection = new LiveConnection(this.dataset.id, {
-      get lastEventId() { return page.lastEventId; },
+    this.connection = new LiveConnection({
+      path: () => `/ws/transcriptions/${this.dataset.id}/?after=${this.lastEventId}`,
       opened: () => this.showProgressText(""),
       received: (event) => this.handle(event),
       lost: () => this.showProgressText(text(this, "reconnecting")),
       notFound: () => this.showDeleted(text(this, "notFound")),
     });
-    if (this.lastEventId < 0) this.polling = setInterval(() => this.pollState(), STATE_POLL_MS);
+    if (this.lastEventId < 0 && !this.isLive) this.polling = setInterval(() => this.pollState(), STATE_POLL_MS);
   }
 
   disconnectedCallback() {
@@ -43,7 +43,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     this.connection?.stop();
     this.list.removeAttribute("aria-live"); // later corrections need not be read out
     clearInterval(this.polling);
-    this.querySelector("#waiting")?.remove();
+    this.removeWaiting();
   }
 
   async pollState() {
@@ -51,6 +51,10 @@ customElements.define("live-transcript", class extends HTMLElement {
     if (!response?.ok) return;
     const { state } = await response.json();
     if (this.lastEventId < 0 && !this.stopped) this.showState(state);
+  }
+
+  get isLive() {
+    return "live" in this.dataset;
   }
 
   // --- Events ---------------------------------------------------------------------------------
@@ -78,7 +82,7 @@ customElements.define("live-transcript", class extends HTMLElement {
 
   progress({ segment }) {
     const scrollToEnd = keepEndInView(this, text(this, "newText"));
-    this.querySelector("#waiting")?.remove();
+    this.removeWaiting();
     append(segment).element.classList.add("new-segment");
     this.showState("transcribing");
     this.showPosition();
@@ -87,7 +91,8 @@ customElements.define("live-transcript", class extends HTMLElement {
 
   partial(event) {
     const scrollToEnd = keepEndInView(this, text(this, "newText"));
-    this.partialText.textContent = event.text;
+    if (this.isLive) this.removeWaiting();
+    showPartial(this.partialText, event);
     scrollToEnd();
   }
 
@@ -119,6 +124,7 @@ customElements.define("live-transcript", class extends HTMLElement {
 
   error(event) {
     if (event.code === "deleted") this.showDeleted(event.detail);
+    else if (this.isLive) location.reload(); // with the audio so far
     else this.fail(event.detail, event.code === "cancelled" ? "cancelled" : "failed");
   }
 
@@ -151,9 +157,13 @@ customElements.define("live-transcript", class extends HTMLElement {
 
   showState(state) {
     const status = this.querySelector("#status");
-    if (status.dataset.state === state) return;
+    if (status.dataset.state === state || (this.isLive && state === "transcribing")) return; // see <live-state>
     status.dataset.state = state;
     status.textContent = text(this, state) || state;
+  }
+
+  removeWaiting() {
+    this.querySelector("#waiting")?.remove();
   }
 
   showPosition() {

@@ -1,18 +1,22 @@
 /**
- * What this browser keeps for an account, in IndexedDB: transcripts for reading offline, and files
- * that wait for a connection. All of it belongs to one account, and is erased when another account,
+ * What this browser keeps for an account, in IndexedDB: transcripts for reading offline, files that
+ * wait for a connection, and live recordings with their audio that the server does not have yet. All of it belongs to one account, and is erased when another account,
  * or nobody, is signed in. The service worker uses it, too.
  */
 const OWNER = "owner"; // the only key of the store `account`
-const STORES = ["account", "transcripts", "uploads"];
+const STORES = ["account", "transcripts", "uploads", "recordings", "pieces"];
 
 function open() {
   return new Promise((done, fail) => {
-    const request = indexedDB.open("transcodio", 1);
-    request.onupgradeneeded = () => {
-      request.result.createObjectStore("account");
-      request.result.createObjectStore("transcripts", { keyPath: "id" });
-      request.result.createObjectStore("uploads", { keyPath: "id" });
+    const request = indexedDB.open("transcodio", 2);
+    request.onupgradeneeded = ({ oldVersion }) => {
+      if (oldVersion < 1) {
+        request.result.createObjectStore("account");
+        request.result.createObjectStore("transcripts", { keyPath: "id" });
+        request.result.createObjectStore("uploads", { keyPath: "id" });
+      }
+      request.result.createObjectStore("recordings", { keyPath: "id" });
+      request.result.createObjectStore("pieces", { keyPath: ["recording", "end"] }); // `end` in bytes
     };
     request.onsuccess = () => done(request.result);
     request.onerror = () => fail(request.error);
@@ -55,22 +59,33 @@ export function claim(account) {
 }
 
 /**
- * Stores a record, which has an `id`. Rejects if `account` is not signed in anymore, which happened
+ * Changes records in one transaction. Rejects if `account` is not signed in anymore, which happened
  * in another tab, or if there is no space.
  */
-export function put(account, name, record) {
+export function change(account, work) {
   return transact("readwrite", (store, transaction) => {
     const owner = store("account").get(OWNER);
     owner.onsuccess = () => {
-      if (account && owner.result === account) store(name).put(record);
+      if (account && owner.result === account) work(store);
       else transaction.abort();
     };
   });
 }
 
-/** All records of a store. */
-export function all(name) {
-  return transact("readonly", (store) => store(name).getAll());
+/** Stores a record, which has an `id`. Rejects like `change`. */
+export function put(account, name, record) {
+  return change(account, (store) => store(name).put(record));
+}
+
+/** All records of a store, or the first `count` in a range of keys. */
+export function all(name, range, count) {
+  return transact("readonly", (store) => store(name).getAll(range, count));
+}
+
+/** The last key of a store in a range, or undefined. */
+export async function lastKey(name, range) {
+  const cursor = await transact("readonly", (store) => store(name).openKeyCursor(range, "prev"));
+  return cursor?.key;
 }
 
 /** The record with that id, or undefined. */

@@ -15,8 +15,8 @@ export { segmentOf, segments, segmentsIn } from "./transcript-segments.js";
 
 const LOOKS = ["speaker", "channel", "paragraph"]; // that divide paragraphs
 
-const page = document.querySelector("live-transcript");
 const root = document.querySelector("#segments");
+const page = document.querySelector("live-transcript") ?? root; // the recorder has none
 const template = document.querySelector("#paragraph-template");
 const GROUP_SIZE = 25; // paragraphs that browsers draw or leave out together: see transcript-text.css
 

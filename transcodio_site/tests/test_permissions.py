@@ -52,6 +52,9 @@ OPERATIONS = {
     "POST /api/transcriptions/{transcription_id}/cancel": WRITE,
     "POST /api/transcriptions/{transcription_id}/retry": WRITE,
     "POST /api/transcriptions/{transcription_id}/read-token": READ,
+    "GET /api/transcriptions/{transcription_id}/captions": READ,
+    "POST /api/transcriptions/{transcription_id}/captions": WRITE,
+    "DELETE /api/transcriptions/{transcription_id}/captions": WRITE,
     "GET /api/transcriptions/{transcription_id}/events": READ,
     "GET /api/transcriptions/{transcription_id}/export": READ,
     "POST /api/transcriptions/export": READ,
@@ -85,6 +88,7 @@ OPERATIONS = {
 TOKEN_ONLY = {"POST /api/transcriptions/{transcription_id}/read-token"}
 
 PUBLIC, AUTHENTICATED, OWNER, STAFF = "public", "authenticated", "owner", "staff"
+LINK = "link"  # whoever has the key in it: see test_captions.py
 OPERATOR = "operator"  # has the token of the metrics, or is on this machine
 PAGES = {
     "manifest.webmanifest": PUBLIC,
@@ -115,6 +119,9 @@ PAGES = {
     "transcriptions/<id:transcription_id>/speakers/detect/cancel/": OWNER,
     "transcriptions/<id:transcription_id>/speakers/detection/": OWNER,
     "transcriptions/<id:transcription_id>/delete/": OWNER,
+    "record/": AUTHENTICATED,
+    "captions/<str:key>/": LINK,
+    "captions/<str:key>/events/": LINK,
     "invited/<str:code>/": PUBLIC,
     "settings/usage/": AUTHENTICATED,
     "settings/usage/details/": AUTHENTICATED,
@@ -243,6 +250,10 @@ def test_page_permissions(
     if PAGES[page] == OPERATOR:  # the host name of the test client is not of this machine
         answers = [anonymous, *(with_session(user).get(url) for user in (alice, bob, carol))]
         assert {response.status_code for response in answers} == {401}
+        return
+    if PAGES[page] == LINK:
+        answers = [anonymous, *(with_session(user).get(url) for user in (alice, bob, carol))]
+        assert {response.status_code for response in answers} == {404}
         return
     assert anonymous.status_code == 302
     if PAGES[page] == STAFF:  # see test_staff_see_usage_but_no_transcripts

@@ -52,13 +52,15 @@ EXPECTED = {
 def problems(response: Any, path: str) -> list[str]:
     """What is wrong with the headers of a response."""
     headers = {name: response.get(name, "") for name in EXPECTED}
-    found = [f"{name}: {value}" for name, value in headers.items() if value != EXPECTED[name]]
+    secret_url = {"Referrer-Policy": "no-referrer"} if path.startswith("/captions/") else {}
+    wanted = EXPECTED | secret_url
+    found = [f"{name}: {value}" for name, value in headers.items() if value != wanted[name]]
     is_page = response.get("Content-Type", "").startswith("text/html")
     policy = WORKER_POLICY if path == "/service-worker.js" else FILE_POLICY
     expected = "" if response.status_code == 304 else page_policy() if is_page else policy
     if response.get("Content-Security-Policy", "") != expected:
         found.append(response["Content-Security-Policy"])
-    if "microphone=(self), " not in response["Permissions-Policy"]:
+    if "microphone=(self), display-capture=(self), " not in response["Permissions-Policy"]:
         found.append(response["Permissions-Policy"])
     found += [name for name in response.headers if name.lower().startswith("access-control-")]
     caching, vary = response["Cache-Control"], response.get("Vary", "")

@@ -39,7 +39,8 @@ def test_manifest_makes_the_site_installable(client: Client) -> None:
     assert response["Content-Type"] == "application/manifest+json"
     manifest = response.json()
     assert (manifest["start_url"], manifest["display"]) == ("/", "standalone")
-    assert [shortcut["name"] for shortcut in manifest["shortcuts"]][:2] == ["Upload", "Library"]
+    names = [shortcut["name"] for shortcut in manifest["shortcuts"]]
+    assert names[:3] == ["Upload", "Record", "Library"]
     assert {"any", "maskable"} == {icon["purpose"] for icon in manifest["icons"]}
 
 

@@ -114,6 +114,7 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     retention = RetentionPolicy.of(authenticated_user(request))
     segments = list(transcription.segments.defer("words", *Segment.INTERNAL))
     speakers = speakers_of_page(transcription, segments)
+    is_live = transcription.is_live and not transcription.is_finished
     is_waiting = not transcription.is_finished and not segments
     detection = detection_of(transcription)
     context = {
@@ -129,8 +130,9 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
         "speakers": speakers,
         "detection": detection,
         "is_detecting": detection is not None and not detection.error,
+        "is_live": is_live,
         "is_waiting": is_waiting,
-        "estimate": estimate(transcription) if is_waiting else "",
+        "estimate": estimate(transcription) if is_waiting and not is_live else "",
         "language": LANGUAGES.get(transcription.language, ""),
         "languages": _languages(),
         "speaker_counts": SPEAKER_COUNTS,

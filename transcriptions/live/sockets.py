@@ -24,6 +24,8 @@ STORE_INTERVAL_S = 0.1  # at least, between two pieces that are stored
 # Audio is taken at most this much faster than it is spoken, after a burst: what a client has kept
 # while it was offline.
 MAX_SPEED, BURST_S = 4.0, 60.0
+BROWSER_SUBPROTOCOL = "transcodio"
+CLOSE_STATUS = 4000  # and the status that the handshake would have had
 MAX_UNSTORED_BYTES = 8 << 20  # of audio that the client has sent faster
 
 Result = TypeVar("Result")
@@ -111,7 +113,13 @@ class AudioConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     client: Client
 
     async def refuse(self, error: Refused) -> None:
-        """Answer the handshake with a JSON error."""
+        """Answer the handshake with a JSON error. The scripts of a page cannot see it: those that
+        offer BROWSER_SUBPROTOCOL get a message, and a close code."""
+        if BROWSER_SUBPROTOCOL in self.scope["subprotocols"]:
+            await self.accept(BROWSER_SUBPROTOCOL)
+            await self.send_json({"type": "refused", "code": error.code, "detail": str(error)})
+            await self.close(CLOSE_STATUS + error.status)
+            raise StopConsumer
         content = json.dumps(self.refusal(error)).encode()
         headers = [(b"content-type", b"application/json")]
         if error.retry_after_s:

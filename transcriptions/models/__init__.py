@@ -24,7 +24,14 @@ from transcriptions.models.scheduling import AccountQueue, Priority, PriorityQue
 from transcriptions.models.search_entry import SEARCH_KEYS, SearchEntry
 from transcriptions.models.segment import Segment
 from transcriptions.models.speaker import Speaker, VoiceUse
-from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WAITING, WORKING, State
+from transcriptions.models.state import (
+    FINISHED,
+    UNSUCCESSFUL,
+    WAITING,
+    WORKING,
+    LiveState,
+    State,
+)
 from transcriptions.models.subtitle_profile import SubtitleProfile
 from transcriptions.models.transcription import (
     STORAGE_FOLDER,
@@ -66,6 +73,7 @@ __all__ = [
     "IdempotencyKey",
     "LivePiece",
     "LiveSession",
+    "LiveState",
     "Options",
     "Phase",
     "Priority",

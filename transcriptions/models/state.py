@@ -18,6 +18,14 @@ class State(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
+class LiveState(models.TextChoices):
+    """Where a live session is, which is more than the state of its recording says."""
+
+    RECORDING = "live", _("Live")
+    PAUSED = "paused", _("Live: paused")
+    FINISHING = "finishing", _("Live: finishing")
+
+
 WAITING = (State.QUEUED, State.PREPARED)  # for a worker
 WORKING = (State.PREPROCESSING, State.TRANSCRIBING)  # a worker has a lease of the row
 FINISHED = (State.COMPLETED, State.FAILED, State.CANCELLED)

@@ -25,7 +25,14 @@ from gpu.joining import join
 from gpu.types import Audio, UsageDelta
 from transcriptions.models.options import Options
 from transcriptions.models.scheduling import Priority
-from transcriptions.models.state import FINISHED, UNSUCCESSFUL, WAITING, WORKING, State
+from transcriptions.models.state import (
+    FINISHED,
+    UNSUCCESSFUL,
+    WAITING,
+    WORKING,
+    LiveState,
+    State,
+)
 
 QUEUE_ORDER = ("priority", "virtual_start", "created_at")
 STORAGE_FOLDER = "recordings"  # within the storage; file names start with the id of their row
@@ -203,6 +210,15 @@ class Transcription(models.Model):
     def is_live(self) -> bool:
         """Whether it is still being made: see LiveSession."""
         return self.priority == Priority.LIVE
+
+    @property
+    def shown_state(self) -> State | LiveState:
+        """The state as people see it. Costs a query while the recording is live."""
+        if not self.is_live or self.is_finished:
+            return State(self.state)
+        if self.live.ended_at is not None:
+            return LiveState.FINISHING
+        return LiveState.PAUSED if self.live.parked_at else LiveState.RECORDING
 
     @property
     def has_transcript(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import TypeVar
@@ -11,19 +11,21 @@ from asgiref.sync import SyncToAsync
 from django.http import StreamingHttpResponse
 
 from accounts import concurrency
-from accounts.models import User
 
 Chunk = TypeVar("Chunk", str, bytes)
 
 
 def long_response(
-    user: User, chunks: AsyncGenerator[Chunk], content_type: str
+    holder: Hashable,
+    chunks: AsyncGenerator[Chunk],
+    content_type: str,
+    limit: concurrency.ConcurrencyLimit = concurrency.streams,
 ) -> StreamingHttpResponse:
     """A response that proxies must not buffer or compress. As all others, it is not cached.
-    Raises TooManyParallel."""
-    concurrency.streams.check(user)
+    Raises TooManyParallel: `limit` counts it for `holder`, a user unless said otherwise."""
+    limit.check(holder)
     return StreamingHttpResponse(
-        concurrency.streams.hold_while_sent(user, _release_view_thread(chunks)),
+        limit.hold_while_sent(holder, _release_view_thread(chunks)),
         content_type=content_type,
         headers={
             "Cache-Control": "no-transform",

@@ -1,0 +1,137 @@
+"""A page that records, for tests: its microphone plays a file, and all that was heard is kept."""
+
+from __future__ import annotations
+
+import subprocess
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    WebSocketRoute,
+    expect,
+    sync_playwright,
+)
+
+from e2e.conftest import BROWSERS, FLAGS, WAIT_MS, installed, register
+from transcodio_site.testing import WAIT_S, Media, Stack, wait_until
+from transcriptions.processing.media.program import ffmpeg_binary
+
+SPOKEN = "walking along the harbor"
+SECONDS = 12.0  # of speech, which the microphone plays again and again
+WAV = ("-ar", "48000", "-ac", "1", "-c:a", "pcm_s16le")
+BYTES_PER_S = 48_000
+# Hands every piece of audio to the test, before the page does anything with it.
+HEAR = """async () => {
+  const { RecordedAudio } = await import("/static/js/recorded-audio.js");
+  const { add } = RecordedAudio.prototype;
+  RecordedAudio.prototype.add = function (data) {
+    hear(btoa(String.fromCharCode(...new Uint8Array(data))));
+    return add.call(this, data);
+  };
+}"""
+
+
+@contextmanager
+def browser_with_microphone(media: Media) -> Iterator[Browser]:
+    """A Chromium whose microphone plays the beginning of the sample recording."""
+    program = installed("chromium-headless-shell", *BROWSERS)
+    speech = media.speech("microphone.wav", SECONDS, *WAV)
+    fake = [
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-audio-capture={speech}",
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=[*FLAGS, *fake], timeout=WAIT_MS
+        )
+        yield browser
+        browser.close()
+
+
+class Recorder:
+    """A signed-in profile with the page of the recorder."""
+
+    def __init__(self, context: BrowserContext, stack: Stack, email: str) -> None:
+        self.context = context
+        self.pieces: list[bytes] = []  # that the microphone was heard to play
+        self.sockets: list[WebSocketRoute] = []
+        self.is_away = False  # the server
+        context.expose_function("hear", lambda data: self.pieces.append(b64decode(data)))
+        context.route_web_socket("**/api/live**", self._connect)
+        self.page = context.new_page()
+        self.page.on("dialog", lambda dialog: dialog.accept())  # that the page is left
+        register(self.page, stack, email)
+        self.open()
+
+    def open(self) -> None:
+        """Open the page."""
+        self.page.goto("/record/")
+        self.prepare()
+
+    def prepare(self) -> None:
+        """To be called when the page is loaded again."""
+        self.page.wait_for_selector("live-recorder:defined")
+        self.page.evaluate(HEAR)
+
+    def start(self, title: str = "My walk") -> None:
+        """Begin to record, in English."""
+        self.page.get_by_label("Title").fill(title)
+        self.page.get_by_label("Language").select_option("en")
+        self.page.get_by_role("button", name="Start recording").click()
+        self.expect_state("recording")
+
+    def expect_state(self, state: str) -> None:
+        """Wait for a state of the page."""
+        expect(self.page.locator("live-recorder")).to_have_attribute("data-state", state)
+
+    def speak(self, seconds: float) -> None:
+        """Wait until so much more was heard."""
+        end = len(self.heard) + seconds * BYTES_PER_S
+        wait_until(lambda: self.page.evaluate("true") and len(self.heard) > end)
+
+    def expect_words(self) -> None:
+        """Wait for the words that are spoken, tentative or not."""
+        expect(self.page.locator("recorded-text")).to_contain_text(SPOKEN)
+
+    def cut(self) -> None:
+        """The connection is lost, and cannot be made again."""
+        self.is_away = True
+        self.sockets[-1].close(code=4500)
+        expect(self.page.locator("#connection-note")).to_contain_text(
+            "Offline: recording continues"
+        )
+
+    def _connect(self, socket: WebSocketRoute) -> None:
+        self.sockets.append(socket)
+        if self.is_away:
+            socket.close(code=4500)
+        else:
+            socket.connect_to_server()
+
+    def stop(self) -> None:
+        """End the recording, and wait for its transcript."""
+        self.page.get_by_role("button", name="Stop", exact=True).click()
+        self.page.wait_for_url("**/transcriptions/*/")
+
+    @property
+    def heard(self) -> bytes:
+        """All that the microphone was heard to play, at 24 kHz."""
+        return b"".join(self.pieces)
+
+    def recorded(self) -> bytes:
+        """The audio of the recording whose page is open."""
+        url = f"/api/transcriptions/{self.page.url.split('/')[-2]}/audio"
+        command = [ffmpeg_binary(), "-v", "error", "-i", "pipe:0", "-f", "s16le", "pipe:1"]
+        flac = self.page.request.get(url).body()
+        return subprocess.run(
+            command, input=flac, capture_output=True, check=True, timeout=WAIT_S
+        ).stdout
+
+    def recordings(self) -> list[str]:
+        """The titles of all recordings of this user."""
+        items = self.page.request.get("/api/transcriptions").json()["items"]
+        return [item["title"] for item in items]

@@ -1,0 +1,197 @@
+/**
+ * A live recording: it sends its audio to the server, over as many connections as it takes. What is
+ * not confirmed is kept in this browser, and another page can go on with it.
+ */
+import { forget, hold, keep } from "./kept-recordings.js";
+import { LiveConnection } from "./live-connection.js";
+import { RecordedAudio } from "./recorded-audio.js";
+import { claimed } from "./web-app.js";
+
+export const BYTES_PER_S = 48_000; // 24 kHz, 16 bit
+const WINDOW_BYTES = 20 * BYTES_PER_S; // that are sent without being confirmed
+const SILENCE_MS = 10_000; // of the server, after which the connection is given up
+const MIN_REST_BYTES = 10 * BYTES_PER_S; // for which a second recording is made
+const PROTOCOL = "transcodio"; // with which the server says why it refuses
+const NEW = { session: null, base: 0, isEnding: false }; // `base`: bytes before those of the session
+const FINAL = ["session_ended", "not_found", "taken_over"];
+const MAX_TAKEN_OVER = 3; // times in succession: a connection that was lost may end only now
+
+export class LiveRecording {
+  /**
+   * `record`: from `interrupted`, or { title, options } of a new one. `handlers`: changed(), event(e),
+   * ended(message) when the server takes no more, refused(message), and finished(url), with no URL if
+   * there is no recording.
+   */
+  constructor(record, handlers) {
+    this.record = { ...NEW, id: crypto.randomUUID(), startedAt: new Date(), ...record };
+    this.handlers = handlers;
+    this.audio = new RecordedAudio(this.record.id);
+    this.lastEventId = -1;
+    this.takenOver = 0;
+    this.sent = this.record.base;
+    for (const name of ["beforeunload", "pagehide"]) addEventListener(name, () => this.audio.store());
+  }
+
+  /** Resolves to false if another page works on it. */
+  async start() {
+    await claimed;
+    this.release = await hold(this.record.id);
+    if (!this.release) return false;
+    await this.audio.restore().catch(() => {});
+    this.audio.confirm(this.record.base);
+    await keep(this.record);
+    this.connection = new LiveConnection({
+      path: () => this.path(),
+      opened: () => {},
+      received: (message) => this.received(message),
+      lost: () => this.lost(),
+      notFound: () => this.lost(), // it has been refused
+    }, [PROTOCOL]);
+    return true;
+  }
+
+  path() {
+    const { session, title, options } = this.record;
+    if (session) return `/api/live?${new URLSearchParams({ session, after: this.lastEventId })}`;
+    const given = Object.entries({ ...options, title }).filter(([, value]) => value);
+    return `/api/live?${new URLSearchParams(given)}`;
+  }
+
+  get seconds() {
+    return this.audio.end / BYTES_PER_S;
+  }
+
+  // --- Audio ----------------------------------------------------------------------------------
+
+  add(data) {
+    this.audio.add(data);
+    this.pump();
+    this.check();
+  }
+
+  /** Lets the server recognize all that was said, because nobody speaks for a while. */
+  commit() {
+    this.isCommitting = true;
+    this.pump();
+    return this.audio.store();
+  }
+
+  /** No more audio follows. */
+  async end() {
+    this.record.isEnding = true;
+    await this.audio.store();
+    await keep(this.record);
+    this.pump();
+  }
+
+  async pump() {
+    if (this.isPumping) return;
+    this.isPumping = true;
+    try {
+      while (this.maySend) {
+        const { socket, sent } = this;
+        const data = await this.audio.read(sent);
+        if (!data || socket !== this.socket) break;
+        socket.send(data);
+        this.sent = sent + data.byteLength;
+      }
+    } finally {
+      this.isPumping = false;
+    }
+    if (!this.socket || this.isOver || this.sent < this.audio.end) return;
+    if (this.isCommitting && !this.record.isEnding) this.command("commit");
+    if (this.record.isEnding && !this.isEndSent) this.command("end");
+    this.isCommitting = false;
+    this.isEndSent = this.record.isEnding;
+  }
+
+  get maySend() {
+    return this.socket && !this.isOver && this.sent < this.audio.end && this.sent - this.audio.confirmed < WINDOW_BYTES;
+  }
+
+  command(type) {
+    this.socket.send(JSON.stringify({ type }));
+  }
+
+  /** A connection over which nothing is confirmed is dead. */
+  check() {
+    const isWaiting = this.socket && this.sent > this.audio.confirmed;
+    if (isWaiting && performance.now() - this.heardAt > SILENCE_MS) this.connection.restart();
+  }
+
+  // --- The server -----------------------------------------------------------------------------
+
+  received(message) {
+    const { type } = message;
+    this.heardAt = performance.now();
+    if (["session", "received", "ended", "refused"].includes(type)) this[`on_${type}`](message);
+    else if (type !== "committed") this.event(message);
+  }
+
+  async on_session({ session, received, url }) {
+    const isNew = this.record.session !== session;
+    Object.assign(this.record, { session, url });
+    this.audio.confirm(this.record.base + received);
+    this.sent = this.record.base + received;
+    this.isEndSent = false;
+    this.socket = this.connection.socket;
+    this.handlers.changed();
+    this.pump();
+    if (isNew && !this.isOver) await keep(this.record);
+  }
+
+  on_received({ received }) {
+    this.takenOver = 0;
+    this.audio.confirm(this.record.base + received);
+    this.pump();
+  }
+
+  on_ended(message) {
+    this.forget(); // if there is more, it was too much
+    this.handlers.ended(message);
+  }
+
+  on_refused(message) {
+    const rest = this.audio.end - this.audio.confirmed;
+    if (message.code === "session_ended" && rest > MIN_REST_BYTES) {
+      Object.assign(this.record, { session: null, base: this.audio.confirmed });
+      this.lastEventId = -1;
+      this.connection.restart();
+    } else if (message.code === "taken_over" && (this.takenOver += 1) < MAX_TAKEN_OVER) {
+      this.lost();
+    } else if (FINAL.includes(message.code)) {
+      this.stop();
+      if (message.code !== "taken_over") this.forget();
+      this.handlers.ended(message);
+      if (message.code === "session_ended") this.handlers.finished(this.record.url);
+    } else {
+      this.handlers.refused(message); // and try again
+    }
+  }
+
+  event(event) {
+    if (!["partial", "turn", "speakers"].includes(event.type)) this.lastEventId = Math.max(this.lastEventId, event.id);
+    this.handlers.event(event);
+    if (!["complete", "error"].includes(event.type)) return;
+    this.forget();
+    this.stop();
+    this.handlers.finished(event.code === "deleted" ? null : this.record.url);
+  }
+
+  lost() {
+    this.socket = null;
+    this.handlers.changed();
+  }
+
+  /** The server has it, or it is over: this browser need not keep it. */
+  forget() {
+    this.isOver = this.audio.isOver = true;
+    return forget(this.record.id);
+  }
+
+  stop() {
+    this.connection?.close();
+    this.socket = null;
+    this.release?.();
+  }
+}

@@ -1,0 +1,28 @@
+/** The title of a new recording, and what is recognized in it. */
+import { rememberFields, restoreFields } from "./remembered-fields.js";
+import { text } from "./text.js";
+
+const STORAGE_KEY = "record-options";
+
+export class RecordOptions {
+  /** `host` has the text for recordings without a title. */
+  constructor(form, host) {
+    Object.assign(this, { form, host });
+    restoreFields(form, STORAGE_KEY);
+    form.addEventListener("change", () => rememberFields(form, STORAGE_KEY));
+  }
+
+  /** As the server takes them. */
+  get values() {
+    const { title, language, diarize, speakers } = this.form.elements;
+    const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+    return {
+      title: title.value.trim() || text(this.host, "untitled", { date: format.format(new Date()) }),
+      options: {
+        language: language.value,
+        diarize: diarize.checked ? "true" : "false",
+        speakers: diarize.checked ? speakers.value : "",
+      },
+    };
+  }
+}

@@ -1,0 +1,58 @@
+/** <share-captions data-id>: a link with which everybody can read a live recording, until it is switched off. */
+import { copy } from "./clipboard.js";
+import { sendJson } from "./requests.js";
+import { text } from "./text.js";
+
+customElements.define("share-captions", class extends HTMLElement {
+  static observedAttributes = ["data-id"];
+
+  connectedCallback() {
+    this.dialog = this.querySelector("dialog");
+    this.field = this.querySelector("[data-link]");
+    const on = (name, action) => this.querySelector(`[data-${name}]`).addEventListener("click", action);
+    on("open", () => this.open());
+    on("share", () => this.change("POST"));
+    on("withdraw", () => this.change("DELETE"));
+    on("copy", () => this.copy());
+    on("close", () => this.dialog.close());
+    this.field.addEventListener("focus", () => this.field.select());
+    this.attributeChangedCallback();
+  }
+
+  /** There is nothing to share before the server has the recording. */
+  attributeChangedCallback() {
+    const button = this.querySelector("[data-open]");
+    if (button) button.disabled = !this.dataset.id;
+  }
+
+  open() {
+    this.show("");
+    this.dialog.showModal();
+    this.change("GET");
+  }
+
+  async change(method) {
+    const { body, problem } = await sendJson(this, method, `/api/transcriptions/${this.dataset.id}/captions`);
+    if (problem) this.show(problem);
+    else this.showLink(body?.url ?? "");
+  }
+
+  showLink(url) {
+    this.field.value = url;
+    this.querySelector("[data-visit]").href = url;
+    this.querySelector("[data-shared]").hidden = !url;
+    this.querySelector("[data-unshared]").hidden = Boolean(url);
+    this.toggleAttribute("data-is-shared", Boolean(url));
+    this.show("");
+  }
+
+  async copy() {
+    const link = document.createElement("a");
+    Object.assign(link, { href: this.field.value, textContent: this.field.value });
+    this.show(text(this, await copy(this.field.value, link.outerHTML) ? "copied" : "notCopied"));
+  }
+
+  show(message) {
+    this.querySelector("[role=status]").textContent = message;
+  }
+});

@@ -1,0 +1,19 @@
+/** Keeps the screen on, where the browser can, and again after the page was hidden. */
+let isWanted = false;
+let lock = null;
+
+export async function keepAwake(wanted) {
+  isWanted = wanted;
+  if (wanted) await request();
+  else {
+    await lock?.release().catch(() => {});
+    lock = null;
+  }
+}
+
+async function request() {
+  if (document.hidden) return;
+  lock = await navigator.wakeLock?.request("screen").catch(() => null) ?? null; // such as: the battery is low
+}
+
+document.addEventListener("visibilitychange", () => isWanted && request());
