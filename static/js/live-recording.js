@@ -10,9 +10,9 @@ import { claimed } from "./web-app.js";
 export const BYTES_PER_S = 48_000; // 24 kHz, 16 bit
 const WINDOW_BYTES = 20 * BYTES_PER_S; // that are sent without being confirmed
 const SILENCE_MS = 10_000; // of the server, after which the connection is given up
-const MIN_REST_BYTES = 10 * BYTES_PER_S; // for which a second recording is made
-const PROTOCOL = "transcodio"; // with which the server says why it refuses
-const NEW = { session: null, base: 0, isEnding: false }; // `base`: bytes before those of the session
+const MIN_REST_BYTES = BYTES_PER_S; // for which a second recording is made
+// `base` is where the audio of the session begins: before 0, if it was sent and erased by an earlier page.
+const NEW = { session: null, base: 0, isEnding: false };
 const FINAL = ["session_ended", "not_found", "taken_over"];
 const MAX_TAKEN_OVER = 3; // times in succession: a connection that was lost may end only now
 
@@ -39,14 +39,11 @@ export class LiveRecording {
     if (!this.release) return false;
     await this.audio.restore().catch(() => {});
     this.audio.confirm(this.record.base);
+    this.restored = this.audio.end;
     await keep(this.record);
-    this.connection = new LiveConnection({
-      path: () => this.path(),
-      opened: () => {},
-      received: (message) => this.received(message),
-      lost: () => this.lost(),
-      notFound: () => this.lost(), // it has been refused
-    }, [PROTOCOL]);
+    const [path, received, lost] = [() => this.path(), (message) => this.handle(message), () => this.lost()];
+    this.connection = new LiveConnection({ path, received, lost, notFound: lost, opened() {} }, ["transcodio"]);
+    this.checking = setInterval(() => this.check(), SILENCE_MS);
     return true;
   }
 
@@ -58,7 +55,7 @@ export class LiveRecording {
   }
 
   get seconds() {
-    return this.audio.end / BYTES_PER_S;
+    return (this.audio.end - this.record.base) / BYTES_PER_S;
   }
 
   // --- Audio ----------------------------------------------------------------------------------
@@ -66,7 +63,6 @@ export class LiveRecording {
   add(data) {
     this.audio.add(data);
     this.pump();
-    this.check();
   }
 
   /** Lets the server recognize all that was said, because nobody speaks for a while. */
@@ -91,7 +87,8 @@ export class LiveRecording {
       while (this.maySend) {
         const { socket, sent } = this;
         const data = await this.audio.read(sent);
-        if (!data || socket !== this.socket) break;
+        if (!data) break;
+        if (socket !== this.socket) continue;
         socket.send(data);
         this.sent = sent + data.byteLength;
       }
@@ -99,18 +96,15 @@ export class LiveRecording {
       this.isPumping = false;
     }
     if (!this.socket || this.isOver || this.sent < this.audio.end) return;
-    if (this.isCommitting && !this.record.isEnding) this.command("commit");
-    if (this.record.isEnding && !this.isEndSent) this.command("end");
+    if (this.isCommitting && !this.record.isEnding) this.socket.send('{"type":"commit"}');
+    if (this.record.isEnding && !this.isEndSent) this.socket.send('{"type":"end"}');
     this.isCommitting = false;
     this.isEndSent = this.record.isEnding;
   }
 
   get maySend() {
-    return this.socket && !this.isOver && this.sent < this.audio.end && this.sent - this.audio.confirmed < WINDOW_BYTES;
-  }
-
-  command(type) {
-    this.socket.send(JSON.stringify({ type }));
+    const isAhead = this.sent - this.audio.confirmed > WINDOW_BYTES;
+    return this.socket && !this.isOver && this.sent < this.audio.end && !isAhead;
   }
 
   /** A connection over which nothing is confirmed is dead. */
@@ -121,18 +115,21 @@ export class LiveRecording {
 
   // --- The server -----------------------------------------------------------------------------
 
-  received(message) {
+  handle(message) {
     const { type } = message;
     this.heardAt = performance.now();
-    if (["session", "received", "ended", "refused"].includes(type)) this[`on_${type}`](message);
+    if (["session", "received", "ended", "refused"].includes(type)) this[type](message);
     else if (type !== "committed") this.event(message);
   }
 
-  async on_session({ session, received, url }) {
-    const isNew = this.record.session !== session;
+  async session({ session, received, url }) {
+    const isNew = !this.hasConnected || this.record.session !== session;
+    // The server may have more than an earlier page has stored here: what is new follows that.
+    if (!this.hasConnected) this.record.base = Math.min(this.record.base, this.restored - received);
+    this.hasConnected = true;
     Object.assign(this.record, { session, url });
-    this.audio.confirm(this.record.base + received);
     this.sent = this.record.base + received;
+    this.audio.confirm(this.sent);
     this.isEndSent = false;
     this.socket = this.connection.socket;
     this.handlers.changed();
@@ -140,20 +137,21 @@ export class LiveRecording {
     if (isNew && !this.isOver) await keep(this.record);
   }
 
-  on_received({ received }) {
+  received({ received }) {
     this.takenOver = 0;
     this.audio.confirm(this.record.base + received);
     this.pump();
   }
 
-  on_ended(message) {
+  ended(message) {
     this.forget(); // if there is more, it was too much
     this.handlers.ended(message);
   }
 
-  on_refused(message) {
+  refused(message) {
     const rest = this.audio.end - this.audio.confirmed;
-    if (message.code === "session_ended" && rest > MIN_REST_BYTES) {
+    if (this.isOver) this.finish(this.record.url);
+    else if (message.code === "session_ended" && rest > MIN_REST_BYTES) {
       Object.assign(this.record, { session: null, base: this.audio.confirmed });
       this.lastEventId = -1;
       this.connection.restart();
@@ -172,10 +170,13 @@ export class LiveRecording {
   event(event) {
     if (!["partial", "turn", "speakers"].includes(event.type)) this.lastEventId = Math.max(this.lastEventId, event.id);
     this.handlers.event(event);
-    if (!["complete", "error"].includes(event.type)) return;
+    if (["complete", "error"].includes(event.type)) this.finish(event.code === "deleted" ? null : this.record.url);
+  }
+
+  finish(url) {
     this.forget();
     this.stop();
-    this.handlers.finished(event.code === "deleted" ? null : this.record.url);
+    this.handlers.finished(url);
   }
 
   lost() {
@@ -193,5 +194,6 @@ export class LiveRecording {
     this.connection?.close();
     this.socket = null;
     this.release?.();
+    clearInterval(this.checking);
   }
 }

@@ -19,8 +19,10 @@ export class RecordedAudio {
 
   /** Finds what an earlier page has left. */
   async restore() {
-    const key = await lastKey("pieces", this.rangeFrom(0));
-    if (key) this.end = key[1];
+    const [first] = await all("pieces", this.rangeFrom(0), 1);
+    if (!first) return;
+    this.confirmed = first.start;
+    [, this.end] = await lastKey("pieces", this.rangeFrom(0));
   }
 
   /** Whether nothing more can be kept: the browser stores nothing, and the server is away. */

@@ -224,6 +224,16 @@ def test_pages_of_other_sites_send_the_token_as_a_subprotocol(stack: Stack, toke
         socket.send(json.dumps({"type": "end"}))
 
 
+def test_browsers_are_told_why_they_are_refused(stack: Stack, token: str) -> None:
+    url = f"{stack.url.replace('http', 'ws', 1)}/api/live"
+    for secret, query, status in (("tk_wrong", "", 401), (token, f"?session={UNKNOWN}", 404)):
+        offered = [Subprotocol("transcodio"), Subprotocol(f"transcodio-token.{secret}")]
+        with connect(url + query, subprotocols=offered) as socket:
+            assert wait_for(socket, "refused")["detail"]
+            assert list(messages(socket)) == []
+            assert socket.close_code == 4000 + status
+
+
 def test_bad_messages_are_explained(stack: Stack, token: str) -> None:
     for text in ("", "[]", "{", '{"type": "stop"}'):
         with open_live(stack, token) as socket:
