@@ -5,7 +5,7 @@
 import { forget, hold, keep } from "./kept-recordings.js";
 import { LiveConnection } from "./live-connection.js";
 import { RecordedAudio } from "./recorded-audio.js";
-import { claimed } from "./web-app.js";
+import { account, claimed } from "./web-app.js";
 
 export const BYTES_PER_S = 48_000; // 24 kHz, 16 bit
 const WINDOW_BYTES = 20 * BYTES_PER_S; // that are sent without being confirmed
@@ -49,8 +49,9 @@ export class LiveRecording {
 
   path() {
     const { session, title, options } = this.record;
-    if (session) return `/api/live?${new URLSearchParams({ session, after: this.lastEventId })}`;
-    const given = Object.entries({ ...options, title }).filter(([, value]) => value);
+    // Another account may have signed in meanwhile: the audio is not for it.
+    if (session) return `/api/live?${new URLSearchParams({ session, account, after: this.lastEventId })}`;
+    const given = Object.entries({ ...options, title, account }).filter(([, value]) => value);
     return `/api/live?${new URLSearchParams(given)}`;
   }
 

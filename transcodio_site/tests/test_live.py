@@ -196,6 +196,11 @@ def test_sessions_of_other_users_are_not_found(stack: Stack, token: str) -> None
         wait_for(socket, "error", code="deleted")  # no audio came
 
 
+@pytest.mark.covers("attack", "What was recorded offline is sent by the next user of the browser")
+def test_audio_of_another_account_is_refused(stack: Stack, token: str) -> None:
+    assert refusal(stack, token, account="0") == (403, "other_account")
+
+
 @pytest.mark.covers("attack", "A page of another site opens a live session with a visitor's cookie")
 def test_cookies_count_only_from_pages_of_the_site(stack: Stack) -> None:
     browser = httpx.Client(base_url=stack.url, follow_redirects=True)

@@ -183,6 +183,9 @@ def _after(query: QueryDict) -> int:
 
 def _find_or_open(client: Client, query: QueryDict) -> LiveSession:
     """Raises Refused."""
+    if query.get("account", str(client.user.pk)) != str(client.user.pk):
+        message = _("Another account has signed in. Sign in again with yours to go on.")
+        raise Refused(403, "other_account", message)
     try:
         if "session" in query:
             return sessions.session_for(client.user, uuid.UUID(str(query["session"])))
@@ -205,5 +208,6 @@ def _params(query: QueryDict) -> LiveParams:
     """Raises ValidationError."""
     lists = {"languages", "keywords"}
     given = {name: query.getlist(name) if name in lists else query[name] for name in query}
-    given.pop("after", None)
+    for name in ("account", "after"):
+        given.pop(name, None)
     return LiveParams.model_validate(given)
