@@ -101,7 +101,7 @@ def test_up_replaces_and_stops_all_processes_and_keeps_demo_account(own_stack: S
     assert own_stack.process
     children = psutil.Process(own_stack.process.pid).children()
     started = [c for c in children if c.name().startswith("python")]
-    assert len(started) == 3  # web, worker, beat
+    assert len(started) == 4  # web, worker, live, beat
     for process in started:
         process.suspend()  # it will not obey SIGTERM
     own_stack.process.kill()

@@ -101,7 +101,7 @@ def test_caddyfile_is_valid() -> None:
 def test_compose_kubernetes_and_systemd_start_the_same_commands() -> None:
     compose = commands()
     assert compose == containers()
-    for name in ("preprocess", "transcribe"):
+    for name in ("preprocess", "transcribe", "live"):
         assert unit_command("transcodio-worker@.service", name) == compose[f"worker-{name}"]
     assert unit_command("transcodio-beat.service") == compose["beat"]
     loopback = [part.replace("0.0.0.0", "127.0.0.1") for part in compose["web"]]  # noqa: S104
@@ -114,9 +114,10 @@ def test_image_starts_the_web_server() -> None:
 
 
 def test_every_queue_has_a_worker() -> None:
-    embedded = next(child for child in Stack("127.0.0.1", 8000).children if child.name == "worker")
+    embedded = [child.command for child in Stack("127.0.0.1", 8000).children]
+    own = ",".join(queues(command) for command in embedded if "--queues" in command).split(",")
     workers = [command for command in commands().values() if "--queues" in command]
-    assert sorted(queues(command) for command in workers) == queues(embedded.command).split(",")
+    assert sorted(queues(command) for command in workers) == sorted(own)
 
 
 def test_every_deployment_can_be_disrupted_safely() -> None:
