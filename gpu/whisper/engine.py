@@ -34,15 +34,13 @@ from gpu.types import (
 )
 from gpu.weights import whisper_base
 from gpu.whisper.decoded import completed
+from gpu.whisper.language import default_language
 from gpu.whisper.recording import Passage, Recording
 from gpu.whisper.workers import Job, Workers
 from gpu.words import in_order
 
 if TYPE_CHECKING:
     from gpu.whisper.model import Model
-
-
-DEFAULT_LANGUAGE = "en"  # of a recording without speech
 
 
 class WhisperEngine:
@@ -72,7 +70,7 @@ class WhisperEngine:
         model, _, workers = self._load()
         _check_support(model, audio.language, audio.options)
         session = LiveSession(model, workers, audio, self._full_name, stopped)
-        unspoken = (*audio.options.languages, DEFAULT_LANGUAGE)[0]
+        unspoken = default_language(audio.options)
         events = session.events(unspoken)
         yield from with_usage(events, lambda: UsageDelta(session.device_seconds))
         yield session.usage
@@ -85,7 +83,7 @@ class WhisperEngine:
         language = audio.language
         if not language:
             first = next(passages, None)
-            unspoken = (*audio.options.languages, DEFAULT_LANGUAGE)[0]
+            unspoken = default_language(audio.options)
             language = first.language if first else unspoken
             passages = chain([first] if first else [], passages)
         yield Metadata(language, self._full_name)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from gpu.types import Span
+from gpu.types import RecognitionOptions, Span
 
 MIN_PIECE_S, MAX_PIECE_S = 4.0, 10.0  # the model needs some seconds to detect a language
 # A language changes if all pieces together are e^6 = 400 times as probable with the change. A piece
@@ -15,6 +15,11 @@ CHANGE_COST = 6.0
 MIN_PROBABILITY = 0.01
 
 Probabilities = Mapping[str, float]
+
+
+def default_language(options: RecognitionOptions) -> str:
+    """The language if nothing was heard by which to detect it."""
+    return (*options.languages, "en")[0]
 
 
 def among(probabilities: Probabilities, candidates: Collection[str]) -> Probabilities:

@@ -13,7 +13,7 @@ from gpu.segments import ends_clause, ends_sentence
 from gpu.types import RecognitionOptions, Segment, Span
 from gpu.whisper import checks
 from gpu.whisper.decoded import SAMPLE_RATE_HZ, DecodedWord, Samples
-from gpu.whisper.language import LanguageTracker, among
+from gpu.whisper.language import LanguageTracker, among, default_language
 from gpu.whisper.part import Part
 from gpu.whisper.recording import moved
 
@@ -173,9 +173,13 @@ class LiveWindow:
         probabilities = among(found, self._options.languages)
         weight = 2 if end - start >= MIN_CHANGE_S else 1
         language = tracker.languages_of([probabilities] * weight)[-1]
+        is_probable = probabilities.get(language, 0.0) >= SAME_CERTAINTY
+        if not (self._last_language or is_probable or weight == 2):
+            # A word or two at the beginning tell nothing.
+            return default_language(self._options), is_last, self._tracker
         is_certain = end - start >= CERTAIN_S
         if language == self._last_language:
-            is_certain |= probabilities.get(language, 0.0) >= SAME_CERTAINTY
+            is_certain |= is_probable
         elif end - start >= MIN_CHANGE_S:
             is_certain |= probabilities.get(language, 0.0) >= CERTAINTY
         return language, is_last or is_certain, tracker

@@ -130,6 +130,7 @@ def _finish(holder: LeaseHolder, folder: Path, meter: Complete) -> None:
     with file_in_storage(row, "source", recorded.path) as name, transaction.atomic():
         lifecycle.lock_held(row)
         live_recording.store(row, name, recorded)
+        live_lifecycle.assign_language(row)
         lifecycle.mark_completed(row, meter, LiveSession.objects.get(pk=row.pk).end_detail)
         if is_detecting := row.options.diarize and row.segments.exists():
             diarization_jobs.add(row, row.options.min_speakers, row.options.max_speakers)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Sum
 from django.db.models.functions import Now
 
 from gpu.types import Complete
@@ -65,6 +65,15 @@ def end(row: Transcription, reason: EndReason, detail: str = "") -> bool:
         return False
     unpark(row.id)
     return True
+
+
+def assign_language(row: Transcription) -> None:
+    """The language that was spoken longest: that of the first word was a guess. Raises
+    LeaseLost."""
+    spoken = row.segments.exclude(language="").order_by().values_list("language")
+    by_time = spoken.annotate(time=Sum(F("end") - F("start"))).order_by("-time", "language")
+    if longest := by_time.first():
+        lifecycle.update_held(row, language=longest[0])
 
 
 def mark_recorded(row: Transcription, **values: Any) -> None:

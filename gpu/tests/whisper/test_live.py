@@ -226,6 +226,15 @@ def test_language_is_detected(engine: WhisperEngine, speech: Samples) -> None:
     assert {segment.language for segment in segments_of(events)} == {"en"}
 
 
+def test_first_word_alone_does_not_decide_on_the_language(
+    engine: WhisperEngine, speech: Samples
+) -> None:
+    end, later = round(1.1 * pcm.SAMPLE_RATE_HZ), 5 * pcm.SAMPLE_RATE_HZ
+    audio = np.concatenate([speech[:end], silence(2), speech[end:later]])
+    events = listen(engine, cut(audio), language=None)
+    assert {segment.language for segment in segments_of(events)} == {"en"}
+
+
 def test_language_may_change_between_turns(
     engine: WhisperEngine, speech: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from transcriptions.models import (
     LiveSession,
     Priority,
     Progress,
+    Segment,
     State,
     Transcription,
 )
@@ -134,6 +135,16 @@ def test_next_worker_continues_after_the_last_segment(
     row = recording()
     assert texts(row) == [f"Sentence {number}." for number in (1, 2, 3, 4)]
     assert row.duration == pytest.approx(4.0, abs=0.01)
+
+
+def test_language_is_the_one_that_was_spoken_longest(
+    session: LiveSession, live_engine: ScriptedEngine
+) -> None:
+    sessions.append(session, 0, tone(3))
+    sessions.end(session)
+    live_engine.before[3] = lambda: Segment.objects.update(language="de")
+    live.listen(session.pk)
+    assert (recording().language, recording().languages) == ("de", ["de", "en"])
 
 
 def test_session_without_audio_leaves_nothing(session: LiveSession) -> None:
