@@ -90,6 +90,7 @@ def test_words_appear_while_recording(open_recorder: OpenRecorder) -> None:
 def test_live_recording_is_followed_and_stopped_elsewhere(open_recorder: OpenRecorder) -> None:
     recorder = open_recorder("elsewhere-live@example.com")
     recorder.start()
+    recorder.expect_words()  # there is a recording
     other = recorder.context.new_page()
     other.goto("/")
     expect(other.locator(".badge")).to_have_text("Live")

@@ -10,13 +10,17 @@ from urllib.parse import urlencode
 
 import httpx
 import psutil
+import psycopg
 import pytest
+import redis
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
+from transcodio_site.embedded import postgres_url, redis_url
 from transcodio_site.supervisor import is_healthy
 from transcodio_site.testing import Media, Stack, wait_until
+from transcriptions.realtime.messages import access_channel
 
 SECONDS = 12
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -184,6 +188,36 @@ def refusal(stack: Stack, token: str = "", **parameters: str) -> tuple[int, str]
 def test_wrong_tokens_are_refused(stack: Stack) -> None:
     assert refusal(stack) == (401, "not_authenticated")
     assert refusal(stack, "tk_wrong") == (401, "invalid_token")
+
+
+@pytest.mark.covers("attack", "A live session is opened with a token that has expired")
+def test_expired_tokens_are_refused(stack: Stack) -> None:
+    secret = stack.token("expired-live@example.com")
+    expire(stack, secret)
+    assert refusal(stack, secret) == (401, "invalid_token")
+
+
+@pytest.mark.covers("attack", "The token of a live session expires or is revoked while it is open")
+def test_session_is_closed_when_its_token_is_no_longer_valid(stack: Stack, speech: bytes) -> None:
+    secret = stack.token("revoked-live@example.com")
+    with open_live(stack, secret) as socket:
+        wait_for(socket, "session")
+        socket.send(speech[:4800])
+        wait_for(socket, "received")
+        user_id = expire(stack, secret)
+        with redis.Redis.from_url(redis_url(stack.var)) as valkey:
+            # What is sent when access changes; without it, the next check is within 90 s.
+            wait_until(lambda: valkey.publish(access_channel(user_id), '{"type": "access"}'))
+        list(messages(socket))
+        assert socket.close_code == 4401
+
+
+def expire(stack: Stack, secret: str) -> int:
+    """Let a token expire. Return the id of its user."""
+    update = "UPDATE accounts_apitoken SET expires_at = now() WHERE hint = %s RETURNING user_id"
+    with psycopg.connect(postgres_url(stack.var)) as connection:
+        (user_id,) = connection.execute(update, [secret[:8]]).fetchone() or (0,)
+    return int(user_id)
 
 
 @pytest.mark.covers("attack", "Another user sends audio to a live session, or ends it")

@@ -19,7 +19,7 @@ from transcriptions.live import captions
 
 router = Router(tags=["transcriptions"])
 
-_EXAMPLE = {"url": "https://example.com/captions/q0Yw3Q2zUuG0sDk1v1n0n3b2o4m5l6k7j8h9g0f1e2d/"}
+_EXAMPLE = {"url": "http://127.0.0.1:8000/captions/q0Yw3Q2zUuG0sDk1v1n0n3b2o4m5l6k7j8h9g0f1e2d/"}
 PATH = "/transcriptions/{id:transcription_id}/captions"
 
 

@@ -19,7 +19,6 @@ from django.utils.translation import gettext as _
 
 from transcriptions.exceptions import WrongState
 from transcriptions.models import LiveSession, Priority, Transcription
-from transcriptions.permissions import live_session_of
 from transcriptions.realtime import streams
 from transcriptions.realtime.messages import AccessChanged, access_channel
 from transcriptions.realtime.publisher import publisher
@@ -32,17 +31,17 @@ END = b"event: end\ndata: {}\n\n"
 
 
 def key_of(row: Transcription) -> str | None:
-    """The key of the captions; None while they are not shared. Raises Http404 if the recording was
-    not made live."""
-    key = live_session_of(row).captions_key
+    """The key of the captions; None while they are not shared."""
+    session = LiveSession.objects.filter(pk=row.pk).first()
+    key = session and session.captions_key
     return key if key and find(key) else None
 
 
 def share(row: Transcription) -> str:
     """Let everybody who has the key read the captions. Return it: the same one, if they were shared
-    already. Raises Http404 and WrongState."""
-    session = live_session_of(row)
-    if not row.is_live or row.is_finished:
+    already. Raises WrongState."""
+    session = LiveSession.objects.filter(pk=row.pk).first()
+    if session is None or not row.is_live or row.is_finished:
         raise WrongState(_("Captions are shared while a recording is live."))
     key = secrets.token_urlsafe(KEY_BYTES)
     LiveSession.objects.filter(pk=session.pk, captions_key=None).update(captions_key=key)
@@ -51,8 +50,8 @@ def share(row: Transcription) -> str:
 
 
 def withdraw(row: Transcription) -> None:
-    """End the access of all readers. A later link is another one. Raises Http404."""
-    LiveSession.objects.filter(pk=live_session_of(row).pk).update(captions_key=None)
+    """End the access of all readers. A later link is another one."""
+    LiveSession.objects.filter(pk=row.pk).update(captions_key=None)
     changed = AccessChanged().model_dump_json()
     transaction.on_commit(partial(publisher.send, access_channel(row.owner_id), changed))
 

@@ -114,7 +114,7 @@ def test_link_ends_with_the_session(browser: Client, row: Transcription, change:
 
 def test_only_live_sessions_are_shared(browser: Client, row: Transcription, alice: User) -> None:
     upload = Transcription.objects.create(owner=alice, title="a", source="a", source_bytes=1)
-    assert browser.post(url(upload)).status_code == 404
+    assert browser.post(url(upload)).status_code == 409
     set_state(State.COMPLETED, Transcription.objects.filter(pk=row.pk))
     response = browser.post(url(row))
     assert (response.status_code, response.json()["code"]) == (409, "not_live")
