@@ -124,6 +124,7 @@ def test_lost_connection_loses_nothing(open_recorder: OpenRecorder) -> None:
     assert recorder.recorded() == recorder.heard
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The web server is killed while somebody records in the browser")
 def test_restarted_server_loses_nothing(open_recorder: OpenRecorder, stack: Stack) -> None:
     recorder = open_recorder("restart-live@example.com")
@@ -142,7 +143,7 @@ def test_restarted_server_loses_nothing(open_recorder: OpenRecorder, stack: Stac
 
 
 @pytest.mark.covers("fault", "The page is loaded again while it records and the server is away")
-@pytest.mark.parametrize("is_away", [True, False])
+@pytest.mark.parametrize("is_away", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_reloaded_page_goes_on(open_recorder: OpenRecorder, is_away: bool) -> None:
     recorder = open_recorder("reload-live@example.com")
     page = recorder.page
@@ -168,6 +169,7 @@ def test_reloaded_page_goes_on(open_recorder: OpenRecorder, is_away: bool) -> No
     assert recorder.recorded() == recorder.heard
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The tab that records is closed before the server has its audio")
 def test_interrupted_recording_is_finished_in_the_library(open_recorder: OpenRecorder) -> None:
     recorder = open_recorder("closed-live@example.com")

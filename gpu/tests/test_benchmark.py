@@ -22,6 +22,7 @@ ROW = {
 }
 
 
+@pytest.mark.slow
 def test_benchmark_writes_the_expected_results(tmp_path: Path) -> None:
     options = ["--size", "tiny", "--device", "cpu", "--rows", "1", "4"]
     options += ["--long-seconds", "20", "--baseline-seconds", "2"]
@@ -40,6 +41,7 @@ def test_benchmark_writes_the_expected_results(tmp_path: Path) -> None:
         assert f"{row['rtfx']:.1f}" in done.stdout
 
 
+@pytest.mark.slow
 def test_live_benchmark_drops_no_frame(tmp_path: Path) -> None:
     options = ["--size", "tiny", "--device", "cpu", "--sessions", "1", "3", "--seconds", "2"]
     command = [sys.executable, "-m", "benchmarks.live_kyutai", *options]
