@@ -142,7 +142,8 @@ def undisturbed(stack: Stack, token: str, speech: bytes) -> list[str]:
     return words(api.get(f"/api/transcriptions/{session}").json()["text"])
 
 
-def test_second_connection_takes_over(stack: Stack, token: str, speech: bytes) -> None:
+@pytest.mark.parametrize("then", ["", "commit", "end"])
+def test_second_connection_takes_over(stack: Stack, token: str, speech: bytes, then: str) -> None:
     with open_live(stack, token) as first:
         session = wait_for(first, "session")["session"]
         first.send(speech[:4800])
@@ -151,6 +152,8 @@ def test_second_connection_takes_over(stack: Stack, token: str, speech: bytes) -
             second.send(speech[4800:9600])
             wait_for(second, "received")
             first.send(speech[4800:9600])
+            if then:
+                first.send(json.dumps({"type": then}))
             assert wait_for(first, "refused")["code"] == "taken_over"
             assert list(messages(first)) == []
             assert first.close_code == 4409
@@ -167,6 +170,8 @@ def test_second_connection_takes_over(stack: Stack, token: str, speech: bytes) -
         ({"sample_rate": "1"}, 422, "invalid_parameters"),
         ({"encoding": "opus"}, 422, "invalid_parameters"),
         ({"titel": "x"}, 422, "invalid_parameters"),
+        ({"title": "a\0b"}, 422, "invalid_parameters"),
+        ({"keywords": "a\0b"}, 422, "invalid_parameters"),
     ],
 )
 def test_refused_handshakes_say_why(

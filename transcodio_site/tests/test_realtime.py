@@ -228,6 +228,7 @@ def test_cleared_audio_is_not_heard_of(client: OpenAI, speech: bytes) -> None:
     ("message", "code", "param"),
     [
         ("{", "invalid_json", None),
+        ('{"type": "session.update", "session": {"x": "\\u0000"}}', "invalid_value", None),
         (b"\0", "invalid_event", None),
         ('{"type": "response.create", "event_id": "e1"}', "invalid_value", "type"),
         ('{"type": "session.update"}', "missing_required_parameter", "session"),

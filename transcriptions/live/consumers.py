@@ -8,6 +8,7 @@ import logging
 import uuid
 from contextlib import aclosing, suppress
 from typing import Any
+from urllib.parse import unquote
 
 from django.http import Http404, QueryDict
 from django.utils.translation import gettext as _
@@ -101,6 +102,8 @@ class LiveConsumer(AudioConsumer):
             await self._fail(CLOSE_TOO_FAST, "too_fast", _("The audio comes too fast."))
         except SessionEnded as error:
             await self._ended(error)
+        except TakenOver:
+            await self._taken_over()
 
     async def _obey(self, text: str) -> None:
         session = self.input.session
@@ -123,8 +126,7 @@ class LiveConsumer(AudioConsumer):
         except SessionEnded as error:
             await self._ended(error)
         except TakenOver:
-            message = _("Another connection sends the audio of this session.")
-            await self._fail(CLOSE_TAKEN_OVER, "taken_over", message)
+            await self._taken_over()
 
     async def _confirm(self, received: int) -> None:
         await self.send_json({"type": "received", "received": received})
@@ -156,6 +158,10 @@ class LiveConsumer(AudioConsumer):
         self.input.close()
         await self.send_json({"type": "ended", "reason": error.reason, "detail": str(error)})
 
+    async def _taken_over(self) -> None:
+        message = _("Another connection sends the audio of this session.")
+        await self._fail(CLOSE_TAKEN_OVER, "taken_over", message)
+
     async def _fail(self, close_code: int, code: str, detail: str) -> None:
         await self.send_json({"type": "refused", "code": code, "detail": detail})
         await self.close(close_code)
@@ -183,6 +189,9 @@ def _after(query: QueryDict) -> int:
 
 def _find_or_open(client: Client, query: QueryDict) -> LiveSession:
     """Raises Refused."""
+    if "\0" in unquote(query.urlencode()):
+        message = _("Text cannot have null characters.")
+        raise Refused(422, "invalid_parameters", message)
     if query.get("account", str(client.user.pk)) != str(client.user.pk):
         message = _("Another account has signed in. Sign in again with yours to go on.")
         raise Refused(403, "other_account", message)

@@ -57,6 +57,8 @@ def parse(text: str | None) -> ClientEvent:
         event = json.loads(text)
     except (ValueError, RecursionError):
         event = None
+    if "\\u0000" in text:  # cannot be stored
+        raise ClientError("invalid_value", _("Text cannot have null characters."))
     if not isinstance(event, dict):
         raise ClientError("invalid_json", _("The message is not a JSON object."))
     sent_id, kind = event.get("event_id"), event.get("type")
