@@ -153,7 +153,7 @@ def installation() -> Iterator[Installation]:
 def test_separate_processes_work_as_documented(installation: Installation, media: Media) -> None:
     for language, content in blocks():
         installation.follow(language, content)
-    assert len(installation.processes) == 3
+    assert len(installation.processes) == 4
     url = f"http://127.0.0.1:{installation.port}"
     wait_until(lambda: is_healthy(url))
 
@@ -168,4 +168,4 @@ def test_separate_processes_work_as_documented(installation: Installation, media
         )
     assert response.status_code == 200, response.text
     assert response.json()["segments"]
-    assert installation.stop() == [0, 0, 0]
+    assert installation.stop() == [0, 0, 0, 0]
