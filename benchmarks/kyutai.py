@@ -62,9 +62,9 @@ SMALL = {
 def main() -> None:
     """Prints a table and writes the JSON."""
     options = _options()
-    checkpoint = _checkpoint(options.size, options.checkpoint, options.device)
+    checkpoint = checkpoint_of(options.size, options.checkpoint, options.device)
     bandwidth, price = _bandwidth(options.device), _price(options.device)
-    print(f"{_device_name(options.device)}; {checkpoint.name}")
+    print(f"{device_name(options.device)}; {checkpoint.name}")
     baseline = _generate_rtfx(checkpoint, options.baseline_seconds)
     print(f"generate(), one stream at a time: {baseline:.2f} x real time")
     print(" rows  step ms   p95  x real time  streams  peak GB  USD/min  of bandwidth")
@@ -76,7 +76,15 @@ def main() -> None:
     best = max(rows, key=lambda row: row["rtfx"])["rows"]
     elapsed = _long_recording_seconds(checkpoint, best, options.long_seconds)
     print(f"{options.long_seconds:.0f} s of audio, codec included, {best} rows: {elapsed:.1f} s")
-    _write(options, checkpoint, baseline, rows, elapsed * 3600 / options.long_seconds)
+    write(
+        "kyutai",
+        options,
+        checkpoint,
+        baseline_rtfx=round(baseline, 3),
+        rows=rows,
+        hour_s=round(elapsed * 3600 / options.long_seconds, 1),
+        hour_measured_s=options.long_seconds,
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -100,7 +108,8 @@ def _options() -> argparse.Namespace:
 # --- Models ---------------------------------------------------------------------------------------
 
 
-def _checkpoint(size: str, source: str | None, device: str) -> Checkpoint:
+def checkpoint_of(size: str, source: str | None, device: str) -> Checkpoint:
+    """Of a Hub id or folder (`source`), or with random weights of this size."""
     if source:
         return Checkpoint.load(source, device)
     if size == "tiny":
@@ -249,7 +258,8 @@ def _gpu_type(device: str) -> str:
     return found.group() + large if found else "unknown"
 
 
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
+    """For people, such as NVIDIA H100 80GB HBM3."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} CPU, {os.cpu_count()} cores"
@@ -286,28 +296,20 @@ def _line(row: dict[str, Any]) -> str:
     )
 
 
-def _write(
-    options: argparse.Namespace,
-    checkpoint: Checkpoint,
-    baseline: float,
-    rows: list[dict[str, Any]],
-    hour: float,
-) -> None:
-    device = (_gpu_type(options.device) or "cpu").lower()
-    result = {
-        "device": _device_name(options.device),
+def write(name: str, options: argparse.Namespace, checkpoint: Checkpoint, **result: Any) -> None:
+    """Write `results/<name>-<device>-<size>.json`."""
+    stated = {
+        "device": device_name(options.device),
         "size": options.size,
         "weights": checkpoint.name,
-        "baseline_rtfx": round(baseline, 3),
-        "rows": rows,
-        "hour_s": round(hour, 1),
-        "hour_measured_s": options.long_seconds,
+        **result,
         "torch": torch.__version__.split("+")[0],
         "python": platform.python_version(),
     }
     options.results.mkdir(exist_ok=True)
-    path = options.results / f"kyutai-{device}-{options.size}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    device = (_gpu_type(options.device) or "cpu").lower()
+    path = options.results / f"{name}-{device}-{options.size}.json"
+    path.write_text(json.dumps(stated, indent=2) + "\n")
     print(path)
 
 

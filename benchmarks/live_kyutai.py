@@ -10,8 +10,6 @@ benchmarks/results/live-kyutai-<device>-<size>.json.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import random
 import statistics
 import threading
@@ -23,7 +21,7 @@ import numpy as np
 import psutil
 import torch
 
-from benchmarks.kyutai import RESULTS, _checkpoint, _device_name, _gpu_type
+from benchmarks.kyutai import RESULTS, checkpoint_of, device_name, write
 from gpu.batching import Batcher
 from gpu.kyutai import Checkpoint
 from gpu.streams import LiveStream, Stream
@@ -52,15 +50,15 @@ class TimedBatcher(Batcher):
 def main() -> None:
     """Prints a table and writes the JSON."""
     options = _options()
-    checkpoint = _checkpoint(options.size, options.checkpoint, options.device)
-    print(f"{_device_name(options.device)}; {checkpoint.name}")
+    checkpoint = checkpoint_of(options.size, options.checkpoint, options.device)
+    print(f"{device_name(options.device)}; {checkpoint.name}")
     print(" sessions  steps/s  delay ms   p95  drops  CPU cores  device share")
     rows = []
     for count in options.sessions:
         row = _measure(checkpoint, count, options.seconds)
         rows.append(row)
         print(_line(row))
-    _write(options, checkpoint, rows)
+    write("live-kyutai", options, checkpoint, seconds=options.seconds, sessions=rows)
 
 
 def _options() -> argparse.Namespace:
@@ -152,23 +150,6 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['delay_ms_p95']:5.0f} {row['drops']:6} {row['cpu_cores']:10.2f} "
         f"{row['device_share']:13.0%}"
     )
-
-
-def _write(options: argparse.Namespace, checkpoint: Checkpoint, rows: list[dict[str, Any]]) -> None:
-    device = (_gpu_type(options.device) or "cpu").lower()
-    result = {
-        "device": _device_name(options.device),
-        "size": options.size,
-        "weights": checkpoint.name,
-        "seconds": options.seconds,
-        "sessions": rows,
-        "torch": torch.__version__.split("+")[0],
-        "python": platform.python_version(),
-    }
-    options.results.mkdir(exist_ok=True)
-    path = options.results / f"live-kyutai-{device}-{options.size}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(path)
 
 
 if __name__ == "__main__":
