@@ -43,8 +43,7 @@ from gpu.types import (
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KyutaiEngine]:
     folder = tmp_path_factory.mktemp("models") / "stt-tiny"
-    tiny.model().save_pretrained(folder)
-    tiny.processor().save_pretrained(folder)
+    tiny.save(folder)
     engine = KyutaiEngine(str(folder), "cpu", rows=4)
     yield engine
     engine.close()
@@ -138,8 +137,7 @@ def test_engine_recovers_after_a_lost_device(
 def test_device_that_cannot_be_used_again_is_unrecoverable(
     audio: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny.model().save_pretrained(tmp_path)
-    tiny.processor().save_pretrained(tmp_path)
+    tiny.save(tmp_path)
     engine = KyutaiEngine(str(tmp_path), "cpu", rows=2)
     batcher = engine.batcher()
     monkeypatch.setattr(batcher._decoder, "step", lambda: 1 / 0)

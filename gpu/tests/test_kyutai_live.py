@@ -67,8 +67,7 @@ def pieces(samples: Samples, length: int = 2400) -> Iterator[Samples]:
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KyutaiEngine]:
     folder = tmp_path_factory.mktemp("models") / "stt-tiny"
-    tiny.model().save_pretrained(folder)
-    tiny.processor().save_pretrained(folder)
+    tiny.save(folder)
     engine = KyutaiEngine(str(folder), "cpu", rows=4)
     yield engine
     engine.close()
@@ -301,8 +300,7 @@ def test_languages_follow_from_the_name(source: str, languages: tuple[str, ...])
 
 def test_french_is_transcribed_by_the_model_that_can(tmp_path: Path, tones: Audio) -> None:
     folder = tmp_path / "stt-1b-en_fr-trfs"
-    tiny.model().save_pretrained(folder)
-    tiny.processor(delay=0.5, prefix=0.0).save_pretrained(folder)
+    tiny.save(folder, delay=0.5, prefix=0.0)
     engine = KyutaiEngine(str(folder), "cpu", rows=2)
     events = listen(engine, *pieces(TALK), language="fr")
     assert events[0] == Metadata("fr", "stt-1b-en_fr-trfs")

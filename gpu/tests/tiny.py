@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -109,3 +110,9 @@ def checkpoint(seed: int = 0, window: int = 24, **sizes: Any) -> Checkpoint:
     """A tiny model, with full float32 precision on a GPU too, so that tokens are equal."""
     torch.backends.cudnn.allow_tf32 = False
     return Checkpoint(model(seed, window, **sizes), processor(), "tiny")
+
+
+def save(folder: Path, window: int = 24, **timing: float) -> None:
+    """Write model and processor as a folder that `STT_MODEL_ID` can name."""
+    model(window=window).save_pretrained(folder)
+    processor(**timing).save_pretrained(folder)

@@ -241,8 +241,7 @@ def test_demo_starts_and_stops_its_own_stack_with_any_engine(
     tmp_path: Path, media: Media, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tmp_path / "stt-tiny"
-    tiny.model().save_pretrained(model)
-    tiny.processor().save_pretrained(model)
+    tiny.save(model)
     monkeypatch.setenv("STT_ENGINE", "kyutai")
     monkeypatch.setenv("STT_MODEL_ID", str(model))
     stack = Stack(tmp_path / "var")

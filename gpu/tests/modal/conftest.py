@@ -36,8 +36,7 @@ def never() -> bool:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "stt-tiny"
-    tiny.model().save_pretrained(folder)
-    tiny.processor().save_pretrained(folder)
+    tiny.save(folder)
     return folder
 
 

@@ -23,8 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def kyutai(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The worker's engine is Kyutai with a tiny model of random weights."""
     folder = tmp_path / "stt-tiny"
-    tiny.model().save_pretrained(folder)
-    tiny.processor().save_pretrained(folder)
+    tiny.save(folder)
     engine = KyutaiEngine(str(folder), "cpu", rows=4)
     settings.STT_ENGINE = "kyutai"
     monkeypatch.setattr(pipeline, "get_engine", {"kyutai": engine}.__getitem__)
