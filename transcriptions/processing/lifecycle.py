@@ -28,7 +28,6 @@ from transcriptions.exceptions import AudioDeleted, LeaseLost, WrongState
 from transcriptions.models import (
     FINISHED,
     UNSUCCESSFUL,
-    WORKING,
     AudioAnalysis,
     Phase,
     Priority,
@@ -386,15 +385,12 @@ def _all_held(rows: Iterable[Transcription]) -> models.QuerySet[Transcription]:
 
 
 def requeue_restored() -> int:
-    """Let all unfinished recordings of a backup start again from their upload: it contains neither
-    workers nor prepared audio. Stored segments are kept. Return how many there are.
-
-    Not all of these transitions are legal: the trigger that checks them must be disabled.
+    """Let all unfinished recordings of a backup, but no live session, start again from their
+    upload: it contains neither workers nor prepared audio. Stored segments are kept. Return how
+    many there are. Not all of these transitions are legal: their trigger must be disabled.
     """
-    live = Transcription.objects.filter(priority=Priority.LIVE, state__in=WORKING)
-    live.update(state=State.PREPARED, **NO_LEASE)  # their audio is in the database
     rows = Transcription.objects.exclude(state__in=[*FINISHED, State.QUEUED])
-    rows = rows.exclude(priority=Priority.LIVE)
+    rows = rows.exclude(priority=Priority.LIVE)  # see `live_lifecycle.requeue_restored`
     unfinished = list(rows)
     Progress.objects.filter(transcription__in=unfinished).update(lease_until=None)
     rows.update(state=State.QUEUED, audio="", **NO_LEASE)

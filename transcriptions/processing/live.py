@@ -24,8 +24,6 @@ from gpu.types import (
     Complete,
     DeadlineExceeded,
     LiveEvent,
-    Metadata,
-    Partial,
     TurnEnded,
     TurnStarted,
     UsageDelta,
@@ -45,7 +43,7 @@ from transcriptions.processing.live_input import STALL_S, LiveInput
 from transcriptions.processing.work_files import file_in_storage
 from transcriptions.realtime import streams
 from transcriptions.realtime.partials import PartialPublisher
-from transcriptions.schemas.events import MetadataEvent, ProgressEvent, TurnEvent, final_event
+from transcriptions.schemas.events import TurnEvent, final_event
 
 log = logging.getLogger(__name__)
 
@@ -91,15 +89,6 @@ def _listen(holder: LeaseHolder, folder: Path) -> None:
 
 def _store_and_publish(row: Transcription, step: pipeline.Step, partials: PartialPublisher) -> None:
     match step:
-        case Metadata():
-            lifecycle.mark_started(row, settings.STT_ENGINE, step)
-            streams.publish(row.id, MetadataEvent.of(row))
-        case Partial():
-            partials.schedule(step)
-        case list():
-            for segment in lifecycle.add_segments(row, step):
-                partials.discard(segment.number)
-                streams.publish(row.id, ProgressEvent.of(segment))
         case TurnStarted():
             event = TurnEvent(id=partials.after, state="started", time=step.start)
             streams.publish(row.id, event)
@@ -108,6 +97,8 @@ def _store_and_publish(row: Transcription, step: pipeline.Step, partials: Partia
             event = TurnEvent(id=number, state="ended", time=end, commit=step.commit)
             partials.discard(number)
             streams.publish(row.id, event)
+        case _:
+            pipeline.store_and_publish_words(row, step, partials)
 
 
 def _leave(holder: LeaseHolder, folder: Path, audio: LiveInput, meter: Complete) -> None:

@@ -252,7 +252,27 @@ def grouped(events: list[Result]) -> Iterator[Step]:
 def _store_and_publish(
     row: Transcription, step: Step, partials: PartialPublisher, speakers: SpeakerDetection
 ) -> None:
-    """One short transaction, then one published event, or one for each segment."""
+    match step:
+        case list():
+            store_and_publish_words(row, speakers.labeled(step), partials)
+            speakers.words_are_stored()
+        case Complete():
+            lifecycle.mark_completed(row, step, speakers.note)
+            streams.publish(row.id, final_event(row, row.segment_count))
+        case _:
+            store_and_publish_words(row, step, partials)
+
+
+STAGES = {State.PREPROCESSING: "preprocess", State.TRANSCRIBING: "transcribe"}
+WORK = {State.PREPROCESSING: _prepare_audio, State.TRANSCRIBING: _recognize_speech}
+
+
+# --- Shared by all steps, and by live sessions ----------------------------------------------------
+
+
+def store_and_publish_words(row: Transcription, step: Step, partials: PartialPublisher) -> None:
+    """One short transaction, then one published event, or one for each segment; nothing for steps
+    without words. Raises LeaseLost."""
     match step:
         case Metadata():
             lifecycle.mark_started(row, settings.STT_ENGINE, step)
@@ -260,20 +280,9 @@ def _store_and_publish(
         case Partial():
             partials.schedule(step)
         case list():
-            for segment in lifecycle.add_segments(row, speakers.labeled(step)):
+            for segment in lifecycle.add_segments(row, step):
                 partials.discard(segment.number)
                 streams.publish(row.id, ProgressEvent.of(segment))
-            speakers.words_are_stored()
-        case Complete():
-            lifecycle.mark_completed(row, step, speakers.note)
-            streams.publish(row.id, final_event(row, row.segment_count))
-
-
-STAGES = {State.PREPROCESSING: "preprocess", State.TRANSCRIBING: "transcribe"}
-WORK = {State.PREPROCESSING: _prepare_audio, State.TRANSCRIBING: _recognize_speech}
-
-
-# --- Shared by both steps -----------------------------------------------------------------------
 
 
 def run(row: Transcription, work: Work | None = None) -> bool:
