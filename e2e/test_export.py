@@ -146,6 +146,7 @@ def test_screen_follows_the_player(sign_up: OpenPage, recognized: Recognized) ->
     expect(screen).to_have_text(cues.nth(3).locator(".cue-text").inner_text())
 
 
+@pytest.mark.slow
 def test_subtitles_are_drawn_on_the_playing_video(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("video@example.com")
     picture = ("-f", "lavfi", "-i", "testsrc=s=160x90:r=10", "-t", "12", "-c:v", "libvpx")

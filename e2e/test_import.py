@@ -75,6 +75,7 @@ def show_transcript(page: Page) -> None:
         page.get_by_role("button", name="Show the transcript").click()
 
 
+@pytest.mark.slow
 def test_recognize_again_shows_conflicts_with_edits(
     sign_up: OpenPage, media: Media, stack: Stack
 ) -> None:

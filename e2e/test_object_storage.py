@@ -53,6 +53,7 @@ def two_parts(media: Media) -> Path:
     return media.make("long.wav", "-f", "lavfi", "-i", source)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The connection is lost while a browser sends a part to the storage")
 def test_recording_is_sent_in_parts_and_played_from_the_storage(
     sign_up: OpenPage, stack: StackWithBucket, two_parts: Path
@@ -82,6 +83,7 @@ def test_recording_is_sent_in_parts_and_played_from_the_storage(
     assert list((stack.var / "media").glob("**/*.source")) == []
 
 
+@pytest.mark.slow
 def test_cancelled_upload_leaves_nothing_in_the_storage(
     sign_up: OpenPage, stack: StackWithBucket, two_parts: Path
 ) -> None:

@@ -174,6 +174,7 @@ def test_reopened_tab_shows_all_segments(sign_up: OpenPage, stack: Stack) -> Non
     assert_complete(again)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The web server is killed while a page follows a recording")
 def test_page_reconnects_after_web_server_crash(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("patient@example.com")
@@ -215,8 +216,8 @@ def test_page_reconnects_after_server_error(sign_up: OpenPage, stack: Stack) -> 
     ("kind", "words"),
     [
         ("film", "There is no sound in this file"),
-        ("damaged", "The file is damaged"),
-        ("too long", "longer than 5 min"),
+        pytest.param("damaged", "The file is damaged", marks=pytest.mark.slow),
+        pytest.param("too long", "longer than 5 min", marks=pytest.mark.slow),
     ],
 )
 def test_processing_errors_are_shown_on_transcript(
@@ -374,8 +375,15 @@ def test_sign_out_and_sign_in_again(sign_up: OpenPage) -> None:
     page.wait_for_selector("upload-box")
 
 
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("scheme", "size"),
+    [
+        pytest.param("light", PHONE, id="light-phone"),
+        pytest.param("dark", DESKTOP, id="dark-desktop"),
+        pytest.param("dark", PHONE, id="dark-phone", marks=pytest.mark.slow),
+        pytest.param("light", DESKTOP, id="light-desktop", marks=pytest.mark.slow),
+    ],
+)
 def test_no_horizontal_overflow_in_light_and_dark(
     sign_up: OpenPage, media: Media, size: tuple[int, int], scheme: str
 ) -> None:

@@ -30,6 +30,7 @@ def bottom(element: Locator) -> float:
     return box["y"] + box["height"]
 
 
+@pytest.mark.slow
 def test_video_is_shown_with_captions(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("film@example.com", WIDE)
     picture = ("-f", "lavfi", "-i", "testsrc=s=160x90:r=10", "-t", "5", "-c:v", "libvpx")

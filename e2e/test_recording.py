@@ -87,6 +87,7 @@ def test_words_appear_while_recording(open_recorder: OpenRecorder) -> None:
     assert stored(page)["recordings"] == stored(page)["pieces"] == []
 
 
+@pytest.mark.slow
 def test_live_recording_is_followed_and_stopped_elsewhere(open_recorder: OpenRecorder) -> None:
     recorder = open_recorder("elsewhere-live@example.com")
     recorder.start()
@@ -143,7 +144,8 @@ def test_restarted_server_loses_nothing(open_recorder: OpenRecorder, stack: Stac
 
 
 @pytest.mark.covers("fault", "The page is loaded again while it records and the server is away")
-@pytest.mark.parametrize("is_away", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("is_away", [True, False])
 def test_reloaded_page_goes_on(open_recorder: OpenRecorder, is_away: bool) -> None:
     recorder = open_recorder("reload-live@example.com")
     page = recorder.page
@@ -193,6 +195,7 @@ def test_interrupted_recording_is_finished_in_the_library(open_recorder: OpenRec
     wait_until(lambda: stored(page)["recordings"] == stored(page)["pieces"] == [])
 
 
+@pytest.mark.slow
 @pytest.mark.covers(
     "attack", "The next user of a browser looks for a recording that was interrupted"
 )
@@ -247,6 +250,7 @@ def test_captions_are_read_by_everybody_until_they_are_switched_off(
     assert not axe.found, "\n".join(axe.found)
 
 
+@pytest.mark.slow
 def test_recorder_is_accessible_in_all_its_states(open_recorder: OpenRecorder) -> None:
     recorder = open_recorder("axe-live@example.com")
     axe = Axe(recorder.page)
@@ -267,6 +271,7 @@ def test_recorder_is_accessible_in_all_its_states(open_recorder: OpenRecorder) -
     assert not axe.found, "\n".join(axe.found)
 
 
+@pytest.mark.slow
 def test_microphone_and_shared_sound_are_mixed(open_recorder: OpenRecorder) -> None:
     import numpy as np
 

@@ -231,6 +231,7 @@ def test_speakers_are_merged(sign_up: OpenPage, stack: Stack) -> None:
     assert [each["speaker"] for each in stored(page)["segments"]] == [1, 3, 3, 3]
 
 
+@pytest.mark.slow
 def test_live_segments_are_relabeled(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("relabeled@example.com")
 
@@ -297,6 +298,7 @@ def test_speakers_are_detected_if_asked_for(sign_up: OpenPage, media: Media, sta
     expect(count).to_have_value("2")
 
 
+@pytest.mark.slow
 def test_speakers_are_detected_later(sign_up: OpenPage, media: Media, stack: Stack) -> None:
     page = sign_up("later@example.com")
     start(page, media.two_voices("later.mp3"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import PHONE, OpenPage
@@ -21,6 +22,7 @@ row.speakers.filter(number=1).update(name="Anna", voice=voice, voice_use="recogn
 """
 
 
+@pytest.mark.slow
 def test_kept_voice_is_recognized_until_it_is_deleted(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("voices@example.com")
     talk = str(media.two_voices("talk.wav"))

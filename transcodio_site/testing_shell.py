@@ -70,7 +70,10 @@ if __name__ == "__main__":
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
     django.setup()
+    from django.contrib.auth.hashers import PBKDF2PasswordHasher
     from django.urls import get_resolver
+
+    PBKDF2PasswordHasher.iterations = 1  # a secure hash is slow on purpose
 
     get_resolver().url_patterns  # noqa: B018  loads all views
     serve(sys.stdin, sys.stdout)

@@ -52,6 +52,7 @@ print("loaded")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first", ["", pytest.param("torch.cuda.is_available()", marks=pytest.mark.slow)]
 )

@@ -250,6 +250,7 @@ def test_backup_of_a_newer_release_is_refused(filled: User, store: Store) -> Non
     assert all_rows() == rows
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "A restoration is interrupted and repeated")
 def test_older_backup_replaces_a_newer_installation_and_is_migrated(
     filled: User, store: Store, settings: Any, tmp_path: Path

@@ -94,6 +94,7 @@ def test_up_prints_working_login_and_token(stack: Stack) -> None:
     assert httpx.get(f"{stack.url}/api/transcriptions", headers=headers).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The supervisor is killed and started again at once")
 def test_up_replaces_and_stops_all_processes_and_keeps_demo_account(own_stack: Stack) -> None:
     own_stack.start()

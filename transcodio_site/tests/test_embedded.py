@@ -137,6 +137,7 @@ def test_long_path_uses_sockets_in_tmp(tmp_path: Path) -> None:
     assert not sockets.exists()
 
 
+@pytest.mark.slow
 def test_data_folder_name_may_have_special_characters(tmp_path: Path) -> None:
     var = tmp_path / "c++ & c#?; 100%20" / "var"
     command = [sys.executable, "manage.py", "showmigrations", "--plan"]
@@ -219,6 +220,7 @@ def test_failed_initdb_names_the_cause(var: Path, monkeypatch: pytest.MonkeyPatc
         assert query(var, "SELECT 1") == [(1,)]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The configuration of Postgres is damaged")
 def test_failed_start_names_the_cause(var: Path) -> None:
     with embedded.servers(var, valkey=False):

@@ -143,6 +143,7 @@ def test_root_without_file_capabilities_starts_and_stops(tmp_path: Path, var: Pa
         assert running(var) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [True, False])
 def test_moved_data_folder_keeps_its_database(
     tmp_path: Path, open_folder: Path, closed: bool
@@ -159,6 +160,7 @@ def test_moved_data_folder_keeps_its_database(
         assert query(before, "SELECT to_regclass('numbers')") == [(None,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", [(), pytest.param(RESTRICTED, marks=needs_setpriv)])
 def test_database_is_moved_out_of_a_folder_that_was_closed(
     tmp_path: Path, open_folder: Path, prefix: tuple[str, ...]
@@ -174,6 +176,7 @@ def test_database_is_moved_out_of_a_folder_that_was_closed(
         assert embedded.data_folder(var).stat().st_gid in PRIVATE_GIDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", ["nothing", "moved"])
 def test_interrupted_move_is_completed(tmp_path: Path, open_folder: Path, done: str) -> None:
     with embedded.servers(open_folder / "var", valkey=False):

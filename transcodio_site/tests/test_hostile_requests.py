@@ -154,6 +154,7 @@ def api(alice: User) -> Requests:
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("attack", "Query parameters, headers and identifiers with impossible values")
 def test_values_of_users_get_no_500(page: Requests, api: Requests, finished: Transcription) -> None:
     for path in (*PAGES, *OPERATIONS):
@@ -185,6 +186,7 @@ def test_bodies_get_no_500(api: Requests, finished: Transcription) -> None:
     assert api.failed == []
 
 
+@pytest.mark.slow
 @pytest.mark.covers("attack", "A superuser's filters, actions and ids with impossible values")
 def test_admin_values_get_no_500(carol: User, finished: Transcription) -> None:
     requests = Requests(Client())

@@ -148,7 +148,8 @@ async def test_async_client_ends_turns_itself(stack: Stack, key: str, speech: by
 
 
 @pytest.mark.parametrize(
-    ("kind", "codec"), [("audio/pcmu", "pcm_mulaw"), ("audio/pcma", "pcm_alaw")]
+    ("kind", "codec"),
+    [("audio/pcmu", "pcm_mulaw"), pytest.param("audio/pcma", "pcm_alaw", marks=pytest.mark.slow)],
 )
 def test_telephone_speech_is_transcribed(
     client: OpenAI, media: Media, kind: str, codec: str
@@ -335,6 +336,7 @@ def test_audio_that_comes_too_fast_ends_the_connection(client: OpenAI) -> None:
 # --- The beta form ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_beta_client_is_understood(stack: Stack, key: str, speech: bytes) -> None:
     headers = {"Authorization": f"Bearer {key}", "OpenAI-Beta": "realtime=v1"}
     session = {

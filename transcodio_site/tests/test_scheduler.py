@@ -148,6 +148,7 @@ def test_scheduler_without_valkey_sends_tasks(
     assert sent == [scheduler]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "One of two beats is killed")
 def test_second_beat_takes_over_when_the_first_is_killed(var: Path) -> None:
     var.mkdir()

@@ -125,6 +125,7 @@ def test_sentinel_and_cluster_are_refused(tmp_path: Path, option: str, mode: str
             check_server_mode(url)
 
 
+@pytest.mark.slow
 def test_processes_say_in_one_line_why_they_do_not_start(tmp_path: Path) -> None:
     with valkey(tmp_path, "--cluster-enabled", "yes") as url:
         for command in (

@@ -135,6 +135,7 @@ def start_and_stop(installation: Installation) -> list[str]:
     return output
 
 
+@pytest.mark.slow
 @only_root
 @pytest.mark.parametrize("prefix", [(), pytest.param(RESTRICTED, marks=pytest.mark.slow)])
 def test_up_as_root_under_a_closed_folder(tmp_path: Path, prefix: tuple[str, ...]) -> None:

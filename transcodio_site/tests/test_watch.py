@@ -107,6 +107,7 @@ def test_hanging_servers_are_restarted(var: Path, short_timeouts: None) -> None:
     assert running(var) == []
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "Postgres and Valkey of a killed supervisor hang at the next start")
 def test_hanging_servers_of_a_killed_command_are_replaced(var: Path, short_timeouts: None) -> None:
     with another_command(var) as command:
@@ -121,6 +122,7 @@ def test_hanging_servers_of_a_killed_command_are_replaced(var: Path, short_timeo
     assert running(var) == []
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "Something deletes the sockets of Postgres and Valkey")
 def test_servers_without_socket_are_restarted(var: Path, short_timeouts: None) -> None:
     with embedded.servers(var):
@@ -142,6 +144,7 @@ def test_recovering_server_is_not_killed(var: Path, short_timeouts: None) -> Non
         assert Postgres(var).pid() == pid
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The disk is full when Postgres has to be restarted")
 def test_server_is_restarted_when_there_is_space_again(
     var: Path, short_timeouts: None, monkeypatch: pytest.MonkeyPatch

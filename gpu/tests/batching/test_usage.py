@@ -72,6 +72,7 @@ class CachingCheckpoint(Checkpoint):
         return self.last.clone()
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_a_thousand_short_recordings(checkpoint: Checkpoint) -> None:
     caching = CachingCheckpoint(checkpoint.model, tiny.processor(delay=0.16, prefix=0.0), "caching")
     shared = Batcher(caching, LONGEST_S, 16)

@@ -118,6 +118,7 @@ def test_weights_in_the_volume_are_used_without_the_hub(
     assert answer["segments"]
 
 
+@pytest.mark.slow
 def test_container_without_weights_reports_it(
     plane: ControlPlane, cli: Run, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,7 @@ def test_token_of_the_hub_reaches_containers_as_a_secret(with_speakers: ControlP
         assert "hf_secret" not in "".join(with_speakers.image_commands(function.image_id))
 
 
+@pytest.mark.slow
 def test_speakers_equal_those_of_the_same_pipeline_run_locally(
     with_speakers: ControlPlane, tones: Audio, pyannote_package: None, pyannote_model: str
 ) -> None:
@@ -175,6 +176,7 @@ def test_container_without_weights_reports_it(
         diarize(tones)
 
 
+@pytest.mark.slow
 def test_engine_check_command_reports_speakers(
     with_speakers: ControlPlane, tones: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

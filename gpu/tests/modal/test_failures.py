@@ -86,6 +86,7 @@ def test_interrupted_call_is_continued_after_the_last_received_segment(
     assert meter.audio_seconds == pytest.approx(sum(s.end - s.start for s in audio.spans))
 
 
+@pytest.mark.slow
 def test_output_of_a_restarted_call_is_not_mixed_with_what_was_received(
     deployed: ControlPlane, audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

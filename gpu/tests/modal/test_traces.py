@@ -36,6 +36,7 @@ def exported() -> Iterator[InMemorySpanExporter]:
     tracing.use(None)
 
 
+@pytest.mark.slow
 def test_span_of_the_container_belongs_to_the_call(
     plane: ControlPlane,
     cli: Run,

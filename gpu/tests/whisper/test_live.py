@@ -278,6 +278,7 @@ def test_stopped_session_is_cancelled(engine: WhisperEngine, speech: Samples) ->
     assert not any(isinstance(event, Complete) for event in events)
 
 
+@pytest.mark.slow
 def test_memory_is_bounded(
     engine: WhisperEngine, speech: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:

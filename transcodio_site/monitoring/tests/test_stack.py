@@ -18,6 +18,8 @@ from transcodio_site.supervisor import free_port
 from transcodio_site.testing import Media, Stack, wait_until
 from transcodio_site.testing_collector import Collector, attributes
 
+pytestmark = pytest.mark.slow  # a stack of its own
+
 METRICS_TOKEN = "a-long-random-token"
 SECRETS = ("alice@example.com", "tk_0123456789abcdefghij", "The spoken words", "My diary")
 

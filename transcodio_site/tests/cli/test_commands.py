@@ -58,6 +58,7 @@ def test_channels_are_recognized_separately(run: Run, media: Media) -> None:
     assert {segment["channel"] for segment in segments} == {0, 1}
 
 
+@pytest.mark.slow
 def test_speakers_are_told_apart(run: Run, media: Media) -> None:
     talk = media.two_voices("talk.wav")
     segments = json.loads(run("transcribe", talk, "--speakers", "-f", "json").stdout)["segments"]
@@ -67,6 +68,7 @@ def test_speakers_are_told_apart(run: Run, media: Media) -> None:
     assert run("transcribe", talk, "--speakers", "none").returncode == 2
 
 
+@pytest.mark.slow
 def test_speakers_of_a_transcript_are_detected(run: Run, media: Media) -> None:
     run("transcribe", media.two_voices("talk.wav"))
     transcription_id = run("list", "--limit", "1").stdout.split("\t")[0]

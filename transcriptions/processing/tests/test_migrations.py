@@ -30,6 +30,7 @@ def migrate(name: str) -> Any:
     return MigrationExecutor(connection).migrate([(APP, name)]).apps
 
 
+@pytest.mark.slow
 def test_progress_and_audio_analysis_are_moved_and_back(alice: User) -> None:
     until = timezone.now()
     rows = migrate(WIDE).get_model(APP, "Transcription").objects

@@ -106,6 +106,7 @@ def test_transcript_and_usage_are_those_of_the_whole_recording(
     assert [path.suffix for path in stored_files(settings)] == [".source"]
 
 
+@pytest.mark.slow
 def test_whisper_loses_no_words_where_the_opening_ends(upload: Upload) -> None:
     row = upload(SAMPLE)
     assert pipeline.preprocess(row.id)
