@@ -20,7 +20,7 @@ from django.utils.translation import gettext
 
 from accounts import audit_log, email
 from accounts.audit_log import record_event
-from accounts.models import AccountDeletion, Action, Invitation, User
+from accounts.models import AccountDeletion, Action, Invitation, OutgoingEmail, User
 
 # Sent with `user_id` after the commit of a request: the data can be deleted now.
 deletion_requested = Signal()
@@ -52,6 +52,7 @@ def finish(user_id: int, notify: bool) -> None:
     addresses = EmailAddress.objects.filter(user=user_id).values_list("email", flat=True)
     _delete_sessions(user_id, set(addresses))
     Invitation.objects.filter(email__in=addresses).delete()
+    OutgoingEmail.objects.filter(to__in=addresses).delete()
     audit_log.pseudonymize(user_id)  # in batches; `erase_traces` finds what was added since
     with transaction.atomic():
         user = User.objects.select_for_update().filter(pk=user_id).first()

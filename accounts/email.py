@@ -10,14 +10,19 @@ from django.template.loader import render_to_string
 
 
 def send(to: str, subject: str, template: str, **context: Any) -> None:
-    """Render `email/<template>.txt` and `.html` and send them. Raises OSError if that fails."""
+    """Send what `compose` makes. Raises OSError if that fails."""
+    compose(to, subject, template, **context).send()
+
+
+def compose(to: str, subject: str, template: str, **context: Any) -> EmailMessage:
+    """Render `email/<template>.txt` and `.html`."""
     context |= {"site": settings.SITE_URL}
     # A subject may contain a title of a user: a line break in it must not start a new header.
     one_line = " ".join(subject.split())
     text = render_to_string(f"email/{template}.txt", context)
     message = EmailMultiAlternatives(one_line, text, to=[to])
     message.attach_alternative(render_to_string(f"email/{template}.html", context), "text/html")
-    message.send()
+    return message
 
 
 def attach_html(message: EmailMessage) -> EmailMessage:

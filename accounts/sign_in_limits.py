@@ -14,8 +14,9 @@ from typing import Any
 from allauth.core.internal import ratelimit
 from django.core.cache import cache
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
-from accounts import tasks
+from accounts import email, tasks
 from accounts.models import User
 
 WARNING_INTERVAL_S = 24 * 3600
@@ -60,4 +61,5 @@ def forget(request: HttpRequest, email: str) -> None:
 def _warn(user: User | None, template: str) -> None:
     """Send the email once in WARNING_INTERVAL_S."""
     if user and cache.add(f"{template}:{user.pk}", 1, WARNING_INTERVAL_S):
-        tasks.warn_later(user, template)
+        subject = gettext("Failed attempts to sign in to your account")
+        tasks.send_later(email.compose(user.email, subject, template))

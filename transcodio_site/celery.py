@@ -48,7 +48,6 @@ app.autodiscover_tasks(
 # Names in messages that an earlier release enqueued. Accepted until 0.2.
 FORMER_TASK_NAMES = {
     "transcriptions.tasks.sweep": "transcriptions.tasks.requeue_stalled",
-    "transcriptions.tasks.mail_ready": "transcriptions.tasks.send_transcript_ready",
     "transcriptions.tasks.mail_quota": "transcriptions.tasks.send_quota_notice",
     "transcriptions.tasks.forget_old_keys": "transcriptions.tasks.delete_expired_idempotency_keys",
     "transcriptions.tasks.forget_old_sessions": "transcriptions.tasks.delete_expired_sessions",

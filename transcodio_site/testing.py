@@ -11,7 +11,7 @@ import resource
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,14 +155,15 @@ def remove_server_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 @pytest.fixture(autouse=True)
 def emails_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send emails about accounts where they are enqueued: most tests run no worker."""
-    from accounts import tasks
+    """Send emails where they are stored: most tests run no worker and commit nothing."""
+    from accounts import outbox
 
-    def run_now(task: Any) -> Callable[..., None]:
-        return lambda args=(), kwargs=None, **_: task.run(*args, **kwargs or {})
+    def send_now(message: Any) -> None:
+        for key in outbox.add(message):
+            outbox.send(key)
 
-    for task in (tasks.send_email, tasks.send_sign_in_warning):
-        monkeypatch.setattr(task, "apply_async", run_now(task))
+    for module in ("accounts.tasks", "transcriptions.notifications.emails"):
+        monkeypatch.setattr(f"{module}.send_later", send_now)
 
 
 @pytest.fixture(autouse=True)

@@ -25,5 +25,5 @@ class TranscriptionsConfig(AppConfig):
         pre_delete.connect(cancel_before_delete, sender=Transcription)
         pre_delete.connect(diarization_jobs.cancel_before_delete, sender=Transcription)
         deletion_requested.connect(enqueue_deletion)
-        signals.transcription_finished.connect(receivers.enqueue_transcript_ready)
+        signals.transcription_finished.connect(receivers.send_transcript_ready)
         signals.usage_charged.connect(receivers.enqueue_quota_notice)

@@ -6,6 +6,7 @@ from accounts.models.account_deletion import AccountDeletion
 from accounts.models.api_token import ApiToken, Scope
 from accounts.models.audit_event import Action, AuditEvent
 from accounts.models.invitation import INVITATION_DAYS, Invitation
+from accounts.models.outgoing_email import OutgoingEmail
 from accounts.models.plan import Plan
 from accounts.models.quota_notice import QuotaNotice
 from accounts.models.usage import Outcome, UsageDay, UsageRecord
@@ -19,6 +20,7 @@ __all__ = [
     "AuditEvent",
     "Invitation",
     "Outcome",
+    "OutgoingEmail",
     "Plan",
     "QuotaNotice",
     "Scope",

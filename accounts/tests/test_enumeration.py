@@ -10,9 +10,7 @@ import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
 from django.test import Client
-from kombu.exceptions import OperationalError
 
-from accounts import tasks
 from accounts.models import User
 from accounts.tests.helpers import PASSWORD, sign_in
 
@@ -106,28 +104,3 @@ def test_without_a_mail_server_sign_up_says_that_an_account_exists(
 ) -> None:
     page = sign_up(client, alice.email).content.decode()
     assert "already registered" in page
-
-
-def test_emails_are_sent_by_the_worker(
-    alice: User, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    enqueued: list[dict[str, Any]] = []
-    monkeypatch.setattr(tasks.send_email, "apply_async", lambda **message: enqueued.append(message))
-    for email in (alice.email, UNKNOWN):
-        assert reset_password(client, email).status_code == 302
-    assert mail.outbox == []
-    assert [message["kwargs"]["to"] for message in enqueued] == [[alice.email], [UNKNOWN]]
-    assert alice.email not in enqueued[0]["kwargsrepr"]
-
-
-def test_emails_are_sent_at_once_without_a_broker(
-    alice: User, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(**_: Any) -> None:
-        raise OperationalError("connection refused")
-
-    monkeypatch.setattr(tasks.send_email, "apply_async", fail)
-    reset_password(client, alice.email)
-    assert [message.to for message in mail.outbox] == [[alice.email]]
-    assert "the broker is unreachable" in caplog.text
-    assert alice.email not in caplog.text

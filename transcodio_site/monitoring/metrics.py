@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from copy import deepcopy
 from functools import cache
-from typing import Any
 
-from celery import current_app
 from django.conf import settings
 from django.db import connection
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, Histogram, Metric
@@ -31,7 +26,6 @@ log = logging.getLogger(__name__)
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 TIMEOUT_S = 5.0  # Prometheus gives up after 10
-EMAIL_TASK = "accounts.tasks.send_email"
 
 http_seconds = Histogram(
     "transcodio_http_request_seconds",
@@ -119,24 +113,6 @@ def _disk() -> list[Metric]:
     ]
 
 
-def _emails() -> list[Metric]:
-    """The queue with the emails. Only of Valkey and Redis: other brokers do not tell the age."""
-    queue = current_app.amqp.router.route({}, EMAIL_TASK)["queue"].name
-    with current_app.connection_for_read() as broker:
-        if broker.transport.driver_type != "redis":
-            return []
-        channel: Any = broker.default_channel
-        depth, oldest = channel.client.llen(queue), channel.client.lindex(queue, -1)
-    return database.queue_families({"mail": depth}, {"mail": _age_of(oldest)})
-
-
-def _age_of(message: bytes | None) -> float:
-    """Seconds since a message was sent; 0 without one."""
-    with suppress(KeyError, TypeError, ValueError):
-        return max(0.0, time.time() - float(json.loads(message or b"{}")["headers"]["sent_at"]))
-    return 0.0
-
-
 def _with_database(read: Callable[[], list[Metric]]) -> Callable[[], list[Metric]]:
     def read_and_close() -> list[Metric]:
         try:
@@ -152,7 +128,7 @@ def _sources() -> list[SharedCheck[list[Metric]]]:
     return [
         SharedCheck(_with_database(database.current), max_age_s=10),
         SharedCheck(_with_database(database.totals), max_age_s=600),
-        *(SharedCheck(read, max_age_s=10) for read in (_processes, _emails, _disk)),
+        *(SharedCheck(read, max_age_s=10) for read in (_processes, _disk)),
     ]
 
 

@@ -61,6 +61,7 @@ CELERY_BEAT_SCHEDULE = {
         ("transcriptions.tasks.delete_expired_sessions", 24 * 3600.0),
         ("transcriptions.tasks.delete_expired_audit_events", 24 * 3600.0),
         ("transcriptions.tasks.delete_old_invitations", 24 * 3600.0),
+        ("accounts.tasks.send_due_emails", 15.0),
         ("transcriptions.tasks.resume_account_deletions", 15.0),
         ("transcriptions.tasks.delete_orphaned_files", 24 * 3600.0),
         ("transcriptions.tasks.abort_expired_uploads", 900.0),

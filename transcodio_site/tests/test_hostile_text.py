@@ -152,7 +152,7 @@ def test_text_stays_text_in_emails(
 ) -> None:
     for title in ("Plain", text):
         write(resources.row, title)
-        emails.send_transcript_ready(resources.row.id)
+        emails.send_transcript_ready(resources.row)
     plain, hostile = mailoutbox
     assert {*plain.message().keys()} == {*hostile.message().keys()}
     assert hostile.to == ["alice@example.com"]

@@ -14,7 +14,7 @@ from django.utils import timezone
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from accounts.models import UsageDay
+from accounts.models import OutgoingEmail, UsageDay
 from accounts.usage.consistency import wrong_days
 from transcriptions.models import FINISHED, LiveSession, Priority, State, Step, Transcription
 from transcriptions.webhooks.models import Delivery
@@ -41,7 +41,7 @@ def totals() -> list[Metric]:
     return [*_stored(), _ledger()]
 
 
-def queue_families(depths: dict[str, int], ages: dict[str, float]) -> list[Metric]:
+def _queue_families(depths: dict[str, int], ages: dict[str, float]) -> list[Metric]:
     """Length and age of queues by name."""
     depth = GaugeMetricFamily(
         "transcodio_queue_depth", "Work that could start now.", labels=["queue"]
@@ -97,7 +97,9 @@ def _queues() -> list[Metric]:
     due = Delivery.objects.due().order_by().aggregate(Count("id"), Min("next_attempt_at"))
     depths["webhooks"] = due["id__count"]
     ages["webhooks"] = _seconds_since(due["next_attempt_at__min"])
-    return queue_families(depths, ages)
+    emails = OutgoingEmail.objects.aggregate(Count("id"), Min("created_at"))  # being retried too
+    depths["mail"], ages["mail"] = emails["id__count"], _seconds_since(emails["created_at__min"])
+    return _queue_families(depths, ages)
 
 
 def _oldest(waiting: QuerySet[Transcription]) -> datetime | None:

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-from celery import current_app
 from django.test import Client
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
@@ -77,33 +76,6 @@ def test_page_has_each_metric_once(db: None) -> None:
     assert found["transcodio_processes"]["preprocess"] == 1
     assert found["transcodio_disk_free_bytes"][""] > 0
     assert set(found["transcodio_queue_age_seconds"]) >= {"mail"}
-
-
-def test_age_of_emails_is_that_of_the_oldest_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    queue = current_app.amqp.router.route({}, metrics.EMAIL_TASK)["queue"].name
-    delete_queue(queue)
-    assert depth_and_age() == (0, 0)
-    task = current_app.tasks["accounts.tasks.send_email"]
-    try:
-        for _ in "12":
-            # Not `apply_async`, which the tests replace.
-            current_app.send_task(task.name, kwargs={"to": ["alice@example.com"]})
-        depth, age = depth_and_age()
-        assert depth == 2
-        assert age > 0
-    finally:
-        delete_queue(queue)
-
-
-def delete_queue(name: str) -> None:
-    with current_app.connection_for_write() as broker:
-        channel: Any = broker.default_channel
-        channel.client.delete(name)
-
-
-def depth_and_age() -> tuple[float, float]:
-    depth, age = metrics._emails()
-    return depth.samples[0].value, age.samples[0].value
 
 
 @pytest.mark.covers("fault", "Postgres is away while Prometheus asks for metrics")

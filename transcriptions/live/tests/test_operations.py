@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.core import mail
@@ -14,7 +13,7 @@ from accounts.models import AuditEvent, User
 from transcriptions.live import sessions
 from transcriptions.live.sessions import LiveParams
 from transcriptions.models import EndReason, LiveSession, State, Transcription
-from transcriptions.notifications.receivers import enqueue_transcript_ready
+from transcriptions.notifications.receivers import send_transcript_ready
 from transcriptions.operations import metrics
 
 
@@ -64,19 +63,11 @@ def test_email_only_if_the_owner_had_to_wait_after_the_end(
     session: LiveSession,
     minutes: int,
     is_sent: bool,
-    django_capture_on_commit_callbacks: Any,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    enqueued: list[object] = []
-    monkeypatch.setattr(
-        "transcriptions.queue.enqueue", lambda *arguments: enqueued.append(arguments)
-    )
     now = timezone.now()
     LiveSession.objects.update(ended_at=now - timedelta(minutes=minutes))
     row = Transcription.objects.get()
     row.state, row.completed_at = State.COMPLETED, now
     row.created_at = now - timedelta(hours=1)
-    with django_capture_on_commit_callbacks(execute=True):
-        enqueue_transcript_ready(Transcription, row)
-    assert bool(enqueued) is is_sent
-    assert mail.outbox == []
+    send_transcript_ready(Transcription, row)
+    assert bool(mail.outbox) is is_sent

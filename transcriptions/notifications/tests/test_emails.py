@@ -19,7 +19,7 @@ from gpu.types import Complete
 from transcodio_site.testing import WAIT_S
 from transcriptions import queue
 from transcriptions.models import State, Transcription
-from transcriptions.notifications import emails, tasks
+from transcriptions.notifications import emails
 from transcriptions.processing import commands, lifecycle, pipeline
 from transcriptions.testing import (
     ScriptedEngine,
@@ -167,39 +167,6 @@ def test_each_threshold_is_emailed_once_a_month(
     assert after_reset == ["again after the reset" in html(m) for m in mailoutbox] == [False, True]
 
 
-def test_quota_email_that_failed_is_sent_by_the_next_task(
-    alice: User, mailoutbox: Any, settings: Any
-) -> None:
-    use_of_ten_minutes(alice, 9)
-    backend, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, SMTP
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
-    with pytest.raises(OSError, match="refused"):
-        emails.send_quota_notice(alice.pk)
-    settings.EMAIL_BACKEND = backend
-    emails.send_quota_notice(alice.pk)
-    assert [message.subject for message in mailoutbox] == [SUBJECT_80_PERCENT]
-
-
-def test_email_is_retried_while_the_mail_server_is_down(
-    prepared: Transcription,
-    engine: ScriptedEngine,
-    mailoutbox: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pipeline.transcribe(prepared.id)
-    send, refusals = EmailMultiAlternatives.send, iter([ConnectionRefusedError()] * 20)
-
-    def unreliable(self: EmailMultiAlternatives) -> int:
-        for refusal in refusals:
-            raise refusal
-        return send(self)
-
-    monkeypatch.setattr(EmailMultiAlternatives, "send", unreliable)
-    tasks.send_transcript_ready.apply(args=[str(prepared.id)])
-    assert len(mailoutbox) == 1
-
-
-def test_no_email_about_a_deleted_recording_or_account(alice: User, mailoutbox: Any) -> None:
-    emails.send_transcript_ready(Transcription(owner=alice).id)
+def test_no_email_about_the_quota_of_a_deleted_account(db: None, mailoutbox: Any) -> None:
     emails.send_quota_notice(0)
     assert mailoutbox == []

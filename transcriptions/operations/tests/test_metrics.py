@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.mail import EmailMessage
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
-from accounts.models import Outcome, UsageDay, UsageRecord, User
+from accounts import outbox
+from accounts.models import Outcome, OutgoingEmail, UsageDay, UsageRecord, User
 from accounts.usage import ledger
 from accounts.usage.consistency import wrong_days
 from transcriptions.models import Phase, Progress, State, Transcription, record_step
@@ -87,6 +89,14 @@ def test_webhooks_that_are_due(alice: User) -> None:
     assert 300 <= from_database("transcodio_queue_age_seconds", "webhooks") < 300 + 3600
 
 
+def test_emails_that_wait(db: None) -> None:
+    assert from_database("transcodio_queue_depth", "mail") == 0
+    outbox.add(EmailMessage("Hello", "", "site@example.com", ["alice@example.com"]))
+    OutgoingEmail.objects.update(created_at=timezone.now() - timedelta(minutes=5))
+    assert from_database("transcodio_queue_depth", "mail") == 1
+    assert 300 <= from_database("transcodio_queue_age_seconds", "mail") < 300 + 3600
+
+
 def charge(user: User) -> None:
     ledger.write_record(
         UsageRecord(
@@ -127,7 +137,7 @@ def test_metrics_of_the_database_take_few_queries(
 ) -> None:
     for owner in (alice, bob) * 3:
         recording(owner)
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         database.current()
         database.totals()
 
