@@ -8,7 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -94,28 +94,35 @@ def parser() -> argparse.ArgumentParser:
         help="API token (TRANSCODIO_TOKEN is safer)",
     )
     commands = root_parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_transcribe(commands, common)
+    add_live_parser(commands, common)
+    _add_list(commands, common)
+    _add_export(commands, common)
+    _add_speakers(commands, common)
+    _add_import(commands, common)
+    return root_parser
 
-    transcribe_parser = commands.add_parser(
-        "transcribe", parents=[common], help="upload and follow live"
-    )
-    transcribe_parser.set_defaults(run=transcribe)
-    transcribe_parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    transcribe_parser.add_argument(
+
+def _add_transcribe(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser("transcribe", parents=[common], help="upload and follow live")
+    parser.set_defaults(run=transcribe)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument(
         "-l", "--language", type=readable, default="", help="such as en; default: detected"
     )
-    transcribe_parser.add_argument(
+    parser.add_argument(
         "--channels",
         choices=("mix", "separate"),
         default="",
         help="separate: recognize each channel by itself, as in a telephone call",
     )
-    transcribe_parser.add_argument(
+    parser.add_argument(
         "--track",
         type=track,
         metavar="N",
         help="audio track of a video, from 0; default: the one with speech",
     )
-    transcribe_parser.add_argument(
+    parser.add_argument(
         "--speakers",
         type=positive,
         nargs="?",
@@ -123,60 +130,55 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="tell speakers apart; N: how many there are, if you know",
     )
-    transcribe_parser.add_argument(
-        "-o", "--output", type=Path, help="a file, or a folder for several results"
-    )
-    transcribe_parser.add_argument("--no-stream", action="store_true", help="print only the result")
-    add_export_options(transcribe_parser)
+    parser.add_argument("-o", "--output", type=Path, help="a file, or a folder for several results")
+    parser.add_argument("--no-stream", action="store_true", help="print only the result")
+    add_export_options(parser)
 
-    add_live_parser(commands, common)
 
-    list_parser = commands.add_parser("list", parents=[common], help="list your recordings")
-    list_parser.set_defaults(run=library)
-    list_parser.add_argument(
-        "-q", "--search", type=readable, default="", help="words in title or text"
-    )
-    list_parser.add_argument(
-        "--state", type=readable, default="", help="such as completed or failed"
-    )
-    list_parser.add_argument(
-        "-n", "--limit", type=positive, default=20, help="at most (default 20)"
-    )
+def _add_list(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser("list", parents=[common], help="list your recordings")
+    parser.set_defaults(run=library)
+    parser.add_argument("-q", "--search", type=readable, default="", help="words in title or text")
+    parser.add_argument("--state", type=readable, default="", help="such as completed or failed")
+    parser.add_argument("-n", "--limit", type=positive, default=20, help="at most (default 20)")
 
-    export_parser = commands.add_parser("export", parents=[common], help="download a transcript")
-    export_parser.set_defaults(run=export)
-    export_parser.add_argument("transcription_id", type=readable, metavar="ID")
-    export_parser.add_argument("-o", "--output", type=Path)
-    export_parser.add_argument(
+
+def _add_export(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser("export", parents=[common], help="download a transcript")
+    parser.set_defaults(run=export)
+    parser.add_argument("transcription_id", type=readable, metavar="ID")
+    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument(
         "-l",
         "--language",
         type=readable,
         default="",
         help="whose rules divide the text into subtitles; default: that of the recording",
     )
-    add_export_options(export_parser)
+    add_export_options(parser)
 
-    speakers_parser = commands.add_parser(
+
+def _add_speakers(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
         "speakers", parents=[common], help="detect the speakers of a transcript"
     )
-    speakers_parser.set_defaults(run=detect_speakers)
-    speakers_parser.add_argument("transcription_id", type=readable, metavar="ID")
-    speakers_parser.add_argument(
+    parser.set_defaults(run=detect_speakers)
+    parser.add_argument("transcription_id", type=readable, metavar="ID")
+    parser.add_argument(
         "--speakers", type=positive, metavar="N", help="how many there are, if you know"
     )
 
-    import_parser = commands.add_parser(
+
+def _add_import(commands: Any, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
         "import", parents=[common], help="replace a transcript by a text or by subtitles"
     )
-    import_parser.set_defaults(run=import_text)
-    import_parser.add_argument("transcription_id", type=readable, metavar="ID")
-    import_parser.add_argument(
-        "file", type=Path, metavar="FILE", help="SRT, VTT, ASS, JSON or text"
-    )
-    import_parser.add_argument(
+    parser.set_defaults(run=import_text)
+    parser.add_argument("transcription_id", type=readable, metavar="ID")
+    parser.add_argument("file", type=Path, metavar="FILE", help="SRT, VTT, ASS, JSON or text")
+    parser.add_argument(
         "--force", action="store_true", help="even if it seems to be the text of another recording"
     )
-    return root_parser
 
 
 # --- Commands -----------------------------------------------------------------------------------
