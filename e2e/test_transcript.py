@@ -138,6 +138,13 @@ def test_selecting_and_modifiers_do_not_play(sign_up: OpenPage, recognized: Reco
     wait_until(lambda: current_time(page) > 0)
 
 
+# The page may still be scrolling by itself.
+SCROLL_AWAY = """() => new Promise((done) => {
+  addEventListener("scrollend", done, { once: true });
+  scrollTo({ top: 0, behavior: "instant" });
+})"""
+
+
 def test_page_follows_until_the_reader_scrolls_away(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("follower@example.com", (390, 500))
     open_talk(page, stack, "12" * 20, audio=True)
@@ -151,7 +158,7 @@ def test_page_follows_until_the_reader_scrolls_away(sign_up: OpenPage, stack: St
     expect(playing).to_have_attribute("data-segment", "12")
     expect(playing).to_be_in_viewport(ratio=1)
     assert page.evaluate("scrollY") > 0
-    page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
+    page.evaluate(SCROLL_AWAY)
     expect(playing).not_to_be_in_viewport()
     for seconds in (12.5, 13.5):
         player.evaluate(hear, seconds)

@@ -19,6 +19,7 @@ from typing import Any
 import daphne.server  # first: it installs the reactor that Twisted must use
 from daphne.cli import CommandLineInterface
 from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory
 from django.core.exceptions import ImproperlyConfigured
 from twisted.internet.defer import Deferred
 
@@ -31,6 +32,9 @@ from transcodio_site.static_files import check_collected
 from transcodio_site.web_memory import MemoryReturn, exclude_code_from_collection
 
 SHUTDOWN_TIMEOUT_S = 1.0  # for requests to finish, and again after their disconnect message
+# That a slow client has to answer a close frame. When the connection is dropped before, what was
+# sent last may be lost, such as the reason.
+CLOSE_TIMEOUT_S = 10
 CLOSE_GOING_AWAY = 1001  # RFC 6455, section 7.4.1
 
 
@@ -63,6 +67,16 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
     @http_factory.setter
     def http_factory(self, factory: HTTPFactory) -> None:
         self._factory = UploadFactory(self)
+
+    @property
+    def ws_factory(self) -> WebSocketFactory:
+        """`run()` assigns one."""
+        return self._ws_factory
+
+    @ws_factory.setter
+    def ws_factory(self, factory: WebSocketFactory) -> None:
+        factory.setProtocolOptions(closeHandshakeTimeout=CLOSE_TIMEOUT_S)
+        self._ws_factory = factory
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         """Pass the body on as a file; `FileBodyHandler` reads it."""

@@ -10,8 +10,9 @@ import sys
 import traceback
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+PASSWORD = "correct horse battery"  # noqa: S105 - of the accounts of the tests
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -45,6 +46,21 @@ class Shell:
         self.process.communicate()
 
 
+def hash_once(password: str) -> None:
+    """A secure hash is slow on purpose: new accounts with this password share one."""
+    from django.contrib.auth.hashers import get_hasher
+
+    hasher = get_hasher()
+    known, encode = hasher.encode(password, hasher.salt()), type(hasher).encode
+
+    def encode_once(self: Any, text: str, salt: str, *iterations: int) -> str:
+        if text == password and not iterations:
+            return known
+        return encode(self, text, salt, *iterations)
+
+    type(hasher).encode = encode_once  # type: ignore[method-assign, assignment]
+
+
 def serve(lines: IO[str], answers: IO[str]) -> None:
     """Run each line, some code as JSON, in a child, so that no connection outlives a server."""
     for line in lines:
@@ -70,10 +86,9 @@ if __name__ == "__main__":
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
     django.setup()
-    from django.contrib.auth.hashers import PBKDF2PasswordHasher
     from django.urls import get_resolver
 
-    PBKDF2PasswordHasher.iterations = 1  # a secure hash is slow on purpose
+    hash_once(PASSWORD)
 
     get_resolver().url_patterns  # noqa: B018  loads all views
     serve(sys.stdin, sys.stdout)

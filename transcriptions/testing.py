@@ -160,11 +160,12 @@ def queue_many(owner: User, count: int, **fields: Any) -> None:
     table, names = Transcription._meta.db_table, ", ".join(columns)
     values = ", ".join(changed.get(column, column) for column in columns)
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} ({names}) SELECT {values} FROM {table}, "  # noqa: S608
-            "generate_series(1, %s) n WHERE id = %s",
-            [count - 1, first.id],
-        )
+        for start in range(1, count, 1000):  # each within the statement timeout
+            cursor.execute(
+                f"INSERT INTO {table} ({names}) SELECT {values} FROM {table}, "  # noqa: S608
+                "generate_series(%s, %s) n WHERE id = %s",
+                [start, min(start + 999, count - 1), first.id],
+            )
     AccountQueue.objects.create(owner=owner, priority=first.priority, next_start=count)
 
 

@@ -16,7 +16,7 @@ from transcodio_site.backup import database, media, private_files
 from transcodio_site.backup.manifest import BackupError, Manifest
 from transcodio_site.backup.store import Store
 from transcodio_site.backup.verification import verify
-from transcriptions.processing import lifecycle, live_lifecycle
+from transcriptions.processing.lifecycle import requeue_restored
 
 MAX_PROBLEMS_SHOWN = 20
 
@@ -87,5 +87,4 @@ def _delete_other_files(manifest: Manifest) -> None:
 def _requeue_restored() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         with database.triggers_disabled(cursor):
-            live_lifecycle.requeue_restored()
-            return lifecycle.requeue_restored()
+            return requeue_restored()

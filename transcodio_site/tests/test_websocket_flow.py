@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from daphne.ws_protocol import WebSocketFactory
+from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 
 from transcodio_site.server import UploadServer
@@ -40,3 +42,12 @@ async def test_next_message_waits_until_client_reads_or_leaves(end: str) -> None
     getattr(flow, end)()
     await sending
     assert connection.transport.value() == b"eventevent"
+
+
+def test_slow_client_has_ten_seconds_to_answer_a_close_frame() -> None:
+    server = UploadServer(None, endpoints=["tcp:0"])
+    server.ws_factory = WebSocketFactory(server)
+    server.ws_factory.setProtocolOptions(allowNullOrigin=True)  # as `run()` does
+    connection = server.ws_factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+    connection.makeConnection(StringTransport())
+    assert connection.closeHandshakeTimeout == 10

@@ -28,6 +28,7 @@ from transcriptions.exceptions import AudioDeleted, LeaseLost, WrongState
 from transcriptions.models import (
     FINISHED,
     UNSUCCESSFUL,
+    WORKING,
     AudioAnalysis,
     Phase,
     Priority,
@@ -381,16 +382,14 @@ def _all_held(rows: Iterable[Transcription]) -> models.QuerySet[Transcription]:
     return Transcription.objects.filter(id__in=leases, lease__in=leases.values())
 
 
-# --- After a restore -----------------------------------------------------------------------------
-
-
 def requeue_restored() -> int:
-    """Let all unfinished recordings of a backup, but no live session, start again from their
-    upload: it contains neither workers nor prepared audio. Stored segments are kept. Return how
-    many there are. Not all of these transitions are legal: their trigger must be disabled.
-    """
-    rows = Transcription.objects.exclude(state__in=[*FINISHED, State.QUEUED])
-    rows = rows.exclude(priority=Priority.LIVE)  # see `live_lifecycle.requeue_restored`
+    """Let unfinished recordings of a backup start again from their upload, and live sessions wait
+    for a worker: their audio is in the database. Segments are kept. Return how many start again.
+    Not all of these transitions are legal: their trigger must be disabled."""
+    live = Transcription.objects.filter(priority=Priority.LIVE)
+    live.filter(state__in=WORKING).update(state=State.PREPARED, **NO_LEASE)
+    rows = Transcription.objects.exclude(priority=Priority.LIVE)
+    rows = rows.exclude(state__in=[*FINISHED, State.QUEUED])
     unfinished = list(rows)
     Progress.objects.filter(transcription__in=unfinished).update(lease_until=None)
     rows.update(state=State.QUEUED, audio="", **NO_LEASE)

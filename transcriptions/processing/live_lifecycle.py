@@ -13,7 +13,6 @@ from django.db.models.functions import Now
 
 from gpu.types import Complete
 from transcriptions.models import (
-    WORKING,
     EndReason,
     LiveSession,
     Priority,
@@ -87,10 +86,3 @@ def mark_recorded(row: Transcription, **values: Any) -> None:
     """The session has become a file: from now on the recording is like any other one. Raises
     LeaseLost."""
     lifecycle.update_held(row, priority=Priority.INTERACTIVE, **values)
-
-
-def requeue_restored() -> None:
-    """Let all live sessions of a backup wait for a worker: their audio is in the database. The
-    trigger that checks transitions must be disabled."""
-    worked_on = Transcription.objects.filter(priority=Priority.LIVE, state__in=WORKING)
-    worked_on.update(state=State.PREPARED, **lifecycle.NO_LEASE)
