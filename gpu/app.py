@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from gpu.modal_container import (
     telemetry,
     volume,
 )
-from gpu.types import LiveAudio
+from gpu.types import LiveAudio, RecognitionOptions
 
 # transformers uses torchaudio if it is installed; each release of it needs one release of torch.
 PACKAGES = (
@@ -139,18 +139,21 @@ class KyutaiSTTModel:
         turn_silence_s: float | None = 0.6,
         sent_at: float | None = None,
         traceparent: str = "",
+        languages: Sequence[str] = (),
     ) -> AsyncIterator[str]:
         """A live session: JSON strings like those of `transcribe_stream`, as it is spoken.
 
         The audio comes through a queue, see gpu/modal_audio.py; its first sample is at `start`
-        seconds. Further types are `partial`, `turn_started`, `turn_ended` and, if there is nothing
-        else to send for SIGN_INTERVAL_S, `alive`.
+        seconds. If there are `languages`, only these may be spoken. Further types are `partial`,
+        `turn_started`, `turn_ended` and, if there is nothing else to send for SIGN_INTERVAL_S,
+        `alive`.
         """
         from gpu.modal_audio import Inbox
         from gpu.serving import listen, with_signs
 
         inbox = Inbox(call_id)
-        audio = LiveAudio(inbox.chunks(), start, language, turn_silence_s=turn_silence_s)
+        options = RecognitionOptions(languages=tuple(languages))
+        audio = LiveAudio(inbox.chunks(), start, language, options, turn_silence_s)
         create = partial(listen, self.engine, audio, traceparent=traceparent)
         messages = messages_of_call(create, call_id, self.cold_start.seconds_for(sent_at))
         attempt_id = cancellation.new_call_id()

@@ -67,6 +67,9 @@ class LiveCall(RemoteCall[LiveEvent]):
     def lines(self, call_id: str) -> Iterator[str]:
         """See `RemoteCall`."""
         model = modal.Cls.from_name(config.MODAL_APP, config.MODAL_CLASS)()
+        # Left out without them: an app that was deployed before does not know it.
+        candidates = self._audio.options.languages
+        languages = {"languages": list(candidates)} if candidates else {}
         with tracing.span("modal.live", call_id=call_id):
             yield from model.live.remote_gen(
                 call_id,
@@ -75,6 +78,7 @@ class LiveCall(RemoteCall[LiveEvent]):
                 self._audio.turn_silence_s,
                 time.time(),
                 tracing.traceparent() if tracing.is_enabled() else "",
+                **languages,
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -17,7 +18,7 @@ from gpu.kyutai_engine import KyutaiEngine
 from gpu.modal_audio import Inbox, Outbox
 from gpu.modal_engine import ModalEngine
 from gpu.serving import with_signs
-from gpu.tests.modal.conftest import Calls, messages_of, never, outcome_of
+from gpu.tests.modal.conftest import Calls, Run, messages_of, never, outcome_of
 from gpu.tests.modal.control_plane import ControlPlane
 from gpu.tests.test_kyutai_live import (
     TALK,
@@ -39,6 +40,7 @@ from gpu.types import (
     Metadata,
     NotDeployed,
     Partial,
+    RecognitionOptions,
     TurnEnded,
     Unreachable,
     UnsupportedLanguage,
@@ -280,6 +282,21 @@ def test_missing_deployment_and_unsupported_language_are_reported(
     monkeypatch.setattr(config, "MODAL_APP", "nowhere")
     with pytest.raises(NotDeployed, match=r"modal deploy gpu/app\.py"):
         list(ModalEngine().live(LiveAudio(endless()), never))
+
+
+def test_candidate_languages_reach_the_container(
+    plane: ControlPlane, cli: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several that may be spoken, the session has the one that the checkpoint knows."""
+    bilingual = tmp_path / "stt-1b-en_fr"
+    shutil.copytree(model, bilingual)
+    name = {"MODAL_APP": "bilingual", "STT_MODEL_ID": str(bilingual)}
+    assert cli("deploy", "gpu/app.py", **name).returncode == 0
+    for variable, value in name.items():
+        monkeypatch.setattr(config, variable, value)
+    options = RecognitionOptions(languages=("de", "fr"))
+    first, *_ = listen(*pieces(speech(1)), options=options)
+    assert first == Metadata("fr", "stt-1b-en_fr")
 
 
 # --- What is sent ---------------------------------------------------------------------------------
