@@ -30,6 +30,7 @@ from transcodio_site.monitoring import error_reports, telemetry
 from transcodio_site.redis_url import check_server_mode
 from transcodio_site.static_files import check_collected
 from transcodio_site.web_memory import MemoryReturn, exclude_code_from_collection
+from transcodio_site.websocket_messages import BoundedMessages, allow_large_messages
 
 SHUTDOWN_TIMEOUT_S = 1.0  # for requests to finish, and again after their disconnect message
 # That a slow client has to answer a close frame. When the connection is dropped before, what was
@@ -79,10 +80,12 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
         self._ws_factory = factory
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """Pass the body on as a file; `FileBodyHandler` reads it."""
+        """Pass the body on as a file; `FileBodyHandler` reads it. Bound the messages that wait."""
         if scope["type"] == "http":
             scope |= protocol.scope_extension()
-        return super().create_application(protocol, scope)
+        queue = super().create_application(protocol, scope)
+        is_bounded = scope["type"] == "websocket" and queue is not None
+        return BoundedMessages(protocol, queue) if is_bounded else queue
 
     def kill_all_applications(self) -> Deferred[None]:
         """Called before the server stops."""
@@ -118,6 +121,8 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
             await protocol.wait_until_writable()
         elif message["type"] == "websocket.send":
             await _flow_control(protocol.transport).wait_until_writable()
+        elif message["type"] == "websocket.accept":
+            allow_large_messages(protocol)
 
 
 def _deny(protocol: Any, message: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from transcodio_site.testing_media import CHANGES_S
 
 SECOND = 48_000  # bytes
 INTENT = {"intent": "transcription"}
+LOGPROBS = "input_audio_transcription.logprobs"
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 
@@ -125,7 +126,8 @@ def test_turns_of_speech_are_transcribed(client: OpenAI, speech: bytes) -> None:
 async def test_async_client_ends_turns_itself(stack: Stack, key: str, speech: bytes) -> None:
     client = AsyncOpenAI(base_url=f"{stack.url}/v1", api_key=key)
     async with client.realtime.connect(model="gpt-4o-transcribe", extra_query=INTENT) as connection:
-        await connection.session.update(session=settings(turn_detection=None))
+        session = settings(turn_detection=None) | {"include": [f"item.{LOGPROBS}"]}
+        await connection.session.update(session=session)
         for start in range(0, len(speech), SECOND):
             await connection.input_audio_buffer.append(audio=encoded(speech[start:][:SECOND]))
         await connection.input_audio_buffer.commit()
@@ -140,6 +142,9 @@ async def test_async_client_ends_turns_itself(stack: Stack, key: str, speech: by
     first, second = (e for e in events if e.type == f"{TRANSCRIPTION}.completed")
     assert "harbor" in first.transcript
     assert second.transcript == ""
+    assert " ".join(each.token for each in first.logprobs) == first.transcript
+    assert all(each.logprob <= 0 for each in first.logprobs)
+    assert not second.logprobs
     assert first.usage.seconds == pytest.approx(len(speech) / SECOND, abs=0.01)
     committed = [e for e in events if e.type == "input_audio_buffer.committed"]
     assert [e.item_id for e in committed] == [first.item_id, second.item_id]
@@ -320,6 +325,21 @@ def test_session_that_somebody_else_ends_is_closed_with_a_reason(
         assert until(connection, "error")[-1].error.code == "session_expired"
         with pytest.raises(ConnectionClosed):
             connection.recv()
+
+
+def test_largest_append_of_the_api_is_accepted(stack: Stack) -> None:
+    """15 MiB are almost three minutes at 48 kHz, and kept although the client leaves."""
+    key = stack.token("realtime-large@example.com")
+    client = OpenAI(base_url=f"{stack.url}/v1", api_key=key)
+    with client.realtime.connect(extra_query=INTENT) as connection:
+        rate = {"type": "audio/pcm", "rate": 48_000}
+        connection.session.update(session=settings(turn_detection=None, format=rate))
+        connection.input_audio_buffer.append(audio=encoded(bytes(15 << 20)))
+        connection.input_audio_buffer.commit()
+        events = until(connection, "input_audio_buffer.committed")
+        assert not [event for event in events if event.type == "error"]
+    wait_until(lambda: library(stack, key)[0]["state"] == "completed")
+    assert library(stack, key)[0]["duration"] == pytest.approx((15 << 20) / 96_000, abs=0.1)
 
 
 @pytest.mark.covers("attack", "A Realtime session sends more audio than is stored in time")

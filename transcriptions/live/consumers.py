@@ -82,14 +82,15 @@ class LiveConsumer(AudioConsumer):
 
     async def disconnect(self, code: int) -> None:
         """Store what has arrived. The session goes on, unless there is nothing to come back to."""
-        for task in self.tasks:
-            task.cancel()
         if self.tasks:
+            self.input.close()
             with suppress(SessionEnded, TakenOver, TimeoutError, *DATABASE_AWAY):
                 async with asyncio.timeout(LAST_STORE_TIMEOUT_S):
                     await self.input.flush(_nobody)
                     if not self.input.received:
                         await in_thread(sessions.end, self.input.session)
+        for task in self.tasks:  # only now: the one that stores must not end half-way
+            task.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Take audio, or a command."""
@@ -109,12 +110,10 @@ class LiveConsumer(AudioConsumer):
         session = self.input.session
         match _command(text):
             case "commit":
-                await self.input.flush(self._confirm)
-                number = await in_thread(sessions.commit, session)
-                await self.send_json({"type": "committed", "commit": number})
+                self.input.commit(self._committed)
             case "end":
-                await self.input.flush(self._confirm)
                 self.input.close()
+                await self.input.flush(self._confirm)
                 await in_thread(sessions.end, session)
             case _:
                 message = _('Text messages are {"type": "commit"} or {"type": "end"}.')
@@ -130,6 +129,9 @@ class LiveConsumer(AudioConsumer):
 
     async def _confirm(self, received: int) -> None:
         await self.send_json({"type": "received", "received": received})
+
+    async def _committed(self, number: int) -> None:
+        await self.send_json({"type": "committed", "commit": number})
 
     async def _send_events(self, session: LiveSession, after: int) -> None:
         with concurrency.streams.hold(self.client.user):

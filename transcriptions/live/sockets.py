@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -24,11 +25,15 @@ STORE_INTERVAL_S = 0.1  # at least, between two pieces that are stored
 # Audio is taken at most this much faster than it is spoken, after a burst: what a client has kept
 # while it was offline.
 MAX_SPEED, BURST_S = 4.0, 60.0
+MAX_WAITING_COMMITS = 1000
+MAX_PIECE_BYTES = 4 << 20  # that are stored as one row when a client has disconnected
 BROWSER_SUBPROTOCOL = "transcodio"
 CLOSE_STATUS = 4000  # and the status that the handshake would have had
-MAX_UNSTORED_BYTES = 8 << 20  # of audio that the client has sent faster
+MAX_UNSTORED_BYTES = 8 << 20  # of audio that the client has sent faster, before its last message
 
 Result = TypeVar("Result")
+Confirm = Callable[[int], Awaitable[None]]  # gets the number of stored bytes
+Committed = Callable[[int], Awaitable[None]]  # gets the number of a commit
 
 
 async def in_thread(function: Callable[..., Result], *arguments: Any) -> Result:
@@ -39,7 +44,7 @@ async def in_thread(function: Callable[..., Result], *arguments: Any) -> Result:
 
 
 class TooFast(Exception):
-    """More audio has come than is stored in time."""
+    """More audio or commits have come than are stored in time."""
 
 
 class AudioInput:
@@ -50,6 +55,8 @@ class AudioInput:
         self.session, self.received = session, session.received_bytes
         self._rate = bytes_per_second
         self._waiting = bytearray()
+        self._taken = 0  # bytes that have left `_waiting`
+        self._commits = deque[tuple[int, Committed]]()  # that wait for the bytes before them
         self._changed = asyncio.Event()
         self._storing = asyncio.Lock()
         self._closed = False
@@ -57,17 +64,25 @@ class AudioInput:
 
     def add(self, data: bytes) -> None:
         """Audio has arrived. Raises TooFast."""
-        if len(self._waiting) + len(data) > MAX_UNSTORED_BYTES:
+        if len(self._waiting) > MAX_UNSTORED_BYTES:
             raise TooFast
         self._waiting += data
         self._changed.set()
 
+    def commit(self, committed: Committed) -> None:
+        """A turn ends here. `committed` gets the number of the commit when the audio before it is
+        stored. Raises TooFast."""
+        if len(self._commits) >= MAX_WAITING_COMMITS:
+            raise TooFast
+        self._commits.append((self._taken + len(self._waiting), committed))
+        self._changed.set()
+
     def close(self) -> None:
-        """No more audio arrives."""
+        """No more audio arrives. What has come is stored without delay: it can become no more."""
         self._closed = True
         self._changed.set()
 
-    async def store(self, confirm: Callable[[int], Awaitable[None]]) -> None:
+    async def store(self, confirm: Confirm) -> None:
         """Store the audio as it arrives, until `close`; `confirm` gets the number of stored bytes.
         Raises SessionEnded, TakenOver."""
         while True:
@@ -78,28 +93,38 @@ class AudioInput:
                 return
             await asyncio.sleep(STORE_INTERVAL_S)
 
-    async def flush(self, confirm: Callable[[int], Awaitable[None]]) -> None:
-        """Store what has arrived until now."""
+    async def flush(self, confirm: Confirm) -> None:
+        """Store what has arrived until now, and what arrives meanwhile."""
         async with self._storing:
-            while self._waiting:
-                data = bytes(self._waiting[: await self._next_bytes()])
-                offset = self.received
-                self.received = await in_thread(sessions.append, self.session, offset, data)
-                del self._waiting[: len(data)]
-                await confirm(self.received)
+            while self._waiting or self._commits:
+                end = self._commits[0][0] - self._taken if self._commits else len(self._waiting)
+                if end:
+                    await self._append(await self._next_bytes(end))
+                    await confirm(self.received)
+                else:
+                    number = await in_thread(sessions.commit, self.session)
+                    _, committed = self._commits.popleft()
+                    await committed(number)
 
-    async def _next_bytes(self) -> int:
+    async def _append(self, length: int) -> None:
+        data = bytes(self._waiting[:length])
+        self.received = await in_thread(sessions.append, self.session, self.received, data)
+        del self._waiting[:length]
+        self._taken += length
+
+    async def _next_bytes(self, available: int) -> int:
         """How many may be stored now: waits until it is at least what is spoken in a moment."""
-        least = min(len(self._waiting), round(STORE_INTERVAL_S * self._rate))
-        while True:
+        least = min(available, round(STORE_INTERVAL_S * self._rate))
+        while not self._closed:
             now = time.monotonic()
             self._allowed += (now - self._at) * MAX_SPEED * self._rate
             self._allowed, self._at = min(self._allowed, BURST_S * self._rate), now
             if self._allowed >= least:
-                taken = min(len(self._waiting), int(self._allowed))
+                taken = min(available, int(self._allowed))
                 self._allowed -= taken
                 return taken
             await asyncio.sleep(STORE_INTERVAL_S)
+        return min(available, MAX_PIECE_BYTES)
 
 
 def accepted_subprotocol(offered: list[str]) -> str | None:

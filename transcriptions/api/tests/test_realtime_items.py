@@ -10,11 +10,18 @@ from transcriptions.api.openai.errors import InvalidParameter
 from transcriptions.api.openai.realtime.items import TRANSCRIPTION, Conversation, Items, Json
 from transcriptions.api.openai.realtime.settings import Session, initial_settings
 from transcriptions.schemas.events import Event, PartialEvent, ProgressEvent, TurnEvent
-from transcriptions.schemas.transcripts import SegmentOut
+from transcriptions.schemas.transcripts import SegmentOut, WordOut
 
 
-def segment(number: int, text: str, language: str | None = None) -> ProgressEvent:
-    out = SegmentOut.model_construct(id=number, start=0.0, end=1.0, text=text, language=language)
+def segment(
+    number: int, text: str, language: str | None = None, probability: float | None = None
+) -> ProgressEvent:
+    words = [
+        WordOut(start=0.0, end=1.0, text=word, probability=probability) for word in text.split()
+    ]
+    out = SegmentOut.model_construct(
+        id=number, start=0.0, end=1.0, text=text, language=language, words=words
+    )
     return ProgressEvent.model_construct(id=number, segment=out)
 
 
@@ -99,6 +106,25 @@ def test_lost_end_of_a_turn_is_made_up_for_by_the_next_one(turns: Items) -> None
     (completed,) = of_type(sent, "completed")
     assert completed["transcript"] == "One."
     assert [e["transcript"] for e in of_type(list(turns.finish(3000)), "completed")] == ["Two."]
+
+
+@pytest.mark.parametrize(
+    ("include", "probability", "expected"),
+    [
+        (["item.input_audio_transcription.logprobs"], 0.5, [("Good", -0.6931), ("day.", -0.6931)]),
+        (["item.input_audio_transcription.logprobs"], None, None),  # the engine knows none
+        (None, 0.5, None),
+    ],
+)
+def test_log_probabilities_are_sent_if_they_are_wanted_and_known(
+    conversation: Conversation, include: Any, probability: float | None, expected: Any
+) -> None:
+    conversation.has_logprobs = Session(include=include).has_logprobs
+    items = Items(conversation, padding_ms=300)
+    sent = follow(items, started(1.0), segment(1, "Good day.", None, probability), ended(2.0))
+    (completed,) = of_type(sent, "completed")
+    found = completed.get("logprobs")
+    assert (found and [(each["token"], each["logprob"]) for each in found]) == expected
 
 
 def test_words_belong_to_the_commit_that_they_come_before(manual: Items) -> None:

@@ -55,6 +55,7 @@ class RealtimeConsumer(AudioConsumer):
         except Refused as error:
             await self.refuse(error)
         self.conversation = Conversation(is_beta=beta.is_beta(self.scope))
+        self.conversation.has_logprobs = self.settings.has_logprobs
         self.session_id, self.expires_at = new_id("sess"), _expires_at()
         self.start_ms = 0  # of the next live session
         await self.accept(accepted_subprotocol(self.scope["subprotocols"]))
@@ -67,12 +68,12 @@ class RealtimeConsumer(AudioConsumer):
 
     async def disconnect(self, code: int) -> None:
         """End the recording."""
-        for task in self.tasks:
-            task.cancel()
         if self.listening:
             with suppress(TakenOver, TimeoutError, *DATABASE_AWAY):
                 async with asyncio.timeout(LAST_STORE_TIMEOUT_S):
                     await self.listening.end()
+        for task in self.tasks:  # only now: the one that stores must not end half-way
+            task.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Obey one event. A wrong one is answered, and changes nothing."""
@@ -150,6 +151,7 @@ class RealtimeConsumer(AudioConsumer):
             self.start_ms = ending.end_ms
             await ending.end()
         self.settings = changed
+        self.conversation.has_logprobs = changed.has_logprobs
         await self._send_settings("updated", is_beta)
 
     # --- What is sent ---------------------------------------------------------------------------

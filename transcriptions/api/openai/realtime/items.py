@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpu.joining import separator
+from transcriptions.api.openai.responses import logprobs
 from transcriptions.schemas.events import (
     Event,
     MetadataEvent,
@@ -46,6 +47,7 @@ class Item:
     commit: int | None = None
     is_cleared: bool = False
     text: str = ""
+    words: list[Json] = field(default_factory=list)
     id: str = field(default_factory=lambda: new_id("item"))
 
 
@@ -55,6 +57,7 @@ class Conversation:
 
     last_item_id: str | None = None
     is_beta: bool = False
+    has_logprobs: bool = False  # whether the client wants them
 
 
 class Items:
@@ -112,6 +115,7 @@ class Items:
                 self._language = event.segment.language or self._language
                 yield from self._hear(event.segment.text)
                 self._heard = ""
+                self._current().words += [word.model_dump() for word in event.segment.words]
             case TurnEvent(state="started"):
                 yield from self._turn_started(event)
             case TurnEvent(commit=None):
@@ -227,6 +231,8 @@ class Items:
         }
         if self._language:
             event["languages"] = [{"code": self._language}]
+        if self._conversation.has_logprobs:
+            event |= logprobs(item.words)
         return event
 
     @staticmethod

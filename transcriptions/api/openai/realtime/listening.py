@@ -63,19 +63,15 @@ class Listening:
         self._input.add(audio)
 
     async def commit(self) -> None:
-        """The client ends a turn. Raises SessionEnded, TakenOver."""
+        """The client ends a turn. Raises TooFast."""
         await self._send_all(list(self._items.commit(self.end_ms)))
-        await self._commit()
+        self._input.commit(_nobody)
 
     async def clear(self) -> None:
-        """The client does not want to hear of what it has not committed. It stays in the recording.
-        Raises SessionEnded, TakenOver."""
+        """The client does not want to hear of what it has not committed. It stays in the
+        recording. Raises TooFast."""
         await self._send_all(list(self._items.clear(self.end_ms)))
-        await self._commit()
-
-    async def _commit(self) -> None:
-        await self._input.flush(_nobody)
-        await in_thread(sessions.commit, self._session)
+        self._input.commit(_nobody)
 
     async def end(self) -> None:
         """No more audio comes. The last events follow. Raises TakenOver."""
@@ -137,5 +133,5 @@ def _end_message(session: LiveSession) -> str:
     return str(SessionEnded(session))
 
 
-async def _nobody(received: int) -> None:
-    """The API does not confirm audio."""
+async def _nobody(number: int) -> None:
+    """The API confirms neither audio nor commits when they are stored."""

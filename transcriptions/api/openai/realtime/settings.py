@@ -23,6 +23,7 @@ from transcriptions.uploads.params import (
 from transcriptions.uploads.service import UploadRefused, check_language
 
 TITLE = "Realtime session"
+LOGPROBS = "item.input_audio_transcription.logprobs"
 TELEPHONE_RATE_HZ = 8_000
 MIN_SILENCE_S, MAX_SILENCE_S = 0.2, 10.0
 # Seconds of silence that end a turn, if the client lets the server guess what is a pause.
@@ -135,6 +136,11 @@ class Session(BaseModel):
         """With what a client has sent. Raises InvalidParameter."""
         merged = _merged(self.model_dump(), given)
         return _valid(_with_usual_turns(merged, given))
+
+    @property
+    def has_logprobs(self) -> bool:
+        """Whether the client wants the log probabilities of words."""
+        return LOGPROBS in (self.include or ())
 
     @property
     def input(self) -> Input:
