@@ -10,10 +10,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from e2e.conftest import OpenContext
-from transcodio_site.testing import Media, Stack
+from e2e.recorder import SPOKEN, browser_with_microphone
+from transcodio_site.testing import ROOT, Media, Stack
 
 SCRIPT = """
 async ([api, key, bytes]) => {
@@ -42,6 +43,26 @@ async ([api, key, bytes]) => {
 """
 
 
+# Resolves to the text as soon as it has what is spoken.
+SPEAK = """
+async ([secret, spoken]) => {
+  EXAMPLE
+  let stop;
+  const text = await new Promise((done) => {
+    stop = listen(secret, (text) => text.includes(spoken) && done(text));
+  });
+  (await stop)();
+  return text;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium(media: Media) -> Iterator[Browser]:
+    with browser_with_microphone(media) as browser:
+        yield browser
+
+
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[str]:
     """The URL of an empty page on another origin."""
@@ -63,3 +84,18 @@ def test_page_elsewhere_uploads_follows_and_plays(
     text, duration = page.evaluate(SCRIPT, [f"{stack.url}/api", key, recording])
     assert "walking along the harbor" in text
     assert duration == pytest.approx(6, abs=0.2)
+
+
+def test_example_of_the_documentation_shows_what_is_said(
+    open_context: OpenContext, stack: Stack, elsewhere: str
+) -> None:
+    guide = (ROOT / "docs" / "live.md").read_text()
+    example = guide.partition("## In a browser")[2].partition("```js")[2].partition("```")[0]
+    example = example.replace("ws://127.0.0.1:8000", stack.url.replace("http", "ws", 1))
+    page = open_context(permissions=["microphone"]).new_page()
+    page.goto(elsewhere)
+    headers = {"Authorization": f"Bearer {stack.token('elsewhere-live@example.com')}"}
+    path = f"{stack.url}/v1/realtime/client_secrets"
+    secret = page.request.post(path, headers=headers, data={}).json()["value"]
+    text = page.evaluate(SPEAK.replace("EXAMPLE", example), [secret, SPOKEN])
+    assert SPOKEN in text
