@@ -60,6 +60,7 @@ class Recorder:
         self.pieces: list[bytes] = []  # that the microphone was heard to play
         self.sockets: list[WebSocketRoute] = []
         self.is_away = False  # the server
+        self.is_silent = False  # it has no connection any more, and nobody notices
         context.expose_function("hear", lambda data: self.pieces.append(b64decode(data)))
         context.route_web_socket("**/api/live**", self._connect)
         self.page = context.new_page()
@@ -110,7 +111,9 @@ class Recorder:
         if self.is_away:
             socket.close(code=4500)
         else:
-            socket.connect_to_server()
+            server = socket.connect_to_server()
+            server.on_message(lambda message: None if self.is_silent else socket.send(message))
+            socket.on_message(lambda message: None if self.is_silent else server.send(message))
 
     def stop(self) -> None:
         """End the recording, and wait for its transcript."""

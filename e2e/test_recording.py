@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from e2e.conftest import OpenContext, register
 from e2e.recorder import SPOKEN, Recorder, browser_with_microphone
@@ -31,6 +31,14 @@ TONES = """() => {
 }"""
 REFUSE = """(name) => {
   navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("no", name); };
+}"""
+# As if eleven minutes had been spoken, which is as much as is kept in memory.
+FILL_MEMORY = """() => {
+  const { audio } = document.querySelector("live-recorder").recording;
+  Object.defineProperty(audio, "isFull", { value: true, configurable: true });
+}"""
+FREE_MEMORY = """() => {
+  delete document.querySelector("live-recorder").recording.audio.isFull;
 }"""
 # The loudness of two tones after a change of the rate from 48 kHz to 24 kHz, relative to before.
 RESAMPLE = """async () => {
@@ -101,6 +109,7 @@ def test_live_recording_is_followed_and_stopped_elsewhere(open_recorder: OpenRec
     expect(other.locator("#partial, #segments").get_by_text(SPOKEN).first).to_be_visible()
     for name in ("Play", "Transcribe again", "Export"):
         expect(other.get_by_role("button", name=name, exact=True)).to_be_hidden()
+    check_captions_are_shared_and_withdrawn(other)
     recorder.page.get_by_role("button", name="Pause").click()
     expect(other.locator("#status")).to_have_text("Live: paused")
     other.get_by_role("button", name="Stop recording").click()
@@ -108,6 +117,23 @@ def test_live_recording_is_followed_and_stopped_elsewhere(open_recorder: OpenRec
     expect(other.get_by_role("button", name="Play", exact=True)).to_be_visible()
     recorder.page.wait_for_url("**/transcriptions/*/")
     assert recorder.recorded() == recorder.heard
+    expect(other.get_by_role("button", name="Share live captions")).to_have_count(0)
+
+
+def check_captions_are_shared_and_withdrawn(page: Page) -> None:
+    """On the page of a live recording."""
+    page.get_by_role("button", name="Share live captions").click()
+    page.get_by_role("button", name="Create a link").click()
+    expect(page.get_by_role("button", name="Copy")).to_be_visible()
+    link = page.get_by_label("Link").input_value()
+    assert page.request.get(link).status == 200
+    page.reload()
+    page.get_by_role("button", name="Share live captions").click()
+    expect(page.get_by_label("Link")).to_have_value(link)
+    page.get_by_role("button", name="Stop sharing").click()
+    expect(page.get_by_role("button", name="Create a link")).to_be_visible()
+    assert page.request.get(link).status == 404
+    page.get_by_role("button", name="Close").click()
 
 
 @pytest.mark.covers("fault", "The connection is lost while somebody records in the browser")
@@ -122,6 +148,50 @@ def test_lost_connection_loses_nothing(open_recorder: OpenRecorder) -> None:
     expect(recorder.page.locator("#connection-note")).to_be_hidden()
     recorder.stop()
     wait_for_state(recorder.page, "completed")
+    assert recorder.recorded() == recorder.heard
+
+
+@pytest.mark.covers("fault", "The connection is dead while somebody records, and nobody is told")
+def test_silent_connection_is_given_up(open_recorder: OpenRecorder) -> None:
+    recorder = open_recorder("silent-live@example.com")
+    recorder.page.clock.install()
+    recorder.open()
+    recorder.start()
+    recorder.expect_words()
+    recorder.is_silent = True
+    recorder.speak(1)
+    recorder.page.clock.fast_forward(11_000)  # of the longest silence, 10 s
+    wait_until(lambda: recorder.page.evaluate("true") and len(recorder.sockets) == 2)
+    recorder.is_silent = False
+    recorder.speak(1)
+    recorder.stop()
+    wait_for_state(recorder.page, "completed")
+    assert recorder.recorded() == recorder.heard
+
+
+@pytest.mark.covers("fault", "A browser without space records while the server is away")
+def test_browser_without_space_says_so_and_loses_nothing(open_recorder: OpenRecorder) -> None:
+    recorder = open_recorder("full-live@example.com")
+    page = recorder.page
+    recorder.start()
+    recorder.expect_words()
+    protocol = recorder.context.new_cdp_session(page)
+    quota = {"origin": page.url.removesuffix("/record/")}
+    protocol.send("Storage.overrideQuotaForOrigin", quota | {"quotaSize": 1})
+    recorder.cut()
+    recorder.speak(2)
+    note = page.locator("#connection-note")
+    expect(note).to_contain_text("Keep this page open")
+    page.evaluate(FILL_MEMORY)
+    expect(page.get_by_role("alert")).to_contain_text("Paused: this browser has no space left")
+    recorder.expect_state("paused")
+    page.evaluate(FREE_MEMORY)
+    recorder.is_away = False
+    expect(note).to_be_hidden()
+    page.get_by_role("button", name="Resume").click()
+    recorder.speak(1)
+    recorder.stop()
+    wait_for_state(page, "completed")
     assert recorder.recorded() == recorder.heard
 
 

@@ -173,7 +173,9 @@ customElements.define("live-recorder", class extends HTMLElement {
     this.wasRefused &&= isAway;
     const note = this.querySelector("#connection-note");
     note.hidden = !isAway || (navigator.onLine && !hasConnected);
-    note.textContent = text(this, this.dataset.state === "finishing" ? "offlineFinishing" : "offline");
+    const isUnstored = this.recording?.audio.isUnstored;
+    const usual = this.dataset.state === "finishing" ? "offlineFinishing" : "offline";
+    note.textContent = text(this, isUnstored ? "offlineUnstored" : usual);
     const id = this.recording?.record.session;
     if (id) this.querySelector("share-captions").dataset.id = id;
   }

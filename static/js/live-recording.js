@@ -25,7 +25,7 @@ export class LiveRecording {
   constructor(record, handlers) {
     this.record = { ...NEW, id: crypto.randomUUID(), startedAt: new Date(), ...record };
     this.handlers = handlers;
-    this.audio = new RecordedAudio(this.record.id);
+    this.audio = new RecordedAudio(this.record.id, handlers.changed);
     this.lastEventId = -1;
     this.takenOver = 0;
     this.sent = this.record.base;

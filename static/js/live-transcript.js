@@ -132,7 +132,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     this.stop();
     if (state !== "deleted") this.finished();
     this.showState(state);
-    this.querySelector("#cancel")?.remove();
+    for (const name of ["#cancel", "share-captions"]) this.querySelector(name)?.remove();
     const retry = this.querySelector("#retry");
     retry.hidden = false;
     const isEmpty = !segments.length; // else the part that was recognized can be used

@@ -10,8 +10,9 @@ const RECORDS_PER_READ = 4;
 const MAX_MEMORY_BYTES = 32 * 1024 * 1024; // eleven minutes, if the browser can store nothing
 
 export class RecordedAudio {
-  constructor(id) {
-    this.id = id;
+  /** `changed` is called when the browser begins to store nothing, or to store again. */
+  constructor(id, changed = () => {}) {
+    Object.assign(this, { id, changed, isUnstored: false });
     this.pieces = []; // { start, end, data }
     this.end = this.confirmed = this.erased = 0;
     this.storedAt = 0;
@@ -72,7 +73,16 @@ export class RecordedAudio {
       if (batch.length || confirmed > this.erased) await change(account, (store) => this.write(store, batch, confirmed));
       this.erased = confirmed;
       this.pieces = this.pieces.filter((piece) => !batch.includes(piece));
-    } catch {} // it stays in memory
+      this.setUnstored(false);
+    } catch {
+      this.setUnstored(true); // it stays in memory
+    }
+  }
+
+  setUnstored(isUnstored) {
+    if (isUnstored === this.isUnstored) return;
+    this.isUnstored = isUnstored;
+    this.changed();
   }
 
   write(store, batch, confirmed) {
