@@ -22,7 +22,7 @@ help:
 	@echo "make coverage               run the tests and measure their coverage"
 	@echo "make test-slow              start with each Python on this machine, lose and restore everything, and more"
 	@echo "make test-deploy            run two machines behind nginx, PgBouncer and RabbitMQ, and lose one"
-	@echo "make bench                  measure segments, queue, watchers, search, overhead and exports, beside their goals"
+	@echo "make bench                  measure segments, queue, watchers, search, overhead, exports and live speech, beside their goals"
 	@echo "make chaos [MINUTES=60]     kill and stop parts of a running service, and check that nothing is lost"
 	@echo "make screenshots            remake the pictures of the documentation"
 	@echo "make sbom                   list all components with versions and licenses (CycloneDX)"
@@ -69,6 +69,7 @@ bench: $(VENV)/test
 	$(PY) -m benchmarks.library --recordings 2000
 	$(PY) -m benchmarks.overhead
 	$(PY) -m benchmarks.exports
+	$(PY) -m benchmarks.live --sample
 
 # Every fault once, or at random for MINUTES. SEED repeats the moments of an earlier run.
 chaos: $(VENV)/test
