@@ -8,15 +8,21 @@ import threading
 from typing import Any
 
 import redis
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_init, worker_ready, worker_shutdown
 from django.conf import settings
 
 from transcodio_site.monitoring import processes
 from transcodio_site.supervisor.leftovers import VARIABLE as SUPERVISOR
+from transcodio_site.worker_memory import limit_heaps
 
 log = logging.getLogger(__name__)
 
 _stopping = threading.Event()
+
+
+@worker_init.connect
+def _limit_memory(**_: Any) -> None:
+    limit_heaps()
 
 
 @worker_ready.connect
