@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,9 @@ POSITIONS_PER_S = 50  # of the encoder's output
 # Windows of up to 10 s are padded by 5 s only: twice as fast, with the same words. With a padding
 # of 1 s the words are wrong.
 SHORT_WINDOW_S, SHORT_PADDING_S = 10.0, 5.0
+# The length of a window is a multiple of it: oneDNN keeps up to 1.5 MB for each length that it has
+# seen, and live speech has a new one every second.
+LENGTH_STEP_FRAMES = 50
 BEAM_SIZE = 2  # larger ones are slower and no better: benchmarks/results/README.md
 # Scripts that the tokenizer does not know take several tokens for each character. Without a limit a
 # decoder in a loop would take as long for a second as for half a minute.
@@ -73,7 +77,8 @@ class Model:
         seconds = tuple(len(window) / SAMPLE_RATE_HZ for window in windows)
         frames = MAX_FRAMES
         if max(seconds) <= SHORT_WINDOW_S:
-            frames = round((max(seconds) + SHORT_PADDING_S) * FRAMES_PER_S)
+            steps = math.ceil((max(seconds) + SHORT_PADDING_S) * FRAMES_PER_S / LENGTH_STEP_FRAMES)
+            frames = steps * LENGTH_STEP_FRAMES
         features = [self.whisper.feature_extractor(window)[..., :-1] for window in windows]
         padded = np.stack([pad_or_trim(feature, frames) for feature in features])
         return Encoded(self.whisper.encode(padded), seconds)
