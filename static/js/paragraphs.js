@@ -1,5 +1,5 @@
 /**
- * The paragraphs in which a page shows segments: the same rule as transcriptions/library/paragraphs.py,
+ * The paragraphs in which a page shows segments: the same rule as transcriptions/exports/page_paragraphs.py,
  * and the same spaces between texts as gpu/joining.py. A test compares them.
  */
 const FULL_LENGTH = 500; // characters of its segments: no paragraph goes on

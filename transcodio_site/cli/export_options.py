@@ -34,6 +34,7 @@ NUMBERS = {
 SWITCHES = {
     "no-speakers": "without the names of speakers",
     "times": "with times, in documents for reading",
+    "notes": "with highlights, comments and bookmarks, in documents for reading",
     "karaoke": "with the time of each word, in vtt",
     "top": "subtitles at the top of the picture",
 }
@@ -68,4 +69,5 @@ def export_query(options: Namespace) -> dict[str, str]:
     query = {name: str(value) for name, value in given.items() if value is not None}
     if options.no_speakers:
         query["speakers"] = "false"
-    return query | {name: "true" for name in ("times", "karaoke", "top") if getattr(options, name)}
+    given_switches = [name for name in SWITCHES if name != "no-speakers" and getattr(options, name)]
+    return query | dict.fromkeys(given_switches, "true")

@@ -55,12 +55,12 @@ def _document(
 
     def write_with(transcript: Transcript, options: ExportOptions) -> bytes:
         language = options.language or transcript.language
-        content = write(
-            replace(transcript, language=language), speakers=options.speakers, times=options.times
-        )
+        annotations = transcript.annotations if options.notes else ()
+        chosen = replace(transcript, language=language, annotations=annotations)
+        content = write(chosen, speakers=options.speakers, times=options.times)
         return content.encode() if isinstance(content, str) else content
 
-    uses = TIMED | {"language", "speakers", "times"}
+    uses = TIMED | {"language", "speakers", "times", "notes"}
     return Exporter(label, extension, media_type, write_with, Group.DOCUMENTS, uses)
 
 

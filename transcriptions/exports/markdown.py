@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from transcriptions.exports.notes import HEADING, Note, notes
 from transcriptions.exports.reading import Block, blocks, clean, details
 from transcriptions.exports.transcript import Transcript
 
@@ -14,7 +15,7 @@ _LINE_START = re.compile(r"^([+=:-]|\d+(?=[.)]))")
 
 
 def markdown(transcript: Transcript, *, speakers: bool = True, times: bool = False) -> str:
-    """A heading, a line of details, and the paragraphs."""
+    """A heading, a line of details, the paragraphs, and the notes."""
     return "\n\n".join(_parts(transcript, speakers, times)) + "\n"
 
 
@@ -24,12 +25,19 @@ def _parts(transcript: Transcript, speakers: bool, times: bool) -> Iterator[str]
     yield escape(details(transcript))
     for block in blocks(transcript, speakers=speakers, times=times):
         yield _paragraph(block)
+    if transcript.annotations:
+        yield f"## {HEADING}"
+        yield "\n".join(f"- {_note(note)}" for note in notes(transcript))
 
 
 def _paragraph(block: Block) -> str:
     time = f"`{block.time}`" if block.time else ""
     speaker = f"**{escape(block.speaker)}:**" if block.speaker else ""
     return " ".join(filter(None, (time, speaker, escape(block.text))))
+
+
+def _note(note: Note) -> str:
+    return " ".join(filter(None, (f"`{note.time}`", f"**{note.kind}**", escape(note.text))))
 
 
 def escape(text: str) -> str:

@@ -21,6 +21,7 @@ class ExportOptions:
     language: str = ""  # whose rules divide the text; empty: that of the recording
     speakers: bool = True  # the names of speakers, where they are known
     times: bool = False  # times in documents that people read
+    notes: bool = False  # highlights, comments and bookmarks in documents that people read
     karaoke: bool = False  # the time of every word, in WebVTT
     top: bool = False  # subtitles are at the top of the picture
     start: float = 0.0
@@ -44,6 +45,14 @@ class ExportOptions:
         """Whether a word with these times in the recording is in the file."""
         middle = (start + end) / 2
         is_chosen = self.start <= middle and (self.end is None or middle < self.end)
+        return is_chosen and (self._at(start) >= 0 or self._at(end) > 0)
+
+    def overlaps(self, start: float, end: float) -> bool:
+        """Whether something of a passage with these times in the recording, or a moment if they
+        are the same, is in the file."""
+        begins_early_enough = self.end is None or start < self.end
+        ends_late_enough = end > self.start or start >= self.start
+        is_chosen = begins_early_enough and ends_late_enough
         return is_chosen and (self._at(start) >= 0 or self._at(end) > 0)
 
     def time(self, seconds: float) -> float:

@@ -1,7 +1,8 @@
 """Divides the words of a transcript into paragraphs. Imports no Django.
 
-A change of speaker always starts a paragraph, and so does a person who edits the text. Within what
-a speaker says, one dynamic program over sentences finds the division of the lowest cost:
+If people have divided the text on its page, its paragraphs are those of the page. If nobody has, a
+change of speaker starts a paragraph, and within what a speaker says, one dynamic program over
+sentences finds the division of the lowest cost:
 
 - a paragraph has at most MAX_SENTENCES sentences and at most MAX_LENGTH letters; nothing else;
 - each sentence that it has less than MIN_SENTENCES costs TOO_SHORT;
@@ -74,6 +75,8 @@ class Sentence:
 
 def paragraphs(words: Sequence[TimedWord], language: str = "") -> list[Paragraph]:
     """All words, in order, in paragraphs that are fit for reading."""
+    if any(word.begins_paragraph is not None for word in words):
+        return [Paragraph(tuple(turn)) for turn in _turns(words)]
     gains = dict.fromkeys(OPENERS.get(language, "").split(), OPENER_WEIGHT)
     gains |= dict.fromkeys(CONTINUERS.get(language, "").split(), -CONTINUER_WEIGHT)
     turns = [list(sentences(turn)) for turn in _turns(words)]
@@ -87,7 +90,7 @@ def paragraphs(words: Sequence[TimedWord], language: str = "") -> list[Paragraph
 
 
 def _turns(words: Iterable[TimedWord]) -> Iterator[list[TimedWord]]:
-    """The words from where the speaker changes, or people have begun a paragraph."""
+    """The words from where the speaker changes, or a paragraph of the page begins."""
     current: list[TimedWord] = []
     for word in words:
         if current and (word.begins_paragraph or word.speaker != current[-1].speaker):

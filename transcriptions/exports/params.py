@@ -89,6 +89,10 @@ class ExportParams(Body):
     )
     speakers: bool = Field(default=True, description="With the names of speakers, if known")
     times: bool = Field(default=False, description="With times, in documents for reading")
+    notes: bool = Field(
+        default=False,
+        description="With highlights, comments and bookmarks, in documents for reading",
+    )
     karaoke: bool = Field(default=False, description="With the time of each word, in `vtt`")
     top: bool = Field(
         default=False,
@@ -147,6 +151,7 @@ class ExportParams(Body):
             language=self.language,
             speakers=self.speakers,
             times=self.times,
+            notes=self.notes,
             karaoke=self.karaoke,
             top=self.top,
             start=self.start,

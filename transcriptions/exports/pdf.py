@@ -13,6 +13,7 @@ from fpdf.enums import TextDirection
 
 from transcriptions.exports.fonts import BOLD, REGULAR, fonts_for
 from transcriptions.exports.lines import breakable, broken
+from transcriptions.exports.notes import HEADING, notes
 from transcriptions.exports.reading import (
     RIGHT_TO_LEFT,
     Block,
@@ -23,7 +24,7 @@ from transcriptions.exports.reading import (
 from transcriptions.exports.transcript import Transcript, language_tag
 
 MARGIN_MM = 25.0
-TITLE_PT, TEXT_PT, LABEL_PT = 20.0, 11.0, 9.0
+TITLE_PT, HEADING_PT, TEXT_PT, LABEL_PT = 20.0, 14.0, 11.0, 9.0
 LINE_HEIGHT = 1.45  # of the size of the letters
 PARAGRAPH_GAP_MM = 3.0
 GRAY = 110
@@ -34,7 +35,7 @@ _INVISIBLE = re.compile("[\u00ad\u2060-\u2064\ufe00-\ufe0f\ufeff]")
 
 
 def pdf(transcript: Transcript, *, speakers: bool = True, times: bool = False) -> bytes:
-    """Title, details and paragraphs on pages with numbers. Raises MissingFontError."""
+    """Title, details, paragraphs and notes on pages with numbers. Raises MissingFontError."""
     found = list(blocks(transcript, speakers=speakers, times=times))
     with tempfile.TemporaryDirectory() as folder:
         return _Writer(transcript, found, Path(folder)).write()
@@ -57,6 +58,7 @@ class _Writer:
     def __init__(self, transcript: Transcript, found: list[Block], folder: Path) -> None:
         self.transcript, self.blocks, self.folder = transcript, found, folder
         self.title, self.details = _visible(transcript.title), details(transcript)
+        self.notes = list(notes(transcript))
         self.right_to_left = transcript.language in RIGHT_TO_LEFT
         self.align = "R" if self.right_to_left else "L"
         self.pages = _Pages(format="A4")
@@ -77,6 +79,7 @@ class _Writer:
         for block in self.blocks:
             self.pages.ln(PARAGRAPH_GAP_MM)
             self._block(block)
+        self._notes()
         return bytes(self.pages.output())
 
     def _set_metadata(self) -> None:
@@ -88,9 +91,12 @@ class _Writer:
         self.pages.viewer_preferences = ViewerPreferences(display_doc_title=True)
 
     def _set_fonts(self) -> None:
-        bold = "".join([self.title, *{_label(block) for block in self.blocks}])
+        labels = {_label(block) for block in self.blocks}
+        kinds = [HEADING, *(note.kind for note in self.notes)] if self.notes else []
+        bold = "".join([self.title, *labels, *kinds]) + ("0123456789:" if self.notes else "")
         texts = "".join({_visible(word.text) for block in self.blocks for word in block.words})
-        regular = f"{self.details} 0123456789{texts}"
+        noted = "".join(_visible(note.text) for note in self.notes)
+        regular = f"{self.details} 0123456789{texts}{noted}"
         fonts = fonts_for(regular + bold, self.transcript.language)
         names = [f"f{number}" for number in range(len(fonts))]
         for name, font in zip(names, fonts, strict=True):
@@ -105,12 +111,27 @@ class _Writer:
             self.pages.set_text_shaping(True, direction=direction)
 
     def _block(self, block: Block) -> None:
-        lines = 2 if (label := _label(block)) else 1
-        if self.pages.will_page_break(lines * TEXT_PT * MM_PER_PT * LINE_HEIGHT):
-            self.pages.add_page()  # a label is not the last line of a page
+        label = _label(block)
+        self._break_before(2 if label else 1)
         if label:
             self._text(label, LABEL_PT, style="B", color=GRAY)
         self._text(_visible(breakable(block.words)), TEXT_PT)
+
+    def _notes(self) -> None:
+        if self.notes:
+            self.pages.ln(2 * PARAGRAPH_GAP_MM)
+            self._break_before(4)
+            self._text(HEADING, HEADING_PT, style="B")
+        for note in self.notes:
+            self.pages.ln(PARAGRAPH_GAP_MM)
+            self._break_before(2)
+            self._text(f"{note.kind}  {note.time}", LABEL_PT, style="B", color=GRAY)
+            self._text(_visible(note.text), TEXT_PT)
+
+    def _break_before(self, lines: int) -> None:
+        """Begin a page unless this number of lines fits: a label is not the last line of one."""
+        if self.pages.will_page_break(lines * TEXT_PT * MM_PER_PT * LINE_HEIGHT):
+            self.pages.add_page()
 
     def _text(self, text: str, size: float, *, style: str = "", color: int = 0) -> None:
         self.pages.set_font(style=style, size=size)

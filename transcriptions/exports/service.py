@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -10,19 +11,24 @@ from django.utils.translation import gettext as _
 from transcriptions.editing.alignment import StoredWord, realign_words
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.options import DEFAULT_OPTIONS, ExportOptions
+from transcriptions.exports.page_paragraphs import PageDivision
 from transcriptions.exports.timing import retime
 from transcriptions.exports.transcript import TimedWord, Transcript
 from transcriptions.models import Transcription
 from transcriptions.models.segment import mean_probability
+from transcriptions.schemas.annotations import AnnotationOut
 from transcriptions.schemas.speakers import speakers_of
 
 SEGMENT_FIELDS = ("start", "end", "text", "language", "channel", "speaker")
+PARAGRAPH_FIELDS = ("speaker", "channel", "start", "end", "text", "paragraph")
 WORD_FIELDS = ("start", "end", "text", "probability", "channel", "speaker", "overlap")
 
 
 def export(row: Transcription, format: str, options: ExportOptions = DEFAULT_OPTIONS) -> bytes:
     """The transcript of a row as a file. `format` is a key of EXPORTERS."""
-    transcript = retime(transcript_of(row, words=True), options)
+    annotations = [AnnotationOut.of(note).model_dump(mode="json") for note in row.notes.all()]
+    transcript = replace(transcript_of(row, words=True), annotations=annotations)
+    transcript = retime(transcript, options)
     return EXPORTERS[format].write(transcript, options)
 
 
@@ -66,10 +72,10 @@ def _labels(row: Transcription, segments: Iterable[dict[str, Any]]) -> dict[int,
 
 
 def _timed_words(
-    segments: Iterable[dict[str, Any]], labels: Mapping[int, str]
+    segments: Sequence[dict[str, Any]], labels: Mapping[int, str]
 ) -> Iterator[TimedWord]:
     """The words of all segments. Those of a segment that has only text share its time."""
-    for segment in segments:
+    for segment, begins in zip(segments, _page_paragraphs(segments), strict=True):
         start, end, text = segment["start"], segment["end"], segment["text"]
         words = segment["words"] or realign_words([], text, start, end)
         for index, word in enumerate(words):
@@ -80,8 +86,17 @@ def _timed_words(
                 word.get("no_space_before", False),
                 _speaker(word, labels),
                 segment["number"],
-                bool(segment["paragraph"]) and index == 0,
+                begins if index == 0 else None,
             )
+
+
+def _page_paragraphs(segments: Sequence[dict[str, Any]]) -> Iterator[bool | None]:
+    """Whether a paragraph of the page begins with each segment; None if nobody has divided it."""
+    is_divided = any(segment["paragraph"] is not None for segment in segments)
+    division = PageDivision()
+    for segment in segments:
+        begins = division.begins_with(**{name: segment[name] for name in PARAGRAPH_FIELDS})
+        yield begins if is_divided else None
 
 
 def _speaker(word: StoredWord, labels: Mapping[int, str]) -> str:

@@ -31,6 +31,7 @@ def retime(transcript: Transcript, options: ExportOptions) -> Transcript:
         transcript,
         words=words,
         segments=tuple(_moved(segment, options) for segment in segments),
+        annotations=tuple(_annotations(transcript.annotations, options)),
     )
 
 
@@ -62,6 +63,14 @@ def _shortened(
 def _moved(segment: Segment, options: ExportOptions) -> Segment:
     words = [word | _span(word, options) for word in segment["words"]]
     return segment | _span(segment, options) | {"words": words}
+
+
+def _annotations(
+    annotations: Iterable[dict[str, Any]], options: ExportOptions
+) -> Iterator[dict[str, Any]]:
+    for annotation in annotations:
+        if options.overlaps(annotation["start"], annotation["end"]):
+            yield annotation | _span(annotation, options)
 
 
 def _span(timed: dict[str, Any], options: ExportOptions) -> dict[str, float]:

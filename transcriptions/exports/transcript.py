@@ -24,7 +24,7 @@ class TimedWord:
 
     With `no_space_before` it follows the word before it without a space, as in Chinese. `speaker`
     is a name to show; empty if speakers are not known. `segment` is the number of its segment.
-    With `begins_paragraph` people have said that a paragraph begins with it.
+    `begins_paragraph` is whether one does on the page; None unless people have divided it there.
     """
 
     start: float
@@ -33,7 +33,7 @@ class TimedWord:
     no_space_before: bool = False
     speaker: str = ""
     segment: int = 0
-    begins_paragraph: bool = False
+    begins_paragraph: bool | None = None
 
 
 def spaced(words: Iterable[TimedWord]) -> Iterator[tuple[str, TimedWord]]:
@@ -90,3 +90,4 @@ class Transcript:
     words: Sequence[TimedWord] = ()
     created_at: datetime | None = None
     speakers: Mapping[int, str] = field(default_factory=dict)  # labels by number
+    annotations: Sequence[dict[str, Any]] = ()  # as in AnnotationOut, in order of time

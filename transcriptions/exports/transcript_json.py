@@ -12,7 +12,7 @@ VERSION = 1  # of docs/schemas/transcript-1.json; another one if a property chan
 
 
 def write(transcript: Transcript, options: ExportOptions) -> bytes:
-    """Everything that is known: segments and words with their times."""
+    """Everything that is known: segments and words with their times, and annotations."""
     document = {
         "version": VERSION,
         "title": transcript.title,
@@ -23,5 +23,6 @@ def write(transcript: Transcript, options: ExportOptions) -> bytes:
             {"number": number, "label": label} for number, label in transcript.speakers.items()
         ],
         "segments": transcript.segments,
+        "annotations": [*transcript.annotations],
     }
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()

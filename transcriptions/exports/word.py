@@ -29,6 +29,7 @@ from transcriptions.exports.reading import (
     details,
 )
 from transcriptions.exports.transcript import Transcript, language_tag
+from transcriptions.exports.word_notes import AnnotatedText
 
 FONT = "Calibri"
 # Fonts that Word has for Chinese, Japanese and Korean. Other programs replace them.
@@ -43,7 +44,8 @@ EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)  # that ZIP can store
 
 
 def docx(transcript: Transcript, *, speakers: bool = True, times: bool = False) -> bytes:
-    """Title, details and paragraphs. Speakers, times and speech have styles of their own."""
+    """Title, details and paragraphs, with highlights and comments. Speakers, times and speech have
+    styles of their own."""
     document = Document()
     _remove_thumbnail(document)
     _set_properties(document, transcript)
@@ -52,7 +54,8 @@ def docx(transcript: Transcript, *, speakers: bool = True, times: bool = False) 
     if title := clean(transcript.title):
         document.add_paragraph(title, document.styles["Title"])
     document.add_paragraph(details(transcript), _paragraph_style(document, "Details", 12, GRAY))
-    _add_blocks(document, list(blocks(transcript, speakers=speakers, times=times)))
+    found = list(blocks(transcript, speakers=speakers, times=times))
+    _add_blocks(document, found, AnnotatedText(found, transcript.annotations))
     return _as_file(document, transcript.created_at or EARLIEST)
 
 
@@ -106,7 +109,7 @@ def _set_page(document: Docx) -> None:
     title.font.size, title.font.name = Pt(22), FONT
 
 
-def _add_blocks(document: Docx, found: list[Block]) -> None:
+def _add_blocks(document: Docx, found: list[Block], text: AnnotatedText) -> None:
     speech = _paragraph_style(document, "Speech", 8)
     time = _character_style(document, "Time", GRAY)
     speakers = _speaker_styles(document, {block.speaker: None for block in found if block.speaker})
@@ -117,9 +120,9 @@ def _add_blocks(document: Docx, found: list[Block]) -> None:
             _add_run(paragraph, f"[{block.time}] ", time)
         if block.speaker:
             _add_run(paragraph, f"{block.speaker}:", speakers[block.speaker])
-            paragraph.add_run(f" {block.text}")
-        else:
-            paragraph.add_run(block.text)
+            paragraph.add_run(" ")
+        text.add_block(paragraph, block)
+    text.add_comments(document)
 
 
 def _add_run(paragraph: Paragraph, text: str, style: CharacterStyle) -> None:

@@ -1,7 +1,4 @@
-"""The paragraphs in which the page of a transcript shows its segments.
-
-`static/js/paragraphs.js` has the same rule, for segments that arrive later: a test compares both.
-"""
+"""The paragraphs in which the page of a transcript shows its segments."""
 
 from __future__ import annotations
 
@@ -13,11 +10,10 @@ from itertools import islice
 from django.utils.safestring import SafeString
 
 from gpu.joining import separator
+from transcriptions.exports.page_paragraphs import PageDivision
 from transcriptions.models import Segment, Speaker
 
-FULL_LENGTH = 500  # UTF-16 units of its segments, as JavaScript counts: no paragraph goes on
 GROUP_SIZE = 25  # paragraphs that browsers draw, or leave out, together
-PAUSE_LENGTH, PAUSE_S = 200, 1.5  # one that is this long ends at a pause
 
 
 @dataclass(slots=True)
@@ -29,7 +25,6 @@ class Paragraph:
     start: float = 0.0  # seconds
     label: str = ""  # of the speaker, if a turn begins with it
     segments: list[tuple[str, Segment]] = field(default_factory=list)  # with what is before each
-    length: int = 0
 
     @property
     def html(self) -> SafeString:
@@ -41,20 +36,10 @@ class Paragraph:
         """Segments with another text that was recognized later."""
         return [segment for _, segment in self.segments if segment.conflict]
 
-    def takes(self, segment: Segment) -> bool:
-        """Whether it goes on with this segment."""
-        if (self.speaker, self.channel) != (segment.speaker, segment.channel):
-            return False
-        if segment.paragraph is not None:  # people have said so
-            return not segment.paragraph
-        pause = segment.start - self.segments[-1][1].end
-        return self.length < PAUSE_LENGTH or (self.length < FULL_LENGTH and pause < PAUSE_S)
-
     def add(self, segment: Segment) -> None:
         """Append a segment."""
         last = self.segments[-1][1].text if self.segments else ""
         self.segments.append((separator(last, segment.text), segment))
-        self.length += utf16_length(segment.text)
 
 
 def blank_paragraph() -> Paragraph:
@@ -70,9 +55,18 @@ def groups(all_paragraphs: Iterator[Paragraph]) -> Iterator[list[Paragraph]]:
 
 def paragraphs(segments: Iterable[Segment], speakers: Mapping[int, Speaker]) -> Iterator[Paragraph]:
     """All segments, in order. `speakers` has all of them by number."""
+    division = PageDivision()
     current: Paragraph | None = None
     for segment in segments:
-        if current is None or not current.takes(segment):
+        begins = division.begins_with(
+            speaker=segment.speaker,
+            channel=segment.channel,
+            start=segment.start,
+            end=segment.end,
+            text=segment.text,
+            paragraph=segment.paragraph,
+        )
+        if current is None or begins:
             if current:
                 yield current
             label = _label_of_turn(current, segment, speakers)
@@ -99,8 +93,3 @@ def _label_of_turn(
     if number is None or (before and before.speaker == number):
         return ""
     return str(speakers[number])
-
-
-def utf16_length(text: str) -> int:
-    """The length of a text in JavaScript."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2

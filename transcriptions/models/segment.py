@@ -27,7 +27,7 @@ class Segment(models.Model):
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
     channel = models.PositiveSmallIntegerField(null=True)  # null: all channels together
     speaker = models.PositiveSmallIntegerField(null=True)  # of most of its words; null: not known
-    # Whether a paragraph begins with it; null: nobody has said, see library/paragraphs.py.
+    # Whether a paragraph begins with it; null: nobody has said, see exports/page_paragraphs.py.
     paragraph = models.BooleanField(null=True)
     # gpu.types.Decoding; null: the engine does not know, or it is an old segment.
     decoding = models.JSONField(null=True)

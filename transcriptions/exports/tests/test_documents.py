@@ -11,7 +11,7 @@ import pytest
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.options import DEFAULT_OPTIONS, ExportOptions
 from transcriptions.exports.profiles import PROFILES
-from transcriptions.exports.tests.transcripts import segment, transcript
+from transcriptions.exports.tests.transcripts import annotation, segment, transcript
 from transcriptions.exports.timing import retime
 from transcriptions.exports.transcript import Transcript
 
@@ -38,6 +38,7 @@ def test_json_is_complete_and_not_ascii_escaped() -> None:
         "text": "Good morning. Tom & Jerry are here. Über alles. Bye.",
         "speakers": [],
         "segments": GREETING.segments,
+        "annotations": [],
     }
     assert "Über" in content
 
@@ -86,12 +87,17 @@ TALK = transcript(
     segment(0.5, 3.1, "Where have you been all this time since you left?", speaker="Ann"),
     segment(3.4, 6.2, "I was in the north of the country, where it rained.", speaker="Bob"),
     segment(10.0, 50.0, STORY, speaker="Ann"),
+    annotations=[
+        annotation("bookmark", 2.0, 2.0, body="Left"),
+        annotation("comment", 3.4, 6.2, body="Where?"),
+    ],
 )
 CHOICES: dict[str, Any] = {
     "profile": PROFILES["social"],
     "language": "zh",
     "speakers": False,
     "times": True,
+    "notes": True,
     "karaoke": True,
     "top": True,
     "start": 3.2,

@@ -201,10 +201,11 @@ def test_sentence_that_refers_to_the_one_before_does_not_start_a_paragraph() -> 
     assert [p.text.split()[0] for p in paragraphs(words, "en")] == ["A", "Around"]
 
 
-def test_paragraph_of_a_person_is_kept() -> None:
-    first, second = said("It rained. We stayed."), said("Then we left.", start=2.0)
+def test_paragraphs_of_the_page_are_kept() -> None:
+    first, second = said("It rained. We stayed. " * 40), said("Then we left. " * 40, start=200.0)
+    assert len(paragraph_texts([*first, *second])) > 2
     second[0] = replace(second[0], begins_paragraph=True)
-    assert paragraph_texts([*first, *second]) == ["It rained. We stayed.", "Then we left."]
+    assert len(paragraph_texts([*first, *second])) == 2
     second[0] = replace(second[0], begins_paragraph=False)
     assert len(paragraph_texts([*first, *second])) == 1
 

@@ -29,6 +29,7 @@ def test_every_option_is_a_parameter() -> None:
         language="pt-BR",
         speakers="no",
         times="1",
+        notes="true",
         karaoke="true",
         top="true",
         start="1.5",
@@ -39,7 +40,7 @@ def test_every_option_is_a_parameter() -> None:
     ).options()
     assert (options.profile, options.language) == (PROFILES["bbc"], "pt")
     assert (options.speakers, options.times, options.karaoke) == (False, True, True)
-    assert options.top
+    assert (options.top, options.notes) == (True, True)
     assert (options.start, options.end, options.offset) == (1.5, 20, -2)
     assert options.stretch == pytest.approx(25 * 1001 / 24_000, rel=1e-12)
     assert options.frame_rate == pytest.approx(30_000 / 1001, rel=1e-12)

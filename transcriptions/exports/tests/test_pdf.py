@@ -15,7 +15,7 @@ from transcriptions.exports.pdf import pdf
 from transcriptions.exports.reading import RIGHT_TO_LEFT, MissingFontError
 from transcriptions.exports.tests.languages import SENTENCES, spoken_in
 from transcriptions.exports.tests.talk import TALK, spoken, text_paragraphs
-from transcriptions.exports.tests.transcripts import segment, transcript
+from transcriptions.exports.tests.transcripts import annotation, segment, transcript
 from transcriptions.exports.transcript import Transcript
 
 TIBETAN = "འགྲོ་བ་མི་རིགས་རྒྱུད་ཡོངས་ལ་སྐྱེས་ཙམ་ཉིད་ནས།"
@@ -69,6 +69,14 @@ def test_all_fonts_are_embedded(language: str) -> None:
             descriptor = descendant.get_object()["/FontDescriptor"]
             assert {"/FontFile2", "/FontFile3"} & descriptor.keys()
             assert "/ToUnicode" in font.get_object()
+
+
+def test_notes_follow_the_text() -> None:
+    noted = annotation("comment", 61.0, 62.0, quote="I am", body="Ζήτω!")
+    said = segment(0.0, 4.0, "Good morning.")
+    text = text_of(read(pdf(transcript(said, annotations=[noted]))))
+    assert text.index("Good morning.") < text.index("Notes") < text.index("Comment  00:01:01")
+    assert "“I am” — Ζήτω!" in text
 
 
 def test_document_has_title_date_language_and_page_numbers() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.markdown import escape, markdown
 from transcriptions.exports.options import ExportOptions
 from transcriptions.exports.plain_text import text
-from transcriptions.exports.tests.transcripts import segment, transcript
+from transcriptions.exports.tests.transcripts import annotation, segment, transcript
 
 DIALOG = transcript(
     segment(0.0, 4.0, "Good morning. Who is *this*?", "Ann"),
@@ -44,6 +46,31 @@ def test_speaker_is_named_once_until_another_speaks() -> None:
     assert text(monolog).count("Ann:") == 1
 
 
+NOTED = replace(
+    DIALOG,
+    annotations=[
+        annotation("comment", 1.0, 2.0, quote="Who is *this*?", body="Ask\nher."),
+        annotation("highlight", 66.0, 67.0, quote="Ben", color="green"),
+        annotation("bookmark", 3700.0, 3700.0),
+    ],
+)
+
+
+def test_text_ends_with_the_notes() -> None:
+    assert text(NOTED).removeprefix(text(DIALOG)) == (
+        "\nNotes\n\n"
+        "[00:00:01] Comment: “Who is *this*?” — Ask her.\n\n"
+        "[00:01:06] Highlight: “Ben”\n\n"
+        "[01:01:40] Bookmark\n"
+    )
+
+
+def test_notes_are_exported_if_they_are_wanted() -> None:
+    write = EXPORTERS["txt"].write
+    assert write(NOTED, ExportOptions(notes=True)).decode() == text(NOTED)
+    assert write(NOTED, ExportOptions()).decode() == text(DIALOG)
+
+
 def test_export_passes_the_options_on() -> None:
     exported = EXPORTERS["txt"].write(DIALOG, ExportOptions(speakers=False, times=True))
     assert exported.decode() == text(DIALOG, speakers=False, times=True)
@@ -73,6 +100,17 @@ def test_markdown_is_read_as_heading_details_and_paragraphs() -> None:
     assert [token.type for token in children] == [
         "code_inline", "text", "strong_open", "text", "strong_close", "text",
     ]  # fmt: skip
+
+
+def test_markdown_ends_with_a_list_of_the_notes() -> None:
+    tokens = READER.parse(markdown(NOTED).removeprefix(markdown(DIALOG)))
+    assert [token.type for token in tokens].count("list_item_open") == 3
+    assert [shown(token) for token in tokens if token.type == "inline"] == [
+        "Notes",
+        "00:00:01 Comment “Who is *this*?” — Ask her.",
+        "00:01:06 Highlight “Ben”",
+        "01:01:40 Bookmark",
+    ]
 
 
 def test_markdown_without_title_begins_with_details() -> None:

@@ -8,13 +8,17 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
 
 from transcriptions.editing import service as editing
+from transcriptions.editing.annotations import add_annotation
 from transcriptions.editing.replacing import NewSegment, Replacement, replace_segments
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.options import DEFAULT_OPTIONS, ExportOptions
 from transcriptions.exports.service import export, transcript_of
+from transcriptions.library.paragraphs import paragraphs
 from transcriptions.models import Segment, Transcription
+from transcriptions.schemas.annotations import AnnotationOut
 from transcriptions.schemas.transcripts import TranscriptOut
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -78,6 +82,26 @@ def test_words_have_the_name_of_their_speaker(finished: Transcription) -> None:
     assert [segment["words"][0].get("speaker") for segment in exported["segments"][:3]] == [
         *(1, 2, None),
     ]
+
+
+def test_json_has_the_notes_as_the_api_returns_them(finished: Transcription) -> None:
+    add_annotation(finished, kind="comment", start=0.4, end=2.1, quote="One.", body="Check this.")
+    (exported,) = json.loads(export(finished, "json"))["annotations"]
+    (note,) = finished.notes.all()
+    assert exported == json.loads(AnnotationOut.of(note).model_dump_json())
+
+
+def test_documents_do_not_divide_paragraphs_that_a_person_has_joined(
+    finished: Transcription,
+) -> None:
+    long = "We walked along the harbor. " * 30
+    for number in (1, 2, 3):
+        joined = NewSegment(long.strip(), paragraph=False if number == 2 else None)
+        replace_segments(finished, [Replacement(number, number, [joined])])
+    shown = paragraphs(finished.segments.all(), {})
+    text = export(finished, "txt", DEFAULT_OPTIONS).decode()
+    assert text.strip().split("\n\n") == [strip_tags(paragraph.html) for paragraph in shown]
+    assert text.startswith(f"{long}{long.strip()}\n\n")
 
 
 def test_documents_have_the_paragraphs_of_the_page(finished: Transcription) -> None:

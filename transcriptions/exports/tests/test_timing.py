@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcriptions.exports.options import DEFAULT_OPTIONS, ExportOptions
-from transcriptions.exports.tests.transcripts import segment, transcript, word
+from transcriptions.exports.tests.transcripts import annotation, segment, transcript, word
 from transcriptions.exports.timing import retime
 from transcriptions.exports.transcript import Transcript, join_words
 
@@ -83,6 +83,21 @@ def test_range_of_a_segment_without_words_of_its_own() -> None:
     bare.segments[0]["words"] = []
     (exported,) = retime(bare, ExportOptions(start=2)).segments
     assert (exported["text"], exported["start"], exported["words"]) == ("morning.", 2.0, [])
+
+
+def test_notes_in_the_range_have_the_times_of_the_file() -> None:
+    noted = [
+        annotation("comment", 0.0, 1.0),
+        annotation("highlight", 0.5, 1.5),
+        annotation("bookmark", 1.0, 1.0),
+        annotation("comment", 2.0, 3.0),
+    ]
+    options = ExportOptions(start=1.0, end=2.0, offset=10.0)
+    moved = retime(transcript(segment(0.0, 3.0, "One two three"), annotations=noted), options)
+    assert [(each["kind"], each["start"], each["end"]) for each in moved.annotations] == [
+        ("highlight", 10.5, 11.5),
+        ("bookmark", 11.0, 11.0),
+    ]
 
 
 def test_what_would_end_before_the_file_is_left_out() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from lxml import etree
 
 from transcriptions.exports.tests.languages import SENTENCES, spoken_in
-from transcriptions.exports.tests.transcripts import segment, transcript
+from transcriptions.exports.tests.transcripts import annotation, segment, transcript
 from transcriptions.exports.transcript import Transcript
 from transcriptions.exports.word import docx
 
@@ -66,7 +67,8 @@ def test_document_has_title_details_and_speech_in_styles() -> None:
             [
                 ("Time", "[00:00:00] "),
                 ("Speaker 1 Ann", "Ann:"),
-                ("", " Good morning. Who is this?"),
+                ("", " "),
+                ("", "Good morning. Who is this?"),
             ],
         ),
         (
@@ -74,11 +76,52 @@ def test_document_has_title_details_and_speech_in_styles() -> None:
             [
                 ("Time", "[00:01:05] "),
                 ("Speaker 2 Ben Jr.", "Ben, Jr.:"),
-                ("", " I am Ben, the baker."),
+                ("", " "),
+                ("", "I am Ben, the baker."),
             ],
         ),
-        ("Speech", [("Time", "[01:01:40] "), ("Speaker 1 Ann", "Ann:"), ("", " Fine.")]),
+        ("Speech", [("Time", "[01:01:40] "), ("Speaker 1 Ann", "Ann:"), ("", " "), ("", "Fine.")]),
     ]
+
+
+def test_notes_are_highlights_and_comments() -> None:
+    noted = replace(
+        DIALOG,
+        annotations=[
+            annotation("highlight", 0.0, 1.6, color="pink"),
+            annotation("comment", 1.6, 67.2, body="Who?\n\nAsk."),
+            annotation("bookmark", 3701.9, 3701.9),
+        ],
+    )
+    content = docx(noted)
+    body = part(content, "word/document.xml")
+    (shown,) = body.iter(f"{W}highlight")
+    assert shown.get(f"{W}val") == "magenta"
+    assert "".join(shown.getparent().getparent().itertext()) == "Good morning."
+    comments = part(content, "word/comments.xml").findall(f"{W}comment")
+    assert [[*filter(None, map(text_of, each.iter(f"{W}p")))] for each in comments] == [
+        *(["Who?", "Ask."], ["Bookmark"]),
+    ]
+    assert comments[0].get(f"{W}date") == "2026-05-05T08:00:00Z"
+    assert [commented(body, each.get(f"{W}id")) for each in comments] == [
+        *("Who is this?Ben, Jr.: I am", "Fine."),
+    ]
+    assert docx(noted) == content
+
+
+def text_of(element: Any) -> str:
+    return "".join(text.text for text in element.iter(f"{W}t"))
+
+
+def commented(body: Any, number: str) -> str:
+    """The text of the document that a comment is about."""
+    texts, is_inside = [], False
+    for element in body.iter():
+        if element.get(f"{W}id") == number:
+            is_inside = element.tag == f"{W}commentRangeStart"
+        elif is_inside and element.tag == f"{W}t":
+            texts.append(element.text)
+    return "".join(texts).strip()
 
 
 def test_document_has_neither_times_nor_speakers_if_they_are_not_wanted() -> None:
@@ -135,7 +178,7 @@ def test_any_text_is_valid_xml() -> None:
     content = docx(said)
     cleaned = "a b c</w:t>&amp; d"
     assert paragraphs(content)[0] == ("Title", [("", cleaned)])
-    assert [text for _, text in paragraphs(content)[2][1]] == [f"{cleaned}:", f" {cleaned}"]
+    assert [text for _, text in paragraphs(content)[2][1]] == [f"{cleaned}:", " ", cleaned]
 
 
 def test_same_transcript_is_the_same_file() -> None:

@@ -60,6 +60,15 @@ def transcript(*segments: tuple[TimedWord, ...], **more: Any) -> Transcript:
     )
 
 
+def annotation(kind: str, start: float, end: float, **more: Any) -> dict[str, Any]:
+    """As the API returns it."""
+    date = "2026-05-05T08:00:00Z"
+    dates = {"created_at": date, "updated_at": date}
+    times = {"start": start, "end": end}
+    facts = {"id": 1, "kind": kind, **times, "quote": "", "body": "", "color": None, **dates}
+    return facts | more
+
+
 def _as_json(words: tuple[TimedWord, ...]) -> dict[str, Any]:
     """A segment as the API returns it."""
     return {

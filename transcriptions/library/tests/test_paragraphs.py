@@ -8,7 +8,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from transcriptions.library.paragraphs import FULL_LENGTH, PAUSE_LENGTH, paragraphs
+from transcriptions.exports.page_paragraphs import FULL_LENGTH, PAUSE_LENGTH
+from transcriptions.library.paragraphs import paragraphs
 from transcriptions.library.tests.test_library import recording
 from transcriptions.models import AudioAnalysis, Segment, Speaker, State
 
