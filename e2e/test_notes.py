@@ -89,6 +89,19 @@ def stored(page: Page) -> list[dict[str, Any]]:
     return found
 
 
+ADD = """async (fields) => {
+  const { id } = document.querySelector("live-transcript").dataset;
+  const url = `/api/transcriptions/${id}/annotations`;
+  const token = document.cookie.match(/csrftoken=([^;]+)/)[1];
+  const headers = {"Content-Type": "application/json", "X-CSRFToken": token};
+  return (await fetch(url, {method: "POST", headers, body: JSON.stringify(fields)})).status;
+}"""
+
+
+def add(page: Page, **fields: Any) -> None:
+    assert page.evaluate(ADD, fields) == 201
+
+
 def wait_for_notes(page: Page, count: int) -> None:
     wait_until(lambda: len(stored(page)) == count)
 
@@ -321,3 +334,22 @@ def test_comment_that_is_not_stored_is_kept(page: Page) -> None:
     page.keyboard.press("Control+Enter")
     expect(rows(page).locator(".note-body")).to_have_text("Important")
     expect(panel(page).get_by_role("alert")).to_be_hidden()
+
+
+def test_notes_are_ticks_above_the_waveform(page: Page) -> None:
+    for start in (1.0, 4.0, 4.3):
+        add(page, kind="bookmark", start=start)
+    add(page, kind="comment", start=12.0, end=13.0, quote="The boat4", body="Which one?")
+    page.reload()
+    ticks = page.get_by_role("group", name="Notes", exact=True).get_by_role("button")
+    expect(ticks).to_have_count(3)  # two of them are too near to each other
+    comment = ticks.and_(page.get_by_title("0:12 Comment: Which one?"))
+    comment.click()
+    expect(page.locator(".player-time")).to_contain_text("0:12 / 0:16")
+    comment.press("ArrowLeft")
+    expect(ticks.nth(1)).to_be_focused()
+    expect(ticks.nth(1)).to_have_accessible_name("0:04 Bookmark, 0:04 Bookmark")
+    page.keyboard.press("Enter")
+    expect(page.locator(".player-time")).to_contain_text("0:04 / 0:16")
+    page.get_by_role("button", name="Zoom in").click()
+    expect(ticks).to_have_count(4)  # there is room now

@@ -4,6 +4,7 @@
  */
 import { formatDuration } from "./duration.js";
 import { saveSetting, settings } from "./player-memory.js";
+import { PlayerNotes } from "./player-notes.js";
 import { PlayerWaveform } from "./player-waveform.js";
 import { register } from "./shortcuts.js";
 import { text } from "./text.js";
@@ -144,8 +145,10 @@ export class PlayerControls {
         zoomer("out").disabled = !canZoomOut;
         zoomer("in").disabled = !canZoomIn;
       },
+      view: () => this.notes?.move(),
     });
     await this.waveform.show();
+    if (this.waveform.isReady) this.notes = new PlayerNotes(player, this.waveform);
   }
 
   showNativeControls() {

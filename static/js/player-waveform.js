@@ -4,18 +4,17 @@
  */
 import RegionsPlugin from "../vendor/wavesurfer-regions.esm.js";
 import WaveSurfer from "../vendor/wavesurfer.esm.js";
+import { drawBars, inUnits, STEP_PX } from "./waveform-bars.js";
 
-const HEIGHT_PX = 44, BAR_PX = 2, GAP_PX = 1;
+const HEIGHT_PX = 44;
 const MAX_PX_PER_S = 100, MAX_WIDTH_PX = 300_000; // zoomed in
 const MAX_POINTS = 100_000; // of one response
-const OUTLINE_ALPHA = 0.3;
-const LOUDEST_SHARE = 0.75; // of the height, for the loudest RMS
 const REGION = { color: "var(--loop)", drag: false, resize: true, minLength: 0.2 };
 
 export class PlayerWaveform {
   /**
    * `on` has `seek(seconds)` for clicks, `select(start, end)` for a part that is selected, and
-   * `zoom(canZoomOut, canZoomIn)`.
+   * `zoom(canZoomOut, canZoomIn)`. `view()` is for each zoom, scroll, and change of the width.
    */
   constructor(container, player, on) {
     const { media, duration } = player;
@@ -29,7 +28,7 @@ export class PlayerWaveform {
 
   get pointsWanted() {
     const width = Math.max(this.container.clientWidth, this.pixelsPerSecond * this.duration);
-    return Math.ceil(width / (BAR_PX + GAP_PX));
+    return Math.ceil(width / STEP_PX);
   }
 
   /** Draws the waveform for the first time. Throws if that is not possible. */
@@ -54,6 +53,7 @@ export class PlayerWaveform {
     this.isReady = true;
     this.moveTo(this.media.currentTime);
     this.surfer.on("interaction", (seconds) => this.on.seek(seconds));
+    for (const name of ["zoom", "scroll", "resize"]) this.surfer.on(name, () => this.on.view());
     this.regions.enableDragSelection(REGION);
     this.regions.on("region-created", (region) => this.selected(region));
     this.regions.on("region-updated", ({ start, end }) => this.on.select(start, end));
@@ -96,6 +96,21 @@ export class PlayerWaveform {
     if (this.isMarking) return;
     for (const other of this.regions.getRegions()) if (other !== region) other.remove();
     this.on.select(region.start, region.end);
+  }
+
+  // --- The part that is in view ---------------------------------------------------------------
+
+  /** `scroll` in pixels. */
+  get view() {
+    const pixelsPerSecond = Math.max(this.pixelsPerSecond, this.fitting);
+    return { pixelsPerSecond, scroll: this.isReady ? this.surfer.getScroll() : 0 };
+  }
+
+  /** Scrolls to a moment that is not in view. */
+  reveal(seconds) {
+    const { pixelsPerSecond, scroll } = this.view;
+    const x = seconds * pixelsPerSecond, width = this.container.clientWidth;
+    if (this.isReady && (x < scroll || x > scroll + width)) this.surfer.setScroll(x - width / 2);
   }
 
   // --- Zoom -----------------------------------------------------------------------------------
@@ -152,37 +167,5 @@ export class PlayerWaveform {
     const scroll = this.surfer.getScroll();
     this.surfer.setOptions({ peaks: inUnits(points), duration: this.duration });
     this.surfer.setScroll(scroll);
-  }
-}
-
-/** RMS and peaks, 0 to 1. The loudest RMS of a recording has nearly the full height. */
-function inUnits({ rms, peaks }) {
-  const loudest = [...rms].sort((a, b) => a - b)[Math.floor(rms.length * 0.99)] || 255;
-  const bars = rms.map((value) => Math.min(1, (value / loudest) * LOUDEST_SHARE));
-  return [bars, peaks.map((value, index) => Math.max(bars[index], value / 255))];
-}
-
-/** Draws the part of the waveform that a canvas shows. */
-function drawBars([rms, peaks], context) {
-  const { width, height } = context.canvas;
-  const ratio = devicePixelRatio || 1;
-  const step = (BAR_PX + GAP_PX) * ratio;
-  const count = Math.max(1, Math.round(width / step));
-  const bar = (index, value) => {
-    const size = Math.max(ratio, value * height);
-    context.fillRect(index * step, (height - size) / 2, BAR_PX * ratio, size);
-  };
-  for (let index = 0; index < count; index++) {
-    const from = Math.floor((index * rms.length) / count);
-    const to = Math.max(from + 1, Math.floor(((index + 1) * rms.length) / count));
-    let power = 0, peak = 0;
-    for (let point = from; point < to && point < rms.length; point++) {
-      power += rms[point] ** 2;
-      peak = Math.max(peak, peaks[point]);
-    }
-    context.globalAlpha = OUTLINE_ALPHA;
-    bar(index, peak);
-    context.globalAlpha = 1;
-    bar(index, Math.sqrt(power / (to - from)));
   }
 }
