@@ -31,6 +31,7 @@ NOTHING: dict[str, list[Any]] = {
     "uploads": [],
     "recordings": [],
     "pieces": [],
+    "shared": [],
 }
 ACTIVE = "navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)"
 

@@ -14,7 +14,7 @@ from transcodio_site.asr_api import asr_api
 from transcodio_site.documentation.views import api_reference, json_schema
 from transcodio_site.monitoring.views import health, live, metrics, ready
 from transcodio_site.openai_api import openai_api, openai_root
-from transcodio_site.web_app import manifest, offline_page, offline_state, service_worker
+from transcodio_site.web_app import manifest, offline_page, offline_state, service_worker, share
 from transcriptions.library import caption_pages
 from transcriptions.library.record_page import record
 from transcriptions.uploads.pages import transcription_settings
@@ -39,6 +39,7 @@ urlpatterns = [
     path("manifest.webmanifest", manifest, name="manifest"),
     path("service-worker.js", service_worker, name="service-worker"),
     path("offline/", offline_page, name="offline"),
+    path("share/", share, name="share"),
     path("offline/state/", offline_state, name="offline-state"),
     path("docs/", include("transcodio_site.documentation.urls")),
     path("schemas/<str:name>", json_schema),

@@ -11,15 +11,18 @@ import json
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.staticfiles import finders
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.cache import patch_cache_control, set_response_etag
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_safe
 
 from transcodio_site.response_headers import WORKER_POLICY
 from transcriptions.permissions import visible_to
@@ -32,6 +35,7 @@ SHELL = (
 )
 WORKER = "js/service-worker.js"
 MAX_IDS = 50  # as many as static/js/offline-copy.js keeps
+SHARED = "file"  # the field of the form in which the system shares files with the app
 BACKGROUND = "#faf9f6"  # --background in base.css, which has one for dark, too
 
 
@@ -50,6 +54,12 @@ def manifest(request: HttpRequest) -> HttpResponse:
         "background_color": BACKGROUND,
         "theme_color": BACKGROUND,
         "categories": ["productivity"],
+        "share_target": {
+            "action": reverse("share"),
+            "method": "POST",
+            "enctype": "multipart/form-data",
+            "params": {"files": [{"name": SHARED, "accept": ["audio/*", "video/*"]}]},
+        },
         "icons": [
             _icon("favicon.svg", "any", "any"),
             _icon("icon-192.png", "192x192", "any"),
@@ -86,6 +96,8 @@ def service_worker(request: HttpRequest) -> HttpResponse:
         "files": [*map(static, SHELL), page],
         "page": page,
         "signOut": reverse("account_logout"),
+        "share": reverse("share"),
+        "shared": SHARED,
     }
     script = f'import {{ start }} from "{static(WORKER)}";\nstart({json.dumps(options)});\n'
     response = HttpResponse(script, content_type="text/javascript; charset=utf-8")
@@ -116,6 +128,24 @@ def _revalidated(response: HttpResponse) -> HttpResponse:
     patch_cache_control(response, public=True, no_cache=True)
     set_response_etag(response)
     return response
+
+
+@csrf_exempt  # a form of the system has no token; nothing is stored here
+@require_http_methods(["GET", "HEAD", "POST"])
+def share(request: HttpRequest) -> HttpResponse:
+    """The page that an installed app opens when files are shared with it. The service worker has
+    kept them then, and the library uploads them. It answers the POST itself, unless the browser has
+    stopped it."""
+    library = reverse("transcriptions:library")
+    if request.method == "POST" or "failed" in request.GET:
+        message = _("The file that you have shared could not be taken. Choose it here instead.")
+        messages.error(request, message)
+    elif not request.user.is_authenticated:
+        messages.info(request, _("Sign in to upload the file that you have shared."))
+    if request.user.is_authenticated:
+        return HttpResponseRedirect(library, status=303)
+    login = f"{reverse('account_login')}?{urlencode({'next': library})}"
+    return HttpResponseRedirect(login, status=303)
 
 
 @require_safe

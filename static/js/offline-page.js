@@ -12,6 +12,9 @@ customElements.define("offline-page", class extends HTMLElement {
     this.list = this.querySelector("[data-kept]");
     this.isInPlace = location.pathname !== this.dataset.url;
     this.querySelector("[data-away]").hidden = !this.isInPlace;
+    const isShare = location.pathname === this.dataset.share;
+    this.querySelector("[data-shared]").hidden = !isShare || location.search;
+    this.querySelector("[data-not-shared]").hidden = !isShare || !location.search;
     this.querySelector("[data-retry]").addEventListener("click", () => location.reload());
     addEventListener("hashchange", () => this.show());
     await synchronize().catch(() => {});

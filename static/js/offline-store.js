@@ -1,22 +1,25 @@
 /**
  * What this browser keeps for an account, in IndexedDB: transcripts for reading offline, files that
  * wait for a connection, and live recordings with their audio that the server does not have yet. All of it belongs to one account, and is erased when another account,
- * or nobody, is signed in. The service worker uses it, too.
+ * or nobody, is signed in; only files that were `shared` with the app wait for a sign-in. The service worker uses it, too.
  */
 const OWNER = "owner"; // the only key of the store `account`
-const STORES = ["account", "transcripts", "uploads", "recordings", "pieces"];
+const STORES = ["account", "transcripts", "uploads", "recordings", "pieces", "shared"];
 
 function open() {
   return new Promise((done, fail) => {
-    const request = indexedDB.open("transcodio", 2);
+    const request = indexedDB.open("transcodio", 3);
     request.onupgradeneeded = ({ oldVersion }) => {
       if (oldVersion < 1) {
         request.result.createObjectStore("account");
         request.result.createObjectStore("transcripts", { keyPath: "id" });
         request.result.createObjectStore("uploads", { keyPath: "id" });
       }
-      request.result.createObjectStore("recordings", { keyPath: "id" });
-      request.result.createObjectStore("pieces", { keyPath: ["recording", "end"] }); // `end` in bytes
+      if (oldVersion < 2) {
+        request.result.createObjectStore("recordings", { keyPath: "id" });
+        request.result.createObjectStore("pieces", { keyPath: ["recording", "end"] }); // `end` in bytes
+      }
+      request.result.createObjectStore("shared", { keyPath: "id" });
     };
     request.onsuccess = () => done(request.result);
     request.onerror = () => fail(request.error);
@@ -38,24 +41,53 @@ async function transact(mode, work) {
   }
 }
 
-function clear(store) {
-  for (const name of STORES) store(name).clear();
+function clear(store, names = STORES) {
+  for (const name of names) store(name).clear();
 }
 
 /** Erases everything that is kept. */
 export function erase() {
-  return transact("readwrite", clear);
+  return transact("readwrite", (store) => clear(store));
 }
 
-/** Erases what belongs to another account than `account`, which is empty if nobody is signed in. */
+/**
+ * Erases what belongs to another account than `account`, which is empty if nobody is signed in.
+ * Files that were shared become uploads of the account that signs in, unless they are of another.
+ */
 export function claim(account) {
   return transact("readwrite", (store) => {
     const owner = store("account").get(OWNER);
     owner.onsuccess = () => {
-      if (owner.result !== account) clear(store);
-      if (account) store("account").put(account, OWNER);
+      if (owner.result !== account) clear(store, STORES.filter((name) => name !== "shared"));
+      if (!account) return;
+      store("account").put(account, OWNER);
+      takeShared(store, account);
     };
   });
+}
+
+function takeShared(store, account) {
+  const shared = store("shared").getAll();
+  shared.onsuccess = () => {
+    const own = shared.result.filter((record) => !record.account || record.account === account);
+    for (const { id, file } of own) store("uploads").put({ id, file });
+    store("shared").clear();
+  };
+}
+
+/** Keeps files that were shared with the app for the account that is signed in, or signs in next. */
+export function share(files) {
+  return transact("readwrite", (store) => {
+    const owner = store("account").get(OWNER);
+    owner.onsuccess = () => {
+      for (const file of files) store("shared").put({ id: newKey(), account: owner.result ?? "", file });
+    };
+  });
+}
+
+/** The key of an upload. */
+export function newKey() {
+  return [...crypto.getRandomValues(new Uint32Array(4))].join("-");
 }
 
 /**

@@ -2,12 +2,15 @@
  * The service worker. Pages come from the network; without one, the offline page takes their place.
  * The cache has nothing but that page and its files, which are the same for everybody.
  */
-import { erase } from "./offline-store.js";
+import { erase, share as keepShared } from "./offline-store.js";
 
 const PREFIX = "shell-";
 
-/** `files` are the URLs of the cache, `page` is that of the offline page among them. */
-export function start({ version, files, page, signOut }) {
+/**
+ * `files` are the URLs of the cache, `page` is that of the offline page among them. `share` is the URL
+ * to which the system sends files, in the field `shared` of a form.
+ */
+export function start({ version, files, page, signOut, share, shared }) {
   const name = PREFIX + version;
   self.addEventListener("install", (event) => event.waitUntil(fill(name, files)));
   self.addEventListener("activate", (event) => event.waitUntil(tidy(name)));
@@ -17,6 +20,8 @@ export function start({ version, files, page, signOut }) {
     if (url.origin !== self.location.origin) return;
     if (request.method === "POST" && url.pathname === signOut) {
       event.respondWith(signedOut(request, page));
+    } else if (request.method === "POST" && url.pathname === share && isOwn(request)) {
+      event.respondWith(takeFiles(request, shared));
     } else if (request.method === "GET" && request.mode === "navigate") {
       event.respondWith(networkFirst(request, page));
     } else if (files.includes(url.pathname)) {
@@ -44,6 +49,24 @@ async function networkFirst(request, url) {
     return await fetch(request);
   } catch {
     return (await caches.match(url, { ignoreVary: true })) ?? Response.error();
+  }
+}
+
+/** Whether no other site has sent it: the system sends it without a referrer, and into a window. */
+function isOwn({ referrer, destination }) {
+  const isHere = !referrer || referrer === "about:client" || new URL(referrer).origin === self.location.origin;
+  return isHere && destination === "document";
+}
+
+/** Keeps the files before the server is asked, which may be out of reach or want a sign-in. */
+async function takeFiles(request, field) {
+  try {
+    const files = (await request.formData()).getAll(field).filter(({ size }) => size);
+    if (!files.length) throw new Error("no files");
+    await keepShared(files);
+    return Response.redirect(request.url, 303);
+  } catch {
+    return Response.redirect(`${request.url}?failed`, 303);
   }
 }
 

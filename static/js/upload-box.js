@@ -20,7 +20,7 @@ customElements.define("upload-box", class extends HTMLElement {
     this.list = this.querySelector(".uploads");
     this.options = new UploadOptions(this);
     this.queue = new UploadQueue();
-    this.queue.restore().then((records) => this.restore(records));
+    this.queue.restore(this.options.values).then((records) => this.restore(records));
     const input = this.querySelector("input[type=file]");
     const chosen = () => {
       this.add(input.files);

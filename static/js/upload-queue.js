@@ -16,10 +16,15 @@ export class UploadQueue {
     addEventListener("online", () => this.sendAll());
   }
 
-  /** Resolves to the records of an earlier page. */
-  async restore() {
+  /** Resolves to the records of an earlier page. Files that were shared with the app get `options`. */
+  async restore(options) {
     await claimed;
-    return all("uploads").catch(() => []);
+    const records = await all("uploads").catch(() => []);
+    for (const record of records.filter((each) => !each.options)) {
+      record.options = options;
+      await put(account, "uploads", record).catch(() => {});
+    }
+    return records;
   }
 
   /** Resolves to whether the file is kept: there may be no space, or it may have been changed. */

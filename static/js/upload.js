@@ -4,6 +4,7 @@
  */
 import { DirectUpload } from "./direct-upload.js";
 import { FormUpload } from "./form-upload.js";
+import { newKey } from "./offline-store.js";
 import { errorMessage } from "./requests.js";
 import { text } from "./text.js";
 
@@ -14,7 +15,7 @@ const RETRYABLE_STATUSES = [401, 403, 404, 408, 409, 429];
 export class Upload {
   constructor(file, row, box, kept = null) {
     Object.assign(this, { file, row, box, isDone: false, id: null, isKept: Boolean(kept) });
-    this.key = kept?.id ?? [...crypto.getRandomValues(new Uint32Array(4))].join("-");
+    this.key = kept?.id ?? newKey();
     this.options = kept?.options;
     [this.retryButton, this.button] = row.querySelectorAll("button");
     this.retryButton.addEventListener("click", () => this.wait());

@@ -88,12 +88,14 @@ OPERATIONS = {
 TOKEN_ONLY = {"POST /api/transcriptions/{transcription_id}/read-token"}
 
 PUBLIC, AUTHENTICATED, OWNER, STAFF = "public", "authenticated", "owner", "staff"
+REDIRECT = "redirect"  # to the library, or to the sign-in; it stores nothing
 LINK = "link"  # whoever has the key in it: see test_captions.py
 OPERATOR = "operator"  # has the token of the metrics, or is on this machine
 PAGES = {
     "manifest.webmanifest": PUBLIC,
     "service-worker.js": PUBLIC,
     "offline/": PUBLIC,
+    "share/": REDIRECT,
     "offline/state/": PUBLIC,  # says nothing about recordings of others
     "health": PUBLIC,
     "status": PUBLIC,
@@ -246,6 +248,10 @@ def test_page_permissions(
         assert anonymous.status_code in (200, 302)
         assert "login" not in anonymous.headers.get("Location", "")
         assert b"Confidential" not in with_session(bob).get(url).content
+        return
+    if PAGES[page] == REDIRECT:
+        assert anonymous["Location"].startswith("/accounts/login/")
+        assert [with_session(user).get(url)["Location"] for user in (alice, bob)] == ["/", "/"]
         return
     if PAGES[page] == OPERATOR:  # the host name of the test client is not of this machine
         answers = [anonymous, *(with_session(user).get(url) for user in (alice, bob, carol))]

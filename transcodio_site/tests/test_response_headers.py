@@ -226,7 +226,7 @@ def test_policies_allow_nothing_unsafe() -> None:
 def test_policy_names_the_style_sheet_of_wavesurfer() -> None:
     code = (ROOT / "static" / "vendor" / "wavesurfer.esm.js").read_text()
     player = (ROOT / "static" / "js" / "player-waveform.js").read_text()
-    height = re.search(r"HEIGHT_PX = (\d+),", player)
+    height = re.search(r"HEIGHT_PX = (\d+);", player)
     sheet = re.search(r"<style\$\{.*?:\"\"\}>(.*?)</style>", code, re.DOTALL)
     assert height
     assert sheet

@@ -44,6 +44,28 @@ def test_manifest_makes_the_site_installable(client: Client) -> None:
     assert {"any", "maskable"} == {icon["purpose"] for icon in manifest["icons"]}
 
 
+def test_files_can_be_shared_with_the_app(alice: User, client: Client) -> None:
+    target = client.get("/manifest.webmanifest").json()["share_target"]
+    worker = worker_options(client)
+    assert (target["action"], target["params"]["files"][0]["name"]) == (
+        worker["share"],
+        worker["shared"],
+    )
+    assert client.get("/share/")["Location"] == "/accounts/login/?next=%2F"
+    client.force_login(alice)
+    response = client.get("/share/", follow=True)
+    assert response.redirect_chain == [("/", 303)]
+    assert b"could not be taken" not in response.content
+
+
+def test_shared_file_without_a_service_worker_is_explained(alice: User) -> None:
+    client = Client(enforce_csrf_checks=True)  # the form of the system has no token
+    client.force_login(alice)
+    response = client.post("/share/", {"file": BytesIO(b"audio")}, follow=True)
+    assert b"could not be taken. Choose it here" in response.content
+    assert not Transcription.objects.exists()
+
+
 def test_icons_have_the_size_that_the_manifest_names(client: Client) -> None:
     icons = [i for i in client.get("/manifest.webmanifest").json()["icons"] if i["sizes"] != "any"]
     assert {icon["sizes"] for icon in icons} == {"192x192", "512x512"}

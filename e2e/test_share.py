@@ -1,0 +1,88 @@
+"""Audio and video that a phone shares with the installed app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from e2e.conftest import PASSWORD
+from e2e.test_offline import sign_in, sign_out, stored
+from e2e.test_queued_uploads import recordings
+from transcodio_site.testing import Media, Stack, wait_until
+
+# What the system does: it sends a form to the URL of the manifest.
+SHARE = """async () => {
+  const manifest = await (await fetch("/manifest.webmanifest")).json();
+  const { action, method, enctype, params } = manifest.share_target;
+  const form = Object.assign(document.createElement("form"), { action, method, enctype });
+  form.innerHTML = `<input type="file" multiple name="${params.files[0].name}">`;
+  document.body.append(form);
+}"""
+
+
+def share(page: Page, *paths: Path) -> None:
+    page.evaluate(SHARE)
+    form = page.locator("body > form")
+    form.locator("input").set_input_files(paths)
+    form.evaluate("form => form.submit()")
+
+
+def test_shared_files_are_uploaded(app: BrowserContext, stack: Stack, media: Media) -> None:
+    page = app.new_page()
+    sign_in(page, stack, "phone@example.com")
+    share(page, media.silence("memo.mp3", 1), media.silence("call.mp3", 2))
+    expect(page.locator(".recording-title")).to_have_count(2)
+    assert sorted(recordings(page)) == ["call", "memo"]
+    assert (stored(page)["uploads"], stored(page)["shared"]) == ([], [])
+
+
+@pytest.mark.covers("fault", "A file is shared with the app while the phone is offline")
+def test_file_shared_offline_is_uploaded_later(
+    app: BrowserContext, stack: Stack, media: Media
+) -> None:
+    page = app.new_page()
+    sign_in(page, stack, "train@example.com")
+    page.evaluate(SHARE)
+    page.locator("body > form input").set_input_files(media.silence("memo.mp3", 1))
+    app.set_offline(True)
+    page.locator("body > form").evaluate("form => form.submit()")
+    expect(page.get_by_text("The file that you have shared is kept")).to_be_visible()
+    app.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".recording-title")).to_have_text("memo")
+
+
+@pytest.mark.covers("fault", "The session has ended when a file is shared with the app")
+def test_file_shared_while_signed_out_waits_for_the_sign_in(
+    app: BrowserContext, stack: Stack, media: Media
+) -> None:
+    page = app.new_page()
+    sign_in(page, stack, "later@example.com")
+    app.clear_cookies(name="sessionid")
+    share(page, media.silence("memo.mp3", 1))
+    expect(page.get_by_text("Sign in to upload the file that you have shared.")).to_be_visible()
+    page.fill("[name=login]", "later@example.com")
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button[type=submit]")
+    expect(page.locator(".recording-title")).to_have_text("memo")
+    assert recordings(page) == ["memo"]
+
+
+@pytest.mark.covers("attack", "A file that somebody has shared is uploaded by the next user")
+def test_shared_file_is_not_uploaded_by_another_user(
+    app: BrowserContext, stack: Stack, media: Media
+) -> None:
+    page = app.new_page()
+    sign_in(page, stack, "first@example.com")
+    app.clear_cookies(name="sessionid")
+    share(page, media.silence("private.mp3", 1))
+    expect(page.get_by_text("Sign in to upload")).to_be_visible()
+    assert len(stored(page)["shared"]) == 1
+    sign_in(page, stack, "second@example.com")
+    page.reload()
+    expect(page.locator("upload-box:defined li")).to_have_count(0)
+    wait_until(lambda: stored(page)["shared"] == [])
+    assert recordings(page) == []
+    sign_out(page)
