@@ -13,7 +13,8 @@ from django.template.loader import render_to_string
 from playwright.sync_api import Page, Route, expect
 
 from e2e.conftest import PASSWORD, OpenPage
-from e2e.test_pages import start, wait_for_state
+from e2e.test_editing import assert_saved, caret
+from e2e.test_pages import open_menu, start, wait_for_state
 from e2e.test_speakers import name_of, open_talk
 from transcodio_site.testing import Media, Stack
 
@@ -235,6 +236,34 @@ def test_transcript(sign_up: OpenPage, stack: Stack) -> None:
         page.keyboard.press(key)
         axe.check(name, SHORT)
         page.keyboard.press("Escape")
+    assert not axe.found, "\n".join(axe.found)
+
+
+def test_dialogs_of_versions_and_conflicts(sign_up: OpenPage, stack: Stack) -> None:
+    page = sign_up("axe-editor@example.com")
+    open_talk(page, stack, "1122")
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator("#segments[contenteditable]")).to_be_visible()
+    caret(other, 1, 0)
+    other.keyboard.type("Theirs. ")
+    caret(other, 2, 0)
+    assert_saved(other)
+    axe = Axe(page)
+    caret(page, 1, 0)
+    page.keyboard.type("Mine. ")
+    dialog = page.get_by_role("dialog", name="Someone else edited this passage")
+    expect(dialog).to_be_visible()
+    axe.check("conflict")
+    dialog.get_by_role("button", name="Keep mine").click()
+    expect(dialog).to_be_hidden()
+    page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    open_menu(page)
+    page.get_by_role("button", name="Versions", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Versions")
+    dialog.get_by_role("radio").last.check()
+    expect(dialog.locator("[data-details] del").first).to_be_visible()
+    axe.check("versions")
     assert not axe.found, "\n".join(axe.found)
 
 
