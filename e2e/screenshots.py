@@ -19,12 +19,13 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from e2e.browser import FLAGS, find_browser
+from e2e.recorder import browser_with_microphone
 from transcodio_site.embedded.cluster import OWNER_NOTE, SERVER_HOMES
 from transcodio_site.testing import ROOT, Media, Stack, wait_until
 
 FOLDER = ROOT / "docs" / "screenshots"
 EMAIL, ADMIN, PASSWORD = "anna@example.com", "admin@example.com", "correct horse battery"
-DESKTOP, PHONE = (1120, 780), (390, 780)
+DESKTOP, PHONE, CAPTIONS = (1120, 780), (390, 780), (1120, 640)
 MAX_COLORS = 256
 # Titles of recordings with the seconds of the sample that they have, the oldest first.
 RECORDINGS = {
@@ -33,6 +34,7 @@ RECORDINGS = {
     "Voice memo, Tuesday": 9,
 }
 CONVERSATION, NAMES = "Along the harbor", ("Anna", "Ben")
+LIVE = "Walk with Anna"
 IN_PROGRESS = "The boats come home"
 CREATE_USERS = f"""
 from allauth.account.models import EmailAddress
@@ -66,12 +68,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="transcodio-screenshots-") as folder:
         media = Path(folder, "media")
         media.mkdir()
-        with running(Path(folder)) as stack, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
+        with running(Path(folder)) as stack:
             run(stack, "shell", "--command", CREATE_USERS)
-            take_pages(browser, stack, Media(media))
-            take_admin(browser, stack)
-            browser.close()
+            with browser_with_microphone(Media(media)) as browser:
+                take_recorder(browser, stack)
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
+                take_pages(browser, stack, Media(media))
+                take_admin(browser, stack)
+                browser.close()
 
 
 @contextmanager
@@ -100,6 +105,31 @@ def run(stack: Stack, *arguments: str) -> str:
     done = stack.manage(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def take_recorder(browser: Browser, stack: Stack) -> None:
+    """The page that records, and its live captions."""
+    page = sign_in(browser, stack, EMAIL, DESKTOP)
+    page.goto("/record/")
+    page.wait_for_selector("live-recorder:defined")
+    page.get_by_label("Title").fill(LIVE)
+    page.get_by_label("Language").select_option("en")
+    page.get_by_role("button", name="Start recording").click()
+    page.locator("recorded-text").get_by_text("harbor").first.wait_for()
+    page.get_by_role("button", name="Share live captions").click()
+    page.get_by_role("button", name="Create a link").click()
+    page.locator("share-captions [data-shared]").wait_for()
+    captions = page.context.new_page()
+    captions.set_viewport_size({"width": CAPTIONS[0], "height": CAPTIONS[1]})
+    captions.goto(page.get_by_label("Link", exact=True).input_value())
+    captions.get_by_text("bread").first.wait_for()
+    take(captions, "live-captions")
+    page.keyboard.press("Escape")
+    page.evaluate("document.activeElement.blur()")
+    take(page, "recorder")
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_url("**/transcriptions/*/")
+    finished(page)
 
 
 def take_pages(browser: Browser, stack: Stack, media: Media) -> None:
