@@ -31,7 +31,7 @@ def add(message: EmailMessage) -> list[int]:
         OutgoingEmail(
             to=to,
             sender=message.from_email,
-            subject=message.subject,
+            subject=str(message.subject),
             text=str(message.body),
             html="".join(html[:1]),
         )
