@@ -22,7 +22,7 @@ help:
 	@echo "make coverage               run the tests and measure their coverage"
 	@echo "make test-slow              start with each Python on this machine, lose and restore everything, and more"
 	@echo "make test-deploy            run two machines behind nginx, PgBouncer and RabbitMQ, and lose one"
-	@echo "make bench                  measure segments, queue, watchers, search, overhead, exports and live speech, beside their goals"
+	@echo "make bench                  measure segments, queue, watchers, search, overhead, exports and live speech, with their goals"
 	@echo "make chaos [MINUTES=60]     kill and stop parts of a running service, and check that nothing is lost"
 	@echo "make screenshots            remake the pictures of the documentation"
 	@echo "make sbom                   list all components with versions and licenses (CycloneDX)"
@@ -61,7 +61,7 @@ test-slow: $(VENV)/test
 test-deploy: $(VENV)/test
 	$(PY) -m pytest -m deploy transcodio_site/tests/deployment
 
-# Short forms of the benchmarks that have goals, which they print beside the results.
+# Short forms of the benchmarks that have goals, which they print with the results.
 bench: $(VENV)/test
 	$(PY) -m benchmarks.segments
 	$(PY) -m benchmarks.fairness
@@ -107,12 +107,12 @@ audit: $(VENV)/base
 	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements/base.txt
 
 $(VENV)/base: requirements/base.txt requirements/models.txt
-	@python=; reason=; for candidate in python3 python3.13 python3.12 python3.11; do \
+	@python=; reason=; for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
 		if line=$$($$candidate requirements/check_platform.py 2>/dev/null); then python=$$candidate; break; fi; \
 		case "$$line" in Transcodio*) reason=$${reason:-$$line};; esac; \
 	done; \
 	if [ -z "$$python" ]; then \
-		echo "$${reason:-Transcodio needs Python 3.11 or newer, and there is no python3 here (Debian, Ubuntu: apt install python3-venv).}" >&2; \
+		echo "$${reason:-Transcodio needs Python 3.11 to 3.14, and there is no python3 here (Debian, Ubuntu: apt install python3-venv).}" >&2; \
 		exit 1; fi; \
 	$(PY) -m pip --version >/dev/null 2>&1 || { \
 		echo "Installing Transcodio into $(VENV) (a minute or two, the first time only) ..."; \

@@ -47,8 +47,8 @@ def disable(user_id: int) -> None:
 
 
 def finish(user_id: int, notify: bool) -> None:
-    """Delete the account with all that is left of it. With `notify`, then send the email that says
-    so; if that raises OSError, the account is still there."""
+    """Delete the account and the rest of its data. With `notify`, also send the email about it; if
+    that raises OSError, the account still exists."""
     addresses = EmailAddress.objects.filter(user=user_id).values_list("email", flat=True)
     _delete_sessions(user_id, set(addresses))
     Invitation.objects.filter(email__in=addresses).delete()

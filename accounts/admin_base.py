@@ -52,7 +52,7 @@ class RecentValuesFilter(admin.AllValuesFieldListFilter):
         self.lookup_choices: Any = sorted(values)
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        """With a name for the empty value."""
+        """The choices, with a name for the empty value."""
         for choice in super().choices(changelist):
             yield {**choice, "display": choice["display"] or gettext("None")}
 

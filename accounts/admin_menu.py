@@ -21,7 +21,7 @@ GROUPS: tuple[tuple[str | Promise, dict[str, str | Promise | None]], ...] = (
             "usersessions.UserSession": _("Sessions"),
             "socialaccount.SocialAccount": _("Connected accounts"),
             "socialaccount.SocialApp": _("Sign-in providers"),
-            "socialaccount.SocialToken": _("Tokens of sign-in providers"),
+            "socialaccount.SocialToken": _("Sign-in provider tokens"),
         },
     ),
     (

@@ -82,8 +82,8 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
         return email
 
     def clean(self) -> dict[str, Any]:
-        """Look the address up only if everything else is valid. So nobody can ask whether it has an
-        account without creating one."""
+        """Look the address up only if everything else is valid, so that asking whether it has an
+        account always creates one."""
         data: dict[str, Any] = super().clean()
         if not self.errors:
             try:

@@ -44,7 +44,7 @@ def send_invitation(invitation: Invitation) -> None:
 
 def delete_old() -> None:
     """Delete invitations that were accepted, or last sent, more than RETENTION ago: the email
-    address of somebody without an account is not kept."""
+    address of a person without an account is not kept."""
     before = timezone.now() - RETENTION
     Invitation.objects.filter(created_at__lt=before, accepted_at=None).delete()
     Invitation.objects.filter(accepted_at__lt=before).delete()

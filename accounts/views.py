@@ -133,7 +133,8 @@ def end_sessions(request: HttpRequest) -> HttpResponse:
         gettext("Sign out of all other sessions?"),
         [
             gettext(
-                "All other browsers and devices have to sign in again. This one stays signed in."
+                "All other browsers and devices will have to sign in again. "
+                "This device stays signed in."
             )
         ],
         action=gettext("Sign out"),

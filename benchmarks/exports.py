@@ -39,7 +39,7 @@ GOALS_S = {"shape": 2.0, "docx": 5.0}
 
 
 def main() -> None:
-    """Print the measurements beside their goals, and write the JSON if asked to."""
+    """Print the measurements with their goals, and write the JSON if asked to."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", action="store_true", help="write benchmarks/results/")
     write = parser.parse_args().write

@@ -188,7 +188,7 @@ def document() -> str:
         minutes=RECORDING_MINUTES,
         segments=SEGMENTS_PER_MINUTE,
         retention=RETENTION_DAYS,
-        busy=f"{BUSY:.0%}".replace("%", " %"),
+        busy=f"{BUSY:.0%}",
         whisper=f"{found.whisper_rtfx:.1f}",
         preparation=f"{found.preparation_s:.1f}",
         source_mb=f"{found.source_mb:.1f}",

@@ -1,7 +1,7 @@
 """Measure subtitles: python -m benchmarks.subtitles [--write] [FILE ...]
 
 Transcribe English speech (the sample with Debian's prompts, or any files) and shape its words with
-each profile: the share of the cues that keep all norms of the profile, and what the others fail.
+each profile: the share of the cues that follow all of its rules, and which rules the others break.
 For comparison, the same with one cue for each segment, as services do that do not shape.
 """
 

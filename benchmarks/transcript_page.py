@@ -102,7 +102,7 @@ SCROLL = """(seconds) => new Promise((resolve) => {
 
 
 def main() -> None:
-    """Print the measurements beside their goals, and write the JSON if asked to."""
+    """Print the measurements with their goals, and write the JSON if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transcript_page")
     parser.add_argument("--write", action="store_true", help=f"write {RESULT.name}")
     write = parser.parse_args().write

@@ -148,7 +148,7 @@ def take_pages(browser: Browser, stack: Stack, media: Media) -> None:
     page.get_by_role("button", name="Export", exact=True).click()
     page.get_by_label("Format").select_option("vtt")
     dialog = page.get_by_role("dialog")
-    dialog.get_by_text("keep the norms").wait_for()
+    dialog.get_by_text("follow the rules").wait_for()
     save(dialog.screenshot(), "export")
     phone = sign_in(browser, stack, EMAIL, PHONE, scheme="dark")
     phone.goto(f"/transcriptions/{conversation}/")

@@ -352,7 +352,7 @@ def test_versions_are_compared_and_restored(page: Page) -> None:
     open_menu(page)
     page.get_by_role("button", name="Versions", exact=True).click()
     dialog = page.get_by_role("dialog", name="Versions")
-    dialog.get_by_label("As it was recognized").or_(dialog.get_by_role("radio").last).last.check()
+    dialog.get_by_label("Original transcript").or_(dialog.get_by_role("radio").last).last.check()
     expect(dialog.locator("[data-details] del")).to_have_text("Now,")
     dialog.get_by_role("button", name="Restore this version").click()
     wait_until(lambda: texts(page) == original)

@@ -58,13 +58,13 @@ def test_chosen_options_are_previewed_downloaded_and_remembered(
     text = first.first.locator(".cue-text")
     expect(text).to_have_text("Good morning.")
     expect(dialog.locator(".screen-text")).to_have_text("Good morning.")
-    expect(dialog.locator(".quality")).to_contain_text(re.compile("^(.+) of .* norms of Netflix$"))
+    expect(dialog.locator(".quality")).to_contain_text(re.compile("^(.+) of .* rules of Netflix$"))
 
     dialog.get_by_label("Profile").select_option("social")
-    expect(dialog.locator(".quality")).to_contain_text("the norms of Social media")
+    expect(dialog.locator(".quality")).to_contain_text("the rules of Social media")
     expect(text).to_have_text("Good morning. I am walking")
     dialog.get_by_text("More options").click()
-    dialog.get_by_label("Move times by").fill("60")
+    dialog.get_by_label("Shift times by").fill("60")
     expect(first.first.locator(".cue-time")).to_have_text("1:00")
     name, content = content_of_download(page, dialog)
     assert name == "harbor.srt"
@@ -76,7 +76,7 @@ def test_chosen_options_are_previewed_downloaded_and_remembered(
     dialog = open_dialog(page)
     expect(dialog.get_by_label("Format")).to_have_value("srt")
     expect(dialog.get_by_label("Profile")).to_have_value("social")
-    expect(dialog.get_by_label("Move times by")).to_have_value("")  # of that recording only
+    expect(dialog.get_by_label("Shift times by")).to_have_value("")  # of that recording only
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(page.get_by_role("button", name="Export", exact=True)).to_be_focused()
@@ -111,8 +111,8 @@ def test_subtitle_that_fails_leads_to_its_segment(
     dialog = open_dialog(page)
     dialog.get_by_label("Format").select_option("ass")
     dialog.get_by_label("Profile").select_option("strict")
-    expect(dialog.locator(".quality")).to_contain_text("the norms of strict")
-    failing = dialog.get_by_role("list", name="Subtitles that do not keep the norms")
+    expect(dialog.locator(".quality")).to_contain_text("the rules of strict")
+    failing = dialog.get_by_role("list", name="Subtitles that break the rules")
     expect(failing.get_by_role("button").first).to_contain_text(
         re.compile(r"[\d.]+ characters per second, limit 1")
     )

@@ -44,7 +44,7 @@ def test_import_of_subtitles_and_of_pasted_text(
 
     submit.click()
     expect(field).to_have_accessible_description(
-        "SRT, VTT, ASS, JSON or plain text Choose a file, or paste a text."
+        "SRT, VTT, ASS, JSON or plain text Choose a file or paste text."
     )
     field.set_input_files(file_of("1\n00:00:05,000 --> 00:00:01,000\nHello\n"))
     submit.click()
@@ -57,7 +57,7 @@ def test_import_of_subtitles_and_of_pasted_text(
     anyway = dialog.get_by_role("button", name="Import anyway")
     pasted.fill("It was a bright cold day in April.")
     submit.click()
-    expect(dialog.locator("#import-text-problem")).to_contain_text("Only 0 % of the words")
+    expect(dialog.locator("#import-text-problem")).to_contain_text("Only 0% of the words")
     expect(anyway).to_be_visible()
     pasted.fill(before["text"].replace("harbor", "harbour"))
     expect(anyway).to_be_hidden()

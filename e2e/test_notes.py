@@ -250,15 +250,15 @@ def test_notes_are_filtered_and_lead_to_their_passage(sign_up: OpenPage, stack: 
     open_menu(page)
     page.get_by_role("button", name="Notes", exact=True).click()
     expect(rows(page)).to_have_count(3)
-    panel(page).get_by_label("Notes that are shown").select_option("Highlights")
+    panel(page).get_by_label("Show").select_option("Highlights")
     expect(rows(page)).to_have_count(2)
     page.locator("[data-segment='40']").scroll_into_view_if_needed()
     expect(page.locator("[data-segment='1']")).not_to_be_in_viewport()
     rows(page).first.get_by_role("button").first.click()
     expect(page.locator("[data-segment='1']")).to_be_in_viewport()
     assert page.evaluate("document.querySelector('transcript-player').paused")
-    panel(page).get_by_label("Notes that are shown").select_option("Comments")
-    expect(panel(page)).to_contain_text("Select text to highlight it")
+    panel(page).get_by_label("Show").select_option("Comments")
+    expect(panel(page)).to_contain_text("Select text to highlight")
 
 
 def test_passage_is_copied_with_time_and_speaker(page: Page) -> None:

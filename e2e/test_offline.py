@@ -147,7 +147,7 @@ def test_ended_session_and_other_user_find_nothing(
     open_menu(stale)  # still shows the page of the first user
     stale.get_by_label("Keep for offline reading").uncheck()
     stale.get_by_label("Keep for offline reading").click()  # not `check`: it is unchecked again
-    expect(stale.get_by_text("This transcript cannot be kept")).to_be_visible()
+    expect(stale.get_by_text("This transcript could not be kept")).to_be_visible()
     page.goto("/offline/")
     expect(page.get_by_text("No transcripts are kept in this browser.")).to_be_visible()
 

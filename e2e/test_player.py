@@ -119,7 +119,7 @@ def test_skips_by_the_chosen_step(page: Page) -> None:
     page.keyboard.press("Alt+l")
     assert now(page) == pytest.approx(5)
     page.keyboard.press("?")
-    page.get_by_label("Back and forward by").select_option("2")
+    page.get_by_label("Skip back and forward by").select_option("2")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="2 seconds back").click()
     assert now(page) == pytest.approx(3)

@@ -136,7 +136,7 @@ def check_captions_are_shared_and_withdrawn(page: Page) -> None:
     page.get_by_role("button", name="Close").click()
 
 
-@pytest.mark.covers("fault", "The connection is lost while somebody records in the browser")
+@pytest.mark.covers("fault", "The connection is lost while someone records in the browser")
 def test_lost_connection_loses_nothing(open_recorder: OpenRecorder) -> None:
     recorder = open_recorder("tunnel-live@example.com")
     recorder.start()
@@ -196,7 +196,7 @@ def test_browser_without_space_says_so_and_loses_nothing(open_recorder: OpenReco
 
 
 @pytest.mark.slow
-@pytest.mark.covers("fault", "The web server is killed while somebody records in the browser")
+@pytest.mark.covers("fault", "The web server is killed while someone records in the browser")
 def test_restarted_server_loses_nothing(open_recorder: OpenRecorder, stack: Stack) -> None:
     recorder = open_recorder("restart-live@example.com")
     recorder.start()
@@ -213,7 +213,7 @@ def test_restarted_server_loses_nothing(open_recorder: OpenRecorder, stack: Stac
     assert recorder.recorded() == recorder.heard
 
 
-@pytest.mark.covers("fault", "The page is loaded again while it records and the server is away")
+@pytest.mark.covers("fault", "A page is reloaded while it records and the server is down")
 @pytest.mark.slow
 @pytest.mark.parametrize("is_away", [True, False])
 def test_reloaded_page_goes_on(open_recorder: OpenRecorder, is_away: bool) -> None:
@@ -254,7 +254,7 @@ def test_interrupted_recording_is_finished_in_the_library(open_recorder: OpenRec
     recorder.is_away = False
     recorder.page = page = recorder.context.new_page()
     page.goto("/")
-    page.get_by_role("button", name="Finish it").click()
+    page.get_by_role("button", name="Finish").click()
     page.get_by_role("link", name="Open the transcript").click()
     wait_for_state(page, "completed")
     recorded, heard = recorder.recorded(), recorder.heard
@@ -367,9 +367,9 @@ def test_rate_is_changed_without_other_tones(open_recorder: OpenRecorder) -> Non
 @pytest.mark.parametrize(
     ("name", "explanation"),
     [
-        ("NotAllowedError", "does not let this page use the microphone"),
+        ("NotAllowedError", "does not allow this page to use the microphone"),
         ("NotFoundError", "No microphone was found"),
-        ("NotReadableError", "Another program may use it"),
+        ("NotReadableError", "If another program is using it"),
     ],
 )
 def test_microphone_that_cannot_be_used_is_explained(
@@ -387,5 +387,5 @@ def test_page_that_is_not_secure_says_so(open_recorder: OpenRecorder) -> None:
     recorder.context.add_init_script("delete Navigator.prototype.mediaDevices")
     recorder.page.goto("/record/")
     expect(recorder.page.get_by_role("alert")).to_contain_text(
-        "Browsers record only on pages with https"
+        "Browsers can record only on HTTPS pages"
     )

@@ -46,7 +46,7 @@ def test_selected_text_is_given_to_a_new_speaker(
     form = page.locator("[data-selection]")
     expect(form).to_be_hidden()
     select(page, 1, 3)
-    field = page.get_by_label("The selected text is by")
+    field = page.get_by_label("The selected text is spoken by")
     expect(field).to_be_in_viewport()
     assert field.locator("option").all_text_contents() == [
         "Speaker 1",
@@ -112,7 +112,9 @@ def test_all_that_a_speaker_says_from_here_on_is_given_to_another_one(
     open_talk(page, stack, "12121")
     name_of(page, 3).focus()
     page.keyboard.press("Enter")
-    page.get_by_label("All that they say from here on is by").select_option("A new speaker")
+    page.get_by_label("Everything they say from here on is spoken by").select_option(
+        "A new speaker"
+    )
     page.locator("[data-later] button").click()
     expect(speaker_list(page)).to_have_count(3)
     assert turns(page) == [
@@ -156,7 +158,7 @@ def test_words_of_several_people_are_marked_live(sign_up: OpenPage, media: Media
     page.route_web_socket("**/ws/**", speak)
     start(page, media.speech("overlap.mp3", 12))
     wait_for_state(page, "completed")
-    marks = page.get_by_role("img", name="Several people speak")
+    marks = page.get_by_role("img", name="Overlapping speech")
     expect(marks).to_have_count(2)
     for number in (1, 2):
         paragraph = page.locator(f".paragraph:has([data-segment='{number}'])")

@@ -59,7 +59,7 @@ def test_kept_voice_is_recognized_until_it_is_deleted(sign_up: OpenPage, media: 
     page.get_by_role("button", name="Save").click()
     page.get_by_role("link", name="Delete Anna Maria").click()
     page.get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("You keep no voices.")).to_be_visible()
+    expect(page.get_by_text("No voices yet.")).to_be_visible()
 
 
 def test_voice_is_deleted_where_it_is_recognized(sign_up: OpenPage, stack: Stack) -> None:

@@ -67,7 +67,7 @@ class LiveSession:
 
     @property
     def usage(self) -> UsageDelta:
-        """Until now."""
+        """The usage so far."""
         return UsageDelta(self._job.device_seconds, queue_seconds=self._job.queue_seconds or 0.0)
 
     def events(self, stopped: Callable[[], bool]) -> Generator[Event, None, None]:
@@ -138,7 +138,7 @@ class LiveSession:
         self.audio_seconds += len(samples) / SAMPLE_RATE_HZ
 
     def _pause(self, seconds: float) -> None:
-        """What is due when nobody has spoken for so long."""
+        """Do what is due after a pause of this length."""
         limit = self._audio.turn_silence_s
         ends_turn = limit is not None and seconds >= limit
         if self._stream and (ends_turn or seconds >= SEGMENT_PAUSE_S):
@@ -153,7 +153,8 @@ class LiveSession:
             self._stream = None
 
     def _end_turn(self, commit: int | None = None) -> None:
-        """Ends the turn, if there is one, at the last sample; with a Commit, says so anyway."""
+        """End the current turn, if any, at the last sample; with a Commit, report its end in any
+        case."""
         if self._stream:
             self._feed(self._rest)
         self._heard_samples += len(self._rest)
@@ -166,13 +167,13 @@ class LiveSession:
         self._lead.clear()
 
     def _streams(self) -> Iterator[LiveStream]:
-        """Those whose words are not complete."""
+        """The streams whose words are not complete."""
         for entry in self._pending:
             if not isinstance(entry, TurnStarted | TurnEnded):
                 yield entry
 
     def _wait(self) -> None:
-        """Until something may be due."""
+        """Wait until something may be due."""
         for stream in self._streams():
             stream.wait(POLL_INTERVAL_S)
             return

@@ -17,7 +17,7 @@ def with_usage(
 ) -> Iterator[Event | UsageDelta]:
     """The same events, with a UsageDelta before each Segment and before an EngineError.
 
-    `total` returns the usage from the beginning until now.
+    `total` returns the usage from the beginning so far.
     """
     reported = UsageDelta(0.0)
     try:

@@ -123,7 +123,7 @@ class Inbox:
         self._items: queue.SimpleQueue[Item | Exception] = queue.SimpleQueue()
 
     async def receive(self) -> None:
-        """Until the last chunk."""
+        """Receive until the last chunk."""
         try:
             audio = _queue()
             while True:
@@ -138,7 +138,7 @@ class Inbox:
             self._items.put(error)
 
     def chunks(self) -> Iterator[Samples | Commit]:
-        """See `LiveAudio`. Raises Unreachable if audio was lost, or if the caller is not there."""
+        """See `LiveAudio`. Raises Unreachable if audio was lost or the caller has disappeared."""
         received_at, expected = time.monotonic(), 0
         while True:
             try:

@@ -177,7 +177,7 @@ class RemoteCall(ABC, Generic[Event]):
             return
 
     def messages(self) -> Iterator[Message]:
-        """Those of a new call. Ends early once it is cancelled."""
+        """The messages of a new call. Ends early once it is cancelled."""
         if self._call_id:  # an interrupted call may still run, and cost money
             cancellation.cancel(self._call_id)
         self._call_id, self._has_begun = cancellation.new_call_id(), False
@@ -229,7 +229,7 @@ def guarded(circuit: CircuitBreaker, events: Iterable[Event]) -> Iterator[Event]
 
 
 def usage_from_message(message: Message) -> UsageDelta:
-    """Of a message of the type `usage`."""
+    """Read a message of the type `usage`."""
     return UsageDelta(
         message["gpu_seconds"], message["gpu"], message["queue_seconds"], message["load_seconds"]
     )

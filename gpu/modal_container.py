@@ -36,7 +36,7 @@ volume = modal.Volume.from_name("transcodio-models", create_if_missing=True)
 
 
 def image(packages: tuple[str, ...]) -> modal.Image:
-    """With these packages, and our own code."""
+    """The image with these packages and our own code."""
     return (
         modal.Image.debian_slim(python_version="3.12")
         .uv_pip_install(*packages, *(TELEMETRY_PACKAGES if is_traced else ()), uv_version="0.9.5")
@@ -51,7 +51,7 @@ def image(packages: tuple[str, ...]) -> modal.Image:
 
 
 def container_options(packages: tuple[str, ...]) -> dict[str, Any]:
-    """Of a class, for `app.cls`."""
+    """The options of a class, for `app.cls`."""
     return {
         "image": image(packages),
         "gpu": config.MODAL_GPU_TYPE,

@@ -159,7 +159,7 @@ class Part(RemoteCall[EngineEvent]):
             )
 
     def _edges(self) -> tuple[float, float]:
-        """Of the remaining speech, in seconds."""
+        """Start and end of the remaining speech, in seconds."""
         return self.remaining.spans[0].start, self.remaining.spans[-1].end
 
     def _with_all_calls(self, complete: Complete) -> Complete:

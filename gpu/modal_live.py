@@ -33,11 +33,8 @@ RETIRED_AFTER, REPLACED_AFTER = 0.75, 0.95
 
 
 class LiveCall(RemoteCall[LiveEvent]):
-    """A session, or the part of a long one that one call serves.
-
-    It is not made again if it is interrupted: the words of what was sent may be lost, so the caller
-    has to decide where to continue.
-    """
+    """A session, or the part of a long one that one call serves. An interrupted call is not
+    repeated: the words of what was sent may be lost, so the caller decides where to continue."""
 
     max_attempts = 1
 
@@ -50,7 +47,7 @@ class LiveCall(RemoteCall[LiveEvent]):
 
     @property
     def age(self) -> float:
-        """As a share of MODAL_TIMEOUT."""
+        """The age of the call as a share of MODAL_TIMEOUT."""
         if self.began_at is None:
             return 0.0
         return (time.monotonic() - self.began_at) / config.MODAL_TIMEOUT

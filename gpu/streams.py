@@ -143,7 +143,7 @@ class LiveStream(Stream):
             return words, self._pending, self._is_finished
 
     def wait(self, timeout: float) -> None:
-        """Until `take` may return something; at most so long."""
+        """Wait until `take` may return something, at most `timeout` seconds."""
         with self._changed:
             if not self._words and not self._is_finished and not self.job.error:
                 self._changed.wait(timeout)

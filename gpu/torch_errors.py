@@ -1,4 +1,4 @@
-"""Errors of torch, told apart by what can be done about them."""
+"""Errors of torch, classified by what can be done about them."""
 
 from __future__ import annotations
 

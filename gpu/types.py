@@ -44,7 +44,7 @@ class NotAuthenticated(EngineUnavailable):
 
 
 class Unreachable(EngineUnavailable):
-    """There is no connection to Modal, or it was lost."""
+    """The connection to Modal failed or was lost."""
 
     code = "engine_unreachable"
 

@@ -74,7 +74,7 @@ class Admission:
 
     @property
     def max_bytes(self) -> int:
-        """Of the body."""
+        """The largest body, in bytes."""
         return max_body_bytes(self.max_megabytes)
 
 
@@ -110,7 +110,7 @@ class BodyToCome:
     readline = read
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no resource is open."""
 
 
 class HeadHandler(ASGIHandler):
@@ -159,8 +159,8 @@ def limit_body(
 
 
 def count_body(scope: dict[str, Any]) -> Callable[[], None]:
-    """Count a body that nobody has authenticated yet. Return a function to be called at its end.
-    Raises TooManyUploads."""
+    """Count a body of an unauthenticated request. Return a function to call at its end. Raises
+    TooManyUploads."""
     return _count_upload(get_client_ip(_request(scope)))
 
 

@@ -27,9 +27,9 @@ from transcriptions.api.words import router as words
 
 TAGS = {
     "transcriptions": "Recordings and their transcripts",
-    "voices": "Voices of people who are recognized in recordings",
-    "subtitles": "How subtitles keep the norms of a profile, and profiles of your own",
-    "direct uploads": "Uploads in parts, straight to an object storage",
+    "voices": "Voices that are recognized in recordings",
+    "subtitles": "How subtitles follow the rules of a profile, and your own profiles",
+    "direct uploads": "Uploads in parts, directly to the object storage",
     "tokens": "API tokens; only with the session of the web app",
     "usage": "What has been used this month",
 }

@@ -23,11 +23,11 @@ class Backoff:
         self.failures = 0
 
     def record_start(self) -> None:
-        """It was started."""
+        """Record a start."""
         self._started_at = time.monotonic()
 
     def record_failure(self) -> None:
-        """It has stopped, or could not be started."""
+        """Record a stop or a failed start."""
         if self.is_stable():
             self.failures = 0
         delay = min(self._max_delay_s, 2.0 ** (self.failures - 1)) if self.failures else 0.0
@@ -39,7 +39,7 @@ class Backoff:
         return time.monotonic() >= self._restart_at
 
     def keeps_failing(self) -> bool:
-        """Whether a person should know: true after exactly so many failures in a row."""
+        """Whether to report the failures: true after exactly this many failures in a row."""
         return self.failures == MANY_FAILURES
 
     def is_stable(self) -> bool:

@@ -58,7 +58,7 @@ class FlowControl:
         await self._open.wait()
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """About 64 kB are waiting to be sent."""
+        """Pause: about 64 kB are waiting to be sent."""
         self._open.clear()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
@@ -141,8 +141,8 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         return super().process()
 
     def handle_exception(self, exception: Exception) -> None:
-        """Called when the application has failed. A response that has begun is cut off, so that
-        nobody takes it for complete."""
+        """Called when the application has failed. A response that has begun is cut off, so that no
+        client takes it for complete."""
         if not self._response_started:
             super().handle_exception(exception)
         elif self.channel is not None:

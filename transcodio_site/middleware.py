@@ -20,7 +20,7 @@ API_PATHS = ("/api/", "/v1/")
 # Code and message by status.
 ERROR_MESSAGES = {
     400: ("bad_request", _("The request could not be understood.")),
-    403: ("forbidden", _("This is not allowed.")),
+    403: ("forbidden", _("You do not have permission to do this.")),
     404: ("not_found", _("Page not found.")),
     405: ("method_not_allowed", _("This method is not allowed here: see the Allow header.")),
     408: ("timeout", _("The request did not arrive in time.")),

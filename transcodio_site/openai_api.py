@@ -52,5 +52,5 @@ register_error_handlers(openai_api, _error)
 
 @require_safe
 def openai_root(request: HttpRequest) -> HttpResponse:
-    """For clients, and people, that look whether their base URL is right."""
+    """Confirm the base URL to clients and people that check it."""
     return JsonResponse({"object": "api", "documentation": "/docs/api/#openai-compatible-api"})

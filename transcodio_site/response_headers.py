@@ -68,7 +68,7 @@ def _storage_directives(origin: str) -> Iterator[str]:
 
 
 def cache_headers(get_response: View) -> View:
-    """Middleware: let nobody store a response, unless it is public."""
+    """Middleware: forbid storing a response, unless it is public."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         return with_cache_headers(get_response(request))

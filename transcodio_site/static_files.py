@@ -1,4 +1,4 @@
-"""Static files with the hash of their content in their names, which browsers keep for good."""
+"""Static files with the hash of their content in their names, which browsers cache permanently."""
 
 from __future__ import annotations
 

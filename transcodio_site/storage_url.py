@@ -42,7 +42,7 @@ def storage_from_url(url: str, *, direct: bool = True) -> dict[str, Any]:
         return {"BACKEND": LOCAL}
     if url.startswith("s3://"):
         return {"BACKEND": S3, "OPTIONS": {**_bucket(url), "direct": direct}}
-    raise _invalid("it starts with neither s3:// nor file:///")
+    raise _invalid("it must start with s3:// or file:///")
 
 
 def _bucket(url: str) -> dict[str, str]:
@@ -67,7 +67,7 @@ def _options(query: str) -> dict[str, str]:
         raise _invalid(f"after the ? it may have {', '.join(OPTIONS)}, each with a value")
     if endpoint := options.get("endpoint"):
         if not ENDPOINT.fullmatch(endpoint):
-            raise _invalid("endpoint is no URL such as https://s3.example.com")
+            raise _invalid("endpoint must be a URL such as https://s3.example.com")
         options["endpoint"] = endpoint.rstrip("/")
         options.setdefault("region", DEFAULT_REGION)
     if "prefix" in options:
@@ -82,7 +82,7 @@ def _options(query: str) -> dict[str, str]:
 def _prefix(prefix: str) -> str:
     prefix = prefix.strip("/")
     if not PREFIX.fullmatch(prefix) or ".." in prefix:
-        raise _invalid("prefix has other characters than letters, digits, and . _ - /")
+        raise _invalid("prefix may contain only letters, digits, and . _ - /")
     return prefix
 
 

@@ -1,6 +1,6 @@
 """Transcodio as an installed app: the manifest, the service worker, and the offline page.
 
-All three are the same for everybody. What a browser keeps for an account is never in a response:
+All three are the same for everyone. What a browser keeps for an account is never in a response:
 see static/js/offline-store.js.
 """
 

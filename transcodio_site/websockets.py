@@ -65,7 +65,7 @@ def _own_origins(host: str) -> set[Origin | None]:
 
 
 def _parse_origin(url: str) -> Origin | None:
-    """None if it is not a URL with a host."""
+    """Parse an origin; None if it is not a URL with a host."""
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORTS[parts.scheme]

@@ -100,7 +100,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
 
     @admin.display(description=_("State"), ordering="state")
     def display_state(self, row: Transcription) -> str:
-        """Also whether it is live."""
+        """The state, which also says whether it is live."""
         return str(row.shown_state.label)
 
     @admin.display(description=_("Duration"), ordering="duration")
@@ -216,7 +216,7 @@ class LiveSessionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
 
     @admin.display(description=_("Owner"), ordering="transcription__owner__email")
     def owner(self, session: LiveSession) -> str:
-        """Whose session it is."""
+        """The owner of the session."""
         return str(session.transcription.owner)
 
     @admin.display(description=_("State"))

@@ -39,7 +39,7 @@ attempts = Counter(
 )
 errors = Counter(
     "transcodio_errors_total",
-    "Errors while recordings were processed; after each, the recording failed or is retried.",
+    "Errors while recordings were processed; after each, the recording fails or is retried.",
     ["code", "outcome"],
 )
 webhook_attempts = Counter(

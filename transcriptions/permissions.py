@@ -76,7 +76,7 @@ def voice_for(user: Viewer, voice_id: int) -> Voice:
     """The voice of `user` with that id. Raises Http404."""
     voice = voices_of(user).filter(id=voice_id).first()
     if voice is None:
-        raise Http404(_("You have no such voice."))
+        raise Http404(_("There is no such voice."))
     return voice
 
 
@@ -89,5 +89,5 @@ def subtitle_profile_for(user: Viewer, profile_id: int) -> SubtitleProfile:
     """The profile of `user` with that id. Raises Http404."""
     profile = subtitle_profiles_of(user).filter(id=profile_id).first()
     if profile is None:
-        raise Http404(_("You have no such profile."))
+        raise Http404(_("There is no such profile."))
     return profile

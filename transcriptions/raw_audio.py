@@ -68,7 +68,7 @@ class RawAudio:
     channels: int = 1
 
     def __str__(self) -> str:
-        """Its media type."""
+        """The media type."""
         return f"{self.format.media_types[0]};rate={self.rate_hz};channels={self.channels}"
 
     @property

@@ -24,16 +24,16 @@ class Waveform:
 
     @classmethod
     def of_peaks(cls, percent: Iterable[int]) -> Waveform:
-        """From nothing but peaks, 0 to 100, which stand for the RMS, too."""
+        """Create from peaks alone, 0 to 100, which also stand for the RMS."""
         peaks = bytes(round(value * 2.55) for value in percent)
         return cls(peaks, peaks)
 
     def pack(self) -> bytes:
-        """As one value for the database."""
+        """Encode as one value for the database."""
         return self.rms + self.peaks
 
     def reduced(self, points: int) -> Waveform:
-        """With at most this many points, each for several of the present ones."""
+        """Reduce to at most this many points, each of which combines several."""
         if len(self.peaks) <= points:
             return self
         return Waveform(

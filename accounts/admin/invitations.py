@@ -51,7 +51,7 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Send pending invitations again, with a new link."""
         for invitation in queryset.filter(accepted_at=None):
             self._send(request, invitation)
-            detail = gettext("Sent invitation %(number)d again.")
+            detail = gettext("Resent invitation %(number)d.")
             record_event(request, Action.ADMIN, detail % {"number": invitation.pk})
 
     def _send(self, request: HttpRequest, invitation: Invitation) -> None:
@@ -60,7 +60,7 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         except OSError:
             log.warning("invitation %d cannot be sent", invitation.pk, exc_info=True)
             message = gettext(
-                "The email to %(email)s could not be sent: check EMAIL_URL; the log has the "
+                "The email to %(email)s could not be sent. Check EMAIL_URL; the log has the "
                 "details. You can send this link yourself: %(link)s"
             )
             values = {"email": invitation.email, "link": invitation_link(invitation)}

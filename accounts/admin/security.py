@@ -25,7 +25,7 @@ class AuditEventAdmin(AppendOnlyAdmin):
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
-        """With the email addresses of accounts that exist."""
+        """Add the email addresses of existing accounts."""
         rows: QuerySet[AuditEvent] = super().get_queryset(request)
         return rows.annotate(email=email_of("user_id"), actor_email=email_of("actor_id"))
 
@@ -36,7 +36,7 @@ class AuditEventAdmin(AppendOnlyAdmin):
 
     @admin.display(description=_("By"))
     def acted_by(self, event: AuditEvent) -> str:
-        """Who acted on the account, if that was someone else."""
+        """The user who acted on the account, if not its owner."""
         actor = event.actor_id or event.actor_pseudonym or ""
         return getattr(event, "actor_email", None) or str(actor)
 

@@ -68,7 +68,7 @@ class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
     actions = ("refund",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UsageRecord]:
-        """With the email address of each account, which may have been deleted."""
+        """Add the email address of each account, unless it was deleted."""
         rows: QuerySet[UsageRecord] = super().get_queryset(request)
         return rows.annotate(email=email_of("user_id"))
 
@@ -96,22 +96,22 @@ class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
 
     @admin.display(description=_("Engine time"), ordering="decode_ms")
     def engine_time(self, record: UsageRecord) -> str:
-        """On the GPU or the CPU."""
+        """Engine time on the GPU or the CPU."""
         return _seconds(record.decode_seconds)
 
     @admin.display(description=_("Waiting time"))
     def queue_time(self, record: UsageRecord) -> str:
-        """In the queue of the engine."""
+        """Time in the queue of the engine."""
         return _seconds(record.queue_seconds)
 
     @admin.display(description=_("Cold start"))
     def cold_start(self, record: UsageRecord) -> str:
-        """Of a container."""
+        """Cold start of a container."""
         return _seconds(record.load_seconds)
 
     @admin.display(description=_("Price of an hour"))
     def price(self, record: UsageRecord) -> str:
-        """At the time of the attempt."""
+        """The price at the time of the attempt."""
         return _usd(3600 * record.nano_usd_per_second / 1e9, 4)
 
     @admin.display(description=_("Cost"), ordering="cost_micro_usd")

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 
 class AccountDeletion(models.Model):
-    """An account that its owner or an administrator has deleted, until the last of its rows is
-    gone. This row is deleted with the account."""
+    """An account that is being deleted, from the request of its owner or an administrator until its
+    last row has been deleted. This row is deleted with the account."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -31,7 +31,7 @@ class AccountDeletion(models.Model):
 
     @classmethod
     def without_lease(cls) -> models.QuerySet[AccountDeletion]:
-        """Those that no task works on."""
+        """Deletions that no task is working on."""
         return cls.objects.filter(lease_until__lte=timezone.now())
 
     @classmethod

@@ -25,4 +25,4 @@ class QuotaNotice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.threshold} % in {self.month:%B %Y}"
+        return f"{self.threshold}% in {self.month:%B %Y}"

@@ -130,7 +130,7 @@ def test_send_again_sends_a_working_link(admin: Client, client: Client, mailoutb
     assert len(mailoutbox) == 2
     assert client.get(link_in(mailoutbox[1])).status_code == 302
     details = AuditEvent.objects.filter(action=Action.ADMIN).values_list("detail", flat=True)
-    assert details[0] == f"Sent invitation {invitation_id()} again."
+    assert details[0] == f"Resent invitation {invitation_id()}."
 
 
 def test_existing_user_is_not_invited(admin: Client, bob: User, mailoutbox: Any) -> None:

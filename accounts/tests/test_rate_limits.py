@@ -89,7 +89,7 @@ def test_limits_of_users_are_separate(low_limits: None, user: User, bob: User) -
     assert client_of(bob).get("/api/transcriptions").status_code == 200
 
 
-@pytest.mark.covers("fault", "Valkey is away while requests are counted")
+@pytest.mark.covers("fault", "Valkey is down while requests are counted")
 def test_requests_pass_while_valkey_is_unavailable(
     low_limits: None, user: User, settings: Any, caplog: Any
 ) -> None:

@@ -103,7 +103,7 @@ def test_wrong_codes_are_bounded_for_all_addresses_and_the_owner_is_warned(with_
     assert not is_signed_in(browser)
     guess(with_code.email, "192.0.2.66")
     (message,) = mail.outbox
-    assert (message.to, "wrong codes" in str(message.body)) == ([with_code.email], True)
+    assert (message.to, "wrong two-factor" in str(message.body)) == ([with_code.email], True)
 
 
 def test_password_reset_ends_the_limit_of_codes(with_code: User, client: Client) -> None:

@@ -56,7 +56,7 @@ def test_last_use_is_recorded_but_not_on_every_request(
         client.get("/api/transcriptions", headers=header)
 
 
-@pytest.mark.covers("attack", "A token is used from ever different addresses, to cause writes")
+@pytest.mark.covers("attack", "A token is used from changing addresses, to cause writes")
 def test_token_that_alternates_between_addresses_writes_once_a_minute(
     alice: User, client: Client
 ) -> None:

@@ -17,5 +17,5 @@ def stored_bytes(user: User) -> int:
 
 
 def max_stored_bytes(plan: Plan) -> int | None:
-    """None: no limit."""
+    """The limit of the plan in bytes; None without a limit."""
     return None if plan.max_storage_mb is None else plan.max_storage_mb * BYTES_PER_MB

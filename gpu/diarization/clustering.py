@@ -52,7 +52,7 @@ class Group:
 
     @classmethod
     def of(cls, vectors: Array, overlapping: int) -> Group:
-        """In order of time; each window overlaps as many before it."""
+        """Create from vectors in order of time, each overlapping so many before it."""
         total, count = vectors.sum(axis=0), len(vectors)
         sum_, pairs = float(total @ total) - count, count * (count - 1)
         for distance in range(1, min(overlapping + 1, count)):
@@ -159,7 +159,7 @@ class _Chooser:
         return labels
 
     def _two_voices(self, members: Labels, *, is_needed: bool) -> list[Labels]:
-        """Empty if they are one."""
+        """Split the group into two voices; empty if it is one voice."""
         vectors = self.vectors[members]
         for halves in (k_means(vectors, 2), self._few_among_many(vectors)):
             parts = [members[halves == half] for half in (0, 1)]
@@ -220,7 +220,7 @@ def _neighborhoods(count: int) -> Any:
 
 
 def _graph(nearest: Any, neighbors: int, limits: SpeakerLimits) -> _Graph:
-    """Each vector is connected with its nearest ones."""
+    """Connect each vector with its nearest neighbors."""
     count = len(nearest)
     edges = np.zeros((count, count))
     np.put_along_axis(edges, nearest[:, :neighbors], 1.0, axis=1)

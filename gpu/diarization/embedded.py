@@ -99,7 +99,7 @@ class _Heard:
         return Diarization(found, until, is_final, voices)
 
     def _smoothed(self, vectors: Array) -> Array:
-        """Each averaged with those of its span that are near."""
+        """Average each vector with near ones of its span."""
         smooth, first = np.empty_like(vectors), 0
         for span in self.spans:
             centers = np.array(span.centers)
@@ -110,7 +110,7 @@ class _Heard:
         return np.asarray(smooth / np.linalg.norm(smooth, axis=1, keepdims=True))
 
     def _labels(self, vectors: Array) -> Labels:
-        """From 0, for each window; those of short spans by the nearest speaker."""
+        """Label each window from 0; short spans get the nearest speaker."""
         lengths = [span.end - span.start for span in self.spans for _ in span.centers]
         is_long = np.array(lengths) >= SHORT_S
         if not is_long.any():

@@ -20,7 +20,7 @@ WINDOW_FRAMES = 160  # of a vector: 1.6 s
 BANDS, CELLS = 40, 256
 BATCH = 64  # windows: the fastest on one core
 # To which a window is amplified, as the mean of its frames, summed over the bands: that of white
-# noise of -15 dBFS. Each window by itself, because speakers are not equally loud.
+# noise of -15 dBFS. Each window separately, because speakers are not equally loud.
 POWER = 4.5
 
 Array = np.ndarray[Any, np.dtype[np.float32]]

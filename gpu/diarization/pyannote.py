@@ -24,7 +24,7 @@ from gpu.types import Audio, Cancelled, DeviceLost, EngineError, EngineUnavailab
 RATE_HZ = 16_000  # of all its models
 BLOCK_S = 600  # of a recording that is read at a time
 POLL_INTERVAL_S = 0.1
-SIGN_OF_LIFE_S = 2.0  # between two results that only say that work goes on
+SIGN_OF_LIFE_S = 2.0  # between two results that only report progress
 STOP_TIMEOUT_S = 2.0  # that the end of a call waits for the batch that is being computed
 
 INSTALL = "DIARIZER=pyannote needs pyannote.audio: pip install '.[pyannote]'"
@@ -41,7 +41,7 @@ class PyannoteDiarizer:
     ) -> None:
         self.source, self.device = source, device
         self.working = threading.Lock()
-        self.steps = 0  # of all recordings: while others wait, it shows that work goes on
+        self.steps = 0  # of all recordings: while others wait, it shows that work continues
         self._loading = threading.Lock()
         self._loaded: Any = None
         self._is_on_device = False
@@ -105,7 +105,7 @@ class _Run:
         self._thread.start()
 
     def usage(self) -> UsageDelta:
-        """Seconds of the device until now, and of waiting for it."""
+        """Seconds of the device so far, and of waiting for it."""
         now = time.monotonic()
         queued_at, began_at, ended_at = (
             min(moment, now) for moment in (self._queued_at, self._began_at, self._ended_at)
@@ -113,13 +113,13 @@ class _Run:
         return UsageDelta(ended_at - began_at, queue_seconds=began_at - queued_at)
 
     def result(self) -> Diarization:
-        """To be called when it has ended. Raises EngineError."""
+        """The result; call it after the end. Raises EngineError."""
         if self._found is None:
             raise self._error or EngineError("pyannote.audio has ended without a result")
         return self._found
 
     def stop(self) -> None:
-        """It ends after the batch that is being computed."""
+        """Stop after the current batch."""
         self._stopped.set()
         self._thread.join(STOP_TIMEOUT_S)
 
@@ -178,7 +178,7 @@ def turns_and_voices(
 
 
 def _unit(vector: Sequence[float]) -> tuple[float, ...]:
-    """Of length 1; empty if it is unknown, which is zeros or no numbers."""
+    """Scale to length 1; empty if the vector is zero or has NaN."""
     length = float(np.linalg.norm(vector))
     return tuple(float(x) / length for x in vector) if 0 < length < math.inf else ()
 

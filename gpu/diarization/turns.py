@@ -31,7 +31,7 @@ class SpeechSpan:
 
     @classmethod
     def of(cls, start: float, end: float, spectra: Array, step_frames: int) -> SpeechSpan:
-        """From the power of its frames in mel bands [frames, bands]."""
+        """Create from the power of its frames in mel bands [frames, bands]."""
         half = min(WINDOW_FRAMES, len(spectra)) / 2 / FRAMES_PER_SECOND
         offsets = [first / FRAMES_PER_SECOND for first in _offsets(len(spectra), step_frames)]
         loudness = 10 * np.log10(spectra.sum(axis=1) + 1e-12)

@@ -32,7 +32,7 @@ class Diarization:
     until: float
     is_final: bool = False
     voices: Mapping[int, tuple[float, ...]] = field(default_factory=dict)  # by speaker
-    usage: UsageDelta | None = None  # until now; None: the CPU time of the caller's thread
+    usage: UsageDelta | None = None  # so far; None: the CPU time of the caller's thread
 
 
 class Diarizer(Protocol):
@@ -44,7 +44,7 @@ class Diarizer(Protocol):
         self, audio: Audio, limits: SpeakerLimits, stopped: Callable[[], bool]
     ) -> Iterator[Diarization]:
         """Yields results for more and more of the speech, the last one for all of it. Those for
-        none of it (`until` is 0) only say that work goes on.
+        none of it (`until` is 0) only report progress.
 
         Raises Cancelled once `stopped()` returns true, and other kinds of EngineError.
         """

@@ -80,8 +80,8 @@ def matches(voices: Mapping[int, Array], known: Sequence[Array]) -> dict[int, in
 
 
 def _longest(spans: Iterable[Span]) -> list[Span]:
-    """Those that say something about a voice: short ones have the voice of nobody, and more often
-    that of somebody else."""
+    """Those that are long enough to describe a voice: the vectors of short spans are unreliable,
+    and often more like those of someone else."""
     long = [span for span in spans if span.end - span.start >= MIN_SPAN_S]
     return sorted(long, key=lambda span: span.start - span.end)
 

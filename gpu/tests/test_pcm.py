@@ -101,7 +101,7 @@ def test_files_that_are_not_wav_are_refused(tmp_path: Path, content: bytes) -> N
         pcm.read_samples(path, 0, 1)
 
 
-@pytest.mark.covers("attack", "Prepared audio that is damaged or no WAV at all")
+@pytest.mark.covers("attack", "Prepared audio that is damaged or not a WAV file")
 @given(
     changes=st.lists(st.tuples(st.integers(0, 59), st.integers(0, 255)), max_size=8),
     length=st.integers(0, 60),

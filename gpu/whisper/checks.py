@@ -1,4 +1,4 @@
-"""Checks of what was decoded: text that was made up, repeated, or is missing."""
+"""Checks of what was decoded: hallucinated, repeated or missing text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gpu.types import Decoding, Span, Word
 from gpu.whisper.decoded import Decoded, DecodedWord
 
 # Limits of OpenAI's implementation: text with both a high probability of no speech and a low
-# probability of its tokens is made up; text that can be compressed further is a loop.
+# probability of its tokens is hallucinated; text that can be compressed further is a loop.
 MAX_NO_SPEECH_PROB, MIN_AVG_LOGPROB = 0.6, -1.0
 MAX_COMPRESSION_RATIO = 2.4
 # For sounds such as clicks the model is less sure that there is no speech; then its words are
@@ -26,7 +26,7 @@ MAX_WORD_S, MAX_CHARACTER_S = 0.5, 0.08
 
 
 def is_invented(decoded: Decoded) -> bool:
-    """Whether the text was probably not spoken, but made up for music, noise or silence."""
+    """Whether the text was probably not spoken, but hallucinated from music, noise or silence."""
     decoding, words = decoded.decoding, decoded.words
     probability = sum(word.probability or 0.0 for word in words) / max(len(words), 1)
     if decoding.no_speech_prob > MIN_NO_SPEECH_PROB and probability < MIN_PROBABILITY:

@@ -45,7 +45,7 @@ class Decoded:
 
 
 def completed(segment: Segment, language: str) -> Segment:
-    """With its language and the statistics of its words."""
+    """Add the language and the statistics of the words."""
     words = [word for word in segment.words if isinstance(word, DecodedWord)]
     known = [word.decoding for word in words]
     decoding = Decoding(

@@ -109,7 +109,7 @@ def _check_support(model: Model, language: str | None, options: RecognitionOptio
 
 
 def _core_count() -> int:
-    """Those that this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # macOS

@@ -18,12 +18,12 @@ Probabilities = Mapping[str, float]
 
 
 def default_language(options: RecognitionOptions) -> str:
-    """The language if nothing was heard by which to detect it."""
+    """The language if none could be detected."""
     return (*options.languages, "en")[0]
 
 
-def among(probabilities: Probabilities, candidates: Collection[str]) -> Probabilities:
-    """How probable each candidate is if no other language is spoken; all without candidates."""
+def restrict_to(probabilities: Probabilities, candidates: Collection[str]) -> Probabilities:
+    """The probabilities of the candidates, rescaled to a sum of 1; unchanged without candidates."""
     known = {each: probabilities[each] for each in candidates if each in probabilities}
     total = sum(known.values())
     if not known:

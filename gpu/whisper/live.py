@@ -85,7 +85,7 @@ class LiveSession:
 
     @property
     def usage(self) -> Complete:
-        """The usage until now."""
+        """The usage so far."""
         return Complete(round(self._speech_seconds, 3), self.device_seconds)
 
     def _listen(self, samples: Samples) -> Iterator[LiveEvent]:
@@ -137,7 +137,7 @@ class LiveSession:
             yield from self._words.add(firm, window.tentative, hypothesis.language)
 
     def _close(self) -> Iterator[LiveEvent]:
-        """All words until now are complete."""
+        """All words so far are complete."""
         position = self._detector.position
         end = min(position, self._detector.end + TAIL_S)
         if self._decoded_until <= self._detector.end or not self._window.language:

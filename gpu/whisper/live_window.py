@@ -13,7 +13,7 @@ from gpu.segments import ends_clause, ends_sentence
 from gpu.types import RecognitionOptions, Segment, Span
 from gpu.whisper import checks
 from gpu.whisper.decoded import SAMPLE_RATE_HZ, DecodedWord, Samples
-from gpu.whisper.language import LanguageTracker, among, default_language
+from gpu.whisper.language import LanguageTracker, default_language, restrict_to
 from gpu.whisper.part import Part
 from gpu.whisper.recording import moved
 
@@ -72,7 +72,7 @@ class LiveWindow:
         self._samples = np.concatenate([self._samples, samples])
 
     def drop(self, before: float) -> None:
-        """Forgets the samples before a time."""
+        """Drops the samples before a time."""
         count = round((before - self.start) * SAMPLE_RATE_HZ)
         if count > 0:
             self._samples = self._samples[count:]
@@ -170,7 +170,7 @@ class LiveWindow:
         start = max(span.start, speech[0].start) - span.start if speech else 0.0
         end = min(span.end, speech[-1].end) - span.start if speech else span.end - span.start
         found = self._model.language_probabilities(encoded, 0, start, end)
-        probabilities = among(found, self._options.languages)
+        probabilities = restrict_to(found, self._options.languages)
         weight = 2 if end - start >= MIN_CHANGE_S else 1
         language = tracker.languages_of([probabilities] * weight)[-1]
         is_probable = probabilities.get(language, 0.0) >= SAME_CERTAINTY

@@ -1,4 +1,4 @@
-"""Hands on the words of a live session: as partials while they may change, then as segments."""
+"""Publishes the words of a live session: as partials while they may change, then as segments."""
 
 from __future__ import annotations
 

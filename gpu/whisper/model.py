@@ -176,7 +176,7 @@ def _list(tokenizer: Tokenizer, keywords: Iterable[str], max_tokens: int) -> lis
 def _words(
     alignment: list[dict[str, Any]], decoding: Decoding, prefix: int
 ) -> tuple[DecodedWord, ...]:
-    """Those that begin after the first `prefix` tokens."""
+    """The words that begin after the first `prefix` tokens."""
     merge_punctuations(alignment, PREPENDED, APPENDED)
     starts = accumulate((len(word["tokens"]) for word in alignment), initial=0)
     return tuple(
@@ -195,5 +195,5 @@ def _words(
 
 
 def _compression_ratio(text: str) -> float:
-    """Of the text without spaces around it, as in OpenAI's implementation."""
+    """The ratio for the stripped text, as in OpenAI's implementation."""
     return float(get_compression_ratio(text.strip())) if text.strip() else 0.0

@@ -34,7 +34,7 @@ class Part:
     language: str
 
     def checked(self, decoded: Decoded) -> list[DecodedWord]:
-        """The words, without those that were made up or repeated, and with those left out."""
+        """The words, without hallucinated or repeated ones, and with those that were left out."""
         words = timing.refine(self._spoken(decoded), self.samples)
         for gap in list(checks.gaps(words, self._speech())):
             log.info("no words at %.1f s, decoding it again", self.span.start + gap.start)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gpu import pcm
 from gpu.types import Audio, EngineError, Span
 from gpu.whisper.decoded import SAMPLE_RATE_HZ, DecodedWord, Samples
-from gpu.whisper.language import LanguageTracker, Probabilities, among, pieces_of
+from gpu.whisper.language import LanguageTracker, Probabilities, pieces_of, restrict_to
 from gpu.whisper.part import Part
 from gpu.windows import pack
 
@@ -104,10 +104,10 @@ class Recording:
     def _probabilities(
         self, encoded: Encoded, number: int, piece: Span, window: Span
     ) -> Probabilities:
-        """Of the languages that may be spoken in a piece of an encoded window."""
+        """Language probabilities in a piece of an encoded window."""
         edges = piece.start - window.start, piece.end - window.start
         found = self.model.language_probabilities(encoded, number, *edges)
-        return among(found, self.audio.options.languages)
+        return restrict_to(found, self.audio.options.languages)
 
     def _samples(self, span: Span) -> Samples:
         return pcm.read_resampled(self.audio.path, span.start, span.end, SAMPLE_RATE_HZ)
@@ -135,7 +135,7 @@ def _known(tracker: LanguageTracker) -> Tracker:
 
 
 def moved(words: Iterable[DecodedWord], span: Span) -> Iterator[DecodedWord]:
-    """With times from the start of the recording, limited to the window."""
+    """Convert times to those of the recording, limited to the window."""
     for word in words:
         start, end = (
             round(min(max(span.start + time, span.start), span.end), 3)

@@ -26,7 +26,7 @@ class VoiceActivity:
         self._samples = np.zeros(CONTEXT, dtype=np.float32)  # the last of those that were judged
 
     def probabilities(self, samples: Samples) -> list[float]:
-        """Those of the frames that are complete with these samples."""
+        """Probabilities of the frames that these samples complete."""
         samples = np.concatenate([self._samples, samples])
         count = (len(samples) - CONTEXT) // FRAME
         self._samples = samples[count * FRAME :]
@@ -80,12 +80,12 @@ class SpeechDetector:
 
     @property
     def is_speech(self) -> bool:
-        """Whether somebody speaks, for long enough and with a short silence at most."""
+        """Whether someone is speaking, for long enough and with only short silences."""
         return self._begun is not None and self._frames * FRAME_S >= MIN_SPEECH_S
 
     @property
     def silence(self) -> float:
-        """How long nobody has spoken."""
+        """Seconds since someone last spoke."""
         return self.position - self.end
 
     def spans(self, start: float, end: float) -> list[Span]:

@@ -1,4 +1,4 @@
-"""Threads that work on several recordings at once, fairly."""
+"""Threads that work on several recordings at the same time, fairly."""
 
 from __future__ import annotations
 

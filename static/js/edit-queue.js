@@ -8,7 +8,7 @@ export class EditQueue {
   /**
    * `host` has the texts for problems. `handlers`: `stateChanged()` when `problem` or `waiting`
    * change, `done(edit, body)` for an edit that was stored, `conflict(edit)` for one that meets
-   * another change, `outdated()` if somebody else has made changes, too, `drained()` when all are
+   * another change, `outdated()` if someone else has made changes, too, `drained()` when all are
    * stored. `revision` is that of the transcript that is shown.
    */
   constructor(id, host, handlers, revision) {

@@ -1,5 +1,5 @@
 /**
- * What happens to the changes that one makes: they are shown at once, saved in the order in which
+ * What happens to the changes that one makes: they are shown immediately, saved in the order in which
  * they were made, and can be undone, also after they were saved.
  */
 import { EditQueue } from "./edit-queue.js";

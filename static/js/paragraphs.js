@@ -2,7 +2,7 @@
  * The paragraphs in which a page shows segments: the same rule as transcriptions/exports/page_paragraphs.py,
  * and the same spaces between texts as gpu/joining.py. A test compares them.
  */
-const FULL_LENGTH = 500; // characters of its segments: no paragraph goes on
+const FULL_LENGTH = 500; // characters of its segments: no paragraph is longer
 const PAUSE_LENGTH = 200, PAUSE_S = 1.5; // one that is this long ends at a pause
 
 const CJK = "\\u3000-\\u312f\\u31a0-\\u31ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\uff01-\\uff9f"
@@ -14,7 +14,7 @@ const UNSPACED = new RegExp(
 );
 const EDGE_LENGTH = 8; // of the texts, which decides
 
-/** Whether the paragraph of these segments goes on with another one. */
+/** Whether the paragraph of these segments continues with another one. */
 export function goesOn(paragraph, segment) {
   const last = paragraph.at(-1);
   if (last.speaker !== segment.speaker || last.channel !== segment.channel) return false;

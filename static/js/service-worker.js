@@ -1,6 +1,6 @@
 /**
  * The service worker. Pages come from the network; without one, the offline page takes their place.
- * The cache has nothing but that page and its files, which are the same for everybody.
+ * The cache has nothing but that page and its files, which are the same for everyone.
  */
 import { erase, share as keepShared } from "./offline-store.js";
 

@@ -1,4 +1,4 @@
-/** <share-captions data-id>: a link with which everybody can read a live recording, until it is switched off. */
+/** <share-captions data-id>: a link with which anyone can read a live recording, until it is switched off. */
 import { copy } from "./clipboard.js";
 import { sendJson } from "./requests.js";
 import { text } from "./text.js";

@@ -1,6 +1,6 @@
 /**
  * <subtitle-preview data-id>: the subtitles of a recording with the chosen options. A screen shows
- * the one at the time of the player; below it are those that do not keep the norms of the profile,
+ * the one at the time of the player; below it are those that break the rules of the profile,
  * with the reason, and the first ones. Choosing one that fails sends the event `subtitle-chosen`.
  */
 import { formatDuration } from "./duration.js";

@@ -1,6 +1,6 @@
 /**
  * <transcript-notes>: the panel with the highlights, comments and bookmarks in order of time. It is
- * beside the text, or over a part of it on a small screen.
+ * next to the text, or over a part of it on a small screen.
  */
 import { markDraft } from "./annotation-marks.js";
 import { add, annotations, change, load, offsetsBetween, remove } from "./annotations.js";

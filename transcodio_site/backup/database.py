@@ -146,7 +146,7 @@ def applied_migrations() -> Migrations:
 
 
 def _sequence(cursor: CursorWrapper, table: str, column: str) -> str | None:
-    """Its quoted name; None if the column has none."""
+    """The quoted name of its sequence; None if it has none."""
     cursor.execute(SEQUENCE, [table, column])
     row = cursor.fetchone()
     return row[0] if row else None

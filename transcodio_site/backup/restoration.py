@@ -72,7 +72,7 @@ def _check_target(manifest: Manifest, *, replace: bool) -> None:
         )
     if replace:
         return
-    hint = "Add --replace to delete everything that this installation has."
+    hint = "Add --replace to delete all data of this installation."
     if tables := database.filled_tables():
         raise BackupError(f"The database is not empty (it has rows in {tables[0]}). {hint}")
     if name := next(media.other_names(manifest.files), None):

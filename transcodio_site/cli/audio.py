@@ -61,7 +61,7 @@ def _microphone(ffmpeg: str, device: str) -> list[str]:
         if re.search(rf"^\s*D\S*\s+{system}\b", listed, re.MULTILINE):
             return ["-f", system, "-i", device or "default"]
     raise AudioUnavailable(
-        "This FFmpeg can use no microphone: it knows neither PulseAudio nor ALSA."
+        "This FFmpeg cannot use a microphone: it supports neither PulseAudio nor ALSA."
     )
 
 
@@ -70,7 +70,7 @@ def _first_windows_device(ffmpeg: str) -> str:
     listed = _output([ffmpeg, *options, "-i", "dummy"])
     if found := re.search(r'"([^"]+)" \(audio\)', listed):
         return found[1]
-    raise AudioUnavailable("There is no microphone. Name it with --device.")
+    raise AudioUnavailable("No microphone was found. Name it with --device.")
 
 
 def _output(arguments: list[str]) -> str:

@@ -51,7 +51,7 @@ class Client:
     def __init__(self, server: str, token: str) -> None:
         """Raises NotAuthorized if it cannot be a token, and Unreachable if it is no valid URL."""
         if not (token.isascii() and token.isprintable()):
-            raise NotAuthorized("This is not an API token: it has characters that no token has.")
+            raise NotAuthorized("This is not an API token: it contains invalid characters.")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._server = server
         try:

@@ -27,12 +27,12 @@ FORMATS = {
 FORMATS["audacity"] = "txt"
 NUMBERS = {
     "offset": "add this to all times",
-    "frame-rate": "of the video, per second: cues start and end on frames",
+    "frame-rate": "frames per second of the video: cues start and end on frames",
     "start": "leave out what is said before this time",
     "end": "leave out what is said after this time",
 }
 SWITCHES = {
-    "no-speakers": "without the names of speakers",
+    "no-speakers": "without speaker names",
     "times": "with times, in documents for reading",
     "notes": "with highlights, comments and bookmarks, in documents for reading",
     "karaoke": "with the time of each word, in vtt",
@@ -47,7 +47,7 @@ def add_export_options(parser: ArgumentParser) -> None:
     )
     group = parser.add_argument_group("options of the file")
     group.add_argument(
-        "--profile", type=readable, help="norms of subtitles, such as netflix (default) or bbc"
+        "--profile", type=readable, help="rules for subtitles, such as netflix (default) or bbc"
     )
     group.add_argument(
         "--stretch",

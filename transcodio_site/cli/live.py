@@ -28,16 +28,16 @@ def add_live_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="FILE",
-        help="play this at natural speed instead of the microphone; -: standard input",
+        help="send this file at natural speed instead of the microphone; -: standard input",
     )
     parser.add_argument(
-        "--device", type=readable, default="", help="microphone, as FFmpeg names it"
+        "--device", type=readable, default="", help="microphone, as named by FFmpeg"
     )
     parser.add_argument(
         "--raw",
         type=int,
         metavar="HZ",
-        help="the file has nothing but 16-bit samples of one channel at this rate",
+        help="the file has 16-bit samples of one channel at this rate, without a header",
     )
     parser.add_argument(
         "-l", "--language", type=readable, default="", help="such as en; default: detected"
@@ -57,7 +57,7 @@ def live(client: Client, options: argparse.Namespace) -> int:
             options.token.strip(),
             _parameters(options),
             output.show,
-            lambda: print_error("The connection was lost. Your speech is kept; trying again."),
+            lambda: print_error("The connection was lost. Your speech is kept; reconnecting."),
         )
         try:
             _run(_listen(Recorder(arguments), connection, options.file))

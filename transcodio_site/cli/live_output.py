@@ -37,7 +37,7 @@ class LivePrinter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Nothing more is shown."""
+        """Stop displaying."""
 
     def show(self, message: Json) -> None:
         """Show one message."""
@@ -60,7 +60,7 @@ class LivePrinter:
 
 
 class JsonPrinter(LivePrinter):
-    """Each event on a line of its own."""
+    """Prints each event on its own line."""
 
     def show(self, message: Json) -> None:
         """Print one event; not what is only about the audio that was sent."""

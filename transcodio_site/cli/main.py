@@ -114,7 +114,7 @@ def _add_transcribe(commands: Any, common: argparse.ArgumentParser) -> None:
         "--channels",
         choices=("mix", "separate"),
         default="",
-        help="separate: recognize each channel by itself, as in a telephone call",
+        help="separate: transcribe each channel separately, such as in a telephone call",
     )
     parser.add_argument(
         "--track",
@@ -128,7 +128,7 @@ def _add_transcribe(commands: Any, common: argparse.ArgumentParser) -> None:
         nargs="?",
         const=0,
         metavar="N",
-        help="tell speakers apart; N: how many there are, if you know",
+        help="detect speakers; N: their number, if known",
     )
     parser.add_argument("-o", "--output", type=Path, help="a file, or a folder for several results")
     parser.add_argument("--no-stream", action="store_true", help="print only the result")
@@ -140,7 +140,9 @@ def _add_list(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=library)
     parser.add_argument("-q", "--search", type=readable, default="", help="words in title or text")
     parser.add_argument("--state", type=readable, default="", help="such as completed or failed")
-    parser.add_argument("-n", "--limit", type=positive, default=20, help="at most (default 20)")
+    parser.add_argument(
+        "-n", "--limit", type=positive, default=20, help="maximum number (default 20)"
+    )
 
 
 def _add_export(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -153,7 +155,7 @@ def _add_export(commands: Any, common: argparse.ArgumentParser) -> None:
         "--language",
         type=readable,
         default="",
-        help="whose rules divide the text into subtitles; default: that of the recording",
+        help="language whose rules divide the text into subtitles; default: that of the recording",
     )
     add_export_options(parser)
 
@@ -165,19 +167,21 @@ def _add_speakers(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=detect_speakers)
     parser.add_argument("transcription_id", type=readable, metavar="ID")
     parser.add_argument(
-        "--speakers", type=positive, metavar="N", help="how many there are, if you know"
+        "--speakers", type=positive, metavar="N", help="number of speakers, if known"
     )
 
 
 def _add_import(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
-        "import", parents=[common], help="replace a transcript by a text or by subtitles"
+        "import", parents=[common], help="replace a transcript with text or subtitles"
     )
     parser.set_defaults(run=import_text)
     parser.add_argument("transcription_id", type=readable, metavar="ID")
     parser.add_argument("file", type=Path, metavar="FILE", help="SRT, VTT, ASS, JSON or text")
     parser.add_argument(
-        "--force", action="store_true", help="even if it seems to be the text of another recording"
+        "--force",
+        action="store_true",
+        help="import even if the text seems to belong to another recording",
     )
 
 

@@ -106,7 +106,7 @@ def django_checks() -> Iterator[Finding]:
     ]
     for message in found:
         remedy = message.hint or EXPLANATION
-        yield Finding(f"{message.id}: {message.msg}", "Django warns of it.", remedy)
+        yield Finding(f"{message.id}: {message.msg}", "Django warns about it.", remedy)
     if not found:
         yield Finding("nothing found")
 

@@ -50,7 +50,7 @@ PROCESSES: dict[str, Check] = {
     "Worker": operation.worker,
     "Scheduler": operation.scheduler,
 }
-UNEXPECTED = "Whether anything is wrong there is unknown."
+UNEXPECTED = "It is unknown whether anything is wrong."
 
 
 def examine() -> Iterator[Finding]:

@@ -140,7 +140,7 @@ def files() -> Iterator[Finding]:
     if missing:
         yield Finding(
             f"{len(missing)} uploads are missing, such as {missing[0]}",
-            "They cannot be played, nor processed again. Their transcripts are not affected.",
+            "They cannot be played or processed again. Their transcripts are not affected.",
             "Copy them back from a backup of VAR_DIR, or restore one of `manage.py backup`.",
         )
     # They are deleted when they are a day old, once a day.
@@ -211,7 +211,7 @@ def backups() -> Iterator[Finding]:
     else:
         yield Finding(
             f"the last one is {last.age_days:.0f} days old" if last else "none is known",
-            "What was added since is lost if this machine is.",
+            "Everything added since then would be lost with this machine.",
             "manage.py backup FOLDER (every day: see docs/backup.md)",
         )
 

@@ -133,7 +133,7 @@ def _latency(ask: Callable[[], object]) -> Finding:
     return Finding(
         found,
         "Every page and every segment needs several round trips.",
-        "Move it nearer to the web server and the workers.",
+        "Move it closer to the web server and the workers.",
     )
 
 
@@ -152,7 +152,7 @@ def migrations() -> Iterator[Finding]:
     if unknown:
         yield Finding(
             f"the database has {len(unknown)} migrations of another release, such as {unknown[0]}",
-            "This release may write what that one does not understand.",
+            "This release may write data that the other one does not understand.",
             "Check out that release, or restore a backup of this one.",
         )
     if not pending and not unknown:
@@ -160,7 +160,7 @@ def migrations() -> Iterator[Finding]:
 
 
 def schema() -> Iterator[Finding]:
-    """Whether nobody has removed triggers or constraints, and all indexes are complete."""
+    """Whether all triggers, constraints and indexes exist and are valid."""
     with connection.cursor() as cursor:
         cursor.execute(ENABLED_TRIGGERS)
         absent = TRIGGERS - set(cursor.fetchall())
@@ -173,7 +173,7 @@ def schema() -> Iterator[Finding]:
     if missing:
         yield Finding(
             f"missing, disabled or invalid: {', '.join(sorted(missing))}",
-            "Wrong data is no longer refused, or queries are slow.",
+            "Invalid data is no longer refused, or queries are slow.",
             RESTORE_SCHEMA,
         )
     else:
@@ -192,7 +192,7 @@ def clock() -> Iterator[Finding]:
     if difference > MAX_CLOCK_DIFFERENCE_S:
         yield Finding(
             f"it differs from that of the database by {difference:.0f} s",
-            "Codes of authenticator apps, expirations and retention go wrong.",
+            "Authenticator codes, expirations and retention do not work correctly.",
             "Synchronize the clocks of both machines: timedatectl set-ntp true",
         )
     else:

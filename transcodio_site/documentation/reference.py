@@ -76,7 +76,7 @@ class Operation:
 
     @property
     def short_path(self) -> str:
-        """For narrow lists: without `/api`, and with `{id}` for any id."""
+        """The path for narrow lists, without `/api` and with `{id}` for any id."""
         return re.sub(r"{\w+_id}", "{id}", self.path.removeprefix("/api"))
 
     @property

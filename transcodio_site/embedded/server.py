@@ -142,7 +142,7 @@ class Server(ABC):
             )
 
     def note_ready(self) -> None:
-        """From now on the PID file identifies the process."""
+        """Note that the PID file now identifies the process."""
         self._started = self.running()
         self.process = None  # `subprocess` reaps a dead one that nothing refers to
 

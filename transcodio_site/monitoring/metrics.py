@@ -29,14 +29,14 @@ TIMEOUT_S = 5.0  # Prometheus gives up after 10
 
 http_seconds = Histogram(
     "transcodio_http_request_seconds",
-    "Seconds until a response begins, by method and class of its status, such as 2xx.",
+    "Seconds until a response begins, by method and status class, such as 2xx.",
     ["method", "status"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 Gauge(
     "transcodio_watchers", "Open event streams, WebSockets and requests that wait for a transcript."
 ).set_function(lambda: concurrency.streams.in_use)
-Gauge("transcodio_uploads", "Uploads whose bodies arrive now.").set_function(
+Gauge("transcodio_uploads", "Uploads whose bodies are being received.").set_function(
     lambda: uploads_from_address.in_use
 )
 Gauge("transcodio_build_info", "The version of this process.", ["version"]).labels(__version__).set(
@@ -74,7 +74,7 @@ class Installation(Collector):
         for run in runs:
             try:
                 yield from run.result(TIMEOUT_S)
-            except Exception as error:  # Postgres or Valkey is away, or a query takes too long
+            except Exception as error:  # Postgres or Valkey is down, or a query takes too long
                 log.warning("some metrics are missing: %s: %s", type(error).__name__, error)
 
 
@@ -83,7 +83,7 @@ def _parts() -> Iterator[Metric]:
         "transcodio_part_up", "Whether a part works: see /health/ready.", labels=["part"]
     )
     seconds = GaugeMetricFamily(
-        "transcodio_part_check_seconds", "How long its check took.", labels=["part"]
+        "transcodio_part_check_seconds", "How long the check of a part took.", labels=["part"]
     )
     for name, result in parts.results(parts.parts()).items():
         up.add_metric([name], float(result.ok))

@@ -68,7 +68,7 @@ class SharedCheck(Generic[Value]):
         self._latest: Run[Value] | None = None
 
     def start(self) -> Run[Value]:
-        """A run that has begun recently or still goes on, or else a new one."""
+        """The run that began recently or is still in progress, or else a new one."""
         with self._lock:
             if self._latest is None or self._latest.age > self._lifetime(self._latest):
                 self._latest = Run(self._function)

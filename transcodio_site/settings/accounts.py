@@ -1,4 +1,4 @@
-"""Accounts, sign-in, and e-mail."""
+"""Accounts, sign-in, and email."""
 
 from __future__ import annotations
 

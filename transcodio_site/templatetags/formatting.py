@@ -30,7 +30,7 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def seconds(number: float, digits: int) -> str:
-    """For operators: "12.34 s"."""
+    """Format seconds for operators: "12.34 s"."""
     return f"{floatformat(number, digits)} s"
 
 

@@ -25,7 +25,7 @@ def test_pages_are_grouped_by_subject(admin_client: Client) -> None:
     assert menu(admin_client) == {
         "People": [
             *("users", "invitations", "groups", "email addresses", "second factors", "sessions"),
-            *("connected accounts", "sign-in providers", "tokens of sign-in providers"),
+            *("connected accounts", "sign-in providers", "sign-in provider tokens"),
         ],
         "Billing": ["usage and cost report", "usage ledger", "plans"],
         "Recordings": ["recordings", "live sessions"],

@@ -75,7 +75,7 @@ def test_everything_is_restored_into_an_empty_installation(
     rows, files, key = all_rows(), all_files(), settings.SECRET_KEY
     unfinished = {str(row.id) for row in Transcription.objects.exclude(state__in=FINISHED)}
     newest_segment = Segment.objects.latest("id").pk
-    assert f"1 files did not exist any more, such as {gone}" in command("backup", store.folder)
+    assert f"1 files no longer existed, such as {gone}" in command("backup", store.folder)
     with empty_installation(settings, tmp_path / "new"):
         printed = command("restore", store.folder)
         restored = all_rows()

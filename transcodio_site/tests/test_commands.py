@@ -95,7 +95,7 @@ def test_up_prints_working_login_and_token(stack: Stack) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.covers("fault", "The supervisor is killed and started again at once")
+@pytest.mark.covers("fault", "The supervisor is killed and started again immediately")
 def test_up_replaces_and_stops_all_processes_and_keeps_demo_account(own_stack: Stack) -> None:
     own_stack.start()
     first = login(own_stack.output)
@@ -139,7 +139,7 @@ def test_killed_server_is_restarted(stack: Stack, server: type[Server]) -> None:
     wait_until(lambda: healthy(stack))
 
 
-@pytest.mark.covers("fault", "A killed service has left its address behind")
+@pytest.mark.covers("fault", "A killed service has left its address file behind")
 def test_url_of_killed_stack_is_ignored(stack: Stack, tmp_path: Path, settings: Any) -> None:
     exited = subprocess.Popen(["true"])
     exited.wait()

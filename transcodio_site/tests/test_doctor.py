@@ -212,7 +212,7 @@ def test_command_prints_what_to_do_and_fails(
     few_checks: None, settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call_command("doctor")
-    assert "All is well." in capsys.readouterr().out
+    assert "Everything works." in capsys.readouterr().out
     settings.REDIS_URL = "unix:///nowhere?db=0"
     with pytest.raises(SystemExit) as stopped:
         call_command("doctor")

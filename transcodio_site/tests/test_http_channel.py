@@ -85,7 +85,7 @@ FLOODS = {
 }
 
 
-@pytest.mark.covers("attack", "A flood of headers, or a path without an end")
+@pytest.mark.covers("attack", "Too many headers, or an endless path")
 @pytest.mark.parametrize("name", FLOODS)
 def test_too_large_head_is_refused(connection: Connection, name: str) -> None:
     data, status = FLOODS[name]

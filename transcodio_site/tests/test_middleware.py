@@ -135,7 +135,7 @@ def test_host_in_the_request_line_is_ignored(stack: Stack) -> None:
         assert b"evil.example" not in body
 
 
-@pytest.mark.covers("fault", "Postgres is away while the session is looked up")
+@pytest.mark.covers("fault", "Postgres is down while the session is looked up")
 @pytest.mark.parametrize("path", ["/api/transcriptions", "/", "/settings/tokens/"])
 def test_database_error_in_session_lookup_is_503(alice: User, path: str) -> None:
     client = Client(raise_request_exception=False)

@@ -76,7 +76,7 @@ def test_missing_python_is_reported_in_one_line(tmp_path: Path) -> None:
     assert "not found" not in done.stderr
 
 
-@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
 def test_supported_python_passes_and_parses_every_module(version: str) -> None:
     python = find_python(version)
     done = subprocess.run([python, str(CHECK)], capture_output=True, text=True, check=False)
@@ -122,7 +122,7 @@ def fresh_checkout() -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
 def test_fresh_checkout_runs_the_demo(fresh_checkout: Path, tmp_path: Path, version: str) -> None:
     python = find_python(version)
     (tmp_path / "python3").symlink_to(python)

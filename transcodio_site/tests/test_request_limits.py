@@ -74,7 +74,7 @@ def test_anonymous_requests_are_limited_by_address(
     assert client.get("/", REMOTE_ADDR="2001:db8:ffff::1").status_code == 200
 
 
-@pytest.mark.covers("attack", "One user searches many times at once")
+@pytest.mark.covers("attack", "One user searches many times in parallel")
 def test_parallel_searches_of_a_user_are_limited(
     user: User, bob: User, page: Client, api: Client, settings: Any
 ) -> None:
@@ -92,7 +92,7 @@ def test_parallel_searches_of_a_user_are_limited(
     assert api.get("/api/transcriptions?q=harbor").status_code == 200
 
 
-@pytest.mark.covers("attack", "Many accounts search at once")
+@pytest.mark.covers("attack", "Many accounts search in parallel")
 def test_searches_of_all_users_leave_database_connections(
     user: User, bob: User, api: Client, settings: Any
 ) -> None:
@@ -102,7 +102,7 @@ def test_searches_of_all_users_leave_database_connections(
         assert api.get("/api/transcriptions").status_code == 200
 
 
-@pytest.mark.covers("attack", "One user exports all data many times at once")
+@pytest.mark.covers("attack", "One user exports all data many times in parallel")
 def test_parallel_exports_of_a_user_are_limited(page: Client, user: User, settings: Any) -> None:
     settings.MAX_EXPORTS_PER_USER = 1
     with concurrency.exports.hold(user):
@@ -112,7 +112,7 @@ def test_parallel_exports_of_a_user_are_limited(page: Client, user: User, settin
     response.close()
 
 
-@pytest.mark.covers("attack", "One user opens event streams without end")
+@pytest.mark.covers("attack", "One user opens more and more event streams")
 def test_open_streams_of_a_user_are_limited(api: Client, user: User, settings: Any) -> None:
     settings.MAX_STREAMS_PER_USER = 1
     events = f"/api/transcriptions/{recording(user).id}/events"

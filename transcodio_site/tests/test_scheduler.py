@@ -123,7 +123,7 @@ def test_of_two_schedulers_one_sends_tasks(lock: redis.Redis, sent: list[MemoryS
     assert sent[2:] == [second]
 
 
-@pytest.mark.covers("fault", "Beat freezes, another one takes over, and the first goes on")
+@pytest.mark.covers("fault", "Beat freezes, another one takes over, and the first continues")
 def test_scheduler_that_was_replaced_stands_by(
     lock: redis.Redis, sent: list[MemoryScheduler]
 ) -> None:
@@ -138,7 +138,7 @@ def test_scheduler_that_was_replaced_stands_by(
     assert sent == [first, second, second]
 
 
-@pytest.mark.covers("fault", "Valkey is away, and the broker is not")
+@pytest.mark.covers("fault", "Valkey is down, and the broker is not")
 def test_scheduler_without_valkey_sends_tasks(
     settings: Any, tmp_path: Path, sent: list[MemoryScheduler]
 ) -> None:

@@ -122,7 +122,7 @@ def test_body_on_full_disk_is_507(stack: Stack, token: str, media: Media) -> Non
     assert response.headers["X-Request-ID"] == "mine"
 
 
-@pytest.mark.covers("attack", "A chunked upload without an end")
+@pytest.mark.covers("attack", "A chunked upload that never ends")
 def test_chunked_body_larger_than_limit_is_413(
     stack: Stack, token: str, connection: socket.socket, files_before: set[str]
 ) -> None:

@@ -59,7 +59,9 @@ def busy_query(var: Path) -> Iterator[psutil.Process]:
     connection.close()
 
 
-@pytest.mark.covers("fault", "Postgres and Valkey are killed, and a query goes on without Postgres")
+@pytest.mark.covers(
+    "fault", "Postgres and Valkey are killed, and a query continues without Postgres"
+)
 def test_killed_servers_are_restarted(var: Path, short_timeouts: None) -> None:
     with embedded.servers(var):
         watches = Watches(var)

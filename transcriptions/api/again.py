@@ -37,8 +37,8 @@ def recognize_transcription(
     body: RecognizeIn,
     key: IdempotencyKeyHeader = "",
 ) -> Status[TranscriptionOut]:
-    """Recognize the same file again, as a new transcription; this one stays as it is. Its edits are
-    carried over when the new one completes. `Location` has the URL of the new one."""
+    """Recognize the same file again, as a new transcription. The existing one does not change; its
+    edits are carried over when the new one completes. `Location` has the URL of the new one."""
     row = permissions.transcription_for(request.user, transcription_id)
     try:
         created = recognize_again(row, body.changes, key, request)

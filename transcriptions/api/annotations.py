@@ -46,8 +46,8 @@ def list_annotations(request: HttpRequest, transcription_id: uuid.UUID) -> list[
 def create_annotation(
     request: HttpRequest, transcription_id: uuid.UUID, new: AnnotationIn
 ) -> Status[AnnotationOut]:
-    """Highlight a passage, comment on it, or set a bookmark. It is at its times, also after the
-    text was edited, and is copied when the recording is recognized again."""
+    """Highlight a passage, comment on it, or set a bookmark. It belongs to its times, even after
+    the text was edited, and is copied when the recording is recognized again."""
     row = permissions.transcription_for(request.user, transcription_id)
     try:
         annotation = add_annotation(row, **new.columns())
@@ -64,7 +64,7 @@ def create_annotation(
 def change_annotation(
     request: HttpRequest, transcription_id: uuid.UUID, annotation_id: int, change: AnnotationChange
 ) -> AnnotationOut:
-    """Change what you have noted, or the color of a highlight."""
+    """Change the text of an annotation, or the color of a highlight."""
     annotation = permissions.annotation_for(request.user, transcription_id, annotation_id)
     if change.color and annotation.kind != AnnotationKind.HIGHLIGHT:
         raise ApiError(422, "invalid_field", _("Only a highlight has a color."))

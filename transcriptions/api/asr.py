@@ -41,7 +41,7 @@ TEXT = "text/plain; charset=utf-8"  # the type of all its answers
 FAILURE_STATUS = 422  # if the recording cannot be transcribed
 
 Output = Literal["txt", "vtt", "srt", "tsv", "json"]
-AudioFile = Annotated[UploadedFile, File(description="A recording, or samples")]
+AudioFile = Annotated[UploadedFile, File(description="A recording, or raw samples")]
 SpeakerCount = Annotated[int | None, Query(ge=1, le=MAX_SPEAKERS)]
 Encode = Annotated[bool, Query(description="False: 16-bit samples at 16 kHz without a header")]
 
@@ -76,8 +76,8 @@ def transcribe(
 def detect_language(
     request: HttpRequest, audio_file: AudioFile, encode: Encode = True
 ) -> dict[str, str]:
-    """The language that is spoken first. The recording is not kept, and no more of it transcribed
-    than that takes."""
+    """Detect the language that is spoken first. The recording is not kept, and only as much of it
+    is transcribed as needed."""
     user = authenticated_user(request)
     with concurrency.streams.hold(user):
         row = _create(request, audio_file, encode, UploadParams(diarize=False))
@@ -95,7 +95,7 @@ def detect_language(
 
 
 async def _first_language(row: Transcription) -> str:
-    """Empty if there is no speech, or the transcription has failed."""
+    """The first language; empty without speech or after a failure."""
     async with aclosing(subscribe(row.id)) as events:
         async for event in events:
             if isinstance(event, MetadataEvent):

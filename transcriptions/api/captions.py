@@ -26,11 +26,11 @@ PATH = "/transcriptions/{id:transcription_id}/captions"
 class CaptionsOut(Schema):
     """The link of live captions."""
 
-    url: str | None = Field(description="Of the page with the captions; null: not shared")
+    url: str | None = Field(description="URL of the page with the captions; null: not shared")
 
     @classmethod
     def of(cls, key: str | None) -> CaptionsOut:
-        """From a key."""
+        """Create from a key."""
         return cls(url=f"{settings.SITE_URL}{reverse('captions', args=[key])}" if key else None)
 
 
@@ -43,8 +43,8 @@ def get_captions(request: HttpRequest, transcription_id: uuid.UUID) -> CaptionsO
 
 @router.post(PATH, response={200: CaptionsOut, **CONFLICT}, openapi_extra=example(200, _EXAMPLE))
 def share_captions(request: HttpRequest, transcription_id: uuid.UUID) -> CaptionsOut:
-    """Share the captions of a live session: everybody who has the link can read what is said, until
-    the session ends or you stop sharing."""
+    """Share the captions of a live session: anyone with the link can read what is said, until the
+    session ends or you stop sharing."""
     row = permissions.transcription_for(request.user, transcription_id)
     try:
         return CaptionsOut.of(captions.share(row))
@@ -54,7 +54,7 @@ def share_captions(request: HttpRequest, transcription_id: uuid.UUID) -> Caption
 
 @router.delete(PATH, response={204: None, **NOT_FOUND})
 def stop_sharing_captions(request: HttpRequest, transcription_id: uuid.UUID) -> Status[None]:
-    """Stop sharing the captions of a live session. The link is not valid any more, and those who
-    read are disconnected."""
+    """Stop sharing the captions of a live session. The link becomes invalid, and its readers are
+    disconnected."""
     captions.withdraw(permissions.transcription_for(request.user, transcription_id))
     return Status(204, None)

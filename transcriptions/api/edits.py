@@ -41,8 +41,8 @@ router = Router(tags=["transcriptions"])
     openapi_extra=openapi.EDITS,
 )
 def edit_transcript(request: HttpRequest, transcription_id: uuid.UUID, edits: EditsIn) -> EditsOut:
-    """Replace segments by others: correct, divide, join, insert or delete them. Unchanged words
-    keep their timestamps, and what follows is numbered anew."""
+    """Replace segments with others: correct, divide, join, insert or delete them. Unchanged words
+    keep their timestamps, and the segments after them are renumbered."""
     row = permissions.transcription_for(request.user, transcription_id)
     replacements = [_replacement(change) for change in edits.changes]
     return _made(request, row, lambda: replace_segments(row, replacements))
@@ -67,7 +67,7 @@ def undo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
     openapi_extra=openapi.EDITS,
 )
 def redo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
-    """Make the change again that was undone last."""
+    """Redo the change that was undone last."""
     row = permissions.transcription_for(request.user, transcription_id)
     return _made(request, row, lambda: log.redo(row))
 
@@ -78,7 +78,7 @@ def redo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
     openapi_extra=openapi.VERSIONS,
 )
 def list_versions(request: HttpRequest, transcription_id: uuid.UUID) -> list[VersionOut]:
-    """List the versions of a transcript, the present one first."""
+    """List the versions of a transcript, the current one first."""
     row = permissions.transcription_for(request.user, transcription_id)
     return [_version(version) for version in versions.versions(row)]
 
@@ -91,7 +91,7 @@ def list_versions(request: HttpRequest, transcription_id: uuid.UUID) -> list[Ver
 def compare_version(
     request: HttpRequest, transcription_id: uuid.UUID, revision: int
 ) -> VersionDetailsOut:
-    """Compare a version with the present transcript."""
+    """Compare a version with the current transcript."""
     row = permissions.transcription_for(request.user, transcription_id)
     with edit_errors():
         passages = versions.passages(row, revision)
@@ -105,7 +105,7 @@ def compare_version(
     openapi_extra=openapi.EDITS,
 )
 def restore_version(request: HttpRequest, transcription_id: uuid.UUID, revision: int) -> EditsOut:
-    """Make the transcript as it was in a version. This is a change, too, and can be undone."""
+    """Restore a version of the transcript. This is a change, too, and can be undone."""
     row = permissions.transcription_for(request.user, transcription_id)
     return _made(request, row, lambda: versions.restore(row, revision))
 

@@ -45,8 +45,8 @@ class ArchiveIn(ExportParams):
     openapi_extra=openapi.EXPORT_ARCHIVE,
 )
 def export_transcripts(request: HttpRequest, body: ArchiveIn) -> StreamingHttpResponse:
-    """Export the transcripts of up to 100 recordings as one ZIP file. Recordings that have none, or
-    that you do not have, are listed in its file `left-out.txt`."""
+    """Export the transcripts of up to 100 recordings as one ZIP file. Recordings that have no
+    transcript, or that do not exist, are listed in its file `left-out.txt`."""
     user = authenticated_user(request)
     concurrency.exports.check(user)
     options = export_options(request, body)

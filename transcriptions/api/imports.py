@@ -42,7 +42,7 @@ UploadedText = Annotated[
     File(description="SRT, VTT, ASS, JSON or plain text in UTF-8, UTF-16 or Windows-1252"),
 ]
 Force = Annotated[
-    bool, Query(description="Import it even if it seems to be the text of another recording")
+    bool, Query(description="Import it even if it seems to belong to another recording")
 ]
 
 
@@ -57,8 +57,8 @@ def import_transcript(
     file: UploadedText = None,
     force: Force = False,
 ) -> ImportOut:
-    """Replace the text of a transcript by a text or by subtitles. Words that were heard, too, keep
-    their times. Repeating the request changes nothing."""
+    """Replace the text of a transcript with other text or with subtitles. Words that match the
+    recognized ones keep their times. Repeating the request changes nothing."""
     row = permissions.transcription_for(request.user, transcription_id)
     try:
         with concurrency.imports.hold(authenticated_user(request)):
@@ -88,7 +88,7 @@ def _content(request: HttpRequest, file: UploadedFile | None) -> tuple[bytes, st
         return file.read(), file.name or ""
     media_type = (request.content_type or "").lower()
     if media_type == "multipart/form-data":
-        raise ApiError(422, "missing_field", _("The field 'file' is missing, or has no name."))
+        raise ApiError(422, "missing_field", _("The field 'file' is missing or has no file name."))
     if media_type == FORM:
         message = _(
             "Send the text as the field 'file' of a form, or as the body with its own type."
@@ -101,5 +101,5 @@ def _content(request: HttpRequest, file: UploadedFile | None) -> tuple[bytes, st
 
 
 def _too_large() -> ApiError:
-    message = _("The file is larger than %(megabytes)d MB. A text is much smaller.")
+    message = _("The file is larger than %(megabytes)d MB. Text files are much smaller.")
     return ApiError(413, "file_too_large", message % {"megabytes": MAX_MEGABYTES})

@@ -141,8 +141,8 @@ _UPLOAD_STARTED = {
 }
 _PART = {"url": "http://127.0.0.1:9000/...", "start": 16_777_216, "bytes": 3_222_784}
 _REDIRECT = {
-    "description": "The recording is in an object storage: `Location` has a URL of it, valid for "
-    "an hour, which supports ranges and needs no token.",
+    "description": "The recording is in object storage: `Location` has its URL, which is valid for "
+    "an hour, supports ranges and needs no token.",
     "headers": {"Location": _header("Signed URL of the recording")},
 }
 

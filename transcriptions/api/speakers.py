@@ -58,8 +58,8 @@ router = Router(tags=["transcriptions"])
 def rename_speaker(
     request: HttpRequest, transcription_id: uuid.UUID, number: int, change: SpeakerIn
 ) -> SpeakerOut:
-    """Name a speaker, in all of the transcript and in its exports. Without a name, it is `Speaker
-    1` again."""
+    """Name a speaker in the whole transcript and its exports. An empty name restores `Speaker
+    1`."""
     row = permissions.transcription_for(request.user, transcription_id)
     with _edit(request, row, is_in_path=True):
         name_speaker(row, number, clean_name(change.name or ""))
@@ -74,8 +74,8 @@ def rename_speaker(
 def merge_two_speakers(
     request: HttpRequest, transcription_id: uuid.UUID, change: MergeIn
 ) -> list[SpeakerOut]:
-    """Give all words of one speaker to another one, if both are the same person. Returns the
-    speakers that are left."""
+    """Merge two speakers who are the same person: all words of one are assigned to the other.
+    Returns the remaining speakers."""
     row = permissions.transcription_for(request.user, transcription_id)
     with _edit(request, row):
         merge_speakers(row, change.number, change.into)
@@ -90,8 +90,8 @@ def merge_two_speakers(
 def assign_parts(
     request: HttpRequest, transcription_id: uuid.UUID, change: AssignIn
 ) -> ChangedSpeakers:
-    """Give segments, or some of their words, to a speaker. Returns all speakers, and the segments
-    that have changed."""
+    """Assign segments, or some of their words, to a speaker. Returns all speakers, and the changed
+    segments."""
     row = permissions.transcription_for(request.user, transcription_id)
     parts = [Part(part.segment, part.first_word, part.last_word) for part in change.parts]
     with _edit(request, row):
@@ -106,8 +106,8 @@ def assign_parts(
 def split_one_speaker(
     request: HttpRequest, transcription_id: uuid.UUID, number: int, change: SplitIn
 ) -> ChangedSpeakers:
-    """Make two of a speaker who is two people: what this speaker says in the segments is given to a
-    new one. Returns all speakers, and the segments that have changed."""
+    """Split a speaker who is really two people: what this speaker says in the given segments is
+    assigned to a new speaker. Returns all speakers, and the changed segments."""
     row = permissions.transcription_for(request.user, transcription_id)
     with _edit(request, row, is_in_path=True):
         return _changed(row, split_speaker(row, number, change.segments))
@@ -148,9 +148,10 @@ def _changed(row: Transcription, segments: Iterable[Segment]) -> ChangedSpeakers
 def detect_speakers(
     request: HttpRequest, transcription_id: uuid.UUID, body: DetectIn
 ) -> Status[SpeakerDetectionOut]:
-    """Detect the speakers of a completed recording whose audio is kept, without recognizing it
-    again. The text stays as it is, and so do names of speakers who are the same. `events` has the
-    change, and then `complete`. While it is under way, the same request changes nothing."""
+    """Detect the speakers of a completed recording whose audio is still stored, without recognizing
+    it again. The text does not change, and speakers who are the same keep their names. `events`
+    sends the change, and then `complete`. Repeating the request while a detection is under way
+    changes nothing."""
     row = permissions.transcription_for(request.user, transcription_id)
     check_speakers(Options(min_speakers=body.least, max_speakers=body.most))
     try:
@@ -168,7 +169,7 @@ def detect_speakers(
     "/transcriptions/{id:transcription_id}/speakers/detect", response={204: None, **NOT_FOUND}
 )
 def cancel_speaker_detection(request: HttpRequest, transcription_id: uuid.UUID) -> Status[None]:
-    """Stop detecting the speakers of a completed recording: they stay as they are."""
+    """Cancel the detection of speakers. The existing speakers do not change."""
     row = permissions.transcription_for(request.user, transcription_id)
     diarization_jobs.cancel(row)
     return Status(204, None)

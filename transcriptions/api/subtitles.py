@@ -51,7 +51,7 @@ _REPORT = {
 }
 _PROFILE = ProfileOut.of(DEFAULT_PROFILE).model_dump()
 ProfileName = Annotated[
-    str, Path(pattern=NAME_PATTERN, max_length=40, description="Letters, digits, spaces, `.-_`")
+    str, Path(pattern=NAME_PATTERN, max_length=40, description="Letters, digits, spaces, and `.-_`")
 ]
 
 
@@ -79,8 +79,8 @@ def export_options(request: HttpRequest, params: ExportParams) -> ExportOptions:
 def report_subtitles(
     request: HttpRequest, transcription_id: uuid.UUID, params: Query[ExportParams]
 ) -> SubtitlesOut:
-    """List the subtitles of a transcript, each with the norms of the profile that it does not
-    keep. They are those of an export with the same options."""
+    """List the subtitles of a transcript, each with the rules of the profile that it breaks. They
+    are those of an export with the same options."""
     row = transcript_for(request, transcription_id)
     options = export_options(request, params)
     return quality_report(retime(transcript_of(row, words=True), options), options)
@@ -109,7 +109,7 @@ def list_profiles(request: HttpRequest) -> list[ProfileOut]:
     },
 )
 def put_profile(request: HttpRequest, name: ProfileName, body: ProfileIn) -> Status[ProfileOut]:
-    """Create or replace a profile of your own. Exports choose it with `profile`."""
+    """Create or replace one of your own profiles. Exports select it with `profile`."""
     try:
         profile, is_new = save_profile(authenticated_user(request), name, body)
     except ProfileRefused as error:
@@ -121,7 +121,7 @@ def put_profile(request: HttpRequest, name: ProfileName, body: ProfileIn) -> Sta
     "/subtitle-profiles/{name}", response={204: None, **ERRORS, 404: ErrorOut, 422: ErrorOut}
 )
 def remove_profile(request: HttpRequest, name: ProfileName) -> Status[None]:
-    """Delete a profile of your own."""
+    """Delete one of your own profiles."""
     if not delete_profile(authenticated_user(request), name):
-        raise Http404(_("You have no profile of this name."))
+        raise Http404(_("There is no profile with this name."))
     return Status(204, None)

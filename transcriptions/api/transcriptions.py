@@ -104,7 +104,7 @@ def transcribe(
     key: IdempotencyKeyHeader = "",
 ) -> HttpResponseBase:
     """Upload a recording and wait for the complete transcript. If that takes long, white space is
-    sent before the JSON, and a failure is then an error in the content, with status 200."""
+    sent before the JSON; a later failure is then reported in the body, with status 200."""
     create = partial(create_from_request, request, file, form | query, key)
     answer = Answer("application/json; charset=utf-8", _transcript_json, _error_json)
     return answer_at_end(authenticated_user(request), create, answer)
@@ -232,7 +232,8 @@ def delete_transcription(request: HttpRequest, transcription_id: uuid.UUID) -> S
 def correct_segment(
     request: HttpRequest, transcription_id: uuid.UUID, number: int, change: CorrectionIn
 ) -> SegmentOut:
-    """Correct the text of a segment, or say who speaks. Unchanged words keep their timestamps."""
+    """Correct the text of a segment, or change its speaker. Unchanged words keep their
+    timestamps."""
     row = permissions.transcription_for(request.user, transcription_id)
     text = None if change.text is None else " ".join(change.text.split())
     with edit_errors():
@@ -285,8 +286,8 @@ def retry_transcription(
 )
 def create_read_token(request: HttpRequest, transcription_id: uuid.UUID) -> Status[ReadTokenOut]:
     """Create a short-lived token for the URLs of the events, the audio and the export of this
-    recording, as their parameter `token`: for an `EventSource` or an `<audio>` in a page of yours.
-    """
+    recording, as their parameter `token`: for an `EventSource` or an `<audio>` element in your own
+    page."""
     row = permissions.transcription_for(request.user, transcription_id)
     token = request_token(request)
     if token is None:
@@ -320,8 +321,8 @@ def export_transcript(
     params: Query[ExportParams],
     format: ExportFormat = "txt",
 ) -> HttpResponse:
-    """Export the transcript as a file. If processing failed or was cancelled, that is the part that
-    was recognized."""
+    """Export the transcript as a file. If processing failed or was cancelled, only the part that
+    was recognized is exported."""
     row = transcript_for(request, transcription_id)
     exporter = EXPORTERS[format]
     response = HttpResponse(
@@ -356,7 +357,7 @@ def _exported(row: Transcription, format: str, options: ExportOptions) -> bytes:
 )
 def download_audio(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponseBase:
     """Download the original file. HTTP range requests are supported. The response may be a redirect
-    to an object storage."""
+    to the object storage."""
     row = permissions.transcription_for(request.user, transcription_id)
     if not row.source:
         raise _audio_deleted()

@@ -31,7 +31,7 @@ REFUSED: dict[Any, Any] = dict.fromkeys((400, 413, 422, 507), ErrorOut)
 )
 def start_upload(request: HttpRequest, body: DirectUploadIn) -> Status[DirectUploadOut]:
     """Start an upload in parts that you send to the object storage. 409 `not_offered` if this
-    server stores recordings itself."""
+    server has no object storage for direct uploads."""
     upload = direct.start(
         authenticated_user(request),
         request_token(request),

@@ -38,8 +38,8 @@ _VOICE = {
     openapi_extra=example(202, _VOICE | {"state": "learning", "recordings": 0}),
 )
 def keep_voice(request: HttpRequest, transcription_id: uuid.UUID, number: int) -> Status[VoiceOut]:
-    """Keep the voice of a speaker who has a name, to recognize this person in future recordings. It
-    is learned in the background, from the audio of this recording."""
+    """Keep the voice of a named speaker, to recognize this person in future recordings. It is
+    learned in the background, from the audio of this recording."""
     row = permissions.transcription_for(request.user, transcription_id)
     try:
         voice = kept_voices.keep_voice(row, number)
@@ -69,7 +69,7 @@ def list_voices(request: HttpRequest) -> list[VoiceOut]:
     openapi_extra=example(200, _VOICE),
 )
 def rename_voice(request: HttpRequest, voice_id: int, change: VoiceIn) -> VoiceOut:
-    """Rename a voice. Transcripts keep the name that they have."""
+    """Rename a voice. Existing transcripts keep the old name."""
     voice = permissions.voice_for(request.user, voice_id)
     try:
         kept_voices.rename_voice(voice, change.name)
@@ -81,7 +81,7 @@ def rename_voice(request: HttpRequest, voice_id: int, change: VoiceIn) -> VoiceO
 
 @router.delete("/voices/{int:voice_id}", response={204: None, **ERRORS, 404: ErrorOut})
 def delete_voice(request: HttpRequest, voice_id: int) -> Status[None]:
-    """Delete a voice: the person is not recognized any more. Transcripts keep their names."""
+    """Delete a voice: the person is no longer recognized. Existing transcripts keep their names."""
     voice = permissions.voice_for(request.user, voice_id)
     kept_voices.delete_voices(authenticated_user(request), voice)
     record_event(request, Action.VOICE, _("Deleted"))

@@ -78,7 +78,7 @@ def divide(start: float, end: float, lengths: list[int]) -> list[tuple[float, fl
 
 
 def split(text: str) -> Iterator[tuple[str, bool]]:
-    """Each word, and whether it follows the previous one without a space."""
+    """Yield each word, and whether it follows the previous one without a space."""
     for match in _WORD.finditer(text):
         word = match[0].strip()
         yield word, match.start() > 0 and match[0] == word

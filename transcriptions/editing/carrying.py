@@ -32,7 +32,10 @@ def carry_over_edits(row: Transcription) -> str:
     placed = merge.placed() if merge.matching_share >= MIN_MATCHING_SHARE else []
     drafts = drafts_of(placed, len(segments))
     if not drafts:
-        return _("Your edits are only in the earlier transcript: this one is too different.")
+        return _(
+            "Your edits were not carried over, because this transcript is too different from the "
+            "earlier one."
+        )
     replace_all_segments(row, drafts, segments)
     return _remark(sum(bool(draft.conflict) for draft in drafts))
 
@@ -51,9 +54,9 @@ def _remark(conflicts: int) -> str:
     if not conflicts:
         return _("Your edits were carried over from the earlier transcript.")
     return ngettext(
-        "Your edits were carried over from the earlier transcript. In %(count)d segment something "
-        "else was recognized this time: see below.",
-        "Your edits were carried over from the earlier transcript. In %(count)d segments something "
-        "else was recognized this time: see below.",
+        "Your edits were carried over from the earlier transcript. In %(count)d segment the "
+        "recognized text has changed: see below.",
+        "Your edits were carried over from the earlier transcript. In %(count)d segments the "
+        "recognized text has changed: see below.",
         conflicts,
     ) % {"count": conflicts}

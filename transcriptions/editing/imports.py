@@ -43,7 +43,7 @@ def import_text(row: Transcription, imported: Imported, force: bool = False) -> 
 
     Raises WrongState while the recording is processed, and ImportRefused.
     """
-    with locked(row, _("The text can be replaced when processing has ended.")) as found:
+    with locked(row, _("The text can be replaced after processing has finished.")) as found:
         if not found.has_transcript:
             raise WrongState(_("There is no transcript yet."))
         duration = found.duration or 0.0
@@ -64,7 +64,9 @@ def _tokens(imported: Imported) -> list[Token]:
         if len(tokens) <= MAX_WORDS:
             return tokens
     values = {"words": MAX_WORDS}
-    message = _("There are more than %(words)d words in this file. Is it a text of this recording?")
+    message = _(
+        "There are more than %(words)d words in this file. Is it the text of this recording?"
+    )
     raise ImportRefused("too_many_words", message % values)
 
 
@@ -97,8 +99,7 @@ def _check_times(imported: Imported, duration: float) -> None:
 def _check_share(placement: Placement) -> None:
     if placement.matching_share < MIN_MATCHING_SHARE:
         message = _(
-            "Only %(percent)d %% of the words were heard in this recording. "
-            "Is this the text of another one?"
+            "Only %(percent)d%% of the words match this recording. Is this the text of another one?"
         ) % {"percent": 100 * placement.matching_share}
         raise ImportRefused("different_text", message)
 
@@ -106,10 +107,8 @@ def _check_share(placement: Placement) -> None:
 def replace_all_segments(
     row: Transcription, drafts: Iterable[Draft], present: Sequence[HeardSegment]
 ) -> None:
-    """Store these segments instead of the present ones. Triggers update the search index.
-
-    What the decoder knows is about a text: it stays with segments that are as before.
-    """
+    """Replace all segments with these. Triggers update the search index. Metadata of the decoder
+    belongs to a text, so only unchanged segments keep it."""
     decodings = dict(segment.decoding for segment in present)
     new = list(_rows(row, drafts))
     for segment in new:

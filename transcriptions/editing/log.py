@@ -31,11 +31,11 @@ class Change:
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Change:
-        """From `Edit.changes`."""
+        """Decode a change stored in `Edit.changes`."""
         return cls(stored["from"], stored["before"], stored["after"])
 
     def to_json(self) -> dict[str, Any]:
-        """For `Edit.changes`."""
+        """Encode the change for `Edit.changes`."""
         return {"from": self.first, "before": self.before, "after": self.after}
 
 
@@ -51,8 +51,8 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An edit that was made, for whoever shows the transcript: which segments were replaced, by
-    number before the edit, and how many there are instead."""
+    """A logged edit, for clients that show the transcript: which segments were replaced, by their
+    numbers before the edit, and by how many."""
 
     position: Position
     replaced: list[tuple[int, int, list[Snapshot]]]  # first, count, new
@@ -60,7 +60,7 @@ class Done:
 
 
 def position_of(row: Transcription) -> Position:
-    """In the log of the transcript."""
+    """The position of the transcript in its log."""
     found = row.edits.aggregate(
         last=Max("revision"),
         applied=Count("id", filter=Q(status=EditStatus.APPLIED)),
@@ -70,7 +70,7 @@ def position_of(row: Transcription) -> Position:
 
 
 def revision_of(row: Transcription) -> int:
-    """How often the transcript was changed."""
+    """The number of changes of the transcript."""
     return position_of(row).revision
 
 
@@ -154,8 +154,8 @@ def _runs(first: int, before: list[Snapshot], after: list[Snapshot]) -> Iterator
 
 
 def undo(row: Transcription) -> Done:
-    """Undo the last change that is applied. Raises WrongState, NothingToUndo."""
-    with locked(row, _("Changes can be undone when processing has ended.")) as found:
+    """Undo the last applied change. Raises WrongState, NothingToUndo."""
+    with locked(row, _("Changes can be undone after processing has finished.")) as found:
         edit = _last_applied(found)
         if edit is None:
             raise NothingToUndo(_("There is nothing to undo."))
@@ -163,8 +163,8 @@ def undo(row: Transcription) -> Done:
 
 
 def redo(row: Transcription) -> Done:
-    """Make the change again that was undone last. Raises WrongState, NothingToUndo."""
-    with locked(row, _("Changes can be undone when processing has ended.")) as found:
+    """Redo the change that was undone last. Raises WrongState, NothingToUndo."""
+    with locked(row, _("Changes can be undone after processing has finished.")) as found:
         edit = _next_undone(found)
         if edit is None:
             raise NothingToUndo(_("There is nothing to redo."))
@@ -200,7 +200,7 @@ def done(row: Transcription, changes: Iterable[Change], names: Names | None = No
 
 
 def opposite(changes: Iterable[Change]) -> Iterator[Change]:
-    """The changes that undo these ones, with the numbers after them."""
+    """The changes that undo these, with the segment numbers after them."""
     moved = 0
     for change in changes:
         yield Change(change.first + moved, change.after, change.before)
@@ -208,7 +208,7 @@ def opposite(changes: Iterable[Change]) -> Iterator[Change]:
 
 
 def make(row: Transcription, changes: Sequence[Change]) -> None:
-    """Change the segments of a locked row."""
+    """Apply changes to the segments of a locked row."""
     same, others = list[Change](), list[Change]()
     for change in changes:
         (same if len(change.before) == len(change.after) else others).append(change)
@@ -222,12 +222,12 @@ def make(row: Transcription, changes: Sequence[Change]) -> None:
 
 
 def names_of(row: Transcription) -> Names:
-    """Of all speakers, by number."""
+    """The names of all speakers, by number."""
     return {str(number): name for number, name in row.speakers.values_list("number", "name")}
 
 
 def set_names(row: Transcription, names: Names) -> None:
-    """The speakers of a locked row are these."""
+    """Replace the speaker names of a locked row."""
     row.speakers.exclude(number__in=names).delete()
     Speaker.objects.bulk_create(
         [Speaker(transcription=row, number=int(n), name=name) for n, name in names.items()],

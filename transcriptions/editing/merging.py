@@ -3,7 +3,7 @@ word. Imports no Django.
 
 As in a three-way merge of texts: the words that were recognized earlier are the base. Where nobody
 has edited them, the later ones count. An edit is kept; if the words under it were recognized
-differently this time, the later ones are kept beside it as an alternative.
+differently this time, the later ones are kept with it as an alternative.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transcriptions.editing.rebuilding import Draft, draft_of, sentences, text_o
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Words that somebody has written instead of `base[first:last]`."""
+    """Words that a user has written instead of `base[first:last]`."""
 
     first: int
     last: int
@@ -46,7 +46,7 @@ class Chunk:
         return change.old1 < self.last and self.first < change.old2
 
     def include(self, first: int, last: int) -> None:
-        """Extend it to these positions."""
+        """Extend the chunk to these positions."""
         self.first, self.last = min(self.first, first), max(self.last, last)
 
     def words(self, base: Sequence[Heard]) -> Iterator[StoredWord]:
@@ -82,13 +82,13 @@ class Merge:
     def of(
         cls, base: Sequence[Heard], edits: Sequence[Edit], later: Sequence[Heard], duration: float
     ) -> Merge:
-        """With the words that both recognitions have in common."""
+        """Compute the words that both recognitions have in common."""
         old, new = (keys(each.word["text"] for each in words) for words in (base, later))
         return cls(base, edits, later, duration, list(blocks(old, new)))
 
     @property
     def matching_share(self) -> float:
-        """Of the longer text: how much was recognized as before, 0 to 1."""
+        """The share of the longer text that was recognized in the same way, 0 to 1."""
         equal = sum(block.old2 - block.old1 for block in self.blocks if block.is_equal)
         return equal / max(1, len(self.base), len(self.later))
 
@@ -125,7 +125,7 @@ class Merge:
         result += added
 
     def _chunks(self) -> Iterator[Chunk]:
-        """In order. Together they have all edits."""
+        """Yield chunks in order; together they contain all edits."""
         edits = sorted(self.edits, key=lambda edit: (edit.first, edit.last))
         changes = [block for block in self.blocks if not block.is_equal]
         while edits:
@@ -165,7 +165,7 @@ def _unedited(heard: Heard) -> Placed:
 
 
 def _remove(result: list[Placed], later: Sequence[Heard], alternative: str | None) -> None:
-    """Leave out words that somebody has deleted. The word before them remembers them: without one,
+    """Leave out words that a user has deleted. The word before them remembers them: without one,
     they stay."""
     if not result:
         result += map(_unedited, later)
@@ -186,13 +186,13 @@ def _tokens(words: Iterator[StoredWord]) -> Iterator[Token]:
 
 
 def _plain(tokens: Sequence[Token] | Iterator[Token]) -> str:
-    """For comparison: without punctuation and spaces."""
+    """The text without punctuation and spaces, for comparison."""
     return "".join(keys(part for token in tokens for part, _ in split(token.text)))
 
 
 def drafts_of(placed: Sequence[Placed], minimum: int) -> list[Draft] | None:
-    """Segments like those of the later recognition, except where there are edits: at least
-    `minimum`, since so many were sent to watchers. None if there are too few words."""
+    """Segments like those of the later recognition, except where there are edits. At least
+    `minimum`, since that many were sent to watchers; None if there are too few words."""
     parts = [list(group) for _, group in groupby(placed, lambda each: each.segment)]
     missing = minimum - len(parts)
     while missing > 0:

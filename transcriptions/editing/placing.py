@@ -50,8 +50,8 @@ class Placed:
 
 @dataclass(slots=True)
 class Placement:
-    """All words of a text. The counts are of words: `matched` were heard, too, `replaced` are
-    instead of others, and `removed` were heard only."""
+    """All words of a text. The counts are of words: `matched` were also recognized, `replaced`
+    replace recognized ones, and `removed` were only recognized."""
 
     placed: list[Placed] = field(default_factory=list)
     matched: int = 0
@@ -139,7 +139,7 @@ def _matches(heard: Sequence[Heard], tokens: Sequence[Token]) -> Iterator[tuple[
 
 
 def _is_one_word(heard: str, tokens: Sequence[Token]) -> bool:
-    """Whether the tokens are joined like the parts of the word that was heard."""
+    """Whether the tokens are joined in the same way as the parts of the recognized word."""
     is_joined = [no_space_before for _, no_space_before in split(heard)]
     is_short = len(_joined(tokens)) <= MAX_SEGMENT_CHARACTERS
     return is_short and is_joined[1:] == [token.no_space_before for token in tokens[1:]]
@@ -172,7 +172,7 @@ def _in_gap(
     low: float,
     high: float,
 ) -> Iterator[Placed]:
-    """Tokens instead of the words of `gap`, which may be none, between `low` and `high`."""
+    """Tokens that replace the words of `gap`, which may be empty, between `low` and `high`."""
     is_one_for_one = len(gap) == len(added)
     if is_one_for_one:
         times = [(each.word["start"], each.word["end"]) for each in gap]
@@ -190,7 +190,7 @@ def _in_gap(
 def _times(
     gap: Sequence[Heard], added: Sequence[Token], low: float, high: float, at_start: bool
 ) -> Iterable[tuple[float, float]]:
-    """Times of the words that are said in the place of the words of `gap`."""
+    """Times for the words that replace the words of `gap`."""
     lengths = [len(token.text) for token in added]
     needed = SECONDS_PER_CHARACTER * sum(lengths)
     first, last = (gap[0].word["start"], gap[-1].word["end"]) if gap else (low, low)
@@ -206,7 +206,7 @@ def _times(
 
 
 def _by_subtitle(added: Sequence[Token], low: float, high: float) -> Iterator[tuple[float, float]]:
-    """The times of their subtitles, as far as they are between `low` and `high`."""
+    """The times of their subtitles, limited to `low` and `high`."""
     for token in added:
         if token.start is None or token.end is None:
             return

@@ -35,7 +35,7 @@ class Draft:
 
     @property
     def channel(self) -> int | None:
-        """As in `gpu.types.Segment`."""
+        """The channel, as in `gpu.types.Segment`."""
         return self.words[0].get("channel")
 
 

@@ -19,8 +19,8 @@ from transcriptions.models.segment import main_speaker
 
 @dataclass(frozen=True, slots=True)
 class NewSegment:
-    """A text, and who says it; None: who said most of its words. `paragraph` is whether one begins
-    with it; None: as before."""
+    """A text and its speaker; None: the speaker of most of its words. `paragraph` is whether a
+    paragraph begins with it; None: unchanged."""
 
     text: str
     speaker: int | None = None
@@ -45,7 +45,7 @@ def replace_segments(row: Transcription, replacements: Sequence[Replacement]) ->
     Raises WrongState while the recording is processed, EditConflict, UnknownSpeaker, and
     Segment.DoesNotExist.
     """
-    with locked(row, _("Segments can be edited when processing has ended.")) as found:
+    with locked(row, _("Segments can be edited after processing has finished.")) as found:
         names = names_of(found)
         changes = _changes(found, replacements)
         _check_speakers(found, replacements)
@@ -68,7 +68,7 @@ def _changes(row: Transcription, replacements: Sequence[Replacement]) -> list[Ch
 
 
 def _present(row: Transcription, replacements: Sequence[Replacement]) -> dict[int, Snapshot]:
-    """The segments concerned by their numbers, with those beside them where these are needed."""
+    """The affected segments by their numbers, with their neighbors where these are needed."""
     numbers = set[int]()
     for each in replacements:
         needs_neighbors = not each.segments or each.last < each.first
@@ -93,7 +93,7 @@ def _is_made(replacement: Replacement, old: Sequence[Snapshot]) -> bool:
 
 
 def _check_speakers(row: Transcription, replacements: Sequence[Replacement]) -> None:
-    """Adds the next speaker, if a segment is by somebody new. Raises UnknownSpeaker."""
+    """Adds the next speaker, if a segment is by a new speaker. Raises UnknownSpeaker."""
     wanted = {each.speaker for one in replacements for each in one.segments} - {None}
     known = set(row.speakers.values_list("number", flat=True))
     spoken = row.segments.exclude(speaker=None).values_list("speaker", flat=True)
@@ -156,7 +156,7 @@ class _Around:
         return self._with_heard(new)
 
     def _time(self) -> tuple[float, float]:
-        """Of all new segments together: that of the old ones, or else the pause."""
+        """Start and end of all new segments: those of the old ones, or of the pause."""
         if old := self.old:
             return old[0]["start"], old[-1]["end"]
         before = self.present.get(self.replacement.first - 1)
@@ -183,7 +183,7 @@ class _Around:
         }
 
     def _source(self, start: float) -> Snapshot:
-        """The segment that is replaced at this time, or one beside it."""
+        """The segment that is replaced at this time, or a neighbor."""
         old = self.old
         if not old:
             first = self.replacement.first

@@ -41,7 +41,7 @@ UPDATE transcriptions_segment SET number = number + %s WHERE transcription_id = 
 
 
 def snapshot(segment: Segment) -> Snapshot:
-    """All of it but its number."""
+    """All fields of a segment except its number."""
     return {name: getattr(segment, name) for name in FIELDS}
 
 
@@ -66,7 +66,7 @@ def replace(row: Transcription, first: int, count: int, new: Sequence[Snapshot])
 
 
 def replace_each(row: Transcription, new: Mapping[int, Snapshot]) -> None:
-    """Put segments in the place of those with the same numbers. See `replace`."""
+    """Replace the segments with the given numbers. See `replace`."""
     row.segments.filter(number__in=new).delete()
     _create(row, new.items())
 

@@ -103,7 +103,7 @@ def _changing(
 ) -> Iterator[Transcription]:
     """The row, locked, in a transaction that changes its speakers, and those of the segments
     `first` to `last`, which may be all. Raises WrongState."""
-    message = _("Speakers can be edited when processing has ended.")
+    message = _("Speakers can be edited after processing has finished.")
     with log.locked(row, message) as found, log.recorded(found, EditKind.SPEAKERS, first, last):
         yield found
         count_speaker_change(found)
@@ -127,7 +127,7 @@ def _last_number(row: Transcription) -> int:
 
 
 def _segments(row: Transcription, numbers: set[int]) -> dict[int, Segment]:
-    """By number, in order. Raises Segment.DoesNotExist."""
+    """The segments by number, in order. Raises Segment.DoesNotExist."""
     found = {segment.number: segment for segment in row.segments.filter(number__in=numbers)}
     if len(found) < len(numbers):
         raise Segment.DoesNotExist
@@ -172,9 +172,9 @@ def _instead(number: int, other: int) -> NewSpeaker:
 def change_speakers(
     segment: Segment, speaker_of: NewSpeaker, has_overlap: HasOverlap | None = None
 ) -> bool:
-    """Change the speakers of the words of a segment, also of those that were recognized before
-    people edited them. Without `has_overlap`, the same words overlap as before. Return whether any
-    has changed."""
+    """Change the speakers of the words of a segment, including the recognized words before edits.
+    Without `has_overlap`, the overlap of words does not change. Return whether a speaker has
+    changed."""
     words, recognized = segment.words, segment.recognized
     segment.words = _with_speakers(words, speaker_of, has_overlap)
     if recognized is not None:

@@ -35,7 +35,7 @@ SESSION = timedelta(minutes=10)  # a longer pause between two edits begins anoth
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A transcript after a session of work on it."""
+    """The transcript after an editing session."""
 
     revision: int
     at: datetime | None  # None: when processing ended
@@ -54,7 +54,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Where two versions differ."""
+    """A passage in which two versions differ."""
 
     start: float  # seconds
     speakers: tuple[str, str]  # label in the earlier version, and now; empty: not known
@@ -62,7 +62,7 @@ class Passage:
 
 
 def versions(row: Transcription) -> list[Version]:
-    """All that can be restored, the last one first."""
+    """All versions that can be restored, newest first."""
     found = list(row.edits.values_list("revision", "created_at", "kind"))
     first = found[0][0] - 1 if found else 0
     listed = [Version(first, row.completed_at if first == 0 else None, 0, ())]
@@ -91,7 +91,7 @@ def passages(row: Transcription, revision: int) -> list[Passage]:
 
 def restore(row: Transcription, revision: int) -> Done:
     """Make the transcript as it was, as one more change. Raises UnknownVersion, WrongState."""
-    with locked(row, _("Versions can be restored when processing has ended.")) as found:
+    with locked(row, _("Versions can be restored after processing has finished.")) as found:
         wanted, names = _state(found, revision)
         present, present_names = snapshots(found), names_of(found)
         changes = [] if wanted == present else difference(1, present, wanted)
@@ -102,7 +102,7 @@ def restore(row: Transcription, revision: int) -> Done:
 
 
 def _state(row: Transcription, revision: int) -> tuple[list[Snapshot], Names]:
-    """The segments and the names of speakers. Raises UnknownVersion."""
+    """The segments and speaker names of a version. Raises UnknownVersion."""
     later = list(row.edits.filter(revision__gt=revision).order_by("-revision"))
     last = row.edits.last()
     is_known = revision == (last.revision if last else 0) or (
@@ -152,7 +152,7 @@ def _passage(
 
 
 def _texts(before: str, after: str) -> Iterator[Text]:
-    """Word by word."""
+    """Compare two texts word by word."""
     old, new = list(split(before)), list(split(after))
     for block in blocks([word for word, _joined in old], [word for word, _joined in new]):
         if block.is_equal:

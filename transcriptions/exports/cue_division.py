@@ -141,7 +141,7 @@ class _Division:
             self.totals[last + 1], self.due[last + 1] = cost, (first, before.delay)
 
     def _cost(self, first: int, last: int, delay: int, following: int) -> float:
-        """Of a cue that starts so late, if the next one starts at `following`."""
+        """The cost of a cue that starts so late, if the next one starts at `following`."""
         start, length = int(self.times.starts[first]) + delay, self.lengths[first, last - first]
         end = self.times.end(start, last, following, length)
         timed = _time_costs(start, end, following, length, self.times.limits)

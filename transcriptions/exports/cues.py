@@ -18,12 +18,12 @@ class Line:
 
     @property
     def text(self) -> str:
-        """As it is shown."""
+        """The text as it is shown."""
         return (TURN_MARK if self.turn_mark else "") + join_words(self.words)
 
     @property
     def speaker(self) -> str:
-        """Empty if it is not known."""
+        """The speaker; empty if unknown."""
         return self.words[0].speaker
 
 
@@ -37,7 +37,7 @@ class Cue:
 
     @property
     def text(self) -> str:
-        """Its lines, as they are shown."""
+        """The lines as they are shown."""
         return "\n".join(line.text for line in self.lines)
 
     @property

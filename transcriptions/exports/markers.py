@@ -19,8 +19,8 @@ COLORS = ("BLUE", "RED", "YELLOW", "PURPLE", "GREEN", "ORANGE", "CYAN", "PINK")
 
 
 def write(transcript: Transcript, options: ExportOptions) -> bytes:
-    """A timeline as long as the recording, with a marker for each segment, or for each turn of a
-    speaker in one: its name is the text, its comment the speaker, who has a color."""
+    """A timeline as long as the recording, with a marker for each segment, or for each turn if it
+    has several speakers. The text is the name of the marker, the speaker its comment and color."""
     rate = options.frame_rate or DEFAULT_FRAME_RATE
     colors = dict[str, str]()
     markers = list[dict[str, Any]]()
@@ -46,7 +46,7 @@ def _object(schema: str, **fields: Any) -> dict[str, Any]:
 
 
 def _range(start: float, end: float, rate: float) -> dict[str, Any]:
-    """In whole frames, at least one."""
+    """The range in whole frames, at least one."""
     first, last = math.floor(start * rate + 1e-6), math.ceil(end * rate - 1e-6)
     times = {"start_time": first, "duration": max(1, last - first)}
     return {

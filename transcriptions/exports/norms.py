@@ -53,7 +53,7 @@ class Limits:
 
     @classmethod
     def of(cls, profile: Profile, rate: float) -> Limits:
-        """For `rate` frames a second."""
+        """Create for `rate` frames per second."""
         return cls(
             rate,
             max(_up(profile.min_duration * rate), 1),

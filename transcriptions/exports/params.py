@@ -26,7 +26,7 @@ Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 class UnknownProfile(ValueError):
-    """There is no profile of that name. The message is for the user."""
+    """No profile has that name. The message is for the user."""
 
     def __init__(self, known: Iterable[str]) -> None:
         names = ", ".join(known)
@@ -78,7 +78,7 @@ class ExportParams(Body):
     profile: str = Field(
         default=DEFAULT_PROFILE.name,
         max_length=100,
-        description="The norms that subtitles keep: "
+        description="The rules that subtitles follow: "
         + ", ".join(f"`{name}`" for name in PROFILES)
         + ", or a profile of your own",
     )
@@ -87,7 +87,7 @@ class ExportParams(Body):
         description="Language whose rules divide the text into subtitles. Default: the one of the "
         "recording",
     )
-    speakers: bool = Field(default=True, description="With the names of speakers, if known")
+    speakers: bool = Field(default=True, description="With speaker names, if known")
     times: bool = Field(default=False, description="With times, in documents for reading")
     notes: bool = Field(
         default=False,
@@ -110,7 +110,7 @@ class ExportParams(Body):
         ge=-MAX_SECONDS,
         le=MAX_SECONDS,
         allow_inf_nan=False,
-        description="Add this to all times, in seconds. What would end before 0 is left out",
+        description="Add this to all times, in seconds. Words that would end before 0 are left out",
     )
     stretch: Annotated[str, AfterValidator(_to_stretch)] = Field(
         default="1",

@@ -156,7 +156,7 @@ def _label(block: Block) -> str:
 
 
 def _visible(text: str) -> str:
-    """In one line, without characters that no font needs."""
+    """The text in one line, without invisible characters."""
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", clean(text)))
 
 

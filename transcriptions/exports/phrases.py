@@ -78,7 +78,7 @@ def _cost(
 def _phrase_cost(
     text: str, following: str, function_words: FunctionWords | None, language: str
 ) -> float:
-    """Of a break between two words of a phrase."""
+    """The cost of a break between two words of a phrase."""
     if function_words:
         word, next_word = _bare(text), _bare(following)
         if word in function_words.determiners:

@@ -34,7 +34,7 @@ class Block:
 
     @property
     def text(self) -> str:
-        """In one line."""
+        """The text in one line."""
         return clean(join_words(self.words))
 
     @property
@@ -56,7 +56,7 @@ def blocks(transcript: Transcript, *, speakers: bool, times: bool) -> Iterator[B
 
 
 def clean(text: str) -> str:
-    """As one line, without control characters."""
+    """The text in one line, without control characters."""
     return " ".join(_INVALID.sub(" ", text).split())
 
 

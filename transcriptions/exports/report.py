@@ -1,4 +1,4 @@
-"""How well the subtitles of a transcript keep the norms of a profile."""
+"""How well the subtitles of a transcript follow the rules of a profile."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from transcriptions.exports.widths import line_width, reading_length
 
 
 class ViolationOut(Schema):
-    """A norm that a subtitle does not keep."""
+    """A rule that a subtitle breaks."""
 
     norm: Norm
-    value: float = Field(description="Of the subtitle: characters, lines, or seconds")
-    limit: float = Field(description="Of the profile")
+    value: float = Field(description="Value of the subtitle: characters, lines, or seconds")
+    limit: float = Field(description="Limit of the profile")
 
 
 class CueOut(Schema):
@@ -29,19 +29,19 @@ class CueOut(Schema):
     start: float
     end: float
     lines: list[str]
-    segment: int = Field(description="The `id` of the segment of its first word")
-    line_chars: float = Field(description="Of its longest line")
+    segment: int = Field(description="The `id` of the segment that contains its first word")
+    line_chars: float = Field(description="Characters of its longest line")
     chars_per_second: float
     violations: list[ViolationOut]
 
 
 class SubtitlesOut(Schema):
-    """The subtitles of a transcript, measured by the norms of a profile."""
+    """The subtitles of a transcript, measured by the rules of a profile."""
 
     profile: str
-    passed: int = Field(description="How many subtitles keep all norms")
-    share: float = Field(description="Their share of all, 0 to 1; 1 if there are none")
-    failures: dict[str, int] = Field(description="How many subtitles fail each norm")
+    passed: int = Field(description="How many subtitles follow all rules")
+    share: float = Field(description="Their share of all subtitles, 0 to 1; 1 if there are none")
+    failures: dict[str, int] = Field(description="How many subtitles break each rule")
     cues: list[CueOut]
 
 

@@ -50,7 +50,7 @@ def transcript_of(row: Transcription, *, words: bool) -> Transcript:
 
 
 def _segment(stored: dict[str, Any]) -> dict[str, Any]:
-    """As the API returns it."""
+    """The segment as the API returns it."""
     words = [_word(word) for word in stored.get("words", ())]
     return {
         "id": stored["number"],
@@ -66,7 +66,7 @@ def _word(stored: StoredWord) -> dict[str, Any]:
 
 
 def _labels(row: Transcription, segments: Iterable[dict[str, Any]]) -> dict[int, str]:
-    """By number, in its order."""
+    """The speaker labels by number, in order."""
     words = (word for segment in segments for word in segment.get("words", ()))
     return {speaker.number: speaker.label for speaker in speakers_of(row.speakers.all(), words)}
 

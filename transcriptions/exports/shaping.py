@@ -104,7 +104,7 @@ class _Text:
         )
 
     def width(self, first: int, last: int) -> float:
-        """Of a line with these words, both included."""
+        """The width of a line from the first to the last word, inclusive."""
         return sum(self.widths[first : last + 1]) + sum(self.spaces[first + 1 : last + 1])
 
 
@@ -142,7 +142,7 @@ class _Windows:
         return self.inner_sums([*map(float, text.is_turn[1:]), 0.0])
 
     def widths(self, text: _Text) -> Floats:
-        """On one line."""
+        """The widths of the words on one line."""
         return self.sums(np.add(text.widths, text.spaces)) - self.space
 
 

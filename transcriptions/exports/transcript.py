@@ -67,12 +67,12 @@ class Paragraph:
 
     @property
     def speaker(self) -> str:
-        """Empty if it is not known."""
+        """The speaker; empty if unknown."""
         return self.words[0].speaker
 
     @property
     def text(self) -> str:
-        """Its words as text."""
+        """The words as text."""
         return join_words(self.words)
 
 

@@ -31,7 +31,7 @@ def _seconds(least: float, most: float, description: str) -> object:
 
 
 class ProfileIn(Body):
-    """The norms of a profile. What is left out is as in the profile `netflix`."""
+    """The rules of a profile. Fields that are left out are as in the profile `netflix`."""
 
     model_config = Body.example(max_line_chars=37, max_chars_per_second=15)
 
@@ -66,13 +66,13 @@ class ProfileIn(Body):
         NETFLIX.max_pause
     )
     two_speakers: Annotated[
-        bool, Field(description="A subtitle may have a line of each of two speakers")
+        bool, Field(description="A subtitle may have one line from each of two speakers")
     ] = NETFLIX.two_speakers
     split_sentences: Annotated[bool, Field(description="Each sentence starts a new subtitle")] = (
         NETFLIX.split_sentences
     )
     keep_phrases: Annotated[
-        bool, Field(description="Avoid breaks after an article, within a name, ...")
+        bool, Field(description="Avoid line breaks after an article, within a name, and so on")
     ] = NETFLIX.keep_phrases
 
     @model_validator(mode="after")
@@ -95,7 +95,7 @@ class ProfileOut(ProfileIn):
 
     @classmethod
     def of(cls, profile: Profile) -> ProfileOut:
-        """From a profile."""
+        """Create from a profile."""
         return cls(**asdict(profile), built_in=PROFILES.get(profile.name) is profile)
 
 
@@ -108,7 +108,7 @@ def profiles_of(user: User) -> Mapping[str, Profile]:
 def save_profile(user: User, name: str, norms: ProfileIn) -> tuple[Profile, bool]:
     """Create or replace a profile of the user; whether it is new. Raises ProfileRefused."""
     if name.lower() in PROFILES:
-        raise ProfileRefused(_("This name belongs to a built-in profile. Choose another one."))
+        raise ProfileRefused(_("This is the name of a built-in profile. Choose another name."))
     with transaction.atomic():
         User.objects.select_for_update().get(id=user.id)
         own = permissions.subtitle_profiles_of(user)

@@ -1,4 +1,4 @@
-"""Search for what somebody says: `speaker:anna`."""
+"""Search for what a speaker says: `speaker:anna`."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class _HasWordsOf(Func):
 
 
 def is_named(name: str) -> Q:
-    """Of a recording: one of its speakers is called so, who may have no words."""
+    """Condition: a speaker of the recording has this name, with or without words."""
     return _is_any(_named([name]).filter(transcription=OuterRef("pk")))
 
 
 def speaks(name: str) -> Q:
-    """Of a recording: somebody who is called so says something."""
+    """Condition: a speaker of the recording with this name says something."""
     speakers = _named([name]).filter(transcription=OuterRef("pk"))
     return _is_any(speakers.filter(Exists(_segments_of_speaker())))
 
 
 def is_said_by(names: Iterable[str]) -> Q:
-    """Of a search entry: it is a segment by a speaker with one of the names."""
+    """Condition: the search entry is a segment by a speaker with one of the names."""
     segment = _segments_of_speaker().filter(number=OuterRef(OuterRef("number")))
     speakers = _named(names).filter(transcription=OuterRef("transcription"))
     return _is_any(speakers.filter(Exists(segment)))
@@ -64,7 +64,7 @@ def _named(names: Iterable[str]) -> QuerySet[Speaker]:
 
 
 def _segments_of_speaker() -> QuerySet[Segment]:
-    """For a query of speakers."""
+    """The segments of a speaker, as a subquery."""
     number = OuterRef("number")
     own = Segment.objects.filter(transcription=OuterRef("transcription"))
     return own.filter(Q(speaker=number) | Q(_HasWordsOf(number)))

@@ -11,8 +11,8 @@ ROUND_TO_S = 10
 
 
 def estimate(row: Transcription) -> str:
-    """How long the speech recognition of a recording takes, as text: `2 min`. Empty if nobody knows
-    the duration or the speed."""
+    """How long the speech recognition of a recording takes, as text: `2 min`. Empty if the duration
+    or the speed is unknown."""
     if row.is_finished or not row.duration:
         return ""
     attempts = UsageRecord.objects.filter(outcome=Outcome.COMPLETED)

@@ -59,12 +59,12 @@ class SearchPage:
 
     @property
     def next_page_number(self) -> int:
-        """Of the older results."""
+        """The page number of the older results."""
         return self.number + 1
 
     @property
     def previous_page_number(self) -> int:
-        """Of the newer results."""
+        """The page number of the newer results."""
         return self.number - 1
 
 
@@ -111,16 +111,16 @@ def _newest(rows: QuerySet[Transcription], query: str, start: int, end: int) -> 
         for count in (SEARCHED_FIRST, SEARCHED_NEXT):
             ids = list(rows.values_list("id", flat=True)[len(newest) : len(newest) + count])
             newest += ids
-            found += _among(ids, matching, end - len(found))
+            found += _matches_within(ids, matching, end - len(found))
             if len(found) == end or len(ids) < count:
                 return found[start:end]
             if len(found) < end * SEARCHED_FIRST / (SEARCHED_FIRST + SEARCHED_NEXT):
                 break
         older = _candidates(rows, parsed, set(newest))
-        return [*found, *_among(older, matching, end - len(found))][start:end]
+        return [*found, *_matches_within(older, matching, end - len(found))][start:end]
 
 
-def _among(
+def _matches_within(
     ids: list[uuid.UUID], matching: QuerySet[Transcription], count: int
 ) -> list[Transcription]:
     """The first `count` matches among these rows, which are in the order of `matching`."""

@@ -18,7 +18,7 @@ GROUP_SIZE = 25  # paragraphs that browsers draw, or leave out, together
 
 @dataclass(slots=True)
 class Paragraph:
-    """Whole segments of one speaker and channel."""
+    """A paragraph: whole segments of one speaker and channel."""
 
     speaker: int | None = None
     channel: int | None = None
@@ -33,7 +33,7 @@ class Paragraph:
 
     @property
     def conflicts(self) -> list[Segment]:
-        """Segments with another text that was recognized later."""
+        """Segments that were recognized differently later."""
         return [segment for _, segment in self.segments if segment.conflict]
 
     def add(self, segment: Segment) -> None:
@@ -43,18 +43,18 @@ class Paragraph:
 
 
 def blank_paragraph() -> Paragraph:
-    """For the script of the page, which copies it."""
+    """An empty paragraph, which the script of the page copies."""
     return Paragraph(label="…")
 
 
 def groups(all_paragraphs: Iterator[Paragraph]) -> Iterator[list[Paragraph]]:
-    """The paragraphs in the groups that the page has for long transcripts."""
+    """The paragraphs, in the groups that the page uses for long transcripts."""
     while group := list(islice(all_paragraphs, GROUP_SIZE)):
         yield group
 
 
 def paragraphs(segments: Iterable[Segment], speakers: Mapping[int, Speaker]) -> Iterator[Paragraph]:
-    """All segments, in order. `speakers` has all of them by number."""
+    """Divide all segments, in order. `speakers` maps numbers to speakers."""
     division = PageDivision()
     current: Paragraph | None = None
     for segment in segments:

@@ -29,10 +29,10 @@ TEXTS: dict[str, tuple[Any, Any, Any]] = {
     "close_gap": (_("Close gaps shorter than"), SECONDS, _("0: gaps stay as they are")),
     "lead_in": (_("Show before the first word"), SECONDS, ""),
     "lead_out": (_("Stay after the last word"), SECONDS, _("Where there is room")),
-    "max_pause": (_("A new subtitle after a pause of"), SECONDS, ""),
-    "two_speakers": (_("A subtitle may have a line of each of two speakers"), "", ""),
+    "max_pause": (_("New subtitle after a pause of"), SECONDS, ""),
+    "two_speakers": (_("A subtitle may have one line from each of two speakers"), "", ""),
     "split_sentences": (_("Each sentence starts a new subtitle"), "", ""),
-    "keep_phrases": (_("Avoid breaks after an article, within a name and the like"), "", ""),
+    "keep_phrases": (_("Avoid line breaks after an article, within a name, and so on"), "", ""),
 }
 DECIMALS = 3  # that people see of the norms of Netflix, which are fractions
 
@@ -59,7 +59,9 @@ class ProfileForm(forms.Form):
         """Raises ValidationError if there is such a profile."""
         name = str(self.cleaned_data["name"])
         if name.lower() in self._known:
-            raise forms.ValidationError(_("There is a profile of this name. Choose another one."))
+            raise forms.ValidationError(
+                _("Another profile already has this name. Choose another name.")
+            )
         return name
 
     def clean(self) -> dict[str, Any]:

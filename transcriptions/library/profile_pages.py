@@ -81,7 +81,7 @@ def remove_profile(request: HttpRequest, profile_id: int) -> HttpResponse:
     return confirmation_page(
         request,
         _("Delete “%(name)s”?") % {"name": row.name},
-        [_("Files that you have exported stay as they are.")],
+        [_("Exported files do not change.")],
         action=_("Delete"),
         back="subtitles:profiles",
     )

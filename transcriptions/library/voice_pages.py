@@ -76,7 +76,7 @@ def delete(request: HttpRequest, voice_id: int) -> HttpResponse:
     return confirmation_page(
         request,
         _("Delete the voice of “%(name)s”?") % {"name": voice.name},
-        [_("This person is no longer recognized. Transcripts keep their names.")],
+        [_("This person will no longer be recognized. Existing transcripts keep their names.")],
         action=_("Delete"),
         back="voices:list",
     )
@@ -94,7 +94,7 @@ def delete_all(request: HttpRequest) -> HttpResponse:
     return confirmation_page(
         request,
         _("Delete all voices?"),
-        [_("Nobody is recognized any more. Transcripts keep their names.")],
+        [_("Nobody will be recognized by voice. Existing transcripts keep their names.")],
         action=_("Delete"),
         back="voices:list",
     )

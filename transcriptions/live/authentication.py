@@ -33,7 +33,7 @@ class Refused(Exception):
 
     @classmethod
     def throttled(cls, error: Throttled) -> Refused:
-        """From a limit that is reached."""
+        """Create from a rate limit that was reached."""
         return cls(error.status, error.code, str(error), int(error.wait or 0))
 
 

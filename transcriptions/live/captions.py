@@ -38,8 +38,8 @@ def key_of(row: Transcription) -> str | None:
 
 
 def share(row: Transcription) -> str:
-    """Let everybody who has the key read the captions. Return it: the same one, if they were shared
-    already. Raises WrongState."""
+    """Share the captions. Return their key, which stays the same if they were shared already.
+    Raises WrongState."""
     session = LiveSession.objects.filter(pk=row.pk).first()
     if session is None or not row.is_live or row.is_finished:
         raise WrongState(_("Captions are shared while a recording is live."))

@@ -81,7 +81,7 @@ class LiveConsumer(AudioConsumer):
         ]
 
     async def disconnect(self, code: int) -> None:
-        """Store what has arrived. The session goes on, unless there is nothing to come back to."""
+        """Store what has arrived. The session continues, unless it has received no audio."""
         if self.tasks:
             self.input.close()
             with suppress(SessionEnded, TakenOver, TimeoutError, *DATABASE_AWAY):
@@ -100,7 +100,7 @@ class LiveConsumer(AudioConsumer):
             else:
                 await self._obey(text_data or "")
         except TooFast:
-            await self._fail(CLOSE_TOO_FAST, "too_fast", _("The audio comes too fast."))
+            await self._fail(CLOSE_TOO_FAST, "too_fast", _("The audio arrives too fast."))
         except SessionEnded as error:
             await self._ended(error)
         except TakenOver:
@@ -161,7 +161,7 @@ class LiveConsumer(AudioConsumer):
         await self.send_json({"type": "ended", "reason": error.reason, "detail": str(error)})
 
     async def _taken_over(self) -> None:
-        message = _("Another connection sends the audio of this session.")
+        message = _("Another connection has taken over this session.")
         await self._fail(CLOSE_TAKEN_OVER, "taken_over", message)
 
     async def _fail(self, close_code: int, code: str, detail: str) -> None:
@@ -170,7 +170,7 @@ class LiveConsumer(AudioConsumer):
 
 
 async def _nobody(received: int) -> None:
-    """Whom the stored audio would be confirmed to has disconnected."""
+    """Confirm nothing: the client has disconnected."""
 
 
 def _command(text: str) -> str:
@@ -192,10 +192,10 @@ def _after(query: QueryDict) -> int:
 def _find_or_open(client: Client, query: QueryDict) -> LiveSession:
     """Raises Refused."""
     if "\0" in unquote(query.urlencode()):
-        message = _("Text cannot have null characters.")
+        message = _("Text must not contain null characters.")
         raise Refused(422, "invalid_parameters", message)
     if query.get("account", str(client.user.pk)) != str(client.user.pk):
-        message = _("Another account has signed in. Sign in again with yours to go on.")
+        message = _("Another account has signed in. Sign in with yours again to continue.")
         raise Refused(403, "other_account", message)
     try:
         if "session" in query:

@@ -67,8 +67,8 @@ SELECT commits, parked_at IS NOT NULL FROM session
 
 
 class LiveParams(UploadParams, extra="forbid"):
-    """Query parameters of a new session: how its audio is coded, and those of an upload that make
-    sense for speech that is not there yet."""
+    """Query parameters of a new session: the encoding of its audio, and the upload parameters that
+    apply to live speech."""
 
     sample_rate: int = Field(default=24_000, ge=MIN_RATE_HZ, le=MAX_RATE_HZ)
     encoding: Literal["pcm_s16le", "mulaw", "alaw"] = "pcm_s16le"
@@ -96,7 +96,7 @@ class TakenOver(Exception):
 
 
 class TooManySessions(Throttled):
-    """As many sessions are open as may be."""
+    """The limit of open sessions has been reached."""
 
     code = "too_many_live_sessions"
 

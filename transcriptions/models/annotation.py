@@ -14,7 +14,7 @@ MAX_ANNOTATIONS = 2000  # of a transcript
 
 
 class AnnotationKind(models.TextChoices):
-    """What an annotation is."""
+    """The kind of an annotation."""
 
     HIGHLIGHT = "highlight", _("Highlight")
     COMMENT = "comment", _("Comment")
@@ -31,8 +31,8 @@ class Color(models.TextChoices):
 
 
 class Annotation(models.Model):
-    """Something that a person has noted about a passage, or about a moment. It is where its times
-    are: so it stays when the text is edited, numbered anew, or recognized again."""
+    """A note of a user on a passage or a moment. It belongs to a time, so it stays when the text is
+    edited, renumbered or recognized again."""
 
     transcription = models.ForeignKey(Transcription, on_delete=models.CASCADE, related_name="notes")
     kind = models.CharField(max_length=10, choices=AnnotationKind)

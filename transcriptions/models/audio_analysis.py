@@ -39,7 +39,7 @@ class AudioAnalysis(models.Model):
 
     @classmethod
     def waveform_of(cls, transcription: Transcription) -> Waveform:
-        """Empty until all of the audio is prepared."""
+        """The waveform; empty until all of the audio is prepared."""
         rows = cls.objects.filter(transcription=transcription)
         stored, peaks = rows.values_list("waveform", "peaks").first() or (b"", [])
         return Waveform.unpack(bytes(stored)) if stored else Waveform.of_peaks(peaks)

@@ -18,11 +18,11 @@ class DiarizationJobQuerySet(models.QuerySet["DiarizationJob"]):
     """Queries that more than one module needs."""
 
     def under_way(self) -> DiarizationJobQuerySet:
-        """Those that wait or are worked on."""
+        """Jobs that are waiting or being processed."""
         return self.filter(error="")
 
     def due(self) -> DiarizationJobQuerySet:
-        """Those that wait for a worker, without those that wait for a later time."""
+        """Jobs that a worker can start now."""
         waiting = self.under_way().filter(lease__isnull=True)
         return waiting.exclude(lease_until__gt=Now())
 
@@ -34,9 +34,8 @@ class DiarizationJobQuerySet(models.QuerySet["DiarizationJob"]):
 
 
 class DiarizationJob(models.Model):
-    """Somebody has asked for the speakers of a completed recording. The row is deleted when they
-    are stored, or nobody wants them any more; it stays if that has failed, until it is asked for
-    again."""
+    """A request for the speakers of a completed recording. The row is deleted when they are stored
+    or the job is cancelled. After a failure it stays until the next request."""
 
     transcription = models.OneToOneField(
         Transcription, models.CASCADE, primary_key=True, related_name="diarization_job"
@@ -48,7 +47,7 @@ class DiarizationJob(models.Model):
     virtual_start = models.FloatField(default=0.0)
     lease = models.UUIDField(null=True)  # null: no worker has it
     worker = models.CharField(max_length=255, blank=True)  # Celery's name of it
-    # With a worker: when its lease expires. Without: the work must not start before; null: at once.
+    # With a worker: when its lease expires. Without: not to be started before; null: immediately.
     lease_until = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)  # that failed, or whose worker was lost
     # Of the diarizer, not in the ledger yet: of the CPU, or of a GPU that is paid by the second.
@@ -77,5 +76,5 @@ def is_detecting_speakers() -> Exists:
 
 
 def detection_of(row: Transcription) -> DiarizationJob | None:
-    """That of a recording, if it is under way or has failed."""
+    """The job of a recording, if it is under way or has failed."""
     return DiarizationJob.objects.filter(transcription=row).first()

@@ -12,7 +12,7 @@ from transcriptions.models.transcription import Transcription
 
 
 class EditKind(models.TextChoices):
-    """What has changed."""
+    """The kind of a change."""
 
     TEXT = "text", _("Text edited")
     SPEAKERS = "speakers", _("Speakers changed")
@@ -24,7 +24,7 @@ class EditKind(models.TextChoices):
 
 
 class EditStatus(models.TextChoices):
-    """Whether the transcript contains a change."""
+    """Whether a change is applied, undone, or discarded."""
 
     APPLIED = "applied"
     UNDONE = "undone"

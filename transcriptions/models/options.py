@@ -22,20 +22,20 @@ class Options:
     channels: Channels = "mix"  # whether channels are recognized separately
     track: int | None = None  # of the sound, from 0; None: the one with speech
     languages: tuple[str, ...] = ()  # one of which is spoken, if it has to be detected
-    diarize: bool = False  # whether speakers are told apart
+    diarize: bool = False  # whether speakers are detected
     min_speakers: int | None = None  # None: as many as are heard
     max_speakers: int | None = None
     media_type: str = ""  # of content that has no header: see transcriptions/raw_audio.py
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Options:
-        """From JSON. Unknown values, of a newer release, are ignored."""
+        """Decode from JSON. Unknown values of newer releases are ignored."""
         known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
         lists = {name: tuple(known.get(name, ())) for name in LISTS}
         return cls(**known | lists)
 
     def as_json(self) -> dict[str, Any]:
-        """For the database."""
+        """Encode for the database."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         changed = {k: v for k, v in values.items() if v != getattr(Options(), k)}
         return changed | {name: list(changed[name]) for name in LISTS if name in changed}

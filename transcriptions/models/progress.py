@@ -27,7 +27,7 @@ class Progress(models.Model):
     """
 
     transcription = models.OneToOneField(Transcription, models.CASCADE, primary_key=True)
-    # With a worker: when its lease expires. Without: the work must not start before; null: at once.
+    # With a worker: when its lease expires. Without: not to be started before; null: immediately.
     lease_until = models.DateTimeField(null=True)
     # Usage of engines not yet in the ledger: see `take_unbilled_usage`.
     unbilled_decode_seconds = models.FloatField(db_default=0)

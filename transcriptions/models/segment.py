@@ -54,13 +54,13 @@ class Segment(models.Model):
 
 
 def mean_probability(words: Iterable[dict[str, Any]]) -> float | None:
-    """Of the words whose probability is known; None if there are none."""
+    """Mean of the known probabilities; None if there are none."""
     known = [word["probability"] for word in words if word.get("probability") is not None]
     return round(fmean(known), 4) if known else None
 
 
 def main_speaker(words: Iterable[dict[str, Any]]) -> int | None:
-    """Who speaks most of the time of these words; None if that is not known."""
+    """The speaker with the longest total duration; None if unknown."""
     seconds: dict[int, float] = {}
     for word in words:
         if (speaker := word.get("speaker")) is not None:

@@ -20,7 +20,7 @@ MAX_VOICES = 100  # of an account
 class VoiceState(models.TextChoices):
     """Whether a voice can be recognized."""
 
-    LEARNING = "learning", _("Being learned")
+    LEARNING = "learning", _("Learning…")
     READY = "ready", _("Ready")
     FAILED = "failed", _("Could not be learned")
 
@@ -34,7 +34,7 @@ class VoiceQuerySet(models.QuerySet["Voice"]):
         return self.annotate(is_waiting=Exists(waiting))
 
     def named(self, name: str) -> models.QuerySet[Voice]:
-        """That of this name, in upper or lower case."""
+        """Voices with this name, ignoring case."""
         return self.alias(lower=Lower("name")).filter(lower=Lower(Value(name)))
 
 
@@ -64,7 +64,7 @@ class Voice(models.Model):
 
     @property
     def state(self) -> VoiceState:
-        """It is known only if the voice was read by `with_waiting`."""
+        """The state. Only available if the voice was queried by `with_waiting`."""
         if self.vector is not None:
             return VoiceState.READY
         is_waiting = getattr(self, "is_waiting", False)
@@ -72,8 +72,8 @@ class Voice(models.Model):
 
 
 class SpeakerReference(models.Model):
-    """How somebody sounds who may speak in a recording, as the upload has said. Deleted when
-    processing ends."""
+    """A sample of the voice of a person who may speak in a recording, sent with the upload. Deleted
+    when processing ends."""
 
     transcription = models.ForeignKey(
         Transcription, on_delete=models.CASCADE, related_name="speaker_references"

@@ -48,7 +48,7 @@ def _queue_families(depths: dict[str, int], ages: dict[str, float]) -> list[Metr
     )
     age = GaugeMetricFamily(
         "transcodio_queue_age_seconds",
-        "How long the oldest work has been waiting that could start now; 0: none waits.",
+        "How long the oldest work that could start now has been waiting; 0: none is waiting.",
         labels=["queue"],
     )
     for family, values in ((depth, depths), (age, ages)):

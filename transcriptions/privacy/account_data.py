@@ -81,7 +81,7 @@ def account(user: User) -> dict[str, Any]:
 
 
 def _voice(voice: Voice) -> dict[str, Any]:
-    """With the numbers that describe it."""
+    """The voice, with its vector."""
     described = from_bytes(voice.vector).tolist() if voice.vector else None
     fields = {name: getattr(voice, name) for name in VOICE_FIELDS}
     return fields | {"vector": described}

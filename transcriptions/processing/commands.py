@@ -53,7 +53,7 @@ def detect_speakers(
     with transaction.atomic():
         locked = Transcription.objects.select_for_update(no_key=True).get(id=row.id)
         if locked.state != State.COMPLETED:
-            raise WrongState(_("Speakers can be detected when the transcription has completed."))
+            raise WrongState(_("Speakers can be detected after the transcription has completed."))
         if not locked.source:
             raise AudioDeleted(_("The audio of this recording has been deleted."))
         if not locked.segments.exists():

@@ -47,7 +47,7 @@ def run(job: DiarizationJob) -> bool:
     """Do the work of a claimed job. True if its speakers are stored.
 
     Whatever happens, the job is done, has failed or waits, unless it was cancelled or another
-    worker has taken it over. If the database is away, that happens when the lease expires.
+    worker has taken it over. If the database is down, that happens when the lease expires.
     """
     timer = metrics.stage_seconds.labels("diarize").time()
     try:
@@ -56,7 +56,7 @@ def run(job: DiarizationJob) -> bool:
     except LeaseLost:
         log.info("%s: speakers: cancelled, or taken over by another worker", job.pk)
     except DATABASE_AWAY:
-        log.exception("%s: speakers: the database is away, will be continued", job.pk)
+        log.exception("%s: speakers: the database is unavailable, will be continued", job.pk)
     return False
 
 
@@ -73,7 +73,7 @@ def _run(job: DiarizationJob) -> bool:
         diarization_jobs.mark_failed(job, _("The audio of this recording has been deleted."))
     except NoSpeakersError as error:
         log.error("%s: speakers: %s", job.pk, error.__cause__, exc_info=error.__cause__)
-        diarization_jobs.mark_failed(job, _("The speakers could not be told apart."))
+        diarization_jobs.mark_failed(job, _("The speakers could not be detected."))
     except (*DATABASE_AWAY, LeaseLost):
         raise
     except Exception as error:
@@ -83,12 +83,12 @@ def _run(job: DiarizationJob) -> bool:
 
 
 def _message(error: Exception) -> str:
-    """For the owner, if it does not get better."""
+    """The message for the owner if no further attempt succeeds."""
     if isinstance(error, StorageUnavailable):
         return str(STORAGE_UNAVAILABLE_MESSAGE)
     if isinstance(error, OSError) and is_disk_full(error):
         return str(DISK_FULL_MESSAGE)
-    return _("The speakers could not be told apart.")
+    return _("The speakers could not be detected.")
 
 
 def _detect(lease: JobLease) -> None:
@@ -99,7 +99,7 @@ def _detect(lease: JobLease) -> None:
 
 
 def _store(row: Transcription, found: tuple[SpeakerOf, Known]) -> SpeakersEvent:
-    """As a change that can be undone."""
+    """Store the speakers as a change that can be undone."""
     speaker_of, known = found
     with recorded(row, EditKind.DETECTION):
         return replace_speakers(row, speaker_of, partial(give_known_names, found=known))
@@ -125,13 +125,13 @@ def _speakers_by_voice(lease: JobLease, row: Transcription) -> tuple[SpeakerOf, 
 
 
 def _prepared(lease: JobLease, row: Transcription, folder: Path) -> Audio:
-    """The audio that was recognized, with its speech."""
+    """Prepare the audio that was transcribed, with its spans of speech."""
     source = local_copy(row.source, folder, lease.check)
     found = prepare_recording(source, folder, _options(row), lease.check)
     return Audio(found.audio.path, found.audio.duration, tuple(found.spans))
 
 
 def _options(row: Transcription) -> Options:
-    """With the track that was transcribed, and all channels together."""
+    """The options of the recording, with the transcribed track and mixed channels."""
     chosen = [track["index"] for track in row.tracks if track["chosen"]]
     return replace(row.options, channels="mix", track=chosen[0] if chosen else None)

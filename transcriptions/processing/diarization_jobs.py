@@ -45,7 +45,7 @@ NO_LEASE: dict[str, Any] = {"lease": None, "worker": "", "lease_until": None}
 
 
 def under_way(row: Transcription) -> DiarizationJob | None:
-    """The job that waits or is worked on."""
+    """The job of the recording that is waiting or being processed."""
     return DiarizationJob.objects.under_way().filter(transcription=row).first()
 
 
@@ -91,7 +91,7 @@ def cancel_before_delete(
 
 
 def _cancel(row: Transcription) -> bool:
-    """Whether a job was under way. The recording is locked."""
+    """Cancel the job of a locked recording. Return whether one was under way."""
     jobs = DiarizationJob.objects.select_for_update(no_key=True).under_way()
     if job := jobs.filter(pk=row.pk).first():
         _end(job, row, _("The detection of speakers was cancelled. Not charged."))
@@ -103,7 +103,7 @@ def _cancel(row: Transcription) -> bool:
 
 
 def claim_next(worker: str = "") -> DiarizationJob | None:
-    """Claim the job whose turn it is. None if there is nothing to do now."""
+    """Claim the next job in turn. Return None if there is nothing to do now."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_LOCK])
@@ -137,7 +137,7 @@ class JobLease:
         self._checked_at = time.monotonic()
 
     def add_usage(self, used: UsageDelta) -> None:
-        """So much was used since the job was claimed."""
+        """Add usage since the job was claimed."""
         self.job.decode_seconds = self._decode_seconds_before + used.decode_seconds
         self.job.gpu = used.gpu
 
@@ -164,7 +164,7 @@ def recover(lost: DiarizationJobQuerySet) -> None:
     """Take jobs from workers that have died or hang. At most MAX_RECOVERED at a time."""
     for pk in list(lost.values_list("pk", flat=True)[:MAX_RECOVERED]):
         if job := lost.filter(pk=pk).first():
-            retry(job, _("The speakers could not be told apart."))
+            retry(job, _("The speakers could not be detected."))
 
 
 def retry(job: DiarizationJob, message: str, after_s: float = 0.0) -> None:
@@ -206,7 +206,8 @@ def mark_completed(job: DiarizationJob, store: Callable[[Transcription], Speaker
 
 
 def _remember(row: Transcription, job: DiarizationJob) -> None:
-    """What was asked for now, is offered if the recording is recognized again."""
+    """Store the requested number of speakers, to offer it when the recording is recognized
+    again."""
     limits = {"min_speakers": job.min_speakers, "max_speakers": job.max_speakers}
     row.stored_options = row.stored_options | limits | {"diarize": True}
     row.stored_options = row.options.as_json()
@@ -240,7 +241,7 @@ def _end(job: DiarizationJob, row: Transcription, reason: str) -> None:
 
 
 def limits_of(job: DiarizationJob) -> SpeakerLimits:
-    """How many speakers there may be."""
+    """The possible numbers of speakers."""
     known = {"minimum": job.min_speakers, "maximum": job.max_speakers}
     return SpeakerLimits(**{name: value for name, value in known.items() if value is not None})
 

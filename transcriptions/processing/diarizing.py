@@ -1,4 +1,4 @@
-"""Speakers are told apart beside recognition, in a thread.
+"""Speakers are detected during recognition, in a separate thread.
 
 Segments are stored with what is known when they come. When more is known, the speakers of stored
 words change, also between two segments; all are right when the recording is complete. A recording
@@ -87,7 +87,7 @@ class SpeakerDetection:
         self._store_latest()
 
     def words_are_stored(self) -> None:
-        """To be called after the first ones at the latest."""
+        """Note that words are stored; call it after the first ones at the latest."""
         self._first_words.set()
 
     def finish(self, meter: Complete) -> Complete:
@@ -103,7 +103,7 @@ class SpeakerDetection:
             self._publish(name_known_speakers(self._row, self._audio, self.check))
         except NoSpeakersError as error:
             log.error("%s: speakers: %s", self._row.id, error.__cause__, exc_info=error.__cause__)
-            self.note = _("The speakers could not be told apart.")
+            self.note = _("The speakers could not be detected.")
             self._store(Diarization((), 0.0, is_final=True), at_end=True)
         self._metered = used = self._diarizer.usage
         log.info("%s: speakers told apart in %.1f s", self._row.id, used.decode_seconds)
@@ -162,7 +162,7 @@ def _with_diarizer(usage: Usage, used: UsageDelta) -> Usage:
 
 @contextmanager
 def speaker_detection(holder: LeaseHolder) -> Iterator[SpeakerDetection]:
-    """It is stopped when the body ends."""
+    """Detect speakers while the body runs."""
     detection = SpeakerDetection(holder)
     try:
         yield detection
@@ -228,7 +228,7 @@ class _BackgroundDiarizer:
 
     @property
     def usage(self) -> UsageDelta:
-        """Until now."""
+        """The usage so far."""
         return self._reported or UsageDelta(self._cpu_seconds)
 
     def result(self, check: Callable[[], None]) -> Diarization:

@@ -44,7 +44,7 @@ Result = Metadata | Partial | Segment | TurnStarted | TurnEnded | Complete
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """After the last event: why there is no other one, if it is an error."""
+    """Marks the end of the events, with the error that ended them, if any."""
 
     error: BaseException | None
 

@@ -20,7 +20,7 @@ class Bar:
 
 
 def timeline(row: Transcription) -> list[Bar]:
-    """All steps with their durations; a running step lasts until now."""
+    """All steps with their durations; a running step lasts so far."""
     steps = list(row.steps.all())
     if not steps:
         return []

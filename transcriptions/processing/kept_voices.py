@@ -36,18 +36,19 @@ def keep_voice(row: Transcription, number: int) -> Voice:
 
 
 def rename_voice(voice: Voice, name: str) -> None:
-    """Transcripts keep the name that they have. Raises VoiceRefused."""
+    """Rename a voice. Existing transcripts keep the old name. Raises VoiceRefused."""
     with transaction.atomic():
         User.objects.select_for_update().get(id=voice.owner_id)
         others = Voice.objects.filter(owner=voice.owner_id).exclude(id=voice.id)
         if others.named(name).exists():
-            raise VoiceRefused(409, "voice_exists", _("There is a voice of this name."))
+            raise VoiceRefused(409, "voice_exists", _("Another voice already has this name."))
         voice.name = name
         voice.save(update_fields=["name"])
 
 
 def delete_voices(owner: User, *chosen: Voice) -> int:
-    """Delete these voices of an owner, or all. Transcripts keep their names. Return how many."""
+    """Delete these voices of an owner, or all. Existing transcripts keep their names. Return how
+    many were deleted."""
     with transaction.atomic():
         own = Voice.objects.filter(owner=owner)
         if chosen:
@@ -60,14 +61,14 @@ def delete_voices(owner: User, *chosen: Voice) -> int:
 
 
 def _checked(row: Transcription, number: int) -> Speaker:
-    """The speaker, whose voice can be learned."""
+    """The speaker, after checking that the voice can be learned."""
     if not row.is_finished:
-        raise WrongState(_("Voices can be kept when processing has ended."))
+        raise WrongState(_("Voices can be kept after processing has finished."))
     speaker = speaker_for_update(row, number)
     if not speaker.name:
         raise VoiceRefused(422, "unnamed_speaker", _("Name the speaker first."))
     if not row.source:
-        message = _("The audio has been deleted, so the voice cannot be learned from it anymore.")
+        message = _("The audio has been deleted, so the voice can no longer be learned from it.")
         raise AudioDeleted(message)
     if speech_seconds(row, number) < MIN_SPEECH_S:
         message = _("At least %(seconds)d seconds of speech are needed to recognize a voice.")

@@ -171,5 +171,5 @@ def retry_while_database_is_away(change: Callable[[], None]) -> None:
         except LeaseLost:
             return None
         except DATABASE_AWAY as error:
-            log.warning("the database is still away: %s", error)
+            log.warning("the database is still unavailable: %s", error)
     return None

@@ -55,7 +55,7 @@ def park(row: Transcription, received_bytes: int, commits: int, meter: Complete)
 
 
 def unpark(transcription_id: uuid.UUID) -> None:
-    """There is something to do for a worker that has left this session."""
+    """Make a released session available to workers again."""
     with transaction.atomic():
         rows = Transcription.objects.filter(id=transcription_id, state=State.PREPARED)
         if row := rows.select_for_update(no_key=True).first():

@@ -46,7 +46,7 @@ class Coding:
 
     @property
     def bytes_per_second(self) -> int:
-        """Of one channel, the only one."""
+        """Bytes per second of the single channel."""
         return self.rate_hz * self.width
 
 

@@ -27,7 +27,7 @@ class Loudness:
 
 
 def measure_loudness(path: Path, duration: float) -> Loudness:
-    """Of one channel. Raises ValueError if the file is not prepared audio."""
+    """Measure one channel. Raises ValueError if the file is not prepared audio."""
     edges = np.linspace(0, duration, _point_count(duration) + 1)
     blocks = [
         _measure_points(path, edges[first : first + POINTS_AT_A_TIME + 1])
@@ -37,7 +37,7 @@ def measure_loudness(path: Path, duration: float) -> Loudness:
 
 
 def waveform_of(channels: Sequence[Loudness]) -> Waveform:
-    """That of the loudest channel at each point, whose highest peak is 255."""
+    """The waveform of the loudest channel at each point, scaled to a peak of 255."""
     rms = np.maximum.reduce([channel.rms for channel in channels])
     peaks = np.maximum.reduce([channel.peaks for channel in channels])
     scale = 255 / (peaks.max() or 1)

@@ -38,10 +38,8 @@ def in_background(
     work: Callable[[Check], T], check: Check, start: threading.Event
 ) -> Iterator[Callable[[], T]]:
     """Run `work(check)` in a thread while the body runs, after `start` is set or START_DELAY_S.
-
-    Yields a function that waits for its result, and raises what `work` or `check` raises. Work that
-    nobody waits for is stopped.
-    """
+    Yields a function that waits for its result, and raises what `work` or `check` raises. The work
+    is stopped if its result is not awaited."""
     stopped = threading.Event()
 
     def check_both() -> None:

@@ -301,7 +301,7 @@ def run(row: Transcription, work: Work | None = None) -> bool:
         # The worker that has taken over records the usage that is already saved.
         metering.record_interrupted(row, row.unsaved_usage)
     except DATABASE_AWAY:
-        log.exception("%s: the database is away, will be continued", row.id)
+        log.exception("%s: the database is unavailable, will be continued", row.id)
         claimed.attempts, claimed.unsaved_usage = row.attempts, row.unsaved_usage
         retry_while_database_is_away(lambda: _retry(claimed, "database", 0.0))
     return False

@@ -82,13 +82,13 @@ def give_known_names(row: Transcription, found: Known) -> int:
 
 
 def stored_words(row: Transcription) -> Iterator[StoredWord]:
-    """All words of the transcript."""
+    """Yield all words of the transcript."""
     for words in row.segments.order_by("number").values_list("words", flat=True):
         yield from words
 
 
 def spans_by_speaker(words: Iterable[StoredWord]) -> dict[int, list[Span]]:
-    """Where each speaker speaks."""
+    """Map each speaker to the spans in which they speak."""
     spans: dict[int, list[Span]] = {}
     previous = None
     for word in words:
@@ -111,12 +111,12 @@ def speech_seconds(row: Transcription, number: int) -> float:
 
 
 def to_bytes(vector: Vector) -> bytes:
-    """As it is stored."""
+    """Encode a vector for the database."""
     return vector.astype(STORED_TYPE).tobytes()
 
 
 def from_bytes(stored: bytes | memoryview) -> Vector:
-    """A stored vector, of length 1."""
+    """Decode a stored vector, of length 1."""
     return voices.mean(np.frombuffer(stored, STORED_TYPE)[np.newaxis].astype(np.float32))
 
 
@@ -125,7 +125,7 @@ def _known(voice: Voice) -> _Known:
 
 
 def _described(references: Iterable[SpeakerReference], check: Callable[[], None]) -> list[_Known]:
-    """The voices of references, without those that have too little speech."""
+    """The voices of references that have enough speech."""
     found = list[_Known]()
     for reference in references:
         with tempfile.NamedTemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR, suffix=".wav") as wav:
@@ -163,7 +163,7 @@ def _match(found: Mapping[int, Vector], groups: Iterable[list[_Known]]) -> dict[
 
 
 def _store(row: Transcription, found: Known) -> SpeakersEvent | None:
-    """Names of an earlier attempt are found again, or are wrong."""
+    """Name the recognized speakers, and clear names that an earlier attempt gave."""
     with transaction.atomic():
         lifecycle.lock_held(row)
         earlier = row.speakers.filter(voice_use=VoiceUse.RECOGNIZED)
@@ -176,7 +176,7 @@ def _store(row: Transcription, found: Known) -> SpeakersEvent | None:
 
 
 def _set_name(speaker: Speaker, found: Known) -> bool:
-    """Whether the voice is known. Its owner may have deleted it meanwhile."""
+    """Set the recognized name. Return False if there is none, or its voice was deleted."""
     known = found.get(speaker.number)
     if known is None:
         return False

@@ -8,7 +8,7 @@ A message in the queue only says that there is work. A worker that has a free th
   cannot occupy all threads for hours.
 - A recording whose work was interrupted SUSPECT_AFTER times without progress may be what kills the
   workers. Such suspects are worked on one at a time. So the culprit is alone when it kills the
-  worker again and is given up, and recordings that merely ran beside it complete.
+  worker again and is given up, and recordings that merely ran at the same time complete.
 
 Choosing and claiming are one step in all workers together, so that both limits hold.
 """

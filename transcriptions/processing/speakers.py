@@ -15,7 +15,7 @@ OVERLAP_SHARE = 0.5  # of a word, in which somebody else speaks too
 
 
 class SpeakerOf(Protocol):
-    """Who says a word, and whether somebody else speaks at the same time."""
+    """The speaker of a word, and whether someone else speaks at the same time."""
 
     def __call__(self, word: Word) -> int | None: ...
 
@@ -40,13 +40,13 @@ class ChannelSpeakers:
 
     @classmethod
     def of(cls, channels: Iterable[int | None]) -> ChannelSpeakers:
-        """After segments of these channels."""
+        """Create after segments of these channels."""
         order = dict.fromkeys(channel for channel in channels if channel is not None)
         return cls({channel: number for number, channel in enumerate(order, 1)})
 
     @classmethod
     def with_words(cls, words: Iterable[Word]) -> ChannelSpeakers:
-        """Of a complete recording."""
+        """Create for a complete recording."""
         spoken = [Turn(w.start, w.end, w.channel) for w in words if w.channel is not None]
         return cls(_turns=Turns(spoken))
 
@@ -71,7 +71,7 @@ class Turns:
         self._ends = [turn.end for turn in self._latest]
 
     def around(self, word: Word) -> list[Turn]:
-        """Those that overlap the word, and the nearest one on each side."""
+        """The turns that overlap the word, and the nearest one on each side."""
         first = bisect_right(self._ends, word.start)
         last = bisect_left(self._starts, word.end, lo=first)
         before = self._latest[first - 1 : first] if first else []
@@ -100,7 +100,7 @@ class TurnSpeakers:
         self._span_starts = [span.start for span in self._spans]
 
     def __call__(self, word: Word) -> int | None:
-        """None if that is not known."""
+        """The speaker of the word; None if unknown."""
         near = self._turns.around(word) if word.end <= self._until else []
         if not near:
             return None

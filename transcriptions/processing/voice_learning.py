@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def learn(transcription_id: uuid.UUID, number: int) -> None:
-    """Learn the voice of a speaker who waits for it. If that is impossible, it no longer waits."""
+    """Learn the voice of a speaker who is marked for it. If that is impossible, remove the mark."""
     speaker = waiting().filter(transcription=transcription_id, number=number).first()
     if speaker is None:
         return
@@ -50,7 +50,7 @@ def learn(transcription_id: uuid.UUID, number: int) -> None:
 
 
 def waiting() -> models.QuerySet[Speaker]:
-    """Speakers whose voices are to be learned, those first who have waited longest."""
+    """Speakers whose voices are waiting to be learned, longest waiting first."""
     rows = Speaker.objects.filter(voice_use=VoiceUse.WAITING, voice__isnull=False)
     return rows.select_related("transcription").order_by("id")
 
@@ -88,7 +88,7 @@ def _store(speaker: Speaker, vector: Vector | None) -> None:
 
 
 def _add(voice: Voice, vector: Vector) -> None:
-    """The voice becomes the mean of all recordings that it was learned from."""
+    """Update the voice to the mean of all recordings that it was learned from."""
     if voice.vector is None or voice.model != voices.MODEL:
         voice.recordings = 0
     else:

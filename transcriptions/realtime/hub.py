@@ -1,7 +1,7 @@
 """Messages from Valkey for all watchers of this process, over one connection.
 
 A process subscribes to the channels that somebody here watches, parses each message once, and gives
-it to the watchers in memory. While the connection is away, the database is asked instead: one query
+it to the watchers in memory. While the connection is down, the database is asked instead: one query
 for all watched recordings.
 """
 
@@ -32,7 +32,7 @@ TIMEOUT_S = 5.0  # of connecting to Valkey
 SILENCE_S = 3.0  # without a message after which Valkey is asked for one, and then considered away
 CONFIRMATION_S = 1.0  # in which Valkey confirms a subscription; later the database is asked
 RECONNECT_DELAY_S = 1.0
-POLL_S = 2.0  # between queries while the connection is away
+POLL_S = 2.0  # between queries while the connection is down
 RECHECK_S = 60.0  # between queries while it is not: a message can be lost without being noticed
 TICK_S = 0.5  # between looks at who has waited long enough: no watcher has a timer of its own
 
@@ -110,7 +110,7 @@ class Hub:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody watches anything."""
+        """Whether there are no watchers."""
         return not self._watchers
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """What processes send each other over Valkey: one JSON object per message.
 
-Messages are hints. All that they say is stored in the database, and a lost one is made up for.
+Messages are hints. All that they say is stored in the database, and a lost one is recovered.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class AccessChanged(Schema):
 
 
 class Stored(Schema):
-    """The database has the events of the recording up to this id, or DELETED, and so many changes
-    of the speakers."""
+    """The database has the events of the recording up to this id (or DELETED), and this number of
+    speaker changes."""
 
     type: Literal["stored"] = "stored"
     id: int

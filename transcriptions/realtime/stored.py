@@ -136,6 +136,6 @@ _readers: WeakKeyDictionary[
 
 
 def shared_reader(transcription_id: uuid.UUID) -> SharedReader:
-    """The reader of a recording in this event loop. It exists while somebody uses it."""
+    """The reader of a recording in this event loop, shared while it has users."""
     readers = _readers.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
     return readers.setdefault(transcription_id, SharedReader(transcription_id))

@@ -122,7 +122,7 @@ def _next_check() -> float:
 
 @dataclass(slots=True)
 class _Position:
-    """What a subscriber has received: events up to an id, and so many changes of the speakers."""
+    """What a subscriber has received: events up to an id, and a number of speaker changes."""
 
     after: int
     changes: int = 0

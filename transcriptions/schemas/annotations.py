@@ -52,11 +52,11 @@ class AnnotationIn(Body):
     kind: AnnotationKind
     start: Seconds = Field(description="In seconds")
     end: Seconds | None = Field(
-        default=None, description="Of a bookmark: `start`, which is what you get without it"
+        default=None, description="For a bookmark: the same as `start`, which is the default"
     )
     quote: Text = Field(default="", description="The text of the passage")
-    body: Text = Field(default="", description="What you want to note; comments need it")
-    color: Color | None = Field(default=None, description="Of a highlight; yellow without it")
+    body: Text = Field(default="", description="Your note; required for comments")
+    color: Color | None = Field(default=None, description="Color of a highlight; default: yellow")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> AnnotationIn:
@@ -83,12 +83,12 @@ class AnnotationIn(Body):
 
 
 class AnnotationChange(Body):
-    """What changes of an annotation."""
+    """The fields of an annotation to change."""
 
     model_config = Body.example(body="Ask Anna about this.")
 
     body: Text | None = None
-    color: Color | None = Field(default=None, description="Of a highlight")
+    color: Color | None = Field(default=None, description="Color of a highlight")
 
 
 class AnnotationOut(Schema):
@@ -96,9 +96,9 @@ class AnnotationOut(Schema):
 
     id: int
     kind: AnnotationKind
-    start: float = Field(description="In seconds. It stays there when the text changes")
+    start: float = Field(description="In seconds. It does not move when the text changes")
     end: float
-    quote: str = Field(description="The text of the passage when it was noted")
+    quote: str = Field(description="The text of the passage when the annotation was created")
     body: str
     color: Color | None
     created_at: datetime
@@ -106,7 +106,7 @@ class AnnotationOut(Schema):
 
     @classmethod
     def of(cls, row: Annotation) -> AnnotationOut:
-        """From a row."""
+        """Create from a row."""
         return cls(
             id=row.id,
             kind=AnnotationKind(row.kind),

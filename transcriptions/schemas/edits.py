@@ -21,24 +21,25 @@ SegmentNumber = Annotated[StrictInt, Field(ge=0, le=MAX_SEGMENT_NUMBER)]
 
 
 class NewSegmentIn(Body):
-    """A segment: its text, and who says it. Without a speaker, it is by whoever said its words."""
+    """A segment: its text and its speaker. Without a speaker, its words keep theirs."""
 
     text: Text
     speaker: Annotated[StrictInt, Field(ge=1, le=MAX_NUMBER)] | None = None
     paragraph: StrictBool | None = Field(
-        default=None, description="Whether a paragraph begins with it; null: as before"
+        default=None, description="Whether a paragraph begins with this segment; null: unchanged"
     )
 
 
 class ReplacementIn(Body):
-    """Segments instead of those with the numbers `from` to `to`, both included. None deletes these.
-    If `to` is one less than `from`, they are inserted before `from`."""
+    """Segments that replace those with the numbers `from` to `to`, both included. An empty list
+    deletes them. If `to` is one less than `from`, the segments are inserted before `from`."""
 
     first: Annotated[SegmentNumber, Field(alias="from", ge=1)]
     last: Annotated[SegmentNumber, Field(alias="to")]
     segments: Annotated[list[NewSegmentIn], Field(max_length=MAX_SEGMENTS)]
     expected_texts: Annotated[list[str], Field(max_length=MAX_SEGMENTS)] | None = Field(
-        default=None, description="The texts you expect to replace. If they are others, 409"
+        default=None,
+        description="The texts that you expect to replace. If they differ, the response is 409",
     )
 
     @model_validator(mode="after")
@@ -46,13 +47,13 @@ class ReplacementIn(Body):
         if not 0 <= self.last - self.first + 1 <= MAX_SEGMENTS:
             raise ValueError(f"`from` to `to` can be up to {MAX_SEGMENTS} segments")
         if self.last < self.first and not self.segments:
-            raise ValueError("it changes nothing")
+            raise ValueError("the change has no effect")
         return self
 
 
 class EditsIn(Body):
-    """Changes of a transcript, in order of their segments, with the numbers before the request. All
-    are made, or none."""
+    """Changes of a transcript, in order of their segments, which have the numbers from before the
+    request. Either all changes are made or none."""
 
     model_config = Body.example(
         changes=[
@@ -78,8 +79,8 @@ class EditsIn(Body):
 
 
 class ReplacedOut(Schema):
-    """Segments instead of those that had the numbers `from` to `to`. Those after them are numbered
-    anew."""
+    """Segments that replace those with the numbers `from` to `to`. Those after them are
+    renumbered."""
 
     first: int = Field(serialization_alias="from")
     last: int = Field(serialization_alias="to")
@@ -87,24 +88,26 @@ class ReplacedOut(Schema):
 
 
 class EditsOut(Schema):
-    """What has changed. If `revision` is not one more than that you know, somebody else has made
-    changes, too."""
+    """What has changed. If `revision` is not one more than the last that you know, someone else has
+    made changes, too."""
 
     revision: int = Field(description="How often the transcript was changed")
     changes: list[ReplacedOut]
     undo: bool = Field(description="Whether there is a change to undo")
-    redo: bool = Field(description="Whether a change that was undone can be made again")
+    redo: bool = Field(description="Whether there is a change to redo")
     speakers: dict[int, str] | None = Field(
         default=None, description="The names of all speakers by number, if they have changed"
     )
 
 
 class VersionOut(Schema):
-    """The transcript after a session of work on it."""
+    """The transcript after an editing session."""
 
     revision: int
-    at: datetime | None = Field(description="Of the last change; null: when it was recognized")
-    edits: int = Field(description="How many changes since the version before")
+    at: datetime | None = Field(
+        description="Time of the last change; null: the original transcript"
+    )
+    edits: int = Field(description="Number of changes since the previous version")
     kinds: list[EditKind]
 
 
@@ -116,7 +119,7 @@ class TextOut(Schema):
 
 
 class PassageOut(Schema):
-    """Where a version differs from the present transcript. `start` is in seconds."""
+    """Where a version differs from the current transcript. `start` is in seconds."""
 
     start: float
     speaker_before: str
@@ -125,7 +128,7 @@ class PassageOut(Schema):
 
 
 class VersionDetailsOut(Schema):
-    """Where a version differs from the present transcript."""
+    """Where a version differs from the current transcript."""
 
     revision: int
     passages: list[PassageOut]

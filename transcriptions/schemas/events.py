@@ -60,7 +60,7 @@ class MetadataEvent(EventSchema):
 
     @classmethod
     def of(cls, row: Transcription) -> MetadataEvent:
-        """From a row whose engine has started."""
+        """Create from a row whose engine has started."""
         return cls(
             transcription=row.id,
             title=row.title,
@@ -80,7 +80,7 @@ class ProgressEvent(EventSchema):
 
     @classmethod
     def of(cls, row: Segment) -> ProgressEvent:
-        """From a row."""
+        """Create from a row."""
         return cls(id=row.number, segment=SegmentOut.of(row))
 
 
@@ -102,12 +102,9 @@ class PartialEvent(EventSchema):
 
 
 class TurnEvent(EventSchema):
-    """In a live session, somebody has begun to speak or is silent again, at `time` (seconds). Never
-    stored.
-
-    The segments up to event `id` have all words before the end of a turn. `commit` is the number of
-    the commit that ended it; null: silence did.
-    """
+    """In a live session, someone has begun to speak or has stopped, at `time` (seconds). Never
+    stored. When a turn ends, the segments up to event `id` have all its words. `commit` is the
+    number of the commit that ended it; null: it ended by silence."""
 
     type: Literal["turn"] = "turn"
     id: int
@@ -122,11 +119,9 @@ class TurnEvent(EventSchema):
 
 
 class SpeakersEvent(EventSchema):
-    """The speakers of stored segments up to event `id` have changed; so have all numbers, perhaps.
-
-    `change` counts these events. Who resumes after a segment gets one for all segments before, with
-    the changes that were missed.
-    """
+    """The speakers of stored segments up to event `id` have changed; their numbers may have
+    changed, too. `change` counts these events. A client that resumes after a segment gets one event
+    for all earlier segments, with the changes that it missed."""
 
     type: Literal["speakers"] = "speakers"
     id: int
@@ -138,7 +133,7 @@ class SpeakersEvent(EventSchema):
     def of(
         cls, row: Transcription, change: int, stored: Sequence[Segment], changed: Iterable[Segment]
     ) -> SpeakersEvent:
-        """From all segments that are stored, and those of them that have changed."""
+        """Create from all stored segments, and those of them that have changed."""
         words = (word for segment in stored for word in segment.words)
         return cls(
             id=stored[-1].number if stored else 0,

@@ -18,14 +18,14 @@ MAX_PARTS = 20_000  # of a request
 
 
 class SpeakerOut(Schema):
-    """Somebody who speaks in a recording."""
+    """A speaker in a recording."""
 
-    number: int = Field(description="That of `speaker` in segments and words")
+    number: int = Field(description="The value of `speaker` in segments and words")
     name: str | None = Field(description="Null until you name the speaker")
-    label: str = Field(description="What to show: the name, or `Speaker 1`")
-    seconds: float = Field(description="How long the words of this speaker are")
+    label: str = Field(description="The text to show: the name, or `Speaker 1`")
+    seconds: float = Field(description="Total duration of this speaker's words")
     recognized: bool = Field(
-        default=False, description="Whether the name was found by the voice, not given by anybody"
+        default=False, description="Whether the name was found by voice, not set by a user"
     )
     voice: int | None = Field(
         default=None, description="Id of the voice that was recognized, or is learned from here"
@@ -33,14 +33,14 @@ class SpeakerOut(Schema):
 
 
 class SpeakerDetectionOut(Schema):
-    """Speakers of a completed recording that are detected later."""
+    """The later detection of speakers in a completed recording."""
 
     state: Literal["waiting", "running", "failed"]
-    error: str | None = Field(description="Why it has failed")
+    error: str | None = Field(description="Why it failed")
 
     @classmethod
     def of(cls, job: DiarizationJob) -> SpeakerDetectionOut:
-        """From a row."""
+        """Create from a row."""
         return cls(state=job.state, error=job.error or None)
 
 
@@ -53,7 +53,7 @@ class SpeakerIn(Body):
 
 
 class MergeIn(Body):
-    """Two numbers of speakers: `from` is the same person as `into`, whose number stays."""
+    """Two speaker numbers: `from` is the same person as `into`, whose number is kept."""
 
     model_config = Body.example(**{"from": 2, "into": 1})
 
@@ -76,7 +76,8 @@ class PartIn(Body):
 
 
 class AssignIn(Body):
-    """What somebody says: segments, or some of their words. The next number is a new speaker."""
+    """Segments, or some of their words, and their speaker. The next unused number creates a new
+    speaker."""
 
     model_config = Body.example(
         speaker=2, parts=[{"segment": 1, "first_word": 1, "last_word": 1}, {"segment": 2}]
@@ -87,7 +88,7 @@ class AssignIn(Body):
 
 
 class SplitIn(Body):
-    """The segments in which a new speaker says what one speaker said until now."""
+    """The segments in which a new speaker replaces this one."""
 
     model_config = Body.example(segments=[3, 4, 7])
 
@@ -106,12 +107,12 @@ class SegmentSpeakers(Schema):
     overlap: list[int] = Field(
         default=[],
         exclude_if=lambda numbers: not numbers,
-        description="Words during which somebody else speaks, from 1; absent if there are none",
+        description="Words during which someone else speaks, from 1; absent if there are none",
     )
 
     @classmethod
     def of(cls, row: Segment) -> SegmentSpeakers:
-        """From a row."""
+        """Create from a row."""
         return cls(
             id=row.number,
             speaker=row.speaker,
@@ -121,15 +122,15 @@ class SegmentSpeakers(Schema):
 
 
 class ChangedSpeakers(Schema):
-    """All speakers, and the segments that have changed."""
+    """All speakers, and the changed segments."""
 
     speakers: list[SpeakerOut]
     segments: list[SegmentSpeakers]
 
 
 def speakers_of(rows: Iterable[Speaker], words: Iterable[dict[str, Any]]) -> list[SpeakerOut]:
-    """In order of their numbers: all with a row, and those of stored words, who have none before
-    processing has ended."""
+    """The speakers in order of their numbers: all rows, and speakers of stored words, who have no
+    row until processing has finished."""
     known = {row.number: row for row in rows}
     seconds = dict.fromkeys(known, 0.0)
     for word in words:

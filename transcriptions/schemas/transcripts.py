@@ -28,12 +28,12 @@ TEXT_PATTERN = r"^[^\x00-\x08\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0e-\x1f]*$"
 
 
 def is_none(value: Any) -> bool:
-    """For fields that are left out if they have no value."""
+    """Excludes fields that have no value."""
     return value is None
 
 
 def is_false(value: Any) -> bool:
-    """For fields that are left out if they are not true."""
+    """Excludes fields that are false."""
     return not value
 
 
@@ -46,28 +46,28 @@ class WordOut(Schema):
     probability: float | None = Field(
         default=None,
         exclude_if=is_none,
-        description="The engine's, 0 to 1; absent if it has none, and for edited words",
+        description="0 to 1; absent if the engine reports none, and for edited words",
     )
     channel: int | None = Field(
         default=None,
         exclude_if=is_none,
-        description="From 0; absent unless channels were recognized separately",
+        description="Channel, from 0; absent unless channels were transcribed separately",
     )
     speaker: int | None = Field(
         default=None,
         exclude_if=is_none,
-        description="From 1; absent unless speakers were detected",
+        description="Number of the speaker, from 1; absent unless speakers were detected",
     )
     overlap: bool = Field(
         default=False,
         exclude_if=is_false,
-        description="Somebody else speaks at the same time; absent if not",
+        description="Someone else speaks at the same time; absent if not",
     )
 
 
 class SegmentOut(Schema):
-    """A sentence or a part of one, with its start and end in seconds. `id` counts from 1 within the
-    transcription."""
+    """A sentence or part of a sentence, with its start and end in seconds. `id` counts from 1
+    within the transcription."""
 
     id: int
     start: float
@@ -75,13 +75,14 @@ class SegmentOut(Schema):
     text: str
     language: str | None = None
     channel: int | None = None
-    speaker: int | None = Field(default=None, description="Of most of its words")
+    speaker: int | None = Field(default=None, description="The speaker of most of its words")
     paragraph: bool | None = Field(
         default=None,
         exclude_if=is_none,
-        description="Whether people have begun a paragraph with it, or joined it to the one before",
+        description="True if a user has begun a paragraph with it, false if joined to the one "
+        "before",
     )
-    probability: float | None = Field(default=None, description="The mean of its words'")
+    probability: float | None = Field(default=None, description="Mean probability of its words")
     conflict: str | None = Field(
         default=None,
         description="How it was recognized later, where your edit was kept. Correct the segment to "
@@ -91,7 +92,7 @@ class SegmentOut(Schema):
 
     @classmethod
     def of(cls, row: Segment) -> SegmentOut:
-        """From a row."""
+        """Create from a row."""
         words = [WordOut(**{k: w[k] for k in WORD_FIELDS if k in w}) for w in row.words]
         return cls(
             id=row.number,
@@ -116,8 +117,8 @@ class TrackOut(Schema):
     title: str | None
     codec: str
     channels: int | None
-    default: bool = Field(description="Players choose it unless told otherwise")
-    chosen: bool = Field(description="It was transcribed")
+    default: bool = Field(description="Whether players choose this track by default")
+    chosen: bool = Field(description="Whether this track was transcribed")
 
 
 class TranscriptionOut(Schema):
@@ -131,8 +132,10 @@ class TranscriptionOut(Schema):
         description="Its place among all waiting recordings, at most; 1 is next. Null unless its "
         "state is `queued` or `prepared`"
     )
-    language: str | None = Field(description="The first one that was spoken")
-    languages: list[str] = Field(description="All that were spoken, when processing has ended")
+    language: str | None = Field(description="The first language that was spoken")
+    languages: list[str] = Field(
+        description="All languages that were spoken, after processing has finished"
+    )
     duration: float | None
     tracks: list[TrackOut] = Field(description="Empty until the audio is prepared")
     created_at: datetime
@@ -144,7 +147,7 @@ class TranscriptionOut(Schema):
 
     @classmethod
     def of(cls, row: Transcription) -> TranscriptionOut:
-        """From a row."""
+        """Create from a row."""
         return cls(**_fields(row))
 
 
@@ -154,13 +157,13 @@ class TranscriptOut(TranscriptionOut):
     text: str
     speakers: list[SpeakerOut] = Field(description="Empty unless speakers were detected")
     speaker_detection: SpeakerDetectionOut | None = Field(
-        description="While speakers are detected later, and if that has failed"
+        description="Present while speakers are being detected later, and if that has failed"
     )
     segments: list[SegmentOut]
 
     @classmethod
     def of(cls, row: Transcription) -> TranscriptOut:
-        """From a row; reads its segments and speakers."""
+        """Create from a row; reads its segments and speakers."""
         job = detection_of(row) if row.is_finished else None
         rows = list(row.segments.defer(*Segment.INTERNAL))
         return cls(
@@ -173,8 +176,8 @@ class TranscriptOut(TranscriptionOut):
 
 
 class ImportedOut(Schema):
-    """How many words of an imported text were heard, too, how many are instead of other words, and
-    how many are new; and how many words that were heard are not in the text."""
+    """How many words of the imported text matched recognized ones, replaced others or were added,
+    and how many recognized words were removed."""
 
     matched: int
     replaced: int
@@ -189,7 +192,7 @@ class ImportOut(TranscriptOut):
 
     @classmethod
     def after(cls, row: Transcription, imported: ImportedOut) -> ImportOut:
-        """From a row whose text was replaced."""
+        """Create from a row whose text was replaced."""
         return cls(**TranscriptOut.of(row).model_dump(), imported=imported)
 
 
@@ -231,7 +234,11 @@ class CorrectionIn(Body):
     expected_text: Annotated[str, Field(max_length=5000)] | None = None
     speaker: Annotated[
         StrictInt | None,
-        Field(ge=1, le=MAX_NUMBER, description="Of all its words. The next number is a new one"),
+        Field(
+            ge=1,
+            le=MAX_NUMBER,
+            description="Speaker of all its words. The next unused number creates a new speaker",
+        ),
     ] = None
 
     @model_validator(mode="after")

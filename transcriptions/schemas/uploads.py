@@ -17,11 +17,11 @@ class DirectUploadOut(Schema):
     id: uuid.UUID
     parts: int
     part_bytes: int
-    expires_at: datetime = Field(description="Each request for a part moves it")
+    expires_at: datetime = Field(description="Each request for a part extends it")
 
     @classmethod
     def of(cls, upload: DirectUpload) -> DirectUploadOut:
-        """From a row."""
+        """Create from a row."""
         return cls(
             id=upload.id,
             parts=upload.part_count,

@@ -24,12 +24,12 @@ class VoiceOut(Schema):
     state: StateName = Field(
         description="`failed`: its recording was deleted, or had too little speech"
     )
-    recordings: int = Field(description="From how many it was learned")
+    recordings: int = Field(description="Number of recordings from which it was learned")
     created_at: datetime
 
     @classmethod
     def of(cls, voice: Voice) -> VoiceOut:
-        """From a row that was read by `with_waiting`."""
+        """Create from a row that was queried by `with_waiting`."""
         return cls(
             id=voice.id,
             name=voice.name,

@@ -45,7 +45,7 @@ class SegmentTimesOut(Schema):
 
     @classmethod
     def of(cls, number: int, text: str, words: Sequence[dict[str, Any]]) -> SegmentTimesOut:
-        """From the columns of a row."""
+        """Create from the columns of a row."""
         return cls(
             id=number,
             at=positions(text, (word["text"] for word in words)),
@@ -63,7 +63,7 @@ class WordTimesOut(Schema):
 
     @classmethod
     def of(cls, row: Transcription) -> WordTimesOut:
-        """From a row; reads its segments."""
+        """Create from a row; reads its segments."""
         columns = row.segments.values_list("number", "text", "words")
         return cls(segments=[SegmentTimesOut.of(*segment) for segment in columns])
 

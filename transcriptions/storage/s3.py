@@ -84,7 +84,7 @@ class S3Storage(RecordingStorage):
         return True
 
     def size(self, name: str) -> int:
-        """In bytes. Raises FileNotFoundError."""
+        """The size in bytes. Raises FileNotFoundError."""
         return int(self._head(name)["ContentLength"])
 
     def get_modified_time(self, name: str) -> datetime:
@@ -145,4 +145,4 @@ class _Unclosed:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
     def close(self) -> None:
-        """Nothing happens."""
+        """Do nothing."""

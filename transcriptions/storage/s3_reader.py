@@ -37,11 +37,11 @@ class S3Reader(io.RawIOBase):
         self._body: Any = None
 
     def readable(self) -> bool:
-        """Always."""
+        """Always True."""
         return True
 
     def seekable(self) -> bool:
-        """Always."""
+        """Always True."""
         return True
 
     def tell(self) -> int:

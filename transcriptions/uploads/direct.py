@@ -144,7 +144,8 @@ def _multipart() -> MultipartUploads:
     storage = recording_storage()
     if storage.multipart is None or not storage.direct:
         message = _(
-            "This server receives recordings itself: send them to POST /api/transcriptions."
+            "This server has no object storage for direct uploads. "
+            "Send recordings to POST /api/transcriptions."
         )
         raise UploadRefused(409, "not_offered", message)
     return storage.multipart

@@ -34,7 +34,7 @@ class TranscriptionSettingsForm(forms.Form):
     detect_speakers = forms.BooleanField(
         required=False,
         label=_("Detect speakers"),
-        help_text=_("Unless you decide otherwise for an upload."),
+        help_text=_("You can choose differently for each upload."),
     )
 
     def clean_vocabulary(self) -> list[str]:

@@ -47,8 +47,8 @@ class UploadParams(SpeakerParams, Schema):
     languages: list[LanguageName] = Field(
         default_factory=list,
         max_length=MAX_LANGUAGES,
-        description="Those that may be spoken, if the language is detected; repeat the field, or "
-        "separate them by commas",
+        description="Languages that may be spoken, if the language is detected; repeat the field, "
+        "or separate them by commas",
     )
     title: str = Field(default="", max_length=255, description="Default: the name of the file")
     priority: PriorityName = Field(
@@ -59,7 +59,7 @@ class UploadParams(SpeakerParams, Schema):
     prompt: str = Field(
         default="",
         max_length=MAX_PROMPT_CHARS,
-        description="Text in the style of the recording, with the names and terms in it",
+        description="Text in the style of the recording, including names and terms",
     )
     keywords: list[str] = Field(
         default_factory=list,
@@ -70,7 +70,7 @@ class UploadParams(SpeakerParams, Schema):
 
     channels: ChannelsName = Field(
         default="",
-        description="`separate` recognizes each channel by itself: words then have a "
+        description="`separate` transcribes each channel separately: words then have a "
         "`channel`. `mix` is the default",
     )
     track: int | None = Field(
@@ -131,8 +131,8 @@ class UploadParams(SpeakerParams, Schema):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is to be different when a recording is recognized again: a language (None: as before),
-    an audio track, and other fields of `Options`."""
+    """What to change when a recording is recognized again: a language (None: unchanged), an audio
+    track, and other fields of `Options`."""
 
     language: str | None = None
     track: int | None = None
@@ -147,7 +147,7 @@ class DirectUploadIn(Body, SpeakerParams):
 
     size: Annotated[int, Field(ge=0, le=MAX_BYTES)]
     name: Annotated[str, Field(max_length=1000, description="Name of the file")] = ""
-    language: Annotated[str, Field(max_length=100, description="As in other uploads")] = ""
+    language: Annotated[str, Field(max_length=100, description="Same as in other uploads")] = ""
     languages: Annotated[list[LanguageName], Field(max_length=MAX_LANGUAGES)] = []
     title: Annotated[str, Field(max_length=255, description="Default: the name of the file")] = ""
     priority: PriorityName = ""
@@ -157,7 +157,10 @@ class DirectUploadIn(Body, SpeakerParams):
     track: Annotated[int | None, Field(ge=0, le=MAX_TRACK)] = None
     task: TaskName = ""
     media_type: Annotated[
-        str, Field(max_length=100, description="Of the file; only needed if it has no header")
+        str,
+        Field(
+            max_length=100, description="Media type of the file; only needed if it has no header"
+        ),
     ] = ""
 
     @property
@@ -167,12 +170,13 @@ class DirectUploadIn(Body, SpeakerParams):
 
 
 class RecognizeIn(Body, SpeakerParams):
-    """What is to be different this time. Everything else is as before."""
+    """The settings to change this time. All others are the same as before."""
 
     model_config = Body.example(language="de", keywords=["Ada Lovelace"]) | {"strict": True}
 
     language: Annotated[
-        str | None, Field(max_length=100, description="As in uploads; empty to detect it")
+        str | None,
+        Field(max_length=100, description="Same as in uploads; empty to detect the language"),
     ] = None
     track: Annotated[
         int | None,

@@ -167,10 +167,12 @@ def insert_once(
 def recording_of(key: IdempotencyKey, fingerprint: str) -> Transcription:
     """The recording that a request with this key has created. Raises UploadRefused."""
     if key.fingerprint != fingerprint:
-        message = _("This Idempotency-Key was used for another request: send a new one.")
+        message = _("This Idempotency-Key was used for another request. Use a new key.")
         raise UploadRefused(422, "idempotency_key_reused", message)
     if key.transcription is None:
-        message = _("The recording created with this Idempotency-Key was deleted: send a new one.")
+        message = _(
+            "The recording created with this Idempotency-Key has been deleted. Use a new key."
+        )
         raise UploadRefused(410, "idempotency_result_gone", message)
     return key.transcription
 
@@ -201,7 +203,7 @@ def _raw_body(request: HttpRequest) -> UploadedFile[Any]:
     media_type = (request.content_type or "").lower()
     chunk = b"" if media_type == "multipart/form-data" else request.read(CHUNK_BYTES)
     if not (chunk or media_type) or media_type == "multipart/form-data":
-        message = _("The field 'file' is missing, or has no name.")
+        message = _("The field 'file' is missing or has no file name.")
         raise UploadRefused(422, "missing_field", message)
     if media_type.startswith(OTHER_MEDIA_TYPES):
         raise no_recording()

@@ -74,7 +74,7 @@ def too_large(megabytes: int | None = None) -> UploadRefused:
     """The error for a file over `megabytes`, or over MAX_FILE_SIZE_MB."""
     message = _(
         "The file is larger than %(megabytes)s MB. "
-        "Compress it (MP3 or Opus at 64 kbit/s is plenty for speech) or split it."
+        "Compress it (MP3 or Opus at 64 kbit/s is enough for speech) or split it."
     ) % {"megabytes": megabytes or settings.MAX_FILE_SIZE_MB}
     return UploadRefused(413, "file_too_large", message)
 
@@ -102,7 +102,7 @@ def storage_full(owner: User) -> UploadRefused:
 
 def no_account() -> UploadRefused:
     """The error for an upload to an account that was deleted or deactivated meanwhile."""
-    message = _("The account no longer exists: sign up, and upload the recording again.")
+    message = _("The account no longer exists. Sign up, and upload the recording again.")
     return UploadRefused(401, "not_authenticated", message)
 
 
@@ -173,7 +173,7 @@ def file_deleted_on_error(row: Transcription) -> Iterator[None]:
 
 
 def delete_file(row: Transcription) -> None:
-    """Delete the file of a row that is not in the database. If the storage is away, it is found
+    """Delete the file of a row that is not in the database. If the storage is down, it is found
     later as an orphaned file."""
     with suppress(StorageUnavailable):
         row.source.storage.delete(row.source.name or "")
@@ -322,7 +322,7 @@ def check_speakers(options: Options) -> None:
     """Check that there is a number of speakers that is asked for. Raises UploadRefused."""
     least, most = options.min_speakers, options.max_speakers
     if least and most and least > most:
-        message = _("The smallest number of speakers is greater than the largest one.")
+        message = _("The minimum number of speakers is greater than the maximum.")
         raise UploadRefused(422, "invalid_speakers", message)
 
 

@@ -16,29 +16,29 @@ class SpeakerCounts(BaseModel):
     """How many speakers there are."""
 
     speakers: int | None = Field(
-        default=None, ge=1, le=MAX_SPEAKERS, description="How many there are, if you know"
+        default=None, ge=1, le=MAX_SPEAKERS, description="Number of speakers, if known"
     )
     min_speakers: int | None = Field(default=None, ge=1, le=MAX_SPEAKERS)
     max_speakers: int | None = Field(default=None, ge=1, le=MAX_SPEAKERS)
 
     @property
     def least(self) -> int | None:
-        """None if that is not known."""
+        """The minimum number of speakers; None if unknown."""
         return self.min_speakers or self.speakers
 
     @property
     def most(self) -> int | None:
-        """None if that is not known."""
+        """The maximum number of speakers; None if unknown."""
         return self.max_speakers or self.speakers
 
 
 class SpeakerParams(SpeakerCounts):
-    """Whether speakers are told apart, and how many there are. Asking for a number of them is
+    """Whether speakers are detected, and how many there are. Asking for a number of them is
     asking for that, too."""
 
     diarize: bool | None = Field(
         default=None,
-        description="Tell speakers apart: words and segments have a `speaker`. Default: your "
+        description="Detect speakers: words and segments have a `speaker`. Default: your "
         "setting in the web app",
     )
 

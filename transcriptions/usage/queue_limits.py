@@ -26,7 +26,7 @@ SHARE_PROCESSED = 0.01
 
 
 class AccountQueueFull(Throttled):
-    """As many recordings of the account wait as may."""
+    """The limit of waiting recordings of the account has been reached."""
 
     code = "account_queue_full"
 
@@ -62,8 +62,8 @@ def check_diarization_jobs(owner: User) -> None:
     jobs = DiarizationJob.objects.under_way().filter(transcription__owner=owner)
     if jobs[:limit].count() >= limit:
         message = _(
-            "%(count)s of your recordings are waiting for their speakers, which is the limit. "
-            "Try again when some of them are done."
+            "%(count)s of your recordings are waiting for speaker detection, which is the "
+            "limit. Try again when some of them have been processed."
         ) % {"count": number_format(limit, use_l10n=True, force_grouping=True)}
         raise AccountQueueFull(message, MAX_RETRY_S)
 

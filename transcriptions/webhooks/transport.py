@@ -54,7 +54,7 @@ def post(url: str, headers: dict[str, str], body: bytes) -> tuple[int | None, st
 
 
 def _reason(error: Exception) -> str:
-    """For the owner of the webhook."""
+    """The reason for the owner of the webhook."""
     if isinstance(error.__cause__ or error.__context__ or error, ssl.SSLError):
         return _("The TLS certificate of the server is not valid. Renew or correct it.")
     if isinstance(error, httpcore.NetworkError | OSError):

@@ -98,7 +98,10 @@ def rotate(request: HttpRequest, endpoint_id: int) -> HttpResponse:
             _("Rotate the secret?"),
             [
                 endpoint.url,
-                _("Requests are also signed with the old secret for 24 hours. Then it is invalid."),
+                _(
+                    "For 24 hours, requests are also signed with the old secret. "
+                    "After that, it is invalid."
+                ),
             ],
             action=_("Rotate secret"),
             back="webhooks:endpoints",
@@ -119,7 +122,7 @@ def delete(request: HttpRequest, endpoint_id: int) -> HttpResponse:
         return confirmation_page(
             request,
             _("Delete this webhook?"),
-            [endpoint.url, _("Its secret and the log of its deliveries are deleted too.")],
+            [endpoint.url, _("Its secret and its deliveries will be deleted, too.")],
             action=_("Delete"),
             back="webhooks:endpoints",
         )

@@ -289,7 +289,7 @@ def test_torchaudio_for_another_torch_is_reported(tmp_path: Path) -> None:
     assert "Could not load this library" in said
 
 
-@pytest.mark.covers("fault", "The weights of pyannote are not there, and may not be downloaded")
+@pytest.mark.covers("fault", "The weights of pyannote are missing, and cannot be downloaded")
 def test_weights_with_conditions_are_reported_with_what_to_do(tmp_path: Path) -> None:
     with hub.serving(tmp_path, "pyannote/speakers", is_gated=True) as url:
         said = error_with({"HF_ENDPOINT": url, "HF_HOME": str(tmp_path)}, "pyannote/speakers")
@@ -305,7 +305,9 @@ def test_hub_that_cannot_be_reached_is_reported(tmp_path: Path) -> None:
     assert "huggingface.co cannot be reached" in said
 
 
-@pytest.mark.covers("attack", "A pipeline that would send recordings to a service of its makers")
+@pytest.mark.covers(
+    "attack", "A pipeline that would send recordings to a service of its developers"
+)
 def test_pipeline_that_is_not_run_here_is_refused(
     pyannote_package: None, pyannote_model: str, monkeypatch: pytest.MonkeyPatch, tones: Audio
 ) -> None:
@@ -316,7 +318,7 @@ def test_pipeline_that_is_not_run_here_is_refused(
         diarize(PyannoteDiarizer(pyannote_model, "cpu"), tones)
 
 
-@pytest.mark.covers("attack", "pyannote.audio reports the length of recordings to its makers")
+@pytest.mark.covers("attack", "pyannote.audio reports the length of recordings to its developers")
 def test_nothing_is_reported_to_the_makers_of_the_package(
     diarizer: PyannoteDiarizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

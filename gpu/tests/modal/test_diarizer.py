@@ -103,7 +103,7 @@ def test_recording_without_speech_is_not_sent(tones: Audio, calls: Calls) -> Non
     assert calls() == []
 
 
-@pytest.mark.covers("fault", "A recording is cancelled while its speakers are told apart at Modal")
+@pytest.mark.covers("fault", "A recording is cancelled while its speakers are detected on Modal")
 def test_cancellation_ends_the_call(
     with_speakers: ControlPlane, tones: Audio, calls: Calls
 ) -> None:
@@ -125,7 +125,7 @@ def test_cancellation_ends_the_call(
     assert outcome_of(call) == "cancelled"
 
 
-@pytest.mark.covers("fault", "A container at Modal is lost while it tells speakers apart")
+@pytest.mark.covers("fault", "A container on Modal is lost while it detects speakers")
 def test_lost_call_is_made_again_and_its_usage_counts(
     with_speakers: ControlPlane, tones: Audio, calls: Calls
 ) -> None:

@@ -58,8 +58,7 @@ class Command(BaseCommand):
         )
         if manifest.missing:
             self.stdout.write(
-                f"{len(manifest.missing)} files did not exist any more, such as "
-                f"{manifest.missing[0]}."
+                f"{len(manifest.missing)} files no longer existed, such as {manifest.missing[0]}."
             )
         if created.deleted_backups:
             self.stdout.write(f"Old backups deleted: {created.deleted_backups}.")
@@ -71,8 +70,8 @@ class Command(BaseCommand):
             raise CommandError(f"There is no backup in {store.folder}.")
         if problems := verify(store, names):
             raise CommandError(
-                "\n".join(problems) + "\nDelete the damaged files and make a new backup: what the "
-                "installation still has is stored again."
+                "\n".join(problems) + "\nDelete the damaged files and make a new backup: it stores "
+                "again what the installation still has."
             )
         self.stdout.write(f"Intact: {', '.join(names)}.")
 

@@ -17,7 +17,7 @@ from transcriptions.processing import commands
 
 
 class Command(BaseCommand):
-    help = "Lets the workers detect the speakers of completed recordings, without recognizing them."
+    help = "Detects the speakers of completed recordings without recognizing them again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The arguments of the command."""
@@ -26,14 +26,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--all-without-speakers",
             action="store_true",
-            help="all recordings with audio whose speakers are not known",
+            help="all recordings with audio and without speakers",
         )
         parser.add_argument(
             "--speakers",
             type=int,
             choices=range(1, MAX_SPEAKERS + 1),
             metavar="N",
-            help="how many there are in each recording, if you know",
+            help="number of speakers in each recording, if known",
         )
 
     def handle(self, *args: Any, **options: Any) -> str:
@@ -64,7 +64,7 @@ def _of(email: str | None) -> QuerySet[Transcription]:
 
 
 def _without_speakers(rows: QuerySet[Transcription]) -> list[uuid.UUID]:
-    """The ids of those in which somebody speaks, the oldest first."""
+    """The ids of recordings with speech and without speakers, oldest first."""
     complete = rows.filter(state=State.COMPLETED, diarization_job=None).exclude(source="")
     has_segments = Exists(Segment.objects.filter(transcription=OuterRef("pk")))
     unknown = complete.filter(has_segments, speakers__isnull=True)

@@ -36,7 +36,9 @@ class Command(BaseCommand):
             report = {"healthy": not problems, "findings": [asdict(f) for f in findings]}
             self.stdout.write(json.dumps(report, indent=2))
         else:
-            self.stdout.write(f"\nProblems: {len(problems)}." if problems else "\nAll is well.")
+            self.stdout.write(
+                f"\nProblems: {len(problems)}." if problems else "\nEverything works."
+            )
         if problems:
             sys.exit(1)
 

@@ -29,7 +29,7 @@ class Command(BaseCommand):
                 download(name, config.models_dir())
             except EngineUnavailable as error:
                 raise CommandError(str(error)) from error
-            self.stdout.write(f"{name} is here. Use it with WHISPER_MODEL={name}.")
+            self.stdout.write(f"{name} is available. Use it with WHISPER_MODEL={name}.")
             return
         self.stdout.write(COLUMNS.format("Model", "Download", "Memory", "Languages", "Here"))
         for model in CATALOG.values():

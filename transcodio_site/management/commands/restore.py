@@ -15,14 +15,14 @@ from transcodio_site.backup.store import Store
 
 
 class Command(BaseCommand):
-    help = "Restores a backup of `manage.py backup`. Stop the service before."
+    help = "Restores a backup of `manage.py backup`. Stop the service first."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The arguments of the command."""
         parser.add_argument("folder", type=Path)
         parser.add_argument("--at", metavar="NAME", help="default: the newest backup")
         parser.add_argument(
-            "--replace", action="store_true", help="delete everything that the installation has"
+            "--replace", action="store_true", help="delete all data of the installation"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(
                 f"The restoration failed: {error.filename or store.folder}: "
-                f"{error.strerror or error}. Solve the problem and repeat it."
+                f"{error.strerror or error}. Fix the problem and run the command again."
             ) from error
         self._print(restored, store)
 
@@ -53,8 +53,8 @@ class Command(BaseCommand):
             self.stdout.write(f"Recordings whose processing starts again: {restored.requeued}.")
         if manifest.missing:
             self.stdout.write(
-                f"{len(manifest.missing)} files are missing: they had been deleted when the backup "
-                "was made."
+                f"{len(manifest.missing)} files are missing: they had already been deleted when "
+                "the backup was made."
             )
         if not restored.key_in_use:
             self.stdout.write(

@@ -34,7 +34,9 @@ def get_parts(**headers: str) -> dict[str, Any]:
 # --- What is checked ----------------------------------------------------------------------------
 
 
-@pytest.mark.covers("fault", "Postgres and Valkey are away while a process is asked if it lives")
+@pytest.mark.covers(
+    "fault", "Postgres and Valkey are down while the liveness of a process is checked"
+)
 def test_live_needs_neither_postgres_nor_valkey() -> None:
     away = override_settings(REDIS_URL="unix:///nowhere/valkey.sock?db=0")
     # A new thread has no database connection, and without the fixture `db` none can be opened.
@@ -175,7 +177,7 @@ def test_old_result_is_not_used_again() -> None:
     assert calls == [1, 1]
 
 
-@pytest.mark.covers("fault", "Postgres is away for a moment while a slow metric is read")
+@pytest.mark.covers("fault", "Postgres is down for a moment while a slow metric is read")
 def test_error_is_kept_for_a_shorter_time_than_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_check, "RETRIED_AFTER_S", -1)
     outcomes = iter([OSError("away"), None])

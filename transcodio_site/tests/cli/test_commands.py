@@ -113,7 +113,7 @@ def test_import_replaces_the_text_and_prints_counts(run: Run, short: Path, tmp_p
     (tmp_path / "other.txt").write_text("It was a bright cold day in April.")
     refused = run("import", listed, tmp_path / "other.txt")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "Only 0 % of the words" in refused.stderr
+    assert "Only 0% of the words" in refused.stderr
     assert run("import", "--force", listed, tmp_path / "other.txt").returncode == 0
     assert run("export", listed).stdout == "It was a bright cold day in April.\n"
 

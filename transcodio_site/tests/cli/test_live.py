@@ -117,7 +117,7 @@ def test_pipe_is_transcribed(stack: Stack, token: str, media: Media, options: li
     assert PHRASE in done.stdout
 
 
-@pytest.mark.covers("fault", "The connection of `transcodio live` is lost while somebody speaks")
+@pytest.mark.covers("fault", "The connection of `transcodio live` is lost while someone speaks")
 def test_lost_connection_loses_no_audio(
     stack: Stack, token: str, short: Path, tmp_path: Path
 ) -> None:

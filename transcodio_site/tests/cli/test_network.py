@@ -66,7 +66,7 @@ def test_unexpected_response_has_no_traceback(
     "rest",
     [
         [PORTAL],
-        ["200 OK\nContent-Type: text/plain\n\nAll is well.\n"],
+        ["200 OK\nContent-Type: text/plain\n\nEverything works.\n"],
         [f"{STREAM}data: [nonsense\n\n"],
         [STREAM + 'data: {"type": "complete", "id": 1, "note": ""}\n\n', PORTAL],
     ],

@@ -93,7 +93,7 @@ def wait_while_cold() -> None:
 
 
 def fail_on_request() -> None:
-    """Raise the error that was asked for, or block for good."""
+    """Raise the error that was asked for, or block forever."""
     if taken("raise") is not None:
         raise RuntimeError("the engine was asked to fail")
     if taken("memory") is not None:

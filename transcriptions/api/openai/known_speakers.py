@@ -44,14 +44,14 @@ class KnownSpeaker:
 
 
 def known_speakers(form: QueryDict) -> tuple[KnownSpeaker, ...]:
-    """In the order of the request. Raises InvalidParameter."""
+    """The known speakers in order of the request. Raises InvalidParameter."""
     names = [clean_name(name, MAX_NAME_CHARS) for name in _values(form, NAMES)]
     urls = _values(form, REFERENCES)
     if len(names) > MAX_SPEAKERS:
         message = _("At most %(count)d speakers can be named.")
         raise _invalid(NAMES, message % {"count": MAX_SPEAKERS})
     if len({name.casefold() for name in names}) < len(names) or "" in names:
-        raise _invalid(NAMES, _("Each name of a speaker must be visible, and different."))
+        raise _invalid(NAMES, _("Speaker names must be visible and different."))
     if len(names) != len(urls):
         message = _("%(names)s and %(references)s must have the same number of items.")
         raise _invalid(REFERENCES, message % {"names": NAMES, "references": REFERENCES})
@@ -80,7 +80,7 @@ def _content(url: str) -> bytes:
     except ValueError:
         content = b""
     if not content:
-        message = _("Each reference of a speaker must be a data URL: data:audio/wav;base64,...")
+        message = _("Each speaker reference must be a data URL: data:audio/wav;base64,...")
         raise _invalid(REFERENCES, message)
     return content
 
@@ -101,7 +101,7 @@ def _decoded(speaker: KnownSpeaker) -> bytes:
             values = {"name": speaker.name, "reason": str(error)}
             raise _invalid(REFERENCES, message % values) from None
         if not MIN_REFERENCE_S - TOLERANCE_S <= audio.duration <= MAX_REFERENCE_S + TOLERANCE_S:
-            message = _("The reference of %(name)s must have 2 to 10 seconds.")
+            message = _("The reference of %(name)s must be 2 to 10 seconds long.")
             raise _invalid(REFERENCES, message % {"name": speaker.name})
         return audio.path.read_bytes()
 

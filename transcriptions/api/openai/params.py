@@ -60,7 +60,7 @@ class TranscriptionParams:
     diarize: bool | None
     min_speakers: int | None
     max_speakers: int | None
-    known_speakers: tuple[KnownSpeaker, ...] = ()  # only if speakers are told apart
+    known_speakers: tuple[KnownSpeaker, ...] = ()  # only if speakers are detected
 
     @classmethod
     def from_form(cls, form: QueryDict, task: TaskName = "transcribe") -> TranscriptionParams:
@@ -107,7 +107,7 @@ class TranscriptionParams:
 
     @property
     def has_speakers(self) -> bool | None:
-        """Whether speakers are told apart; None: as usual. The format with speakers asks for
+        """Whether speakers are detected; None: as usual. The format with speakers asks for
         it."""
         is_format = self.response_format == "diarized_json"
         return True if self.diarize is None and is_format else self.diarize

@@ -100,7 +100,7 @@ def _word(word: Json) -> Json:
 
 
 def _channel(part: Json) -> Json:
-    """Of a word or a segment: only if it was asked for with `channels=separate`."""
+    """The channel of a word or segment, if `channels=separate` was requested."""
     known = part.get("channel") is not None
     return {"channel": part["channel"]} if known else {}
 
@@ -158,7 +158,7 @@ def diarized_segments(segment: Json, names: Mapping[int, str]) -> Iterator[Json]
 
 
 def _by_speaker(segment: Json) -> list[Json]:
-    """Its parts; empty if it has one speaker."""
+    """The parts of the segment by speaker; empty if it has one speaker."""
     parts, speaker = list[list[Json]]([[]]), None
     for word in segment["words"]:
         if speaker and word.get("speaker") not in (None, speaker):
@@ -178,7 +178,7 @@ def _part(words: Sequence[Json]) -> Json:
 
 
 def _speaker(part: Json, names: Mapping[int, str]) -> str:
-    """As OpenAI: the name if it is known, else a letter."""
+    """The speaker as in OpenAI's API: the name if known, else a letter."""
     if (number := part.get("speaker")) is not None:
         letters = string.ascii_uppercase
         return names.get(number) or letters[(number - 1) % 26] * (1 + (number - 1) // 26)
@@ -187,7 +187,7 @@ def _speaker(part: Json, names: Mapping[int, str]) -> str:
 
 
 def _compression_ratio(text: str) -> float:
-    """As Whisper computes it: high if the text repeats itself."""
+    """Whisper's compression ratio: high if the text repeats itself."""
     data = text.encode()
     return round(len(data) / len(zlib.compress(data)), 3)
 

@@ -103,7 +103,7 @@ def test_change_that_does_not_fit_the_kind_is_refused(api: Client, finished: Tra
     assert Annotation.objects.get().body == "Really?"
 
 
-@pytest.mark.covers("attack", "The id of somebody's comment in the path of another recording")
+@pytest.mark.covers("attack", "The id of a comment in the path of another recording")
 def test_annotation_of_another_recording_is_404(
     api: Client, finished: Transcription, alice: Any
 ) -> None:
@@ -114,7 +114,9 @@ def test_annotation_of_another_recording_is_404(
     assert Annotation.objects.get().body == "Really?"
 
 
-@pytest.mark.covers("attack", "Annotations of one transcript without end, several at the same time")
+@pytest.mark.covers(
+    "attack", "More and more annotations of one transcript, several at the same time"
+)
 def test_number_of_annotations_is_limited(
     api: Client, finished: Transcription, monkeypatch: pytest.MonkeyPatch
 ) -> None:

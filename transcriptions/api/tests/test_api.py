@@ -72,7 +72,7 @@ def test_rejected_upload_has_error_message_and_stores_nothing(
 def test_upload_without_file_is_422(api: Client, path: str) -> None:
     response = api.post(path, {"language": "en"})
     assert response.status_code == 422
-    detail = "The field 'file' is missing, or has no name."
+    detail = "The field 'file' is missing or has no file name."
     assert response.json() == {"detail": detail, "code": "missing_field"}
 
 

@@ -71,7 +71,7 @@ def test_own_export_is_imported_without_any_change(api: Client, finished: Transc
         ("", 400, "empty_file", "The file is empty."),
         (SRT.replace("05,000", "05,x"), 422, "invalid_subtitles", "Line 2: “00:00:05,x”"),
         (SRT.replace("00:05", "09:05"), 422, "beyond_recording", "Line 2: it ends at 9:05"),
-        ("[Music] Something else.", 409, "different_text", "Only 0 % of the words"),
+        ("[Music] Something else.", 409, "different_text", "Only 0% of the words"),
         (b"\0\1", 422, "invalid_encoding", "not a text file"),
     ],
 )

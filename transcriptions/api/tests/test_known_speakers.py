@@ -51,7 +51,7 @@ def test_known_speakers_are_ignored_without_speakers() -> None:
 
 
 @pytest.mark.covers(
-    "attack", "A reference of a speaker that is no data URL, or has no valid Base64"
+    "attack", "A reference of a speaker that is not a data URL, or not valid Base64"
 )
 @pytest.mark.parametrize(
     ("names", "urls", "param"),
@@ -88,7 +88,7 @@ def test_references_are_decoded_whatever_their_format(media: Media) -> None:
         assert len(reference.audio) == pytest.approx(4.0 * 48_000, rel=0.05)
 
 
-@pytest.mark.covers("attack", "A reference of a speaker that is a playlist, damaged, or no media")
+@pytest.mark.covers("attack", "A reference of a speaker that is a playlist, damaged, or not media")
 @pytest.mark.usefixtures("folders")
 def test_references_that_are_no_recording_are_refused(media: Media, settings: Any) -> None:
     playlist = b"#EXTM3U\n#EXTINF:5,\nfile:///etc/passwd\n"
@@ -101,6 +101,6 @@ def test_references_that_are_no_recording_are_refused(media: Media, settings: An
 @pytest.mark.usefixtures("folders")
 def test_references_have_two_to_ten_seconds(media: Media) -> None:
     for seconds in (1.5, 10.5, 30.0):
-        with pytest.raises(InvalidParameter, match="must have 2 to 10 seconds"):
+        with pytest.raises(InvalidParameter, match="must be 2 to 10 seconds"):
             decode(media.speech("reference.mp3", seconds).read_bytes())
     assert len(decode(media.speech("reference.mp3", 10.0).read_bytes())) == 1

@@ -135,7 +135,7 @@ def test_split_of_unknown_speakers_and_segments_is_refused(
     assert assign(api, talk, 1, {"segment": 3}).status_code == 409
 
 
-@pytest.mark.covers("fault", "Two browsers split the same speaker together")
+@pytest.mark.covers("fault", "Two browsers split the same speaker at the same time")
 def test_concurrent_splits_create_two_speakers(api: Client, talk: Transcription) -> None:
     def split(number: int) -> int:
         body = {"segments": [number]}

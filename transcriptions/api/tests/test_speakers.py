@@ -171,7 +171,7 @@ def test_speakers_of_a_cancelled_recording_can_be_named(api: Client, talk: Trans
     assert call(api, talk, "patch", "speakers/2", {"name": "Ben"}).json()["name"] == "Ben"
 
 
-@pytest.mark.covers("fault", "Two browsers give different sentences to a new speaker together")
+@pytest.mark.covers("fault", "Two browsers assign sentences to a new speaker at the same time")
 def test_concurrent_changes_create_one_new_speaker(api: Client, talk: Transcription) -> None:
     def assign(number: int) -> int:
         return int(call(api, talk, "patch", f"segments/{number}", {"speaker": 3}).status_code)

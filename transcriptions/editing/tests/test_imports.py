@@ -119,7 +119,7 @@ def test_search_finds_the_new_text_only(spoken: Transcription) -> None:
 def test_other_text_is_refused_unless_forced(spoken: Transcription) -> None:
     before = texts(spoken)
     other = "It was a bright cold day in April, and the clocks were striking thirteen."
-    with pytest.raises(ImportRefused, match="Only 0 % of the words") as refused:
+    with pytest.raises(ImportRefused, match="Only 0% of the words") as refused:
         load(spoken, other)
     assert refused.value.code == "different_text"
     assert texts(spoken) == before
@@ -135,7 +135,7 @@ def test_subtitles_may_end_a_little_later_than_the_recording(spoken: Transcripti
         load(spoken, srt.format(16), force=True)
 
 
-@pytest.mark.covers("attack", "A text with many more words than can be spoken is imported")
+@pytest.mark.covers("attack", "A text with far more words than anyone could have said is imported")
 def test_far_too_long_text_is_refused(
     spoken: Transcription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,7 +150,7 @@ def test_text_of_a_recording_that_is_processed_cannot_be_replaced(
     spoken: Transcription, state: State
 ) -> None:
     set_state(state)
-    with pytest.raises(WrongState, match="when processing has ended"):
+    with pytest.raises(WrongState, match="after processing has finished"):
         load(spoken, TEXT)
 
 

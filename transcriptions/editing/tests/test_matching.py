@@ -97,7 +97,7 @@ REPETITIVE = {
 }
 
 
-@pytest.mark.covers("attack", "A text that takes a comparison word by word hours")
+@pytest.mark.covers("attack", "A text whose comparison word by word would take hours")
 @pytest.mark.parametrize("name", REPETITIVE)
 def test_no_text_is_compared_with_all_of_another(name: str, compared: list[int]) -> None:
     old, new = REPETITIVE[name]

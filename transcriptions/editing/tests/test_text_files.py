@@ -113,7 +113,7 @@ def test_utf_16_of_both_byte_orders() -> None:
     assert cues("\ufeffSüß".encode("utf-16-be")) == cues("\ufeffSüß".encode("utf-16-le"))
 
 
-@pytest.mark.covers("attack", "An imported file that is empty, damaged, or no text at all")
+@pytest.mark.covers("attack", "An imported file that is empty, damaged, or not text")
 @pytest.mark.parametrize(
     ("content", "name", "code", "message"),
     [
@@ -166,7 +166,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.covers("attack", "Subtitles that patterns of other programs read for hours")
+@pytest.mark.covers("attack", "Subtitles that the patterns of other programs would read for hours")
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("start", [SRT, ASS.rstrip(), VTT.rstrip()])
 def test_hostile_files_are_read_in_one_pass(name: str, start: str) -> None:

@@ -92,7 +92,7 @@ def test_number_that_is_not_given_can_be_empty() -> None:
         ("frame_rate", "1000"),
     ],
 )
-@pytest.mark.covers("attack", "An option of an export is no number, infinite or out of its range")
+@pytest.mark.covers("attack", "An option of an export is not a number, infinite or out of range")
 def test_invalid_option_is_refused_with_its_name(name: str, value: str) -> None:
     with pytest.raises(ValidationError) as error:
         params(**{name: value})

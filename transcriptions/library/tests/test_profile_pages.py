@@ -67,8 +67,8 @@ def test_profile_is_created_from_another_one_edited_and_deleted(
         ("lead_in", "nan", "Enter a number"),
         ("min_duration", 9, "must not be longer than the longest time"),
         ("name", "a<b", "Use letters, digits"),
-        ("name", "BBC", "There is a profile of this name"),
-        ("name", "club", "There is a profile of this name"),
+        ("name", "BBC", "Another profile already has this name"),
+        ("name", "club", "Another profile already has this name"),
     ],
 )
 def test_error_is_shown_beside_its_field(

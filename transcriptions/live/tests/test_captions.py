@@ -73,7 +73,7 @@ def test_link_is_the_same_until_it_is_withdrawn(browser: Client, row: Transcript
     assert share(browser, row) != path
 
 
-@pytest.mark.covers("attack", "Somebody without the link looks for the captions of others")
+@pytest.mark.covers("attack", "Someone without the link looks for the captions of others")
 def test_page_is_for_whoever_has_the_link(browser: Client, row: Transcription) -> None:
     path = share(browser, row)
     response = Client().get(path)

@@ -181,7 +181,7 @@ def test_recording_completes_when_the_storage_is_back(
     assert SECRET_KEY not in caplog.text
 
 
-@pytest.mark.covers("fault", "The object storage stays away")
+@pytest.mark.covers("fault", "The object storage stays unavailable")
 def test_recording_fails_with_a_clear_message_after_max_attempts(
     bucket: BucketFolder,
     alice: User,

@@ -152,7 +152,7 @@ def test_account_enabled_during_its_deletion_is_disabled_again(alice: User) -> N
     assert not User.objects.get().is_active
 
 
-@pytest.mark.covers("fault", "The mail server is away when an account is deleted")
+@pytest.mark.covers("fault", "The mail server is down when an account is deleted")
 def test_unreachable_mail_server_delays_the_deletion_for_a_day_at_most(
     alice: User, settings: Any
 ) -> None:

@@ -63,7 +63,7 @@ def _input(report: str) -> str:
 
 
 def _channel_count(layout: str) -> int | None:
-    """Of a layout such as `stereo`, `5.1(side)` or `9 channels`."""
+    """The number in a layout such as `stereo`, `5.1(side)` or `9 channels`."""
     name = layout.strip().partition("(")[0]
     if name in LAYOUTS:
         return LAYOUTS[name]

@@ -49,8 +49,8 @@ class Channels:
 
     @property
     def distinct(self) -> tuple[int, ...]:
-        """The channels with sound that differ from all before them: nobody wants to read the same
-        sound twice. None if all have the same."""
+        """The channels with sound that differ from all before them, so that no sound is transcribed
+        twice. None if all have the same."""
         found = list[int]()
         for number, silent in enumerate(self.is_silent):
             if not silent and (np.abs(self.correlation[number, found]) < SAME_CORRELATION).all():
@@ -64,7 +64,7 @@ def only(channel: int, count: int) -> Weights:
 
 
 def channel_count(path: Path) -> int:
-    """Of a WAV; 0 if it cannot be read."""
+    """The number of channels of a WAV; 0 if it cannot be read."""
     try:
         with wave.open(str(path), "rb") as wav:
             return wav.getnchannels()

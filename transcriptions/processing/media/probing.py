@@ -87,5 +87,5 @@ def _probe_report(path: Path) -> tuple[str, bool]:
         if status == -signal.SIGKILL or not report:
             log.write(b"\n")  # raises OSError if there is no space left for the log
             log.flush()
-            raise OSError(f"FFmpeg could not look at the file: exit status {status}: {report}")
+            raise OSError(f"FFmpeg could not read the file: exit status {status}: {report}")
         return report, True

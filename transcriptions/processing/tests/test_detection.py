@@ -205,7 +205,7 @@ def test_number_of_waiting_jobs_of_an_account_is_limited(
 # --- Whose turn it is ------------------------------------------------------------------------
 
 
-@pytest.mark.covers("fault", "Several people and workers begin to detect the same speakers")
+@pytest.mark.covers("fault", "Several users and workers start detecting the same speakers")
 def test_concurrent_requests_and_workers_lead_to_one_detection(
     complete: Transcription, diarizer: ScriptedDiarizer
 ) -> None:

@@ -50,7 +50,7 @@ def test_job_that_kills_workers_is_given_up(complete: Transcription) -> None:
     assert diarization_jobs.claim_next() is None
     job = job_of(complete)
     assert job
-    assert (job.state, job.error) == ("failed", "The speakers could not be told apart.")
+    assert (job.state, job.error) == ("failed", "The speakers could not be detected.")
     assert commands.detect_speakers(complete).state == "waiting"
 
 
@@ -148,4 +148,4 @@ def test_failure_keeps_the_speakers_of_before(
     assert speakers(complete) == [1, 1, 2, 2, 2]
     job = job_of(complete)
     assert job
-    assert job.error == "The speakers could not be told apart."
+    assert job.error == "The speakers could not be detected."

@@ -65,7 +65,7 @@ def test_seconds_here_count_with_those_of_the_engine(
 def test_failure_has_been_paid_for(row: Transcription, diarizer: ScriptedDiarizer) -> None:
     diarizer.before[2] = raising(EngineError("it broke"))
     assert pipeline.transcribe(row.id)
-    assert fresh(row).note == "The speakers could not be told apart."
+    assert fresh(row).note == "The speakers could not be detected."
     assert recorded() == (pytest.approx(2.0), "L4")
 
 

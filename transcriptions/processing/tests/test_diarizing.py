@@ -1,4 +1,4 @@
-"""Speakers are told apart beside recognition, and never delay or fail it."""
+"""Speakers are detected during recognition, and never delay or fail it."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_new_segments_are_divided_where_the_speaker_changes(
     assert [segment.number for segment in row.segments.all()] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.covers("fault", "The diarizer fails after it has told some speakers apart")
+@pytest.mark.covers("fault", "The diarizer fails after it has detected some speakers")
 @pytest.mark.parametrize("error", [EngineError("no weights"), MemoryError()])
 def test_transcript_is_complete_without_speakers_if_the_diarizer_fails(
     row: Transcription,
@@ -189,7 +189,7 @@ def test_transcript_is_complete_without_speakers_if_the_diarizer_fails(
         assert pipeline.transcribe(row.id)
     assert (fresh(row).state, fresh(row).note) == (
         State.COMPLETED,
-        "The speakers could not be told apart.",
+        "The speakers could not be detected.",
     )
     assert speakers(row) == [None] * 5
     assert not row.speakers.exists()
@@ -213,7 +213,7 @@ def test_diarizer_that_hangs_is_given_up(
     monkeypatch.setattr(diarizing._BackgroundDiarizer, "result", impatient)
     diarizer.before[1] = lambda: set_when(ended, lambda: diarizer.stopped()).join()
     assert pipeline.transcribe(row.id)
-    assert fresh(row).note == "The speakers could not be told apart."
+    assert fresh(row).note == "The speakers could not be detected."
     assert ended.wait(WAIT_S)
 
 
@@ -221,7 +221,7 @@ def test_diarizer_that_hangs_is_given_up(
 def test_unknown_diarizer_fails_no_recording(row: Transcription, settings: Any) -> None:
     settings.DIARIZER = "crystal-ball"
     assert pipeline.transcribe(row.id)
-    assert fresh(row).note == "The speakers could not be told apart."
+    assert fresh(row).note == "The speakers could not be detected."
 
 
 @pytest.mark.covers("fault", "The worker is killed before the speakers of all words are known")

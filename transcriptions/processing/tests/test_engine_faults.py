@@ -64,7 +64,7 @@ def fails_once(error: Exception) -> Callable[[], None]:
 # --- Errors -------------------------------------------------------------------------------------
 
 
-@pytest.mark.covers("fault", "Modal is away while a recording is transcribed")
+@pytest.mark.covers("fault", "Modal is down while a recording is transcribed")
 @pytest.mark.parametrize("segments", [0, 1, 3, 4])
 def test_interrupted_recording_has_the_segments_of_an_undisturbed_one(
     prepared: Transcription, engine: ScriptedEngine, segments: int

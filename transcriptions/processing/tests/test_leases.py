@@ -49,7 +49,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-@pytest.mark.covers("fault", "The database does not answer when leases are checked")
+@pytest.mark.covers("fault", "The database does not respond when leases are checked")
 def test_failed_check_is_logged_with_the_ids_of_each_task(
     prepared: Transcription, monkeypatch: pytest.MonkeyPatch, checks: list[int]
 ) -> None:

@@ -57,7 +57,7 @@ def test_completed_recording_is_not_processed_again(
     assert texts(prepared) == FIVE_SENTENCES
 
 
-@pytest.mark.covers("fault", "The same task is delivered several times at once")
+@pytest.mark.covers("fault", "The same task is delivered several times at the same time")
 def test_concurrent_workers_transcribe_once(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:
@@ -127,7 +127,7 @@ def test_temporary_folder_of_killed_worker_is_deleted(
     assert fresh(prepared).state == State.COMPLETED
 
 
-@pytest.mark.covers("fault", "A worker goes on after another one has taken its work over")
+@pytest.mark.covers("fault", "A worker continues after another one has taken over its work")
 def test_worker_without_lease_writes_nothing(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:

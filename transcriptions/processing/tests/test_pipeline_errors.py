@@ -125,7 +125,7 @@ def test_unreachable_engine_is_retried_later(
     assert texts(fresh(prepared)) == FIVE_SENTENCES
 
 
-@pytest.mark.covers("fault", "Modal stays away")
+@pytest.mark.covers("fault", "Modal stays down")
 def test_unreachable_engine_fails_after_max_attempts(
     prepared: Transcription, engine: ScriptedEngine
 ) -> None:

@@ -118,7 +118,7 @@ def wait_until_another_waits() -> None:
     wait_until(is_blocked)
 
 
-@pytest.mark.covers("fault", "A recording is cancelled in the moment in which a segment is stored")
+@pytest.mark.covers("fault", "A recording is cancelled just when a segment is stored")
 def test_segment_is_not_stored_after_a_cancellation(held: Transcription) -> None:
     cancelled = threading.Event()
 
@@ -137,7 +137,7 @@ def test_segment_is_not_stored_after_a_cancellation(held: Transcription) -> None
     assert (texts(held), charged_ms(held.owner)) == ([], 0)
 
 
-@pytest.mark.covers("fault", "A recording is cancelled in the moment in which a segment is stored")
+@pytest.mark.covers("fault", "A recording is cancelled just when a segment is stored")
 def test_segment_is_charged_if_it_is_stored_before_a_cancellation(held: Transcription) -> None:
     stored = threading.Event()
 
@@ -155,7 +155,7 @@ def test_segment_is_charged_if_it_is_stored_before_a_cancellation(held: Transcri
     assert (texts(held), charged_ms(held.owner)) == (FIVE_SENTENCES[:1], 900)
 
 
-@pytest.mark.covers("fault", "A worker renews its lease in the moment in which it is taken away")
+@pytest.mark.covers("fault", "A worker renews its lease just when it is taken away")
 def test_lease_that_is_renewed_late_is_not_taken_away(held: Transcription) -> None:
     set_expired(held)
 

@@ -159,7 +159,7 @@ def test_starting_worker_takes_over_from_its_killed_predecessor(
     assert messages(broker, "transcribe") == ["()"]
 
 
-@pytest.mark.covers("fault", "Valkey is away when work is enqueued")
+@pytest.mark.covers("fault", "Valkey is down when work is enqueued")
 def test_unreachable_broker_does_not_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     unreachable = Celery(
         broker="redis+socket:///nonexistent/valkey.sock",

@@ -142,7 +142,7 @@ def test_newcomer_does_not_wait_for_what_is_prepared_in_advance(
     assert [row.owner for row in claim_and_finish(4)].count(bob) == 2
 
 
-@pytest.mark.covers("attack", "Batch recordings are submitted before those that somebody waits for")
+@pytest.mark.covers("attack", "Batch recordings are submitted before interactive ones")
 def test_interactive_recordings_go_before_batch_which_never_starves(
     waiting: Waiting, alice: User, bob: User
 ) -> None:

@@ -78,7 +78,7 @@ async def until_closed(connection: WebSocketClient) -> None:
     await connection.wait(WAIT_S)
 
 
-@pytest.mark.covers("attack", "An open page goes on listening after its session was ended")
+@pytest.mark.covers("attack", "An open page keeps listening after its session was ended")
 @pytest.mark.parametrize("reason", ["signed out elsewhere", "account closed", "password changed"])
 async def test_websocket_closes_as_soon_as_access_is_revoked(
     alice: User, prepared: Transcription, reason: str
@@ -189,7 +189,7 @@ async def test_too_many_handshakes_are_closed_with_4429(
     assert codes == [1000, 4429]
 
 
-@pytest.mark.covers("attack", "One user opens WebSockets without end")
+@pytest.mark.covers("attack", "One user opens more and more WebSockets")
 async def test_too_many_websockets_are_closed_with_4429(
     alice: User, finished: Transcription, settings: Any
 ) -> None:

@@ -1,4 +1,4 @@
-"""Publishing: never waits for Valkey, and loses nothing while Valkey is away for a short time."""
+"""Publishing: never waits for Valkey, and loses nothing while Valkey is down for a short time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def receiver(recording: uuid.UUID) -> Iterator[Receiver]:
     receiver.close()
 
 
-@pytest.mark.covers("fault", "Valkey is away while events are published")
+@pytest.mark.covers("fault", "Valkey is down while events are published")
 def test_messages_are_sent_when_valkey_is_back(
     recording: uuid.UUID, receiver: Receiver, tmp_path: Path
 ) -> None:

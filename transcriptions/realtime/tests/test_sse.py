@@ -137,7 +137,7 @@ async def until_closed(stream: EventStreamClient) -> None:
     assert ended
 
 
-@pytest.mark.covers("attack", "A program goes on listening after its token was revoked")
+@pytest.mark.covers("attack", "A program keeps listening after its token was revoked")
 @pytest.mark.parametrize("reason", ["revoked", "account closed"])
 async def test_stream_ends_as_soon_as_access_is_revoked(
     alice: User, leased: Transcription, reason: str

@@ -259,7 +259,7 @@ async def test_closed_subscription_leaves_channel_and_connection(worker: Worker)
     assert await subscriber_connections() == 0
 
 
-@pytest.mark.covers("fault", "Valkey is away while a recording is transcribed and watched")
+@pytest.mark.covers("fault", "Valkey is down while a recording is transcribed and watched")
 async def test_watchers_share_queries_while_valkey_is_away(
     worker: Worker, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

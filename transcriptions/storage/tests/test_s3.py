@@ -190,7 +190,7 @@ def assert_unavailable(bucket: BucketFolder) -> str:
     return reasons[-1]
 
 
-@pytest.mark.covers("fault", "The object storage is gone")
+@pytest.mark.covers("fault", "The object storage is not running")
 def test_closed_port_is_unavailable(
     bucket: BucketFolder, fault_proxy: FaultProxy, quick: None
 ) -> None:

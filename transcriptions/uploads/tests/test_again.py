@@ -77,7 +77,7 @@ def test_edits_are_carried_over(
     body = api.get(f"/api/transcriptions/{created.id}").json()
     conflicts = [segment["conflict"] for segment in body["segments"]]
     assert conflicts == [None, None, None, "Fourth sentence.", None]
-    assert "In 1 segment something else" in body["note"]
+    assert "In 1 segment the recognized text has changed" in body["note"]
     assert texts(finished)[0] == "Sentence 1."
     assert created.segments.get(number=4).start == 3.0
     assert charged_ms(created.owner) == 20_000  # both recordings, ten seconds each
@@ -129,7 +129,7 @@ def test_quite_another_text_gets_no_edits(
     assert pipeline.transcribe(created.id)
     created.refresh_from_db()
     assert texts(created) == ["Eins", "Zwei", "Drei", "Vier", "Fünf"]
-    assert "only in the earlier transcript" in created.note
+    assert "not carried over" in created.note
 
 
 @pytest.mark.covers("fault", "Recognizing a recording again fails or is cancelled")

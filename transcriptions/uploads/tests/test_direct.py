@@ -258,7 +258,7 @@ def test_deleted_account_leaves_no_uploads(
     assert not DirectUpload.objects.exists()
 
 
-@pytest.mark.covers("attack", "A file that is no recording is sent to the storage")
+@pytest.mark.covers("attack", "A file that is not a recording is sent to the storage")
 def test_file_that_is_not_media_fails_before_an_engine_sees_it(
     client: Client, engine: ScriptedEngine
 ) -> None:

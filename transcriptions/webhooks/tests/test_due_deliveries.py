@@ -17,7 +17,7 @@ from transcriptions.webhooks.tasks import MAX_ENQUEUED
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.covers("fault", "A receiver of webhooks is away, and thousands of deliveries wait")
+@pytest.mark.covers("fault", "A receiver of webhooks is down, and thousands of deliveries wait")
 @pytest.mark.parametrize("disabled", [0, 300])
 def test_choosing_deliveries_reads_a_few_of_many_pending_ones(alice: User, disabled: int) -> None:
     endpoint = Endpoint.objects.create(owner=alice, url="https://example.com/hooks")

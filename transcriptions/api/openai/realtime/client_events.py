@@ -36,7 +36,7 @@ class ClientEvent:
 
     @property
     def audio(self) -> bytes:
-        """Of APPEND. Raises ClientError."""
+        """The audio of APPEND. Raises ClientError."""
         audio = self.fields.get("audio")
         if audio is None:
             message = _("Missing required parameter: 'audio'.")
@@ -58,7 +58,7 @@ def parse(text: str | None) -> ClientEvent:
     except (ValueError, RecursionError):
         event = None
     if "\\u0000" in text:  # cannot be stored
-        raise ClientError("invalid_value", _("Text cannot have null characters."))
+        raise ClientError("invalid_value", _("Text must not contain null characters."))
     if not isinstance(event, dict):
         raise ClientError("invalid_json", _("The message is not a JSON object."))
     sent_id, kind = event.get("event_id"), event.get("type")

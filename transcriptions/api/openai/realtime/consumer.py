@@ -63,7 +63,7 @@ class RealtimeConsumer(AudioConsumer):
         await self._send_settings("created", self.conversation.is_beta)
 
     def refusal(self, error: Refused) -> Json:
-        """In OpenAI's format."""
+        """The refusal in OpenAI's format."""
         return error_body(CODES.get(error.code, error.code), str(error), status=error.status)
 
     async def disconnect(self, code: int) -> None:
@@ -89,7 +89,7 @@ class RealtimeConsumer(AudioConsumer):
         except SessionEnded:
             pass  # the last event of the session says why
         except TooFast:
-            await self._fail(Refused(413, "too_fast", _("The audio comes too fast.")))
+            await self._fail(Refused(413, "too_fast", _("The audio arrives too fast.")))
         except Exception as error:
             await self._fail(error)
 
@@ -216,7 +216,7 @@ def _reason(error: Exception) -> Refused:
         case Throttled():
             return Refused.throttled(error)
         case TakenOver():
-            message = _("Another connection sends the audio of this session.")
+            message = _("Another connection has taken over this session.")
             return Refused(409, "taken_over", message)
     log.error("a Realtime connection failed", exc_info=error)
     return Refused(500, "server_error", _("Something went wrong on the server. Connect again."))
@@ -231,7 +231,9 @@ def _admit(scope: dict[str, Any]) -> tuple[Client, Session]:
     query = QueryDict(scope["query_string"])
     usual = "" if client.settings is None else "transcription"
     if query.get("intent", usual) != "transcription":
-        message = _("There are only transcription sessions: add ?intent=transcription to the URL.")
+        message = _(
+            "Only transcription sessions are supported: add ?intent=transcription to the URL."
+        )
         raise Refused(400, "invalid_value", message)
     try:
         concurrency.streams.check(client.user)

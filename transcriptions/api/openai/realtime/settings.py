@@ -37,7 +37,7 @@ TAGS = ("audio/pcm", "audio/pcmu", "audio/pcma", "server_vad", "semantic_vad")
 
 
 class Pcm(BaseModel):
-    """16-bit samples, little-endian. OpenAI knows no other rate than 24 kHz."""
+    """16-bit samples, little-endian. OpenAI's own API supports only 24 kHz."""
 
     type: Literal["audio/pcm"] = "audio/pcm"
     rate: int = Field(default=24_000, ge=MIN_RATE_HZ, le=MAX_RATE_HZ)
@@ -50,7 +50,7 @@ class Telephone(BaseModel):
 
 
 class Transcription(BaseModel):
-    """What the speech engine is told."""
+    """Settings for the speech engine."""
 
     model: str = Field(default="transcodio", max_length=100)
     language: LanguageName | None = None
@@ -89,7 +89,7 @@ class ServerVad(BaseModel):
 
 
 class SemanticVad(BaseModel):
-    """The client does not know how long a pause is."""
+    """The length of a pause is chosen by `eagerness`."""
 
     type: Literal["semantic_vad"]
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
@@ -133,7 +133,7 @@ class Session(BaseModel):
     include: list[str] | None = None
 
     def updated(self, given: Any) -> Session:
-        """With what a client has sent. Raises InvalidParameter."""
+        """Merge the settings that a client has sent. Raises InvalidParameter."""
         merged = _merged(self.model_dump(), given)
         return _valid(_with_usual_turns(merged, given))
 
@@ -149,7 +149,7 @@ class Session(BaseModel):
 
     @property
     def params(self) -> LiveParams:
-        """Those of a live session that does what the client wants."""
+        """The parameters of the corresponding live session."""
         given, turns = self.input.transcription, self.input.turn_detection
         encodings = {"audio/pcm": "pcm_s16le", "audio/pcmu": "mulaw", "audio/pcma": "alaw"}
         return LiveParams.model_validate(

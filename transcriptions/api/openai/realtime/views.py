@@ -23,14 +23,14 @@ router = Router()
 
 
 class ExpiresAfter(BaseModel):
-    """When the secret opens no more connections. Those that are open then go on."""
+    """When the secret stops opening connections. Connections that are open then stay open."""
 
     anchor: Literal["created_at"] = "created_at"
     seconds: Annotated[int, Field(ge=MIN_LIFETIME_S, le=MAX_LIFETIME_S)] = LIFETIME_S
 
 
 class ClientSecretIn(BaseModel):
-    """How long the secret is valid, and the first settings of the sessions that it opens."""
+    """How long the secret is valid, and the initial settings of the sessions that it opens."""
 
     expires_after: ExpiresAfter = ExpiresAfter()
     session: Any = None
@@ -38,7 +38,7 @@ class ClientSecretIn(BaseModel):
 
 @router.post("/realtime/client_secrets")
 def create_client_secret(request: HttpRequest, body: ClientSecretIn) -> dict[str, Any]:
-    """Create a secret for WebSockets that take audio, and for nothing else."""
+    """Create a secret that only opens WebSockets for audio."""
     token = request_token(request)
     if token is None:
         raise TypeError("a session")
