@@ -1,9 +1,12 @@
-"""Measure how long the first words take: python -m benchmarks.first_segment [--write]
+"""Measure how long the first words take: python -m benchmarks.first_segment [--speakers] [--write]
 
 Recordings of up to four hours are uploaded to a running service, which stops them after the first
 segment. Each one is also prepared as a whole before its recognition begins, as all recordings were
 before: the option `channels=separate` has that effect, and no other on one channel. CPU times are
 those of all processes of the service.
+
+With --speakers, shorter ones are uploaded with and without the detection of speakers in turn, which
+must not delay the words.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import platform
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,7 @@ from benchmarks.overhead import running_service
 from transcodio_site.testing import SAMPLE, Media
 
 RESULTS = Path(__file__).parent / "results" / "first-segment.json"
+SPEAKERS_RESULTS = RESULTS.with_stem("first-segment-speakers")
 # Seconds, and FFmpeg's options for the output.
 RECORDINGS = {
     "10s.mp3": (10, ()),
@@ -35,19 +40,31 @@ RECORDINGS = {
     "4h.mp3": (14_400, ("-b:a", "64k")),
 }
 GOAL_S = 3.0
-WAYS = {"opening first": "mix", "whole recording first": "separate"}
+WAYS = {
+    "opening first": {"channels": "mix"},
+    "whole recording first": {"channels": "separate"},
+}
+WITH_SPEAKERS = ("10s.mp3", "5min.mp3", "1h.mp3")
+SPEAKERS_WAYS = {"without speakers": {"diarize": "false"}, "with speakers": {"diarize": "true"}}
+Ways = Mapping[str, Mapping[str, str]]  # fields of the upload
+Row = dict[str, Any]
+
 IDLE_S = 600.0  # at most, that the service needs to stop what it has begun
 
 
 def main() -> None:
     """Print the medians; with --write, write the JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.first_segment")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    parser.add_argument("--write", action="store_true", help="write the results as JSON")
+    parser.add_argument("--speakers", action="store_true", help="with and without speakers")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    names, ways = (
+        (WITH_SPEAKERS, SPEAKERS_WAYS) if arguments.speakers else (tuple(RECORDINGS), WAYS)
+    )
     with tempfile.TemporaryDirectory(prefix="transcodio-benchmark-") as folder:
         Path(folder).chmod(0o711)
-        rows = _measure_all(Path(folder), arguments.rounds)
+        rows = _measure_all(Path(folder), names, ways, arguments.rounds)
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "load": round(os.getloadavg()[2], 1),
@@ -56,39 +73,49 @@ def main() -> None:
     }
     print(json.dumps(result, indent=2))
     if arguments.write:
-        RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+        results = SPEAKERS_RESULTS if arguments.speakers else RESULTS
+        results.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def _measure_all(folder: Path, rounds: int) -> list[dict[str, Any]]:
+def _measure_all(folder: Path, names: Iterable[str], ways: Ways, rounds: int) -> list[Row]:
     media = Media(folder)
-    files = {
-        name: media.make(
-            name, "-stream_loop", "-1", "-i", str(SAMPLE), "-t", f"{seconds}", *options
-        )
-        for name, (seconds, options) in RECORDINGS.items()
-    }
+    files = [_recording(media, name) for name in names]
     with running_service(folder) as client:
-        _first_segment(client, files["10s.mp3"], "mix")  # loads the model
-        return [_measure(client, file, way, rounds) for file in files.values() for way in WAYS]
+        _first_segment(client, files[0], next(iter(ways.values())))  # loads the model
+        return [row for file in files for row in _measure(client, file, ways, rounds)]
 
 
-def _measure(client: httpx.Client, file: Path, way: str, rounds: int) -> dict[str, Any]:
-    runs = [_first_segment(client, file, WAYS[way]) for _ in range(rounds)]
-    row = {
-        "recording": file.name,
-        "way": way,
-        "first_segment_s": round(statistics.median(seconds for seconds, _ in runs), 2),
-        "cpu_s": round(statistics.median(cpu for _, cpu in runs), 1),
-    }
-    print(row, flush=True)
-    return row
+def _recording(media: Media, name: str) -> Path:
+    seconds, options = RECORDINGS[name]
+    return media.make(name, "-stream_loop", "-1", "-i", str(SAMPLE), "-t", f"{seconds}", *options)
 
 
-def _first_segment(client: httpx.Client, file: Path, channels: str) -> tuple[float, float]:
+def _measure(client: httpx.Client, file: Path, ways: Ways, rounds: int) -> Iterator[Row]:
+    """All ways in turn in each round, so that other work of the machine affects them alike."""
+    runs: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, fields in ways.items():
+            runs[way].append(_first_segment(client, file, fields))
+    for way, measured in runs.items():
+        seconds = [each for each, _ in measured]
+        row = {
+            "recording": file.name,
+            "way": way,
+            "first_segment_s": round(statistics.median(seconds), 2),
+            "fastest_s": round(min(seconds), 2),
+            "cpu_s": round(statistics.median(cpu for _, cpu in measured), 1),
+        }
+        print(row, flush=True)
+        yield row
+
+
+def _first_segment(
+    client: httpx.Client, file: Path, fields: Mapping[str, str]
+) -> tuple[float, float]:
     """Seconds from the upload to the first segment, and CPU seconds of the service until then."""
     cpu, started = _cpu_seconds(), time.perf_counter()
     with file.open("rb") as upload:
-        form = {"language": "en", "channels": channels}
+        form = {"language": "en", **fields}
         request = client.stream("POST", "/api/transcribe/stream", files={"file": upload}, data=form)
         with request as response:
             data = (json.loads(line[6:]) for line in response.iter_lines() if line[:6] == "data: ")
