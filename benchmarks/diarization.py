@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--diarizer", choices=DIARIZERS, default="embedded")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    recordings = list(_recordings(options.folder))
+    recordings = list(recordings_in(options.folder))
     diarizer, results = get_diarizer(options.diarizer), list[Result]()
     print(
         "recording        minutes speakers found  DER no collar (confused)  "
@@ -109,7 +109,7 @@ def _results(diarizer: str) -> Path:
     return RESULTS if diarizer == "embedded" else RESULTS.with_stem(f"diarization_{diarizer}")
 
 
-def _recordings(folder: Path) -> Iterator[Recording]:
+def recordings_in(folder: Path) -> Iterator[Recording]:
     references = sorted(folder.glob("*.rttm"))
     if not references:
         raise SystemExit(f"There is no .rttm file in {folder}")
@@ -152,12 +152,12 @@ def _alone(recording: Recording) -> Iterator[tuple[str, Any]]:
 def _stored(recordings: list[Recording], minutes: list[int], path: Path) -> Iterator[Stored]:
     """One after the other, as prepared audio at `path`."""
     for recording in recordings:
-        yield _store(recording, path)
+        yield store(recording, path)
     for length in minutes:
-        yield _store(_conversation(recordings, length), path)
+        yield store(_conversation(recordings, length), path)
 
 
-def _store(recording: Recording, path: Path) -> Stored:
+def store(recording: Recording, path: Path) -> Stored:
     duration = len(recording.samples) / pcm.SAMPLE_RATE_HZ
     with wave.open(str(path), "wb") as wav:
         wav.setparams((1, 2, pcm.SAMPLE_RATE_HZ, 0, "NONE", ""))

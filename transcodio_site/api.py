@@ -17,6 +17,7 @@ from transcriptions.api.captions import router as captions
 from transcriptions.api.edits import router as edits
 from transcriptions.api.exports import router as exports
 from transcriptions.api.imports import router as imports
+from transcriptions.api.speaker_splits import router as speaker_splits
 from transcriptions.api.speakers import router as speakers
 from transcriptions.api.subtitles import router as subtitles
 from transcriptions.api.transcriptions import router as transcriptions
@@ -53,6 +54,7 @@ api.add_router("", transcriptions)
 api.add_router("", exports)
 api.add_router("", subtitles)
 api.add_router("", speakers)
+api.add_router("", speaker_splits)
 api.add_router("", words)
 api.add_router("", edits)
 api.add_router("", notes)

@@ -48,6 +48,10 @@ class NothingToSplit(Exception):
     """None or all of the words of a speaker were chosen. `str()` is a message for the owner."""
 
 
+class TooManyProposals(Exception):
+    """Voices of too many speakers are being compared. `str()` is a message for the owner."""
+
+
 class VoiceRefused(Exception):
     """The voice cannot be kept, or cannot have this name. `str()` is a message for the owner."""
 

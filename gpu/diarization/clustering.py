@@ -9,6 +9,7 @@ split.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -161,20 +162,13 @@ class _Chooser:
     def _two_voices(self, members: Labels, *, is_needed: bool) -> list[Labels]:
         """Split the group into two voices; empty if it is one voice."""
         vectors = self.vectors[members]
-        for halves in (k_means(vectors, 2), self._few_among_many(vectors)):
-            parts = [members[halves == half] for half in (0, 1)]
+        for labels in halves(vectors, round(MIN_SPEAKER_S / self.step_s)):
+            parts = [members[labels == label] for label in (0, 1)]
             if min(map(len, parts)) * self.step_s >= MIN_SPEAKER_S:
                 one, other = map(self._group, parts)
                 if is_needed or one.similarity(other) < SPLIT_BELOW:
                     return parts
         return []
-
-    def _few_among_many(self, vectors: Array) -> Labels:
-        """Two groups: around what is least similar to the mean, and the others."""
-        mean = vectors.mean(axis=0)
-        least = vectors[(vectors @ mean).argmin()]
-        near = np.argsort(-(vectors @ least))[: round(MIN_SPEAKER_S / self.step_s)]
-        return _improved(vectors, np.stack([mean, vectors[near].mean(axis=0)]), ROUNDS)[1]
 
     def _without_small(self, labels: Labels, seconds: float) -> Labels:
         """Vectors of groups that are too small go to the nearest other one."""
@@ -184,6 +178,16 @@ class _Chooser:
             large = found[np.argsort(-counts, kind="stable")[: self.limits.minimum]]
         centers = _normalized(np.stack([self.vectors[labels == one].mean(axis=0) for one in large]))
         return np.asarray(large[(self.vectors @ centers.T).argmax(axis=1)])
+
+
+def halves(vectors: Array, fewest: int = 2) -> Iterator[Labels]:
+    """Labels 0 and 1 that may be those of two voices: as by k-means, and `fewest` or more that are
+    around what is least similar to the mean."""
+    yield k_means(vectors, 2)
+    mean = vectors.mean(axis=0)
+    least = vectors[(vectors @ mean).argmin()]
+    near = np.argsort(-(vectors @ least))[:fewest]
+    yield _improved(vectors, np.stack([mean, vectors[near].mean(axis=0)]), ROUNDS)[1]
 
 
 # --- Spectral clustering --------------------------------------------------------------------------

@@ -43,17 +43,17 @@ _lock = threading.Lock()
 def describe(path: Path, spans: Iterable[Span]) -> Array | None:
     """The voice that speaks in these stretches of a prepared WAV: a vector of length 1 and SIZE
     numbers. None if that is too little. Raises EngineUnavailable."""
-    encoder, step = _encoder(), round(STEP_S * FRAMES_PER_SECOND)
+    loaded, step = encoder(), round(STEP_S * FRAMES_PER_SECOND)
     found, seconds = list[Array](), 0.0
     for span in _longest(spans):
         end = min(span.end, span.start + MAX_SPAN_S)
         samples = pcm.read_resampled(path, span.start, end, RATE_HZ)
         if samples.size >= MIN_SPAN_S * RATE_HZ:
-            found.append(windows(encoder.spectra(samples), step))
+            found.append(windows(loaded.spectra(samples), step))
             seconds += samples.size / RATE_HZ
         if seconds >= ENOUGH_S:
             break
-    return mean(encoder.vectors(np.concatenate(found))) if seconds >= MIN_SPEECH_S else None
+    return mean(loaded.vectors(np.concatenate(found))) if seconds >= MIN_SPEECH_S else None
 
 
 def mean(vectors: Sequence[Array] | Array) -> Array:
@@ -86,7 +86,8 @@ def _longest(spans: Iterable[Span]) -> list[Span]:
     return sorted(long, key=lambda span: span.start - span.end)
 
 
-def _encoder() -> VoiceEncoder:
+def encoder() -> VoiceEncoder:
+    """Loaded at the first use. Raises EngineUnavailable."""
     with _lock:
         return _create()
 

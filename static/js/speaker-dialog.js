@@ -18,6 +18,8 @@ export class SpeakerDialog {
     this.onSubmit(this.assignForm, ({ speaker }) => speakers.assign(this.items, speakers.chosen(speaker)));
     this.onSubmit(this.laterForm, ({ speaker }) => speakers.assign(this.fromHere(), speakers.chosen(speaker)));
     this.onSubmit(this.mergeForm, ({ into }) => speakers.merge(this.number, Number(into.value)));
+    this.compareForm = this.dialog.querySelector("form[data-compare]"); // null without audio
+    if (this.compareForm) this.onSubmit(this.compareForm, () => speakers.voiceSplit.open(this.number, this.items[0]));
     this.dialog.querySelector("[data-close]").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close(); // a click on the backdrop

@@ -46,6 +46,21 @@ export const SpeakerRequests = (Base) => class extends Base {
     return "";
   }
 
+  /** Asks the server to compare the voices of a speaker's segments, or what it has found. */
+  proposal(method, number) {
+    return this.request(method, `/speakers/${number}/split/proposal`);
+  }
+
+  /** Gives segments of one speaker to a new one, if the transcript is that of the revision. Resolves
+   * to the problem; empty if it was done. */
+  async split(number, segments, revision) {
+    const { body, problem } = await this.send("POST", `/speakers/${number}/split`, { segments, revision });
+    if (problem) return problem;
+    this.relabel(body);
+    this.showStatus(text(this, "split", { speaker: this.label(number) }));
+    return "";
+  }
+
   /** Sends a change of the transcript, when those before it are stored: they may number segments
    * anew. */
   async send(method, path, content) {

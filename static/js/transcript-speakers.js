@@ -8,6 +8,7 @@ import { SpeakerDialog } from "./speaker-dialog.js";
 import { SpeakerList, numberOf } from "./speaker-list.js";
 import { SpeakerRequests } from "./speaker-requests.js";
 import { SpeakerSelection } from "./speaker-selection.js";
+import { SpeakerSplit } from "./speaker-split.js";
 import { text } from "./text.js";
 import {
   paragraphAfter, paragraphBefore, relabel, segmentWithCaret, segments, segmentsIn,
@@ -27,6 +28,7 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
     this.only = null; // the speaker whose segments are shown; null: all are
     this.list = new SpeakerList(this);
     this.dialog = new SpeakerDialog(this);
+    this.voiceSplit = new SpeakerSplit(this);
     this.selection = new SpeakerSelection(this);
     this.page.addEventListener("text-changed", (event) => this.changed(event.detail.paragraphs));
     this.page.addEventListener("speakers-changed", (event) => this.relabel(event.detail));

@@ -125,7 +125,11 @@ REQUESTS = [
     Request(
         f"post {RECORDING}/speakers/assign", {"speaker": 2, "parts": [{"segment": 1}]}, is_json=True
     ),
-    Request(f"post {RECORDING}/speakers/{{number}}/split", {"segments": [1]}, is_json=True),
+    Request(
+        f"post {RECORDING}/speakers/{{number}}/split",
+        {"segments": [1], "revision": 0},
+        is_json=True,
+    ),
     Request(
         f"post {RECORDING}/edits",
         {"changes": [{"from": 1, "to": 1, "segments": [{"text": "New"}]}]},

@@ -33,6 +33,8 @@ OPERATIONS = {
     "DELETE /api/transcriptions/{transcription_id}/speakers/detect": WRITE,
     "POST /api/transcriptions/{transcription_id}/speakers/assign": WRITE,
     "POST /api/transcriptions/{transcription_id}/speakers/{number}/split": WRITE,
+    "POST /api/transcriptions/{transcription_id}/speakers/{number}/split/proposal": WRITE,
+    "GET /api/transcriptions/{transcription_id}/speakers/{number}/split/proposal": READ,
     "POST /api/transcriptions/{transcription_id}/edits": WRITE,
     "POST /api/transcriptions/{transcription_id}/edits/undo": WRITE,
     "POST /api/transcriptions/{transcription_id}/edits/redo": WRITE,

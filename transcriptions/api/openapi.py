@@ -206,6 +206,28 @@ CHANGED_SPEAKERS = {
         {"speakers": [_SPEAKER], "segments": [{"id": 1, "speaker": 1, "words": [1, 1]}]},
     )
 }
+_PROPOSAL = {
+    "state": "ready",
+    "error": None,
+    "revision": 4,
+    "clear": True,
+    "voices": [
+        {
+            "segments": [1, 2, 5],
+            "seconds": 21.4,
+            "examples": [{"segment": 1, "start": 0.4, "end": 2.1, "text": "Good morning."}],
+        },
+        {
+            "segments": [3, 4],
+            "seconds": 9.8,
+            "examples": [{"segment": 3, "start": 8.0, "end": 12.6, "text": "We leave at noon."}],
+        },
+    ],
+}
+PROPOSAL = {"responses": _json(200, _PROPOSAL)}
+COMPARE = {
+    "responses": _json(202, _PROPOSAL | {"state": "waiting", "clear": None, "voices": []}),
+}
 RECOGNIZE = {"responses": _json(202, _QUEUED, headers=_LOCATION)}
 IMPORT = {
     "requestBody": {

@@ -25,6 +25,7 @@ from transcriptions.editing.speakers import (
 )
 from transcriptions.exceptions import (
     AudioDeleted,
+    EditConflict,
     NoSpeech,
     NothingToSplit,
     UnknownSpeaker,
@@ -107,10 +108,11 @@ def split_one_speaker(
     request: HttpRequest, transcription_id: uuid.UUID, number: int, change: SplitIn
 ) -> ChangedSpeakers:
     """Split a speaker who is really two people: what this speaker says in the given segments is
-    assigned to a new speaker. Returns all speakers, and the changed segments."""
+    assigned to a new speaker. Returns all speakers, and the changed segments. With the `revision`
+    of a proposal, responds with 409 if the transcript has changed since then."""
     row = permissions.transcription_for(request.user, transcription_id)
     with _edit(request, row, is_in_path=True):
-        return _changed(row, split_speaker(row, number, change.segments))
+        return _changed(row, split_speaker(row, number, change.segments, change.revision))
 
 
 @contextmanager
@@ -130,6 +132,8 @@ def _edit(request: HttpRequest, row: Transcription, *, is_in_path: bool = False)
         raise ApiError(422, "unknown_word", str(error)) from None
     except NothingToSplit as error:
         raise ApiError(422, "nothing_to_split", str(error)) from None
+    except EditConflict as error:
+        raise ApiError(409, "edit_conflict", str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_completed", str(error)) from None
     record_edit(request, row.owner_id, row.id)

@@ -13,7 +13,12 @@ from psycopg.types.json import Jsonb
 
 from transcriptions.editing import log
 from transcriptions.editing.alignment import StoredWord, realign_words
-from transcriptions.exceptions import NothingToSplit, UnknownSpeaker, UnknownWord
+from transcriptions.exceptions import (
+    EditConflict,
+    NothingToSplit,
+    UnknownSpeaker,
+    UnknownWord,
+)
 from transcriptions.models import EditKind, Segment, Speaker, Transcription, VoiceUse
 from transcriptions.models.progress import count_speaker_change
 from transcriptions.models.segment import main_speaker
@@ -65,11 +70,15 @@ def assign(row: Transcription, parts: Sequence[Part], speaker: int) -> list[Segm
         return [*found.values()]
 
 
-def split_speaker(row: Transcription, number: int, segments: Iterable[int]) -> list[Segment]:
+def split_speaker(
+    row: Transcription, number: int, segments: Iterable[int], revision: int | None = None
+) -> list[Segment]:
     """One speaker is two people: the words of `number` in these segments are those of a new one.
     Return the segments that have changed. Raises WrongState, UnknownSpeaker, NothingToSplit,
-    Segment.DoesNotExist."""
+    Segment.DoesNotExist; EditConflict if the transcript is not that of the `revision`."""
     with _changing(row) as locked:
+        if revision is not None and revision != log.revision_of(locked):
+            raise EditConflict(_("The transcript has changed since then. Compare again."))
         speaker_for_update(locked, number)
         new = _last_number(locked) + 1
         found = _segments(locked, set(segments))

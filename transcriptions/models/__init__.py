@@ -24,6 +24,7 @@ from transcriptions.models.scheduling import AccountQueue, Priority, PriorityQue
 from transcriptions.models.search_entry import SEARCH_KEYS, SearchEntry
 from transcriptions.models.segment import Segment
 from transcriptions.models.speaker import Speaker, VoiceUse
+from transcriptions.models.split_proposal import SplitProposal
 from transcriptions.models.state import (
     FINISHED,
     UNSUCCESSFUL,
@@ -83,6 +84,7 @@ __all__ = [
     "Segment",
     "Speaker",
     "SpeakerReference",
+    "SplitProposal",
     "State",
     "Step",
     "SubtitleProfile",

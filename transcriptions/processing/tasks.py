@@ -11,7 +11,7 @@ from structlog.contextvars import bind_contextvars
 
 from gpu import tracing
 from transcriptions import queue
-from transcriptions.models import DiarizationJob, State, Transcription
+from transcriptions.models import DiarizationJob, SplitProposal, State, Transcription
 from transcriptions.processing import (
     detection,
     diarization_jobs,
@@ -19,11 +19,12 @@ from transcriptions.processing import (
     live,
     pipeline,
     scheduling,
+    voice_comparison,
     voice_learning,
 )
 from transcriptions.processing.leases import shutting_down
 
-MAX_ENQUEUED = 20  # voices, per run of the periodic task
+MAX_ENQUEUED = 20  # voices or speakers, per run of a periodic task
 
 
 @shared_task(name="transcriptions.tasks.preprocess", bind=True)
@@ -85,6 +86,20 @@ def learn_waiting_voices() -> None:
     waiting = voice_learning.waiting().values_list("transcription_id", "number")
     for transcription_id, number in waiting[:MAX_ENQUEUED]:
         queue.enqueue(learn_voice, transcription_id, number)
+
+
+@shared_task(name="transcriptions.tasks.compare_voices")
+def compare_voices(proposal_id: str) -> None:
+    """Find out which segments of a speaker are by another voice."""
+    voice_comparison.compare(int(proposal_id))
+
+
+@shared_task(name="transcriptions.tasks.compare_waiting_voices")
+def compare_waiting_voices() -> None:
+    """Enqueue the work whose task was lost, or whose worker died."""
+    due = SplitProposal.objects.due().order_by("id").values_list("id", flat=True)
+    for proposal_id in due[:MAX_ENQUEUED]:
+        queue.enqueue(compare_voices, proposal_id)
 
 
 def _claim_next(state: State, task: Task[Any, None], named: str) -> Transcription | None:

@@ -96,6 +96,7 @@ class SplitIn(Body):
         list[Annotated[StrictInt, Field(ge=1, le=MAX_SEGMENT)]],
         Field(min_length=1, max_length=MAX_PARTS),
     ]
+    revision: Annotated[StrictInt | None, Field(ge=0)] = None  # of the proposal
 
 
 class SegmentSpeakers(Schema):

@@ -85,6 +85,7 @@ NOT_EXPORTED = {
     "transcriptions.Step": "technical: which worker phase started when",
     "transcriptions.Progress": "technical: the lease of a worker, usage not in the ledger yet",
     "transcriptions.DiarizationJob": "technical: exists while speakers are detected later",
+    "transcriptions.SplitProposal": "technical: computed from the audio, which is exported",
     "transcriptions.LiveSession": "technical: how the audio of a recording has arrived",
     "transcriptions.LivePiece": "exists only until the recording is complete",
     "transcriptions.AudioAnalysis": "technical: computed from the audio, which is exported",
@@ -136,6 +137,7 @@ def full_account(alice: User, finished: Transcription) -> User:
     finished.speakers.create(number=1, name="Anna", voice=voice, voice_use=VoiceUse.LEARNED)
     SpeakerReference.objects.create(transcription=finished, name="Bob", audio=b"RIFF")
     commands.detect_speakers(finished)
+    finished.split_proposals.create(number=1, revision=0)
     session = LiveSession.objects.create(transcription=finished, media_type="audio/pcm")
     session.pieces.create(end=2, data=b"\0\0")
     correct(finished, 1, "Another text.")

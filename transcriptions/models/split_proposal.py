@@ -1,0 +1,69 @@
+"""How a speaker who may be two people could be divided."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from transcriptions.models.transcription import Transcription
+
+
+class SplitProposalQuerySet(models.QuerySet["SplitProposal"]):
+    """Queries that more than one module needs."""
+
+    def waiting(self) -> SplitProposalQuerySet:
+        """Those without a result, also while a worker has them."""
+        return self.filter(segments__isnull=True, error="")
+
+    def due(self) -> SplitProposalQuerySet:
+        """Those that wait for a worker, or whose worker has died or hangs."""
+        return self.waiting().filter(Q(lease_until__isnull=True) | Q(lease_until__lt=Now()))
+
+
+class SplitProposal(models.Model):
+    """Somebody has asked which segments of a speaker are by another voice. Nothing that describes a
+    voice is stored."""
+
+    transcription = models.ForeignKey(
+        Transcription, on_delete=models.CASCADE, related_name="split_proposals"
+    )
+    number = models.PositiveSmallIntegerField()  # of the speaker
+    revision = models.PositiveIntegerField()  # of the transcript that it is about
+    created_at = models.DateTimeField(default=timezone.now)
+    lease_until = models.DateTimeField(null=True)  # null: no worker has it
+    attempts = models.PositiveSmallIntegerField(default=0)  # that have begun
+    # Numbers of the segments that a new speaker would get; null until they are known.
+    segments = ArrayField(models.PositiveIntegerField(), null=True)
+    is_clear = models.BooleanField(default=False)  # whether the voices differ more than one does
+    error = models.TextField(blank=True)  # for the owner
+
+    objects = SplitProposalQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["transcription", "number"], name="split_proposal_of_speaker"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["id"],
+                name="split_proposal_waiting",
+                condition=Q(segments__isnull=True, error=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transcription_id} {self.number}"
+
+    @property
+    def state(self) -> Literal["waiting", "ready", "failed"]:
+        """Where it is."""
+        if self.error:
+            return "failed"
+        return "waiting" if self.segments is None else "ready"
