@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from playwright.sync_api import expect
 
-from e2e.conftest import PHONE, OpenPage
+from e2e.conftest import OpenPage
 from e2e.test_speakers import name_of, open_talk, speaker_list, turns
 from transcodio_site.testing import Media, Stack
 from transcodio_site.testing_media import CHANGES_S
@@ -54,12 +52,6 @@ def test_voices_are_compared_and_the_speaker_is_split(
     expect(dialog.locator("section p")).to_have_text(["6 segments, 0:21", "6 segments, 0:18"])
     expect(dialog.locator("[data-unclear]")).to_be_hidden()
     dialog.get_by_role("button", name="Play from 0:09").click()
-    if folder := os.environ.get("SHOTS"):
-        for size in ((1280, 800), PHONE):
-            page.set_viewport_size({"width": size[0], "height": size[1]})
-            for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme=scheme)
-                page.screenshot(path=f"{folder}/split-{size[0]}-{scheme}.png")
     split.click()
     expect(speaker_list(page)).to_have_count(2)
     expect(dialog).to_be_hidden()

@@ -96,7 +96,7 @@ def open_speakers(page: Page) -> Locator:
 
 
 def speaker_list(page: Page) -> Locator:
-    return page.locator("transcript-speakers li button")
+    return page.locator("#speaker-list li button")
 
 
 def name_of(page: Page, segment: int) -> Locator:

@@ -155,7 +155,9 @@ CREATE = _upload(_json(202, _QUEUED, headers=_LOCATION))
 START_UPLOAD = {"responses": _json(201, _UPLOAD_STARTED)}
 COMPLETE_UPLOAD = {"responses": _json(202, _QUEUED, headers=_LOCATION)}
 UPLOAD_PART = {"responses": _json(200, _PART)}
-LIST = {"responses": _json(200, {"items": [_TRANSCRIPTION], "next_cursor": None})}
+_PASSAGE = {"segment": 1, "start": 0.4, "text": "Good morning.", "speaker": "Anna"}
+_FOUND = _TRANSCRIPTION | {"passage": _PASSAGE}
+LIST = {"responses": _json(200, {"items": [_FOUND], "next_cursor": None})}
 TRANSCRIPTION = {"responses": _json(200, _TRANSCRIPTION)}
 RETRY = {"responses": _json(202, _TRANSCRIPTION | _QUEUED_AGAIN)}
 TRANSCRIPT = {"responses": _json(200, _TRANSCRIPT)}

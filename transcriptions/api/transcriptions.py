@@ -53,6 +53,7 @@ from transcriptions.processing import commands
 from transcriptions.realtime.sse import LastEventId, event_stream
 from transcriptions.schemas.transcripts import (
     CorrectionIn,
+    FoundTranscriptionOut,
     ReadTokenOut,
     RenameIn,
     SegmentOut,
@@ -187,7 +188,7 @@ def list_transcriptions(
     except pagination.InvalidCursor as error:
         raise ApiError(422, "invalid_cursor", str(error)) from None
     set_queue_positions(page)
-    items = [TranscriptionOut.of(row) for row in page]
+    items = [FoundTranscriptionOut.of(row) for row in page]
     return TranscriptionPage(items=items, next_cursor=next_cursor)
 
 

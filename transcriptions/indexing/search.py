@@ -169,6 +169,15 @@ class Search:
     alternatives: list[Alternative]
     phrases: list[Form]  # of which one is enough
 
+    def words(self) -> list[Func]:
+        """Of a search entry: it has the first required term, the second one, and so on."""
+        required = [forms for each in self.alternatives for forms in each.forms()[0]]
+        return [_is_match(forms) for forms in [*required, self.phrases] if forms]
+
+    def speakers(self) -> set[str]:
+        """All names of who must speak."""
+        return set[str]().union(*(each.speakers for each in self.alternatives))
+
     def conditions(self) -> list[Q]:
         """A recording matches if it fulfills one of them. PostgreSQL reads all of its entries: fast
         for a few recordings, however frequent the words are."""

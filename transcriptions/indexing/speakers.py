@@ -49,9 +49,18 @@ def speaks(name: str) -> Q:
 
 def is_said_by(names: Iterable[str]) -> Q:
     """Condition: the search entry is a segment by a speaker with one of the names."""
+    return _is_any(_speakers_of_entry(names))
+
+
+def speaker_of_entry(names: Iterable[str]) -> Subquery:
+    """Expression: the number of the first speaker of the search entry with one of the names."""
+    return Subquery(_speakers_of_entry(names).order_by("number").values("number")[:1])
+
+
+def _speakers_of_entry(names: Iterable[str]) -> QuerySet[Speaker]:
     segment = _segments_of_speaker().filter(number=OuterRef(OuterRef("number")))
     speakers = _named(names).filter(transcription=OuterRef("transcription"))
-    return _is_any(speakers.filter(Exists(segment)))
+    return speakers.filter(Exists(segment))
 
 
 def _is_any(speakers: QuerySet[Speaker]) -> Q:

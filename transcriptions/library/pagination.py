@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from transcriptions.indexing import search
+from transcriptions.indexing.passages import set_passages
 from transcriptions.indexing.search import NO_ROWS, Search
 from transcriptions.models import Transcription
 
@@ -105,19 +106,28 @@ def _newest(rows: QuerySet[Transcription], query: str, start: int, end: int) -> 
         return list(rows[start:end])
     with search.limited_time():
         parsed = search.parse(rows, query)
-        matching = rows.filter(reduce(or_, parsed.conditions(), NO_ROWS))
-        newest: list[uuid.UUID] = []
-        found: list[Transcription] = []
-        for count in (SEARCHED_FIRST, SEARCHED_NEXT):
-            ids = list(rows.values_list("id", flat=True)[len(newest) : len(newest) + count])
-            newest += ids
-            found += _matches_within(ids, matching, end - len(found))
-            if len(found) == end or len(ids) < count:
-                return found[start:end]
-            if len(found) < end * SEARCHED_FIRST / (SEARCHED_FIRST + SEARCHED_NEXT):
-                break
-        older = _candidates(rows, parsed, set(newest))
-        return [*found, *_matches_within(older, matching, end - len(found))][start:end]
+        found = _found(rows, parsed, start, end)
+        set_passages(found, parsed)
+        return found
+
+
+def _found(
+    rows: QuerySet[Transcription], parsed: Search, start: int, end: int
+) -> list[Transcription]:
+    """Rows `start` to `end` of those that match."""
+    matching = rows.filter(reduce(or_, parsed.conditions(), NO_ROWS))
+    newest: list[uuid.UUID] = []
+    found: list[Transcription] = []
+    for count in (SEARCHED_FIRST, SEARCHED_NEXT):
+        ids = list(rows.values_list("id", flat=True)[len(newest) : len(newest) + count])
+        newest += ids
+        found += _matches_within(ids, matching, end - len(found))
+        if len(found) == end or len(ids) < count:
+            return found[start:end]
+        if len(found) < end * SEARCHED_FIRST / (SEARCHED_FIRST + SEARCHED_NEXT):
+            break
+    older = _candidates(rows, parsed, set(newest))
+    return [*found, *_matches_within(older, matching, end - len(found))][start:end]
 
 
 def _matches_within(

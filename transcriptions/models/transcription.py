@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from gpu.joining import join
 from gpu.types import Audio, UsageDelta
 from transcriptions.models.options import Options
+from transcriptions.models.passage import Passage
 from transcriptions.models.scheduling import Priority
 from transcriptions.models.state import (
     FINISHED,
@@ -164,6 +165,7 @@ class Transcription(models.Model):
     unsaved_usage = UsageDelta(0.0)
     # Its place among the waiting rows, if it was read for a whole page of them.
     known_position: int | None = None
+    passage: Passage | None = None  # that a search has found
 
     class Meta:
         verbose_name = _("recording")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -196,10 +197,34 @@ class ImportOut(TranscriptOut):
         return cls(**TranscriptOut.of(row).model_dump(), imported=imported)
 
 
+class PassageOut(Schema):
+    """A segment with words of a search."""
+
+    segment: int
+    start: float
+    text: str
+    speaker: str | None = Field(description="The label of who says it; null without speakers")
+
+
+class FoundTranscriptionOut(TranscriptionOut):
+    """A transcription in a list."""
+
+    passage: PassageOut | None = Field(
+        description="The first segment with most of the words of `q`; null without `q`, or if only "
+        "the title has them"
+    )
+
+    @classmethod
+    def of(cls, row: Transcription) -> FoundTranscriptionOut:
+        """From a row."""
+        passage = PassageOut(**asdict(row.passage)) if row.passage else None
+        return cls(**_fields(row), passage=passage)
+
+
 class TranscriptionPage(Schema):
     """A page of transcriptions, newest first."""
 
-    items: list[TranscriptionOut]
+    items: list[FoundTranscriptionOut]
     next_cursor: str | None = Field(
         description="Pass it as `cursor` to get the next page; null on the last page"
     )

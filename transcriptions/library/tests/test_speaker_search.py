@@ -146,6 +146,60 @@ def test_page_of_the_library_finds_speakers(browser: Client) -> None:
     assert ("Harbor" in html, "Budget" in html) == (True, False)
 
 
+@pytest.mark.usefixtures("talks")
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("speaker:anna", {"Harbor": ("Anna Smith", 1), "Budget": ("Ánna Brown", 1)}),
+        ("ships", {"Harbor": ("Ben", 2), "Budget": ("Ánna Brown", 1)}),
+        ("speaker:lukasz money", {"Budget": ("Łukasz", 2)}),
+        ("market walked", {"Walk": ("Speaker 1", 1)}),
+        ("harbor", {"Harbor": None}),  # only the title
+        ("-ship -harbor", {"Walk": None}),
+    ],
+)
+def test_passage_and_its_speaker_are_shown(
+    api: Client, query: str, expected: dict[str, tuple[str, int] | None]
+) -> None:
+    items = api.get("/api/transcriptions", {"q": query}).json()["items"]
+    found = {item["title"]: item["passage"] for item in items}
+    assert {t: p and (p["speaker"], p["segment"]) for t, p in found.items()} == expected
+
+
+def test_passage_is_that_with_most_of_the_words(alice: User, api: Client) -> None:
+    talk(alice, "Talk", "Anna", "The ship.", "A market.", "A ship in the market.", "Ship, market.")
+    talk(alice, "Talk", "", "A ship")
+    Segment.objects.filter(text="A ship").update(speaker=None, words=[])
+    (item,) = api.get("/api/transcriptions", {"q": "ship market"}).json()["items"]
+    assert item["passage"] == {
+        "segment": 3,
+        "start": 2.0,
+        "text": "A ship in the market.",
+        "speaker": "Anna",
+    }
+    passages = [each["passage"] for each in api.get("/api/transcriptions").json()["items"]]
+    assert passages == [None, None]
+    found = api.get("/api/transcriptions", {"q": "ship"}).json()["items"]
+    assert [each["passage"]["speaker"] for each in found] == [None, "Anna"]
+
+
+def test_passage_names_who_says_a_part_of_it(alice: User, api: Client) -> None:
+    row = talk(alice, "Talk", "Anna,Ben", "One.", "Two.")
+    word = {"start": 0, "end": 0.1, "text": "Yes.", "speaker": 2}
+    segment = row.segments.get(number=1)
+    Segment.objects.filter(id=segment.id).update(words=[word, *segment.words])
+    (item,) = api.get("/api/transcriptions", {"q": "speaker:ben"}).json()["items"]
+    assert (item["passage"]["segment"], item["passage"]["speaker"]) == (1, "Ben")
+
+
+@pytest.mark.usefixtures("talks")
+def test_page_of_the_library_shows_the_speaker_of_a_passage(browser: Client) -> None:
+    html = browser.get("/", {"q": "ships"}).content.decode()
+    assert "<b>Ben</b>" in html
+    assert "<q>Two ships left.</q>" in html
+    assert "recording-passage" not in browser.get("/").content.decode()
+
+
 def test_queries_do_not_depend_on_the_number_of_recordings(alice: User, api: Client) -> None:
     def count() -> int:
         with CaptureQueriesContext(connection) as queries:
