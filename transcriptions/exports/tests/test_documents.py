@@ -125,3 +125,17 @@ def test_format_uses_the_options_that_change_its_file(format: str) -> None:
         if content(**{"times": times, name: CHOICES[name]}) != content(times=times)
     }
     assert changing == exporter.uses
+
+
+@pytest.mark.parametrize("name", ["李明", "محمد علي", "👩‍👩‍👧 Fam", "O'Neil, A."])
+@pytest.mark.parametrize("format", EXPORTERS)
+def test_names_in_all_scripts_are_exported(format: str, name: str) -> None:
+    named = transcript(
+        segment(0.0, 1.0, "Good morning.", name),
+        segment(2.5, 4.0, "Hello.", "Anna"),
+        speakers={1: name, 2: "Anna"},
+    )
+    content = EXPORTERS[format].write(named, DEFAULT_OPTIONS)
+    assert content
+    if format in ("csv", "json", "md", "txt", "vtt"):
+        assert name in content.decode()
