@@ -132,6 +132,17 @@ def test_very_short_speech_has_a_speaker(diarizer: EmbeddedDiarizer, talk: Talk)
     assert [turn.speaker for turn in diarize(diarizer, short)[-1].turns] == [1, 1]
 
 
+@pytest.mark.parametrize("pitches", [(1.0,), (1.0, 1.0, 1.0, 1.0)])
+def test_more_speakers_than_voices_can_be_asked_for(
+    diarizer: EmbeddedDiarizer, talk: Talk, pitches: tuple[float, ...]
+) -> None:
+    conversation = talk(pitches)
+    *_, last = diarizer.stream(conversation.audio, SpeakerLimits(10, 10), lambda: False)
+    numbers = list(dict.fromkeys(turn.speaker for turn in last.turns))
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert 1 <= len(numbers) <= 10
+
+
 def test_stops_when_it_is_told_to(diarizer: EmbeddedDiarizer, talk: Talk) -> None:
     answers = iter([False, False, True])
     with pytest.raises(Cancelled):
