@@ -7,6 +7,7 @@ import { relabel, segments } from "./transcript-text.js";
 export const SpeakerRequests = (Base) => class extends Base {
   /** Resolves to the problem if the name was not accepted; empty if it was. */
   async rename(number, name) {
+    if (name === this.names.get(number)) return ""; // it would be no change that can be undone
     const { body, problem } = await this.send("PATCH", `/speakers/${number}`, { name });
     if (problem) return problem;
     this.names.set(number, body.name ?? "");

@@ -37,7 +37,10 @@ customElements.define("transcript-editor", class extends HTMLElement {
     this.button.addEventListener("click", () => this.open(!this.root.isContentEditable));
     this.querySelector("[data-retry]").addEventListener("click", () => this.retry());
     this.page.addEventListener("transcript-finished", () => { if (segments.length) this.start(); });
-    this.page.addEventListener("revision-added", () => { queue.revision += 1; });
+    this.page.addEventListener("revision-added", () => {
+      queue.revision += 1;
+      this.showPossible({ undo: true, redo: false });
+    });
     this.root.addEventListener("focusout", () => session.flush());
     document.addEventListener("selectionchange", () => session.moved());
     window.addEventListener("online", () => this.retry());
