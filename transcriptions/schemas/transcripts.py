@@ -197,7 +197,7 @@ class ImportOut(TranscriptOut):
         return cls(**TranscriptOut.of(row).model_dump(), imported=imported)
 
 
-class PassageOut(Schema):
+class FoundPassageOut(Schema):
     """A segment with words of a search."""
 
     segment: int
@@ -209,7 +209,7 @@ class PassageOut(Schema):
 class FoundTranscriptionOut(TranscriptionOut):
     """A transcription in a list."""
 
-    passage: PassageOut | None = Field(
+    passage: FoundPassageOut | None = Field(
         description="The first segment with most of the words of `q`; null without `q`, or if only "
         "the title has them"
     )
@@ -217,7 +217,7 @@ class FoundTranscriptionOut(TranscriptionOut):
     @classmethod
     def of(cls, row: Transcription) -> FoundTranscriptionOut:
         """From a row."""
-        passage = PassageOut(**asdict(row.passage)) if row.passage else None
+        passage = FoundPassageOut(**asdict(row.passage)) if row.passage else None
         return cls(**_fields(row), passage=passage)
 
 
