@@ -7,12 +7,9 @@ in memory.
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from django.conf import settings
 from django.db.models import F
 from django.utils.translation import gettext as _
 
@@ -21,10 +18,8 @@ from gpu.types import Cancelled, EngineError, Span
 from transcriptions.exceptions import AudioError, LeaseLost, StorageUnavailable
 from transcriptions.models import SplitProposal, Transcription, lease_end
 from transcriptions.processing.leases import shutting_down
-from transcriptions.processing.media.conversion import Selection, prepare
-from transcriptions.processing.preparation import declared_raw_audio
 from transcriptions.processing.recognized_voices import spans_by_speaker
-from transcriptions.storage.local_copy import local_copy
+from transcriptions.processing.stored_audio import prepared_again
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +61,8 @@ def _found(proposal: SplitProposal) -> tuple[list[int], TwoVoices | None]:
     OSError, EngineError, LeaseLost, Cancelled."""
     row, lease = proposal.transcription, _Lease(proposal)
     numbers, stretches = _stretches(row, proposal.number)
-    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR, prefix="voices-") as name:
-        folder = Path(name)
-        source = local_copy(row.source, folder, lease.check)
-        track = next((track["index"] for track in row.tracks if track["chosen"]), 0)
-        selection = Selection(declared_raw_audio(source, row.options), track)
-        audio = prepare(source, folder, lease.check, selection)
-        return numbers, two_voices(audio.path, stretches, lease.check)
+    with prepared_again(row, lease.check) as audio:
+        return numbers, two_voices(audio, stretches, lease.check)
 
 
 def _stretches(row: Transcription, number: int) -> tuple[list[int], list[Sequence[Span]]]:

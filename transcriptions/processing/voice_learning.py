@@ -7,11 +7,8 @@ The speaker waits until it is done, whatever kills the worker.
 from __future__ import annotations
 
 import logging
-import tempfile
 import uuid
-from pathlib import Path
 
-from django.conf import settings
 from django.db import models, transaction
 
 from gpu.diarization import voices
@@ -19,8 +16,6 @@ from gpu.types import Cancelled, EngineError
 from transcriptions.exceptions import AudioError, StorageUnavailable
 from transcriptions.models import Speaker, Transcription, Voice, VoiceUse
 from transcriptions.processing.leases import shutting_down
-from transcriptions.processing.media.conversion import Selection, prepare
-from transcriptions.processing.preparation import declared_raw_audio
 from transcriptions.processing.recognized_voices import (
     Vector,
     from_bytes,
@@ -28,7 +23,7 @@ from transcriptions.processing.recognized_voices import (
     stored_words,
     to_bytes,
 )
-from transcriptions.storage.local_copy import local_copy
+from transcriptions.processing.stored_audio import prepared_again
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +53,8 @@ def waiting() -> models.QuerySet[Speaker]:
 def _listen(row: Transcription, number: int) -> Vector | None:
     """The voice of a speaker; None if there is too little speech. Raises AudioError, OSError,
     EngineError."""
-    with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR, prefix="voice-") as name:
-        folder = Path(name)
-        source = local_copy(row.source, folder, _check)
-        track = next((track["index"] for track in row.tracks if track["chosen"]), 0)
-        selection = Selection(declared_raw_audio(source, row.options), track)
-        audio = prepare(source, folder, _check, selection)
-        return voices.describe(audio.path, spans_by_speaker(stored_words(row)).get(number, ()))
+    with prepared_again(row, _check) as audio:
+        return voices.describe(audio, spans_by_speaker(stored_words(row)).get(number, ()))
 
 
 def _check() -> None:
