@@ -138,7 +138,9 @@ def test_ended_session_and_other_user_find_nothing(
     sign_in(page, stack, "first@example.com")
     keep(page, media)
     stale = app.new_page()
-    stale.goto(page.url)
+    with stale.expect_response("**/offline/state/*"):
+        stale.goto(page.url)
+    expect(stale.locator("offline-copy [role=status]")).to_have_text("Kept in this browser.")
     app.clear_cookies(name="sessionid")  # as if it had ended on the server
     page.goto("/offline/")  # the same for everybody, but what it shows is not
     expect(page.get_by_text("No transcripts are kept in this browser.")).to_be_visible()
