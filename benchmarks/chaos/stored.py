@@ -10,9 +10,10 @@ from accounts.models import UsageRecord
 from transcriptions.models import Transcription
 from transcriptions.operations import orphaned_files
 
-# A crash may leave files, which are deleted after a day. Here the day is over.
+# A crash may leave files, which are deleted after a day. Here the day is over, even for files that
+# are newer than the clock, which a fault has moved.
 before = len(default_storage.listdir("recordings")[1])
-orphaned_files.MIN_AGE = timedelta(seconds=-1)
+orphaned_files.MIN_AGE = timedelta(days=-2)
 orphaned_files.delete_orphaned_files()
 
 rows = Transcription.objects.all()
