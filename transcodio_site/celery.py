@@ -6,9 +6,10 @@ import os
 import sys
 import time
 import warnings
-from typing import Any
+from typing import Any, Self
 
 from celery import Celery, Task
+from celery.app.amqp import AMQP
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]
 from celery.signals import (
     beat_init,
@@ -20,6 +21,7 @@ from celery.signals import (
 )
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Connection
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from transcodio_site import worker  # noqa: F401 - connects its signals
@@ -32,7 +34,30 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
 # only in a guarded subprocess.
 warnings.simplefilter("ignore", SecurityWarning)
 
-app = Celery("transcodio")
+RECONNECT_S = 2
+
+
+class SteadyConnection(Connection):
+    """A connection to the broker that is attempted at the same interval for as long as it fails.
+
+    Celery waits two seconds longer after each failure, up to 30: after an outage of half a minute,
+    recordings waited another ten seconds before a worker asked for tasks.
+    """
+
+    def ensure_connection(self, *args: Any, **kwargs: Any) -> Self:
+        """See `kombu.Connection`."""
+        return super().ensure_connection(
+            *args, **{"interval_start": RECONNECT_S, "interval_step": 0} | kwargs
+        )
+
+
+class Messaging(AMQP):
+    """Celery's queues and producers, with our connections."""
+
+    Connection = SteadyConnection
+
+
+app = Celery("transcodio", amqp=Messaging)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(
     [
