@@ -1,7 +1,8 @@
 """Speech with its text, for measurements of speech engines.
 
-The sample recording, and the prompts of Debian's package asterisk-core-sounds-en-g722: one speaker,
-each prompt with its published text. They are not in the repository, because of their license.
+The sample recording, and the prompts of Debian's packages asterisk-core-sounds-*-g722: one speaker
+in each language, each prompt with its published text. They are not in the repository, because of
+their license.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import gzip
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,14 @@ import numpy as np
 from gpu import pcm
 from transcodio_site.sample import SAMPLE
 
-PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
-PROMPT_TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
+SOUNDS, TEXTS = Path("/usr/share/asterisk/sounds"), Path("/usr/share/doc")
+VOICES = {
+    "en": "en_US_f_Allison",
+    "es": "es_MX_f_Allison",
+    "fr": "fr_CA_f_June",
+    "it": "it_IT_m_Carlo",
+    "ru": "ru_RU_f_IvrvoiceRU",
+}
 MIN_PROMPT_WORDS = 8
 PAUSE_S = 0.5  # after each prompt
 
@@ -43,13 +50,15 @@ def sample() -> Speech:
     return Speech(read(SAMPLE), SAMPLE.with_suffix(".txt").read_text())
 
 
-def prompts(min_words: int = MIN_PROMPT_WORDS) -> Iterator[Speech]:
+def prompts(min_words: int = MIN_PROMPT_WORDS, language: str = "en") -> Iterator[Speech]:
     """The long prompts, without those that a person could write in another way (digits)."""
-    if not PROMPTS.is_dir():
-        raise SystemExit("Install the speech: apt-get install asterisk-core-sounds-en-g722")
-    for line in gzip.decompress(PROMPT_TEXTS.read_bytes()).decode().splitlines():
+    folder, package = SOUNDS / VOICES[language], f"asterisk-core-sounds-{language}"
+    if not folder.is_dir():
+        raise SystemExit(f"Install the speech: apt-get install {package}-g722")
+    texts = TEXTS / package / f"core-sounds-{language}.txt.gz"
+    for line in gzip.decompress(texts.read_bytes()).decode(errors="replace").splitlines():
         name, _, text = line.partition(": ")
-        path = PROMPTS / f"{name}.g722"
+        path = folder / f"{name}.g722"
         is_plain = not re.search(r"[\d\[\]]", text)
         if is_plain and len(text.split()) >= min_words and path.is_file():
             yield Speech(read(path), text)
@@ -62,11 +71,16 @@ def long_recording(
 
     A share of them may be `skipped`: they come last.
     """
-    pause = np.zeros(round(PAUSE_S * pcm.SAMPLE_RATE_HZ), dtype=np.int16)
-    samples, texts, seconds = list[np.ndarray](), list[str](), 0.0
     parts = [sample(), *prompts(min_words)]
     first = round(skipped * len(parts))
-    for part in parts[first:] + parts[:first]:
+    return joined(parts[first:] + parts[:first], max_seconds)
+
+
+def joined(parts: Iterable[Speech], max_seconds: float) -> Speech:
+    """The parts with a pause after each, without those that would exceed `max_seconds`."""
+    pause = np.zeros(round(PAUSE_S * pcm.SAMPLE_RATE_HZ), dtype=np.int16)
+    samples, texts, seconds = list[np.ndarray](), list[str](), 0.0
+    for part in parts:
         seconds += part.seconds + PAUSE_S
         if seconds <= max_seconds:
             samples += [part.samples, pause]

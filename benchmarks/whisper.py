@@ -137,7 +137,9 @@ class PlainLoop:
 
         def run() -> Run:
             started, cpu, first, texts = time.perf_counter(), time.process_time(), 0.0, []
-            segments, _ = self._model.transcribe(str(audio.path), beam_size=5, language=LANGUAGE)
+            segments, _ = self._model.transcribe(
+                str(audio.path), beam_size=5, language=audio.language
+            )
             for segment in segments:
                 first = first or time.perf_counter() - started
                 texts.append(segment.text)
@@ -163,13 +165,13 @@ def engine_run(engine: WhisperEngine, audio: Audio, batch: int, beam: int) -> Ca
     return run
 
 
-def prepared(recording: speech.Speech, folder: Path) -> Audio:
+def prepared(recording: speech.Speech, folder: Path, language: str | None = LANGUAGE) -> Audio:
     """The recording as engines get it, with its speech spans."""
     path = folder / "audio.wav"
     with wave.open(str(path), "wb") as wav:
         wav.setparams((1, 2, pcm.SAMPLE_RATE_HZ, 0, "NONE", ""))
         wav.writeframes(recording.samples.tobytes())
-    return Audio(path, recording.seconds, _speech(path, recording.seconds), LANGUAGE)
+    return Audio(path, recording.seconds, _speech(path, recording.seconds), language)
 
 
 def _speech(path: Path, seconds: float) -> tuple[Span, ...]:

@@ -86,10 +86,17 @@ class Model:
     def language_probabilities(
         self, encoded: Encoded, window: int, start: float, end: float
     ) -> dict[str, float]:
-        """How probable each language is between two times (seconds) of an encoded window."""
-        first, last = round(start * POSITIONS_PER_S), round(end * POSITIONS_PER_S)
-        part = np.asarray(encoded.output)[window : window + 1, first:last]
-        view = ctranslate2.StorageView.from_array(np.ascontiguousarray(part))
+        """How probable each language is between two times (seconds) of an encoded window.
+
+        The padding of the window stays behind the part: the model has never heard speech without
+        it, and finds haphazard languages in a few seconds (benchmarks/languages.py).
+        """
+        first, last, padding = (
+            round(at * POSITIONS_PER_S) for at in (start, end, encoded.seconds[window])
+        )
+        whole = np.asarray(encoded.output)[window : window + 1]
+        part = np.concatenate([whole[:, first:last], whole[:, max(last, padding) :]], axis=1)
+        view = ctranslate2.StorageView.from_array(part)
         (languages,) = self.whisper.model.detect_language(view)
         return {token.strip("<|>"): probability for token, probability in languages}
 
