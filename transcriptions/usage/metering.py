@@ -102,9 +102,19 @@ def record_cancelled(row: Transcription, used: UsageDelta) -> None:
 def record_speakers(row: Transcription, used: UsageDelta, reason: str) -> None:
     """Records what the detection of speakers in a complete recording used: time of the CPU, or of a
     GPU that is paid by the second. It is not charged."""
+    _record_diarizer(row, used, reason, settings.DIARIZER)
+
+
+def record_voices(row: Transcription, used: UsageDelta, reason: str) -> None:
+    """Records the time of the CPU that a comparison of voices took. The embedded diarizer makes it,
+    whichever detects the speakers. It is not charged."""
+    _record_diarizer(row, used, reason, "embedded")
+
+
+def _record_diarizer(row: Transcription, used: UsageDelta, reason: str, model: str) -> None:
     if used:
         record = _record(row, Outcome.SPEAKERS, reason)
-        record.engine, record.model = "diarizer", settings.DIARIZER
+        record.engine, record.model = "diarizer", model
         ledger.write_record(_with_engine_usage(record, used))
 
 

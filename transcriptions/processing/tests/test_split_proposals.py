@@ -10,6 +10,8 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.models import Outcome, UsageRecord
+from accounts.usage import rebuild
 from gpu.diarization import splitting
 from gpu.types import EngineUnavailable
 from transcodio_site.testing import Media
@@ -86,6 +88,31 @@ def test_segments_of_the_second_voice_are_proposed(merged: Transcription) -> Non
     log.undo(merged)
     assert log.names_of(merged) == {"1": "Anna"}
     assert not merged.segments.exclude(speaker=1).exists()
+
+
+def test_comparison_is_metered_and_not_charged(merged: Transcription) -> None:
+    compare(merged)
+    record = UsageRecord.objects.get(outcome=Outcome.SPEAKERS)
+    assert (record.engine, record.model) == ("diarizer", "embedded")
+    assert (record.user_id, record.transcription) == (merged.owner_id, merged.id)
+    assert record.decode_ms > 0
+    assert (record.audio_ms, record.billed, record.cost_micro_usd) == (0, False, 0)
+    assert record.reason == "Voices compared. Not charged."
+    propose(merged, 1)  # which is there already
+    assert UsageRecord.objects.filter(outcome=Outcome.SPEAKERS).count() == 1
+    assert rebuild.count_differences() == 0
+
+
+def test_comparison_that_fails_is_metered(
+    merged: Transcription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compared(*arguments: object) -> object:
+        splitting.two_voices(*arguments)  # type: ignore[arg-type]
+        raise EngineUnavailable("no weights")
+
+    monkeypatch.setattr(voice_comparison, "two_voices", compared)
+    assert compare(merged).state == "failed"
+    assert UsageRecord.objects.get(outcome=Outcome.SPEAKERS).decode_ms > 0
 
 
 def test_proposal_is_outdated_when_the_transcript_has_changed(merged: Transcription) -> None:
