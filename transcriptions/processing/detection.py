@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from django.utils.translation import gettext as _
 from gpu import tracing
 from gpu.types import Audio, Cancelled, Word
 from transcriptions import metrics
+from transcriptions.editing.chosen_speakers import ChosenSpeakers
 from transcriptions.editing.log import recorded
 from transcriptions.exceptions import (
     DATABASE_AWAY,
@@ -95,14 +97,19 @@ def _detect(lease: JobLease) -> None:
     row = lease.job.transcription
     is_separate = row.segments.filter(channel__isnull=False).exists()
     found = (_speakers_by_channel(row), {}) if is_separate else _speakers_by_voice(lease, row)
-    diarization_jobs.mark_completed(lease.job, partial(_store, found=found))
+    store = partial(_store, found=found, requested_at=lease.job.created_at)
+    diarization_jobs.mark_completed(lease.job, store)
 
 
-def _store(row: Transcription, found: tuple[SpeakerOf, Known]) -> SpeakersEvent:
-    """Store the speakers as a change that can be undone."""
+def _store(
+    row: Transcription, found: tuple[SpeakerOf, Known], requested_at: datetime
+) -> SpeakersEvent:
+    """Store the speakers as a change that can be undone, without those that people have chosen
+    since the detection was requested."""
     speaker_of, known = found
+    chosen = ChosenSpeakers.since(row, requested_at)
     with recorded(row, EditKind.DETECTION):
-        return replace_speakers(row, speaker_of, partial(give_known_names, found=known))
+        return replace_speakers(row, speaker_of, chosen, partial(give_known_names, found=known))
 
 
 def _speakers_by_channel(row: Transcription) -> SpeakerOf:

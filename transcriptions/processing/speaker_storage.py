@@ -8,8 +8,9 @@ from django.db import transaction
 
 from gpu.types import Word
 from transcriptions.editing.alignment import StoredWord
+from transcriptions.editing.chosen_speakers import ChosenSpeakers, numbers_of_chosen
 from transcriptions.editing.speaker_names import match_speakers, names_by_talk
-from transcriptions.editing.speakers import change_speakers, update_speakers
+from transcriptions.editing.speakers import NewSpeaker, change_speakers, update_speakers
 from transcriptions.models import Segment, Speaker, Transcription
 from transcriptions.models.progress import count_speaker_change
 from transcriptions.processing import lifecycle
@@ -26,7 +27,7 @@ def store_speakers(
     with transaction.atomic():
         lifecycle.lock_held(row)
         segments = _segments(row)
-        changed = _relabel(segments, speaker_of)
+        changed = _relabel(segments, lambda word: speaker_of(Word(**word)), speaker_of)
         if is_final:
             # Those that an earlier attempt has found stay if they have a name.
             row.speakers.filter(name="").delete()
@@ -37,25 +38,41 @@ def store_speakers(
 
 
 def replace_speakers(
-    row: Transcription, speaker_of: SpeakerOf, name: Callable[[Transcription], object] | None = None
+    row: Transcription,
+    speaker_of: SpeakerOf,
+    chosen: ChosenSpeakers,
+    name: Callable[[Transcription], object] | None = None,
 ) -> SpeakersEvent:
-    """Change the speakers of a complete recording, which may have some. Who is the same keeps the
-    row, with the name; `name` may then give names to others. Return what to publish. Must be called
-    in a transaction that has locked the recording."""
+    """Change the speakers of a complete recording, which may have some. Words in `chosen` keep
+    theirs. Who is the same keeps the row, with the name; `name` may then give names to others.
+    Return what to publish. Must be called in a transaction that has locked the recording."""
     segments = _segments(row)
-    before = [*_words(segments)]
-    changed = _relabel(segments, speaker_of)
-    matches = match_speakers(before, _words(segments))
+    words = [*_words(segments)]
+    detected = [word | {"speaker": speaker_of(Word(**word))} for word in words]
+    first = [word | {"speaker": chosen.first(word)} for word in words]
+    matches = match_speakers(first, detected)
+    last = max((word["speaker"] or 0 for word in detected), default=0)
+    numbers = numbers_of_chosen(chosen, words, matches, last)
+
+    def new_speaker(word: StoredWord) -> int | None:
+        return numbers[word["speaker"]] if word in chosen else speaker_of(Word(**word))
+
+    changed = _relabel(segments, new_speaker, speaker_of)
+    _renumber_rows(row, matches)
+    _add_rows(row, segments, {})
+    if name:
+        name(row)
+    return SpeakersEvent.of(row, count_speaker_change(row), segments, changed)
+
+
+def _renumber_rows(row: Transcription, matches: Mapping[int, int]) -> None:
+    """Keep the rows of `matches`, which has their present numbers by the new ones."""
     known = {speaker.number: speaker for speaker in row.speakers.all()}
     row.speakers.all().delete()
     for number, old in matches.items():
         if speaker := known.get(old):
             speaker.number = number
             speaker.save(force_insert=True)
-    _add_rows(row, segments, {})
-    if name:
-        name(row)
-    return SpeakersEvent.of(row, count_speaker_change(row), segments, changed)
 
 
 def _segments(row: Transcription) -> list[Segment]:
@@ -70,16 +87,14 @@ def _names(row: Transcription) -> dict[int, str]:
     return dict(row.speakers.exclude(name="").values_list("number", "name"))
 
 
-def _relabel(segments: Iterable[Segment], speaker_of: SpeakerOf) -> list[Segment]:
+def _relabel(
+    segments: Iterable[Segment], new_speaker: NewSpeaker, speaker_of: SpeakerOf
+) -> list[Segment]:
     """Store the speakers of all words. Return the segments that have changed."""
     changed = [
         segment
         for segment in segments
-        if change_speakers(
-            segment,
-            lambda word: speaker_of(Word(**word)),
-            lambda word: speaker_of.has_overlap(Word(**word)),
-        )
+        if change_speakers(segment, new_speaker, lambda word: speaker_of.has_overlap(Word(**word)))
     ]
     update_speakers(changed)
     return changed
