@@ -6,12 +6,13 @@ import importlib.util
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uharfbuzz as harfbuzz
 
 from transcriptions.exports.reading import MissingFontError
+from transcriptions.exports.symbols import JOINER, joins_only_emoji, replaceable, replacement
 
 SCRIPTS = (
     "Armenian",
@@ -36,6 +37,7 @@ SCRIPTS = (
 # The faces of Noto Sans CJK. They differ in how characters are drawn.
 CJK_FACES = {"ja": 0, "ko": 1, "zh": 2, "yue": 4}
 REGULAR, BOLD = 400, 700  # weights
+_SMILE = 0x1F600  # which only the font of emoji has
 MAX_NAMED = 3  # characters in an error
 
 
@@ -67,13 +69,26 @@ def fonts_for(text: str, language: str) -> list[Font]:
     """The fonts that are needed for all characters of a text; first the one that most of its
     characters are in. Raises MissingFontError."""
     missing = Counter(map(ord, text))
+    # An emoji is drawn as one if all of its characters are in one font.
+    is_emoji_font_only = joins_only_emoji(text)
     found = list[tuple[int, Font]]()
     for font in _fonts(language):
+        if is_emoji_font_only and _SMILE not in font.characters:
+            font = replace(font, characters=font.characters - {ord(JOINER)})
         if covered := missing.keys() & font.characters:
             found.append((sum(missing.pop(code_point) for code_point in covered), font))
         if not missing:
             return [font for _, font in sorted(found, key=lambda pair: -pair[0])]
     raise MissingFontError([chr(code_point) for code_point in missing][:MAX_NAMED])
+
+
+def replacements(text: str, language: str) -> dict[int, str]:
+    """What is drawn instead of characters that no font has, by code point. Other letters are not
+    replaced."""
+    missing = replaceable(text)
+    for font in _fonts(language) if missing else ():
+        missing -= font.characters
+    return {code_point: replacement(code_point) for code_point in missing}
 
 
 def _fonts(language: str) -> Iterator[Font]:

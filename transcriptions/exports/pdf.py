@@ -11,7 +11,7 @@ from pathlib import Path
 from fpdf import FPDF, ViewerPreferences
 from fpdf.enums import TextDirection
 
-from transcriptions.exports.fonts import BOLD, REGULAR, fonts_for
+from transcriptions.exports.fonts import BOLD, REGULAR, fonts_for, replacements
 from transcriptions.exports.lines import breakable, broken
 from transcriptions.exports.notes import HEADING, notes
 from transcriptions.exports.reading import (
@@ -21,6 +21,7 @@ from transcriptions.exports.reading import (
     clean,
     details,
 )
+from transcriptions.exports.symbols import is_part_of_emoji, with_leading_joiners, without_keycaps
 from transcriptions.exports.transcript import Transcript, language_tag
 
 MARGIN_MM = 25.0
@@ -57,8 +58,9 @@ class _Writer:
 
     def __init__(self, transcript: Transcript, found: list[Block], folder: Path) -> None:
         self.transcript, self.blocks, self.folder = transcript, found, folder
-        self.title, self.details = _visible(transcript.title), details(transcript)
         self.notes = list(notes(transcript))
+        self.replacements = replacements(self._all_text(), transcript.language)
+        self.title, self.details = self._visible(transcript.title), details(transcript)
         self.right_to_left = transcript.language in RIGHT_TO_LEFT
         self.align = "R" if self.right_to_left else "L"
         self.pages = _Pages(format="A4")
@@ -82,6 +84,20 @@ class _Writer:
         self._notes()
         return bytes(self.pages.output())
 
+    def _all_text(self) -> str:
+        """Every text of the document that is not ours."""
+        said = {word.text for block in self.blocks for word in block.words}
+        speakers = {block.speaker for block in self.blocks}
+        return " ".join([self.transcript.title, *speakers, *said, *(n.text for n in self.notes)])
+
+    def _visible(self, text: str) -> str:
+        """The text as it is drawn, without symbols that no font has."""
+        return with_leading_joiners(_visible(text).translate(self.replacements))
+
+    def _label(self, block: Block) -> str:
+        """The line above a paragraph; empty if there is nothing to say."""
+        return "  ".join(filter(None, (self._visible(block.speaker), block.time)))
+
     def _set_metadata(self) -> None:
         self.pages.set_title(self.title)
         self.pages.set_lang(language_tag(self.transcript.language))
@@ -91,11 +107,11 @@ class _Writer:
         self.pages.viewer_preferences = ViewerPreferences(display_doc_title=True)
 
     def _set_fonts(self) -> None:
-        labels = {_label(block) for block in self.blocks}
+        labels = {self._label(block) for block in self.blocks}
         kinds = [HEADING, *(note.kind for note in self.notes)] if self.notes else []
         bold = "".join([self.title, *labels, *kinds]) + ("0123456789:" if self.notes else "")
-        texts = "".join({_visible(word.text) for block in self.blocks for word in block.words})
-        noted = "".join(_visible(note.text) for note in self.notes)
+        texts = "".join({self._visible(word.text) for block in self.blocks for word in block.words})
+        noted = "".join(self._visible(note.text) for note in self.notes)
         regular = f"{self.details} 0123456789{texts}{noted}"
         fonts = fonts_for(regular + bold, self.transcript.language)
         names = [f"f{number}" for number in range(len(fonts))]
@@ -111,11 +127,11 @@ class _Writer:
             self.pages.set_text_shaping(True, direction=direction)
 
     def _block(self, block: Block) -> None:
-        label = _label(block)
+        label = self._label(block)
         self._break_before(2 if label else 1)
         if label:
             self._text(label, LABEL_PT, style="B", color=GRAY)
-        self._text(_visible(breakable(block.words)), TEXT_PT)
+        self._text(self._visible(breakable(block.words)), TEXT_PT)
 
     def _notes(self) -> None:
         if self.notes:
@@ -126,7 +142,7 @@ class _Writer:
             self.pages.ln(PARAGRAPH_GAP_MM)
             self._break_before(2)
             self._text(f"{note.kind}  {note.time}", LABEL_PT, style="B", color=GRAY)
-            self._text(_visible(note.text), TEXT_PT)
+            self._text(self._visible(note.text), TEXT_PT)
 
     def _break_before(self, lines: int) -> None:
         """Begin a page unless this number of lines fits: a label is not the last line of one."""
@@ -150,17 +166,14 @@ class _Writer:
         return self.widths[key]
 
 
-def _label(block: Block) -> str:
-    """The line above a paragraph; empty if there is nothing to say."""
-    return "  ".join(filter(None, (_visible(block.speaker), block.time)))
-
-
 def _visible(text: str) -> str:
     """The text in one line, without invisible characters."""
-    return unicodedata.normalize("NFC", _INVISIBLE.sub("", clean(text)))
+    return unicodedata.normalize("NFC", without_keycaps(_INVISIBLE.sub("", clean(text))))
 
 
 def _needs_shaping(character: str) -> bool:
-    """Whether it is written from right to left, or a mark on a letter."""
+    """Whether it is written from right to left, a mark on a letter, or a part of an emoji."""
+    if is_part_of_emoji(character):
+        return True
     is_mark = unicodedata.category(character).startswith("M")
     return is_mark or unicodedata.bidirectional(character) in ("R", "AL")

@@ -114,6 +114,38 @@ def test_several_scripts_and_symbols_are_in_one_document() -> None:
         assert text in found
 
 
+@pytest.mark.parametrize(
+    "emoji", ["👨\u200d👩\u200d👧\u200d👦", "👩🏿\u200d🚀", "🏳\u200d🌈", "🇩🇪", "👍🏽", "❤\u200d🔥"]
+)
+def test_emoji_of_several_characters_is_drawn_as_one(emoji: str) -> None:
+    said = transcript(
+        segment(0, 1, f"Say {emoji} now."),
+        title=emoji,
+        annotations=[annotation("comment", 0.0, 1.0, quote="q", body=emoji)],
+    )
+    reader = read(pdf(said))
+    assert text_of(reader).count(emoji) == 3
+    fonts = reader.pages[0]["/Resources"]["/Font"].values()  # type: ignore[index]
+    glyphs = [font.get_object()["/ToUnicode"].get_object().get_data().upper() for font in fonts]
+    assert any(f"<{utf_16(emoji)}>".encode() in each for each in glyphs)
+    assert not any(f"<{utf_16(emoji[0])}>".encode() in each for each in glyphs)
+
+
+def utf_16(text: str) -> str:
+    """As in the table of a font that has the text of each glyph."""
+    return text.encode("utf-16-be").hex().upper()
+
+
+def test_symbols_without_a_font_are_named_and_letters_are_plain() -> None:
+    said = transcript(
+        segment(0, 1, "Tick ☐, \U0001fae9 and 1\ufe0f\u20e3.", "☐ Ann"), title="𝗡𝗲𝘄 ☐"
+    )
+    found = text_of(read(pdf(said)))
+    assert found.startswith("New [ballot box]")
+    assert "[ballot box] Ann" in found
+    assert re.search(r"Tick \[ballot box\], \[[a-z ]*(U\+1FAE9)?\] and 1\.", found)
+
+
 def test_script_without_a_font_is_refused_and_not_drawn_as_boxes() -> None:
     with pytest.raises(MissingFontError) as caught:
         pdf(transcript(segment(0, 1, TIBETAN), language="bo"))
