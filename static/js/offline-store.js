@@ -52,7 +52,7 @@ export function erase() {
 
 /**
  * Erases what belongs to another account than `account`, which is empty if nobody is signed in.
- * Files that were shared become uploads of the account that signs in, unless they are of another.
+ * Files that were shared are those of the account that signs in, unless they are of another.
  */
 export function claim(account) {
   return transact("readwrite", (store) => {
@@ -69,9 +69,10 @@ export function claim(account) {
 function takeShared(store, account) {
   const shared = store("shared").getAll();
   shared.onsuccess = () => {
-    const own = shared.result.filter((record) => !record.account || record.account === account);
-    for (const { id, file } of own) store("uploads").put({ id, file });
-    store("shared").clear();
+    for (const record of shared.result) {
+      if (!record.account) store("shared").put({ ...record, account });
+      else if (record.account !== account) store("shared").delete(record.id);
+    }
   };
 }
 
@@ -107,6 +108,20 @@ export function change(account, work) {
 /** Stores a record, which has an `id`. Rejects like `change`. */
 export function put(account, name, record) {
   return change(account, (store) => store(name).put(record));
+}
+
+/** Files that were shared become uploads with these options. Rejects like `change`. */
+export function accept(account, ids, options) {
+  return change(account, (store) => {
+    for (const id of ids) {
+      const shared = store("shared").get(id);
+      shared.onsuccess = () => {
+        if (!shared.result) return; // done in another tab
+        store("uploads").put({ id, file: shared.result.file, options });
+        store("shared").delete(id);
+      };
+    }
+  });
 }
 
 /** All records of a store, or the first `count` in a range of keys. */

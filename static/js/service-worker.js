@@ -52,7 +52,10 @@ async function networkFirst(request, url) {
   }
 }
 
-/** Whether no other site has sent it: the system sends it without a referrer, and into a window. */
+/**
+ * Whether no other site has sent it: the system sends it without a referrer, and into a window. A
+ * site can hide that it is the referrer, so the library asks before it uploads what is kept.
+ */
 function isOwn({ referrer, destination }) {
   const isHere = !referrer || referrer === "about:client" || new URL(referrer).origin === self.location.origin;
   return isHere && destination === "document";

@@ -20,7 +20,8 @@ customElements.define("upload-box", class extends HTMLElement {
     this.list = this.querySelector(".uploads");
     this.options = new UploadOptions(this);
     this.queue = new UploadQueue();
-    this.queue.restore(this.options.values).then((records) => this.restore(records));
+    this.queue.restore().then((records) => this.restore(records));
+    this.addEventListener("files-accepted", (event) => this.restore(event.detail));
     const input = this.querySelector("input[type=file]");
     const chosen = () => {
       this.add(input.files);
@@ -51,20 +52,22 @@ customElements.define("upload-box", class extends HTMLElement {
 
   add(files) {
     if (!this.list.children.length) this.addedCount = 0; // dismissed files do not count
-    this.list.hidden = false;
     for (const file of files) {
       this.addedCount += 1;
-      const upload = new Upload(file, this.row(file.name), this);
-      const problem = this.validate(file);
-      if (problem) upload.fail(problem);
-      else upload.wait();
+      this.start(new Upload(file, this.row(file.name), this));
     }
   }
 
-  /** Sends files that an earlier page has kept. */
+  /** Sends files that this browser has kept. */
   restore(records) {
-    this.hasRestored = records.length > 0;
-    for (const record of records) new Upload(record.file, this.row(record.file.name), this, record).wait();
+    this.hasRestored ||= records.length > 0;
+    for (const record of records) this.start(new Upload(record.file, this.row(record.file.name), this, record));
+  }
+
+  start(upload) {
+    const problem = this.validate(upload.file);
+    if (problem) upload.fail(problem);
+    else upload.wait();
   }
 
   enqueue(upload) {
@@ -73,7 +76,7 @@ customElements.define("upload-box", class extends HTMLElement {
   }
 
   row(name) {
-    const row = this.querySelector("template").content.cloneNode(true).firstElementChild;
+    const row = this.querySelector(":scope > template").content.cloneNode(true).firstElementChild;
     row.querySelector(".upload-name").textContent = name;
     this.list.append(row);
     return row;

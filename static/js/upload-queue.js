@@ -16,15 +16,10 @@ export class UploadQueue {
     addEventListener("online", () => this.sendAll());
   }
 
-  /** Resolves to the records of an earlier page. Files that were shared with the app get `options`. */
-  async restore(options) {
+  /** Resolves to the records of an earlier page. */
+  async restore() {
     await claimed;
-    const records = await all("uploads").catch(() => []);
-    for (const record of records.filter((each) => !each.options)) {
-      record.options = options;
-      await put(account, "uploads", record).catch(() => {});
-    }
-    return records;
+    return all("uploads").catch(() => []);
   }
 
   /** Resolves to whether the file is kept: there may be no space, or it may have been changed. */
