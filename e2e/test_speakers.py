@@ -14,18 +14,19 @@ from e2e.recognized import email_of
 from e2e.test_pages import open_menu, start, stored, wait_for_state
 from transcodio_site.testing import Media, Stack
 
-# A talk with a segment of a second for each digit, the number of its speaker.
+# A talk with a segment of a second for each digit, the number of its speaker: 9 is followed by a.
 CREATE_TALK = """
 from accounts.models import User
 from transcodio_site.sample import SAMPLE
 from transcriptions.models import AudioAnalysis, Segment, Speaker, State, Transcription
 from django.core.files import File
 from django.utils import timezone
+number_of = lambda digit: int(digit, 36)
 row = Transcription.objects.create(
     owner=User.objects.get(email="{email}"), title="Talk", source_bytes=1, language="en",
     state=State.COMPLETED, completed_at=timezone.now(), duration=float(len("{speakers}")),
 )
-for number, speaker in enumerate(map(int, "{speakers}"), 1):
+for number, speaker in enumerate(map(number_of, "{speakers}"), 1):
     start = number - 1.0
     words = [
         dict(start=start, end=start + 0.5, text="Sentence", speaker=speaker),
@@ -38,7 +39,7 @@ for number, speaker in enumerate(map(int, "{speakers}"), 1):
 if {audio}:
     row.source.save("talk.mp3", File(SAMPLE.open("rb")))
     AudioAnalysis.objects.create(transcription=row, peaks=[50] * 100)
-for number in sorted(set(map(int, "{speakers}"))):
+for number in sorted(set(map(number_of, "{speakers}"))):
     Speaker.objects.create(transcription=row, number=number)
 print(row.id)
 """
@@ -194,6 +195,31 @@ def test_segments_are_reassigned(sign_up: OpenPage, stack: Stack) -> None:
     page.keyboard.press("2")
     expect(page.locator(".segment:visible")).to_have_count(0)
     expect(speaker_list(page).nth(2)).to_be_focused()  # the paragraph is hidden
+
+
+def test_ten_and_more_speakers_are_reached_on_a_narrow_phone(
+    sign_up: OpenPage, stack: Stack
+) -> None:
+    page = sign_up("dozen@example.com", (320, 640))
+    open_talk(page, stack, "123456789abc")
+    rows = open_speakers(page)
+    expect(rows).to_have_count(12)
+    for edge in (rows.first.locator(".speaker-number"), rows.first.locator(".speaker-share")):
+        expect(edge).to_be_in_viewport(ratio=1)
+    rows.last.click()
+    expect(page.locator(".segment:visible")).to_have_text([re.compile("Sentence 12.")])
+    rows.last.click()
+    page.keyboard.press("Escape")
+    name_of(page, 3).focus()
+    page.keyboard.type("12")
+    expect(name_of(page, 3)).to_have_text("Speaker 12")
+    page.keyboard.type("1")  # of one digit, after a moment
+    expect(name_of(page, 3)).to_have_text("Speaker 1")
+    page.keyboard.type("10")
+    expect(name_of(page, 3)).to_have_text("Speaker 10")
+    page.keyboard.type("13")
+    expect(page.get_by_text("There is no speaker 13.")).to_be_visible()
+    expect(name_of(page, 3)).to_have_text("Speaker 10")
 
 
 def test_digits_are_text_while_typing(sign_up: OpenPage, stack: Stack) -> None:

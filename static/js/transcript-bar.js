@@ -27,6 +27,15 @@ customElements.define("transcript-bar", class extends HTMLElement {
     panel.style.maxHeight = `calc(100dvh - ${button.bottom + GAP_PX + EDGE_PX}px)`;
     const isRtl = getComputedStyle(this).direction === "rtl";
     const edge = isRtl ? button.left : document.documentElement.clientWidth - button.right;
-    panel.style.insetInlineEnd = `${Math.max(EDGE_PX, edge)}px`;
+    const free = document.documentElement.clientWidth - widthOf(panel) - EDGE_PX;
+    panel.style.insetInlineEnd = `${Math.max(EDGE_PX, Math.min(edge, free))}px`;
   }
 });
+
+/** Of a popover that is about to open: it has no box yet. */
+function widthOf(panel) {
+  panel.style.display = "block";
+  const width = panel.offsetWidth;
+  panel.style.display = "";
+  return width;
+}

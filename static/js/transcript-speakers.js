@@ -5,6 +5,7 @@
  * focus.
  */
 import { SpeakerDialog } from "./speaker-dialog.js";
+import { SpeakerDigits } from "./speaker-digits.js";
 import { SpeakerList, numberOf } from "./speaker-list.js";
 import { SpeakerRequests } from "./speaker-requests.js";
 import { SpeakerSelection } from "./speaker-selection.js";
@@ -15,7 +16,7 @@ import {
 } from "./transcript-text.js";
 
 const FIELDS = "input, select, textarea, dialog *, [popover] *"; // where digits mean something else
-const DIGIT = /^(?:Digit|Numpad)([1-9])$/; // a `code`: which keys have digits depends on the layout
+const DIGIT = /^(?:Digit|Numpad)([0-9])$/; // a `code`: which keys have digits depends on the layout
 
 customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLElement) {
   connectedCallback() {
@@ -27,6 +28,7 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
     this.voices = new Map(rows.map((row) => [numberOf(row), voiceIn(row.dataset)]));
     this.only = null; // the speaker whose segments are shown; null: all are
     this.list = new SpeakerList(this);
+    this.digits = new SpeakerDigits();
     this.dialog = new SpeakerDialog(this);
     this.voiceSplit = new SpeakerSplit(this);
     this.selection = new SpeakerSelection(this);
@@ -92,15 +94,24 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
   }
 
   /** Digits assign, with Alt while typing. */
-  async keyPressed(event) {
-    const number = Number(DIGIT.exec(event.code)?.[1]);
+  keyPressed(event) {
+    const digit = DIGIT.exec(event.code)?.[1];
     const isTyping = event.target.isContentEditable;
     const hasModifier = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey !== isTyping;
-    if (!number || hasModifier || !this.names.size || event.target.matches(FIELDS)) return;
+    if (!digit || hasModifier || !this.names.size || event.target.matches(FIELDS)) return;
     const paragraph = event.target.closest("#segments .paragraph-head")?.parentElement;
     const items = paragraph ? segmentsIn(paragraph) : [segmentWithCaret()].filter(Boolean);
     if (!items.length) return;
     event.preventDefault();
+    this.digits.add(digit, {
+      place: items[0].id,
+      highest: Math.max(...this.names.keys()),
+      done: (number) => this.numberTyped(number, paragraph, items),
+    });
+  }
+
+  /** Assigns the items, which are those of the paragraph if there is one, or the selected text. */
+  async numberTyped(number, paragraph, items) {
     const unknown = this.names.has(number) ? "" : text(this, "unknown", { number });
     if (!unknown && !paragraph && !this.selection.isEmpty) {
       await this.selection.assign(number);

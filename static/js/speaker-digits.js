@@ -1,0 +1,32 @@
+/**
+ * Digits that are pressed one after the other are the number of a speaker. One digit is enough where
+ * no number goes on with it; otherwise there is a short time for the next one.
+ */
+const NEXT_DIGIT_MS = 700;
+
+export class SpeakerDigits {
+  constructor() {
+    this.typed = "";
+  }
+
+  /**
+   * `place` is what the number is for, `highest` the highest number of a speaker. Calls `done` with
+   * the number.
+   */
+  add(digit, { place, highest, done }) {
+    if (this.typed && place !== this.place) this.finish();
+    const number = Number(this.typed + digit);
+    if (!number) return;
+    clearTimeout(this.timer);
+    Object.assign(this, { typed: String(number), place, done });
+    if (number * 10 > highest) this.finish();
+    else this.timer = setTimeout(() => this.finish(), NEXT_DIGIT_MS);
+  }
+
+  finish() {
+    clearTimeout(this.timer);
+    const number = Number(this.typed);
+    this.typed = "";
+    this.done(number);
+  }
+}
