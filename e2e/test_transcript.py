@@ -190,6 +190,35 @@ def test_uncertain_words_are_underlined_and_reached_by_a_key(
     assert page.evaluate(MARKED, "low-confidence") == []
 
 
+# The first segment becomes a long one.
+LENGTHEN = """
+from transcriptions.models import Segment
+text = "This is said before the others, " * 6 + "and then the lighthouse was closed."
+Segment.objects.filter(transcription="{id}", number=1).update(text=text)
+"""
+
+
+def test_search_result_shows_the_words_that_are_found(sign_up: OpenPage, stack: Stack) -> None:
+    page = sign_up("narrow-search@example.com", (320, 640))
+    open_talk(page, stack, "12")
+    stack.shell(LENGTHEN.format(id=page.url.rstrip("/").split("/")[-1]))
+    page.goto("/?q=lighthouses")
+    passage = page.locator(".recording-passage")
+    expect(passage.locator("mark")).to_have_text("lighthouse")
+    expect(passage).to_contain_text("and then the lighthouse was closed.")
+    assert passage.locator("found-passage").inner_text().startswith("… ")
+    assert "Speaker 1" in passage.inner_text()
+    mark_end, box_end = (
+        locator.evaluate("element => element.getBoundingClientRect().bottom")
+        for locator in (passage.locator("mark"), passage)
+    )
+    assert mark_end <= box_end  # it is not cut off
+    page.goto("/?q=speaker:this+others")
+    expect(page.locator(".recording-passage")).to_have_count(0)
+    page.goto("/?q=others")
+    expect(passage.locator("found-passage")).not_to_contain_text("…")
+
+
 def test_search_result_opens_at_the_passage(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("searcher@example.com", PHONE)
     open_talk(page, stack, "12" * 20)
