@@ -149,10 +149,12 @@ def test_page_follows_until_the_reader_scrolls_away(sign_up: OpenPage, stack: St
     page = sign_up("follower@example.com", (390, 500))
     open_talk(page, stack, "12" * 20, audio=True)
     wait_for_times(page)
+    player = page.locator("transcript-player")
+    # Later the time of the audio, 0, would be taken for a jump back.
+    wait_until(lambda: player.evaluate("player => player.media.readyState") > 0)
     playing = page.locator("[aria-current]")
     hear = """(player, detail) =>
       player.dispatchEvent(new CustomEvent("player-time", { detail }))"""
-    player = page.locator("transcript-player")
     for second in range(12):
         player.evaluate(hear, second + 0.5)
     expect(playing).to_have_attribute("data-segment", "12")
