@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from django.db.models import F
 from django.utils.translation import gettext as _
 
 from gpu.diarization.splitting import TwoVoices, two_voices
-from gpu.types import Cancelled, EngineError, Span, UsageDelta
+from gpu.types import Cancelled, EngineError, Span
 from transcriptions.exceptions import AudioError, LeaseLost, StorageUnavailable
 from transcriptions.models import SplitProposal, Transcription, lease_end
 from transcriptions.processing.leases import shutting_down
@@ -63,19 +62,9 @@ def _found(proposal: SplitProposal) -> tuple[list[int], TwoVoices | None]:
     OSError, EngineError, LeaseLost, Cancelled."""
     row, lease = proposal.transcription, _Lease(proposal)
     numbers, stretches = _stretches(row, proposal.number)
-    with prepared_again(row, lease.check) as audio, _metered(row):
-        return numbers, two_voices(audio, stretches, lease.check)
-
-
-@contextmanager
-def _metered(row: Transcription) -> Iterator[None]:
-    """Record the time of the CPU that the body takes, also if it fails: each attempt is a row."""
-    before = time.thread_time()
-    try:
-        yield
-    finally:
-        used = UsageDelta(time.thread_time() - before)
-        metering.record_voices(row, used, _("Voices compared. Not charged."))
+    with prepared_again(row, lease.check) as audio:
+        with metering.voices(row, _("Voices compared. Not charged.")):
+            return numbers, two_voices(audio, stretches, lease.check)
 
 
 def _stretches(row: Transcription, number: int) -> tuple[list[int], list[Sequence[Span]]]:

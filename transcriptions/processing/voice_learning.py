@@ -10,6 +10,7 @@ import logging
 import uuid
 
 from django.db import models, transaction
+from django.utils.translation import gettext as _
 
 from gpu.diarization import voices
 from gpu.types import Cancelled, EngineError
@@ -24,6 +25,7 @@ from transcriptions.processing.recognized_voices import (
     to_bytes,
 )
 from transcriptions.processing.stored_audio import prepared_again
+from transcriptions.usage import metering
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +55,10 @@ def waiting() -> models.QuerySet[Speaker]:
 def _listen(row: Transcription, number: int) -> Vector | None:
     """The voice of a speaker; None if there is too little speech. Raises AudioError, OSError,
     EngineError."""
+    spans = spans_by_speaker(stored_words(row)).get(number, ())
     with prepared_again(row, _check) as audio:
-        return voices.describe(audio, spans_by_speaker(stored_words(row)).get(number, ()))
+        with metering.voices(row, _("A voice learned. Not charged.")):
+            return voices.describe(audio, spans)
 
 
 def _check() -> None:

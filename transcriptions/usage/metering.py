@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -105,10 +107,15 @@ def record_speakers(row: Transcription, used: UsageDelta, reason: str) -> None:
     _record_diarizer(row, used, reason, settings.DIARIZER)
 
 
-def record_voices(row: Transcription, used: UsageDelta, reason: str) -> None:
-    """Records the time of the CPU that a comparison of voices took. The embedded diarizer makes it,
-    whichever detects the speakers. It is not charged."""
-    _record_diarizer(row, used, reason, "embedded")
+@contextmanager
+def voices(row: Transcription, reason: str) -> Iterator[None]:
+    """Records the time of the CPU that the body takes to listen to voices, also if it fails. The
+    embedded diarizer does it, whichever detects the speakers. It is not charged."""
+    before = time.thread_time()
+    try:
+        yield
+    finally:
+        _record_diarizer(row, UsageDelta(time.thread_time() - before), reason, "embedded")
 
 
 def _record_diarizer(row: Transcription, used: UsageDelta, reason: str, model: str) -> None:

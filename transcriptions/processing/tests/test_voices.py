@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts.models import User
+from accounts.models import Outcome, UsageRecord, User
 from gpu.diarization import voices
 from gpu.diarization.types import Diarization, Turn
 from gpu.types import Unreachable
@@ -233,6 +233,9 @@ def test_voice_is_learned_by_the_task_that_was_lost(
     assert enqueued == 2 * enqueued[:1]
     tasks.learn_voice(str(first_talk.id), "1")
     assert state(voice) == VoiceState.READY
+    record = UsageRecord.objects.get(outcome=Outcome.SPEAKERS)
+    assert (record.reason, record.billed) == ("A voice learned. Not charged.", False)
+    assert record.decode_ms > 0
     tasks.learn_waiting_voices()
     assert len(enqueued) == 2
 
