@@ -15,6 +15,9 @@ MAX_COMPRESSION_RATIO = 2.4
 # For sounds such as clicks the model is less sure that there is no speech; then its words are
 # improbable (on average).
 MIN_NO_SPEECH_PROB, MIN_PROBABILITY = 0.5, 0.4
+# A text of which the model is so sure was spoken: clear sentences, too, may have a high probability
+# of no speech, and announcements one like the other can be compressed like a loop.
+SURE_AVG_LOGPROB = -0.3
 MIN_WORD_S = 0.04  # a word that is shorter was not spoken
 MIN_SPOKEN_SHARE = 0.5  # of the words of a text, or it is a loop
 MIN_REPEATED_WORDS = 3  # a phrase of fewer words is often repeated by the speaker
@@ -33,13 +36,17 @@ def is_invented(decoded: Decoded) -> bool:
         return True
     is_improbable = decoding.avg_logprob < MIN_AVG_LOGPROB
     repeats = decoding.compression_ratio > MAX_COMPRESSION_RATIO
-    return decoding.no_speech_prob > MAX_NO_SPEECH_PROB and (is_improbable or repeats)
+    return _is_silent(decoding) and (is_improbable or repeats)
 
 
 def is_doubtful(decoding: Decoding) -> bool:
     """The same for a part in which the model had found no words before: one sign is enough."""
-    no_speech = decoding.no_speech_prob > MAX_NO_SPEECH_PROB
-    return no_speech or decoding.avg_logprob < MIN_AVG_LOGPROB
+    return _is_silent(decoding) or decoding.avg_logprob < MIN_AVG_LOGPROB
+
+
+def _is_silent(decoding: Decoding) -> bool:
+    is_sure = decoding.avg_logprob > SURE_AVG_LOGPROB
+    return decoding.no_speech_prob > MAX_NO_SPEECH_PROB and not is_sure
 
 
 def is_loop(decoded: Decoded) -> bool:
@@ -83,7 +90,7 @@ def gaps(words: Sequence[Word], spans: Iterable[Span]) -> Iterator[Span]:
             if word.end > position and word.start < span.end:
                 if word.start - position >= MIN_GAP_S:
                     yield Span(position, word.start)
-                position = min(word.end, word.start + longest)
+                position = max(position, min(word.end, word.start + longest))
         if span.end - position >= MIN_GAP_S:
             yield Span(position, span.end)
 

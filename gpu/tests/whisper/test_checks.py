@@ -26,6 +26,7 @@ def spoken(text: str, start: float = 0.0, pace: float = 0.3) -> list[DecodedWord
         (Decoding(-0.3, 0.9, 1.5), 0.9, False),  # quiet speech
         (Decoding(-1.4, 0.1, 1.5), 0.3, False),  # unclear speech
         (Decoding(-0.3, 0.58, 4.5), 0.7, False),  # a phrase that is spoken again and again
+        (Decoding(-0.1, 0.65, 2.6), 0.9, False),  # clear announcements, one like the other
         # What Whisper base returns for ...
         (Decoding(-1.35, 0.80, 0.78), 0.42, True),  # music: "I'll see you guys next time."
         (Decoding(-0.33, 0.85, 7.31), 0.83, True),  # music and noise: a loop
@@ -67,6 +68,13 @@ def test_speech_without_words_is_a_gap() -> None:
     speech = [Span(0, 3), Span(5.8, 10)]
     found = [(gap.start, gap.end) for gap in checks.gaps(words, speech)]
     assert found == [(pytest.approx(0.9), 3), (6.6, 10)]
+
+
+def test_gaps_do_not_overlap_if_a_word_lasts_over_several_sentences() -> None:
+    words = [DecodedWord(4.5, 12.6, "To"), DecodedWord(12.6, 13.1, "decrease")]
+    speech = [Span(4.4, 8.5), Span(8.9, 12.1), Span(12.4, 13.1)]
+    found = [(gap.start, gap.end) for gap in checks.gaps(words, speech)]
+    assert found == [(pytest.approx(5.16), 8.5), (8.9, 12.1)]
 
 
 def test_silence_without_words_is_no_gap() -> None:
