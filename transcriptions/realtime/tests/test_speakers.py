@@ -11,6 +11,7 @@ import pytest
 from channels.db import database_sync_to_async
 
 from gpu.diarization.types import Turn
+from transcriptions.editing.chosen_speakers import ChosenSpeakers
 from transcriptions.models import Transcription
 from transcriptions.processing import commands, diarization_jobs
 from transcriptions.processing.speaker_storage import replace_speakers, store_speakers
@@ -172,7 +173,8 @@ def detected(worker: Worker) -> Callable[[], Event]:
     def step() -> Event:
         job = diarization_jobs.claim_next()
         assert job
-        store = partial(replace_speakers, speaker_of=TurnSpeakers((Turn(0, 100, 1),), (), math.inf))
+        one = TurnSpeakers((Turn(0, 100, 1),), (), math.inf)
+        store = partial(replace_speakers, speaker_of=one, chosen=ChosenSpeakers([]))
         diarization_jobs.mark_completed(job, store)
         return final_event(worker.row, 2)
 
