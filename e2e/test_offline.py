@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import APIResponse, BrowserContext, Page, Route, expect
 
 from e2e.conftest import register
 from e2e.test_editing import caret, expect_status
@@ -138,12 +138,18 @@ def test_ended_session_and_other_user_find_nothing(
     sign_in(page, stack, "first@example.com")
     keep(page, media)
     stale = app.new_page()
-    with stale.expect_response("**/offline/state/*"):
-        stale.goto(page.url)
+    late = list[tuple[Route, APIResponse]]()
+    stale.route("**/offline/state/*", lambda route: late.append((route, route.fetch())))
+    stale.goto(page.url)
     expect(stale.locator("offline-copy [role=status]")).to_have_text("Kept in this browser.")
+    wait_until(lambda: stale.title() and late)  # which also lets Playwright handle the request
     app.clear_cookies(name="sessionid")  # as if it had ended on the server
     page.goto("/offline/")  # the same for everybody, but what it shows is not
     expect(page.get_by_text("No transcripts are kept in this browser.")).to_be_visible()
+    [(route, response)] = late  # that the first user is signed in
+    with stale.expect_response("**/offline/state/*") as received:
+        route.fulfill(response=response)
+    received.value.finished()
     assert stored(page) == NOTHING
     sign_in(page, stack, "second@example.com")
     open_menu(stale)  # still shows the page of the first user

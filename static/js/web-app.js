@@ -16,7 +16,8 @@ export async function synchronize() {
   const response = await fetch(`/offline/state/?ids=${ids}`).catch(() => null);
   if (!response?.ok) return;
   const state = await response.json();
-  await claim(state.account);
+  // Not for its own account again: the session may have ended in another tab since the response.
+  if (state.account !== account) await claim(state.account);
   for (const id of ids) if (!state.existing.includes(id)) await remove("transcripts", id);
 }
 
