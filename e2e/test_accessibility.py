@@ -239,6 +239,7 @@ def test_transcript(sign_up: OpenPage, stack: Stack) -> None:
     assert not axe.found, "\n".join(axe.found)
 
 
+@pytest.mark.slow
 def test_dialogs_of_versions_and_conflicts(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("axe-editor@example.com")
     open_talk(page, stack, "1122")

@@ -100,6 +100,7 @@ def test_enter_divides_and_backspace_joins(page: Page) -> None:
     assert stored(page)["segments"][0]["words"][1]["text"] == first.split()[1]
 
 
+@pytest.mark.slow
 def test_selection_over_segments_is_replaced(page: Page) -> None:
     first, second = texts(page)[:2]
     rest = texts(page)[2:]
@@ -118,6 +119,7 @@ def test_selection_over_segments_is_replaced(page: Page) -> None:
     wait_until(lambda: shown(page) == texts(page))
 
 
+@pytest.mark.slow
 def test_segment_is_deleted_with_its_last_letter(page: Page) -> None:
     all_texts = texts(page)
     caret(page, 2, 0, len(all_texts[1]))
@@ -155,6 +157,7 @@ def test_every_change_can_be_undone_and_made_again(page: Page) -> None:
     expect(page.get_by_role("button", name="Redo")).to_be_disabled()
 
 
+@pytest.mark.slow
 def test_pasted_lines_become_one(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     first = texts(page)[0]
@@ -164,6 +167,7 @@ def test_pasted_lines_become_one(page: Page) -> None:
     assert_saved(page, f"pasted from <b>elsewhere</b> {first}")
 
 
+@pytest.mark.slow
 def test_composed_text_is_saved(page: Page) -> None:
     first = texts(page)[0]
     caret(page, 1, 0)
@@ -173,6 +177,7 @@ def test_composed_text_is_saved(page: Page) -> None:
     assert_saved(page, f"日本{first}")
 
 
+@pytest.mark.slow
 def test_title_is_edited_in_place(page: Page) -> None:
     page.fill("h1", "By  the harbor")
     page.press("h1", "Enter")
@@ -202,6 +207,7 @@ def test_failed_save_keeps_text(page: Page) -> None:
     assert_saved(page, f"Well, {first}")
 
 
+@pytest.mark.slow
 def test_text_typed_during_save_is_saved(page: Page) -> None:
     first = texts(page)[0]
     held: list[Route] = []
@@ -240,6 +246,7 @@ def test_conflict_shows_both_texts(page: Page) -> None:
     wait_until(lambda: shown(other) == texts(page))
 
 
+@pytest.mark.slow
 def test_edit_survives_expired_session(page: Page) -> None:
     first = texts(page)[0]
     email = str(page.locator(".account-link span").inner_text())
@@ -257,6 +264,7 @@ def test_edit_survives_expired_session(page: Page) -> None:
     assert_saved(page, f"Well, {first}")
 
 
+@pytest.mark.slow
 def test_leaving_with_unsaved_edit_asks_for_confirmation(page: Page) -> None:
     dialogs: list[str] = []
 
@@ -275,6 +283,7 @@ def test_leaving_with_unsaved_edit_asks_for_confirmation(page: Page) -> None:
     assert dialogs == ["beforeunload"]
 
 
+@pytest.mark.slow
 def test_phone_asks_before_it_edits(page: Page, open_context: OpenContext) -> None:
     """Where one taps a word to hear it, no keyboard comes up before one wants to type."""
     phone: Any = {"viewport": {"width": 390, "height": 700}, "has_touch": True, "is_mobile": True}
@@ -324,6 +333,7 @@ def test_text_is_found_and_replaced(page: Page) -> None:
     wait_until(lambda: texts(page) == original)
 
 
+@pytest.mark.slow
 def test_regular_expression_uses_groups(page: Page) -> None:
     first = texts(page)[0]
     a, b = first.split()[:2]

@@ -82,6 +82,7 @@ def test_chosen_options_are_previewed_downloaded_and_remembered(
     expect(page.get_by_role("button", name="Export", exact=True)).to_be_focused()
 
 
+@pytest.mark.slow
 def test_only_options_that_the_format_uses_are_offered(
     sign_up: OpenPage, recognized: Recognized
 ) -> None:
@@ -104,6 +105,7 @@ def test_only_options_that_the_format_uses_are_offered(
     expect(dialog.get_by_role("alert")).to_contain_text("it must be greater than start")
 
 
+@pytest.mark.slow
 def test_subtitle_that_fails_leads_to_its_segment(
     sign_up: OpenPage, recognized: Recognized
 ) -> None:
@@ -129,6 +131,7 @@ def test_subtitle_that_fails_leads_to_its_segment(
     assert page.locator(".player-media").evaluate("audio => audio.currentTime") >= start
 
 
+@pytest.mark.slow
 def test_screen_follows_the_player(sign_up: OpenPage, recognized: Recognized) -> None:
     page = transcribed(sign_up("screen@example.com"), recognized)
     dialog = open_dialog(page)
@@ -169,6 +172,7 @@ def test_subtitles_are_drawn_on_the_playing_video(sign_up: OpenPage, media: Medi
     wait_until(lambda: video.evaluate("video => video.paused"))
 
 
+@pytest.mark.slow
 def test_recording_without_a_picture_has_no_video(
     sign_up: OpenPage, recognized: Recognized
 ) -> None:
@@ -180,6 +184,7 @@ def test_recording_without_a_picture_has_no_video(
     expect(video).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_copy_confirms_or_says_that_the_browser_refuses(
     sign_up: OpenPage, recognized: Recognized
 ) -> None:

@@ -115,6 +115,7 @@ def has_selection(page: Page, text: str) -> bool:
     return bool(page.evaluate("String(getSelection())") == text)
 
 
+@pytest.mark.slow
 def test_highlight_survives_an_edit_before_it_and_a_reload(page: Page) -> None:
     caret(page, 2, len("The "), len("boat2 came"))
     expect(bar(page)).to_be_in_viewport()
@@ -137,6 +138,7 @@ def test_highlight_survives_an_edit_before_it_and_a_reload(page: Page) -> None:
     assert (highlight["start"], highlight["end"], highlight["quote"]) == (5.0, 6.9, "boat2 came")
 
 
+@pytest.mark.slow
 def test_editing_goes_on_while_the_bar_is_shown(page: Page) -> None:
     caret(page, 1, len("The "), len("boat1"))
     expect(bar(page)).to_be_visible()
@@ -146,6 +148,7 @@ def test_editing_goes_on_while_the_bar_is_shown(page: Page) -> None:
     assert page.locator(".segment").first.inner_text() == "The ship came home."
 
 
+@pytest.mark.slow
 def test_bar_is_reached_with_the_keyboard_and_keeps_the_selection(page: Page) -> None:
     caret(page, 1, 0, 3)
     expect(bar(page)).to_be_visible()
@@ -195,6 +198,7 @@ def test_comment_is_added_edited_deleted_and_restored(page: Page) -> None:
     assert [note["body"] for note in stored(page)] == ["The old one."]
 
 
+@pytest.mark.slow
 def test_mark_in_the_margin_leads_to_the_comment(page: Page) -> None:
     for number in (1, 2):
         caret(page, number, 0, 3)
@@ -217,6 +221,7 @@ def test_mark_in_the_margin_leads_to_the_comment(page: Page) -> None:
     expect(page.locator("#segments").get_by_role("button", name="Comment")).to_have_count(2)
 
 
+@pytest.mark.slow
 def test_bookmark_is_set_while_playing_and_while_typing(page: Page) -> None:
     caret(page, 3, len("The "))
     page.keyboard.press("Alt+b")
@@ -238,6 +243,7 @@ def test_bookmark_is_set_while_playing_and_while_typing(page: Page) -> None:
     assert typing["quote"] == "The boat3 came home."
 
 
+@pytest.mark.slow
 def test_notes_are_filtered_and_lead_to_their_passage(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("notes-filter@example.com", (1280, 500))
     open_talk(page, stack, "notes-filter@example.com", "12" * 20)
@@ -261,6 +267,7 @@ def test_notes_are_filtered_and_lead_to_their_passage(sign_up: OpenPage, stack: 
     expect(panel(page)).to_contain_text("Select text to highlight")
 
 
+@pytest.mark.slow
 def test_passage_is_copied_with_time_and_speaker(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     caret(page, 1, len("The "))
@@ -297,6 +304,7 @@ def test_passage_is_copied_with_time_and_speaker(page: Page) -> None:
     )
 
 
+@pytest.mark.slow
 def test_passage_is_copied_where_the_clipboard_is_refused(page: Page) -> None:
     page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     caret(page, 1, 0, 3)
@@ -307,6 +315,7 @@ def test_passage_is_copied_where_the_clipboard_is_refused(page: Page) -> None:
     expect(page.locator("[data-segment='4']")).to_contain_text("home.Anna (0:00:00): The")
 
 
+@pytest.mark.slow
 def test_bar_works_without_speakers(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("no-speakers@example.com", (320, 640))
     open_talk(page, stack, "no-speakers@example.com", "00")
@@ -322,6 +331,7 @@ def test_bar_works_without_speakers(sign_up: OpenPage, stack: Stack) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The server cannot be reached when a comment is saved")
 def test_comment_that_is_not_stored_is_kept(page: Page) -> None:
     page.route("**/annotations", lambda route: route.abort("connectionrefused"))
@@ -336,6 +346,7 @@ def test_comment_that_is_not_stored_is_kept(page: Page) -> None:
     expect(panel(page).get_by_role("alert")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_notes_are_ticks_above_the_waveform(page: Page) -> None:
     for start in (1.0, 4.0, 4.3):
         add(page, kind="bookmark", start=start)

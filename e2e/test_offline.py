@@ -63,6 +63,7 @@ def keep(page: Page, media: Media) -> str:
     return url
 
 
+@pytest.mark.slow
 def test_page_that_cannot_be_reached_is_explained(app: BrowserContext, stack: Stack) -> None:
     page = app.new_page()
     sign_in(page, stack, "tunnel@example.com")
@@ -102,6 +103,7 @@ def test_kept_transcript_is_read_offline(app: BrowserContext, stack: Stack, medi
     expect(page.locator("#segments")).to_be_hidden()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("attack", "A kept transcript is looked for on a shared computer after sign-out")
 def test_sign_out_erases_what_is_kept(app: BrowserContext, stack: Stack, media: Media) -> None:
     page = app.new_page()
@@ -116,6 +118,7 @@ def test_sign_out_erases_what_is_kept(app: BrowserContext, stack: Stack, media: 
     expect(page.locator(".segment, .paragraph")).to_have_count(0)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("attack", "Signing out without a connection leaves kept transcripts behind")
 def test_sign_out_without_connection_erases_too(
     app: BrowserContext, stack: Stack, media: Media
@@ -160,6 +163,7 @@ def test_ended_session_and_other_user_find_nothing(
     expect(page.get_by_text("No transcripts are kept in this browser.")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_deleted_recording_is_erased_on_the_next_visit(
     app: BrowserContext, stack: Stack, media: Media
 ) -> None:

@@ -86,6 +86,7 @@ def test_page_elsewhere_uploads_follows_and_plays(
     assert duration == pytest.approx(6, abs=0.2)
 
 
+@pytest.mark.slow
 def test_example_of_the_documentation_shows_what_is_said(
     open_context: OpenContext, stack: Stack, elsewhere: str
 ) -> None:

@@ -26,9 +26,7 @@ NOTE_RECONNECTING = """() => {
 SLOW = "audio => { audio.playbackRate = 0.0625; }"
 SLOW_AFTER = """(audio, seconds) => {
   audio.playbackRate = 1;
-  audio.addEventListener("timeupdate", () => {
-    if (audio.currentTime > seconds) audio.playbackRate = 0.0625;
-  });
+  audio.ontimeupdate = () => { if (audio.currentTime > seconds) audio.playbackRate = 0.0625; };
 }"""
 
 
@@ -102,6 +100,7 @@ def test_segments_appear_during_transcription(sign_up: OpenPage, stack: Stack) -
     expect(page.locator("#note")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_page_of_deleted_recording_offers_no_actions(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("elsewhere@example.com")
     with stack.hold():
@@ -160,6 +159,7 @@ def test_partial_text_is_gray_until_its_segment_replaces_it(
     assert_complete(page)
 
 
+@pytest.mark.slow
 def test_reopened_tab_shows_all_segments(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("closer@example.com")
     with stack.hold():
@@ -236,6 +236,7 @@ def test_processing_errors_are_shown_on_transcript(
     expect(page.get_by_role("alert")).to_contain_text(words)
 
 
+@pytest.mark.slow
 def test_silent_recording_shows_note(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("silence@example.com")
     start(page, media.silence("silence.mp3", 4))
@@ -271,6 +272,7 @@ def test_export_playback_and_deletion(sign_up: OpenPage, recognized: Recognized)
     expect(page.locator("h1")).to_have_text("Page not found")
 
 
+@pytest.mark.slow
 def test_player_does_not_scroll_back_after_manual_scroll(
     sign_up: OpenPage, recognized: Recognized
 ) -> None:

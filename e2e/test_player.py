@@ -95,6 +95,7 @@ def select_on_waveform(page: Page, start: float, end: float) -> None:
 # --- Time ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_click_before_the_first_play_moves_clock_and_segment(page: Page) -> None:
     expect(page.locator(".segment[aria-current]")).to_have_count(0)
     expect(clock(page)).to_have_text("0:00 / 0:12")
@@ -142,6 +143,7 @@ def test_speed_keeps_the_pitch_and_is_remembered(page: Page) -> None:
     assert media.evaluate("media => media.playbackRate") == 2.5
 
 
+@pytest.mark.slow
 def test_position_is_remembered_for_each_recording(page: Page) -> None:
     seek(page, 6.5)
     page.reload()
@@ -182,6 +184,7 @@ def test_damaged_memory_is_ignored(open_transcript: Callable[..., Page]) -> None
     assert now(page) == 0
 
 
+@pytest.mark.slow
 def test_pause_goes_back_a_little(page: Page) -> None:
     for chosen, expected in ((None, 4.0), ("0", 5.0), ("3", 2.0)):
         if chosen:
@@ -223,6 +226,7 @@ def test_zoom_shows_more_detail(page: Page) -> None:
     assert page.evaluate(width) == whole
 
 
+@pytest.mark.slow
 def test_part_selected_on_the_waveform_is_repeated(page: Page) -> None:
     region = page.locator(".player-wave [part~=region]")
     loop = page.get_by_role("button", name="Repeat a part")
@@ -338,6 +342,7 @@ def press_pedal(page: Page) -> None:
     )""")
 
 
+@pytest.mark.slow
 def test_keys_can_be_changed(page: Page) -> None:
     dialog = shortcuts(page)
     message = dialog.get_by_role("status")

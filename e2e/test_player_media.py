@@ -66,6 +66,7 @@ def test_video_is_shown_with_captions(sign_up: OpenPage, media: Media) -> None:
     assert "Transcript exported" not in activity  # the captions
 
 
+@pytest.mark.slow
 def test_sound_alone_has_no_video(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("sound-of@example.com")
     start(page, media.speech("sound.webm", 3))
@@ -78,6 +79,7 @@ def test_sound_alone_has_no_video(sign_up: OpenPage, media: Media) -> None:
     wait_until(lambda: now(page) > 0.3)
 
 
+@pytest.mark.slow
 def test_media_keys_and_headsets(sign_up: OpenPage, recognized: Recognized) -> None:
     page = sign_up("headset@example.com")
     page.add_init_script(MEDIA_KEYS)

@@ -33,6 +33,7 @@ def test_file_dropped_offline_is_sent_when_online(
     assert recordings(page) == ["boat"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The browser is closed while files wait for a connection")
 def test_kept_file_is_sent_once_after_reload(
     app: BrowserContext, stack: Stack, media: Media
@@ -83,6 +84,7 @@ def test_kept_file_can_be_cancelled(app: BrowserContext, stack: Stack, media: Me
     wait_until(lambda: stored(page)["uploads"] == [])
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The browser has no space for a file that waits for a connection")
 def test_file_without_space_says_so(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("full@example.com")
@@ -95,6 +97,7 @@ def test_file_without_space_says_so(sign_up: OpenPage, media: Media) -> None:
     page.wait_for_url("**/transcriptions/*/")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("attack", "Files that wait for a connection are sent by the next user")
 def test_sign_out_erases_kept_files(app: BrowserContext, stack: Stack, media: Media) -> None:
     page = app.new_page()

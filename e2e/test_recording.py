@@ -151,6 +151,7 @@ def test_lost_connection_loses_nothing(open_recorder: OpenRecorder) -> None:
     assert recorder.recorded() == recorder.heard
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The connection is dead while somebody records, and nobody is told")
 def test_silent_connection_is_given_up(open_recorder: OpenRecorder) -> None:
     recorder = open_recorder("silent-live@example.com")
@@ -169,6 +170,7 @@ def test_silent_connection_is_given_up(open_recorder: OpenRecorder) -> None:
     assert recorder.recorded() == recorder.heard
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "A browser without space records while the server is away")
 def test_browser_without_space_says_so_and_loses_nothing(open_recorder: OpenRecorder) -> None:
     recorder = open_recorder("full-live@example.com")
@@ -286,6 +288,7 @@ def test_sign_out_erases_interrupted_recordings(open_recorder: OpenRecorder, sta
     expect(page.locator("[data-about]")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_captions_are_read_by_everybody_until_they_are_switched_off(
     open_recorder: OpenRecorder, open_context: OpenContext
 ) -> None:
@@ -364,6 +367,7 @@ def test_rate_is_changed_without_other_tones(open_recorder: OpenRecorder) -> Non
     assert removed < 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "explanation"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import PHONE, OpenContext, OpenPage
@@ -36,6 +37,7 @@ def test_reload_creates_no_second_token(sign_up: OpenPage) -> None:
     expect(page.get_by_label("Your new token")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_token_is_revoked_after_a_question(sign_up: OpenPage) -> None:
     page = sign_up("revoke@example.com")
     add_token(page, "Laptop")
@@ -56,6 +58,7 @@ def test_token_is_revoked_after_a_question(sign_up: OpenPage) -> None:
     expect(revoke).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_question_is_a_page_without_scripts(open_context: OpenContext, sign_up: OpenPage) -> None:
     with_scripts = sign_up("noscript@example.com")
     add_token(with_scripts, "Laptop")

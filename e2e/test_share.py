@@ -46,6 +46,7 @@ def test_shared_files_are_uploaded(app: BrowserContext, stack: Stack, media: Med
     assert (stored(page)["uploads"], stored(page)["shared"]) == ([], [])
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "A file is shared with the app while the phone is offline")
 def test_file_shared_offline_is_uploaded_later(
     app: BrowserContext, stack: Stack, media: Media
@@ -63,6 +64,7 @@ def test_file_shared_offline_is_uploaded_later(
     expect(page.locator(".recording-title")).to_have_text("memo")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The session has ended when a file is shared with the app")
 def test_file_shared_while_signed_out_waits_for_the_sign_in(
     app: BrowserContext, stack: Stack, media: Media
@@ -80,6 +82,7 @@ def test_file_shared_while_signed_out_waits_for_the_sign_in(
     assert recordings(page) == ["memo"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("attack", "A file that somebody has shared is uploaded by the next user")
 def test_shared_file_is_not_uploaded_by_another_user(
     app: BrowserContext, stack: Stack, media: Media

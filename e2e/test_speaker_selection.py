@@ -66,6 +66,7 @@ def test_selected_text_is_given_to_a_new_speaker(
     assert turns(page) == shown
 
 
+@pytest.mark.slow
 def test_selected_words_are_given_to_a_speaker_with_a_key(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("selected-words@example.com")
     open_talk(page, stack, "1122")
@@ -85,6 +86,7 @@ def test_selected_words_are_given_to_a_speaker_with_a_key(sign_up: OpenPage, sta
     expect(page.locator("[data-selection]")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_selected_words_are_not_taken_for_their_segment_while_they_load(
     sign_up: OpenPage, stack: Stack
 ) -> None:
@@ -105,6 +107,7 @@ def test_selected_words_are_not_taken_for_their_segment_while_they_load(
     assert word_speakers(page) == [[1, 1], [1, 2], [2, 2], [2, 2]]
 
 
+@pytest.mark.slow
 def test_all_that_a_speaker_says_from_here_on_is_given_to_another_one(
     sign_up: OpenPage, stack: Stack
 ) -> None:
@@ -136,6 +139,7 @@ def test_speaker_is_filtered_with_the_keyboard(sign_up: OpenPage, stack: Stack) 
     expect(page.locator(".segment:visible")).to_have_count(3)
 
 
+@pytest.mark.slow
 def test_words_of_several_people_are_marked_live(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("overlap@example.com")
 

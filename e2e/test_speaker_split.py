@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from e2e.conftest import OpenPage
@@ -32,6 +33,7 @@ for segment in row.segments.all():
 EDGES = (0.0, *CHANGES_S, 40.0)
 
 
+@pytest.mark.slow
 def test_voices_are_compared_and_the_speaker_is_split(
     sign_up: OpenPage, stack: Stack, media: Media
 ) -> None:

@@ -144,6 +144,7 @@ def test_rename_changes_all_turns_and_persists(sign_up: OpenPage, stack: Stack) 
     assert stored(page)["speakers"][0]["name"] is None
 
 
+@pytest.mark.slow
 def test_refused_change_is_shown(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("refused-change@example.com")
     open_talk(page, stack, "12")
@@ -222,6 +223,7 @@ def test_ten_and_more_speakers_are_reached_on_a_narrow_phone(
     expect(name_of(page, 3)).to_have_text("Speaker 10")
 
 
+@pytest.mark.slow
 def test_digits_are_text_while_typing(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("digit-keys@example.com")
     open_talk(page, stack, "12")
@@ -240,6 +242,7 @@ def test_digits_are_text_while_typing(sign_up: OpenPage, stack: Stack) -> None:
     assert (segment["text"], segment["speaker"]) == ("Sentence 2. Room 101", 1)
 
 
+@pytest.mark.slow
 def test_speakers_are_merged(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("merge-speakers@example.com")
     open_talk(page, stack, "1232")
@@ -286,6 +289,7 @@ def test_live_segments_are_relabeled(sign_up: OpenPage, media: Media) -> None:
     expect(speaker_list(page)).to_have_count(2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colors_have_contrast_and_differ(sign_up: OpenPage, stack: Stack, scheme: str) -> None:
     page = sign_up(f"contrast-{scheme}@example.com", PHONE, scheme)

@@ -112,6 +112,7 @@ def test_clicked_word_is_played_and_marked(sign_up: OpenPage, recognized: Recogn
     assert not is_paused(page)
 
 
+@pytest.mark.slow
 def test_selecting_and_modifiers_do_not_play(sign_up: OpenPage, recognized: Recognized) -> None:
     page = sign_up("selecting@example.com")
     heard(page, recognized)
@@ -170,6 +171,7 @@ def test_page_follows_until_the_reader_scrolls_away(sign_up: OpenPage, stack: St
     expect(playing).to_be_in_viewport(ratio=1)
 
 
+@pytest.mark.slow
 def test_uncertain_words_are_underlined_and_reached_by_a_key(
     sign_up: OpenPage, stack: Stack
 ) -> None:
@@ -272,6 +274,7 @@ def test_focus_is_never_behind_a_bar(
     expect(page.locator(".turn-speaker").first).to_be_focused()  # times are no tab stops
 
 
+@pytest.mark.slow
 def test_live_paragraphs_are_those_of_the_server(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("live-paragraphs@example.com")
     start(page, media.speech("paragraphs.mp3", 12))

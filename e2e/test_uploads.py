@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from e2e.conftest import OpenPage
@@ -20,6 +21,7 @@ LOSE_AN_ANSWER = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_file_chosen_before_script_loads_is_uploaded(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("quick@example.com")
     scripts: list[Route] = []
@@ -71,6 +73,7 @@ def test_upload_errors_are_shown_per_file(sign_up: OpenPage, media: Media) -> No
     expect(page.locator("[data-phase=failed]")).to_have_count(2)
 
 
+@pytest.mark.slow
 def test_retry_after_lost_connection(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("lost@example.com")
     page.route("**/api/transcriptions", lambda route: route.abort("connectionreset"))
@@ -103,6 +106,7 @@ def test_uploaded_file_can_be_opened_while_another_failed(sign_up: OpenPage, med
     expect(page.locator(".recording-title")).to_have_attribute("href", str(address))
 
 
+@pytest.mark.slow
 def test_dismissed_file_does_not_count(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("second-try@example.com")
     upload(page, media.bytes("diary.mp3", b"Dear diary"))

@@ -62,6 +62,7 @@ def test_kept_voice_is_recognized_until_it_is_deleted(sign_up: OpenPage, media: 
     expect(page.get_by_text("No voices yet.")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_voice_is_deleted_where_it_is_recognized(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("forgets@example.com", PHONE)
     open_talk(page, stack, "12")

@@ -127,6 +127,7 @@ def test_killed_process_is_restarted(stack: Stack, argument: str) -> None:
     wait_until(lambda: healthy(stack))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "Postgres or Valkey is killed while the service runs")
 @pytest.mark.parametrize("server", [Postgres, Valkey])
 def test_killed_server_is_restarted(stack: Stack, server: type[Server]) -> None:
@@ -221,6 +222,7 @@ def test_demo_prints_text_and_writes_exports(stack: Stack) -> None:
         assert path.read_text().startswith(start)
 
 
+@pytest.mark.slow
 def test_demo_fails_without_text(stack: Stack, media: Media) -> None:
     for path, message in (
         (media.silence("silence.mp3", 3), "No speech was found"),

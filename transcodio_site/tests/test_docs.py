@@ -168,6 +168,7 @@ def test_readme_openai_example_works(reader: Reader) -> None:
     assert "walking along the harbor" in run_python(reader, code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["websockets", "openai"])
 def test_examples_of_live_speech_work(reader: Reader, media: Media, library: str) -> None:
     wav = media.speech("talk.wav", 6, "-ar", "24000", "-ac", "1", "-c:a", "pcm_s16le")

@@ -59,6 +59,7 @@ def as_nobody(code: str, group: int) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_database_is_outside_a_closed_folder(var: Path) -> None:
     var.parent.chmod(0o700)
     with embedded.servers(var):
@@ -192,6 +193,7 @@ def test_interrupted_move_is_completed(tmp_path: Path, open_folder: Path, done: 
         assert query(var, "SELECT value FROM numbers") == [(42,)]
 
 
+@pytest.mark.slow
 def test_copied_database_leaves_the_original(tmp_path: Path, open_folder: Path) -> None:
     var = open_folder / "var"
     with embedded.servers(var, valkey=False):
@@ -204,6 +206,7 @@ def test_copied_database_leaves_the_original(tmp_path: Path, open_folder: Path) 
     assert (var / "postgres.old" / "PG_VERSION").exists()
 
 
+@pytest.mark.slow
 def test_missing_database_is_reported_and_not_replaced(var: Path) -> None:
     with embedded.servers(var, valkey=False):
         home = embedded.data_folder(var).parent
@@ -215,6 +218,7 @@ def test_missing_database_is_reported_and_not_replaced(var: Path) -> None:
         assert query(var, "SELECT 1") == [(1,)]
 
 
+@pytest.mark.slow
 def test_programs_in_a_closed_folder_are_copied_once(
     var: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

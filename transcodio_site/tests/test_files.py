@@ -122,6 +122,7 @@ def test_damaged_demo_account_file_is_replaced(
     assert demo_account() == account
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "Folders lie where the service wants to write files")
 @pytest.mark.parametrize("name", ["secret_key", "run/start.lock", "run/users.lock", "prepare.lock"])
 def test_folder_in_place_of_a_file_is_reported_in_one_line(tmp_path: Path, name: str) -> None:

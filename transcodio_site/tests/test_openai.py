@@ -76,6 +76,7 @@ def data_url(path: Path) -> str:
     return f"data:audio/wav;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
+@pytest.mark.slow
 def test_known_speakers_have_their_names(client: OpenAI, media: Media) -> None:
     talk = str(media.two_voices("talk.wav"))
     file = media.make("short_talk.mp3", "-i", talk, "-t", str(CHANGES_S[1]))

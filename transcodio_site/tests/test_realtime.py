@@ -123,6 +123,7 @@ def test_turns_of_speech_are_transcribed(client: OpenAI, speech: bytes) -> None:
     assert len({e.event_id for e in events}) == len(events)
 
 
+@pytest.mark.slow
 async def test_async_client_ends_turns_itself(stack: Stack, key: str, speech: bytes) -> None:
     client = AsyncOpenAI(base_url=f"{stack.url}/v1", api_key=key)
     async with client.realtime.connect(model="gpt-4o-transcribe", extra_query=INTENT) as connection:
@@ -193,6 +194,7 @@ def test_session_becomes_a_recording_when_the_client_disconnects(
     assert row["duration"] == pytest.approx(len(speech) / SECOND, abs=0.1)
 
 
+@pytest.mark.slow
 def test_other_settings_begin_another_recording(stack: Stack, speech: bytes) -> None:
     key = stack.token("realtime-settings@example.com")
     client = OpenAI(base_url=f"{stack.url}/v1", api_key=key)
@@ -212,6 +214,7 @@ def test_other_settings_begin_another_recording(stack: Stack, speech: bytes) -> 
     wait_until(lambda: [row["state"] for row in library(stack, key)] == ["completed"] * 2)
 
 
+@pytest.mark.slow
 def test_cleared_audio_is_not_heard_of(client: OpenAI, speech: bytes) -> None:
     with client.realtime.connect(extra_query=INTENT) as connection:
         connection.session.update(session=settings(turn_detection=None))
@@ -293,6 +296,7 @@ def test_refused_handshakes_say_why(stack: Stack, key: str) -> None:
     assert refusal(stack, key, "?intent=conversation") == (400, "invalid_value")
 
 
+@pytest.mark.slow
 def test_too_many_sessions_are_refused_with_the_first_audio(stack: Stack) -> None:
     client = OpenAI(base_url=f"{stack.url}/v1", api_key=stack.token("realtime-many@example.com"))
     with stack.another_web(MAX_LIVE_SESSIONS_PER_USER="0") as (url, _):
@@ -308,6 +312,7 @@ def test_too_many_sessions_are_refused_with_the_first_audio(stack: Stack) -> Non
             assert closed.value.rcvd.code == 4429
 
 
+@pytest.mark.slow
 def test_session_that_somebody_else_ends_is_closed_with_a_reason(
     stack: Stack, speech: bytes
 ) -> None:
@@ -327,6 +332,7 @@ def test_session_that_somebody_else_ends_is_closed_with_a_reason(
             connection.recv()
 
 
+@pytest.mark.slow
 def test_largest_append_of_the_api_is_accepted(stack: Stack) -> None:
     """15 MiB are almost three minutes at 48 kHz, and kept although the client leaves."""
     key = stack.token("realtime-large@example.com")

@@ -26,6 +26,7 @@ from transcodio_site.tests.embedded_servers import var
 __all__ = ["var"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The schedule that beat has stored is damaged")
 @pytest.mark.covers("fault", "Beat is killed and started again")
 def test_beat_starts_in_any_folder_and_enqueues_all_tasks(var: Path) -> None:

@@ -189,6 +189,7 @@ def second_server(stack: Stack) -> Iterator[tuple[str, int]]:
         yield server
 
 
+@pytest.mark.slow
 def test_large_files_hold_no_memory_and_no_database_connections(
     second_server: tuple[str, int], token: str, tmp_path: Path
 ) -> None:
@@ -214,6 +215,7 @@ def test_large_files_hold_no_memory_and_no_database_connections(
     assert httpx.get(f"{url}/health").status_code == 200
 
 
+@pytest.mark.slow
 def test_open_event_streams_hold_no_threads(
     second_server: tuple[str, int], token: str, stack: Stack
 ) -> None:
@@ -238,6 +240,7 @@ def test_open_event_streams_hold_no_threads(
         httpx.delete(f"{url}{response.headers['Location']}", headers=bearer)
 
 
+@pytest.mark.slow
 def test_waiting_request_does_not_delay_shutdown(
     second_server: tuple[str, int], token: str, stack: Stack
 ) -> None:

@@ -38,6 +38,7 @@ def post(client: httpx.Client, media: Media, response_format: str) -> httpx.Resp
         return client.post("/v1/audio/transcriptions", files={"file": file}, data=data)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "A proxy cuts connections on which nothing is sent for a while")
 def test_connection_is_not_silent_while_a_recording_is_processed(
     client: httpx.Client, stack: Stack, media: Media

@@ -86,6 +86,7 @@ def test_killed_servers_are_restarted(var: Path, short_timeouts: None) -> None:
     assert running(var) == []
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "Postgres and Valkey hang (SIGSTOP) while they are used")
 def test_hanging_servers_are_restarted(var: Path, short_timeouts: None) -> None:
     with embedded.servers(var):

@@ -6,6 +6,8 @@ import gc
 import subprocess
 import sys
 
+import pytest
+
 from transcodio_site.testing import ROOT
 
 # Prints how many objects a full collection goes through that no client has created, how many such
@@ -53,6 +55,7 @@ print(is_found_after(0), is_found_after(900), is_found_after(0, short=5000), is_
 """
 
 
+@pytest.mark.slow
 def test_full_collections_are_rare_and_come_when_most_clients_have_left() -> None:
     command = [sys.executable, "-c", SCRIPT]
     output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout

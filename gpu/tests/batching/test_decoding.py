@@ -32,6 +32,7 @@ def test_words_equal_those_of_each_window_decoded_alone(
     assert list(batcher(rows=3).submit(wanted).words()) == expected
 
 
+@pytest.mark.slow
 def test_concurrent_recordings_do_not_mix(checkpoint: Checkpoint, batcher: MakeBatcher) -> None:
     shared = batcher(rows=5)
     plans = [windows(3, seconds=1 + n / 2, seed=10 * n) for n in range(6)]

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
 
 from gpu.jobs import Job
 from gpu.tests.batching.conftest import LONGEST_S, MakeBatcher, MakeGate, begin, windows
@@ -49,6 +50,7 @@ def test_short_recording_overtakes_long_one(batcher: MakeBatcher, gate: MakeGate
     long.cancel()
 
 
+@pytest.mark.slow
 def test_short_recordings_get_rows_while_long_ones_want_all(
     batcher: MakeBatcher, gate: MakeGate
 ) -> None:

@@ -80,6 +80,7 @@ def speak(shared: Batcher, said: Window, chance: random.Random, words: list[Word
     job.close()
 
 
+@pytest.mark.slow
 def test_random_chunks_joins_and_leaves_give_the_words_of_whole_windows(
     checkpoint: Checkpoint, batcher: MakeBatcher
 ) -> None:

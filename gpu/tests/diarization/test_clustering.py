@@ -53,6 +53,7 @@ def test_few_vectors_have_one_speaker(count: int) -> None:
     assert cluster(vectors, STEP_S, WINDOW_S, SpeakerLimits()).tolist() == [0] * count
 
 
+@pytest.mark.slow
 def test_long_recording_with_somebody_who_says_little() -> None:
     turns = [(turn % 3, 15) for turn in range(600)]
     turns[300] = (3, 25)

@@ -223,6 +223,7 @@ def test_three_hours_are_sent_in_bounded_memory(
     assert meter.audio_seconds == pytest.approx(270)
 
 
+@pytest.mark.slow
 def test_running_call_survives_a_new_deployment(
     deployed: ControlPlane, cli: Run, audio: Audio, new_calls: Calls
 ) -> None:
@@ -249,6 +250,7 @@ def test_demo_command_transcribes_on_modal(
         assert (tmp_path / "demo" / f"short.{suffix}").stat().st_size > 10
 
 
+@pytest.mark.slow
 def test_engine_check_command_reports_modal_and_what_is_wrong(
     deployed: ControlPlane, tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

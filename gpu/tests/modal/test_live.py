@@ -149,6 +149,7 @@ def test_closed_session_ends_in_its_container(deployed: ControlPlane, new_calls:
     assert outcome_of(call) == "cancelled"
 
 
+@pytest.mark.slow
 def test_session_shares_the_container_of_a_recording(
     deployed: ControlPlane, audio: Audio, new_calls: Calls
 ) -> None:
@@ -238,6 +239,7 @@ async def test_signs_come_between_messages_and_end_with_them() -> None:
     assert (found[0], found[1], found[-1]) == ("first", "alive", "second")
 
 
+@pytest.mark.slow
 def test_long_session_goes_on_in_another_call(
     deployed: ControlPlane, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -281,6 +281,7 @@ def test_stopped_stream_ends_before_the_next_batch(engine: Engine, sample: Path)
     assert isinstance(usage, UsageDelta)  # also for what led to no words
 
 
+@pytest.mark.slow
 def test_concurrent_recordings_have_the_same_words_as_alone(
     sample: Path, engine: Engine, alone: list[Word]
 ) -> None:

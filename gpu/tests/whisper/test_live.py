@@ -212,6 +212,7 @@ def test_audio_that_never_comes_is_no_error(engine: WhisperEngine) -> None:
     assert events == [Metadata("en", "whisper-base"), TurnEnded(2.0, 1), Complete(0.0, 0.0)]
 
 
+@pytest.mark.slow
 def test_random_chunks_have_the_same_text(engine: WhisperEngine, speech: Samples) -> None:
     audio = speech[: 10 * pcm.SAMPLE_RATE_HZ]
     lengths = np.random.default_rng(5).exponential(0.4, 1000)
@@ -235,6 +236,7 @@ def test_first_word_alone_does_not_decide_on_the_language(
     assert {segment.language for segment in segments_of(events)} == {"en"}
 
 
+@pytest.mark.slow
 def test_language_may_change_between_turns(
     engine: WhisperEngine, speech: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:

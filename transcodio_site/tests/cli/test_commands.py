@@ -52,6 +52,7 @@ def test_output_extension_selects_the_format(run: Run, short: Path, tmp_path: Pa
     assert (tmp_path / "talk.vtt").read_text().startswith("WEBVTT")
 
 
+@pytest.mark.slow
 def test_channels_are_recognized_separately(run: Run, media: Media) -> None:
     done = run("transcribe", call(media), "--channels", "separate", "-f", "json")
     segments = json.loads(done.stdout)["segments"]
@@ -211,6 +212,7 @@ def test_recording_is_read_from_a_pipe(stack: Stack, token: str, short: Path) ->
     assert "walking along the harbor" in done.stdout
 
 
+@pytest.mark.slow
 def test_interrupt_exits_with_status_130(stack: Stack, token: str, tmp_path: Path) -> None:
     with stack.hold():
         process = subprocess.Popen(

@@ -8,6 +8,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from transcodio_site.testing import ROOT, WAIT_S
 
 MODULES = (
@@ -34,6 +36,7 @@ def test_cli_imports_nothing_of_the_service(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_wheel_contains_only_the_cli(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)],

@@ -80,6 +80,7 @@ def relay(stack: Stack) -> Iterator[Relay]:
         opened.close()
 
 
+@pytest.mark.slow
 def test_file_is_transcribed_at_natural_speed(run: Run, short: Path, stack: Stack) -> None:
     done = run("live", short, "-l", "en", "--title", "Walk")
     assert done.returncode == 0, done.stderr
@@ -89,6 +90,7 @@ def test_file_is_transcribed_at_natural_speed(run: Run, short: Path, stack: Stac
     assert (newest[1], newest[2], newest[4]) == ("completed", "0:06", "Walk")
 
 
+@pytest.mark.slow
 def test_events_are_printed_as_json(run: Run, short: Path) -> None:
     done = run("live", short, "-l", "en", "--json")
     events = [json.loads(line) for line in done.stdout.splitlines()]
@@ -117,6 +119,7 @@ def test_pipe_is_transcribed(stack: Stack, token: str, media: Media, options: li
     assert PHRASE in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The connection of `transcodio live` is lost while someone speaks")
 def test_lost_connection_loses_no_audio(
     stack: Stack, token: str, short: Path, tmp_path: Path
@@ -142,6 +145,7 @@ def test_lost_connection_loses_no_audio(
     assert ids == list(range(1, len(ids) + 1))
 
 
+@pytest.mark.slow
 def test_interrupt_ends_the_session_politely(stack: Stack, token: str, media: Media) -> None:
     path = media.speech("long.mp3", 60)
     with subprocess.Popen(

@@ -66,6 +66,7 @@ def check_all(check_file: Check, contents: Iterable[bytes]) -> list[str]:
 # --- Damage -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.covers("attack", "Recordings of every format with damaged bits")
 @pytest.mark.parametrize("name", corpus.SMALL)
 def test_flipped_bits(media: Media, check_file: Check, name: str) -> None:

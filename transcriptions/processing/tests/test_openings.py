@@ -115,6 +115,7 @@ def test_whisper_loses_no_words_where_the_opening_ends(upload: Upload) -> None:
     assert word_error_rate(SAMPLE_TEXT.read_text(), fresh(row).text) < 0.10
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The worker is killed while the opening of a recording is recognized")
 @pytest.mark.parametrize("fails_at", [1, 2, 3, 4, 5])
 def test_nothing_is_lost_or_doubled_after_an_interruption(

@@ -79,6 +79,7 @@ def worker(folder: Path, settings: Any) -> Iterator[None]:
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("attack", "A worker has many uploads of one account and a few of another")
 def test_worker_completes_a_few_uploads_among_many_of_another_account(
     alice: User, bob: User, folders: None, settings: Any, tmp_path: Path
