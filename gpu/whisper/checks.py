@@ -39,8 +39,9 @@ def is_invented(decoded: Decoded) -> bool:
     return _is_silent(decoding) and (is_improbable or repeats)
 
 
-def is_doubtful(decoding: Decoding) -> bool:
+def is_doubtful(decoded: Decoded) -> bool:
     """The same for a part in which the model had found no words before: one sign is enough."""
+    decoding = decoded.decoding
     return _is_silent(decoding) or decoding.avg_logprob < MIN_AVG_LOGPROB
 
 

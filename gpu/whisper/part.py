@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PIECE_S = 10.0  # length of the pieces of a window whose text repeats itself
+PIECE_S = 10.0  # length of the pieces of a window whose text is wrong
+# So much speech without words is a sentence at least. The model may have given its time to words of
+# others that are like it, so that times say nothing about what was left out.
+MISSING_SENTENCE_S = 2.5
 TEMPERATURES = (0.4, 0.8)  # for a decoder in a loop
 GAP_MARGIN_S = 0.2  # decoded on both sides of speech without words
 
@@ -35,17 +38,30 @@ class Part:
 
     def checked(self, decoded: Decoded) -> list[DecodedWord]:
         """The words, without hallucinated or repeated ones, and with those that were left out."""
-        words = timing.refine(self._spoken(decoded), self.samples)
-        for gap in list(checks.gaps(words, self._speech())):
+        if checks.is_loop(decoded) or checks.has_doubtful_repetition(checks.spoken(decoded)):
+            log.info("the text at %.1f s repeats itself, decoding it again", self.span.start)
+            words = self._words_in_pieces(checks.is_invented)
+        else:
+            spoken = () if checks.is_invented(decoded) else checks.spoken(decoded)
+            words = self._with_sentences(timing.refine(spoken, self.samples))
+        for gap in self._gaps(words):
             log.info("no words at %.1f s, decoding it again", self.span.start + gap.start)
             words = checks.inserted(words, self._words_in(gap))
         return words
 
-    def _spoken(self, decoded: Decoded) -> tuple[DecodedWord, ...]:
-        if checks.is_loop(decoded) or checks.has_doubtful_repetition(checks.spoken(decoded)):
-            log.info("the text at %.1f s repeats itself, decoding it again", self.span.start)
-            return tuple(self._words_in_pieces())
-        return () if checks.is_invented(decoded) else checks.spoken(decoded)
+    def _with_sentences(self, words: list[DecodedWord]) -> list[DecodedWord]:
+        """The words, or those of short pieces if sentences are missing and the pieces have more."""
+        is_short = self.span.end - self.span.start <= PIECE_S
+        if is_short or self._missing_s(words) <= MISSING_SENTENCE_S:
+            return words
+        log.info("sentences at %.1f s are missing, decoding them again", self.span.start)
+        return min(words, self._words_in_pieces(checks.is_doubtful), key=self._missing_s)
+
+    def _missing_s(self, words: Sequence[DecodedWord]) -> float:
+        return sum(gap.end - gap.start for gap in self._gaps(words))
+
+    def _gaps(self, words: Sequence[DecodedWord]) -> list[Span]:
+        return list(checks.gaps(words, self._speech()))
 
     def _speech(self) -> list[Span]:
         """The speech in this part, in seconds from its start."""
@@ -56,20 +72,22 @@ class Part:
             if span.start < end and span.end > start
         ]
 
-    def _words_in_pieces(self) -> Iterator[DecodedWord]:
+    def _words_in_pieces(self, is_wrong: Callable[[Decoded], bool]) -> list[DecodedWord]:
         """Decodes short pieces apart: a phrase that was spoken twice is found twice again."""
+        words = list[DecodedWord]()
         for piece in pack(self._speech(), PIECE_S):
             decoded = self._decode(piece)
             for temperature in TEMPERATURES:
                 if checks.is_loop(decoded):
                     decoded = self._decode(piece, temperature)
-            if not checks.is_invented(decoded):
-                yield from checks.spoken(decoded)
+            if not is_wrong(decoded):
+                words += checks.spoken(decoded)
+        return timing.refine(words, self.samples)
 
     def _words_in(self, gap: Span) -> list[DecodedWord]:
         around = Span(max(0.0, gap.start - GAP_MARGIN_S), gap.end + GAP_MARGIN_S)
         decoded = self._decode(around)
-        if checks.is_doubtful(decoded.decoding) or checks.is_loop(decoded):
+        if checks.is_doubtful(decoded) or checks.is_loop(decoded):
             return []
         words = timing.refine(decoded.words, self.samples)
         return [word for word in words if gap.start <= word.middle <= gap.end]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from gpu import pcm
 from gpu.tests.conftest import Samples, WriteWav
 from gpu.tests.wer import word_error_rate
+from gpu.tests.whisper.conftest import TEN, never, text_of, words_of
 from gpu.types import (
     Audio,
     Cancelled,
@@ -30,41 +30,7 @@ from gpu.types import (
     Word,
 )
 from gpu.whisper import WhisperEngine
-from gpu.whisper.decoded import Decoded
 from gpu.whisper.model import Encoded, Model
-
-TEN = Span(0, 10)
-
-
-def never() -> bool:
-    return False
-
-
-def words_of(engine: Engine, audio: Audio) -> list[Word]:
-    events = engine.stream(audio, never)
-    return [word for event in events if isinstance(event, Segment) for word in event.words]
-
-
-def text_of(words: list[Word]) -> str:
-    return " ".join(word.text for word in words)
-
-
-@pytest.fixture(scope="session")
-def sample(media: Any) -> Path:
-    """The sample recording as `preprocess` would write it."""
-    return Path(media.speech("sample-24k.wav", None, "-ar", str(pcm.SAMPLE_RATE_HZ), "-ac", "1"))
-
-
-@pytest.fixture(scope="session")
-def speech(sample: Path) -> Samples:
-    """Its first ten seconds."""
-    return pcm.read_samples(sample, 0, 10)
-
-
-@pytest.fixture(scope="session")
-def alone(engine: Engine, sample: Path) -> list[Word]:
-    """Their words."""
-    return words_of(engine, Audio(sample, 10, (TEN,), "en"))
 
 
 def silence(seconds: float) -> Samples:
@@ -184,41 +150,6 @@ def test_words_of_one_batch_have_the_times_of_distant_windows(
         assert word_error_rate(text_of(alone), text_of(again)) < 0.1
         assert again[0].start - span.start == pytest.approx(alone[0].start, abs=0.2)
         assert again[-1].end - span.start == pytest.approx(alone[-1].end, abs=0.2)
-
-
-def test_spoken_repetitions_are_kept(
-    engine: Engine, write_wav: WriteWav, sample: Path, alone: list[Word]
-) -> None:
-    sun = next(word for word in alone if word.text == "sun")
-    phrase = pcm.read_samples(sample, sun.start - 0.4, sun.start + 0.6)  # "the sun is low"
-    path = write_wav(np.concatenate([phrase] * 5))
-    words = words_of(engine, Audio(path, 5, (Span(0, 5),), "en"))
-    assert len(words) > 10
-    assert words[0].start < 1
-    assert words[-1].end > 4
-
-
-def test_speech_that_the_model_left_out_is_decoded_again(
-    engine: Engine, sample: Path, alone: list[Word], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decode = Model.decode
-    decoded: list[float] = []
-
-    def left_out(model: Model, encoded: Encoded, *arguments: Any) -> list[Decoded]:
-        """Without the words of four seconds, at the first call."""
-        decoded.extend(encoded.seconds)
-        found = decode(model, encoded, *arguments)
-        if len(decoded) > 1:
-            return found
-        return [
-            replace(d, words=tuple(w for w in d.words if w.end <= 2 or w.start > 6)) for d in found
-        ]
-
-    monkeypatch.setattr(Model, "decode", left_out)
-    words = words_of(engine, Audio(sample, 10, (TEN,), "en"))
-    assert word_error_rate(text_of(alone), text_of(words)) < 0.1
-    assert decoded[0] == 10
-    assert all(seconds < 6 for seconds in decoded[1:])  # not the whole window
 
 
 def test_keywords_are_spelled_as_they_are_given(engine: Engine, sample: Path) -> None:
