@@ -65,7 +65,7 @@ def _row(
         given = _segments(engine, recording, Path(folder), code)
         plain = loop.run(prepared(recording, Path(folder), code))().text
     errors = [
-        round(100 * word_errors(recording.text, text).rate, 2)
+        round(100 * word_errors(recording.text, text, code).rate, 2)
         for text in (_text(detected), _text(given), plain)
     ]
     wrong = sum(segment.language != code for segment in detected)

@@ -103,8 +103,11 @@ class Recognized:
     @property
     def names_found(self) -> int:
         """How many names are spelled as they should be, whatever their case."""
-        text = f" {' '.join(normalize(self.text))} "
-        return sum(f" {' '.join(normalize(name))} " in text for name in self.sentence.names)
+        text = self._padded(self.text)
+        return sum(self._padded(name) in text for name in self.sentence.names)
+
+    def _padded(self, text: str) -> str:
+        return f" {' '.join(normalize(text, self.sentence.language))} "
 
 
 def main() -> None:
@@ -141,7 +144,8 @@ def _measure(
         ]
         if arguments.show:
             print("\n".join(f"{vocabulary}: {each.text}" for each in found))
-        errors = word_errors(" ".join(s.text for s in sentences), " ".join(f.text for f in found))
+        texts = " ".join(s.text for s in sentences), " ".join(f.text for f in found)
+        errors = word_errors(*texts, language)
         yield {
             "language": language,
             "vocabulary": vocabulary,

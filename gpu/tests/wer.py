@@ -1,12 +1,26 @@
-"""Word error rate, with its own normalizer."""
+"""Word error rate, after the normalization of texts that Whisper's authors published."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 
-NORMALIZER = "nfkc-lower-words"
+from transformers.models.whisper.english_normalizer import (
+    BasicTextNormalizer,
+    EnglishTextNormalizer,
+)
+
+NORMALIZER = "whisper"
+# Whisper's normalizers know the numbers of English only. Those of other languages are digits or
+# words here, so that "7" and "siete" are the same.
+NUMBERS = {
+    "es": "cero uno dos tres cuatro cinco seis siete ocho nueve",
+    "fr": "zéro un deux trois quatre cinq six sept huit neuf",
+    "it": "zero uno due tre quattro cinque sei sette otto nove",
+    "ru": "ноль один два три четыре пять шесть семь восемь девять",
+}
+ENGLISH = EnglishTextNormalizer({})  # British and American spelling are not made the same
+OTHERS = BasicTextNormalizer(remove_diacritics=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +38,19 @@ class WordErrors:
         return (self.substitutions + self.deletions + self.insertions) / self.words
 
 
-def normalize(text: str) -> list[str]:
-    """`nfkc-lower-words`: NFKC, lower case, and only words; an apostrophe within one is kept."""
-    plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'")  # noqa: RUF001
-    return re.findall(r"\w+(?:'\w+)*", plain)
+def normalize(text: str, language: str = "en") -> list[str]:
+    """The words without marks and capital letters, accents (if not English), and fillers."""
+    text = text.replace("’", "'")  # noqa: RUF001 - Whisper's normalizers do not know it
+    if language != "en":
+        numbers = dict(enumerate(NUMBERS.get(language, "").split()))
+        text = re.sub(r"\b\d\b", lambda digit: numbers.get(int(digit[0]), digit[0]), text)
+    normalized: str = ENGLISH(text) if language == "en" else OTHERS(text)
+    return normalized.split()
 
 
-def word_errors(reference: str, hypothesis: str) -> WordErrors:
-    """The fewest errors that turn one text into the other, after `nfkc-lower-words`."""
-    expected, actual = normalize(reference), normalize(hypothesis)
+def word_errors(reference: str, hypothesis: str, language: str = "en") -> WordErrors:
+    """The fewest errors that turn one text into the other, both of them normalized."""
+    expected, actual = normalize(reference, language), normalize(hypothesis, language)
     # (errors, substitutions, deletions, insertions) from no text to each prefix of `actual`
     row = [(column, 0, 0, column) for column in range(len(actual) + 1)]
     for number, word in enumerate(expected, 1):
@@ -50,5 +68,5 @@ def word_errors(reference: str, hypothesis: str) -> WordErrors:
 
 
 def word_error_rate(reference: str, hypothesis: str) -> float:
-    """Replaced, missing and added words per word of the reference, after `nfkc-lower-words`."""
+    """Replaced, missing and added words per word of the reference, both of them normalized."""
     return word_errors(reference, hypothesis).rate
