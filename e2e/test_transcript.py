@@ -197,26 +197,36 @@ def test_uncertain_words_are_underlined_and_reached_by_a_key(
 # The first segment becomes a long one.
 LENGTHEN = """
 from transcriptions.models import Segment
-text = "This is said before the others, " * 6 + "and then the lighthouse was closed."
-Segment.objects.filter(transcription="{id}", number=1).update(text=text)
+Segment.objects.filter(transcription="{id}", number=1).update(text="{start}" * 12 + "{end}")
 """
 
 
 def test_search_result_shows_the_words_that_are_found(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("narrow-search@example.com", (320, 640))
     open_talk(page, stack, "12")
-    stack.shell(LENGTHEN.format(id=page.url.rstrip("/").split("/")[-1]))
-    page.goto("/?q=lighthouses")
+    id = page.url.rstrip("/").split("/")[-1]
     passage = page.locator(".recording-passage")
-    expect(passage.locator("mark")).to_have_text("lighthouse")
-    expect(passage).to_contain_text("and then the lighthouse was closed.")
-    assert passage.locator("found-passage").inner_text().startswith("… ")
-    assert "Speaker 1" in passage.inner_text()
-    mark_end, box_end = (
-        locator.evaluate("element => element.getBoundingClientRect().bottom")
-        for locator in (passage.locator("mark"), passage)
-    )
-    assert mark_end <= box_end  # it is not cut off
+    for before, end, query, found in (
+        ("ここには昔、港がありました。", "今は灯台も閉まっています。", "灯台", "灯台"),
+        (
+            "This is said before others, ",
+            "and then the lighthouse was closed.",
+            "lighthouses",
+            "lighthouse",
+        ),
+    ):
+        stack.shell(LENGTHEN.format(id=id, start=before, end=end))
+        page.goto(f"/?q={query}")
+        expect(passage.locator("mark")).to_have_text(found)
+        expect(passage).to_contain_text(end)
+        assert passage.locator("found-passage").inner_text().startswith("… ")
+        assert "Speaker 1" in passage.inner_text()
+        mark_end, box_end = (
+            locator.evaluate("element => element.getBoundingClientRect().bottom")
+            for locator in (passage.locator("mark"), passage)
+        )
+        assert mark_end <= box_end  # it is not cut off
+        expect(page.locator("#library")).to_be_in_viewport()  # above the upload box
     page.goto("/?q=speaker:this+others")
     expect(page.locator(".recording-passage")).to_have_count(0)
     page.goto("/?q=others")

@@ -4,6 +4,7 @@
  */
 import { foundIn, termsOf } from "./word-forms.js";
 
+const LONGEST_WORD = 20; // characters that are looked at for its end
 const LEADS = [160, 80, 40, 20]; // characters before the first word: as many as there is space for
 
 customElements.define("found-passage", class extends HTMLElement {
@@ -33,7 +34,9 @@ customElements.define("found-passage", class extends HTMLElement {
   }
 });
 
-/** Where the next word begins; 0 if the place is before the text. */
+/** Where the next word begins, or here if there are no spaces; 0 if the place is before the text. */
 function startOf(content, place) {
-  return place > 0 ? content.indexOf(" ", place - 1) + 1 : 0;
+  if (place <= 0) return 0;
+  const space = content.slice(place - 1, place + LONGEST_WORD).indexOf(" ");
+  return place + Math.max(0, space);
 }
