@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PIECE_S = 10.0  # length of the pieces of a window whose text is wrong
-# So much speech without words is a sentence at least. The model may have given its time to words of
-# others that are like it, so that times say nothing about what was left out.
+# This much speech without words is a sentence at least. Words of similar sentences may have got its
+# time, so the place of a gap does not tell which sentence is missing.
 MISSING_SENTENCE_S = 2.5
 TEMPERATURES = (0.4, 0.8)  # for a decoder in a loop
 GAP_MARGIN_S = 0.2  # decoded on both sides of speech without words

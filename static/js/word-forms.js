@@ -19,8 +19,8 @@ export function foundIn(text, terms) {
   const words = wordsOf(text).filter(({ word }) => terms.some((term) => isForm(word, term)))
     .map(({ from, to }) => [from, to]);
   const places = [...words, ...terms.filter((term) => UNSPACED.test(term)).flatMap((term) => placesOf(term, text))];
-  let end = 0; // of the last one: places do not overlap
-  return places.sort((one, two) => one[0] - two[0]).filter(([from, to]) => from >= end && (end = to));
+  places.sort((one, two) => one[0] - two[0]);
+  return places.filter(([from], number) => !number || from >= places[number - 1][1]);
 }
 
 /** How many of the terms are in a text. */
