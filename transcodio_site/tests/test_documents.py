@@ -6,7 +6,7 @@ import ast
 import re
 import shlex
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from posixpath import dirname, join, normpath
@@ -203,6 +203,14 @@ def test_index_lists_every_document_with_its_title() -> None:
     assert set(pages) | others == set(TEXTS)
     for path, page in pages.items():
         assert TEXTS[path].startswith(f"# {page.title}\n")
+
+
+@pytest.mark.parametrize(
+    "path", [*DOCUMENTS, ROOT / "benchmarks/results/README.md"], ids=lambda path: path.name
+)
+def test_no_section_is_there_twice(path: Path) -> None:
+    headings = Counter(re.findall(r"^## .*", path.read_text(), re.MULTILINE))
+    assert max(headings.values(), default=1) == 1, headings.most_common(1)
 
 
 def test_images_are_used() -> None:
