@@ -1,6 +1,6 @@
 """Deletion of accounts: requested in one short transaction, done by a background task.
 
-This module has the request, the end, and the data of this app. The task is
+This module handles the request, the final step, and the data of this app. The task is
 `transcriptions.privacy.account_deletion`.
 """
 
@@ -22,17 +22,17 @@ from accounts import audit_log, email
 from accounts.audit_log import record_event
 from accounts.models import AccountDeletion, Action, Invitation, OutgoingEmail, User
 
-# Sent with `user_id` after the commit of a request: the data can be deleted now.
+# Sent with `user_id` after a deletion request is committed: the data can be deleted now.
 deletion_requested = Signal()
 
 SESSIONS_PER_QUERY = 500
 
 
 def request_deletion(user: User, request: HttpRequest | None = None) -> None:
-    """Start the deletion of an account: from now on it cannot sign in, its sessions have ended,
-    its tokens and uploads are refused, and its streams end."""
+    """Start the deletion of an account: from now on, sign-in, tokens and uploads are refused, and
+    all sessions and streams end."""
     with transaction.atomic():
-        # Locked: an upload that is being stored is finished first, the next one is refused.
+        # Locked: an upload that is being stored finishes first; later ones are refused.
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         disable(user.pk)
         AccountDeletion.objects.get_or_create(user=user)

@@ -47,8 +47,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the client's IP address, with IPv4-mapped IPv6 addresses as IPv4.
 
-        allauth's rate limits count IPv6 addresses by network: all of ::ffff:0:0/96, which is how a
-        server that listens on IPv6 sees IPv4 clients, would be one client. If the request passed
+        allauth's rate limits count IPv6 addresses by network: IPv4 clients, which a server that
+        listens on IPv6 sees as ::ffff:0:0/96, would all count as one client. If the request passed
         fewer proxies than TRUSTED_PROXY_COUNT, return the address of the connection. Raises
         PermissionDenied if there is none.
         """
@@ -68,7 +68,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     # --- Failed sign-ins: see `accounts.sign_in_limits` -----------------------------------------
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        """The key by which allauth counts failures: of the account and the address together."""
+        """The key under which allauth counts failures: account and address together."""
         return sign_in_limits.client_key(request, self._account_key(request, **credentials))
 
     def _account_key(self, request: HttpRequest, **credentials: Any) -> str:
@@ -123,8 +123,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     """Sign-up and sign-in with an account of a third-party provider."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
-        """Whether this visitor may create an account. An email address that the provider verified
-        is as good as the link of an invitation."""
+        """Whether this visitor may create an account. An invited email address that the provider
+        has verified needs no invitation link."""
         if settings.SIGNUP != "invited":
             return bool(settings.SIGNUP == "open")
         verified = [a.email.lower() for a in sociallogin.email_addresses if a.verified]

@@ -24,7 +24,7 @@ SECRET_FIELDS = {
     "usersessions.UserSession": ("session_key",),
     "socialaccount.SocialToken": ("token", "token_secret"),
 }
-# What lists of libraries show of other tables, which Django would query for each row.
+# Related rows shown in the lists of libraries, which Django would query for each row.
 LISTED_RELATIONS = {"socialaccount.SocialToken": ("app", "account__user")}
 # Objects whose name, a title or an address, must not be copied into the log of another account, or
 # outlive them: the log has their id instead.
@@ -34,8 +34,8 @@ OWN_APPS = ("accounts.", "transcriptions.")  # prefixes of modules
 
 
 class RecentValuesFilter(admin.AllValuesFieldListFilter):
-    """Offers the values of some rows, those with the highest keys. Django's filter reads all rows
-    of the table whenever the page is shown."""
+    """Offers the values of the most recent rows. Django's filter reads all rows of the table
+    whenever the page is shown."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [field.replace("user__username", "user__email") for field in fields]
 
     def get_list_select_related(self, request: HttpRequest) -> Any:
-        """Follow foreign keys with the query of the list, also those that may be empty."""
+        """Follow foreign keys in the query of the list, including nullable ones."""
         related = LISTED_RELATIONS.get(self.opts.label)
         return related or super().get_list_select_related(request)
 
@@ -175,7 +175,7 @@ class SuperuserOnlyAdmin(AuditedAdmin):
 
 
 class AuditedAdminSite(admin.AdminSite):
-    """The admin site. It adds the audit log to every registered page, also to those of libraries,
+    """The admin site. It adds the audit log to every registered page, including those of libraries,
     which can remove second factors and email addresses."""
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
@@ -195,7 +195,8 @@ class AuditedAdminSite(admin.AdminSite):
         if base.__module__.startswith(OWN_APPS):
             audited = type(base.__name__, (AuditedAdmin, base), attributes)
         else:
-            # Actions of libraries change rows without logging it; the forms do the same and log it.
+            # Actions of libraries change rows without logging it; the forms can do the same, and
+            # log it.
             attributes["actions"] = ()
             audited = type(base.__name__, (SuperuserOnlyAdmin, base), attributes)
         super().register(model_or_iterable, audited, **options)
@@ -208,7 +209,7 @@ def email_of(column: str) -> Subquery:
 
 
 def _owner_id(obj: Any) -> int | None:
-    """The id of the user to whom `obj` belongs; None if it belongs to none."""
+    """The id of the user who owns `obj`; None if it has no owner."""
     user_pk = obj.pk if isinstance(obj, get_user_model()) else None
     return user_pk or getattr(obj, "owner_id", None) or getattr(obj, "user_id", None)
 

@@ -8,7 +8,7 @@ from django.utils.functional import Promise
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
-# The models of each group in order, and their name where that of a library says less.
+# The models of each group in order, with a name where the library's own is less clear.
 GROUPS: tuple[tuple[str | Promise, dict[str, str | Promise | None]], ...] = (
     (
         _("People"),
@@ -36,8 +36,8 @@ NAMES = {label: name for _group, models in GROUPS for label, name in models.item
 
 
 def grouped(apps: list[Any]) -> list[Any]:
-    """The list of apps that Django's templates show, with a group in place of each app. Models that
-    no group names are the last group."""
+    """The list of apps that Django's templates show, with a group in place of each app. Models
+    without a group form the last one."""
     models = {model["model"]._meta.label: model for app in apps for model in app["models"]}
     groups = []
     for name, members in GROUPS:

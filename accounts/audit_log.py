@@ -59,8 +59,8 @@ def record_event(
 
 
 def record_edit(request: HttpRequest | None, owner_id: int, recording: uuid.UUID) -> None:
-    """Add an event that the transcript was edited, at most one per editor in EDITS_INTERVAL: every
-    sentence that is corrected is a request."""
+    """Record that the transcript was edited, at most once per editor in EDITS_INTERVAL: every
+    corrected sentence is a request of its own."""
     editor = getattr(getattr(request, "user", None), "pk", None)
     since = timezone.now() - EDITS_INTERVAL
     recent = AuditEvent.objects.filter(
@@ -70,7 +70,7 @@ def record_edit(request: HttpRequest | None, owner_id: int, recording: uuid.UUID
         record_event(request, Action.EDITED, user_id=owner_id, recording=recording)
 
 
-# --- Erasure: the only functions that the trigger of the table lets change it -------------------
+# --- Erasure: the only changes that the trigger of the table permits -----------------------------
 
 
 def delete_expired() -> None:

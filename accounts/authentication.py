@@ -54,8 +54,8 @@ def sent_token(request: HttpRequest) -> str | None:
     """The API token that the request carries, valid or not; None if it carries none.
 
     `Authorization: Bearer` is the standard. Some clients send `Authorization: Token`, or
-    `X-API-Key`, also where a proxy uses the Authorization header itself. Those that can be given
-    nothing but a URL have the token as its password: `https://any:tk_...@host`.
+    `X-API-Key`, also where a proxy uses the Authorization header itself. Those that accept nothing
+    but a URL send the token as its password: `https://any:tk_...@host`.
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() in TOKEN_SCHEMES:
@@ -66,7 +66,7 @@ def sent_token(request: HttpRequest) -> str | None:
 
 
 def _password(credentials: str) -> str | None:
-    """The password of basic authentication (RFC 7617); None if it is no API token."""
+    """The password of basic authentication (RFC 7617); None if it is not an API token."""
     try:
         password = base64.b64decode(credentials).decode().partition(":")[2]
     except ValueError:
@@ -186,6 +186,6 @@ class WebSessionAuth(SessionAuth):
 api_auth = [TokenAuth(), WebSessionAuth()]
 # For operations that change nothing although their method is POST.
 read_auth = [TokenAuth(Scope.READ), WebSessionAuth()]
-# For what browsers fetch by URL alone. The read token comes first: whoever is signed in here may be
-# somebody else.
+# For what browsers fetch by URL alone. The read token comes first: the user who is signed in here
+# may be somebody else.
 url_auth = [TokenAuth(), ReadTokenAuth(), WebSessionAuth()]

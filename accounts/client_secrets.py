@@ -1,8 +1,8 @@
 """Client secrets: short-lived, for pages and apps that open a WebSocket and must not know the API
 token of the server that they belong to.
 
-A client secret is signed, not stored. It names the API token that it was created with, and says how
-the speech of its sessions is to be recognized.
+A client secret is signed, not stored. It contains the id of the API token that it was created with,
+and the settings for recognizing the speech of its sessions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _signer = TimestampSigner(sep=".", salt="accounts.client_secrets")
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """What a valid secret says: whose it is, and the settings that it was created with."""
+    """The contents of a valid secret: the API token and the settings that it was created with."""
 
     token: ApiToken
     settings: dict[str, Any]
@@ -32,15 +32,15 @@ class ClientSecret:
 def issue_client_secret(
     token: ApiToken, settings: dict[str, Any], lifetime_s: int = LIFETIME_S
 ) -> tuple[str, int]:
-    """A secret with which sessions can be opened for so many seconds, and when it expires (seconds
-    since the epoch)."""
+    """A secret that opens sessions for `lifetime_s` seconds, and when it expires (seconds since the
+    epoch)."""
     expires_at = int(time.time()) + lifetime_s
     value = _signer.sign_object([token.pk, expires_at, settings], compress=True)
     return f"{PREFIX}{value}", expires_at
 
 
 def find_client_secret(value: str) -> ClientSecret | None:
-    """None if the secret, or the API token that it was created with, is not valid any more."""
+    """None if the secret, or the API token that it was created with, is no longer valid."""
     try:
         token_id, expires_at, settings = _signer.unsign_object(
             value.removeprefix(PREFIX), max_age=MAX_LIFETIME_S

@@ -1,6 +1,6 @@
 """Limits of what one user, or one address, can do at the same time.
 
-They are counted in memory, in each web process on its own: a crash leaves no count behind.
+Each web process counts in its own memory: a crash leaves no count behind.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class TooManyParallel(Throttled):
 
 class ConcurrencyLimit:
     """At most `each` at a time for each holder, a user or an address, and `in_total` for all of
-    them, in this process.
+    them together, in this process.
 
-    Both are names of settings; without `in_total` there is no limit for all. `error` makes the
-    exception from the limit that is reached.
+    Both are names of settings; without `in_total` there is no overall limit. `error` creates the
+    exception from the limit that was reached.
     """
 
     def __init__(
@@ -79,9 +79,9 @@ class ConcurrencyLimit:
     ) -> AsyncGenerator[Chunk]:
         """Count one more while the chunks of a response are sent. Raises Throttled.
 
-        Call `check` first, in the view: there is no status left for an error in a response that has
-        begun. The view cannot hold it, because a response that is dropped before it begins would
-        never release it.
+        Call `check` first, in the view: a response that has begun can no longer report an error by
+        its status. The view cannot hold it, because a response that is dropped before it begins
+        would never release it.
         """
         async with aclosing(chunks):
             with self.hold(holder):
@@ -96,9 +96,9 @@ class ConcurrencyLimit:
             raise self._error(getattr(settings, self._in_total))
 
 
-# Responses that last: event streams, WebSockets, and requests that wait for a transcript.
+# Long-lived responses: event streams, WebSockets, and requests that wait for a transcript.
 streams = ConcurrencyLimit("MAX_STREAMS_PER_USER")
-# Captions that visitors read, by their address.
+# Live captions that visitors follow, counted by IP address.
 captions = ConcurrencyLimit("MAX_CAPTIONS_PER_ADDRESS", "MAX_CAPTIONS")
 # Queries that read many rows.
 searches = ConcurrencyLimit("MAX_SEARCHES_PER_USER", "MAX_SEARCHES")

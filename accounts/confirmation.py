@@ -19,7 +19,7 @@ def confirmation_page(
     url: str = "",
     fields: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    """Ask `question`, with what will happen in `lines`.
+    """Ask `question`; `lines` say what will happen.
 
     The button `action` sends `fields` to `url`, by default that of the request. Cancel leads to the
     view `back`.

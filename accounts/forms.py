@@ -82,8 +82,8 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
         return email
 
     def clean(self) -> dict[str, Any]:
-        """Look the address up only if everything else is valid, so that asking whether it has an
-        account always creates one."""
+        """Look the address up only if everything else is valid: nobody can find out whether it has
+        an account without creating one."""
         data: dict[str, Any] = super().clean()
         if not self.errors:
             try:
@@ -104,7 +104,7 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
         return user, response
 
     def _respond_to_slower_request(self, request: HttpRequest) -> HttpResponse:
-        """Since the address was looked up, another request has created the account."""
+        """Respond when another request has created the account since the address was looked up."""
         try:
             super().validate_unique_email(self.cleaned_data["email"])
         except ValidationError as error:

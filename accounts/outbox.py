@@ -1,6 +1,6 @@
 """The emails that wait in the database, and how they are sent.
 
-A worker that dies after it has sent one, and before it has deleted it, leaves it to be sent twice.
+An email is sent twice if a worker dies after sending it and before deleting it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_DUE = 500  # emails in one call
 
 
 def add(message: EmailMessage) -> list[int]:
-    """Store the email, once for each recipient; the keys of the rows. It is sent if the
+    """Store the email, once for each recipient, and return the keys of the rows. It is sent if the
     transaction commits."""
     html = [str(content) for content, _ in getattr(message, "alternatives", ())]
     rows = [
@@ -47,14 +47,14 @@ def due() -> list[int]:
 
 
 def send(key: int) -> bool:
-    """Send an email if it is due and nobody else is sending it. If the mail server fails, it
-    becomes due again later, or is given up after KEPT; then return False."""
+    """Send an email if it is due and nobody else is sending it. Return False if the mail server
+    fails: the email becomes due again later, or is given up after KEPT."""
     row = _claim(key)
     if row is None:
         return True
     try:
         _message(row).send()
-    except OSError as error:  # of which smtplib's errors are kinds
+    except OSError as error:  # smtplib's errors are subclasses
         _postpone(row, error)
         return False
     row.delete()

@@ -55,7 +55,8 @@ class RateLimitState:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of draft-ietf-httpapi-ratelimit-headers, in its form with one per number."""
+        """The headers of draft-ietf-httpapi-ratelimit-headers, in the form with one header per
+        number."""
         return {
             "RateLimit-Limit": str(self.item.amount),
             "RateLimit-Remaining": str(self.remaining),
@@ -83,7 +84,7 @@ def count_request(request: HttpRequest, user: User, token: ApiToken | None = Non
             return
         outcomes.append((*outcome, kind))
         if not outcome[0]:
-            break  # a request refused for its token must not use up the limit of the user
+            break  # a request over the token's limit must not use up the user's
     passed, tightest, kind = min(outcomes, key=lambda o: (o[0], o[1].remaining))
     request.rate_limit = scope[COUNTED] = tightest  # type: ignore[attr-defined]
     if not passed:
@@ -91,7 +92,7 @@ def count_request(request: HttpRequest, user: User, token: ApiToken | None = Non
 
 
 def count_wrong_token(request: HttpRequest) -> None:
-    """Count a request with an unknown, expired or revoked token for its address.
+    """Count a request with an unknown, expired or revoked token against its IP address.
 
     Raises Throttled. Requests with a valid token pass in any case: programs behind one address must
     not lock each other out, and 256 random bits cannot be guessed.
@@ -156,7 +157,7 @@ def _hit(rate: str, kind: str, key: object) -> tuple[bool, RateLimitState] | Non
 @cache
 def _limiter(url: str) -> SlidingWindowCounterRateLimiter:
     # RedisStorage requires a URL even when it gets a pool, and then connects only by the pool.
-    no_retry = Retry(NoBackoff(), retries=0)  # every request would wait for the attempts
+    no_retry = Retry(NoBackoff(), retries=0)  # every request would wait for the retries
     pool = ConnectionPool.from_url(
         url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=no_retry
     )

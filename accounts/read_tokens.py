@@ -1,4 +1,4 @@
-"""Read tokens: short-lived, for URLs that a browser fetches without headers of ours.
+"""Read tokens: short-lived, for URLs that a browser fetches without our headers.
 
 `EventSource`, `<audio>` and `<track>` cannot send an API token, and the API token itself must not
 be part of a URL, which ends up in logs and histories. A read token is signed, not stored. It names
@@ -27,8 +27,8 @@ def issue_read_token(token: ApiToken, resource: str) -> tuple[str, datetime]:
 
 
 def find_read_token(value: str, resource: str) -> ApiToken | None:
-    """The API token that a read token was created with; None if either is not valid any more, or
-    the read token is for another resource."""
+    """The API token that a read token was created with; None if either is no longer valid, or the
+    read token is for another resource."""
     try:
         token_id, its_resource = _signer.unsign_object(
             value.removeprefix(PREFIX), max_age=LIFETIME.total_seconds()

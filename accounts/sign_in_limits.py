@@ -2,7 +2,7 @@
 
 Failures count by IP address (allauth's `login_failed`), and by account and address together, so
 that nobody can use up the attempts that the owner has elsewhere. When an account has had many
-failures from all addresses together, each address has a single attempt in an hour: the correct
+failures from all addresses together, each address has a single attempt per hour: the correct
 password always works at the first attempt. The rates are in ACCOUNT_RATE_LIMITS.
 """
 
@@ -30,8 +30,8 @@ def client_key(request: HttpRequest, account: str) -> str:
 
 
 def admit(request: HttpRequest, account: str) -> ratelimit.RateLimitUsage | None:
-    """Use an attempt if the account is being guessed at. Return None if there is none left; undo
-    what is returned after a successful sign-in."""
+    """Use up an attempt if the password of the account is being guessed. Return None if none is
+    left. After a successful sign-in, the caller undoes the returned usage."""
     unused = ratelimit.RateLimitUsage(usage=[])
     if _consume(request, action="login_failed_account", key=account, dry_run=True):
         return unused
@@ -39,20 +39,21 @@ def admit(request: HttpRequest, account: str) -> ratelimit.RateLimitUsage | None
 
 
 def count_failure(request: HttpRequest, account: str, email: str) -> None:
-    """Count a wrong password; warn the owner when the account is being guessed at."""
+    """Count a wrong password; warn the owner when the password is being guessed."""
     if not _consume(request, action="login_failed_account", key=account):
         _warn(User.objects.filter(email=email.lower()).first(), "wrong_passwords")
 
 
 def count_wrong_code(sender: Any, request: HttpRequest, user: User, **_: Any) -> None:
-    """Receiver of `authentication_failed`: warn the owner of wrong codes of the second factor, as
+    """Receiver of `authentication_failed`: warn the owner of wrong second-factor codes, because
     whoever enters them knows the password."""
     if not _consume(request, action="wrong_codes", key=f"user-{user.pk}"):
         _warn(user, "wrong_codes")
 
 
 def forget(request: HttpRequest, email: str) -> None:
-    """After a password reset: whoever guessed before does not know the password any more."""
+    """Reset the counts after a password reset: whoever entered wrong codes does not know the new
+    password."""
     for user in User.objects.filter(email=email.lower()):
         _clear(request, action="login_failed", key=f"mfa-auth-user-{user.pk}")
         _clear(request, action="wrong_codes", key=f"user-{user.pk}")

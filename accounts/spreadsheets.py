@@ -1,10 +1,10 @@
-"""Text of users in files that spreadsheets open. Imports no Django."""
+"""User text in files that spreadsheets open. Imports no Django."""
 
 from __future__ import annotations
 
 import re
 
-FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")  # how a cell starts that spreadsheets run
+FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")  # the start of a cell that spreadsheets run
 
 
 def safe_cell(text: str) -> str:

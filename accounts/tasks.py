@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 
 
 def send_later(message: EmailMessage) -> None:
-    """Send the email in the background if the transaction commits: the time of a response does not
-    tell whether one was sent, and neither a mail server nor a broker that is away loses it."""
+    """Send the email in the background if the transaction commits: the response time does not
+    reveal whether one was sent, and an outage of the mail server or the broker does not lose it."""
     for key in outbox.add(message):
         transaction.on_commit(partial(enqueue, key))
 

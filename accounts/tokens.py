@@ -15,7 +15,7 @@ from accounts.audit_log import record_event
 from accounts.models import Action, ApiToken, AuditEvent, Scope, User
 
 TOKEN_PREFIX = "tk_"  # noqa: S105 - so that secret scanners and people recognize a token
-# Of `last_used_at`: a busy program must not write on every call.
+# Between updates of `last_used_at`: a busy program must not cause a write on every call.
 MIN_UPDATE_INTERVAL = timedelta(minutes=1)
 
 
@@ -73,7 +73,7 @@ def revoke_token(token: ApiToken, request: HttpRequest) -> None:
 
 
 def record_token_use(token: ApiToken, address: str | None = None) -> None:
-    """Update when and from where the token was last used, at most once in MIN_UPDATE_INTERVAL.
+    """Update the time and IP address of the token's last use, at most once in MIN_UPDATE_INTERVAL.
     Record each IP address the first time that it uses the token."""
     if token.last_used_address != address:
         _record_new_address(token, address)

@@ -41,7 +41,7 @@ class InvitationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     actions = ("send_again",)
 
     def save_model(self, request: HttpRequest, obj: Invitation, form: object, change: bool) -> None:
-        """Store who invites, and send the email."""
+        """Store who sent the invitation, and send the email."""
         obj.invited_by = authenticated_user(request)
         obj.save()
         self._send(request, obj)

@@ -31,7 +31,7 @@ class AuditEventAdmin(AppendOnlyAdmin):
 
     @admin.display(description=_("Account"))
     def account(self, event: AuditEvent) -> str:
-        """The email address; of a deleted account its pseudonym."""
+        """The email address, or the pseudonym of a deleted account."""
         return getattr(event, "email", None) or str(event.user_id or event.pseudonym or "")
 
     @admin.display(description=_("By"))

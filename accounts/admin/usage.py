@@ -74,7 +74,7 @@ class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
 
     @admin.display(description=_("Account"))
     def account(self, record: UsageRecord) -> str:
-        """The email address; of a deleted account its number, under which it is searched."""
+        """The email address; for a deleted account its number, by which it can be searched."""
         deleted = gettext("%(number)d (deleted)") % {"number": record.user_id}
         return getattr(record, "email", None) or deleted
 
@@ -109,7 +109,7 @@ class UsageRecordAdmin(StaffReadableAdmin, AppendOnlyAdmin):
         """Cold start of a container."""
         return _seconds(record.load_seconds)
 
-    @admin.display(description=_("Price of an hour"))
+    @admin.display(description=_("Price per hour"))
     def price(self, record: UsageRecord) -> str:
         """The price at the time of the attempt."""
         return _usd(3600 * record.nano_usd_per_second / 1e9, 4)

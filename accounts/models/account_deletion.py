@@ -21,7 +21,7 @@ class AccountDeletion(models.Model):
         related_name="deletion",
     )
     requested_at = models.DateTimeField(default=timezone.now)
-    # While a task works on it. Later, the periodic task enqueues another one.
+    # While a task works on it. After that, the periodic task enqueues another one.
     lease_until = models.DateTimeField(default=timezone.now, db_index=True)
 
     objects: ClassVar[models.Manager[AccountDeletion]] = models.Manager()

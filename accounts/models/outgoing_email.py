@@ -11,8 +11,8 @@ from django.db.models.functions import Now
 class OutgoingEmail(models.Model):
     """An email to one address, which is deleted once it is sent.
 
-    In the database, because the broker may lose what it has, and together with what the email is
-    about.
+    It is stored in the database, in the transaction of the change that it reports, because the
+    broker may lose its messages.
     """
 
     to = models.EmailField()

@@ -1,4 +1,4 @@
-"""Client secrets: whose they are, and when they end."""
+"""Client secrets: whose they are, and when they expire."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_client_secret_has_its_token_and_its_settings(alice: User) -> None:
     assert expires_at > 60
 
 
-@pytest.mark.covers("attack", "A client secret is forged, or used after it has ended")
+@pytest.mark.covers("attack", "A client secret is forged, or used after it has expired")
 def test_invalid_client_secrets_are_not_found(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     token, _ = issue_token(alice)
     value, expires_at = issue_client_secret(token, {}, 60)

@@ -1,4 +1,4 @@
-"""Responses do not tell a visitor which email addresses have an account."""
+"""Responses do not reveal which email addresses have an account."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def fail_to_sign_in(client: Client, email: str) -> Any:
 
 
 def observe(request: Request, email: str) -> dict[str, Any]:
-    """All that a visitor can see of a request, and how much work it was."""
+    """All that a visitor can observe of a request, and how much work it caused."""
     client, before = Client(), (CountingHasher.count, len(mail.outbox))
     response = request(client, email)
     pages = [response] if response.status_code == 200 else [client.get(response["Location"])]
@@ -59,7 +59,9 @@ def observe(request: Request, email: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.covers("attack", "Sign-up, sign-in and password reset are asked who has an account")
+@pytest.mark.covers(
+    "attack", "Sign-up, sign-in and password reset are used to find out who has an account"
+)
 @pytest.mark.parametrize("request_", [sign_up, reset_password, fail_to_sign_in])
 @pytest.mark.parametrize("password", ["usable", "unusable"])
 def test_known_and_unknown_addresses_look_the_same(
@@ -87,7 +89,7 @@ def test_existing_account_gets_an_email_instead_of_a_second_account(
     assert "already has one" in str(message.body)
 
 
-@pytest.mark.covers("attack", "Sign-up forms with a mistake ask silently who has an account")
+@pytest.mark.covers("attack", "Invalid sign-up forms are used to find out who has an account")
 def test_incomplete_sign_up_does_not_tell_who_has_an_account(alice: User, client: Client) -> None:
     for mistake in ({"password2": "different"}, {"password1": "short", "password2": "short"}):
         pages = [

@@ -28,7 +28,7 @@ UNKNOWN = "nobody@example.com"
 
 @pytest.fixture(autouse=True)
 def in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in an installation; other tests send emails at once."""
+    """As in an installation; other tests send emails immediately."""
     monkeypatch.setattr(tasks, "send_later", send_later)
 
 

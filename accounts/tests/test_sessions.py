@@ -40,7 +40,7 @@ def test_session_key_changes_at_sign_in(alice: User, planted: str) -> None:
     assert not is_signed_in(attacker)
 
 
-@pytest.mark.covers("attack", "A session key is planted that does not exist")
+@pytest.mark.covers("attack", "A session key that does not exist is planted")
 def test_invented_session_key_is_not_used(alice: User) -> None:
     victim = Client()
     victim.cookies["sessionid"] = "a" * 32

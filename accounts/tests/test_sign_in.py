@@ -63,7 +63,7 @@ def test_mandatory_verification_blocks_sign_in_until_confirmed(
     assert browser.get("/settings/tokens/").status_code == 200
 
 
-@pytest.mark.covers("attack", "A password is known, the second factor is not")
+@pytest.mark.covers("attack", "An attacker knows the password, but not the second factor")
 def test_totp_code_is_required_after_the_password(alice: User, client: Client) -> None:
     sign_in(client, alice.email)
     assert client.get("/accounts/2fa/totp/activate/").status_code == 302

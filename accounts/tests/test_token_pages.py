@@ -144,7 +144,7 @@ def test_invalid_body_is_422(browser: Client, body: dict[str, Any]) -> None:
     assert not ApiToken.objects.exists()
 
 
-@pytest.mark.covers("attack", "A form is sent by another web page")
+@pytest.mark.covers("attack", "A page of another site submits a form")
 def test_csrf_token_is_required(alice: User) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(alice)

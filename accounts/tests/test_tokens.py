@@ -80,7 +80,7 @@ def test_token_that_alternates_between_addresses_writes_once_a_minute(
     assert row.last_used_address == "192.0.2.7"
 
 
-@pytest.mark.covers("attack", "A token is used for more than its scopes")
+@pytest.mark.covers("attack", "A token is used beyond its scopes")
 @pytest.mark.parametrize(
     ("scopes", "reading", "writing"),
     [
@@ -123,7 +123,9 @@ def test_proxy_may_use_the_authorization_header_itself(alice: User) -> None:
     assert Client(headers=headers).get("/v1/models").status_code == 200
 
 
-@pytest.mark.covers("attack", "A wrong key in a header of its own, with the session of a browser")
+@pytest.mark.covers(
+    "attack", "A request with a wrong key in X-API-Key relies on the browser's session"
+)
 def test_wrong_key_is_401_despite_session(alice: User) -> None:
     client = Client(headers={"X-API-Key": "tk_wrong"})
     client.force_login(alice)

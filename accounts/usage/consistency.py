@@ -8,7 +8,7 @@ from django.db import connection
 
 from accounts.usage.rebuild import COLUMNS, SUMS
 
-# One statement, because one snapshot: a row and the sums of its day are written together.
+# One statement sees one snapshot: a row and the sums of its day are written together.
 WRONG = f"""
 WITH expected AS (SELECT {COLUMNS} FROM ({SUMS.format(where="WHERE created_at >= %s")}) AS sums),
     stored AS (SELECT {COLUMNS} FROM accounts_usageday WHERE day >= %s)

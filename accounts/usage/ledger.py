@@ -105,7 +105,7 @@ def records_of_month(user_id: int, moment: datetime) -> QuerySet[UsageRecord]:
 
 
 def attempts_of_month(user_id: int, moment: datetime) -> QuerySet[UsageRecord]:
-    """The same without corrections and detections of speakers: one row for each attempt."""
+    """The same without corrections and speaker detection: one row for each attempt."""
     others = (Outcome.CORRECTION, Outcome.SPEAKERS)
     return records_of_month(user_id, moment).exclude(outcome__in=others)
 

@@ -45,7 +45,7 @@ SELECT count(*) FROM (
 def count_differences() -> int:
     """How many daily sums are wrong or missing. Changes nothing, and blocks no one."""
     with transaction.atomic(), connection.cursor() as cursor:
-        # Both tables as they were at one moment.
+        # Both tables as they were at the same moment.
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute(EXPECTED)
         cursor.execute(COUNT_DIFFERENT)

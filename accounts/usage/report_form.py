@@ -1,4 +1,4 @@
-"""What the usage and cost report is asked for: period, grouping and filters."""
+"""The form of the usage and cost report: period, grouping and filters."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Preset:
 
 
 def presets(today: date) -> list[Preset]:
-    """The periods that are asked for most."""
+    """The most common periods."""
     month = today.replace(day=1)
     end_of_last_month = month - timedelta(days=1)
     return [

@@ -77,7 +77,7 @@ class Line:
     gpu_ms: int = 0
     cold_starts: int = 0
     cost_micro_usd: int = 0
-    revenue_micro_usd: int | None = None  # None: cannot be told for such a group
+    revenue_micro_usd: int | None = None  # None: unknown for such a group
 
     @property
     def audio_minutes(self) -> float:
@@ -178,7 +178,7 @@ class UsageReport:
         return self._with_revenue(keyed) if self._is_margin_by_user else [*keyed.values()]
 
     def _with_revenue(self, by_user: dict[int, Line]) -> list[Line]:
-        """The lines with what each account pays, and then accounts that only pay."""
+        """The lines with what each account pays, then the accounts that pay without usage."""
         income = {payer.user_id: payer.revenue_micro_usd for payer in self._payers}
         used = [
             replace(line, revenue_micro_usd=income.get(key, 0)) for key, line in by_user.items()

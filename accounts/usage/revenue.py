@@ -34,7 +34,7 @@ class Payer:
 
 
 def payers(since: date, until: date, **filters: Any) -> list[Payer]:
-    """The accounts, of those with these `filters`, that pay in the period, by email address."""
+    """The accounts that match `filters` and pay in the period, by email address."""
     until = min(until, timezone.now().date())
     default = Plan.objects.filter(is_default=True).values_list("price_cents", flat=True).first()
     end = datetime.combine(until + timedelta(days=1), time(), UTC)
