@@ -30,7 +30,8 @@ from gpu.modal_container import (
 )
 from gpu.types import LiveAudio, RecognitionOptions
 
-# transformers uses torchaudio if it is installed; each release of it needs one release of torch.
+# transformers uses torchaudio if it is installed, and each release of torchaudio needs a specific
+# release of torch.
 PACKAGES = (
     "torch==2.11.0",
     "torchaudio==2.11.0",
@@ -40,7 +41,7 @@ PACKAGES = (
     "huggingface-hub==2.4.0",
 )
 
-SIGN_INTERVAL_S = 3.0  # less than the callers' patience before they probe Modal
+SIGN_INTERVAL_S = 3.0  # shorter than the silence after which callers probe Modal
 
 app = modal.App(config.MODAL_APP)
 if config.DIARIZER == "modal":
@@ -99,7 +100,8 @@ class KyutaiSTTModel:
         """A whole recording: `{text, language, model, segments, audio_seconds, gpu_seconds, ...}`.
 
         `audio` is any file that FFmpeg can read, preferably FLAC, mono at 24 kHz; `spans` are the
-        stretches of speech in it, in seconds; `sent_at` is explained below. Raises EngineError.
+        stretches of speech in it, in seconds. For `sent_at` see `transcribe_stream`. Raises
+        EngineError.
         """
         from gpu.serving import transcript_of
 
@@ -116,7 +118,7 @@ class KyutaiSTTModel:
         call_id: str | None = None,
         traceparent: str = "",
     ) -> AsyncIterator[str]:
-        """The same as JSON strings, as soon as they are known.
+        """The same as JSON strings, each as soon as it is known.
 
         Their `type` is `metadata` (the first), then `segment`, with `usage` (since the last one)
         before it, and at the end `complete` (with the whole usage) or `error`. With `sent_at`
@@ -141,9 +143,9 @@ class KyutaiSTTModel:
         traceparent: str = "",
         languages: Sequence[str] = (),
     ) -> AsyncIterator[str]:
-        """A live session: JSON strings like those of `transcribe_stream`, as it is spoken.
+        """A live session: JSON strings like those of `transcribe_stream`, while the speech goes on.
 
-        The audio comes through a queue, see gpu/modal_audio.py; its first sample is at `start`
+        The audio arrives through a queue, see gpu/modal_audio.py; its first sample is at `start`
         seconds. If there are `languages`, only these may be spoken. Further types are `partial`,
         `turn_started`, `turn_ended` and, if there is nothing else to send for SIGN_INTERVAL_S,
         `alive`.

@@ -3,8 +3,8 @@
 A recording is a job with several windows. Three threads serve all jobs: one encodes windows ahead
 of the decoder, one encodes live speech as it arrives, and one steps the decoder and returns words.
 A free row goes to the job with the fewest rows, and the last rows are reserved for jobs that have
-none, so a long recording cannot starve a short one. Live speech gets the next free row. It is in a
-step only if it has a frame for it: otherwise its row is parked.
+none, so a long recording cannot starve a short one. Live speech gets the next free row. It takes
+part in a step only if it has a frame for it: otherwise its row is parked.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Step:
 
     streams: list[tuple[int, Stream]]
     tokens: torch.Tensor
-    copied: torch.cuda.Event | None  # None on the CPU, where the tokens are there at once
+    copied: torch.cuda.Event | None  # None on the CPU, where the tokens are available immediately
 
 
 def _set_device(device: torch.device) -> None:
@@ -66,7 +66,7 @@ class Batcher:
         _set_device(checkpoint.device)
         self._max_frames = checkpoint.frames(max_window_s) + 1
         self.rows = rows or rows_that_fit(checkpoint, self._max_frames)
-        # Rows for jobs that have none yet.
+        # Rows reserved for jobs that have none yet.
         self._reserved_rows = max(1, self.rows // 8) if self.rows >= 4 else 0
         self._decoder = RingDecoder(checkpoint, self.rows, self._max_frames)
         self._codec_stream = torch.cuda.Stream() if checkpoint.device.type == "cuda" else None
@@ -115,9 +115,8 @@ class Batcher:
             self._changed.notify_all()
 
     def close(self, drain: bool = True) -> None:
-        """Takes no new jobs, finishes or (without `drain`) cancels the others; ends its threads.
-
-        Live sessions end in any case.
+        """Accepts no new jobs, finishes or (without `drain`) cancels the others, and ends its
+        threads. Live sessions end in any case.
         """
         with self._changed:
             self._closing = True
@@ -202,7 +201,8 @@ class Batcher:
                 self._changed.wait(POLL_INTERVAL_S)
 
     def _next_job(self) -> Job | None:
-        """The job with the fewest rows, and among those the one that was served longest ago.
+        """The job with the fewest rows; if several have as few, the one that was served longest
+        ago.
 
         None if only reserved rows are left and the job has rows already.
         """
@@ -228,7 +228,7 @@ class Batcher:
             current = None
             try:
                 streams = self._update_rows()
-                if streams or not previous:  # until its tokens have arrived, a step takes time
+                if streams or not previous:  # a step takes time until its tokens have arrived
                     self._clock.set_jobs("decoder", [stream.job for _, stream in streams])
                 if not streams and not previous:
                     if not self._wait_for_work():
@@ -252,14 +252,14 @@ class Batcher:
         with self._changed:
             if self._closing and not self._jobs:
                 return False
-            # Unless something has come since the rows were updated.
+            # Wait unless something has arrived since the rows were updated.
             if not self._next_encoded() and not any(s.encoded for s in self._live.streams):
                 self._changed.wait(POLL_INTERVAL_S)
             self._remove_finished_jobs()
             return True
 
     def _next_encoded(self) -> Stream | None:
-        """What gets the next free row, if there is one: speech before windows."""
+        """The stream that gets the next free row, if there is one: live speech before windows."""
         free = self._streams.count(None)
         if self._begun and free:
             return self._begun[0]
@@ -379,7 +379,7 @@ class Batcher:
                 job.fail(error)
             for row, stream in enumerate(self._streams):
                 if stream:
-                    with suppress(Exception):  # the device may not answer any more
+                    with suppress(Exception):  # the device may no longer respond
                         self._decoder.leave(row)
                     self._streams[row] = None
                     stream.job.rows -= 1

@@ -2,7 +2,7 @@
 
 Every call gets a random id. To cancel it, the caller puts the id into a modal.Dict, and the method
 that serves the call checks regularly whether it is there. Modal's own cancellation works only for
-calls that have yielded something already, and if a method does not return soon, it ends the whole
+calls that have already yielded something, and if a method does not return soon, it ends the whole
 container with all other calls.
 """
 
@@ -44,5 +44,5 @@ async def is_cancelled(call_id: str) -> bool:
 
 
 def _cancelled_calls() -> modal.Dict:
-    """Modal removes entries that were not read for a week."""
+    """A modal.Dict, which drops entries that have not been read for a week."""
     return modal.Dict.from_name(config.MODAL_CANCELLED_CALLS, create_if_missing=True)

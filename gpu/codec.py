@@ -13,7 +13,7 @@ import numpy as np
 from gpu import pcm
 from gpu.types import BadAudio
 
-BLOCK_SAMPLES = 10 * pcm.SAMPLE_RATE_HZ  # given to the encoder in one call: it keeps copies
+BLOCK_SAMPLES = 10 * pcm.SAMPLE_RATE_HZ  # passed to the encoder in one call: it keeps copies
 
 Samples = np.ndarray[Any, np.dtype[np.int16]]
 
@@ -27,7 +27,7 @@ def encode(samples: Samples) -> bytes:
 
 
 def encode_blocks(blocks: Iterable[Samples]) -> bytes:
-    """The same for blocks of samples, for a recording that is too long for the memory."""
+    """The same for blocks of samples, for a recording that is too long for memory."""
     out = io.BytesIO()
     with av.open(out, "w", format="flac") as container:
         stream = container.add_stream("flac", rate=pcm.SAMPLE_RATE_HZ, layout="mono")

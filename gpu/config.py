@@ -37,12 +37,12 @@ MODAL_CONTAINER_IDLE_TIMEOUT = int(os.environ.get("MODAL_CONTAINER_IDLE_TIMEOUT"
 MODAL_MIN_CONTAINERS = int(os.environ.get("MODAL_MIN_CONTAINERS", "0"))  # 1 keeps one warm
 MODAL_MAX_CONTAINERS = int(os.environ.get("MODAL_MAX_CONTAINERS", "4"))
 MODAL_MAX_INPUTS = int(os.environ.get("MODAL_MAX_INPUTS", "32"))  # recordings or parts on one GPU
-MODAL_TIMEOUT = int(os.environ.get("MODAL_TIMEOUT", "1800"))  # seconds that one of them may take
-# The price of a GPU second with its container, in USD; 0: by the list in pricing.py.
+MODAL_TIMEOUT = int(os.environ.get("MODAL_TIMEOUT", "1800"))  # seconds that each of them may take
+# The price of a second of GPU and container, in USD; 0: the price in pricing.py.
 MODAL_USD_PER_GPU_SECOND = float(os.environ.get("MODAL_USD_PER_GPU_SECOND", "0"))
 MODAL_CORES, MODAL_MEMORY_GIB = 2.0, 12  # of a container; the weights are loaded into its memory
-# Seconds without a message after which a call is given up: before its first one, when a container
-# may have to start, and later.
+# Seconds without a message after which a call is given up: before the first message, when a
+# container may have to start, and after it.
 MODAL_STARTUP_TIMEOUT_S, MODAL_SILENCE_TIMEOUT_S = 600.0, 120.0
 MODELS_MOUNT = "/models"  # where a container has the volume with the weights
 

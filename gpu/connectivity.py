@@ -1,4 +1,5 @@
-"""Decides within seconds whether Modal can be reached, and not again for every recording."""
+"""Decides within seconds whether Modal can be reached, without a new attempt for every
+recording."""
 
 from __future__ import annotations
 
@@ -54,9 +55,8 @@ def _connect(address: Address, results: queue.Queue[OSError | None]) -> None:
 
 
 def server_addresses() -> list[Address]:
-    """The servers of Modal's client as it is configured, or the proxy in front of them.
-
-    One of them is enough.
+    """The servers that Modal's client is configured to use, or the proxy in front of them. It is
+    enough if one of them responds.
     """
     urls = modal.config.config["server_url"].replace(" ", "").split(",")
     return [_address(_proxy_for(url) or url) for url in urls]

@@ -18,7 +18,7 @@ def get_engine(name: str) -> Engine:
 
     Raises EngineUnavailable for a name that is not in ENGINES.
     """
-    with _lock:  # otherwise concurrent threads would create, and load, one engine each
+    with _lock:  # otherwise concurrent threads would each create and load an engine
         return _create(name)
 
 

@@ -1,5 +1,5 @@
-"""What a batcher works for: a recording, with its windows that wait and its words in order of time,
-or a live session."""
+"""The jobs of a batcher: a recording, with its waiting windows and its words in order of time, or a
+live session."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from collections.abc import Callable, Iterator, Sequence
 from gpu.types import Cancelled, DeadlineExceeded, EngineError, Word
 from gpu.windows import Window
 
-POLL_INTERVAL_S = 0.1  # between two checks whether the reader still wants the words
+POLL_INTERVAL_S = 0.1  # between two checks whether the reader has stopped
 
 
 class BatchedJob(ABC):
     """What recordings and live sessions have in common. The counters belong to the batcher."""
 
-    reserved_rows = 0  # rows that it counts as having even if it has none
+    reserved_rows = 0  # rows that count as its own even if it has none
 
     def __init__(self, windows: Sequence[Window], deadline: float) -> None:
         """`deadline` in seconds from now."""
-        self.windows = deque(enumerate(windows))  # those that were not taken yet
+        self.windows = deque(enumerate(windows))  # windows that were not taken yet
         self.rows = 0  # rows that it occupies, and windows that are being encoded for it
         self.device_seconds = 0.0  # its share of the time of codec and decoder
-        self.queue_seconds: float | None = None  # how long it waited for them
+        self.queue_seconds: float | None = None  # how long it waited for device time
         self.error: EngineError | None = None
         self.submitted = time.monotonic()
         self.deadline = self.submitted + deadline  # on the monotonic clock
@@ -34,7 +34,7 @@ class BatchedJob(ABC):
     @property
     @abstractmethod
     def is_over(self) -> bool:
-        """Whether nothing of it needs to be decoded any more."""
+        """Whether nothing more of it needs to be decoded."""
 
     def cancel(self) -> None:
         """Ends the job; its rows are freed before the next step. Does nothing if it is over."""
@@ -71,7 +71,7 @@ class Job(BatchedJob):
 
     @property
     def is_over(self) -> bool:
-        """Whether none of its windows needs to be decoded any more."""
+        """Whether no more of its windows need to be decoded."""
         return self.error is not None or self._current >= self._count
 
     def words(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Word]:
@@ -122,8 +122,8 @@ class Job(BatchedJob):
 class LiveJob(BatchedJob):
     """A live session. Its streams begin and end with `Batcher.begin` and `LiveStream.close`.
 
-    While nobody speaks it has no stream. A row is reserved then, so that the next words are not
-    behind the windows of recordings.
+    While nobody speaks it has no stream. Then a row is reserved, so that the next words do not have
+    to wait for windows of recordings.
     """
 
     reserved_rows = 1

@@ -13,11 +13,11 @@ QUOTE = "[\"'”’»“‘«)(]*"  # noqa: RUF001
 _UNSPACED = re.compile(
     rf"(?:{FULL_WIDTH_MARK}{QUOTE}\n{QUOTE}\w)|(?:[{CJK}]{QUOTE}\n{QUOTE}[{CJK}])"
 )
-EDGE_CHARS = 8  # that decide
+EDGE_CHARS = 8  # that decide on the separator
 
 
 def separator(before: str, after: str) -> str:
-    """What belongs between two texts: a space, or nothing."""
+    """The separator of two texts: a space, or nothing."""
     if not before or not after:
         return ""
     edge = f"{before[-EDGE_CHARS:]}\n{after[:EDGE_CHARS]}"

@@ -17,7 +17,7 @@ from gpu import pcm
 from gpu.types import Cancelled, EngineUnavailable
 from gpu.words import Timing
 
-# Silence after the delay, in addition to it: the same as the checkpoint's feature extractor adds.
+# Silence in addition to the delay: the same as the checkpoint's feature extractor adds.
 TRAILING_SILENCE_S = 1.0
 # Frames that are encoded in one pass. A GPU runs the kernels of a pass faster than they can be
 # launched, so it gets longer ones; but the longest window would need 2 GB.
@@ -47,7 +47,7 @@ class Checkpoint:
     ) -> Checkpoint:
         """Loads it from a Hub id or a folder; by default bfloat16 on a GPU, float32 on the CPU.
 
-        Raises EngineUnavailable with what is wrong and what to do.
+        Raises EngineUnavailable; its text says what is wrong and what to do.
         """
         from transformers import (
             KyutaiSpeechToTextConfig,
@@ -56,7 +56,7 @@ class Checkpoint:
         )
 
         on_gpu = torch.device(device).type == "cuda"
-        # As an argument, the type leaves the codec and the rotary frequencies in float32.
+        # Passed as an argument, the dtype leaves the codec and the rotary frequencies in float32.
         dtype = dtype or (torch.bfloat16 if on_gpu else torch.float32)
         try:
             folder = _local_folder(source)
@@ -90,7 +90,8 @@ class Checkpoint:
         return next(self.model.model.parameters()).device  # type: ignore[no-any-return]
 
     def frames(self, seconds: float) -> int:
-        """The number of steps that a window of that length takes, with the silence around it."""
+        """The number of steps that a window of this length takes, including the silence around
+        it."""
         padding = self.timing.prefix + self.timing.delay + TRAILING_SILENCE_S
         return round((seconds + padding) * self.rate) // self.frame_samples
 
@@ -145,7 +146,7 @@ class CodecStream:
 
     @property
     def device(self) -> torch.device:
-        """Where pieces have to be."""
+        """The device on which the pieces must be."""
         return next(self._codec.parameters()).device  # type: ignore[no-any-return]
 
     @torch.inference_mode()
@@ -163,8 +164,8 @@ class CodecStream:
 def _local_folder(source: str) -> str:
     """The folder with the files of a Hub id, downloaded if necessary.
 
-    The Hub is not contacted for what is already complete: it may be down, and a request for every
-    file takes time.
+    The Hub is not contacted if the files are complete: it may be down, and a request for every file
+    takes time.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -180,7 +181,7 @@ def _local_folder(source: str) -> str:
 def _check_config(config: dict[str, Any]) -> None:
     """Checks values of config.json for which the library would silently use defaults.
 
-    They are the architecture of the weights and the base of the rotary frequencies. Raises
+    These values are the architecture of the weights and the base of the rotary frequencies. Raises
     ValueError.
     """
     model_type = config.get("model_type")

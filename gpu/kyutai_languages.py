@@ -24,7 +24,7 @@ def languages_of(source: str) -> tuple[str, ...]:
 
 
 def chosen_language(source: str, audio: Audio | LiveAudio) -> str:
-    """The language to state for this audio. The model recognizes itself which one is spoken.
+    """The language to state for this audio. The model itself recognizes which language is spoken.
 
     Raises UnsupportedLanguage if only others are requested, and UnsupportedTask.
     """

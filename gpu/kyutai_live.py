@@ -1,8 +1,8 @@
 """A live session of Kyutai STT: decides what is decoded, and puts words and turns in order.
 
 Only speech is decoded, in streams that begin a little before it and end in the pause after it, each
-from a fresh state. So hours of it need no more memory than minutes, and silence costs nothing. At
-the end of a stream its last words come at once, without the delay of the model.
+from a fresh state. So hours of speech need no more memory than minutes, and silence costs nothing.
+At the end of a stream its last words come immediately, without the delay of the model.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from gpu.types import Samples
 
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE_HZ
-ONSET_BLOCKS = 2  # in a row that are speech: a click is shorter
-LEAD_BLOCKS = 12  # before them that are decoded too: speech begins quietly
+ONSET_BLOCKS = 2  # consecutive blocks of speech that begin a turn: a click is shorter
+LEAD_BLOCKS = 12  # blocks before them that are decoded too: speech begins quietly
 MAX_BACKLOG_S = 10.0  # of audio that waits to be decoded, before more is taken
 
 Event = Partial | Segment | TurnStarted | TurnEnded
@@ -59,7 +59,7 @@ class LiveSession:
         self._speech_blocks = 0  # in a row
         self._speech_end = audio.start  # seconds
         self._is_turn_open = False
-        # What happens next, in order. A stream stands for its words.
+        # The next events, in order. A stream is a placeholder for its words.
         self._pending: deque[LiveStream | TurnStarted | TurnEnded] = deque()
         self._segments = SegmentBuilder()
         self._last_end = audio.start  # of the words, in seconds
@@ -181,7 +181,7 @@ class LiveSession:
     # --- Words ----------------------------------------------------------------------------------
 
     def _due(self, stopped: Callable[[], bool]) -> Iterator[Event]:
-        """What has become known."""
+        """The events that have become known."""
         if stopped():
             raise Cancelled("the caller asked to stop")
         if self._job.error:

@@ -1,4 +1,4 @@
-"""The languages of Whisper by code, and what else they are called.
+"""The languages of Whisper by code, and their other names.
 
 Written out, because the web process cannot import Whisper.
 """
@@ -31,8 +31,8 @@ LANGUAGES = {
     "yo": "Yoruba", "zh": "Chinese", "yue": "Cantonese",
 }  # fmt: skip
 
-# Codes of ISO 639-2 and 639-3 (of a macrolanguage also that of its main language), withdrawn codes,
-# and other names, among them those that Whisper knows.
+# Codes of ISO 639-2 and 639-3 (for a macrolanguage also that of its main language), withdrawn
+# codes, and other names, including those that Whisper knows.
 _OTHERS = {
     "af": "afr", "am": "amh", "ar": "ara, arb", "as": "asm", "az": "aze, azj", "ba": "bak",
     "be": "bel", "bg": "bul", "bn": "ben", "bo": "bod, tib", "br": "bre", "bs": "bos",
@@ -55,7 +55,7 @@ _OTHERS = {
     "uz": "uzb, uzn", "vi": "vie", "yi": "yid, ydd, ji", "yo": "yor", "yue": "zh-yue",
     "zh": "zho, chi, cmn, mandarin",
 }  # fmt: skip
-# Where Whisper's name is not ours in lower case.
+# Whisper's names that are not ours in lower case.
 _WHISPER_NAMES = {"mi": "maori", "my": "myanmar", "nn": "nynorsk"}
 
 

@@ -18,14 +18,14 @@ BYTES_PER_SAMPLE = {"s16le": 2, "mulaw": 1, "alaw": 1}  # by FFmpeg's names of t
 class StreamDecoder:
     """Turns the bytes of one stream, cut anywhere, into float32 samples in -1..1 at 24 kHz.
 
-    Thread-safe it is not: its state is the place in the stream.
+    Not thread-safe: its state is the position in the stream.
     """
 
     def __init__(self, encoding: str, rate_hz: int) -> None:
         """`encoding` is a key of BYTES_PER_SAMPLE; the audio has one channel."""
         self._width = BYTES_PER_SAMPLE[encoding]
         self._table = None if encoding == "s16le" else G711_TABLES[encoding]
-        self._rest = b""  # the first half of a sample
+        self._rest = b""  # the first byte of an incomplete sample
         is_same = rate_hz == pcm.SAMPLE_RATE_HZ
         self._resampler = None if is_same else pcm.Resampler(pcm.SAMPLE_RATE_HZ, rate_hz)
 

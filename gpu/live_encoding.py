@@ -1,6 +1,6 @@
 """Encodes live speech for the rows of a batcher, in a thread of its own.
 
-A recording's window is encoded in one long pass, behind which no live session can wait.
+A window of a recording is encoded in one long pass, for which no live session can wait.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_FRAMES = 25
 
 
 class LiveEncoder:
-    """Serves the streams that have rows in turn. `streams` and they are guarded by `changed`."""
+    """Serves the streams that have rows in turn. `changed` guards `streams` and their state."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ def with_usage(
 ) -> Iterator[Event | UsageDelta]:
     """The same events, with a UsageDelta before each Segment and before an EngineError.
 
-    `total` returns the usage from the beginning so far.
+    `total` returns the usage since the beginning.
     """
     reported = UsageDelta(0.0)
     try:
@@ -33,7 +33,7 @@ def with_usage(
 
 
 class Chargeable(Protocol):
-    """Something that device time is charged to."""
+    """An object to which device time is charged."""
 
     device_seconds: float
 

@@ -2,7 +2,7 @@
 each call.
 
 An item is `(number, content)`, numbered from 0. The content is 16-bit PCM at 24 kHz (empty: only a
-sign that the caller is there), the number of a Commit, or None after the last one.
+sign of life of the caller), the number of a Commit, or None after the last chunk.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Item = tuple[int, Content]
 MAX_ITEM_BYTES = 20 * SAMPLE_RATE_HZ  # Modal allows 1 MiB; ten seconds
 MAX_ITEMS = 4  # of one request
 MAX_WAITING_ITEMS = 8  # in a container, for its engine; the others wait at Modal
-POLL_INTERVAL_S = 0.1  # that an engine waits for the next chunk
+POLL_INTERVAL_S = 0.1  # for which an engine waits for the next chunk
 SIGN_INTERVAL_S = 5.0  # between two items if there is no audio
 ABANDONED_AFTER_S = 30.0  # without any item
 PARTITION_TTL_S = 3600  # if nobody clears it
@@ -46,7 +46,7 @@ def _queue() -> modal.Queue:
 class Outbox:
     """Sends the chunks of one call, in a thread: a request may take long.
 
-    What comes while one is on its way is sent together with the next one.
+    Chunks that arrive during a request are sent together with the next one.
     """
 
     def __init__(self, fail: Callable[[Exception], None]) -> None:
@@ -59,7 +59,7 @@ class Outbox:
 
     @property
     def seconds(self) -> float:
-        """Audio that was not sent yet."""
+        """Seconds of audio that have not been sent."""
         with self._changed:
             waiting = sum(len(c) for c in self._waiting if isinstance(c, bytes))
         return waiting / 2 / SAMPLE_RATE_HZ
@@ -84,11 +84,12 @@ class Outbox:
         ]
 
     def start(self, call_id: str) -> None:
-        """Sends what has come, and what will come, to the container of that call."""
+        """Sends all chunks, those that have arrived and those to come, to the container of that
+        call."""
         threading.Thread(target=self._run, args=(call_id,), daemon=True, name="modal-audio").start()
 
     def close(self) -> None:
-        """Sends nothing more. What was not heard is deleted."""
+        """Sends nothing more, and deletes audio that was not received."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

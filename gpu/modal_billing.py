@@ -16,8 +16,8 @@ from gpu.modal_calls import translate_error
 def cost_by_day(since: date, until: date) -> dict[date, Decimal]:
     """USD for each day (UTC) from `since` to `until`, both included.
 
-    Days without any cost are left out, and so is a day that is not over. Raises ConnectionError
-    with what the operator can do.
+    Days without any cost are left out, and so is a day that is not over. Raises ConnectionError;
+    its text says what the operator can do.
     """
     try:
         probe()

@@ -1,4 +1,4 @@
-"""Calls of generators at Modal that are watched, cancelled, and made again if they are lost."""
+"""Calls of generators at Modal: they are watched, cancelled, and repeated if they are lost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ POLL_INTERVAL_S = 0.1  # between two checks whether the caller has stopped
 # Silence of a call after which Modal is probed, and the time between failed probes.
 PROBE_AFTER_S, PROBE_AGAIN_AFTER_S = 4.0, 1.0
 MAX_FAILED_PROBES = 3  # consecutive ones
-CANCEL_TIMEOUT_S = 3.0  # that the end of a recording waits for its calls to be cancelled
+CANCEL_TIMEOUT_S = 3.0  # for which the end of a recording waits for its calls to be cancelled
 TRANSIENT = (Unreachable, OutOfMemory, DeviceLost)
 
 Event = TypeVar("Event")
@@ -56,7 +56,7 @@ Message = dict[str, Any]
 
 
 class RemoteCall(ABC, Generic[Event]):
-    """What one caller wants from Modal: one call, or several if calls are interrupted."""
+    """One request of a caller to Modal: one call, or several if calls are interrupted."""
 
     max_attempts = MAX_ATTEMPTS
 
@@ -91,7 +91,7 @@ class RemoteCall(ABC, Generic[Event]):
                 raise DeadlineExceeded("the deadline has passed")
 
     def due(self, stopped: Callable[[], bool], timeout: float = 0.0) -> Iterator[Event]:
-        """Those events that have come; waits up to `timeout` seconds for the first one.
+        """The events that have arrived; waits up to `timeout` seconds for the first one.
 
         Raises as `events`.
         """
@@ -114,7 +114,7 @@ class RemoteCall(ABC, Generic[Event]):
                 raise Cancelled("the caller asked to stop")
 
     def fail(self, error: Exception) -> None:
-        """Ends it for its reader, with what Modal's client has raised."""
+        """Ends it for its reader, with the error that Modal's client raised."""
         self._events.put(translate_error(error))
 
     def cancel(self) -> threading.Thread | None:
@@ -127,7 +127,7 @@ class RemoteCall(ABC, Generic[Event]):
         return config.MODAL_SILENCE_TIMEOUT_S
 
     def _check_silence(self) -> None:
-        """Raises if the call has been silent for too long, or if Modal does not answer any more."""
+        """Raises if the call has been silent for too long, or if Modal no longer responds."""
         now = time.monotonic()
         timeout = self.silence_timeout_s() if self._has_begun else config.MODAL_STARTUP_TIMEOUT_S
         if now - self._last_message_at > timeout:
@@ -148,7 +148,7 @@ class RemoteCall(ABC, Generic[Event]):
 
     @abstractmethod
     def attempt(self) -> Iterator[Event | UsageDelta]:
-        """The events of one call, from its `messages`, for what was not received yet."""
+        """The events of one call, from its `messages`, for what has not been received yet."""
 
     @abstractmethod
     def lines(self, call_id: str) -> Iterator[str]:
@@ -198,7 +198,7 @@ class RemoteCall(ABC, Generic[Event]):
 
 
 def cancel(calls: Iterable[RemoteCall[Any]]) -> None:
-    """Cancels all of them in parallel; waits for that at most CANCEL_TIMEOUT_S."""
+    """Cancels all of them in parallel, and waits for that at most CANCEL_TIMEOUT_S."""
     threads = [thread for thread in [call.cancel() for call in calls] if thread]
     deadline = time.monotonic() + CANCEL_TIMEOUT_S
     for thread in threads:
@@ -206,7 +206,7 @@ def cancel(calls: Iterable[RemoteCall[Any]]) -> None:
 
 
 def take_usage(calls: Iterable[RemoteCall[Any]]) -> Iterator[UsageDelta]:
-    """The new usage of all calls, also of those whose events are not read yet."""
+    """The new usage of all calls, including those whose events have not been read yet."""
     for call in calls:
         while call.usage:
             yield call.usage.popleft()
@@ -236,7 +236,7 @@ def usage_from_message(message: Message) -> UsageDelta:
 
 
 def translate_error(error: Exception) -> EngineError:
-    """The EngineError for what Modal's client raises, with what the operator can do."""
+    """The EngineError for an error of Modal's client; its text says what the operator can do."""
     match error:
         case EngineError():
             return error

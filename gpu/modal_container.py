@@ -18,7 +18,7 @@ TELEMETRY_PACKAGES = (
     "opentelemetry-sdk==1.45.2",
     "opentelemetry-exporter-otlp-proto-http==1.45.2",
 )
-# Environment variables at deployment that containers get as well.
+# Environment variables of the deployment that containers get too.
 ENVIRONMENT = (
     *("STT_MODEL_ID", "STT_DEVICE", "STT_ROWS", "STT_PARTIALS", "MODAL_GPU_TYPE"),
     *("DIARIZER", "PYANNOTE_MODEL"),
@@ -29,7 +29,7 @@ telemetry: dict[str, str | None] = {
     name: value for name, value in os.environ.items() if name.startswith("OTEL_")
 }
 is_traced = "OTEL_EXPORTER_OTLP_ENDPOINT" in telemetry
-# For models whose conditions have to be accepted.
+# For models whose conditions must be accepted.
 hub_secrets = [modal.Secret.from_dict({"HF_TOKEN": config.HF_TOKEN})] if config.HF_TOKEN else []
 
 volume = modal.Volume.from_name("transcodio-models", create_if_missing=True)
@@ -68,7 +68,7 @@ def container_options(packages: tuple[str, ...]) -> dict[str, Any]:
 
 @contextmanager
 def print_engine_error() -> Iterator[None]:
-    """Lets a container start although its model cannot be loaded.
+    """Lets a container start even if its model cannot be loaded.
 
     Otherwise callers would get no answer until they time out. Instead, every call tries to load it
     again and reports the error.
@@ -86,8 +86,9 @@ async def messages_of_call(
     call_id: str | None,
     load_seconds: float,
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """Those that `create(stopped)` yields, with the type of the GPU and the time that the call
-    waited for this container to start. Once `call_id` is cancelled, `stopped` returns true."""
+    """The messages that `create(stopped)` yields, with the type of the GPU and the time for which
+    the call waited for this container to start. Once `call_id` is cancelled, `stopped` returns
+    true."""
     from gpu.serving import iterate_in_thread
 
     unreported = load_seconds

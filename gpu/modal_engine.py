@@ -52,7 +52,7 @@ class ModalEngine:
         yield from guarded(self._circuit, _merge_parts(self._events_of_parts(audio, stopped)))
 
     def live(self, audio: LiveAudio, stopped: Callable[[], bool]) -> Iterator[LiveEvent]:
-        """See `gpu.types.Engine`. A connection that is lost ends the session: Unreachable."""
+        """See `gpu.types.Engine`. A lost connection ends the session: it raises Unreachable."""
         chosen_language(config.STT_MODEL_ID, audio)
         with closing(LiveSession(audio).events(stopped)) as events:
             yield from guarded(self._circuit, events)
@@ -90,7 +90,7 @@ def _only(audio: Audio, window: Span) -> Audio:
 def _merge_parts(events: Iterator[EngineEvent]) -> Iterator[EngineEvent]:
     """One Metadata and one Complete for all parts.
 
-    Words are in order where parts meet, and the start of a container counts once, although all
+    Words are in order where parts meet. The start of a container counts only once, although all
     parts have waited for it.
     """
     has_begun, completes, end, load_seconds = False, [], 0.0, 0.0
@@ -127,7 +127,7 @@ class Part(RemoteCall[EngineEvent]):
 
     def __init__(self, audio: Audio) -> None:
         super().__init__()
-        self.remaining = audio  # without the speech whose segments were received
+        self.remaining = audio  # without the speech whose segments have been received
         self._speech_seconds = sum(span.end - span.start for span in audio.spans)
 
     def attempt(self) -> Iterator[EngineEvent]:
@@ -152,7 +152,7 @@ class Part(RemoteCall[EngineEvent]):
         spans = [(span.start - start, span.end - start) for span in self.remaining.spans]
         model = modal.Cls.from_name(config.MODAL_APP, config.MODAL_CLASS)()
         with tracing.span("modal.transcribe_stream", call_id=call_id):
-            # Left out without traces: an app that was deployed before does not know it.
+            # Left out without tracing: older deployments of the app do not know it.
             trace = {"traceparent": tracing.traceparent()} if tracing.is_enabled() else {}
             yield from model.transcribe_stream.remote_gen(
                 data, spans, self.remaining.language, time.time(), call_id, **trace
@@ -163,7 +163,7 @@ class Part(RemoteCall[EngineEvent]):
         return self.remaining.spans[0].start, self.remaining.spans[-1].end
 
     def _with_all_calls(self, complete: Complete) -> Complete:
-        """The usage of the last call together with that of interrupted calls."""
+        """The usage of the last call plus that of interrupted calls."""
         interrupted = self._interrupted_usage
         return Complete(
             audio_seconds=self._speech_seconds,

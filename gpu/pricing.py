@@ -1,4 +1,4 @@
-"""What GPU time costs. Prices of Modal's price list in July 2026, in USD per second."""
+"""The cost of GPU time: Modal's prices in July 2026, in USD per second."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def usd_per_second(
 
 
 def cost(usage: Complete) -> float | None:
-    """USD for one recording, for its share of the GPU; None if it is not paid by the second.
+    """USD for one recording, for its share of the GPU; None if the GPU is not paid by the second.
 
     The start of a container, and its idle time before it stops, cost money too. They are not
     charged to any recording.

@@ -28,15 +28,15 @@ class RingDecoder:
 
     What an earlier stream left in a row is masked and never cleared: a slot counts only once the
     current stream has written it. A step computes the rows up to the last active one, so a few
-    streams do not take the time of a full batch: give new streams low rows first.
+    streams take less time than a full batch: give new streams the lowest free row.
 
     A row that is not active keeps its position and its last token. A step may write into the slot
     of its next position, which its own next step overwrites before it is read.
     """
 
     def __init__(self, checkpoint: Checkpoint, rows: int, max_frames: int) -> None:
-        """`max_frames` is the number of frames that a row holds: a whole window, or what a stream
-        that is fed has not decoded yet."""
+        """`max_frames` is the number of frames that a row holds: those of a whole window, or those
+        that a live stream has not decoded yet."""
         self.config = config = checkpoint.config
         self.model, self.rows = checkpoint.model, rows
         weight = self.model.model.layers[0].mlp.fc1.weight
@@ -81,8 +81,8 @@ class RingDecoder:
         They replace the oldest frames, which must have been decoded. Position p needs frame p - 1.
         """
         if codes.is_cuda:
-            # They come from another CUDA stream, which would reuse their memory for its next window
-            # while this copy still waits for the steps before it.
+            # The codes come from another CUDA stream, which would reuse their memory for its next
+            # window while this copy still waits for earlier steps.
             codes.record_stream(torch.cuda.current_stream(codes.device))
         codes = codes.to(self.codes.device, torch.int32, non_blocking=True)
         slot = first % self.codes.shape[1]
@@ -97,7 +97,7 @@ class RingDecoder:
         self._active.discard(row)
 
     def activate_only(self, rows: Iterable[int]) -> None:
-        """The next steps move only these rows. Does not wait for the device."""
+        """The next steps advance only these rows. Does not wait for the device."""
         wanted = set(rows)
         if wanted == self._active:
             return
@@ -108,7 +108,8 @@ class RingDecoder:
 
     @torch.inference_mode()
     def step(self) -> torch.Tensor:
-        """Moves all active rows on by a frame; returns tokens [rows], valid until the next step."""
+        """Advances all active rows by one frame; returns tokens [rows], valid until the next
+        step."""
         rows = max(self._active, default=-1) + 1
         if self._graphs:
             self._graphs[min(size for size in self._graphs if size >= rows)].replay()
@@ -149,11 +150,11 @@ class RingDecoder:
         return torch.cat((self.token[:rows, None], codes), dim=1)[:, None]
 
     def _mask(self, position: torch.Tensor) -> torch.Tensor:
-        """Is added to the scores [rows, 1, 1, window]: -inf for slots that the stream has not
-        written. Once the ring is full, there are none.
+        """The mask that is added to the scores [rows, 1, 1, window]: -inf for slots that the stream
+        has not written. Once the ring is full, there are none.
 
         The rows begin at multiples of eight values: attention on a GPU would copy any other mask in
-        every layer, and a mask of booleans too.
+        every layer, and also a boolean mask.
         """
         hidden = self._slots > position[:, None]
         mask = torch.zeros(hidden.shape, device=position.device, dtype=self.keys.dtype)
@@ -162,7 +163,7 @@ class RingDecoder:
     def _rotation(
         self, position: torch.Tensor, dtype: torch.dtype
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines and sines [rows, 1, 1, 1, head_dim]; those sines that are subtracted negative."""
+        """Cosines and sines [rows, 1, 1, 1, head_dim]; sines that are subtracted are negative."""
         angle = (position[:, None].float() * self._frequencies)[:, None, None, None]
         cos, sin = angle.cos().to(dtype), angle.sin().to(dtype)
         return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
@@ -211,7 +212,7 @@ def _fuse(attention: Any) -> torch.Tensor:
 
 
 def _normalize(norm: Any, hidden: torch.Tensor) -> torch.Tensor:
-    """What `norm` computes in seven kernels, in one."""
+    """The result of `norm`, computed by one kernel instead of seven."""
     return functional.rms_norm(hidden, hidden.shape[-1:], norm.weight, norm.eps)
 
 

@@ -28,8 +28,8 @@ ABBREVIATIONS = {"mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "jr"
 def segments_of(words: Iterable[Word]) -> Iterator[Segment]:
     """Groups words into segments, lazily: each one is yielded when the word after it is known.
 
-    Every word is in exactly one segment, and the order is kept. Only a word that is longer than a
-    segment may be is divided.
+    Every word is in exactly one segment, and the order is kept. Only a word that exceeds the
+    maximum length of a segment is divided.
     """
     return (event for event in segments_and_partials(words) if isinstance(event, Segment))
 
@@ -44,7 +44,7 @@ def segments_and_partials(words: Iterable[Word]) -> Iterator[Partial | Segment]:
 
 
 class SegmentBuilder:
-    """The same for words that come one by one."""
+    """The same for words that arrive one by one."""
 
     def __init__(self) -> None:
         self.words: list[Word] = []  # of the segment that is not complete
@@ -64,7 +64,7 @@ class SegmentBuilder:
 
 
 def _parts(word: Word) -> Iterator[Word]:
-    """The word itself, or in parts if it is too long for a segment: where a script has no spaces,
+    """The word itself, or its parts if it is too long for a segment: where a script has no spaces,
     some models return a whole sentence as one word. The time of each part is limited too."""
     count = math.ceil(len(word.text) / MAX_SEGMENT_CHARACTERS)
     share = (word.end - word.start) / max(count, 1)

@@ -1,4 +1,4 @@
-"""What a container does for one call: encoded audio in, messages out. Does not use Modal."""
+"""Serves one call in a container: encoded audio in, messages out. Does not use Modal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from gpu.types import (
 
 log = logging.getLogger(__name__)
 
-CUT_SEARCH_S = 15.0  # before the end of a window, where the quietest place is searched
+CUT_SEARCH_S = 15.0  # before the end of a window, in which the quietest place is searched
 LOUDNESS_FRAME_S = 0.1
 POLL_INTERVAL_S = 1.0  # between two checks whether a call was cancelled
 
@@ -92,7 +92,7 @@ def with_error(messages: Iterator[Message], span: str, traceparent: str) -> Iter
             "detail": error.user_message,
             "reason": str(error),
         }
-    except Exception as error:  # whatever it is, the caller must learn of it
+    except Exception as error:  # whatever it is, the caller must be told
         log.exception("a call failed")
         is_memory = "out of memory" in str(error).lower()
         yield {
@@ -210,7 +210,7 @@ async def iterate_in_thread(
 ) -> AsyncIterator[Message]:
     """Runs the blocking iterator that `create(stopped)` returns in a thread; yields its items.
 
-    `stopped` returns true once `is_cancelled`, which is awaited regularly, does, and when this
+    `stopped` returns true once `is_cancelled`, which is awaited regularly, returns true, or this
     generator is closed.
     """
     loop, stop = asyncio.get_running_loop(), threading.Event()
@@ -237,7 +237,7 @@ async def iterate_in_thread(
 async def with_signs(
     messages: AsyncGenerator[Message, None], interval_s: float
 ) -> AsyncIterator[Message]:
-    """The same messages, and one of the type `alive` whenever none has come for so long."""
+    """The same messages, and one of the type `alive` whenever none has come for `interval_s`."""
     upcoming: asyncio.Future[Message] | None = None
     try:
         while True:
@@ -276,12 +276,12 @@ class ColdStart:
         self._ready_at = 0.0
 
     def finish(self) -> None:
-        """The model can be used from now on."""
+        """Called when the model can be used."""
         self._ready_at = time.time()
 
     def seconds_for(self, sent_at: float | None) -> float:
         """For a call that was sent at `sent_at` (seconds since 1970).
 
-        This includes the start of the machine, before this process.
+        This includes the start of the machine, before that of this process.
         """
         return 0.0 if sent_at is None else max(0.0, self._ready_at - sent_at)

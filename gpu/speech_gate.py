@@ -1,4 +1,4 @@
-"""Tells speech from silence by its loudness.
+"""Distinguishes speech from silence by loudness.
 
 Kyutai's `stt-1b-en_fr` has heads that predict pauses, but transformers has no such layers: neither
 its model class nor the converted checkpoints contain them.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BLOCK_SAMPLES = SAMPLE_RATE_HZ // 25  # 40 ms
 MIN_LEVEL = 0.0015  # of full scale (-56 dB): below it is silence, whatever the noise
 ABOVE_NOISE = 2.5  # times the noise (8 dB)
-# The noise is the quietest block of so many: speech has gaps that are shorter.
+# The noise level is that of the quietest block among this many: speech has gaps within that time.
 NOISE_BLOCKS = 100
 
 

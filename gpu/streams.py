@@ -1,4 +1,5 @@
-"""What occupies the rows of a decoder: windows of recordings, and stretches of live speech."""
+"""The streams that occupy the rows of a decoder: windows of recordings, and stretches of live
+speech."""
 
 from __future__ import annotations
 
@@ -28,8 +29,8 @@ class Stream(ABC):
     def __init__(self, job: BatchedJob, start: float) -> None:
         """`start` is where it begins in the recording, in seconds."""
         self.job, self.start = job, start
-        self.frames = 0  # that the decoder has got
-        self.is_complete = False  # it gets no more of them
+        self.frames = 0  # that the decoder has received
+        self.is_complete = False  # no more frames will come
         self.steps = 0  # that have been started
         self.tokens = 0  # that have arrived
         self.builder: WordBuilder | None = None
@@ -41,7 +42,7 @@ class Stream(ABC):
 
     @property
     def needs_row(self) -> bool:
-        """Whether it has steps before it."""
+        """Whether it has steps left to take."""
         return not self.job.is_over and not (self.is_complete and self.steps == self.frames)
 
     @property
@@ -86,8 +87,9 @@ class LiveStream(Stream):
     """A stretch of live speech: it gets a row as soon as one is free, then samples become codes,
     and codes tokens, as they arrive.
 
-    Its tokens are those of a window with the same samples. A session calls `feed`, `close` and
-    `take`; the other methods belong to the batcher, which holds `changed` meanwhile.
+    Its tokens are the same as those of a window with the same samples. A session calls `feed`,
+    `close` and `take`; the other methods belong to the batcher, which holds `changed` while it
+    calls them.
     """
 
     job: LiveJob
@@ -99,7 +101,7 @@ class LiveStream(Stream):
         self.row: int | None = None
         self.codec: CodecStream | None = None
         self.encoded: list[torch.Tensor] = []  # codes that the decoder will get
-        self.encoded_frames = 0  # with those that it has
+        self.encoded_frames = 0  # including those that it already has
         self.served = 0  # when it was encoded last: see LiveEncoder
         self.end = float("inf")  # seconds
         self.began = time.monotonic()
@@ -122,8 +124,8 @@ class LiveStream(Stream):
             self._changed.notify_all()
 
     def close(self, end: float) -> None:
-        """No more samples follow; they end at `end` (seconds). Its last words come now, without
-        waiting for the delay of the model."""
+        """No more samples follow; they end at `end` (seconds). Its last words now come without the
+        delay of the model."""
         with self._changed:
             self.end = end
             self._is_closed = True
@@ -157,17 +159,17 @@ class LiveStream(Stream):
 
     @property
     def can_step(self) -> bool:
-        """While it is open, its newest frame is used at once: the step at position p needs frame
-        p - 1. A window leaves its last frame unused."""
+        """While it is open, its newest frame is used immediately: the step at position p needs
+        frame p - 1. A window leaves its last frame unused."""
         return self.steps < self.frames + (not self._is_closed)
 
     def frames_to_encode(self, ring_frames: int) -> int:
-        """Whole frames that have arrived, and for which the row has room."""
+        """The number of whole frames that have arrived and for which the row has room."""
         unread = self.encoded_frames - max(0, self.steps - 1)
         return min(len(self._samples) // self._frame_samples, ring_frames - unread)
 
     def next_samples(self, frames: int) -> np.ndarray[Any, Any]:
-        """The samples of that many frames."""
+        """The samples of the next `frames` frames."""
         return self._samples.take(frames * self._frame_samples)
 
     @property
@@ -206,7 +208,7 @@ class _SampleQueue:
         self._length += len(samples)
 
     def take(self, count: int) -> np.ndarray[Any, Any]:
-        """The first `count` of them."""
+        """The first `count` samples."""
         taken, missing = [], count
         while missing:
             piece = self._pieces.popleft()

@@ -1,7 +1,7 @@
 """Spans of OpenTelemetry, in processes that export them: `use` is called there.
 
 Elsewhere a span costs nothing, and OpenTelemetry need not be installed. Attributes are few and name
-neither a user nor what was said; of an error only its type is recorded, because messages may quote
+neither a user nor what was said; only the type of an error is recorded, because messages may quote
 a transcript.
 """
 
@@ -16,8 +16,8 @@ _tracer: Any = None  # opentelemetry.trace.Tracer
 
 
 def start_export(version: str = "") -> Any:
-    """Export the spans of this process over OTLP, as the standard variables say. Returns the
-    provider, whose `shutdown` sends what is not sent yet. Raises ImportError."""
+    """Export the spans of this process over OTLP, configured by the standard variables. Returns the
+    provider, whose `shutdown` sends pending spans. Raises ImportError."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -73,7 +73,7 @@ def mark_failed(current: Any, error: BaseException) -> None:
 
 
 def leave() -> None:
-    """What follows in this context does not belong to the current trace."""
+    """Whatever follows in this context does not belong to the current trace."""
     if _tracer is not None:
         from opentelemetry import context
 

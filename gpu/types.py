@@ -64,7 +64,7 @@ class DeviceUnrecoverable(DeviceLost):
 
 
 class OutOfMemory(EngineError):
-    """The GPU has not enough free memory."""
+    """The GPU does not have enough free memory."""
 
     code = "out_of_memory"
     user_message = "Speech recognition is overloaded. Try again in a few minutes."
@@ -138,8 +138,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class RecognitionOptions:
-    """What an engine is asked for besides the words. An engine ignores what it cannot do, except
-    for the translation: it raises UnsupportedTask."""
+    """Options of recognition. An engine ignores those that it does not support, except for
+    `translate`: then it raises UnsupportedTask."""
 
     prompt: str = ""  # text that might come before the recording: its style, names and terms
     keywords: tuple[str, ...] = ()  # names and terms that may be spoken, as they are spelled
@@ -184,8 +184,9 @@ class LiveAudio:
 
     `chunks` are float32 samples of one channel in -1..1 at 24 kHz, of any length, in order and
     without gaps, as they arrive. Iterating waits a short time for the next chunk; an empty chunk
-    says that none has come, so that the engine can do what is due without it. The last chunk is the
-    end of the audio. What is not taken while the engine is busy comes in the next chunk.
+    means that none has arrived, so that the engine can do what is due meanwhile. The end of the
+    iteration is the end of the audio. Audio that arrives while the engine is busy is part of the
+    next chunk.
     """
 
     chunks: Iterator[Samples | Commit]
@@ -198,14 +199,14 @@ class LiveAudio:
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """Somebody has begun to speak, at `start` (seconds)."""
+    """Someone began to speak at `start` (seconds)."""
 
     start: float
 
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """A turn has ended at `end` (seconds): the segments before this event have all of its words.
+    """A turn ended at `end` (seconds): the segments before this event contain all of its words.
 
     `commit` is the number of the Commit that ended it; None: silence did.
     """
@@ -221,7 +222,7 @@ class Word:
     With `no_space_before` it follows the word before it without a space, as in Chinese.
     `probability` (0 to 1) is the engine's; None if it has none. `channel` (from 0) is that of the
     recording in which it was spoken, if channels are recognized separately. `speaker` (from 1) is
-    known if speakers are told apart; with `overlap`, somebody else speaks at the same time.
+    known if speakers are detected; with `overlap`, someone else speaks at the same time.
     """
 
     start: float
@@ -251,7 +252,8 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """About one sentence, in one language and of one channel. Its times are those of its words."""
+    """About one sentence, in one language and from one channel. Its times are those of its
+    words."""
 
     words: tuple[Word, ...]
     language: str = ""  # empty: that of the metadata
@@ -280,7 +282,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The words so far of a segment that is not complete; each one replaces the one before.
+    """The words so far of an incomplete segment; each Partial replaces the one before.
 
     The last `tentative` words may still change. The others may not: the segment begins with them.
     """
@@ -387,9 +389,9 @@ class Engine(Protocol):
     def live(self, audio: LiveAudio, stopped: Callable[[], bool]) -> Iterator[LiveEvent]:
         """Yields Metadata, then words as they are spoken, then Complete after the last chunk.
 
-        Words come in Partials, first tentative, then firm, and at last in Segments, in order of
-        time. A TurnStarted and a TurnEnded are around the words of each turn; a Commit that finds
-        nothing to end gets its TurnEnded alone. A UsageDelta may come before each Segment.
+        Words come in Partials, first tentative, then firm, and finally in Segments, in order of
+        time. The words of each turn are between a TurnStarted and a TurnEnded; a Commit that finds
+        no turn to end gets only a TurnEnded. A UsageDelta may come before each Segment.
 
         `stopped` is called often; once it returns true, the engine raises Cancelled. Closing the
         iterator ends the session. Raises EngineError.

@@ -44,7 +44,7 @@ def _move(scratch: Path, target: Path) -> None:
     try:
         scratch.rename(target)
     except OSError:
-        if not target.is_dir():  # otherwise another process was faster
+        if not target.is_dir():  # else another process was faster
             raise
 
 

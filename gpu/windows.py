@@ -10,7 +10,7 @@ import numpy as np
 
 from gpu.types import Span
 
-MIN_SILENCE_S = 0.1  # between two spans, for a good place to cut
+MIN_SILENCE_S = 0.1  # between two spans that makes a good place to cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ def pack(spans: Iterable[Span], max_s: float, first_max_s: float | None = None) 
     """Joins neighboring spans into windows of up to `max_s` seconds, cut in silence.
 
     The first window ends after `first_max_s` seconds, if there is a place to cut, so that the first
-    words come early. Only speech without any pause for longer than a window is cut within speech.
+    words arrive early. Only speech without any pause for longer than a window is cut within speech.
     """
     limit = max_s if first_max_s is None else first_max_s
     current: list[Span] = []

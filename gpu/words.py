@@ -15,8 +15,8 @@ from typing import Protocol
 from gpu.types import Span, Word
 
 END_OF_PADDING = 0  # the token between the padding and a word
-LAG_POSITIONS = 1  # by which the output of the model is behind its input frames
-MAX_LAST_WORD_S = 1.0  # length of a last word that no token ends
+LAG_POSITIONS = 1  # by which the model's output lags behind its input frames
+MAX_LAST_WORD_S = 1.0  # length of a last word without an end token
 
 
 class Vocabulary(Protocol):
@@ -74,7 +74,7 @@ class WordBuilder:
         return list(self._complete(self.timing.at(self._position + 1), is_last=True))
 
     def pending(self) -> Iterable[Word]:
-        """The words so far for which no token has said yet that they are complete."""
+        """The words so far that no token has completed yet."""
         return list(self._words(self.timing.at(self._position + 1)))
 
     def _complete(self, end: float, is_last: bool = False) -> Iterator[Word]:
@@ -87,7 +87,8 @@ class WordBuilder:
         begin = self.timing.at(self._word_position + 1)
         if is_last:
             end = min(end, begin + MAX_LAST_WORD_S)
-        # Words without an END_OF_PADDING between them share the time by their number of pieces.
+        # Words without an END_OF_PADDING between them share the time in proportion to their number
+        # of pieces.
         share = (max(begin, end) - begin) / len(self._pieces)
         for first, pieces in self._split():
             text = self.vocabulary.text(pieces).strip()
@@ -123,7 +124,7 @@ def clip_to_speech(words: Iterable[Word], spans: Iterable[Span]) -> Iterator[Wor
 def in_order(words: Iterable[Word], not_before: float = 0.0) -> Iterator[Word]:
     """Moves words that begin before `not_before` (seconds) or before the end of the previous word.
 
-    Models go back by a frame or two, mostly where one window follows another.
+    Models sometimes go back by a frame or two, mostly where one window follows another.
     """
     for word in words:
         start = max(not_before, word.start)

@@ -1,10 +1,10 @@
-"""Which vectors are of the same speaker, and how many speakers there are.
+"""Which vectors belong to the same speaker, and how many speakers there are.
 
 Their number is first estimated by spectral clustering with the normalized maximum eigengap (Park et
 al., "Auto-tuning spectral clustering for speaker diarization using normalized maximum eigengap",
-2020), which needs no threshold, but finds several speakers where there is one. So speakers whose
-vectors are as similar as those of one voice are merged, and one whose vectors are of two voices is
-split.
+2020), which needs no threshold, but may find several speakers where there is only one. So speakers
+whose vectors are as similar as those of one voice are merged, and a speaker whose vectors belong to
+two voices is split.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 
 MAX_SPEAKERS = 20
-MAX_NODES = 400  # of the spectral clustering, whose time grows with the cube
+MAX_NODES = 400  # of the spectral clustering, whose time grows with the cube of this number
 MIN_NODES = 10  # of a speaker, on average
 NEIGHBORHOODS = 12  # numbers of neighbors that are tried
-# Similarities are relative to that within a voice: see `Group`. What they are for small groups is
-# uncertain. Large ones may be one voice that says different things, or sounds different later; or
-# two on the same telephone line: then more of their variance is between them.
+# Similarities are relative to that within a voice: see `Group`. For small groups they are
+# uncertain. Two large groups may be one voice that says different things or sounds different later,
+# or two voices on the same telephone line: then more of their variance is between them.
 PERHAPS_SAME_VOICE, SAME_VOICE, SURELY_SAME_VOICE, SPLIT_BELOW = 0.84, 0.88, 0.95, 0.84
 FAR_APART, LARGE_S = 0.17, 6.0
 MIN_SPEAKER_S = 2.4
 ROUNDS = 50  # of k-means
 COPY = 0.98  # similarity of vectors of the same sound
-BLOCK = 1024  # vectors that are compared with all others at a time
+BLOCK = 1024  # vectors that are compared with all others in one go
 TYPICAL_WITHIN = 0.75  # similarity of windows of one voice that do not overlap
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -45,7 +45,8 @@ class SpeakerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Vectors of a supposed speaker, by what their similarities to others follow from."""
+    """Vectors of a supposed speaker, reduced to what determines their similarity to other
+    groups."""
 
     count: int
     total: Array
@@ -53,13 +54,14 @@ class Group:
 
     @classmethod
     def of(cls, vectors: Array, overlapping: int) -> Group:
-        """Create from vectors in order of time, each overlapping so many before it."""
+        """Create from vectors in order of time; each one's window overlaps those of `overlapping`
+        vectors before it."""
         total, count = vectors.sum(axis=0), len(vectors)
         sum_, pairs = float(total @ total) - count, count * (count - 1)
         for distance in range(1, min(overlapping + 1, count)):
             sum_ -= 2 * float(np.einsum("ij,ij->", vectors[distance:], vectors[:-distance]))
             pairs -= 2 * (count - distance)
-        # Of a few windows that all overlap, nothing is known.
+        # Nothing is known about a few windows that all overlap.
         return cls(count, total, sum_ / pairs if pairs else TYPICAL_WITHIN)
 
     def similarity(self, other: Group) -> float:
@@ -77,8 +79,8 @@ class Group:
 
 
 def cluster(vectors: Array, step_s: float, window_s: float, limits: SpeakerLimits) -> Labels:
-    """A label, from 0, for each vector [n, any] of length 1. They are in order of time, of windows
-    of `window_s` seconds that begin `step_s` apart."""
+    """A label, from 0, for each of the `n` unit vectors [n, any], which are in order of time. Their
+    windows are `window_s` seconds long and begin `step_s` apart."""
     if len(vectors) < 2 or limits.maximum == 1:
         return np.zeros(len(vectors), np.intp)
     overlapping = int(window_s / step_s - 0.01)
@@ -89,9 +91,9 @@ def cluster(vectors: Array, step_s: float, window_s: float, limits: SpeakerLimit
 
 
 def _originals(vectors: Array, overlapping: int) -> tuple[Labels, Labels]:
-    """The places of vectors that are not a copy of an earlier one, and for each vector the place of
-    its original among them. Copies, as of a jingle or an announcement, would be more similar to
-    each other than anything that the same person says."""
+    """The indices of vectors that are not a copy of an earlier one, and for each vector the index
+    of its original among them. Copies, such as of a jingle or an announcement, would be more
+    similar to each other than anything that one person says."""
     place = np.full(len(vectors), -1)
     originals = list[int]()
     for start in range(0, len(vectors), BLOCK):
@@ -181,8 +183,8 @@ class _Chooser:
 
 
 def halves(vectors: Array, fewest: int = 2) -> Iterator[Labels]:
-    """Labels 0 and 1 that may be those of two voices: as by k-means, and `fewest` or more that are
-    around what is least similar to the mean."""
+    """Candidate divisions into two voices, as labels 0 and 1: one by k-means, and one that starts
+    with the `fewest` vectors around the one that is least similar to the mean."""
     yield k_means(vectors, 2)
     mean = vectors.mean(axis=0)
     least = vectors[(vectors @ mean).argmin()]
@@ -247,8 +249,8 @@ def _normalized(vectors: Array) -> Array:
 
 
 def k_means(points: Array, count: int, restarts: int = 8, rounds: int = ROUNDS) -> Labels:
-    """Labels from 0 to `count` - 1, the same for the same points: the best of a few starts, which
-    are chosen as by k-means++."""
+    """Labels from 0 to `count` - 1, deterministic: the best result of a few starts, which are
+    chosen as in k-means++."""
     generator = np.random.default_rng(0)
     tries = [
         _improved(points, _first_centers(points, count, generator), rounds) for _ in range(restarts)
@@ -270,7 +272,8 @@ def _improved(points: Array, centers: Array, rounds: int) -> tuple[float, Labels
 
 
 def _first_centers(points: Array, count: int, generator: Any) -> Array:
-    """Far from each other at random: the chance of a point is its squared distance."""
+    """Random centers that are far apart: the probability of a point is proportional to its squared
+    distance."""
     centers = [points[generator.integers(len(points))]]
     nearest = _distances(points, centers[0][None])[:, 0]
     while len(centers) < count:
@@ -282,6 +285,6 @@ def _first_centers(points: Array, count: int, generator: Any) -> Array:
 
 
 def _distances(points: Array, centers: Array) -> Array:
-    """Squared [points, centers]."""
+    """Squared distances [points, centers]."""
     squares = (points**2).sum(axis=1)[:, None] + (centers**2).sum(axis=1)
     return np.asarray(np.maximum(squares - 2 * (points @ centers.T), 0))

@@ -1,4 +1,4 @@
-"""The diarizer that needs nothing but NumPy: vectors of voices, clustered."""
+"""The diarizer that needs nothing but NumPy: it clusters vectors of voices."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from gpu.diarization.turns import SpeechSpan, turns, windows
 from gpu.diarization.types import Diarization, Turn
 from gpu.types import Audio, Cancelled, Span
 
-# Windows begin this far apart, farther in long recordings: half the work, and hardly less exact.
+# Windows begin this far apart, and farther in long recordings: half the work, hardly less accurate.
 STEP_S, LONG_STEP_S, LONG_S = 0.4, 0.8, 1800.0
 FIRST_BATCH = 8  # windows: 3 s of speech, for early provisional results
-GROWTH = 1.25  # of the number of windows, until they are clustered again
-SMOOTHING_S = 0.45  # vectors of windows that begin so near are averaged
-SHORT_S = 0.8  # shorter spans say too little: they get the nearest speaker
+GROWTH = 1.25  # of the number of windows before they are clustered again
+SMOOTHING_S = 0.45  # vectors of windows that begin this close together are averaged
+SHORT_S = 0.8  # shorter spans are unreliable: they get the nearest speaker
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -99,7 +99,7 @@ class _Heard:
         return Diarization(found, until, is_final, voices)
 
     def _smoothed(self, vectors: Array) -> Array:
-        """Average each vector with near ones of its span."""
+        """Average each vector with nearby ones in its span."""
         smooth, first = np.empty_like(vectors), 0
         for span in self.spans:
             centers = np.array(span.centers)

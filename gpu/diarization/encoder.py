@@ -19,8 +19,9 @@ FRAMES_PER_SECOND = RATE_HZ // FRAME_STEP
 WINDOW_FRAMES = 160  # of a vector: 1.6 s
 BANDS, CELLS = 40, 256
 BATCH = 64  # windows: the fastest on one core
-# To which a window is amplified, as the mean of its frames, summed over the bands: that of white
-# noise of -15 dBFS. Each window separately, because speakers are not equally loud.
+# The power to which a window is amplified, summed over the bands and averaged over the frames: that
+# of white noise at -15 dBFS. Each window is amplified separately, because speakers are not equally
+# loud.
 POWER = 4.5
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -48,8 +49,8 @@ class VoiceEncoder:
         return np.asarray(power @ self._filters, np.float32)
 
     def vectors(self, windows: Array) -> Array:
-        """A vector of length 1 for each window [n, WINDOW_FRAMES, 40] of spectra: [n, 256]. How
-        loud it is does not matter."""
+        """A unit vector for each window of spectra [n, WINDOW_FRAMES, 40]: [n, 256]. Loudness does
+        not matter."""
         parts = [np.zeros((0, CELLS), np.float32)]
         parts += [self._encoded(batch) for batch in _batches(windows)]
         return np.concatenate(parts)
@@ -67,8 +68,8 @@ class VoiceEncoder:
 
 
 def _layer(found: dict[str, Array], index: int) -> tuple[Array, Array, Array]:
-    """Matrices for input and state, and the bias. Half of what enters a sigmoid: it is computed as
-    (1 + tanh(x / 2)) / 2, so that all four gates are one call of tanh."""
+    """Matrices for input and state, and the bias. Rows that lead to a sigmoid are halved: it is
+    computed as (1 + tanh(x / 2)) / 2, so that one call of tanh serves all four gates."""
     half = np.full(4 * CELLS, 0.5, np.float32)
     half[2 * CELLS : 3 * CELLS] = 1.0  # the candidate of the cells is a tanh already
     bias = found[f"lstm.bias_ih_l{index}"] + found[f"lstm.bias_hh_l{index}"]

@@ -1,7 +1,7 @@
 """The class of the Modal app for DIARIZER=modal. gpu/app.py includes it.
 
-It has a container of its own: Kyutai's takes all memory of its GPU for its batch, and gets
-recordings in parts, of which each may be in another container.
+It has a separate container: Kyutai's uses all memory of its GPU for its batch, and gets recordings
+in parts, each of which may be in a different container.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gpu.modal_container import (
 
 PACKAGES = (
     "pyannote-audio==4.0.7",
-    # Each release of both needs one release of torch.
+    # Each release of these needs a specific release of torch.
     "torch==2.11.0",
     "torchaudio==2.11.0",
     "torchcodec==0.11.1",
@@ -32,7 +32,7 @@ PACKAGES = (
     "av==18.1.0",
     "huggingface-hub==2.4.0",
 )
-MAX_INPUTS = 4  # recordings that wait for one GPU, which works on one at a time
+MAX_INPUTS = 4  # recordings that wait for one GPU, which processes one at a time
 
 app = modal.App()
 secrets = [*hub_secrets, *([modal.Secret.from_dict(telemetry)] if is_traced else [])]

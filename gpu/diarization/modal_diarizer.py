@@ -41,7 +41,7 @@ class ModalDiarizer:
 
 
 def _results(call: _Call, audio: Audio, stopped: Callable[[], bool]) -> Iterator[Diarization]:
-    """Those of the call, each with the usage until then. An error comes after the usage."""
+    """The results of the call, each with the usage so far. An error comes after the usage."""
     deadline = time.monotonic() + config.MODAL_STARTUP_TIMEOUT_S + audio.duration
     used, running = UsageDelta(0.0), [call]
     call.start()
@@ -59,7 +59,7 @@ def _results(call: _Call, audio: Audio, stopped: Callable[[], bool]) -> Iterator
 
 
 class _Call(RemoteCall[Diarization]):
-    """All of a recording."""
+    """The call for a whole recording."""
 
     def __init__(self, audio: Audio, limits: SpeakerLimits) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """DIARIZER=pyannote: a pipeline of pyannote.audio on the GPU of this machine, or on its CPU.
 
-It knows nothing before it has heard all of a recording, so there are no provisional results, only
-signs of life. It finds overlapping turns.
+It has no result before it has processed the whole recording, so there are no provisional results,
+only signs of life. It finds overlapping turns.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from gpu.diarization.types import Diarization, Turn
 from gpu.types import Audio, Cancelled, DeviceLost, EngineError, EngineUnavailable, UsageDelta
 
 RATE_HZ = 16_000  # of all its models
-BLOCK_S = 600  # of a recording that is read at a time
+BLOCK_S = 600  # read at a time
 POLL_INTERVAL_S = 0.1
 SIGN_OF_LIFE_S = 2.0  # between two results that only report progress
-STOP_TIMEOUT_S = 2.0  # that the end of a call waits for the batch that is being computed
+STOP_TIMEOUT_S = 2.0  # for which the end of a call waits for the current batch
 
 INSTALL = "DIARIZER=pyannote needs pyannote.audio: pip install '.[pyannote]'"
 
 
 class PyannoteDiarizer:
     """One pipeline for all threads of the process, loaded at the first use. It works on one
-    recording at a time: its time is that of the device, and so is its memory."""
+    recording at a time, because each one uses the whole device and its memory."""
 
     name = "pyannote"
 
@@ -41,7 +41,7 @@ class PyannoteDiarizer:
     ) -> None:
         self.source, self.device = source, device
         self.working = threading.Lock()
-        self.steps = 0  # of all recordings: while others wait, it shows that work continues
+        self.steps = 0  # of all recordings: shows those that wait that work continues
         self._loading = threading.Lock()
         self._loaded: Any = None
         self._is_on_device = False
@@ -70,7 +70,7 @@ class PyannoteDiarizer:
                 yield Diarization((), 0.0, usage=run.usage())
 
     def load(self) -> Any:
-        """The pipeline, still in main memory if it was not used. Raises EngineUnavailable."""
+        """The pipeline; it is in main memory until its first use. Raises EngineUnavailable."""
         with self._loading:
             self._loaded = self._loaded or _load(self.source)
             return self._loaded
@@ -99,13 +99,13 @@ class _Run:
         self._stopped = threading.Event()
         self._found: Diarization | None = None
         self._error: EngineError | None = None
-        # Waiting for the device, and work on it; on the monotonic clock.
+        # Start of the wait for the device, start and end of the work on it; on the monotonic clock.
         self._queued_at = self._began_at = self._ended_at = math.inf
         self._thread = threading.Thread(target=self._main, daemon=True, name="pyannote")
         self._thread.start()
 
     def usage(self) -> UsageDelta:
-        """Seconds of the device so far, and of waiting for it."""
+        """Seconds of device time and of waiting for the device, so far."""
         now = time.monotonic()
         queued_at, began_at, ended_at = (
             min(moment, now) for moment in (self._queued_at, self._began_at, self._ended_at)
@@ -162,7 +162,8 @@ class _Run:
 def turns_and_voices(
     found: Any, duration: float
 ) -> tuple[tuple[Turn, ...], Mapping[int, tuple[float, ...]]]:
-    """Of a DiarizeOutput of pyannote.audio: turns may overlap. Voices are of length 1."""
+    """Turns and voices from a DiarizeOutput of pyannote.audio. Turns may overlap. Voices have
+    length 1."""
     tracks = found.speaker_diarization.itertracks(yield_label=True)
     stretches = sorted((part.start, min(part.end, duration), label) for part, _, label in tracks)
     stretches = [(start, end, label) for start, end, label in stretches if end > start]
@@ -184,7 +185,8 @@ def _unit(vector: Sequence[float]) -> tuple[float, ...]:
 
 
 def _file(audio: Audio) -> dict[str, Any]:
-    """All of the recording, as pyannote.audio takes it. It is read by us: no decoder is needed."""
+    """The whole recording in the form that pyannote.audio accepts. We read it ourselves, so no
+    decoder is needed."""
     import torch
 
     samples = np.zeros((1, round(audio.duration * RATE_HZ)), np.float32)
@@ -196,20 +198,21 @@ def _file(audio: Audio) -> dict[str, Any]:
 
 
 def _load(source: str) -> Any:
-    # It would report to its makers how long recordings are, and how many speakers were expected.
+    # It would report the length of recordings and the expected number of speakers to its
+    # developers.
     os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
-    # That it cannot decode files, and what it thinks about precision and short recordings.
+    # Warnings that it cannot decode files, and about precision and short recordings.
     warnings.filterwarnings("ignore", module=r"pyannote\.")
     try:
         from pyannote.audio import Pipeline
         from pyannote.audio.pipelines import SpeakerDiarization
-    except (ImportError, OSError) as error:  # OSError: torchaudio is for another torch
+    except (ImportError, OSError) as error:  # OSError: torchaudio was built for another torch
         raise EngineUnavailable(f"{INSTALL} ({error})") from error
     try:
         pipeline = Pipeline.from_pretrained(source)
     except Exception as error:  # the libraries raise many types
         raise EngineUnavailable(_why_not_loaded(source, error)) from error
-    # Others may send the recording to a service.
+    # Other pipelines may send the recording to a service.
     if not isinstance(pipeline, SpeakerDiarization):
         raise EngineUnavailable(
             f"PYANNOTE_MODEL={source!r} is {type(pipeline).__name__}, and not a SpeakerDiarization"

@@ -1,5 +1,5 @@
-"""What a container does for one call: encoded audio in, turns as messages out; and those as results
-again, at the caller's. Does not use Modal."""
+"""What a container does for one call: encoded audio in, turns as messages out; and, for the caller,
+messages back to results. Does not use Modal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def diarize(
     traceparent: str = "",
 ) -> Iterator[Message]:
     """The messages of one call, the last of them `diarization` with `is_final`, or `error`. Before
-    each one comes `usage`, since the last one."""
+    each one comes `usage`, the usage since the last one."""
 
     def messages() -> Iterator[Message]:
         reported = UsageDelta(0.0)

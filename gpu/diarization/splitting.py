@@ -1,7 +1,7 @@
-"""What one supposed speaker says, divided between the two voices that are in it.
+"""Divides the speech of one supposed speaker between the two voices in it.
 
-Whole stretches are compared, not windows: a window sounds like the sounds that are in it, a longer
-stretch like its speaker.
+Whole stretches are compared, not windows: the vector of a window depends on its sounds, that of a
+longer stretch on its speaker.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from gpu.diarization.encoder import FRAMES_PER_SECOND, RATE_HZ
 from gpu.diarization.turns import windows
 from gpu.types import Span
 
-MAX_STRETCH_S = 6.0  # of each stretch: more hardly changes its vector
+MAX_STRETCH_S = 6.0  # of each stretch that is used: more hardly changes its vector
 MIN_PART = 2  # stretches: one alone may be a laugh, or a noise
-# Of the relative similarity (see `Group`) of the parts of one voice, at least 0.88 was measured, of
-# two voices at most 0.80: see "Two voices in one speaker" in benchmarks/results/README.md.
+# The measured relative similarity (see `Group`) was at least 0.88 for parts of one voice, and at
+# most 0.80 for two voices: see "Two voices in one speaker" in benchmarks/results/README.md.
 CLEAR_BELOW = 0.85
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -32,14 +32,14 @@ Stretch = Sequence[Span]
 
 @dataclass(frozen=True, slots=True)
 class TwoVoices:
-    """The places of the stretches of each voice. The first one speaks longer."""
+    """The indices of the stretches of each voice. The first voice speaks longer."""
 
     parts: tuple[list[int], list[int]]
     similarity: float  # about 1 if they are one voice
 
     @property
     def is_clear(self) -> bool:
-        """Whether they are less similar than the parts of one voice are."""
+        """Whether they are less similar than parts of one voice."""
         return self.similarity < CLEAR_BELOW
 
 
@@ -47,8 +47,8 @@ def two_voices(
     path: Path, stretches: Sequence[Stretch], check: Callable[[], None]
 ) -> TwoVoices | None:
     """Divide stretches of a prepared WAV, each of one or more spans, in order of time. None if too
-    few are long enough. `check` is called for each. Raises what it raises, and
-    EngineUnavailable."""
+    few are long enough. `check` is called for each stretch. Raises EngineUnavailable, and what
+    `check` raises."""
     vectors = list(_vectors(path, stretches, check))
     heard = [place for place, vector in enumerate(vectors) if vector is not None]
     if len(heard) < 2 * MIN_PART:
@@ -66,7 +66,7 @@ def two_voices(
 def _vectors(
     path: Path, stretches: Sequence[Stretch], check: Callable[[], None]
 ) -> Iterator[Array | None]:
-    """Of each stretch; None if it is too short."""
+    """The vector of each stretch; None if it is too short."""
     encoder, step = voices.encoder(), round(voices.STEP_S * FRAMES_PER_SECOND)
     for stretch in stretches:
         check()
@@ -78,7 +78,7 @@ def _vectors(
 
 
 def _samples(path: Path, stretch: Stretch) -> Array:
-    """At RATE_HZ, the beginning of the spans one after the other."""
+    """The first samples of the spans, concatenated, at RATE_HZ."""
     found, left = [np.zeros(0, np.float32)], MAX_STRETCH_S
     for span in stretch:
         if left <= 0:
@@ -99,7 +99,8 @@ def _similarity(vectors: Array, labels: Labels) -> float:
 
 
 def _parts(stretches: Sequence[Stretch], labels: dict[int, int]) -> tuple[list[int], list[int]]:
-    """The places of both voices. A short stretch has the voice of the one before it."""
+    """The indices of the stretches of both voices. A short stretch gets the voice of the one before
+    it."""
     parts: tuple[list[int], list[int]] = ([], [])
     label = labels[min(labels)]
     for place in range(len(stretches)):

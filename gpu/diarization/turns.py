@@ -1,4 +1,5 @@
-"""From spans of speech to windows that are compared, and from their speakers to turns."""
+"""Divides spans of speech into windows, whose voices are compared, and turns the speakers of
+windows into turns."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import numpy as np
 from gpu.diarization.encoder import FRAMES_PER_SECOND, WINDOW_FRAMES
 from gpu.diarization.types import Turn
 
-CHANGE_MARGIN_S = 0.2  # around the middle of two windows, where the change is looked for
+CHANGE_MARGIN_S = 0.2  # around the middle of two windows, where the change is searched
 SMOOTHING_FRAMES = 5
 SILENCE_DB = 30.0  # below the loud frames of a span
 MIN_SILENCE_S = 0.3  # that ends a turn
@@ -75,7 +76,7 @@ def _stretches(
 
 
 def _change(span: SpeechSpan, before: float, after: float) -> float:
-    """The quietest moment around the middle of two windows with different speakers."""
+    """The quietest moment near the middle between two windows with different speakers."""
     middle, reach = (before + after) / 2, (after - before) / 2 + CHANGE_MARGIN_S
     first = max(0, round((middle - reach - span.start) * FRAMES_PER_SECOND))
     last = round((middle + reach - span.start) * FRAMES_PER_SECOND)
@@ -88,8 +89,8 @@ def _change(span: SpeechSpan, before: float, after: float) -> float:
 
 
 def _loud(span: SpeechSpan, start: float, end: float) -> Iterator[tuple[float, float]]:
-    """Parts of a stretch without longer silence, even that which counts as speech for its shortness
-    or for lying at the edge of a span."""
+    """Parts of a stretch without longer silence. This also removes silence that counts as speech
+    because it is short, or at the edge of a span."""
     first, last = (round((t - span.start) * FRAMES_PER_SECOND) for t in (start, end))
     threshold = np.percentile(span.loudness, 95) - SILENCE_DB
     (loud,) = np.nonzero(span.loudness[first:last] > threshold)

@@ -23,9 +23,9 @@ class Turn:
 class Diarization:
     """The turns of the speech before `until` (seconds), in order of their start.
 
-    Only those of the last one of a recording are final: before, speakers may still be merged,
-    split, and renumbered. Turns overlap where several people speak, if the diarizer knows. Voices
-    of different diarizers cannot be compared.
+    Only the turns of a recording's last result are final: before it, speakers may still be merged,
+    split and renumbered. Turns overlap where several people speak, if the diarizer detects this.
+    Voices of different diarizers cannot be compared.
     """
 
     turns: tuple[Turn, ...]
@@ -43,8 +43,8 @@ class Diarizer(Protocol):
     def stream(
         self, audio: Audio, limits: SpeakerLimits, stopped: Callable[[], bool]
     ) -> Iterator[Diarization]:
-        """Yields results for more and more of the speech, the last one for all of it. Those for
-        none of it (`until` is 0) only report progress.
+        """Yields results for more and more of the speech; the last one is for all of it. Results
+        with `until` 0 only report progress.
 
         Raises Cancelled once `stopped()` returns true, and other kinds of EngineError.
         """

@@ -1,7 +1,7 @@
 """The voice of a person as one vector, and which voices of a recording are known.
 
-A voice is described from any stretches of speech of one person, whatever has told the speakers
-apart. So a voice that is kept, a reference and the speaker of a recording can be compared.
+A voice is computed from any stretches of one person's speech, whatever has told the speakers apart.
+So a stored voice, a reference and a speaker of a recording can be compared.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ENOUGH_S = 60.0  # of speech: more hardly changes the vector
 MIN_SPEECH_S = 2.0
 # Measured: see "Known voices" in benchmarks/results/README.md.
 MIN_SIMILARITY = 0.84  # cosine, to be the same voice
-MIN_MARGIN = 0.04  # to the known voice that is the next similar
+MIN_MARGIN = 0.04  # to the second most similar known voice
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -42,7 +42,7 @@ _lock = threading.Lock()
 
 def describe(path: Path, spans: Iterable[Span]) -> Array | None:
     """The voice that speaks in these stretches of a prepared WAV: a vector of length 1 and SIZE
-    numbers. None if that is too little. Raises EngineUnavailable."""
+    numbers. None if there is too little speech. Raises EngineUnavailable."""
     loaded, step = encoder(), round(STEP_S * FRAMES_PER_SECOND)
     found, seconds = list[Array](), 0.0
     for span in _longest(spans):
@@ -63,8 +63,8 @@ def mean(vectors: Sequence[Array] | Array) -> Array:
 
 
 def matches(voices: Mapping[int, Array], known: Sequence[Array]) -> dict[int, int]:
-    """Which known voice each speaker has, as its place in `known`. A known voice has one speaker:
-    the most similar one. A speaker whose voice is like none, or like two, is left out."""
+    """Which known voice each speaker has, as its index in `known`. A known voice has one speaker:
+    the most similar one. A speaker whose voice is similar to none or to two of them is left out."""
     if not voices or not known:
         return {}
     numbers = list(voices)
@@ -80,8 +80,8 @@ def matches(voices: Mapping[int, Array], known: Sequence[Array]) -> dict[int, in
 
 
 def _longest(spans: Iterable[Span]) -> list[Span]:
-    """Those that are long enough to describe a voice: the vectors of short spans are unreliable,
-    and often more like those of someone else."""
+    """The spans that are long enough to describe a voice: the vectors of short spans are
+    unreliable, and often more similar to those of someone else."""
     long = [span for span in spans if span.end - span.start >= MIN_SPAN_S]
     return sorted(long, key=lambda span: span.start - span.end)
 

@@ -1,7 +1,7 @@
-"""The weights of the voice encoder, as the wheel of Resemblyzer carries them.
+"""The weights of the voice encoder, from the wheel of Resemblyzer.
 
-They are a checkpoint of torch, a sequence of pickles followed by the bytes of the tensors. It is
-read without torch, by an unpickler that can create nothing but arrays.
+They are a torch checkpoint: a sequence of pickles followed by the bytes of the tensors. It is read
+without torch, by an unpickler that can create nothing but arrays.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Tensor(NamedTuple):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows tensors, and the containers around them."""
+    """Accepts only tensors and the containers around them."""
 
     def __init__(self, file: BytesIO) -> None:
         super().__init__(file)

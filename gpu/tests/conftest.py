@@ -71,7 +71,7 @@ def pyannote_model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def pyannote_package(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """It can be imported, or what stands in for it."""
+    """The package, or its stand-in, can be imported."""
     for folder in stand_ins():
         monkeypatch.syspath_prepend(folder)
     yield

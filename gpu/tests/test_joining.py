@@ -1,4 +1,4 @@
-"""Texts are put together as their scripts are written."""
+"""Texts are joined according to their scripts."""
 
 from __future__ import annotations
 

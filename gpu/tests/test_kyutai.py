@@ -31,7 +31,7 @@ STREAMS = [noise(seconds, seed) for seed, seconds in enumerate((1.0, 3.3, 5.0, 2
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Small matrices are not faster with more."""
+    """Small matrices are not faster with more threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.backends.cudnn.allow_tf32 = False  # convolutions on a GPU would differ by shape

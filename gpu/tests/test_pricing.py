@@ -15,7 +15,7 @@ def test_cost_is_a_share_of_gpu_cores_and_memory() -> None:
     assert pricing.cost(METER) == pytest.approx(10 * second)
     minute = pricing.usd_per_audio_minute(second, rtfx=60)
     assert minute == pytest.approx(10 * second / 10)
-    assert minute < 0.006 / 20  # what the service is for
+    assert minute < 0.006 / 20  # the purpose of the service
 
 
 def test_prices_are_sorted_and_unique() -> None:

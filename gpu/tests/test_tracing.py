@@ -29,7 +29,7 @@ def test_without_tracer_a_span_does_nothing() -> None:
     tracing.leave()
 
 
-@pytest.mark.covers("attack", "Someone who reads traces looks for what users said")
+@pytest.mark.covers("attack", "Someone searches traces for what users said")
 def test_span_of_an_error_has_its_type_and_not_its_message(exported: InMemorySpanExporter) -> None:
     with pytest.raises(ValueError, match="what was said"), tracing.span("work", job_id="7"):
         raise ValueError("what was said")

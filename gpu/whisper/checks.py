@@ -1,4 +1,4 @@
-"""Checks of what was decoded: hallucinated, repeated or missing text."""
+"""Checks of decoded text: whether it is hallucinated, repeated or missing."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ MAX_COMPRESSION_RATIO = 2.4
 # For sounds such as clicks the model is less sure that there is no speech; then its words are
 # improbable (on average).
 MIN_NO_SPEECH_PROB, MIN_PROBABILITY = 0.5, 0.4
-# A text of which the model is so sure was spoken: clear sentences, too, may have a high probability
-# of no speech, and announcements one like the other can be compressed like a loop.
+# Text with at least this probability was spoken: even clear sentences may have a high probability
+# of no speech, and similar announcements can be compressed like a loop.
 SURE_AVG_LOGPROB = -0.3
 MIN_WORD_S = 0.04  # a word that is shorter was not spoken
-MIN_SPOKEN_SHARE = 0.5  # of the words of a text, or it is a loop
-MIN_REPEATED_WORDS = 3  # a phrase of fewer words is often repeated by the speaker
-# Of the words of a phrase that follows itself, on average.
+MIN_SPOKEN_SHARE = 0.5  # of the words of a text; otherwise it is a loop
+MIN_REPEATED_WORDS = 3  # speakers often repeat phrases of fewer words
+# Mean limits for the words of a phrase that is repeated immediately.
 MIN_REPEATED_WORD_S, MIN_REPEATED_PROBABILITY = 0.1, 0.5
 MIN_GAP_S = 1.0  # speech without words that is worth another look
-# A word lasts at most this long; what the model assigns to it beyond that is a part without words.
+# A word lasts at most this long; time that the model assigns to it beyond that is a part without
+# words.
 MAX_WORD_S, MAX_CHARACTER_S = 0.5, 0.08
 
 
@@ -51,21 +52,22 @@ def _is_silent(decoding: Decoding) -> bool:
 
 
 def is_loop(decoded: Decoded) -> bool:
-    """Whether the decoder returned the same words again and again, most of them without time."""
+    """Whether the decoder returned the same words again and again, most of them with no
+    duration."""
     return len(spoken(decoded)) < MIN_SPOKEN_SHARE * len(decoded.words)
 
 
 def spoken(decoded: Decoded) -> tuple[DecodedWord, ...]:
-    """The words, if they repeat themselves only those that last long enough to be spoken: the
-    alignment gives all others no time."""
+    """The words; if they are a loop, only those that last long enough to be spoken: the alignment
+    gives all others no duration."""
     if decoded.decoding.compression_ratio <= MAX_COMPRESSION_RATIO:
         return decoded.words
     return tuple(word for word in decoded.words if word.end - word.start >= MIN_WORD_S)
 
 
 def has_doubtful_repetition(words: Sequence[Word]) -> bool:
-    """Whether a phrase of several words follows itself, and one of the two was hardly spoken: its
-    words have too little time, or are improbable."""
+    """Whether a phrase of several words is repeated immediately, and one of the two was probably
+    not spoken: its words are too short or improbable."""
     texts = [plain(word.text) for word in words]
     return any(
         _is_hardly_spoken(words[start : start + length])
@@ -97,7 +99,7 @@ def gaps(words: Sequence[Word], spans: Iterable[Span]) -> Iterator[Span]:
 
 
 def inserted(words: Sequence[DecodedWord], found: Sequence[DecodedWord]) -> list[DecodedWord]:
-    """Adds words that were found in a gap, without those at its edges that were there before."""
+    """Adds words that were found in a gap, except for those at its edges that are already there."""
     if not found:
         return list(words)
     middle = (found[0].start + found[-1].end) / 2
@@ -109,5 +111,5 @@ def inserted(words: Sequence[DecodedWord], found: Sequence[DecodedWord]) -> list
 
 
 def plain(text: str) -> str:
-    """The text without marks and capital letters."""
+    """The text without punctuation and capital letters."""
     return re.sub(r"\W", "", text).lower()

@@ -27,7 +27,7 @@ class DecodedWord(Word):
 
     @property
     def middle(self) -> float:
-        """The time that belongs to the word even if its edges are not exact."""
+        """The middle of the word, which belongs to it even if its edges are not exact."""
         return (self.start + self.end) / 2
 
     def plain(self) -> Word:

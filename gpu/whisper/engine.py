@@ -1,7 +1,7 @@
 """Whisper on the CPU with faster-whisper (CTranslate2, int8): the embedded engine.
 
 Speech is packed into windows of at most 28 s (the model takes 30 s), which are decoded in batches
-by one worker per core. The first window is short, so that the first words come early.
+by one worker per core. The first window is short, so that the first words arrive early.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class WhisperEngine:
 
     def _load(self) -> tuple[Model, Workers, Workers]:
         """The model with the workers of recordings and those of live sessions, which cannot wait
-        until a batch of a recording is decoded."""
+        for a batch of a recording."""
         with self._lock:
             if self._loaded is None:
                 count = config.WHISPER_THREADS or _core_count()

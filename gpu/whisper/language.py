@@ -1,4 +1,4 @@
-"""The language of each piece of a recording, so that a single odd piece changes nothing."""
+"""The language of each piece of a recording; a single outlier changes nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import pairwise
 from gpu.types import RecognitionOptions, Span
 
 MIN_PIECE_S, MAX_PIECE_S = 4.0, 10.0  # the model needs some seconds to detect a language
-# A language changes if all pieces together are e^6 = 400 times as probable with the change. A piece
-# on its own counts at most 100 times, so that it takes two pieces that agree.
+# A language changes if all pieces together are e^6 = 400 times as probable with the change. A
+# single piece contributes at most a factor of 100, so that it takes two pieces that agree.
 CHANGE_COST = 6.0
 MIN_PROBABILITY = 0.01
 
@@ -38,11 +38,11 @@ class LanguageTracker:
         self._scores = dict(scores or {})  # log probabilities of each language for the last piece
 
     def copy(self) -> LanguageTracker:
-        """One that can be asked without a change to this one."""
+        """A copy, whose use does not change this tracker."""
         return LanguageTracker(self._scores)
 
     def languages_of(self, pieces: Iterable[Probabilities]) -> list[str]:
-        """The language of each of the next pieces, by what is known until the last of them."""
+        """The language of each of the next pieces, from what is known after the last of them."""
         origins: list[dict[str, str]] = []
         for probabilities in pieces:
             self._scores, before = self._after(probabilities)
@@ -69,8 +69,8 @@ class LanguageTracker:
 
 
 def pieces_of(window: Span, spans: Sequence[Span]) -> Iterator[Span]:
-    """Cuts a window in the middle of the silence between its spans, into pieces that are long
-    enough to detect their language."""
+    """Cuts a window into pieces that are long enough to detect their language, each cut in the
+    middle of a silence between its spans."""
     inner = [span for span in spans if span.start < window.end and span.end > window.start]
     start = window.start
     for one, two in pairwise(inner):

@@ -1,8 +1,8 @@
 """Live speech with Whisper on the CPU.
 
 While somebody speaks, the end of the audio is decoded again about once per second. Words are firm
-when two hypotheses in a row agree on them (LocalAgreement); the next ones begin with them. In a
-pause all words are firm. Nothing is decoded in silence.
+when two hypotheses in a row agree on them (LocalAgreement); later hypotheses begin with them. In a
+pause all words become firm. Nothing is decoded in silence.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from gpu.whisper.workers import Job, Workers
 if TYPE_CHECKING:
     from gpu.whisper.model import Model
 
-INTERVAL_S = 1.0  # between the audio of two hypotheses
+INTERVAL_S = 1.0  # of new audio between two hypotheses
 MAX_SHARE = 0.4  # of the time that may be spent on decoding: the interval grows on a slow machine
 PAUSE_S = 0.6  # of silence after which the words before it are complete
 MIN_PAUSE_S = 0.1
@@ -95,7 +95,7 @@ class LiveSession:
             yield from self._advance()
 
     def _advance(self) -> Iterator[LiveEvent]:
-        """Does what is due after the next frame."""
+        """Processes the next frame."""
         detector = self._detector
         if detector.is_speech and not self._is_open:
             yield from self._open()

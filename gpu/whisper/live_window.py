@@ -1,4 +1,4 @@
-"""The end of live audio whose words are not all firm, and what was decoded of it."""
+"""The end of live audio, whose words are not all firm, and the words decoded from it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 TRIM_S = 4.0  # a longer window is cut after a firm sentence,
 LONG_S, LONG_TOKENS = 8.0, 100  # a still longer one after any firm word,
-MAX_S = 20.0  # and at last the words are made firm for it
+MAX_S = 20.0  # and at this length, words are made firm for a cut
 KEPT_WORDS = 2  # that may still change, even then
 SHORT_PAUSE_S = 0.2
 CONTEXT_CHARACTERS = 200  # of the firm text before the window, as a prompt
-# A short piece of speech changes the language only with the speech around it.
+# A short piece of speech changes the language only if the speech around it agrees.
 MIN_CHANGE_S, CERTAIN_S = 2.0, 3.0
 CERTAINTY, SAME_CERTAINTY = 0.8, 0.5  # probabilities of a new language and of the one before
 # After this time, a probable word is firm without a second hypothesis.
@@ -36,7 +36,7 @@ UNFINISHED_S = 1.0  # at the end of the audio, where words may be missing for no
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """The words of a window after those that are firm, as they were decoded at one moment."""
+    """The words of a window after the firm ones, as decoded at one moment."""
 
     end: float  # of the window
     words: list[DecodedWord]
@@ -119,7 +119,8 @@ class LiveWindow:
         return words
 
     def trim(self, end: float) -> list[DecodedWord]:
-        """Cuts off what is firm if the window is long; returns words that are made firm for it."""
+        """Cuts off the firm part if the window is long; returns words that are made firm for
+        this."""
         words = list[DecodedWord]()
         if end - self.start > MAX_S:
             words = self._make_firm(self._tentative, max(0, len(self._tentative) - KEPT_WORDS))
@@ -137,7 +138,7 @@ class LiveWindow:
         return words[:count]
 
     def _cut_after(self, end: float) -> int:
-        """After how many firm words the window should be cut."""
+        """The number of firm words after which the window should be cut."""
         length, words = end - self.start, [*self._firm, *self._tentative]
         is_long = length > LONG_S or sum(len(word.tokens) for word in self._firm) > LONG_TOKENS
         if not (is_long or length > TRIM_S):
@@ -162,8 +163,8 @@ class LiveWindow:
     def _language_of(
         self, encoded: Encoded, span: Span, speech: Sequence[Span], is_last: bool
     ) -> tuple[str, bool, LanguageTracker]:
-        """The language since the last pause, and whether it is certain. The speech counts twice:
-        there is no second piece to wait for."""
+        """The language since the last pause, and whether it is certain. The speech counts twice,
+        because there is no second piece to wait for."""
         if self.language:
             return self.language, True, self._tracker
         tracker = self._tracker.copy()
@@ -186,9 +187,9 @@ class LiveWindow:
 
 
 def firm_count(before: Sequence[DecodedWord], now: Hypothesis) -> int:
-    """How many words at the beginning of a hypothesis are firm: the one before has them too, or
-    they are probable and others have followed. What follows a word decides on its ending and its
-    marks, so that the last one is never firm."""
+    """How many words at the beginning of a hypothesis are firm: the previous hypothesis has them
+    too, or they are probable and others have followed. The ending and punctuation of a word depend
+    on what follows, so the last word is never firm."""
     pairs = zip_longest(now.words[:-1], before[: len(now.words) - 1])
     return sum(1 for _ in takewhile(lambda pair: _is_firm(*pair, now.end), pairs))
 

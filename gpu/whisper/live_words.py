@@ -29,7 +29,7 @@ class LiveWords:
     def add(
         self, firm: Sequence[DecodedWord], tentative: Sequence[DecodedWord], language: str
     ) -> Iterator[Metadata | Segment | Partial]:
-        """The next firm words, and those that replace all tentative ones."""
+        """Adds firm words; `tentative` ones replace all earlier tentative ones."""
         if not (firm or tentative or self._shown):
             return
         yield from self.begin(language)

@@ -1,4 +1,4 @@
-"""The model of faster-whisper, as far as windows of a recording need it."""
+"""The parts of faster-whisper's model that windows of a recording need."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from gpu.whisper.decoded import SAMPLE_RATE_HZ, Decoded, DecodedWord, Samples
 FRAMES_PER_S = 100  # of the features
 MAX_FRAMES = 3000  # the model was trained with windows of 30 s
 POSITIONS_PER_S = 50  # of the encoder's output
-# Windows of up to 10 s are padded by 5 s only: twice as fast, with the same words. With a padding
-# of 1 s the words are wrong.
+# Windows of up to 10 s are padded by only 5 s: twice as fast, with the same words. With 1 s of
+# padding the words are wrong.
 SHORT_WINDOW_S, SHORT_PADDING_S = 10.0, 5.0
-# The length of a window is a multiple of it: oneDNN keeps up to 1.5 MB for each length that it has
-# seen, and live speech has a new one every second.
+# The length of a window is a multiple of this: oneDNN keeps up to 1.5 MB for each length that it
+# has seen, and live speech has a new length every second.
 LENGTH_STEP_FRAMES = 50
 BEAM_SIZE = 2  # larger ones are slower and no better: benchmarks/results/README.md
-# Scripts that the tokenizer does not know take several tokens for each character. Without a limit a
-# decoder in a loop would take as long for a second as for half a minute.
+# Scripts that the tokenizer does not know take several tokens per character. Without a limit, a
+# decoder in a loop would take as long for one second of audio as for half a minute.
 MIN_TOKENS, MAX_TOKENS_PER_S = 30, 25
 PREPENDED, APPENDED = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 - marks of all languages
 
@@ -69,7 +69,7 @@ class Model:
 
     @property
     def is_multilingual(self) -> bool:
-        """Whether the model knows others than English, and can translate."""
+        """Whether the model knows languages other than English, and can translate."""
         return bool(self.whisper.model.is_multilingual)
 
     def encode(self, windows: Sequence[Samples]) -> Encoded:
@@ -108,7 +108,7 @@ class Model:
         temperature: float = 0.0,
         prefix: Sequence[int] = (),
     ) -> list[Decoded]:
-        """The text of each window. A beam is searched, or with a temperature one text sampled.
+        """The text of each window. Uses beam search, or samples one text if a temperature is given.
 
         `prefix` has the tokens that each text begins with. They are not returned.
         """
@@ -145,7 +145,7 @@ class Model:
         ]
 
     def _prompt(self, tokenizer: Tokenizer, options: RecognitionOptions) -> list[int]:
-        """Without timestamps: the model writes more of the full stops, and is faster. It also
+        """A prompt without timestamps: the model writes more of the periods, and is faster. It also
         leaves out more sentences, but those are found by `gpu.whisper.checks`.
 
         Keywords and the end of the prompt share half of the context, and neither takes all of it.
@@ -169,8 +169,8 @@ class Model:
 
 
 def _list(tokenizer: Tokenizer, keywords: Iterable[str], max_tokens: int) -> list[int]:
-    """The first keywords that fit, as a sentence: after a list without a full stop, the model
-    writes lists without full stops, too."""
+    """The first keywords that fit, as a sentence: after a list without a period, the model writes
+    no periods, either."""
     tokens = list[int]()
     for keyword in keywords:
         more = tokenizer.encode(f", {keyword}" if tokens else f" {keyword}")
@@ -202,5 +202,5 @@ def _words(
 
 
 def _compression_ratio(text: str) -> float:
-    """The ratio for the stripped text, as in OpenAI's implementation."""
+    """The compression ratio of the stripped text, as in OpenAI's implementation."""
     return float(get_compression_ratio(text.strip())) if text.strip() else 0.0

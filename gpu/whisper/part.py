@@ -1,4 +1,4 @@
-"""Checks the text of one window, and decodes again what is wrong or missing."""
+"""Checks the text of one window, and decodes wrong or missing parts again."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PIECE_S = 10.0  # length of the pieces of a window whose text is wrong
-# This much speech without words is a sentence at least. Words of similar sentences may have got its
-# time, so the place of a gap does not tell which sentence is missing.
+# This much speech without words is at least one sentence. Words of similar sentences may have got
+# its time, so the position of a gap does not show which sentence is missing.
 MISSING_SENTENCE_S = 2.5
 TEMPERATURES = (0.4, 0.8)  # for a decoder in a loop
 GAP_MARGIN_S = 0.2  # decoded on both sides of speech without words
@@ -37,7 +37,8 @@ class Part:
     language: str
 
     def checked(self, decoded: Decoded) -> list[DecodedWord]:
-        """The words, without hallucinated or repeated ones, and with those that were left out."""
+        """The words, without hallucinated and repeated ones, and with those that the model had left
+        out."""
         if checks.is_loop(decoded) or checks.has_doubtful_repetition(checks.spoken(decoded)):
             log.info("the text at %.1f s repeats itself, decoding it again", self.span.start)
             words = self._words_in_pieces(checks.is_invented)
@@ -73,7 +74,7 @@ class Part:
         ]
 
     def _words_in_pieces(self, is_wrong: Callable[[Decoded], bool]) -> list[DecodedWord]:
-        """Decodes short pieces apart: a phrase that was spoken twice is found twice again."""
+        """Decodes short pieces separately: then a phrase that was spoken twice is found twice."""
         words = list[DecodedWord]()
         for piece in pack(self._speech(), PIECE_S):
             decoded = self._decode(piece)

@@ -41,7 +41,7 @@ class Recording:
     def tasks(self, workers: int, batch_size: int) -> list[Task]:
         """The batches. Each task returns its passages in order of time.
 
-        Tasks must be started in this order: one that detects languages waits for the one before.
+        Tasks must be started in this order: a task that detects languages waits for the one before.
         """
         windows = list(pack(self.audio.spans, MAX_WINDOW_S, MAX_FIRST_WINDOW_S))
         tasks: list[Task] = []
@@ -61,7 +61,7 @@ class Recording:
             raise EngineError(f"Whisper failed: {error!r}") from error
         finally:
             if not after.done():
-                after.cancel()  # nobody waits forever
+                after.cancel()  # so that no task waits forever
 
     def _transcribe(self, batch: list[Span], before: Tracker, after: Tracker) -> Iterator[Passage]:
         samples = [self._samples(window) for window in batch]

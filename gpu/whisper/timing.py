@@ -1,7 +1,7 @@
 """Moves the edges of words to where their sound begins and ends.
 
-The model knows them to a fifth of a second where a pause follows: it ends a word within its last
-sound, or where the next word begins.
+Before a pause, the model's times are accurate to a fifth of a second: it ends a word within its
+last sound, or where the next word begins.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy as np
 from gpu.whisper.decoded import SAMPLE_RATE_HZ, DecodedWord, Samples
 
 FRAME_S = 0.01
-# A frame is silent below this share of the way from the quiet to the loud frames of the window, in
-# decibels. The quiet ones are the background, which is not silent in most recordings.
+# A frame is silent if its level in decibels is below this share of the range from the quiet to the
+# loud frames of the window. The quiet ones are the background, which is not silent in most
+# recordings.
 SILENT_SHARE = 0.35
 QUIET_PERCENTILE, LOUD_PERCENTILE = 5, 95
-MIN_RANGE_DB = 12.0  # between the two, or nothing can be said
+MIN_RANGE_DB = 12.0  # between the two; otherwise nothing is changed
 MIN_PAUSE_S = 0.08  # within words there are shorter ones, before a plosive
 KEPT_S = 0.02  # of the silence at the edge of a word
 MAX_ADDED_S = 0.5  # to the end of a word
@@ -29,7 +30,7 @@ Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 def refine(words: Sequence[DecodedWord], samples: Samples) -> list[DecodedWord]:
-    """The words, which end with their sound before a pause, and begin with it after one."""
+    """The words, which now end with their sound before a pause, and begin with it after one."""
     sound = _sound(samples)
     if sound is None:
         return list(words)

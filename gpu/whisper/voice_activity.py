@@ -13,7 +13,8 @@ from gpu.whisper.decoded import SAMPLE_RATE_HZ, Samples
 FRAME, CONTEXT = 512, 64  # samples, by the model
 FRAME_S = FRAME / SAMPLE_RATE_HZ
 SPEECH, SILENCE = 0.5, 0.35  # probabilities; in between, nothing changes
-# As for files: shorter speech is a click, a shorter silence is part of the speech around it.
+# The same as for files: shorter speech is a click, and a shorter silence is part of the speech
+# around it.
 MIN_SPEECH_S, MIN_SILENCE_S, PADDING_S = 0.12, 0.4, 0.2
 
 
@@ -68,7 +69,7 @@ class SpeechDetector:
             self.end = self._last
 
     def finish(self) -> None:
-        """Ends the current speech; what follows is judged apart."""
+        """Ends the current speech; what follows is judged separately."""
         if self._begun is not None and self.is_speech:
             self._spans.append(Span(self._begun, self._last))
         self._begun = None

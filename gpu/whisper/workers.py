@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """Tasks of one recording. Their results are handed on in order."""
+    """Tasks of one recording. Their results are returned in order."""
 
     def __init__(self, tasks: Iterable[Callable[[], T]]) -> None:
         self.tasks = deque(tasks)
@@ -31,8 +31,8 @@ class Job(Generic[T]):
 class Workers:
     """One thread for each core. A task runs on one of them until it ends.
 
-    A worker that is free takes the next task of the recording that has the fewest workers, and
-    among those the one that was served longest ago: a short recording starts at the next free
+    A free worker takes the next task of the recording that has the fewest workers; if several have
+    as few, of the one that was served longest ago: a short recording starts at the next free
     worker, however many tasks of a long one are waiting.
     """
 
@@ -46,7 +46,7 @@ class Workers:
             threading.Thread(target=self._run, args=(name,), daemon=True, name=name).start()
 
     def run(self, job: Job[T], stopped: Callable[[], bool]) -> Generator[T]:
-        """Run the tasks of `job`; yield their results in order, each as soon as it is there.
+        """Run the tasks of `job`; yield their results in order, each as soon as it is available.
 
         Raises what a task raised, and Cancelled once `stopped()` returns true. Tasks that have not
         started by then never will.

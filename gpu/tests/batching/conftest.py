@@ -76,7 +76,8 @@ class Gate:
             assert self._changed.wait_for(lambda: self._is_held, WAIT_S)
 
     def open(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Lets the decoder go on; closes again before the first step at which `until` is true."""
+        """Lets the decoder continue; closes again before the first step at which `until` is
+        true."""
         with self._changed:
             self._is_closed = self._is_held = False
             self._closes = until
@@ -101,7 +102,7 @@ def checkpoint(request: pytest.FixtureRequest) -> Iterator[Checkpoint]:
 
 @pytest.fixture
 def batcher(checkpoint: Checkpoint) -> Iterator[MakeBatcher]:
-    """A function that makes batchers, which are closed after the test."""
+    """A function that creates batchers, which are closed after the test."""
     made: list[Batcher] = []
 
     def make(rows: int = 4) -> Batcher:
@@ -128,7 +129,7 @@ def gate(batcher: MakeBatcher) -> Iterator[MakeGate]:
 
 
 def begin(shared: Batcher, gate: Gate, wanted: list[Window]) -> Job:
-    """A recording whose first words are there, with the decoder held right after them."""
+    """A recording whose first words have arrived, with the decoder held right after them."""
     job = shared.submit(wanted)
     gate.close_when(lambda: bool(job._ready))
     gate.wait_until_held()

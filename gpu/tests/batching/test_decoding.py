@@ -90,7 +90,7 @@ def test_windows_are_read_only_as_rows_become_free(
         jobs += [shared.submit([Window(0.0, noted)]) for _ in range(40)]
     for job in jobs:
         list(job.words())
-    # Two in rows, one for the next free row, and two whose last words are on their way.
+    # Two in rows, one for the next free row, and two whose last words have not been delivered yet.
     assert 3 <= max(in_hand) <= 5
 
 

@@ -1,4 +1,4 @@
-"""How recordings end early, by cancellation, a deadline or a shutdown: their rows serve others."""
+"""Recordings that end early, by cancellation, a deadline or a shutdown: their rows serve others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from transcodio_site.testing import WAIT_S, wait_until
 
 
 def assert_freed_without_another_step(held: Gate, job: Job) -> None:
-    """Only the step that was held is still taken, and most windows are never read."""
+    """Only the held step is still taken, and most windows are never read."""
     steps = held.steps
     held.open()
     wait_until(lambda: job.rows == 0)

@@ -66,8 +66,8 @@ def chunks_of(samples: Any, chance: random.Random) -> list[Any]:
 
 
 def speak(shared: Batcher, said: Window, chance: random.Random, words: list[Word]) -> None:
-    """A session with one stretch of speech, in pieces, each of which may have to be decoded before
-    the next one comes."""
+    """A session with one stretch of speech, in pieces. Each piece may have to be decoded before the
+    next one is sent."""
     job = shared.open()
     stream = shared.begin(job, said.start)
     samples = said.read()
@@ -134,14 +134,14 @@ def test_speech_longer_than_a_row_is_decoded_as_a_whole(
 
 
 class SteppedEarly(RingDecoder):
-    """Parked rows are moved on too."""
+    """Parked rows advance, too."""
 
     def activate_only(self, rows: Any) -> None:
         super().activate_only(range(self.rows))
 
 
 class OldFrames(RingDecoder):
-    """New frames are written over those that were not decoded yet."""
+    """New frames overwrite those that have not been decoded yet."""
 
     def feed(self, row: int, first: int, codes: torch.Tensor) -> None:
         super().feed(row, max(0, first - 1), codes)
@@ -151,7 +151,7 @@ class OldFrames(RingDecoder):
 def test_parked_row_goes_on_where_it_was_after_others_have_been_decoded(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, kind: type[RingDecoder]
 ) -> None:
-    """And the comparison notices mistakes."""
+    """The comparison also notices mistakes."""
     monkeypatch.setattr("gpu.batching.RingDecoder", kind)
     shared = Batcher(checkpoint, LONGEST_S, 2)
     said = window(3.0, seed=50)
@@ -322,7 +322,7 @@ def test_codec_may_be_on_the_device_of_the_decoder(checkpoint: Checkpoint) -> No
 
 
 def test_prefix_and_delay_are_those_of_the_checkpoint(batcher: MakeBatcher) -> None:
-    """As of stt-1b-en_fr: half a second of delay, and no silence before the audio."""
+    """Values of stt-1b-en_fr: half a second of delay, and no silence before the audio."""
     fast = Checkpoint(tiny.model(), tiny.processor(delay=0.5, prefix=0.0), "stt-1b-en_fr-trfs")
     shared = Batcher(fast, LONGEST_S, 2)
     said, words = window(2.0, seed=3), list[Word]()

@@ -1,4 +1,4 @@
-"""What a batcher takes: device time that adds up, and memory that stays flat."""
+"""What a batcher uses: device time that adds up, and memory that does not grow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Interval = tuple[float, float]  # on the monotonic clock
 
 
 def timed(function: Callable[..., Any], intervals: list[Interval]) -> Callable[..., Any]:
-    """The same function; notes when it ran."""
+    """The same function; records when it ran."""
 
     def run(*arguments: Any) -> Any:
         began = time.monotonic()
@@ -56,12 +56,12 @@ def test_device_time_is_charged_whenever_the_device_works_and_only_once(
     elapsed = time.monotonic() - began
     assert all(job.device_seconds > 0 for job in jobs)
     charged = sum(job.device_seconds for job in jobs)
-    # The codec works in parallel with the decoder: such seconds count once.
+    # The codec works in parallel with the decoder: seconds of both count once.
     assert covered_seconds(work) - 1e-6 <= charged <= elapsed
 
 
 class CachingCheckpoint(Checkpoint):
-    """Encodes every fifth window; the others get the codes of the last one that was."""
+    """Encodes every fifth window; the others get the codes of the last encoded one."""
 
     calls = 0
 

@@ -1,4 +1,4 @@
-"""Conversations of voices that are made from the sample recording by changing its pitch."""
+"""Conversations between voices, created from the sample recording by changing its pitch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def diarizer() -> EmbeddedDiarizer:
 
 @pytest.fixture(scope="session")
 def sentences() -> Callable[[float], list[Samples]]:
-    """A function: the sentences of the sample, spoken by a voice with that pitch (1: its own)."""
+    """A function that returns the sentences of the sample, spoken by a voice with this pitch (1:
+    unchanged)."""
     known: dict[float, list[Samples]] = {}
 
     def spoken(pitch: float) -> list[Samples]:
@@ -54,7 +55,8 @@ def sentences() -> Callable[[float], list[Samples]]:
 
 @pytest.fixture
 def talk(tmp_path: Path, sentences: Callable[[float], list[Samples]]) -> Talk:
-    """A function: a conversation of voices with those pitches, one sentence after the other."""
+    """A function that returns a conversation between voices with these pitches, one sentence after
+    another."""
 
     def make(pitches: Sequence[float], volume: Sequence[float] = (1.0,)) -> Conversation:
         parts, reference, spans, position = list[Samples](), list[Stretch](), list[Span](), 0.0

@@ -17,7 +17,7 @@ Stretch = tuple[float, float, str]  # start and end in seconds, and who speaks
 
 @dataclass(frozen=True, slots=True)
 class ErrorRate:
-    """Shares of the time that is spoken, that of two speakers at once counted twice."""
+    """Shares of the speech time, in which time with two speakers counts twice."""
 
     missed: float
     false_alarm: float
@@ -39,8 +39,8 @@ def read_rttm(path: Path) -> list[Stretch]:
 def error_rate(
     reference: Sequence[Stretch], found: Sequence[Stretch], collar: float = 0.0
 ) -> ErrorRate:
-    """With the best assignment of speakers that are found to those of the reference. What is
-    `collar` seconds around a start or an end in the reference does not count."""
+    """The error rate with the best assignment of detected speakers to those of the reference. Time
+    within `collar` seconds of a start or an end in the reference does not count."""
     duration = max((end for _, end, _ in [*reference, *found]), default=0.0)
     counted = np.ones(round(duration * FRAMES_PER_SECOND) + 1, bool)
     for edge in (edge for start, end, _ in reference for edge in (start, end)) if collar else ():
@@ -61,7 +61,8 @@ def error_rate(
 def overlap_rates(
     reference: Sequence[Stretch], found: Sequence[Stretch]
 ) -> tuple[float | None, float | None]:
-    """Of the time in which several people speak: precision and recall. None of nothing."""
+    """Precision and recall of the time in which several people speak; None for an empty
+    denominator."""
     duration = max((end for _, end, _ in [*reference, *found]), default=0.0)
     counted = np.ones(round(duration * FRAMES_PER_SECOND) + 1, bool)
     expected, actual = (
@@ -73,7 +74,7 @@ def overlap_rates(
 
 
 def speakers(stretches: Iterable[Stretch]) -> int:
-    """How many there are."""
+    """The number of speakers."""
     return len({name for _, _, name in stretches})
 
 
@@ -82,7 +83,7 @@ def _frame(seconds: float) -> int:
 
 
 def _activity(stretches: Sequence[Stretch], counted: Any) -> Any:
-    """Who speaks in which frame [speakers, frames], where it counts."""
+    """Who speaks in which frame [speakers, frames], for the frames that count."""
     names = sorted({name for _, _, name in stretches})
     active = np.zeros((len(names), len(counted)), bool)
     for start, end, name in stretches:

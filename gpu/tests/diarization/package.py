@@ -1,7 +1,7 @@
-"""pyannote.audio, or what stands in for it where it is not installed.
+"""pyannote.audio, or its stand-in where it is not installed.
 
-It is large, and needs one release of torch: `make test-slow` installs it into an environment of its
-own. See `test_pyannote_package.py`.
+It is large, and needs a specific release of torch: `make test-slow` installs it into a separate
+environment. See `test_pyannote_package.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ STAND_IN = Path(__file__).parent / "stand_in"
 
 
 def is_installed() -> bool:
-    """Whether it is the real package that would be imported."""
+    """Whether the real package would be imported."""
     found = find_spec("pyannote")
     folders = [*(found.submodule_search_locations or ())] if found else []
     return bool(folders) and not any(STAND_IN in Path(folder).parents for folder in folders)

@@ -1,4 +1,4 @@
-"""Groups of vectors whose truth is known."""
+"""Clusters of vectors whose true speakers are known."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def voices(turns: list[tuple[int, int]], seed: int = 0, noise: float = 0.55) -> Vectors:
-    """Vectors of turns, each of so many windows of a speaker; speakers have random directions."""
+    """Vectors of turns, each given as speaker and number of windows; speakers have random
+    directions."""
     chance = np.random.default_rng(seed)
     directions = np.abs(chance.standard_normal((1 + max(s for s, _ in turns), 256)))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""DIARIZER=pyannote, with tiny random models, or with what stands in for the package."""
+"""DIARIZER=pyannote, with tiny random models, or with the stand-in for the package."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Scripted:
         return self.run(hook)
 
     def to(self, device: Any) -> None:
-        """Everything is everywhere."""
+        """Does nothing: it is on every device."""
 
     def load(self, source: str) -> Scripted:
         self.loads += 1
@@ -72,7 +72,7 @@ class Scripted:
 
 @pytest.fixture
 def pipeline(monkeypatch: pytest.MonkeyPatch) -> Scripted:
-    """That of each diarizer."""
+    """The pipeline of each diarizer."""
     scripted = Scripted()
     monkeypatch.setattr(pyannote, "_load", scripted.load)
     return scripted
@@ -144,7 +144,7 @@ def test_pipeline_gets_all_of_the_recording_and_the_limits(
     assert samples.shape == (1, 12 * 16_000)
     expected = pcm.read_resampled(tones.path, 0.0, 12.0, 16_000)
     is_same = np.abs(samples[0, : len(expected)] - expected[: samples.shape[1]]) < 1e-3
-    assert is_same.mean() > 0.999  # but for the edges of the blocks
+    assert is_same.mean() > 0.999  # except at the edges of the blocks
 
 
 def test_recording_without_speech_has_no_speakers(pipeline: Scripted, tones: Audio) -> None:
@@ -260,8 +260,8 @@ def test_device_that_does_not_exist_is_named(
 
 
 def error_with(environment: dict[str, str], source: str, package: Path | None = None) -> str:
-    """What a new process, with those variables, says when it loads that pipeline, with the package
-    that is in that folder."""
+    """What a new process prints, with these variables and the package in this folder, when it loads
+    this pipeline."""
     code = (
         "import sys; from gpu.diarization.pyannote import PyannoteDiarizer\n"
         "try: PyannoteDiarizer(sys.argv[1], 'cpu').load()\n"
@@ -305,9 +305,7 @@ def test_hub_that_cannot_be_reached_is_reported(tmp_path: Path) -> None:
     assert "huggingface.co cannot be reached" in said
 
 
-@pytest.mark.covers(
-    "attack", "A pipeline that would send recordings to a service of its developers"
-)
+@pytest.mark.covers("attack", "A pipeline would send recordings to a service of its developers")
 def test_pipeline_that_is_not_run_here_is_refused(
     pyannote_package: None, pyannote_model: str, monkeypatch: pytest.MonkeyPatch, tones: Audio
 ) -> None:

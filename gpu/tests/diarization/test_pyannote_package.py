@@ -60,7 +60,8 @@ def test_everything_works_with_the_real_package(tmp_path: Path) -> None:
 
 
 def _environment(folder: Path) -> Path:
-    """Its Python. torch is that of the tests, for which there may be no torchaudio."""
+    """The Python of the environment. It uses the tests' torch, for which there may be no
+    torchaudio."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     installed = Path(sysconfig.get_path("purelib"))

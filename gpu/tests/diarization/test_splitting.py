@@ -1,4 +1,4 @@
-"""What one supposed speaker says is divided between two voices."""
+"""The speech of one supposed speaker is divided between two voices."""
 
 from __future__ import annotations
 

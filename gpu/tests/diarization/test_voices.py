@@ -1,4 +1,4 @@
-"""Voices are the same in different sentences, and known ones are found again."""
+"""Voices are the same in different sentences, and known ones are recognized."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_voice_is_recognized_by_other_sentences(conversation: Conversation) -> N
     known = [vector for vector in kept if vector is not None]
     found = {number: vector for number, vector in heard.items() if vector is not None}
     assert voices.matches(found, known) == {1: 0, 2: 1, 3: 2}
-    assert voices.matches({2: found[2], 3: found[3]}, known[:1]) == {}  # nobody that is known
+    assert voices.matches({2: found[2], 3: found[3]}, known[:1]) == {}  # no known voice
 
 
 def test_too_little_speech_is_no_voice(conversation: Conversation) -> None:

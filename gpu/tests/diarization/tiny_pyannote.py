@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-DURATION_S = 5.0  # that the models hear at a time
+DURATION_S = 5.0  # that the models process at a time
 CONFIG = """
 pipeline:
   name: pyannote.audio.pipelines.SpeakerDiarization
@@ -56,7 +56,7 @@ def _segmentation() -> Any:
     )
     model.build()
     with torch.no_grad():
-        model.classifier.weight *= 100  # or it would find the same all the time
+        model.classifier.weight *= 100  # or it would always find the same speaker
     return model
 
 

@@ -42,7 +42,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def running_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """One for all tests: the client of this process only uses the first one."""
+    """One control plane for all tests: the client of this process only uses the first one."""
     plane = ControlPlane(tmp_path_factory.mktemp("modal"))
     plane.start()
     yield plane
@@ -52,7 +52,7 @@ def running_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 @pytest.fixture(scope="module")
 def plane(running_plane: ControlPlane) -> Iterator[ControlPlane]:
-    """Running; the client of this process is configured to use it."""
+    """The running control plane; the client of this process is configured to use it."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in running_plane.client_environment().items():
             patch.setenv(name, value)
@@ -104,7 +104,7 @@ def words_of(events: list[Any]) -> list[Word]:
 
 
 def messages_of(call: Call) -> list[dict[str, Any]]:
-    """Its messages, without the marker of the end."""
+    """The messages of a call, without the end marker."""
     chunks = (c for c in call.chunks if c.data_format != api.DATA_FORMAT_GENERATOR_DONE)
     return [json.loads(pickle.loads(chunk.data)) for chunk in chunks]  # noqa: S301 - our own
 

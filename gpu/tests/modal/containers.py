@@ -23,7 +23,7 @@ from gpu.tests.modal.registry import Registry
 from gpu.tests.modal.service import Service, port_of
 from transcodio_site.testing import HOLD_FOLDER, WAIT_S, Hold
 
-HEARTBEAT_S = 10.0  # for which a container's heartbeat is held while there is nothing to say
+HEARTBEAT_S = 10.0  # for which a container's heartbeat is held while there is nothing to report
 LONG_POLL_S = 5.0  # for which a container's request for work is held
 
 
@@ -47,7 +47,7 @@ class Call:
 
     def end(self, result: api.GenericResult) -> None:
         """Ends it with that result, unless it has ended."""
-        self.started = True  # no container may take it any more
+        self.started = True  # no container may take it now
         if self.output is None:
             self.output = api.FunctionPutOutputsItem(input_id=self.input_id, result=result)
 
@@ -120,7 +120,7 @@ class Containers(Registry):
             asyncio.run_coroutine_threadsafe(self._notify(), self._loop).result(WAIT_S)
 
     def start_containers(self) -> None:
-        """Starts those that calls wait for, and from now on whichever is needed."""
+        """Starts the containers that calls wait for, and from now on every one that is needed."""
         self.starts_containers = True
         assert self._loop
         for call in self.calls.values():
@@ -238,7 +238,7 @@ class Containers(Registry):
             del call.chunks[call.preempt_after :]  # several may come together
             call.preempt_after, call.started = 0, False
             self.kill_containers()
-            # A task of its own: this one ends with the container.
+            # A separate task, because this one ends with the container.
             self._restarting = asyncio.create_task(self._ensure_container(call.function_id))
         if 0 < call.lose_after <= len(call.chunks):
             del call.chunks[call.lose_after :]

@@ -20,8 +20,8 @@ def _entry(file: Path) -> dict[str, object]:
 
 @contextmanager
 def serving(folder: Path, model_id: str, *, is_gated: bool = False) -> Iterator[str]:
-    """Runs the Hub; yields its URL, for HF_ENDPOINT. A gated model is for those who have accepted
-    its conditions, and nobody has."""
+    """Runs the Hub; yields its URL, for HF_ENDPOINT. A gated model is only for users who have
+    accepted its conditions, which nobody has."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -58,7 +58,7 @@ def serving(folder: Path, model_id: str, *, is_gated: bool = False) -> Iterator[
                 self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -18,7 +18,7 @@ class Registry:
 
     @property
     def url(self) -> str:
-        """Of the control plane."""
+        """The URL of the control plane."""
         raise NotImplementedError
 
     def __init__(self) -> None:

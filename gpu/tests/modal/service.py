@@ -12,7 +12,7 @@ from grpclib import GRPCError, Status
 from modal_proto import api_pb2 as api
 
 TOKEN = ("ak-test", "as-test")
-# They answer with a stream, which they are given; the others return their answer.
+# These methods get a stream for their response; the others return it.
 STREAMING = ("FunctionCallGetDataOut", "AppGetLogs", "WorkspaceBillingReport")
 
 

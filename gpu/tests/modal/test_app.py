@@ -1,4 +1,4 @@
-"""The app with the real CLI, and its class called as from any program."""
+"""The app with the real CLI, and its class called as other programs would."""
 
 from __future__ import annotations
 

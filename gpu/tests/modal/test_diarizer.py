@@ -134,13 +134,13 @@ def test_lost_call_is_made_again_and_its_usage_counts(
     assert last.is_final
     lost, again = calls()
     assert last.usage
-    # What of the first call arrives before its loss is reported is chance.
+    # How much of the first call arrives before its loss is reported depends on timing.
     assert seconds(again) <= last.usage.decode_seconds + 1e-6
     assert last.usage.decode_seconds <= seconds(lost) + seconds(again) + 1e-6
 
 
 def seconds(call: Call) -> float:
-    """Of the GPU, by its messages."""
+    """Seconds of GPU time according to the messages."""
     return float(sum(m["gpu_seconds"] for m in messages_of(call) if m["type"] == "usage"))
 
 

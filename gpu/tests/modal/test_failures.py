@@ -1,4 +1,4 @@
-"""STT_ENGINE=modal with failures: what is tried again, and what is reported."""
+"""STT_ENGINE=modal with failures: what is retried, and what is reported."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_failed_call_is_reported_by_kind_and_full_memory_is_tried_again(
     message: str,
     kind: type[EngineError] | None,
 ) -> None:
-    """It fails after its first items. Full memory may have room at the second attempt."""
+    """The call fails after its first items. Full memory may have room at the second attempt."""
     monkeypatch.setattr(modal_calls, "BACKOFF_S", 0.01)
     monkeypatch.setattr(deployed, "loss", api.GenericResult(status=status, exception=message))
     deployed.lose_after = 3

@@ -54,14 +54,14 @@ def listen(*audio: Samples | Commit, **more: Any) -> list[LiveEvent]:
 
 
 def endless() -> Iterator[Samples]:
-    """Speech that comes as fast as it is taken."""
+    """Speech that arrives as fast as it is read."""
     for seed in count():
         yield from pieces(speech(1, seed))
 
 
 @pytest.fixture(autouse=True)
 def little_audio_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has been taken before a container has started must be decoded until the test ends."""
+    """Audio that was read before the container started must be decoded before the test can end."""
     monkeypatch.setattr(modal_live, "MAX_UNSENT_S", 5.0)
 
 
@@ -96,7 +96,7 @@ def test_words_equal_those_of_the_same_model_run_locally(
 
 
 def firm_partials(events: list[LiveEvent]) -> list[Partial]:
-    """Which tentative ones come between them depends on when they are looked for."""
+    """Only firm words: which tentative ones come between them depends on timing."""
     return [e for e in events if isinstance(e, Partial) and not e.tentative]
 
 
@@ -166,7 +166,7 @@ def test_session_shares_the_container_of_a_recording(
 def test_lost_container_is_reported_as_unreachable(
     deployed: ControlPlane, new_calls: Calls
 ) -> None:
-    """And not tried again here: what was sent may not have been heard."""
+    """It is not retried here: audio that was sent may not have been received."""
     deployed.lose_after = 3
     with pytest.raises(Unreachable):
         list(ModalEngine().live(LiveAudio(endless()), never))
@@ -175,7 +175,7 @@ def test_lost_container_is_reported_as_unreachable(
 
 @pytest.mark.usefixtures("no_audio_left")
 def test_restarted_container_is_reported_as_unreachable(deployed: ControlPlane) -> None:
-    """It has not heard what the first one has taken from the queue."""
+    """It lacks the audio that the first container took from the queue."""
     deployed.preempt_after = 3
     with pytest.raises(Unreachable):
         list(ModalEngine().live(LiveAudio(endless()), never))
@@ -289,7 +289,7 @@ def test_missing_deployment_and_unsupported_language_are_reported(
 def test_candidate_languages_reach_the_container(
     plane: ControlPlane, cli: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of several that may be spoken, the session has the one that the checkpoint knows."""
+    """Of several candidates, the session gets the one that the checkpoint supports."""
     bilingual = tmp_path / "stt-1b-en_fr"
     shutil.copytree(model, bilingual)
     name = {"MODAL_APP": "bilingual", "STT_MODEL_ID": str(bilingual)}

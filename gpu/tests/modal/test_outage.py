@@ -1,4 +1,5 @@
-"""The control plane is away. The last file, as the client needs half a minute to reconnect."""
+"""The control plane is unreachable. This file is the last one, as the client needs half a minute to
+reconnect."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def test_server_that_dies_mid_stream_is_noticed_by_a_probe(
 def test_unreachable_server_opens_the_circuit_after_some_failures(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A probe decides it, and not the client, which would try for a minute."""
+    """A probe decides this, not the client, which would try for a minute."""
     monkeypatch.setattr(connectivity, "OPEN_CIRCUIT_S", 3600.0)
     engine = ModalEngine()
     deployed.stop()

@@ -1,4 +1,4 @@
-"""The sample recording, and what the embedded engine makes of it."""
+"""The sample recording, and the embedded engine's result for it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def spoken(text: str, start: float = 0.0, pace: float = 0.3) -> list[DecodedWord
         (Decoding(-0.3, 0.9, 1.5), 0.9, False),  # quiet speech
         (Decoding(-1.4, 0.1, 1.5), 0.3, False),  # unclear speech
         (Decoding(-0.3, 0.58, 4.5), 0.7, False),  # a phrase that is spoken again and again
-        (Decoding(-0.1, 0.65, 2.6), 0.9, False),  # clear announcements, one like the other
+        (Decoding(-0.1, 0.65, 2.6), 0.9, False),  # clear announcements, each like the one before
         # What Whisper base returns for ...
         (Decoding(-1.35, 0.80, 0.78), 0.42, True),  # music: "I'll see you guys next time."
         (Decoding(-0.33, 0.85, 7.31), 0.83, True),  # music and noise: a loop

@@ -160,7 +160,7 @@ def test_keywords_are_spelled_as_they_are_given(engine: Engine, sample: Path) ->
 
 
 def test_keywords_are_a_sentence_before_the_prompt(engine: WhisperEngine) -> None:
-    """After a list without a full stop, the model writes none."""
+    """After a list without a period, the model writes none."""
     model, *_ = engine._load()
     tokenizer = model._tokenizer("en", False)
     options = RecognitionOptions("A walk.", ("Quillfeather", "Okonkwo"))
@@ -209,7 +209,7 @@ def test_stopped_stream_ends_before_the_next_batch(engine: Engine, sample: Path)
         deque(map(events.append, stream))
     *_, last, usage = events
     assert last.end <= 33
-    assert isinstance(usage, UsageDelta)  # also for what led to no words
+    assert isinstance(usage, UsageDelta)  # also for audio that led to no words
 
 
 @pytest.mark.slow
@@ -255,7 +255,7 @@ def test_concurrent_first_recordings_load_one_model(sample: Path) -> None:
 def test_missing_model_is_reported_to_the_operator(
     sample: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A port without a server fails like a machine without a network, but without any delay.
+    # A port without a server fails like a machine without a network, but immediately.
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(EngineUnavailable, match=f"WHISPER_MODEL='{name}' .*needs no network") as it:
         next(WhisperEngine(name).stream(Audio(sample, 10, (TEN,), "en"), never))
@@ -280,7 +280,7 @@ def test_segments_have_the_statistics_of_the_decoder(engine: Engine, sample: Pat
 
 @pytest.fixture
 def german_after_5_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model takes all but the first five seconds of a window for German."""
+    """The model believes all but the first five seconds of a window to be German."""
 
     def probabilities(
         model: Model, encoded: Encoded, window: int, start: float, end: float

@@ -1,4 +1,4 @@
-"""The language changes where pieces of a recording agree on another one."""
+"""The language changes where several pieces of a recording agree on another one."""
 
 from __future__ import annotations
 

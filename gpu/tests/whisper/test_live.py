@@ -1,5 +1,5 @@
-"""Live speech with the real weights. The audio is its own clock: it comes faster than it is spoken,
-but never faster than it is heard."""
+"""Live speech with the real weights. The audio is the clock: it arrives faster than real time, but
+never faster than it is processed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def speech(sample: Path) -> Samples:
 
 @pytest.fixture(scope="session")
 def heard(engine: WhisperEngine, speech: Samples) -> list[LiveEvent]:
-    """What the engine makes of them."""
+    """What the engine recognizes in them."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(live, "MAX_SHARE", 1e9)
         return listen(engine, cut(speech))

@@ -24,7 +24,7 @@ def hypothesis(text: str, end: float = 0.0, probability: float = 0.9) -> Hypothe
         ("", "", 0),
         ("", "the sun is", 0),
         ("the sun", "the sun is low", 2),
-        ("the sun is low", "the sun is low", 3),  # the last word may still get an ending
+        ("the sun is low", "the sun is low", 3),  # the last word may still change its ending
         ("the sun", "the son is low", 1),
         ("The sun.", "the sun, is low", 2),
         ("the sun is low over", "the sun", 1),

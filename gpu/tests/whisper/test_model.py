@@ -1,4 +1,4 @@
-"""Windows that the model encodes."""
+"""The windows that the model encodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Speech is found frame by frame as in the whole audio, and its edges are those of turns."""
+"""Speech is found frame by frame exactly as in the whole audio, and its edges are those of
+turns."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ SPEECH, SILENCE, UNSURE = 0.9, 0.1, 0.4
 
 
 def detector_after(*frames: tuple[float, int], start: float = 0.0) -> SpeechDetector:
-    """One that has heard these probabilities, each for a number of frames."""
+    """A detector after these probabilities, each for a number of frames."""
     detector = SpeechDetector(start)
     for probability, count in frames:
         for _ in range(count):
@@ -36,7 +37,7 @@ def test_chunks_have_the_probabilities_of_the_whole() -> None:
         found += activity.probabilities(samples[at : at + length])
         at += length
     model = get_vad_model()
-    # Without the last frame: for that one the model of faster-whisper drops a part of the context.
+    # Without the last frame: for it, the model of faster-whisper drops a part of the context.
     whole = model(samples.copy()).reshape(-1)
     assert found[:-1] == pytest.approx(whole[:-1], abs=1e-3)
     assert len(found) == len(whole)

@@ -17,7 +17,7 @@ from transcodio_site.testing import wait_until
 
 
 class Steps:
-    """Tasks that a test lets end one by one, and the order in which they started."""
+    """Tasks that a test allows to end one by one, and the order in which they started."""
 
     def __init__(self) -> None:
         self.started: list[str] = []

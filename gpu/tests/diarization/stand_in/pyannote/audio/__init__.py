@@ -1,4 +1,4 @@
-"""Stands in for pyannote.audio where it is not installed.
+"""The stand-in for pyannote.audio where it is not installed.
 
 It has no models, but takes a folder or a name at the Hub, and returns objects with the attributes
 that the real package has. The turns of two speakers overlap; the second one speaks first.
