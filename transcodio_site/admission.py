@@ -1,10 +1,10 @@
-"""Whether the body of a request may arrive: asked with its headers, before anything is stored.
+"""Whether the body of a request is accepted: decided from its headers, before anything is stored.
 
 Any request may have a small body (DATA_UPLOAD_MAX_MEMORY_SIZE). For a larger one the server calls
-`check_upload`, which lets the application handle the headers alone: what it answers without the
-body (no valid token, too many requests, not found) is the response. Only if it begins to read does
-the server receive the body; then the application handles the whole request, with all its checks
-again.
+`check_upload`, which lets the application handle the headers alone: if it responds without reading
+the body (no valid token, too many requests, not found), that is the response. Only if it begins to
+read does the server receive the body. Then the application handles the whole request, and repeats
+all checks.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ uploads_from_address = ConcurrencyLimit("MAX_UPLOADS_PER_ADDRESS", error=too_man
 
 
 def _count_upload(address: str | None, user: User | None = None) -> Callable[[], None]:
-    """Count one upload more. Return a function to be called at its end. Raises TooManyUploads."""
+    """Count one more upload. Return a function to call at its end. Raises TooManyUploads."""
     with ExitStack() as counted:
         if user is not None:
             counted.enter_context(uploads_of_user.hold(user))
@@ -88,7 +88,7 @@ class BodyRequested(BaseException):
 
 
 class BodyToCome:
-    """Stands for a body that has not arrived: the first read ends the check of the headers.
+    """Takes the place of a body that has not arrived: the first read ends the check of the headers.
 
     Raises BodyRequested, or what the application turns into an error response.
     """
@@ -127,8 +127,8 @@ def _handler() -> HeadHandler:
 
 
 def check_upload(scope: dict[str, Any], length: int) -> Admission | HttpResponse:
-    """Whether a body of at least `length` bytes may arrive; if not, the response. `scope` is that
-    of ASGI. Uses the database: must be called in a thread."""
+    """An Admission if a body of at least `length` bytes may arrive, else the response. `scope` is
+    the ASGI scope. Uses the database: must be called in a thread."""
     body: Any = BodyToCome(length)
     request, invalid = _handler().create_request(scope, body)
     if request is None:

@@ -16,7 +16,7 @@ _fallocate = getattr(ctypes.CDLL(None), "fallocate64", None)
 
 
 class FileBodyHandler(ASGIHandler):
-    """Reads the body from the file in the scope, where Django would copy it to another one.
+    """Reads the body from the file in the scope; Django would copy it to another file.
 
     Without a file in the scope (another ASGI server) nothing changes.
     """
@@ -54,11 +54,11 @@ class MessagesAfterBody:
 
 
 class ShrinkingReader:
-    """Reads a file once, and gives the disk space of what was read back to the file system.
+    """Reads a file once, and returns the disk space of what was read to the file system.
 
-    The recording within a body is copied to a file of its own: in this way both together need the
-    space once. Where the system cannot do this (not on Linux, some file systems), they need it
-    twice.
+    The recording within a body is copied to its own file: in this way both together take up the
+    space only once. Where the system cannot do this (not on Linux, some file systems), they take it
+    up twice.
     """
 
     def __init__(self, file: Any) -> None:

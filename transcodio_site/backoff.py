@@ -1,11 +1,11 @@
-"""When to start again what keeps stopping."""
+"""When to restart a process that keeps stopping."""
 
 from __future__ import annotations
 
 import time
 
 MAX_DELAY_S = 60.0
-ESSENTIAL_MAX_DELAY_S = 5.0  # of what everything else needs
+ESSENTIAL_MAX_DELAY_S = 5.0  # for processes that everything else needs
 STABLE_AFTER_S = 30.0  # after this run time earlier failures are forgotten
 MANY_FAILURES = 4
 

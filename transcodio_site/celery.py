@@ -110,7 +110,7 @@ def _accept_former_names(**_: Any) -> None:
 @before_task_publish.connect
 def _add_headers(headers: dict[str, Any], **_: Any) -> None:
     """Pass on the request id and the trace, for the logs of the task and of tasks that it enqueues,
-    and when it was sent, for the age of the queue."""
+    and the time of sending, from which the age of the queue is computed."""
     headers["request_id"] = current_request_id()
     headers["sent_at"] = time.time()
     telemetry.inject(headers)

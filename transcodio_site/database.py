@@ -7,8 +7,8 @@ from typing import Any
 
 def limit_statements(database: dict[str, Any], timeout_s: int) -> None:
     """Change the settings of a database so that Postgres cancels a statement after `timeout_s`, and
-    one that waits for a lock after half of it. 0 means no limit, and that no option is sent, which
-    PgBouncer would refuse.
+    one that waits for a lock after half of it. 0 means no limit: then no option is sent, because
+    PgBouncer would refuse it.
 
     A cancelled statement raises OperationalError, which becomes a 503. The worker and the
     management commands have no limit: a migration takes as long as it needs.

@@ -86,7 +86,7 @@ def _refused(request: HttpRequest, error: ApiError | UploadRefused) -> Problem:
 
 def _too_large(request: HttpRequest, error: SuspiciousOperation) -> Problem:
     """The body exceeds what Django reads into memory: a recording that was sent as a URL-encoded
-    form, which is curl's default, or a large body where none was expected."""
+    form, curl's default, or a large body where none was expected."""
     if request.content_type == FORM and request.method == "POST":
         return _refused(request, no_recording())
     return _standard_problem(413)
@@ -159,7 +159,7 @@ def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
     return Problem(422, "invalid_field", detail, name)
 
 
-# Our messages by the first words of a library's message.
+# Our messages, by the first words of the library's message.
 LIBRARY_MESSAGES = {
     "Cannot parse request body": _("The body is not valid JSON."),
     "CSRF check Failed": _("The X-CSRFToken of the session is missing or expired."),

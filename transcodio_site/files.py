@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-MIN_KEY_LENGTH = 32  # a shorter key was cut
+MIN_KEY_LENGTH = 32  # a shorter key has been truncated
 
 
 def write_atomically(path: Path, text: str) -> None:

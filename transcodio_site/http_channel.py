@@ -1,7 +1,8 @@
-"""The HTTP side of a connection: bounded heads, and refusals that the client can read.
+"""The HTTP side of a connection: limits on the request head, and refusals that the client can read.
 
-Plain Twisted waits for a head as long as a byte arrives now and then, closes the connection without
-a response if a line is too long, and accepts forms of a message that proxies read differently.
+Plain Twisted waits for a request head for as long as a byte arrives now and then, closes the
+connection without a response if a line is too long, and accepts forms of a message that proxies
+read differently.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from twisted.web import http
 from transcodio_site.middleware import ERROR_MESSAGES
 from transcodio_site.response_headers import with_cache_headers, with_security_headers
 
-# In which the whole head must arrive. Between requests the factory's `timeOut` applies.
+# The whole head must arrive within this time. Between requests the factory's `timeOut` applies.
 HEAD_TIMEOUT_S = 20.0
-REFUSAL_TIMEOUT_S = 30.0  # in which a refused client can read the response before we disconnect
+REFUSAL_TIMEOUT_S = 30.0  # for a refused client to read the response before we disconnect
 MAX_LENGTH_DIGITS = 15  # of a Content-Length: petabytes
 
 
@@ -40,7 +41,7 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc]
     _refused = False
 
     def refuse(self, response: bytes) -> None:
-        """Send this response, discard what still arrives, and disconnect.
+        """Send this response, discard whatever still arrives, and disconnect.
 
         Only our side of the connection is closed first: after a reset a client that is still
         sending could not read the response.
@@ -61,7 +62,7 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc]
         self._networkProducer.pauseProducing()
 
     def resume_reading(self) -> None:
-        """Read on, unless a response is waiting for the client to read it."""
+        """Continue reading, unless a response is waiting for the client to read it."""
         if not self._waitingForTransport:
             self._networkProducer.resumeProducing()
 
@@ -78,7 +79,7 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc]
         super(HTTPChannel, self).dataReceived(data)
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802 - Twisted's name
-        """A line of the head. Continued lines are obsolete, and proxies disagree on them."""
+        """A line of the head. Continuation lines are obsolete, and proxies disagree on them."""
         if self._refused:
             return
         if self._receivedHeaderSize + len(line) > self.totalHeadersSize:
@@ -89,7 +90,7 @@ class BoundedChannel(HTTPChannel):  # type: ignore[misc]
             super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802 - Twisted's name
-        """The head is too large, or already its first line."""
+        """The head, or even its first line, is too large."""
         self._refuse_head(431 if self._receivedHeaderSize else 414)
 
     def headerReceived(self, line: bytes) -> bool:  # noqa: N802 - Twisted's name

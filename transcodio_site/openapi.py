@@ -151,7 +151,8 @@ def _require_file(operation: dict[str, Any]) -> None:
 
 
 def _remove_unused_schemas(document: dict[str, Any]) -> None:
-    """Ninja adds schemas of form fields and query parameters, which it lists one by one."""
+    """Remove schemas that Ninja adds for form fields and query parameters, which it also lists one
+    by one."""
     schemas = document["components"]["schemas"]
     while unused := schemas.keys() - _references(document):
         for name in unused:

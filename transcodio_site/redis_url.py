@@ -18,7 +18,7 @@ HINT = "Set REDIS_URL to one server, such as redis://host:6379/0, or to a proxy 
 
 
 def check_redis_url(url: str) -> None:
-    """Refuse URLs that not every library that we use understands. Raises ImproperlyConfigured.
+    """Refuse URLs that some of the libraries we use do not understand. Raises ImproperlyConfigured.
 
     The message contains only the scheme: the rest of the URL may have a password.
     """
@@ -28,9 +28,9 @@ def check_redis_url(url: str) -> None:
 
 
 def check_server_mode(url: str) -> None:
-    """Refuse a Sentinel or a node of a cluster: only some commands would fail there, and late.
+    """Refuse a Sentinel or a node of a cluster: there, only some commands would fail, and late.
 
-    A server that is unreachable, or that answers no questions about itself, is not refused.
+    A server that is unreachable, or that gives no information about itself, is not refused.
     Raises ImproperlyConfigured.
     """
     mode = _server_mode(url)

@@ -25,8 +25,8 @@ from transcodio_site.middleware import API_PATHS
 
 log = logging.getLogger(__name__)
 
-# What a lookup raises whose value is not of the type of its field, or out of the range of its
-# column. The filters, actions and URLs of the admin site check none of them.
+# What a lookup raises if its value does not have the type of its field, or exceeds the range of its
+# column. The filters, actions and URLs of the admin site do not check for this.
 INVALID_VALUE = (DataError, ValidationError)
 INVALID_IN_ADMIN = (*INVALID_VALUE, ValueError, OverflowError)
 
@@ -62,7 +62,7 @@ class RequestLimitMiddleware(MiddlewareMixin):
         return None
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Describe errors that views of pages raise."""
+        """Turn errors that views of pages raise into pages."""
         if isinstance(exception, Throttled):
             return too_many_requests(request, exception)
         in_admin = request.path.startswith(reverse("admin:index"))
@@ -83,7 +83,7 @@ def _count(request: HttpRequest) -> None:
     is_api = request.path.startswith(API_PATHS)
     if is_api and sent_token(request) is not None:
         return
-    # Without the cookie, the session is not even looked for: the response would depend on it.
+    # Without the cookie, the session is not even accessed: the response would then vary on it.
     if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.user.is_authenticated:
         rate_limits.count_anonymous(request)
     elif not is_api:

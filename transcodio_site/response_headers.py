@@ -34,15 +34,15 @@ PAGE_DIRECTIVES = (
     "form-action 'self'",
     "frame-ancestors 'none'",
 )
-# For whatever is no page: uploads, exports, JSON. Opened in a tab, it has no origin, runs no script
-# and loads nothing.
+# For everything that is not a page: uploads, exports, JSON. Opened in a tab, it has no origin, runs
+# no script and loads nothing.
 FILE_POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 )
 # For the service worker: its modules, and the requests that it passes on.
 WORKER_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'"
-# The microphone, or the sound of a tab or the system, is for live speech. Everything else that asks
-# the user, or reads a sensor, is off.
+# The microphone, or the sound of a tab or the system, is for live speech. Everything else that
+# needs the user's permission, or reads a sensor, is off.
 DISABLED_FEATURES = (
     *("accelerometer", "camera", "geolocation", "gyroscope", "hid"),
     *("magnetometer", "midi", "payment", "serial", "usb"),
@@ -56,8 +56,8 @@ PERMISSIONS_POLICY = ", ".join(
 
 
 def page_policy(storage_origin: str = "") -> str:
-    """The Content-Security-Policy of pages. They may play recordings from an object storage, and
-    send recordings there, if clients do that."""
+    """The Content-Security-Policy of pages. If clients use an object storage directly, pages may
+    play recordings from there and upload to it."""
     return "; ".join((*PAGE_DIRECTIVES, *_storage_directives(storage_origin)))
 
 
@@ -116,8 +116,8 @@ def with_security_headers(response: HttpResponse) -> HttpResponse:
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": settings.X_FRAME_OPTIONS,
     }
-    # Browsers would replace the policy of a page that they have stored by that of a 304, which has
-    # no content type.
+    # Browsers would replace the policy of a stored page with that of a 304 response, which has no
+    # content type.
     if response.status_code != HTTPStatus.NOT_MODIFIED:
         is_page = response.get("Content-Type", "").startswith("text/html")
         headers["Content-Security-Policy"] = _page_policy() if is_page else FILE_POLICY

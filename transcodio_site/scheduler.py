@@ -31,7 +31,7 @@ VALKEY_TIMEOUT_S = 2.0
 
 
 class MemoryScheduler(Scheduler):
-    """Keeps the schedule in memory: there is no file that could be damaged.
+    """Keeps the schedule in memory, so there is no file that could be damaged.
 
     All tasks run at the start, and then at their intervals. They can run at any time, and a service
     that is restarted every few hours must run the daily ones too. Of several schedulers, one holds

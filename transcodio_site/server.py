@@ -33,8 +33,8 @@ from transcodio_site.web_memory import MemoryReturn, exclude_code_from_collectio
 from transcodio_site.websocket_messages import BoundedMessages, allow_large_messages
 
 SHUTDOWN_TIMEOUT_S = 1.0  # for requests to finish, and again after their disconnect message
-# That a slow client has to answer a close frame. When the connection is dropped before, what was
-# sent last may be lost, such as the reason.
+# For a slow client to answer a close frame. If the connection is dropped earlier, what was sent
+# last may be lost, such as the reason.
 CLOSE_TIMEOUT_S = 10
 CLOSE_GOING_AWAY = 1001  # RFC 6455, section 7.4.1
 
@@ -52,8 +52,8 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
         self._memory.check(len(self.connections))
 
     def _remove_ended(self) -> None:
-        """Remove the clients that have disconnected and whose application has ended: from now on
-        nothing refers to them."""
+        """Remove the clients that have disconnected and whose application has ended: nothing refers
+        to them any more."""
         before = dict(self.connections)
         super().application_checker()
         for protocol in before.keys() - self.connections.keys():
@@ -71,7 +71,7 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
 
     @property
     def ws_factory(self) -> WebSocketFactory:
-        """`run()` assigns one."""
+        """`run()` assigns a plain factory, too."""
         return self._ws_factory
 
     @ws_factory.setter
@@ -80,7 +80,7 @@ class UploadServer(daphne.server.Server):  # type: ignore[misc]
         self._ws_factory = factory
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """Pass the body on as a file; `FileBodyHandler` reads it. Bound the messages that wait."""
+        """Pass the body on as a file; `FileBodyHandler` reads it. Limit the messages that wait."""
         if scope["type"] == "http":
             scope |= protocol.scope_extension()
         queue = super().create_application(protocol, scope)
@@ -142,7 +142,8 @@ def _deny(protocol: Any, message: dict[str, Any]) -> None:
 
 
 def _flow_control(transport: Any) -> FlowControl:
-    """Of a WebSocket. Before its first message, the HTTP channel is its producer."""
+    """The flow control of a WebSocket. Before its first message, the HTTP channel is its
+    producer."""
     if not isinstance(transport.producer, FlowControl):
         transport.unregisterProducer()
         transport.registerProducer(FlowControl(), True)

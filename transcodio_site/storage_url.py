@@ -19,7 +19,7 @@ ENDPOINT = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?/?")
 PREFIX = re.compile(r"[\w-][\w./-]*")
 OPTIONS = ("endpoint", "region", "prefix", "encryption", "kms_key")
 ENCRYPTIONS = ("AES256", "aws:kms")
-DEFAULT_REGION = "us-east-1"  # other servers than AWS's sign with it, whatever it means to them
+DEFAULT_REGION = "us-east-1"  # servers other than AWS's need some region for signatures
 
 
 def directory_from_url(url: str) -> Path | None:
@@ -34,7 +34,7 @@ def directory_from_url(url: str) -> Path | None:
 
 
 def storage_from_url(url: str, *, direct: bool = True) -> dict[str, Any]:
-    """The value for STORAGES["default"]. Unless the URL names a bucket: the directory MEDIA_ROOT.
+    """The value for STORAGES["default"]: a bucket, or else the directory MEDIA_ROOT.
 
     Raises ImproperlyConfigured.
     """
@@ -46,8 +46,8 @@ def storage_from_url(url: str, *, direct: bool = True) -> dict[str, Any]:
 
 
 def _bucket(url: str) -> dict[str, str]:
-    """The options of the backend. A `/` in the secret key, which is frequent, need not be quoted,
-    so this is no job for `urlsplit`."""
+    """The options of the backend. Secret keys often contain a `/`, which need not be quoted, so
+    `urlsplit` cannot parse this."""
     authority, _, query = url.removeprefix("s3://").partition("?")
     credentials, _, bucket = authority.rpartition("@")
     if not BUCKET.fullmatch(bucket):

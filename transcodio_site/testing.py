@@ -45,7 +45,7 @@ for _name in (
 ):
     os.environ.pop(_name, None)
 os.environ["VAR_DIR"] = str(_var)
-# The matrices of the tests are small: more threads would only wait for each other, at full speed.
+# The matrices in the tests are small: more threads would only wait for each other in busy loops.
 os.environ["OMP_NUM_THREADS"] = "1"
 for _name in ("NO_PROXY", "no_proxy"):  # a proxy of this machine cannot reach servers of the tests
     _hosts = [os.environ.get(_name), "127.0.0.1", "localhost"]
@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _lengthen_default_timeouts()
     # Tests create hundreds of users, and a secure hash is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    # All tests are one client.
+    # All tests have the same client address.
     settings.RATE_LIMIT_PER_ADDRESS = settings.RATE_LIMIT_PAGES = "100000/minute"
     settings.RATE_LIMIT_WRONG_TOKENS = "100000/minute"
     settings.MFA_TOTP_TOLERANCE = 1  # a code may be typed in just after its half minute
@@ -126,7 +126,7 @@ def _speed_up_flush() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Load the tests without looking for garbage, which takes a third of that time."""
+    """Load the tests without garbage collection, which takes a third of that time."""
     gc.disable()
     try:
         return (yield)
@@ -155,7 +155,7 @@ def remove_server_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 @pytest.fixture(autouse=True)
 def emails_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send emails where they are stored: most tests run no worker and commit nothing."""
+    """Send emails as soon as they are stored: most tests run no worker and commit nothing."""
     from accounts import outbox
 
     def send_now(message: Any) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from transcodio_site.sample import SAMPLE
 
-# Seconds for whatever a test waits for. A busy machine must not exceed it, and only a test that
-# fails takes as long.
+# Seconds for anything that a test waits for. Even a busy machine must not exceed it, and only a
+# failing test takes this long.
 WAIT_S = 180.0
 
 CHANGES_S = (9.75, 22.06, 34.2)  # pauses of the sample recording

@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Shell:
-    """A process that has loaded the application with this environment, and forks for each code."""
+    """A process that has loaded the application with this environment, and forks for each piece of
+    code."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The whole service in processes of its own, and work in them that is held open."""
+"""The whole service in separate processes, and ways to hold work in them open."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Stack:
         return (self.var / "up.log").read_text(errors="replace")
 
     def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
-        # Until the end: the stack would block when the pipe is full.
+        # Read until the end: the stack would block when the pipe is full.
         for line in process.stdout or ():
             self.output.append(line)
             if READY in line:

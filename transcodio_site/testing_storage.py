@@ -76,7 +76,7 @@ class ObjectStorage:
         raise AssertionError((self.folder / "log").read_text(errors="replace")[-5000:])
 
     def stop(self) -> None:
-        """Kill the server: it would take 15 s to end."""
+        """Kill the server: it would take 15 s to exit."""
         if self.process:
             self.process.kill()
             self.process.wait()
@@ -120,8 +120,8 @@ PORTS = (
 class FaultProxy:
     """Passes connections on to a port, and causes faults.
 
-    `unavailable`: answer with 503; `silent`: never answer; `cut_after`: close the next connection
-    that has sent as many bytes to the client, once; then pass on.
+    `unavailable`: answer with 503; `silent`: never answer; `cut_after`: once, close the next
+    connection that has sent this many bytes to the client.
     """
 
     def __init__(self, target: int) -> None:

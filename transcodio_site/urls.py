@@ -22,8 +22,8 @@ from transcriptions.usage.pages import usage_details
 
 admin.site.site_header = admin.site.site_title = "Transcodio"
 admin.site.index_title = _("Administration")
-# Django's own login form has neither two-factor authentication nor rate limits, and its own form
-# for a new password sends no notification.
+# Django's own login form has neither two-factor authentication nor rate limits, and its own
+# password form sends no notification.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment, method-assign]
     pattern_name="account_change_password"

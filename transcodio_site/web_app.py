@@ -36,7 +36,7 @@ SHELL = (
 WORKER = "js/service-worker.js"
 MAX_IDS = 50  # as many as static/js/offline-copy.js keeps
 SHARED = "file"  # the field of the form in which the system shares files with the app
-BACKGROUND = "#faf9f6"  # --background in base.css, which has one for dark, too
+BACKGROUND = "#faf9f6"  # --background in base.css, which has one for dark mode, too
 
 
 @require_safe
@@ -88,7 +88,7 @@ def _shortcut(name: str, url: str) -> dict[str, object]:
 
 @require_safe
 def service_worker(request: HttpRequest) -> HttpResponse:
-    """The service worker. Its path decides that it serves the whole site, and its content changes
+    """The service worker. Because of its path it serves the whole site, and its content changes
     with every file that it caches, which is how browsers notice a new version."""
     page = reverse("offline")
     options = {
@@ -115,7 +115,7 @@ def _version() -> str:
 
 @require_safe
 def offline_page(request: HttpRequest) -> HttpResponse:
-    """The page that takes the place of others without a connection."""
+    """The page that is shown instead of others when there is no connection."""
     return _revalidated(HttpResponse(_offline_page()))
 
 
@@ -130,18 +130,18 @@ def _revalidated(response: HttpResponse) -> HttpResponse:
     return response
 
 
-@csrf_exempt  # a form of the system has no token; nothing is stored here
+@csrf_exempt  # the operating system's form has no token; nothing is stored here
 @require_http_methods(["GET", "HEAD", "POST"])
 def share(request: HttpRequest) -> HttpResponse:
-    """The page that an installed app opens when files are shared with it. The service worker has
-    kept them then, and the library uploads them. It answers the POST itself, unless the browser has
-    stopped it."""
+    """The page that an installed app opens when files are shared with it. The service worker keeps
+    the files, and the library uploads them. Normally the service worker answers this POST itself;
+    this view is called if the browser has stopped it."""
     library = reverse("transcriptions:library")
     if request.method == "POST" or "failed" in request.GET:
-        message = _("The file that you have shared could not be taken. Choose it here instead.")
+        message = _("The file that you shared could not be received. Choose it here instead.")
         messages.error(request, message)
     elif not request.user.is_authenticated:
-        messages.info(request, _("Sign in to upload the file that you have shared."))
+        messages.info(request, _("Sign in to upload the file that you shared."))
     if request.user.is_authenticated:
         return HttpResponseRedirect(library, status=303)
     login = f"{reverse('account_login')}?{urlencode({'next': library})}"
@@ -150,8 +150,8 @@ def share(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def offline_state(request: HttpRequest) -> HttpResponse:
-    """Who is signed in, and which of `ids` are still their recordings: a browser erases all others
-    that it has kept."""
+    """Who is signed in, and which of `ids` are still their recordings: the browser deletes its
+    copies of all others."""
     ids = []
     for value in request.GET.get("ids", "").split(",")[:MAX_IDS]:
         with suppress(ValueError):

@@ -14,13 +14,13 @@ CLOSE_TOO_FAST = 4413
 
 
 def allow_large_messages(protocol: Any) -> None:
-    """To be called when a WebSocket was accepted: until then, nobody knows who the client is."""
+    """Call this after a WebSocket was accepted: before that, the client is unknown."""
     if size := LARGE_MESSAGES.get(protocol.path):
         protocol.maxMessagePayloadSize = protocol.maxFramePayloadSize = size
 
 
 class BoundedMessages:
-    """Where Daphne puts the messages for an application. While one of them is worked on, others
+    """The queue in which Daphne puts messages for an application. While one is processed, others
     wait in memory: a client that sends more than MAX_WAITING_BYTES meanwhile is disconnected."""
 
     def __init__(self, protocol: Any, queue: asyncio.Queue[dict[str, Any]]) -> None:

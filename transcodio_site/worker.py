@@ -1,4 +1,4 @@
-"""What the worker does for monitoring: it reports that it runs, and serves its metrics."""
+"""Monitoring of the worker: it reports that it runs, and serves its metrics."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _stop(**_: Any) -> None:
 
 def report_start(name: str) -> None:
     """Report a start that may follow a crash. The supervisor, if there is one, reports crashes
-    itself, and knows their cause."""
+    itself, with their cause."""
     if SUPERVISOR not in os.environ:
         processes.report_stop(name, "see its log")
 

@@ -1,7 +1,7 @@
 """Memory of workers that recognize speech for hours.
 
-glibc gives each thread a heap of its own, up to eight for each core, and large arrays in them leave
-holes: after half an hour of live speech a worker held 1.0 GB, of which less than half was in use.
+glibc gives threads separate heaps, up to eight for each core, and large arrays leave holes in them:
+after half an hour of live speech a worker held 1.0 GB, of which less than half was in use.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc
 
 
 def limit_heaps() -> None:
-    """To be called before there are other threads. Elsewhere than with glibc it does nothing."""
+    """Call this before there are other threads. Without glibc it does nothing."""
     if _mallopt:
         _mallopt(_M_ARENA_MAX, MAX_HEAPS)
         _mallopt(_M_MMAP_THRESHOLD, MIN_SEPARATE_BYTES)

@@ -1,8 +1,8 @@
 """Speech recognition for Home Assistant: `python -m transcodio_site.wyoming_server`.
 
 The Wyoming protocol (https://github.com/OHF-Voice/wyoming) sends voice commands over TCP, without
-authentication. Each is sent to `POST /api/transcribe` with the token of the account that it counts
-for, and deleted when it has been answered. This process does not use the database, and may run on
+authentication. Each is sent to `POST /api/transcribe` with the token of the account to which it is
+charged, and deleted after the response. This process does not use the database, and may run on
 another machine.
 """
 
@@ -82,7 +82,7 @@ class Service:
 
 
 class VoiceCommands(AsyncEventHandler):
-    """One connection: it can bring any number of voice commands, one after another."""
+    """One connection: it can carry any number of voice commands, one after another."""
 
     def __init__(
         self, service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -102,7 +102,7 @@ class VoiceCommands(AsyncEventHandler):
         elif Transcribe.is_type(event.type):
             self._request = Transcribe.from_event(event)
         elif AudioStart.is_type(event.type):
-            self._samples.clear()  # a command before it has no end
+            self._samples.clear()  # an earlier command without an end
         elif AudioChunk.is_type(event.type):
             if len(self._samples) < MAX_COMMAND_BYTES:
                 self._samples += self._converter.convert(AudioChunk.from_event(event)).audio
@@ -136,7 +136,7 @@ def wav(samples: bytes) -> bytes:
 
 
 def description() -> Info:
-    """What Home Assistant shows of this service."""
+    """What Home Assistant shows about this service."""
     common: dict[str, Any] = {
         "attribution": Attribution(name="Transcodio", url=settings.SITE_URL),
         "installed": True,
@@ -155,7 +155,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "transcodio_site.settings")
     host, port = settings.WYOMING_HOST, settings.WYOMING_PORT
     if not settings.WYOMING_TOKEN:
-        sys.exit("Set WYOMING_TOKEN to an API token of the account that voice commands count for.")
+        sys.exit(
+            "Set WYOMING_TOKEN to an API token of the account to which voice commands are charged."
+        )
     service = Service(settings.WYOMING_SERVER, settings.WYOMING_TOKEN)
     try:
         asyncio.run(serve(service, host, port))

@@ -15,7 +15,7 @@ NAME_FORMAT = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new backup, and how much it has added."""
+    """A new backup, and how much it added."""
 
     manifest: Manifest
     new_files: int

@@ -1,8 +1,8 @@
 """The rows of the database: read in one snapshot, and written back in one transaction.
 
 Rows are copied as text, which every version of Postgres reads. So a backup can be restored into the
-embedded server or any other, with the rights of the application alone and without other programs.
-Tables are created by the migrations of their time.
+embedded server or any other, with only the rights of the application and without other programs.
+Tables are created by the migrations that the backup lists.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SESSION = (
     "SET LOCAL extra_float_digits = 1",
     "SET LOCAL bytea_output = 'hex'",
 )
-# Ordinary and partitioned tables of our schema, without those of extensions.
+# Ordinary and partitioned tables in our schema, except those of extensions.
 TABLES = """
 SELECT relname FROM pg_class
 WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
@@ -54,7 +54,7 @@ ORDER BY attnum
 """
 SEQUENCE = "SELECT pg_get_serial_sequence(quote_ident(%s), %s)"
 LAST_VALUE = "SELECT last_value FROM {} WHERE is_called"
-# Everything of our schema that is not a part of something else.
+# Everything in our schema that is not a part of something else.
 OBJECTS = """
 WITH object AS (
     SELECT tableoid, oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace
@@ -99,13 +99,13 @@ def snapshot() -> Iterator[CursorWrapper]:
 
 
 def tables(cursor: CursorWrapper) -> list[str]:
-    """The names of all tables, those of former releases too."""
+    """The names of all tables, including those of former releases."""
     cursor.execute(TABLES)
     return [name for (name,) in cursor.fetchall()]
 
 
 def columns(cursor: CursorWrapper, table: str) -> tuple[str, ...]:
-    """The columns that have a value of their own."""
+    """The columns that are stored, not generated."""
     cursor.execute(COLUMNS, [table])
     return tuple(name for (name,) in cursor.fetchall())
 
@@ -116,7 +116,7 @@ def dump(cursor: CursorWrapper, name: str, store: Store) -> Table:
     query = SQL("COPY (SELECT {} FROM {}) TO STDOUT").format(_list(names), Identifier(name))
     rows = 0
     with store.writer() as writer:
-        # Without a time: the same rows are to have the same checksum.
+        # Without a time stamp, so that the same rows have the same checksum.
         with gzip.GzipFile("", "wb", COMPRESSION, cast("IO[bytes]", writer), mtime=0) as packed:
             with cursor.copy(query) as copy:
                 for block in copy:
@@ -224,8 +224,8 @@ def load(manifest: Manifest, store: Store) -> None:
 
 @contextmanager
 def triggers_disabled(cursor: CursorWrapper) -> Iterator[None]:
-    """Until the end of the body, rows change without our triggers: they would refuse old states,
-    and keep rows that must be replaced. Foreign keys are checked at the end."""
+    """Turn our triggers off while the body runs: they would refuse old states, and keep rows that
+    must be replaced. Foreign keys are checked at the end."""
     names = tables(cursor)
     for table in names:
         cursor.execute(SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(Identifier(table)))

@@ -53,7 +53,7 @@ class Manifest:
     sequences: dict[str, int]  # the last value by "table.column"
     files: tuple[StoredFile, ...]
     private: dict[str, Blob]  # files of VAR_DIR, such as the secret key
-    missing: tuple[str, ...] = field(default=())  # files that rows name, but that did not exist
+    missing: tuple[str, ...] = field(default=())  # files that rows refer to, but that did not exist
 
     def contents(self) -> Iterator[tuple[str, Blob]]:
         """Everything that the backup refers to, each with a description for people."""

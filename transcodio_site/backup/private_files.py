@@ -1,4 +1,4 @@
-"""What an installation keeps outside of its database and its storage: secrets in VAR_DIR."""
+"""What an installation keeps outside its database and its storage: secrets in VAR_DIR."""
 
 from __future__ import annotations
 

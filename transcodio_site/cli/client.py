@@ -49,7 +49,8 @@ class Client:
     """One server and one token. Thread-safe."""
 
     def __init__(self, server: str, token: str) -> None:
-        """Raises NotAuthorized if it cannot be a token, and Unreachable if it is no valid URL."""
+        """Raises NotAuthorized if the token has invalid characters, and Unreachable if the URL is
+        invalid."""
         if not (token.isascii() and token.isprintable()):
             raise NotAuthorized("This is not an API token: it contains invalid characters.")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -124,7 +125,7 @@ class Client:
         return self._send("GET", path, params=query).content
 
     def import_text(self, transcription_id: str, path: Path, *, force: bool) -> JsonObject:
-        """Replace the text of a transcript by that of a file, and return how many words are new.
+        """Replace the text of a transcript with that of a file, and return how many words are new.
         Repeating it changes nothing. Raises ApiError, OSError."""
         files = {"file": (readable(path.name), path.read_bytes())}
 

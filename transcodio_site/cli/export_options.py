@@ -41,7 +41,7 @@ SWITCHES = {
 
 
 def add_export_options(parser: ArgumentParser) -> None:
-    """The format of a transcript and what can be chosen for it."""
+    """The format of a transcript and its options."""
     parser.add_argument(
         "-f", "--format", choices=FORMATS, help="default: from the extension of -o, else txt"
     )
@@ -63,7 +63,7 @@ def add_export_options(parser: ArgumentParser) -> None:
 
 
 def export_query(options: Namespace) -> dict[str, str]:
-    """The parameters of the API: those that were given."""
+    """The parameters of the API that were given."""
     names = ("format", "profile", "stretch", *(name.replace("-", "_") for name in NUMBERS))
     given = {name: getattr(options, name) for name in names}
     query = {name: str(value) for name, value in given.items() if value is not None}

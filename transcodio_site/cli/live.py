@@ -98,7 +98,7 @@ def _report(options: argparse.Namespace, connection: LiveConnection, output: Liv
 
 
 async def _listen(recorder: Recorder, connection: LiveConnection, file: Path | None) -> None:
-    """Until there is no more audio, the user has enough, or the server ends the session."""
+    """Send audio until there is no more, the user stops, or the server ends the session."""
     signal.signal(signal.SIGINT, _stop(recorder))
     chunks = recorder.chunks()
     first = await anext(chunks, None)  # no session begins without audio
@@ -124,8 +124,8 @@ async def _record(chunks: AsyncIterator[bytes], connection: LiveConnection) -> N
 
 
 def _stop(recorder: Recorder) -> Callable[[int, FrameType | None], None]:
-    """Handles Ctrl-C: it ends the audio, and the last words follow. The second one ends the
-    command."""
+    """Handles Ctrl-C: the first one ends the audio, and the last words follow. The second one ends
+    the command."""
     loop = asyncio.get_running_loop()
 
     def interrupt(number: int, frame: FrameType | None) -> None:

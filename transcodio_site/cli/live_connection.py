@@ -1,5 +1,5 @@
 """A live session over `WS /api/live`: audio is kept until the server has stored it, and a lost
-connection is resumed where it broke."""
+connection is resumed where it was cut."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Json = dict[str, Any]
 
 
 class SessionOver(ApiError):
-    """The session takes no more audio; what is left of its events can be read elsewhere."""
+    """The session accepts no more audio; its remaining events can be read elsewhere."""
 
 
 class LiveConnection:
-    """One session, over as many connections as it takes."""
+    """One session, over any number of connections."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class LiveConnection:
         return Unreachable(f"{self._server} does not respond: {error or type(error).__name__}")
 
     async def _use(self, socket: ClientConnection) -> bool:
-        """Whether the last event has come."""
+        """Use one connection until it ends. Return whether the last event has arrived."""
         sending: asyncio.Task[None] | None = None
         try:
             async for text in socket:
@@ -142,7 +142,7 @@ class LiveConnection:
                     await socket.send('{"type": "end"}')
                     return
         except ConnectionClosed:
-            pass  # whoever receives learns it, too
+            pass  # the receiving task notices it, too
 
     def _next_chunk(self) -> bytes:
         begin = self._sent - self._confirmed

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 def printer(as_json: bool) -> LivePrinter:
-    """The one for this output."""
+    """The printer for this output."""
     if as_json:
         return JsonPrinter()
     return TerminalPrinter() if sys.stdout.isatty() else LinePrinter()
@@ -63,7 +63,7 @@ class JsonPrinter(LivePrinter):
     """Prints each event on its own line."""
 
     def show(self, message: Json) -> None:
-        """Print one event; not what is only about the audio that was sent."""
+        """Print one event, except for those that only confirm audio."""
         if message["type"] not in ("received", "committed"):
             write_result(f"{json.dumps(message, ensure_ascii=False)}\n".encode())
         if message["type"] in ("complete", "error"):
@@ -71,7 +71,7 @@ class JsonPrinter(LivePrinter):
 
 
 class LinePrinter(LivePrinter):
-    """Firm words as they come, a segment on each line."""
+    """Firm words as they arrive, one segment per line."""
 
     def __init__(self) -> None:
         self._shown = ""  # of the segment that is not complete
@@ -106,7 +106,7 @@ class TerminalPrinter(LivePrinter):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave only what is firm."""
+        """Erase the tentative words."""
         self._live.stop()
 
     def show_words(self, firm: str, tentative: str) -> None:

@@ -250,7 +250,7 @@ def export(client: Client, options: argparse.Namespace) -> int:
 
 
 def import_text(client: Client, options: argparse.Namespace) -> int:
-    """Replace the text of a transcript, and print how much of it was heard."""
+    """Replace the text of a transcript, and print how much of it matched the audio."""
     counts = client.import_text(options.transcription_id, options.file, force=options.force)
     names = ("matched", "replaced", "added", "removed")
     write_result(f"{', '.join(f'{counts[name]} {name}' for name in names)}\n".encode())
@@ -258,7 +258,7 @@ def import_text(client: Client, options: argparse.Namespace) -> int:
 
 
 def detect_speakers(client: Client, options: argparse.Namespace) -> int:
-    """Detect the speakers of a completed recording, and print each one's share of the talk."""
+    """Detect the speakers of a completed recording, and print each one's share of the speech."""
     speakers = client.detect_speakers(options.transcription_id, options.speakers)
     lines = [f"{each['label']}\t{clock(each['seconds'])}\n" for each in speakers]
     write_result("".join(lines).encode())

@@ -1,4 +1,5 @@
-"""Checks of the settings, among each other and with what the installation sees."""
+"""Checks of the settings: whether they agree with each other and with what the installation
+observes."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=", re.MULT
 FOREIGN = re.compile(
     r"AWS_|CUDA_|HF_|LANG$|LC_|LD_|MODAL_|OMP_|OTEL_|PG|PYTHON|SENTRY_|SSL_|TZ$|.*_PROXY$", re.I
 )
-SIMILAR = 0.8  # of difflib: one or two letters differ
+SIMILAR = 0.8  # of difflib: one or two letters may differ
 MIN_KEY_LENGTH, MIN_KEY_CHARACTERS = 50, 10
 MIN_EVENTS = 5
 EXPLANATION = "See https://docs.djangoproject.com/en/5.2/ref/checks/."
@@ -112,7 +113,7 @@ def django_checks() -> Iterator[Finding]:
 
 
 def variables() -> Iterator[Finding]:
-    """Whether there are variables that no setting reads, probably because of a typing error."""
+    """Whether there are variables that no setting reads, probably because of a typo."""
     known = set(DOCUMENTED.findall(CONFIGURATION.read_text(encoding="utf-8")))
     file = Path(settings.BASE_DIR) / ".env"
     in_file = set(ASSIGNED.findall(file.read_text(encoding="utf-8"))) if file.is_file() else set()

@@ -32,7 +32,7 @@ POLL_INTERVAL_S = 0.5
 MAX_WAIT = timedelta(minutes=15)
 MAX_SILENCE = timedelta(minutes=2)  # after a lease has expired; it is noticed within seconds
 MAX_BACKUP_AGE_DAYS = 7
-MIN_EXPLAINED_PERCENT = 50.0  # of a provider's bill; the rest is startup and idle time
+MIN_EXPLAINED_PERCENT = 50.0  # of a provider's bill: the rest is startup and idle time
 
 
 def worker() -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def queue() -> Iterator[Finding]:
 
 
 def stuck_recordings() -> Iterator[Finding]:
-    """Whether recordings of workers that have died are taken over."""
+    """Whether other workers take over the recordings of workers that have died."""
     since = timezone.now() - MAX_SILENCE
     held = Transcription.objects.filter(lease__isnull=False)
     stuck = held.filter(progress__lease_until__lt=since).count()
@@ -132,7 +132,7 @@ def _storage_problem(found: str) -> Finding:
 
 
 def files() -> Iterator[Finding]:
-    """Whether files and rows belong together."""
+    """Whether every row has its files, and every file a row."""
     _, stored = default_storage.listdir(STORAGE_FOLDER) if _has_files() else ([], [])
     present = {f"{STORAGE_FOLDER}/{name}" for name in stored}
     named = Transcription.objects.exclude(source="").values_list("source", flat=True)
@@ -217,8 +217,8 @@ def backups() -> Iterator[Finding]:
 
 
 def engine() -> Iterator[Finding]:
-    """Whether the engine transcribes a sample. Others than Whisper may need a GPU that is in use,
-    or cost money."""
+    """Whether the engine transcribes a sample. Engines other than Whisper may need a GPU that is in
+    use, or cost money."""
     command = "manage.py engine_check"
     if settings.STT_ENGINE != "whisper":
         yield Finding(f"STT_ENGINE={settings.STT_ENGINE} is not checked: run `{command}`")

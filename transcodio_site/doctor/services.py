@@ -20,11 +20,11 @@ from transcodio_site.doctor.findings import Finding
 OLDEST_POSTGRES = 140_000  # of Django 5.2
 OLDEST_VALKEY = (6, 2)
 ROUND_TRIPS = 5
-MAX_ROUND_TRIP_S = 0.1  # of the fastest: a segment takes one
+MAX_ROUND_TRIP_S = 0.1  # of the fastest one; each segment takes a round trip
 MAX_CLOCK_DIFFERENCE_S = 2.0
 TIMEOUT_S = 5
-# Triggers without which a bug could change the ledger, the audit log, or the state of a recording
-# in a way that must not happen: table and name.
+# Table and name of the triggers that protect the ledger, the audit log and the states of recordings
+# from bugs.
 TRIGGERS = frozenset(
     {
         ("accounts_auditevent", "guard"),
@@ -187,7 +187,7 @@ def clock() -> Iterator[Finding]:
         cursor.execute("SELECT clock_timestamp()")
         theirs = cursor.fetchone()[0]
         after = datetime.now(UTC)
-    # Its answer lies between both moments if the clocks agree.
+    # Its answer lies between the two moments if the clocks agree.
     difference = max((before - theirs).total_seconds(), (theirs - after).total_seconds(), 0.0)
     if difference > MAX_CLOCK_DIFFERENCE_S:
         yield Finding(

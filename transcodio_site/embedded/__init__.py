@@ -101,7 +101,7 @@ def _acquire(run: Path, users: IO[str], requested: list[Server]) -> None:
 
 def _release(run: Path, users: IO[str], requested: list[Server]) -> None:
     """Release the shared lock. If no other command holds it, stop the servers."""
-    # Without a lock if the data folder was moved or deleted meanwhile: no command can use it.
+    # No lock is needed if the data folder was moved or deleted meanwhile: no command can use it.
     with exclusive_lock(run / "start.lock") if run.exists() else nullcontext():
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -141,7 +141,8 @@ class Postgres(Server):
             try:
                 return Path(process.cwd()) == self.folder
             except psutil.AccessDenied:
-                # Root in a container may not inspect it, but its group has only this database.
+                # Root in a container may not inspect it, but this database is the only one with its
+                # group.
                 owner = ServerUser.owning(self.folder)
                 return owner.gid in PRIVATE_GIDS and process.gids().real == owner.gid
         except (OSError, psutil.Error):

@@ -9,8 +9,8 @@ from transcodio_site.embedded.folders import EmbeddedError
 from transcodio_site.embedded.server import STARTUP_TIMEOUT_S, Response, Server
 from transcodio_site.files import exclusive_lock
 
-# Counted, and not measured by a clock: after a machine was suspended, or a container paused,
-# servers get time to answer.
+# Probes are counted and no time is measured: after a machine was suspended, or a container paused,
+# the servers still have time to answer.
 MAX_UNANSWERED = 6
 
 
@@ -24,7 +24,8 @@ class ServerWatch:
         self._is_down = False
 
     def check(self) -> str:
-        """Restart the server if it died or hangs. Return what to tell the operator, or nothing."""
+        """Restart the server if it died or hangs. Return a message for the operator, or an empty
+        string."""
         response = self.server.probe()
         if response is not Response.NONE:
             self._unanswered, self._is_down = 0, False

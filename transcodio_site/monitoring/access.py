@@ -8,15 +8,16 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.utils.crypto import constant_time_compare
 
-# A proxy adds one of them. Behind a proxy on this machine, every stranger has a loopback address.
+# A proxy adds at least one of these. Behind a proxy on this machine, every stranger has a loopback
+# address.
 FORWARDING_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip", "Via")
 
 REFUSAL = "Metrics are shown to this machine only, or to requests with METRICS_TOKEN.\n"
 
 
 def is_operator(address: str, headers: dict[str, str]) -> bool:
-    """Whether the request has METRICS_TOKEN. Without such a token: whether it comes from this
-    machine, directly, and not from a page in a browser whose host name leads here.
+    """Whether the request has METRICS_TOKEN. If that is not set: whether it comes directly from
+    this machine, and not from a page in a browser whose host name resolves to it.
 
     `address` is that of the connection; the names of `headers` are in title case.
     """

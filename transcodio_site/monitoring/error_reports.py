@@ -1,7 +1,7 @@
 """Reports of unexpected errors to Sentry, if SENTRY_DSN is set, without anything that users wrote.
 
 Messages of errors can quote transcripts, file names, addresses and tokens, so none is sent. A
-report says what failed and where; its `request_id` leads to the complete log.
+report says what failed and where; its `request_id` finds the complete log.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Send what is not sent yet."""
+    """Send pending reports."""
     if settings.SENTRY_DSN:
         import sentry_sdk
 
@@ -69,7 +69,7 @@ def stop() -> None:
 
 
 def only_what_is_known(event: Any, hint: Any) -> Any:
-    """A new event with the fields that cannot hold what a user wrote."""
+    """A new event with only those fields that cannot contain what a user wrote."""
     kept: Event = _only(EVENT_FIELDS, event)
     if "exception" in event:
         kept["exception"] = {"values": [_exception(e) for e in event["exception"]["values"]]}
@@ -82,7 +82,8 @@ def only_what_is_known(event: Any, hint: Any) -> Any:
 
 
 def _tags() -> Iterator[tuple[str, str]]:
-    """The ids of the log. The first argument of a task can be something else than an id."""
+    """The ids from the log context. The first argument of a task may be something other than an
+    id."""
     context = get_contextvars() | tracing.current_ids()
     for name in TAGS:
         value = str(context.get(name, ""))

@@ -45,13 +45,13 @@ Gauge("transcodio_build_info", "The version of this process.", ["version"]).labe
 
 
 def of_process() -> bytes:
-    """What this process counts, and its CPU time, memory and open files."""
+    """The counters of this process, and its CPU time, memory and open files."""
     return generate_latest(REGISTRY)
 
 
 def of_installation() -> bytes:
-    """What is the same from every process. What cannot be read is left out: `transcodio_part_up`
-    says why."""
+    """Metrics that are the same in every process. Those that cannot be read are left out:
+    `transcodio_part_up` says why."""
     return generate_latest(_installation)
 
 

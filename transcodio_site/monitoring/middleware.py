@@ -19,7 +19,7 @@ PROBED_PATHS = {"/health", "/health/live", "/health/ready", "/metrics"}
 def answer_probes(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """Answer requests of monitoring before whatever looks at host, scheme, session or rate.
+    """Answer monitoring requests before any check of host, scheme, session or rate.
 
     Kubernetes and Prometheus send the address of the container as Host, over plain HTTP.
     """

@@ -35,7 +35,7 @@ CHECK_FILE = "health/check"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Whether a part works, how long the check took, and what is wrong or remarkable."""
+    """Whether a part works, how long the check took, and what is wrong or worth noting."""
 
     ok: bool
     milliseconds: float
@@ -76,7 +76,7 @@ def _timed(name: str, check: Callable[[], None]) -> Result:
     began_at, detail = time.monotonic(), ""
     try:
         check()
-    except Exception as error:  # those of storages are of any type
+    except Exception as error:  # storages raise errors of any type
         detail = " ".join(f"{type(error).__name__}: {error}".split())
         if isinstance(error, PartFailed):
             detail = str(error)
@@ -107,7 +107,7 @@ def _check_migrations() -> None:
 
 @cache
 def _migrations() -> frozenset[tuple[str, str]]:
-    """App and name of all migrations, from the names of the files: to import them takes memory."""
+    """App and name of all migrations, from the names of the files: importing them takes memory."""
     folders = {app.label: Path(app.path) / "migrations" for app in apps.get_app_configs()}
     return frozenset(
         (label, module.name)

@@ -55,7 +55,7 @@ def report_exit(name: str, roles: Iterable[str]) -> None:
 
 
 def report_stop(name: str, line: str) -> None:
-    """Report that a process has stopped unexpectedly, or has been started again. `line` is the
+    """Report that a process has stopped unexpectedly, or has been restarted. `line` is the
     cause. Without Valkey nothing is reported."""
     try:
         with valkey.connect() as client:

@@ -19,7 +19,7 @@ READ_TIMEOUT_S = 10
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET /metrics, for those who may see them."""
+    """GET /metrics, for authorized clients."""
 
     timeout = READ_TIMEOUT_S
 
@@ -45,8 +45,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def serve_metrics(port: int) -> ThreadingHTTPServer | None:
-    """Serve the metrics of this process, to other machines only if METRICS_TOKEN is set. None if
-    the port is in use: the process has more important work."""
+    """Serve the metrics of this process, to other machines only if METRICS_TOKEN is set. Return
+    None if the port is in use: the process has more important work."""
     host = ALL_INTERFACES if settings.METRICS_TOKEN else LOOPBACK
     try:
         server = ThreadingHTTPServer((host, port), Handler)

@@ -1,4 +1,4 @@
-"""Slow functions that many callers ask for: one run serves them all, and none waits for long."""
+"""Slow functions with many callers: one run serves them all, and none waits for long."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
-RETRIED_AFTER_S = 10.0  # at the latest, if the function has raised an error
+RETRIED_AFTER_S = 10.0  # at most, if the function has raised an error
 ABANDONED_AFTER_S = 60.0  # a run that hangs for this long is replaced: what it waits for is gone
 
 
@@ -59,7 +59,7 @@ class Run(Generic[Value]):
 class SharedCheck(Generic[Value]):
     """At most one run at a time, whose result is used again until it is `max_age_s` old.
 
-    So many requests cause few runs, and a function that hangs holds one thread.
+    So many requests cause few runs, and a function that hangs occupies one thread.
     """
 
     def __init__(self, function: Callable[[], Value], max_age_s: float) -> None:

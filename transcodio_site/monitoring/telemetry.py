@@ -1,4 +1,5 @@
-"""Export of spans over OTLP, if OTEL_EXPORTER_OTLP_ENDPOINT is set, and their way through Celery.
+"""Export of spans over OTLP, if OTEL_EXPORTER_OTLP_ENDPOINT is set, and their propagation through
+Celery.
 
 The SDK reads the other standard variables itself, such as OTEL_EXPORTER_OTLP_HEADERS,
 OTEL_SERVICE_NAME and OTEL_TRACES_SAMPLER.
@@ -41,7 +42,7 @@ def missing_package(variable: str) -> ImproperlyConfigured:
 
 
 def stop() -> None:
-    """Send what is not sent yet, and record no more."""
+    """Send pending spans, and record no more."""
     if _provider:
         tracing.use(None)
         _provider.shutdown()
@@ -57,8 +58,8 @@ def inject(headers: dict[str, Any]) -> None:
 
 
 def begin_task(name: str, traceparent: str) -> None:
-    """Begin the span of a task, if it was enqueued by something that was traced: periodic tasks
-    would only bury the others."""
+    """Begin the span of a task, if it was enqueued by something that is traced: periodic tasks
+    would only drown out the others."""
     if parent := tracing.parent_from(traceparent):
         span: AbstractContextManager[Any] = tracing.span(name, parent)
         stack = ExitStack()
@@ -66,7 +67,7 @@ def begin_task(name: str, traceparent: str) -> None:
 
 
 def end_task(error: object = None) -> None:
-    """End the span of the current task. `error` is what it has raised."""
+    """End the span of the current task. `error` is the exception that it raised."""
     if task := _task.get():
         span, stack = task
         _task.set(None)

@@ -21,9 +21,9 @@ def live(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Every part with its result and delay; why a part has failed only for operators.
+    """Every part with its result and delay; only operators see why a part has failed.
 
-    503 if a part has failed without which this process cannot serve users. Without a worker or the
+    503 if a part has failed that this process needs to serve users. Without a worker or the
     scheduler it can, and a load balancer must keep it: the status is then "degraded", with 200.
     """
     found = results(parts())

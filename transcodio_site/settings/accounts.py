@@ -26,7 +26,7 @@ ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-# Confirmed addresses also hide from visitors which addresses have an account. Without a mail server
+# Confirmation also hides from visitors which addresses have an account. Without a mail server
 # nobody could sign up.
 ACCOUNT_EMAIL_VERIFICATION = env.str(
     "EMAIL_VERIFICATION",
@@ -55,7 +55,7 @@ USERSESSIONS_TRACK_ACTIVITY = True
 
 
 def _app(client_id: str, secret: str, **options: object) -> dict[str, object]:
-    """The settings of our app at a provider; no app without a client id."""
+    """The settings of our app at a provider; none without a client id."""
     return {"APPS": [{"client_id": client_id, "secret": secret, **options}] if client_id else []}
 
 

@@ -10,7 +10,7 @@ from transcodio_site.settings.env import env
 
 # Refuse names of models that GET /v1/models does not list.
 OPENAI_STRICT_MODELS = env.bool("OPENAI_STRICT_MODELS", default=False)
-# Proxies cut silent connections, often after 60 or 100 seconds. 0: responses stay silent.
+# Proxies cut silent connections, often after 60 or 100 seconds. 0: nothing is sent meanwhile.
 KEEP_ALIVE_SECONDS = env.float("KEEP_ALIVE_SECONDS", default=20.0)
 
 # Pages of other sites may call the APIs with a token. Cookies are never accepted from there: a page

@@ -11,13 +11,14 @@ RATE_LIMIT_PER_USER = env.str("RATE_LIMIT_PER_USER", default="600/minute")
 MAX_UPLOADS_PER_USER = env.int("MAX_UPLOADS_PER_USER", default=6)
 MAX_UPLOADS_PER_ADDRESS = env.int("MAX_UPLOADS_PER_ADDRESS", default=20)
 RATE_LIMIT_PER_ADDRESS = env.str("RATE_LIMIT_PER_ADDRESS", default="600/minute")
-# A page of the library with recordings in progress asks for their state 30 times per minute.
+# A page of the library with recordings in progress polls their state 30 times per minute.
 RATE_LIMIT_PAGES = env.str("RATE_LIMIT_PAGES", default="1800/minute")
 # Recordings that wait for a worker.
 MAX_WAITING = env.int("MAX_WAITING", default=20_000)
 MAX_WAITING_PER_ACCOUNT = env.int("MAX_WAITING_PER_ACCOUNT", default=2_000)
 MAX_STREAMS_PER_USER = env.int("MAX_STREAMS_PER_USER", default=50)
-# Readers of live captions in one web process. All people in a hall often have one address.
+# Readers of live captions in one web process. Everyone in a lecture hall often has the same
+# address.
 MAX_CAPTIONS = env.int("MAX_CAPTIONS", default=2_000)
 MAX_CAPTIONS_PER_ADDRESS = env.int("MAX_CAPTIONS_PER_ADDRESS", default=500)
 MAX_SEARCHES_PER_USER = env.int("MAX_SEARCHES_PER_USER", default=4)

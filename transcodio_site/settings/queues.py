@@ -14,8 +14,8 @@ BROKER_URL = env.str("BROKER_URL", default="") or REDIS_URL
 CELERY_BROKER_URL = BROKER_URL.replace("unix://", "redis+socket://").replace(
     "?db=", "?virtual_host="
 )
-# The database repeats what the broker loses. So an unreachable broker is not waited for, and a
-# worker keeps no messages in reserve for which it has no free thread.
+# What the broker loses is enqueued again from the database. So nothing waits for an unreachable
+# broker, and a worker prefetches no messages for which it has no free thread.
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"max_retries": 1, "interval_start": 0}
 if BROKER_URL.startswith("amqp"):
     # RabbitMQ stops reading when its memory or disk is full: a request must not wait for that.
@@ -27,7 +27,7 @@ if BROKER_URL.startswith("amqp"):
 else:
     CELERY_BROKER_TRANSPORT_OPTIONS |= {"socket_timeout": 10}
     CELERY_WORKER_DISABLE_PREFETCH = True  # with RabbitMQ, a worker keeps one for each thread
-# Kombu checks no certificate unless it is told to.
+# By default Kombu does not check certificates.
 if BROKER_URL.startswith("amqps://"):
     CELERY_BROKER_USE_SSL = {
         "cert_reqs": ssl.CERT_REQUIRED,
@@ -48,7 +48,8 @@ CELERY_TASK_ROUTES = {
     "transcriptions.tasks.listen": {"queue": "live"},
     "transcriptions.tasks.diarize": {"queue": "preprocess"},  # of complete recordings, on the CPU
 }
-# A message that was not received until the next one is sent is dropped: no backlog of them.
+# A message that has not been received when the next one is sent is dropped, so that there is no
+# backlog.
 CELERY_BEAT_SCHEDULE = {
     task.rsplit(".", 1)[1]: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
     for task, seconds in (

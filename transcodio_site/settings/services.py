@@ -21,10 +21,11 @@ EMBEDDED_SERVERS: dict[str, Any] = {
     "valkey": not env.str("REDIS_URL", default=""),
 }
 DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
-# After a restart of Postgres the pool still holds connections of before.
+# After a restart of Postgres the pool still holds old connections.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-# PgBouncer gives each transaction another connection: no cursor outlives one, and it refuses the
-# option that limits statements (see deploy/pgbouncer/pgbouncer.ini, which limits them itself).
+# PgBouncer may give each transaction a different connection, so no cursor outlives a transaction.
+# It refuses the option that limits statements (see deploy/pgbouncer/pgbouncer.ini, which limits
+# them itself).
 DATABASE_PGBOUNCER = env.bool("DATABASE_PGBOUNCER", default=False)
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_PGBOUNCER
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
@@ -42,8 +43,8 @@ DATABASES["default"]["OPTIONS"] = {
     "tcp_user_timeout": 30_000,
     **DATABASES["default"].get("OPTIONS", {}),
     # One pool per process: an idle page or stream holds no connection.
-    # The pool waits longer before each attempt to reconnect: short periods, or the end of an outage
-    # would be noticed only after as much time again.
+    # The pool waits longer before each attempt to reconnect: keep the waits short, or the end of an
+    # outage would be noticed only after as much time again.
     "pool": {
         "min_size": 0,
         "max_size": DATABASE_POOL_SIZE,

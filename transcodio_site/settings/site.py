@@ -24,8 +24,7 @@ ALLOWED_HOSTS = env.list(
 )
 CSRF_TRUSTED_ORIGINS = [SITE_URL] if HTTPS else []
 
-# The apps load a fifth faster if garbage is not looked for meanwhile. `SiteConfig.ready` turns that
-# on again.
+# The apps load a fifth faster without garbage collection. `SiteConfig.ready` turns it on again.
 gc.disable()
 INSTALLED_APPS = [
     # Only for `runserver`: importing it delays the start by half a second.

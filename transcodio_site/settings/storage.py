@@ -26,7 +26,8 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = not _collected
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
-# Files without a hash, which browsers ask for each time: modules of two releases would not fit.
+# Files without a hash, which browsers must revalidate each time: modules of two releases would not
+# fit together.
 WHITENOISE_MAX_AGE = 0
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site uses our files
 # Changes to source files show without a restart.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from transcodio_site.settings.env import env
 
-# The API token of the account that voice commands count for. Without one, nobody listens for them.
+# The API token of the account to which voice commands are charged. Without one, there is no server
+# for them.
 WYOMING_TOKEN = env.str("WYOMING_TOKEN", default="")
 WYOMING_HOST = env.str("WYOMING_HOST", default="127.0.0.1")
 WYOMING_PORT = env.int("WYOMING_PORT", default=10300)

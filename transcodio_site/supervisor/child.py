@@ -52,7 +52,8 @@ class Child:
         self.reader.start()
 
     def keep_running(self, env: dict[str, str]) -> str:
-        """Restart the process if it has stopped. Return what to tell the operator, or nothing."""
+        """Restart the process if it has stopped. Return a message for the operator, or an empty
+        string."""
         if self.has_exited():
             cause = self.exit_reason()
             self.process = None

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from transcodio_site.supervisor.errors import StackError
 
-GRACE_S = 5.0  # before they are killed; they have been terminated when their supervisor died
+GRACE_S = 5.0  # before they are killed; SIGTERM was sent when their supervisor died
 KILL_TIMEOUT_S = 10.0
 # The process id of the supervisor and the data folder, in the environment of its processes.
 VARIABLE = "TRANSCODIO_SUPERVISOR"

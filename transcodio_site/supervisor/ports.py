@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from transcodio_site.supervisor.errors import StackError
 
-# Refused by the event loop of the web server, without a thread or the database.
+# The event loop of the web server refuses this request, without a thread or the database.
 MALFORMED_REQUEST = b"PING\r\n\r\n"
 
 
@@ -31,7 +31,8 @@ def check_port(host: str, port: int) -> None:
 def free_port() -> int:
     """A free port of the loopback interface.
 
-    It is below the ports that outgoing connections get, which could take it before the server does.
+    It is below the range of outgoing connections, one of which could take it before the server
+    does.
     """
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)

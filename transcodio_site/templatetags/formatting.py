@@ -57,7 +57,7 @@ def file_size(megabytes: int) -> str:
 
 @register.filter
 def percent(number: float) -> str:
-    """A number of percent: "80%"."""
+    """A percentage: "80%"."""
     return _("%(number)s%%") % {"number": number}
 
 
@@ -69,7 +69,7 @@ def utc_date(moment: date) -> str:
 
 @register.filter
 def iso_date(text: str) -> str:
-    """A date that is written as in CSV files ("2026-11-25"), in our style; other text as it is."""
+    """An ISO date ("2026-11-25", as in CSV files) in our style; other text unchanged."""
     day = parse_date(text)
     return utc_date(day) if day else text
 
@@ -82,7 +82,7 @@ def utc_datetime(moment: datetime) -> str:
 
 @register.filter
 def utc_milliseconds(moment: datetime) -> str:
-    """For a table that says UTC in its head: "Nov 25, 2026, 9:13:05.250 PM"."""
+    """For a table whose heading says UTC: "Nov 25, 2026, 9:13:05.250 PM"."""
     moment = moment.astimezone(UTC)
     day, clock, half = (date_format(moment, part) for part in ("DATE_FORMAT", "g:i:s", "A"))
     return f"{day}, {clock}.{moment.microsecond // 1000:03} {half}"

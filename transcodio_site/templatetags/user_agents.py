@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 register = template.Library()
 
-# The first match counts: Edge and Opera also say Chrome, and all of them say Safari.
+# The first match counts: Edge and Opera also contain "Chrome", and all of them contain "Safari".
 BROWSERS = {
     "Edg": "Edge",
     "OPR/": "Opera",
@@ -20,7 +20,7 @@ BROWSERS = {
     "curl/": "curl",
     "python-": "Python",
 }
-# Android says Linux, and iPhones and iPads say Mac OS X.
+# Android contains "Linux", and iPhones and iPads "Mac OS X".
 SYSTEMS = {
     "iPhone": "iPhone",
     "iPad": "iPad",

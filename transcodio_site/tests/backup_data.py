@@ -42,7 +42,7 @@ TEXT = "Tab\t, line\nbreak, \\backslash, \\N, 'quote', ümlaut, 語, \x7f, 🎙"
 
 
 def fill(user: User) -> None:
-    """One row at least of everything that users create."""
+    """At least one row of everything that users create."""
     user.plan = Plan.objects.create(name="Studio", monthly_minutes=100)
     user.first_name = TEXT[:50]
     user.save()

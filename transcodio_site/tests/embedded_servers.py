@@ -62,7 +62,7 @@ def kill_servers(var: Path) -> None:
 
 
 def running(var: Path) -> list[psutil.Process]:
-    """The two servers of a data folder (not the children of Postgres)."""
+    """The two servers of a data folder (without the children of Postgres)."""
     servers = [server.running() for server in (Postgres(var), Valkey(var))]
     return [process for process in servers if process and process.status() != "zombie"]
 

@@ -1,8 +1,8 @@
 """Which migrations may run while the previous release still uses the database.
 
-In a rolling release, old and new code run side by side. A migration may only add what old code
-does not notice. What old code still reads or writes goes in a later release, in a migration that
-says so: `unused_since = "0.2.0"`, the first release that no longer used it.
+In a rolling release, old and new code run side by side. A migration may only make additions that
+old code does not notice. What old code still reads or writes is removed in a later release, by a
+migration that declares this: `unused_since = "0.2.0"`, the first release that no longer used it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The admin site: its menu, its look, and what its lists show."""
+"""The admin site: its menu, its appearance, and what its lists show."""
 
 from __future__ import annotations
 

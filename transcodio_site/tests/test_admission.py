@@ -1,4 +1,4 @@
-"""What is decided with the headers of a large body, and for whom."""
+"""What is decided from the headers of a large body, and for whom."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ post = partial(httpx.post, timeout=WAIT_S)
 
 @pytest.fixture(scope="module")
 def endpoint(stack: Stack) -> str:
-    """What one enters in Bazarr."""
+    """The URL that a user enters in Bazarr."""
     return stack.url.replace("http://", f"http://any:{stack.token('bazarr@example.com')}@")
 
 

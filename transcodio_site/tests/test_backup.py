@@ -41,7 +41,7 @@ from transcriptions.models import FINISHED, Segment, State, Transcription
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# Where rows of unfinished recordings change, because their processing starts again.
+# Tables whose rows change for unfinished recordings, because their processing starts again.
 CHANGED = {f"transcriptions_{name}" for name in ("progress", "step", "transcription")}
 
 
@@ -52,7 +52,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def filled(alice: User, settings: Any, tmp_path: Path) -> User:
-    """Alice has used everything."""
+    """Alice has used every feature."""
     settings.VAR_DIR, settings.MEDIA_ROOT = tmp_path / "old", tmp_path / "old" / "media"
     settings.VAR_DIR.mkdir()
     fill(alice)

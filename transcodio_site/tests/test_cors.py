@@ -21,7 +21,7 @@ ORIGIN = "https://app.example.com"
 
 
 def preflight(path: str, method: str, headers: str = "authorization") -> dict[str, str]:
-    """The headers of the response to the request that a browser sends first."""
+    """The headers of the response to a browser's preflight request."""
     response = Client().options(
         path,
         headers={

@@ -1,4 +1,4 @@
-"""A backup is restored into an installation of its own, which goes on where the other one was."""
+"""A backup is restored into a new installation, which continues where the old one stopped."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def test_wrong_setting_is_found(
     assert any(re.search(found, problem.found) for problem in after)
 
 
-# --- The whole ------------------------------------------------------------------------------------
+# --- The whole command ----------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ class Html(HTMLParser):
 def test_page_is_public_and_cacheable(
     client: Client, url: str, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(0):  # nothing in these pages is about the visitor
+    with django_assert_num_queries(0):  # nothing in these pages depends on the visitor
         response = client.get(url)
     assert response.status_code == 200
     assert "public" in response["Cache-Control"]
@@ -220,8 +220,8 @@ def test_reference_links_its_schemas(client: Client) -> None:
 
 
 def _order(operation: Any) -> tuple[bool, bool, int]:
-    """What deletes comes last, the recording after what belongs to it; and what takes names of
-    speakers back just before."""
+    """Deletions come last, that of the recording after those of its parts. Just before them come
+    operations that remove speaker names."""
     takes_back = operation.path.endswith(("/undo", "/restore", "/detect"))
     deletes = operation.method == "DELETE"
     return deletes, takes_back and not deletes, -len(operation.path) if deletes else 0

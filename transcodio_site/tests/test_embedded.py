@@ -75,7 +75,9 @@ def test_next_command_adopts_servers_of_a_killed_one(var: Path) -> None:
     assert running(var) == []
 
 
-@pytest.mark.covers("fault", "After a crash another process has the id of Postgres or Valkey")
+@pytest.mark.covers(
+    "fault", "After a crash another process has the process id of Postgres or Valkey"
+)
 def test_stale_pid_file_kills_no_other_process(var: Path) -> None:
     with embedded.servers(var):
         pass

@@ -16,7 +16,7 @@ from transcodio_site.testing import SAMPLE
 
 
 class Mute:
-    """An engine that works, and says nothing."""
+    """An engine that works, but recognizes nothing."""
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         yield Complete(audio.duration, 0.1)

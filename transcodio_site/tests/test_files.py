@@ -1,4 +1,4 @@
-"""Files of the data folder: damaged ones, full disks, and two first starts at once."""
+"""Files of the data folder: damaged ones, full disks, and two first starts at the same time."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_damaged_demo_account_file_is_replaced(
 
 
 @pytest.mark.slow
-@pytest.mark.covers("fault", "Folders lie where the service wants to write files")
+@pytest.mark.covers("fault", "There are folders where the service has to write files")
 @pytest.mark.parametrize("name", ["secret_key", "run/start.lock", "run/users.lock", "prepare.lock"])
 def test_folder_in_place_of_a_file_is_reported_in_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir(parents=True)

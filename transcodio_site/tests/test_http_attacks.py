@@ -1,4 +1,4 @@
-"""Requests that try to borrow the site: its name, its redirects, its forms and its sessions."""
+"""Requests that try to abuse the site: its name, its redirects, its forms and its sessions."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_opening_pages_changes_nothing(alice: User) -> None:
     assert resources.unchanged()
 
 
-@pytest.mark.covers("attack", "A POST claims to be another method")
+@pytest.mark.covers("attack", "A POST request claims to have another method")
 @pytest.mark.parametrize("method", ["DELETE", "PATCH", "PUT", "GET"])
 def test_method_cannot_be_overridden(alice: User, token_of: Headers, method: str) -> None:
     row = Resources(alice).row
@@ -193,8 +193,8 @@ def test_method_cannot_be_overridden(alice: User, token_of: Headers, method: str
 def test_no_origin_may_read_responses_to_cookies(
     alice: User, token_of: Headers, origin: str
 ) -> None:
-    """Browsers hand over no response to a request with cookies unless both headers allow it: the
-    origin itself, and credentials. Pages, which no token opens, allow nothing."""
+    """Browsers reveal no response to a request with cookies unless both headers allow it: the
+    origin itself, and credentials. Pages, which accept no tokens, allow nothing."""
     row = Resources(alice).row
     request = {"Access-Control-Request-Method": "GET", "Origin": origin}
     for client in (with_session(alice), Client(headers=token_of(alice))):

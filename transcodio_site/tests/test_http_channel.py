@@ -1,4 +1,5 @@
-"""Heads and bodies that a server must not wait for, or not accept: time is Twisted's Clock."""
+"""Request heads and bodies that a server must not wait for or must not accept. Time is Twisted's
+Clock."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ START = b"POST /api/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 async def respond(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """An application that answers everything."""
+    """An application that responds to every request."""
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body"})
 
@@ -45,14 +46,14 @@ class Connection:
         self.channel.dataReceived(data)
 
     def send_slowly(self, data: bytes, seconds: float) -> None:
-        """Send one byte after the other, with this pause before each."""
+        """Send one byte at a time, with this pause before each."""
         for position in range(len(data)):
             self.clock.pump([1.0] * int(seconds))
             self.send(data[position : position + 1])
 
     @property
     def status(self) -> int | None:
-        """Of the response, if there is one."""
+        """The status of the response, if there is one."""
         received = self.transport.value()
         return int(received.split()[1]) if received else None
 

@@ -40,14 +40,14 @@ def speech(media: Media) -> bytes:
 
 
 def open_live(stack: Stack, token: str = "", **parameters: str) -> ClientConnection:
-    """A connection with a token, or without."""
+    """A connection with or without a token."""
     url = f"{stack.url.replace('http', 'ws', 1)}/api/live?{urlencode(parameters)}"
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return connect(url, additional_headers=headers, max_size=None)
 
 
 def messages(socket: ClientConnection) -> Iterator[dict[str, Any]]:
-    """All that it receives, until it is closed."""
+    """All messages that it receives until it is closed."""
     try:
         while True:
             yield json.loads(socket.recv())
@@ -213,7 +213,7 @@ def test_session_is_closed_when_its_token_is_no_longer_valid(stack: Stack, speec
         wait_for(socket, "received")
         user_id = expire(stack, secret)
         with redis.Redis.from_url(redis_url(stack.var)) as valkey:
-            # What is sent when access changes; without it, the next check is within 90 s.
+            # Sent when access changes; without it, the next check comes within 90 s.
             wait_until(lambda: valkey.publish(access_channel(user_id), '{"type": "access"}'))
         list(messages(socket))
         assert socket.close_code == 4401
@@ -237,7 +237,9 @@ def test_sessions_of_other_users_are_not_found(stack: Stack, token: str) -> None
         wait_for(socket, "error", code="deleted")  # no audio came
 
 
-@pytest.mark.covers("attack", "What was recorded offline is sent by the next user of the browser")
+@pytest.mark.covers(
+    "attack", "Speech that was recorded offline is sent by the next user of the browser"
+)
 def test_audio_of_another_account_is_refused(stack: Stack, token: str) -> None:
     assert refusal(stack, token, account="0") == (403, "other_account")
 

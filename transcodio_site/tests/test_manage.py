@@ -1,4 +1,4 @@
-"""`manage.py` reports what an operator can solve in one line."""
+"""`manage.py` reports problems that an operator can solve in one line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 
 
 def in_terminal(typed: bytes, *arguments: str) -> str:
-    """What a command prints in a terminal in which this is typed."""
+    """What a command prints in a terminal in which this text is typed."""
     process, terminal = pty.fork()
     if process == 0:
         os.chdir(ROOT)
@@ -56,7 +56,7 @@ def test_superuser_cannot_be_created_before_the_tables() -> None:
 def test_closed_terminal_is_no_traceback() -> None:
     printed = in_terminal(b"\x04", "createsuperuser")
     assert "Traceback" not in printed
-    assert "The command asks for input" in printed
+    assert "The command prompts for input" in printed
 
 
 @pytest.mark.parametrize("command", ["check", "doctor", "backup"])

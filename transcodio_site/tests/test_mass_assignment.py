@@ -1,7 +1,7 @@
 """Bodies with fields that their sender must not set, such as `owner` or `is_staff`.
 
-Every request is sent twice, with its own fields and with the columns of all tables in addition. The
-second one must be refused, or leave the database as the first one does.
+Every request is sent twice: with its own fields, and with the columns of all tables in addition.
+The second one must be refused, or leave the database in the same state as the first.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MODELS = (
     Voice,
     Annotation,
 )
-# Its columns are fields of uploads, too.
+# Its columns are also fields of uploads.
 COMPARED = (*MODELS, DiarizationJob)
 # Columns that differ between two requests of the same kind.
 VARYING = {
@@ -170,7 +170,7 @@ def hostile_fields(victim: User, plan: Plan, own: dict[str, Any]) -> dict[str, A
 
 
 def snapshot(*known: User) -> dict[str, list[dict[str, Any]]]:
-    """All rows without varying columns. The id of a new user, who is not known, varies too."""
+    """All rows without varying columns. The id of a new user, which is not known, varies too."""
     ids = [user.pk for user in known]
 
     def row(values: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def snapshot(*known: User) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture
 def plan(db: None) -> Plan:
-    """A plan that nobody has."""
+    """A plan that no user has."""
     return Plan.objects.create(name="Unlimited", price_cents=1)
 
 

@@ -53,7 +53,7 @@ def test_api_errors_are_json_in_the_format_of_the_api(
         assert body["code"] == code
 
 
-@pytest.mark.covers("attack", "An error message is read for secrets of the code")
+@pytest.mark.covers("attack", "An error message is searched for secrets of the code")
 def test_unhandled_exception_is_json_500_without_details(
     db: None, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from django.db.migrations.operations.base import Operation
 from transcodio_site.testing import ROOT
 from transcodio_site.tests.migration_rules import problems
 
-# The release, and the last migration of each app in it. Written when a release is made; empty
+# The last release, and the last migration of each app in it. Updated with each release; empty
 # before the first one, when there is no installation to upgrade.
 RELEASED: dict[str, Any] = json.loads(
     (ROOT / "transcodio_site" / "tests" / "released_migrations.json").read_text()
@@ -56,7 +56,7 @@ def migration(*operations: Operation, unused_since: str) -> Migration:
 
 
 def check(operation: Operation, unused_since: str = "") -> list[str]:
-    """The problems of a migration after all that exist; the last release was 0.2.1."""
+    """The problems of a migration that follows all existing ones, if the last release was 0.2.1."""
     state = MigrationLoader(None).project_state()
     return problems(migration(operation, unused_since=unused_since), (0, 2, 1), state)
 
@@ -87,7 +87,7 @@ def test_additions_are_allowed(operation: Operation) -> None:
         migrations.RenameField("transcription", "title", "name"),
         migrations.DeleteModel("Segment"),
         migrations.RenameModel("Segment", "Sentence"),
-        # Django drops the default of Python from the column again.
+        # Django drops the Python default from the column again.
         migrations.AddField("transcription", "rating", models.IntegerField(default=0)),
         migrations.AlterField("transcription", "completed_at", models.DateTimeField()),
         migrations.RunSQL("ALTER TABLE transcriptions_segment DROP COLUMN words"),

@@ -80,7 +80,7 @@ def data_url(path: Path) -> str:
 def test_known_speakers_have_their_names(client: OpenAI, media: Media) -> None:
     talk = str(media.two_voices("talk.wav"))
     file = media.make("short_talk.mp3", "-i", talk, "-t", str(CHANGES_S[1]))
-    # Of what the same people say later.
+    # A recording of what the same people say later.
     agent, customer = (
         media.make(f"{start}.wav", "-ss", str(start + 0.5), "-i", talk, "-t", "6")
         for start in CHANGES_S[1:]

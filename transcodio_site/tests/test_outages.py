@@ -31,7 +31,7 @@ def url(stack: Stack) -> Iterator[str]:
     ("name", "server"),
     [("postgres", Postgres), pytest.param("valkey", Valkey, marks=pytest.mark.slow)],
 )
-@pytest.mark.covers("fault", "Postgres or Valkey hangs without ending its connections (SIGSTOP)")
+@pytest.mark.covers("fault", "Postgres or Valkey hangs without closing its connections (SIGSTOP)")
 def test_health_names_the_server_that_hangs(
     stack: Stack, url: str, name: str, server: type[Postgres] | type[Valkey]
 ) -> None:

@@ -92,13 +92,13 @@ TOKEN_ONLY = {"POST /api/transcriptions/{transcription_id}/read-token"}
 PUBLIC, AUTHENTICATED, OWNER, STAFF = "public", "authenticated", "owner", "staff"
 REDIRECT = "redirect"  # to the library, or to the sign-in; it stores nothing
 LINK = "link"  # whoever has the key in it: see test_captions.py
-OPERATOR = "operator"  # has the token of the metrics, or is on this machine
+OPERATOR = "operator"  # has the metrics token, or is on this machine
 PAGES = {
     "manifest.webmanifest": PUBLIC,
     "service-worker.js": PUBLIC,
     "offline/": PUBLIC,
     "share/": REDIRECT,
-    "offline/state/": PUBLIC,  # says nothing about recordings of others
+    "offline/state/": PUBLIC,  # reveals nothing about recordings of others
     "health": PUBLIC,
     "status": PUBLIC,
     "health/live": PUBLIC,

@@ -1,4 +1,4 @@
-"""The error of `make` on a Python or a machine for which there are no wheels."""
+"""The error of `make` with a Python or on a machine for which there are no wheels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_python(version: str) -> str:
 
 
 def run_make(folder: Path, python: str | None) -> subprocess.CompletedProcess[str]:
-    """`make run` in an empty checkout where `python3` is that program, or is missing."""
+    """Run `make run` in an empty checkout where `python3` is this program, or is missing."""
     programs = folder / "bin"
     programs.mkdir()
     for name in ("sh", "make"):

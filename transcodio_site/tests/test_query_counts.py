@@ -65,7 +65,7 @@ def add_recordings(owner: User, count: int) -> Iterator[Transcription]:
 
 
 def add_text(row: Transcription, count: int) -> None:
-    """Segments of speakers of their own."""
+    """Segments, each with its own speaker."""
     first = row.segments.count() + 1
     for number in range(first, first + count):
         row.speakers.get_or_create(number=number)
@@ -150,6 +150,6 @@ def test_list_of_the_admin_site(path: str, carol: User) -> None:
 
 
 def test_table_has_the_pages_with_lists() -> None:
-    """Guards against a table that is empty because its source was renamed."""
+    """Guards against an empty table after its source was renamed."""
     assert {"settings/tokens/", "settings/voices/", "settings/activity/"} <= {*USER_PAGES}
     assert "admin/accounts/user/" in ADMIN_LISTS

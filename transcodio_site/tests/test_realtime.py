@@ -65,7 +65,7 @@ def settings(**values: Any) -> Any:
 def until(connection: RealtimeConnection, kind: str) -> list[Any]:
     """The events up to the first one of a kind."""
     events: list[Any] = []
-    impatience = threading.Timer(WAIT_S, connection.close)  # the client itself waits for ever
+    impatience = threading.Timer(WAIT_S, connection.close)  # the client itself waits forever
     impatience.start()
     try:
         while not events or events[-1].type != kind:
@@ -80,7 +80,7 @@ def types(events: list[Any]) -> list[str]:
 
 
 def transcript(events: list[Any]) -> str:
-    """Of the last event; what the deltas of its item say."""
+    """The transcript in the last event, which must agree with the deltas of its item."""
     completed = events[-1]
     assert completed.type == f"{TRANSCRIPTION}.completed"
     deltas = [
@@ -334,7 +334,7 @@ def test_session_that_somebody_else_ends_is_closed_with_a_reason(
 
 @pytest.mark.slow
 def test_largest_append_of_the_api_is_accepted(stack: Stack) -> None:
-    """15 MiB are almost three minutes at 48 kHz, and kept although the client leaves."""
+    """15 MiB are almost three minutes at 48 kHz. They are kept although the client disconnects."""
     key = stack.token("realtime-large@example.com")
     client = OpenAI(base_url=f"{stack.url}/v1", api_key=key)
     with client.realtime.connect(extra_query=INTENT) as connection:
@@ -348,7 +348,7 @@ def test_largest_append_of_the_api_is_accepted(stack: Stack) -> None:
     assert library(stack, key)[0]["duration"] == pytest.approx((15 << 20) / 96_000, abs=0.1)
 
 
-@pytest.mark.covers("attack", "A Realtime session sends more audio than is stored in time")
+@pytest.mark.covers("attack", "A Realtime session sends audio faster than it can be stored")
 def test_audio_that_comes_too_fast_ends_the_connection(client: OpenAI) -> None:
     megabyte = encoded(bytes(750_000))
     with client.realtime.connect(extra_query=INTENT) as connection:

@@ -73,7 +73,7 @@ def test_client_secret_opens_our_own_websocket_as_well(stack: Stack, client: Ope
         ws.send('{"type": "end"}')
 
 
-@pytest.mark.covers("attack", "The log is read for client secrets")
+@pytest.mark.covers("attack", "The log is searched for client secrets")
 def test_client_secret_is_redacted(client: OpenAI) -> None:
     secret = client.realtime.client_secrets.create().value
     assert redact(f"openai-insecure-api-key.{secret}") == "openai-insecure-api-key.ek_[redacted]"

@@ -1,4 +1,5 @@
-"""What one user or address can use: pages, searches, streams and exports at the same time."""
+"""Limits of what one user or address can use: pages, searches, streams and exports at the same
+time."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ def recording(owner: User, **fields: Any) -> Transcription:
     return Transcription.objects.create(owner=owner, **fields)
 
 
-@pytest.mark.covers("attack", "One user asks for more pages than the server can render")
+@pytest.mark.covers("attack", "One user requests more pages than the server can render")
 def test_page_over_the_limit_is_429_page(page: Client, settings: Any) -> None:
     settings.RATE_LIMIT_PAGES = "3/hour"
     assert [page.get("/").status_code for _ in range(3)] == [200] * 3

@@ -1,4 +1,4 @@
-"""Headers on every response of the site: no URL, status or media type goes without."""
+"""Headers on every response of the site: no URL, status or media type is without them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ EXPECTED = {
 
 
 def problems(response: Any, path: str) -> list[str]:
-    """What is wrong with the headers of a response."""
+    """The problems with the headers of a response."""
     headers = {name: response.get(name, "") for name in EXPECTED}
     secret_url = {"Referrer-Policy": "no-referrer"} if path.startswith("/captions/") else {}
     wanted = EXPECTED | secret_url

@@ -139,7 +139,7 @@ def test_scheduler_that_was_replaced_stands_by(
     assert sent == [first, second, second]
 
 
-@pytest.mark.covers("fault", "Valkey is down, and the broker is not")
+@pytest.mark.covers("fault", "Valkey is down, but the broker is not")
 def test_scheduler_without_valkey_sends_tasks(
     settings: Any, tmp_path: Path, sent: list[MemoryScheduler]
 ) -> None:

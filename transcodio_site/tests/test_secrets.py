@@ -1,4 +1,4 @@
-"""API tokens and other secrets are in no log, no error page, and no page of the admin site."""
+"""API tokens and other secrets appear in no log, no error page, and no page of the admin site."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def log(request: pytest.FixtureRequest) -> Iterator[StringIO]:
 
 
 def use_everywhere(request: Any, secret: str) -> list[Any]:
-    """Send the secret as a header, and by mistake in query string, form, JSON body and path."""
+    """Send the secret in a header, and by mistake in the query string, a form, a JSON body and the
+    path."""
     path, header = "/api/transcriptions", {"Authorization": f"Bearer {secret}"}
     return [
         request("GET", path, headers=header),

@@ -63,8 +63,8 @@ def read_response(connection: socket.socket) -> tuple[int, dict[str, str]]:
 
 
 def temporary_files(stack: Stack) -> set[str]:
-    """Temporary files of the web server, also those that are unlinked and open. Those of jobs are
-    left out: earlier tests may have left work to the worker."""
+    """Temporary files of the web server, including open files that are unlinked. Those of jobs are
+    left out: the worker may still be busy with jobs of earlier tests."""
     folder = stack.var / "tmp"
     files = {str(path) for path in folder.iterdir() if not path.name.startswith("job-")}
     assert stack.process

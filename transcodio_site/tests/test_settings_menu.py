@@ -26,7 +26,7 @@ def test_settings_menu_marks_the_current_page(
 ) -> None:
     client.force_login(alice)
     content = client.get(page).content.decode()
-    # The menu is there twice: beside the page, and folded above it.
+    # The menu occurs twice: next to the page, and collapsed above it.
     assert re.findall(r"aria-current=\"page\">([^<]+)</a>", content) == [item, item]
     assert f"<summary>Settings: {item}</summary>" in content
 

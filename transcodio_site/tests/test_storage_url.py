@@ -1,4 +1,4 @@
-"""STORAGE_URL: what it selects, and the errors for a wrong one."""
+"""STORAGE_URL: what it selects, and the errors for invalid values."""
 
 from __future__ import annotations
 

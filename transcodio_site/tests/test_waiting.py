@@ -1,4 +1,4 @@
-"""Transcripts that take longer than a proxy lets a connection be silent."""
+"""Transcripts that take longer than a proxy keeps a silent connection open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from transcodio_site.testing import WAIT_S, Media, Stack
 
 @pytest.fixture(scope="module")
 def url(stack: Stack) -> Iterator[str]:
-    """A web process on the data of the stack whose patience is shorter than any transcription."""
+    """A web process on the data of the stack that begins to respond before any transcription is
+    complete."""
     with stack.another_web(KEEP_ALIVE_SECONDS="0.05") as (url, _pid):
         yield url
 

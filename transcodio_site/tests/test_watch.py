@@ -49,7 +49,7 @@ class Watches:
 
 @contextmanager
 def busy_query(var: Path) -> Iterator[psutil.Process]:
-    """A Postgres process that computes for a very long time and looks at nothing else."""
+    """A Postgres process that computes for a very long time and notices nothing else."""
     connection = psycopg.connect(embedded.postgres_url(var))
     connection.pgconn.send_query(b"SELECT count(*) FROM pg_class a, pg_class b, pg_proc c, pg_proc")
     connection.pgconn.flush()

@@ -55,14 +55,14 @@ def test_files_can_be_shared_with_the_app(alice: User, client: Client) -> None:
     client.force_login(alice)
     response = client.get("/share/", follow=True)
     assert response.redirect_chain == [("/", 303)]
-    assert b"could not be taken" not in response.content
+    assert b"could not be received" not in response.content
 
 
 def test_shared_file_without_a_service_worker_is_explained(alice: User) -> None:
-    client = Client(enforce_csrf_checks=True)  # the form of the system has no token
+    client = Client(enforce_csrf_checks=True)  # the operating system's form has no token
     client.force_login(alice)
     response = client.post("/share/", {"file": BytesIO(b"audio")}, follow=True)
-    assert b"could not be taken. Choose it here" in response.content
+    assert b"could not be received. Choose it here" in response.content
     assert not Transcription.objects.exists()
 
 
@@ -130,7 +130,7 @@ def test_pages_say_whose_they_are(alice: User, url: str) -> None:
     assert f'<meta name="account" content="{alice.pk}">' in client.get(url).content.decode()
 
 
-@pytest.mark.covers("attack", "Ids of recordings are tried, to learn which ones exist")
+@pytest.mark.covers("attack", "Ids of recordings are guessed to find out which ones exist")
 def test_state_names_own_recordings_only(alice: User, bob: User) -> None:
     own, other = (Transcription.objects.create(owner=u, source_bytes=1) for u in (alice, bob))
     url = f"/offline/state/?ids={own.id},{other.id},{uuid.uuid4()},nonsense"

@@ -10,10 +10,10 @@ import pytest
 
 from transcodio_site.testing import ROOT
 
-# Prints how many objects a full collection goes through that no client has created, how many such
-# collections there were while as many objects were created as 2,000 clients need, and whether what
-# clients have left behind is found when all have disconnected and their applications still run,
-# when few of those have ended, when many short requests have ended, and when all have ended.
+# Prints three things: how many objects that no client has created a full collection visits; how
+# many full collections there were while the objects of 2,000 clients were created; and whether what
+# clients leave behind is found when all have disconnected and their applications still run, when
+# few of those have ended, when many short requests have ended, and when all have ended.
 SCRIPT = """
 import asyncio, gc, time, weakref
 from transcodio_site import asgi, web_memory

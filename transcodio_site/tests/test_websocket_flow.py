@@ -1,4 +1,4 @@
-"""A server that waits for slow readers of a WebSocket instead of keeping what they do not read."""
+"""The server waits for slow readers of a WebSocket instead of buffering what they do not read."""
 
 from __future__ import annotations
 

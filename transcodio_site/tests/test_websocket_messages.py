@@ -14,7 +14,7 @@ DISCONNECT = {"type": "websocket.disconnect", "code": 1006}
 
 
 class Protocol:
-    """That of a connection, as far as it is used here."""
+    """The protocol of a connection, as far as it is used here."""
 
     def __init__(self) -> None:
         self.codes: list[int] = []
@@ -39,6 +39,6 @@ def test_client_is_disconnected_when_too_much_waits(monkeypatch: pytest.MonkeyPa
     assert protocol.codes == []
     messages.put_nowait(message(6))
     assert protocol.codes == [CLOSE_TOO_FAST]
-    messages.put_nowait(message(1))  # came before the client knew
+    messages.put_nowait(message(1))  # was sent before the client knew
     messages.put_nowait(DISCONNECT)
     assert [queue.get_nowait() for _ in range(queue.qsize())] == [message(6), DISCONNECT]

@@ -10,8 +10,8 @@ import pytest
 from transcodio_site import worker_memory
 from transcodio_site.testing import ROOT
 
-# Threads that allocate blocks of different sizes, a few of which stay: what is left of the heaps.
-# Prints how many heaps there are besides that of the main thread.
+# Starts threads that allocate memory, and prints how many heaps there are besides that of the main
+# thread.
 SCRIPT = """
 import ctypes, re, sys, threading
 from celery.signals import worker_init

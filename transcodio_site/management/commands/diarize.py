@@ -37,7 +37,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> str:
-        """Print how many recordings wait for it, and why others do not."""
+        """Print how many recordings are waiting for detection, and why others are not."""
         if bool(options["ids"]) == options["all_without_speakers"]:
             raise CommandError("Name recordings by their ids, or use --all-without-speakers.")
         count = 0

@@ -200,7 +200,7 @@ def _create_recording(attempts: list[UsageRecord], rng: random.Random) -> None:
 
 
 def _create_history(row: Transcription, attempts: list[UsageRecord], rng: random.Random) -> None:
-    """Create the history, computing the start of each phase backwards from the time in the
+    """Create the history; the start of each phase is computed backwards from the time in the
     ledger."""
     completed_at = moment = attempts[-1].created_at
     steps = [(Phase(row.state), "", completed_at)]

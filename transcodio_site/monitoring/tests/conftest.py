@@ -1,4 +1,4 @@
-"""Tests of what processes report begin without reports of earlier tests."""
+"""Each test starts without the reports that processes made in earlier tests."""
 
 from __future__ import annotations
 

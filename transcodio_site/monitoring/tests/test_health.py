@@ -104,7 +104,7 @@ def test_process_that_keeps_crashing_is_named_with_its_last_line(db: None) -> No
 # --- What a stranger sees -----------------------------------------------------------------------
 
 
-@pytest.mark.covers("attack", "A stranger asks /health/ready for paths and errors of the machine")
+@pytest.mark.covers("attack", "A stranger reads paths and errors of the machine from /health/ready")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -160,7 +160,7 @@ def test_part_that_hangs_is_reported_and_holds_one_thread(monkeypatch: pytest.Mo
     wait_until(lambda: parts.results([part])["slow"].ok)
 
 
-@pytest.mark.covers("attack", "Someone asks for the health of the service many times a second")
+@pytest.mark.covers("attack", "Someone requests the health of the service many times a second")
 def test_result_is_shared_by_many_requests() -> None:
     calls = list[int]()
     check = SharedCheck(lambda: calls.append(1), max_age_s=3600)

@@ -78,7 +78,7 @@ def test_page_has_each_metric_once(db: None) -> None:
     assert set(found["transcodio_queue_age_seconds"]) >= {"mail"}
 
 
-@pytest.mark.covers("fault", "Postgres is down while Prometheus asks for metrics")
+@pytest.mark.covers("fault", "Postgres is down while Prometheus scrapes metrics")
 def test_page_without_the_database(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Any:
         raise OSError("away")

@@ -65,7 +65,8 @@ def get(url: str) -> httpx.Response:
 
 
 def traced_upload(stack: MonitoredStack, recording: Path, request_id: str) -> str:
-    """Upload a recording, and wait until the spans of its recognition have arrived. Its id."""
+    """Upload a recording, wait until the spans of its recognition have arrived, and return its
+    id."""
     headers = {"Authorization": f"Bearer {stack.token('traced@example.com')}"}
     with recording.open("rb") as file:
         upload = httpx.post(
@@ -109,7 +110,7 @@ def test_one_trace_from_upload_to_transcript(monitored: MonitoredStack, media: M
     assert any(job_id in line and "span_id" in line for line in lines)
 
 
-@pytest.mark.covers("attack", "Someone who reads error reports looks for what users said")
+@pytest.mark.covers("attack", "Someone searches error reports for what users said")
 def test_error_report_has_no_text_title_address_or_token(monitored: MonitoredStack) -> None:
     broker = embedded.redis_url(monitored.var).replace("unix://", "redis+socket://")
     app = Celery(broker=broker.replace("?db=", "?virtual_host="), set_as_current=False)

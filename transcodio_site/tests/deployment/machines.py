@@ -69,7 +69,7 @@ class Machine:
             )
 
     def kill(self, *names: str) -> None:
-        """As when the power fails; without names, all processes."""
+        """Kill processes as a power failure would; without names, all of them."""
         for name in names or tuple(self.processes):
             process = self.processes.pop(name)
             process.kill()
@@ -113,7 +113,7 @@ class Site:
         return httpx.Client(base_url=self.url, headers=headers, verify=self.tls, timeout=WAIT_S)
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """What the database says, past PgBouncer."""
+        """The result of a query, sent directly to Postgres instead of PgBouncer."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             return connection.execute(sql, values).fetchall()
 
@@ -195,7 +195,7 @@ def _database_url(certificate: Certificate, port: int, name: str) -> str:
 
 
 def _machine(folder: Path, port: int, environment: Mapping[str, str]) -> Machine:
-    """A machine with its own data folder, and with the recordings where all have them."""
+    """A machine with its own data folder, and with the shared folder of recordings."""
     var = folder / "var"
     var.mkdir(parents=True)
     if "STORAGE_URL" not in os.environ:

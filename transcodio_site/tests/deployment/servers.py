@@ -25,7 +25,7 @@ from transcodio_site.testing import ROOT, wait_until
 
 DEPLOY = ROOT / "deploy"
 PROGRAMS = ("caddy", "nginx", "openssl", "pgbouncer", "rabbitmq-server", "redis-server")
-RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one on PATH wants its own user
+RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # the one on PATH requires its own user
 PASSWORD = "correct-horse"
 HOST = "127.0.0.1"
 
@@ -41,7 +41,7 @@ def require_programs() -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports."""
+    """Distinct free ports."""
     ports: set[int] = set()
     while len(ports) < count:
         ports.add(free_port())
@@ -82,7 +82,8 @@ def server(
 
 
 def substitute(text: str, replacements: Mapping[str, str]) -> str:
-    """Replace each key. Fails if there is none: the file has changed, and the test must follow."""
+    """Replace each key. Fails if a key is missing: the file has changed, and the test must be
+    adapted."""
     for old, new in replacements.items():
         assert old in text, old
         text = text.replace(old, new)

@@ -1,4 +1,4 @@
-"""The files in deploy/: checked by the tools of their kinds, and consistent with each other."""
+"""The files in deploy/: checked by their own tools, and consistent with each other."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def queues(command: list[str]) -> str:
     return command[command.index("--queues") + 1]
 
 
-# --- The tools of their kinds -------------------------------------------------------------------
+# --- Checked by their own tools -----------------------------------------------------------------
 
 
 def test_manifests_are_valid() -> None:

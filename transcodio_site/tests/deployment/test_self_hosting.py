@@ -72,7 +72,7 @@ class Installation:
         }
 
     def follow(self, language: str, content: str) -> None:
-        """Do what one block says."""
+        """Follow the instructions of one block."""
         if language == "ini":
             self.configure(content)
         elif PROCESS.search(content):

@@ -116,7 +116,7 @@ class Follower(threading.Thread):
 
 
 def session_cookie(site: Site) -> str:
-    """As of a signed-in browser."""
+    """The cookie of a signed-in browser."""
     script = SIGN_IN.format(email=machines.EMAIL)
     return site.manage("shell", "--verbosity", "0", "--command", script).splitlines()[-1]
 
@@ -129,7 +129,7 @@ def upload(site: Site, recording: Path) -> str:
 
 
 def transcript(site: Site, transcription_id: str) -> Event:
-    """From whichever web process runs."""
+    """The transcript, from whichever web process is running."""
     with site.client() as client:
         response = client.get(f"/api/transcriptions/{transcription_id}")
     return dict(response.json()) if response.status_code == 200 else {"state": "unknown"}
@@ -195,7 +195,7 @@ def test_upload_of_100_megabytes_is_streamed(site: Site) -> None:
 
 
 def wav_header(length: int) -> bytes:
-    """Of a stereo WAV file at 48 kHz with that many bytes of samples."""
+    """The header of a stereo WAV file at 48 kHz with this many bytes of samples."""
     form = struct.pack("<4sI4s", b"RIFF", 36 + length, b"WAVE")
     samples = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, 48_000, 192_000, 4, 16)
     return form + samples + struct.pack("<4sI", b"data", length)

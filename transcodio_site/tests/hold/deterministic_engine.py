@@ -7,11 +7,11 @@ a folder. Each file in that folder is a fault that happens once, to the first ca
 - `memory`: OutOfMemory
 - `away`: Unreachable
 - `garbage`: a segment with impossible times
-- `cold`: nothing happens for as many seconds as the file says
+- `cold`: nothing happens for the number of seconds in the file
 - `hang`: nothing ever happens again
 - `storage`: a file cannot be saved (see `sitecustomize`)
 
-The file `clock` stays: all clocks are moved by as many seconds as it says.
+The file `clock` stays: all clocks are moved by the number of seconds in it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def speech_pieces(audio: Audio) -> Iterator[tuple[float, float]]:
 
 
 def checksum(path: Path, start: float, end: float) -> str:
-    """Of the samples from `start` to `end` (seconds)."""
+    """The checksum of the samples from `start` to `end` (seconds)."""
     with wave.open(str(path), "rb") as reader:
         rate = reader.getframerate()
         reader.setpos(round(start * rate))
@@ -87,13 +87,13 @@ def checksum(path: Path, start: float, end: float) -> str:
 
 
 def wait_while_cold() -> None:
-    """A container that starts: no event for a while."""
+    """Simulate the start of a container: no event for a while."""
     if (seconds := taken("cold")) is not None:
         wait(float(seconds))
 
 
 def fail_on_request() -> None:
-    """Raise the error that was asked for, or block forever."""
+    """Raise the requested error, or block forever."""
     if taken("raise") is not None:
         raise RuntimeError("the engine was asked to fail")
     if taken("memory") is not None:
@@ -110,7 +110,8 @@ def wait(seconds: float) -> None:
 
 
 def taken(name: str) -> str | None:
-    """The content of the fault's file; None if it was not asked for, or another call has it."""
+    """The content of the fault's file; None if it was not requested, or another call has taken
+    it."""
     file = Path(os.environ["DETERMINISTIC_ENGINE"]) / name
     with suppress(FileNotFoundError):
         content = file.read_text()

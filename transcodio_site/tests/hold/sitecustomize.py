@@ -113,7 +113,7 @@ def recognizing_once(stream: Any) -> Any:
 
 
 def replace_engines(module: ModuleType) -> None:
-    """Every name of an engine stands for the deterministic one."""
+    """Every engine name selects the deterministic engine."""
 
     def create(name: str) -> Any:
         return import_module("deterministic_engine").DeterministicEngine()
