@@ -49,7 +49,7 @@ METADATA_FIELDS = (
     "created_at",
     "completed_at",
 )
-# By which staff may filter who may not read content.
+# Filters for staff who may not read content.
 FILTER_COLUMNS = ("id", "owner", "state", "priority", "engine", "language", "created_at")
 CONTENT_FIELDS = ("title", "note", "error_message")
 
@@ -100,7 +100,7 @@ class TranscriptionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
 
     @admin.display(description=_("State"), ordering="state")
     def display_state(self, row: Transcription) -> str:
-        """The state, which also says whether it is live."""
+        """The state, including whether it is live."""
         return str(row.shown_state.label)
 
     @admin.display(description=_("Duration"), ordering="duration")
@@ -221,7 +221,7 @@ class LiveSessionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
 
     @admin.display(description=_("State"))
     def status(self, session: LiveSession) -> str:
-        """Whether audio comes."""
+        """Whether audio arrives."""
         if session.ended_at:
             return gettext("Ended")
         return gettext("Paused") if session.parked_at else gettext("Active")
@@ -239,7 +239,7 @@ class LiveSessionAdmin(StaffReadableAdmin, ReadOnlyAdmin):
 
     @admin.action(description=_("End"), permissions=["operate"])
     def end(self, request: HttpRequest, sessions: QuerySet[LiveSession]) -> None:
-        """Take no more audio; the recordings are completed with what was said."""
+        """Accept no more audio; the recordings are completed with the audio so far."""
         still_open = sessions.filter(ended_at=None)
         rows = Transcription.objects.filter(id__in=still_open.values("pk"))
         command = partial(commands.cancel, reason=EndReason.ADMINISTRATOR)

@@ -32,7 +32,7 @@ class NothingToUndo(WrongState):
 
 
 class UnknownVersion(Exception):
-    """The transcript has no version with this number any more. `str()` is a message for the
+    """The transcript no longer has a version with this number. `str()` is a message for the
     owner."""
 
 
@@ -61,7 +61,7 @@ class VoiceRefused(Exception):
 
 
 class TooManyAnnotations(Exception):
-    """The transcript has as many as it can have. `str()` is a message for the owner."""
+    """The transcript has the maximum number of annotations. `str()` is a message for the owner."""
 
 
 class AudioDeleted(WrongState):
@@ -74,7 +74,7 @@ class NoSpeech(WrongState):
 
 class StorageUnavailable(OSError):
     """The object storage cannot be reached, or refuses a request. `str()` is the reason, for logs
-    and operators; it has no credentials."""
+    and operators; it contains no credentials."""
 
 
 class AudioError(Exception):

@@ -1,7 +1,7 @@
 """The formats that are accepted: the one list for FFmpeg, the file picker, the API and documents.
 
-Not in it are formats that name other files or run scripts (playlists, HLS, DASH, SWF), pictures,
-subtitles, and formats of games, which nobody records speech in.
+It excludes formats that refer to other files or run scripts (playlists, HLS, DASH, SWF), pictures,
+subtitles, and formats of games, in which nobody records speech.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ OCTETS = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A container, or a codec without one. The first extension is that of a download."""
+    """A container, or a codec without one. The first extension is used for downloads."""
 
     name: str
     extensions: tuple[str, ...]
-    demuxer: str  # the first of FFmpeg's names of it
-    media_type: str = OCTETS  # of a download: one that browsers play or save, and never show
+    demuxer: str  # the first of FFmpeg's names for it
+    media_type: str = OCTETS  # for downloads: one that browsers play or save, but never render
 
 
 FORMATS = (
@@ -65,7 +65,7 @@ FORMATS = (
     Format("NIST SPHERE", ("sph", "nist"), "nistsphere"),
 )
 DEMUXERS = ",".join(format.demuxer for format in FORMATS)
-# Those that messages name.
+# Formats that messages name.
 COMMON_FORMATS = "MP3, WAV, M4A, AAC, FLAC, OGG, Opus, WMA, AIFF, MP4, MOV, MKV, WebM or AVI"
 
 PCM = (
@@ -93,7 +93,7 @@ LOSSLESS = "alac als ape flac mlp truehd shorten tak tta wavpack wmalossless ral
 DECODERS = " ".join((PCM, ADPCM, LOSSY, SPEECH, LOSSLESS)).split()
 
 
-# What the file picker offers: some systems know no type for many of these extensions.
+# For the file picker: some systems know no type for many of these extensions.
 ACCEPT = ",".join(
     ["audio/*", "video/*"]
     + [f".{extension}" for format in FORMATS for extension in format.extensions]
@@ -104,14 +104,14 @@ _BY_DEMUXER = {format.demuxer: format for format in FORMATS}
 
 def media_type(demuxer: str) -> str:
     """The media type of the download of a recording: whatever the upload claimed to be, one that
-    browsers play or save, and never show. `demuxer` is FFmpeg's name of its format."""
+    browsers play or save, but never render. `demuxer` is FFmpeg's name of its format."""
     format = _BY_DEMUXER.get(demuxer)
     return format.media_type if format else OCTETS
 
 
 def may_have_picture(demuxer: str) -> bool:
-    """Whether a browser may find a picture in a file of this format. Nobody knows before it is
-    probed, when the format is empty."""
+    """Whether a browser may find a picture in a file of this format. This is unknown until it is
+    probed; the format is empty until then."""
     return demuxer in ("", "mov", "matroska", "ogg")
 
 

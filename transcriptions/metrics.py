@@ -1,7 +1,7 @@
 """Counters and histograms of this process, for Prometheus.
 
-What the database knows is not counted here: see operations/metrics.py. Labels have few values, and
-none of them names a user or a recording.
+Anything that is in the database is not counted here: see operations/metrics.py. Labels have few
+values, and none of them names a user or a recording.
 """
 
 from __future__ import annotations

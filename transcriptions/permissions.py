@@ -42,7 +42,7 @@ def transcription_for(user: Viewer, transcription_id: uuid.UUID) -> Transcriptio
 
 
 def annotation_for(user: Viewer, transcription_id: uuid.UUID, annotation_id: int) -> Annotation:
-    """The annotation of that recording with that id. Raises Http404."""
+    """The annotation of this recording with this id. Raises Http404."""
     row = transcription_for(user, transcription_id)
     annotation = row.notes.filter(id=annotation_id).first()
     if annotation is None:

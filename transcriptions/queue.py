@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 
 
 def enqueue(task: Task[Any, None] | Signature[Any], *arguments: object) -> bool:
-    """Enqueue `task`. False if the broker is unreachable: then a periodic task does it later."""
+    """Enqueue `task`. Return False if the broker is unreachable: then a periodic task does it
+    later."""
     try:
         task.apply_async(tuple(str(argument) for argument in arguments), retry=False)
     except OperationalError as error:
@@ -23,7 +24,8 @@ def enqueue(task: Task[Any, None] | Signature[Any], *arguments: object) -> bool:
 
 
 def current_request_id() -> str:
-    """That of the request that is being answered, or has led to the current task; empty without."""
+    """The id of the current request, or of the one that led to the current task; empty if there is
+    none."""
     return str(get_contextvars().get("request_id", ""))
 
 

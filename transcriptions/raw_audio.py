@@ -8,22 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Of any recording. Telephones use 8 kHz. At 1 Hz, 14 kB would be four hours.
+# For all recordings. Telephones use 8 kHz. At 1 Hz, 14 kB would be four hours.
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
-# FFmpeg cannot mix more of them, unless they are named: "9 channels" instead of "7.1".
+# FFmpeg cannot mix more channels unless their layout has a name, such as "7.1".
 MAX_CHANNELS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class RawFormat:
-    """A coding of samples, and how it is named."""
+    """An encoding of samples, and its names."""
 
     name: str
     media_types: tuple[str, ...]  # the first one is stored
     extensions: Mapping[str, int]  # with their sample rates in Hz
     demuxer: str
     rate_hz: int | None = 8_000  # unless the media type states it; None: it must
-    is_fixed: bool = False  # rate and channels follow from the coding
+    is_fixed: bool = False  # rate and channels follow from the encoding
     decoder: str = ""  # FFmpeg's, if the demuxer does not imply it
 
 
@@ -61,7 +61,7 @@ _BY_EXTENSION = {extension: each for each in RAW_FORMATS for extension in each.e
 
 @dataclass(frozen=True, slots=True)
 class RawAudio:
-    """A coding with its sample rate in Hz and its channels."""
+    """An encoding with its sample rate in Hz and its channels."""
 
     format: RawFormat
     rate_hz: int
@@ -80,8 +80,8 @@ class RawAudio:
 
 
 def declared(filename: str, media_type: str) -> RawAudio | None:
-    """What a name and a media type say about content that has no header; None if it should have
-    one. Raises ValueError if the media type has no valid sample rate or number of channels."""
+    """The format of content without a header, from its name and media type; None if it should have
+    a header. Raises ValueError if the media type has no valid sample rate or number of channels."""
     kind, *parameters = (part.strip().lower() for part in media_type.split(";"))
     if format := _BY_MEDIA_TYPE.get(kind):
         return _with_parameters(format, dict(re.findall(r"(\w+)=\"?(\w*)", ";".join(parameters))))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-# Sent with `row` when a recording completes or fails, inside that transaction: what a receiver
-# writes is stored if and only if the new state is.
+# Sent with `row` when a recording completes or fails, inside that transaction: a receiver's writes
+# are stored if and only if the new state is.
 transcription_finished = Signal()
 
 # Sent with `owner` when usage was charged, inside that transaction.

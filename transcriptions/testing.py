@@ -92,8 +92,8 @@ class ScriptedEngine:
         yield Complete(audio_seconds=float(self.sentences), decode_seconds=0.5)
 
     def live(self, audio: LiveAudio, stopped: Callable[[], bool]) -> Iterator[LiveEvent]:
-        """One sentence per second of audio that has come, with a partial before it; a commit ends
-        the turn."""
+        """One sentence per second of audio that has arrived, with a partial before it; a commit
+        ends the turn."""
         self.stopped = stopped
         yield Metadata("en", "scripted-1")
         seconds, number = audio.start, math.ceil(audio.start)
@@ -150,8 +150,8 @@ def set_state(state: State, rows: QuerySet[Transcription] | None = None, /, **fi
 
 
 def queue_many(owner: User, count: int, **fields: Any) -> None:
-    """What `count` uploads of an account that had no turn before lead to, after preparation. There
-    are no files."""
+    """Create the rows of `count` prepared uploads of an account that has had no turn yet, without
+    files."""
     first = Transcription.objects.create(
         owner=owner, title="One of many", source_bytes=1, state=State.PREPARED, **fields
     )
@@ -170,8 +170,8 @@ def queue_many(owner: User, count: int, **fields: Any) -> None:
 
 
 def prepare_again(row: Transcription) -> None:
-    """Do what `preprocess` does, with a resumed recording of the fixture `prepared`: what it has
-    stored as its upload is no audio."""
+    """Do what `preprocess` does, for a resumed recording of the fixture `prepared`, whose stored
+    upload is not audio."""
     claimed = lifecycle.claim(row.id, State.PREPROCESSING)
     assert claimed
     name = row.audio.storage.save("recordings/ten.wav", ContentFile(b"not empty"))
@@ -187,7 +187,7 @@ def prepare_again(row: Transcription) -> None:
 
 
 def finish_account_deletions() -> None:
-    """Delete the requested accounts, as the worker does."""
+    """Complete the requested account deletions, as the worker does."""
     while deletion := AccountDeletion.without_lease().first():
         delete_batch(deletion.user_id)
 
@@ -223,15 +223,15 @@ def charged_ms(user: User) -> int:
 
 @dataclass(frozen=True)
 class Scan:
-    """A part of a plan of PostgreSQL that reads a table."""
+    """A part of a PostgreSQL plan that reads a table."""
 
     table: str
     index: str | None  # None: it reads the whole table, or uses a bitmap
-    rows: int  # that it read, also those that did not match
+    rows: int  # that it read, including those that did not match
 
 
 def scans(query: str) -> Iterator[Scan]:
-    """Run a query, and undo what it changes: each scan of a table."""
+    """Run a query, undo its changes, and return each scan of a table."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
         (answer,) = cursor.fetchone()

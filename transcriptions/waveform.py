@@ -24,7 +24,7 @@ class Waveform:
 
     @classmethod
     def of_peaks(cls, percent: Iterable[int]) -> Waveform:
-        """Create from peaks alone, 0 to 100, which also stand for the RMS."""
+        """Create from peaks alone, 0 to 100, which are also used as RMS."""
         peaks = bytes(round(value * 2.55) for value in percent)
         return cls(peaks, peaks)
 

@@ -1,4 +1,4 @@
-"""Recognition of a stored recording once more."""
+"""Repeated recognition of a stored recording."""
 
 from __future__ import annotations
 

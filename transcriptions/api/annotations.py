@@ -46,8 +46,8 @@ def list_annotations(request: HttpRequest, transcription_id: uuid.UUID) -> list[
 def create_annotation(
     request: HttpRequest, transcription_id: uuid.UUID, new: AnnotationIn
 ) -> Status[AnnotationOut]:
-    """Highlight a passage, comment on it, or set a bookmark. It belongs to its times, even after
-    the text was edited, and is copied when the recording is recognized again."""
+    """Highlight a passage, comment on it, or set a bookmark. It keeps its times when the text is
+    edited, and is copied when the recording is recognized again."""
     row = permissions.transcription_for(request.user, transcription_id)
     try:
         annotation = add_annotation(row, **new.columns())

@@ -35,9 +35,9 @@ from transcriptions.uploads.requests import create_from_request
 
 router = Router()
 
-# What a client has that sends samples instead of a file (`encode=false`).
+# The input of clients that send samples instead of a file (`encode=false`).
 RAW_MEDIA_TYPE = "audio/pcm;rate=16000;channels=1"
-TEXT = "text/plain; charset=utf-8"  # the type of all its answers
+TEXT = "text/plain; charset=utf-8"  # the type of all responses
 FAILURE_STATUS = 422  # if the recording cannot be transcribed
 
 Output = Literal["txt", "vtt", "srt", "tsv", "json"]
@@ -77,7 +77,7 @@ def detect_language(
     request: HttpRequest, audio_file: AudioFile, encode: Encode = True
 ) -> dict[str, str]:
     """Detect the language that is spoken first. The recording is not kept, and only as much of it
-    is transcribed as needed."""
+    as needed is transcribed."""
     user = authenticated_user(request)
     with concurrency.streams.hold(user):
         row = _create(request, audio_file, encode, UploadParams(diarize=False))

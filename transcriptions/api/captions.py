@@ -1,4 +1,4 @@
-"""Captions of a live session behind a link that needs no account."""
+"""Captions of a live session, under a link that needs no account."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ router = Router(tags=["transcriptions"])
 @router.post(
     "/transcriptions/{id:transcription_id}/edits",
     response={200: EditsOut, **BODY_ERRORS, **CONFLICT},
-    by_alias=True,  # `from` is no name in Python
+    by_alias=True,  # `from` is a keyword in Python
     openapi_extra=openapi.EDITS,
 )
 def edit_transcript(request: HttpRequest, transcription_id: uuid.UUID, edits: EditsIn) -> EditsOut:

@@ -48,7 +48,7 @@ def failure_error(code: str, message: str, client_error: int) -> ApiError:
 
 @contextmanager
 def edit_errors() -> Iterator[None]:
-    """Why a transcript cannot be changed, as responses."""
+    """Turn the exceptions of editing into error responses."""
     try:
         yield
     except Segment.DoesNotExist:

@@ -28,7 +28,7 @@ MAX_MEGABYTES = 8  # the JSON export of a recording of four hours has about 5
 FORM = "application/x-www-form-urlencoded"  # curl's default
 STATUSES = {"empty_file": 400, "file_too_large": 413, "different_text": 409}  # others: 422
 ERRORS: dict[Any, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 422, 429), ErrorOut)
-# Names for files that are the request body. With any other type the content decides.
+# File names for request bodies, by media type. For any other type, the content decides.
 NAMES = {
     "application/json": "text.json",
     "application/x-subrip": "text.srt",

@@ -101,7 +101,7 @@ def _header(description: str) -> dict[str, Any]:
 def _upload(responses: dict[int, Any]) -> dict[str, Any]:
     """An operation that accepts a file as a form field or as the request body itself.
 
-    Only the form has a schema: of two media types, generators of clients choose none or the wrong
+    Only the form has a schema: with two media types, client generators choose none or the wrong
     one.
     """
     body = {

@@ -1,4 +1,4 @@
-"""A speaker who may be two people: which segments are by which voice."""
+"""A speaker who may be two people: which voice speaks in which segments."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ PATH = "/transcriptions/{id:transcription_id}/speakers/{int:number}/split/propos
 def propose_split(
     request: HttpRequest, transcription_id: uuid.UUID, number: int
 ) -> Status[SplitProposalOut]:
-    """Compare the voices of a speaker's segments in the background, from the audio that is stored,
-    to make two speakers of one who is two people. Nothing is changed, and nothing that describes a
-    voice is stored. The same request changes nothing until the transcript is changed."""
+    """Compare the voices of a speaker's segments in the background, from the stored audio, to split
+    a speaker who is really two people. Nothing is changed, and no data about voices is stored.
+    Until the transcript changes, repeating the request has no effect."""
     row = permissions.transcription_for(request.user, transcription_id)
     try:
         proposal = split_proposals.propose(row, number)
@@ -47,7 +47,7 @@ def read_split_proposal(
     request: HttpRequest, transcription_id: uuid.UUID, number: int
 ) -> SplitProposalOut:
     """How a speaker could be split. To do it, send the `segments` of the second voice with the
-    `revision`. 404 if it was not asked for since the transcript was changed."""
+    `revision`. 404 if no proposal was requested since the last change of the transcript."""
     row = permissions.transcription_for(request.user, transcription_id)
     proposal = split_proposals.present(row, number)
     if proposal is None:

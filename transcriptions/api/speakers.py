@@ -1,4 +1,4 @@
-"""The speakers of a recording: their names, and which of them are the same."""
+"""The speakers of a recording: their names, and which of them are the same person."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def assign_parts(
 def split_one_speaker(
     request: HttpRequest, transcription_id: uuid.UUID, number: int, change: SplitIn
 ) -> ChangedSpeakers:
-    """Split a speaker who is really two people: what this speaker says in the given segments is
+    """Split a speaker who is really two people: the words of this speaker in the given segments are
     assigned to a new speaker. Returns all speakers, and the changed segments. With the `revision`
     of a proposal, responds with 409 if the transcript has changed since then."""
     row = permissions.transcription_for(request.user, transcription_id)
@@ -118,7 +118,7 @@ def split_one_speaker(
 @contextmanager
 def _edit(request: HttpRequest, row: Transcription, *, is_in_path: bool = False) -> Iterator[None]:
     """Record the edit that the body makes, and turn its errors into responses. An unknown speaker
-    is a 404 if the path has the number."""
+    is a 404 if its number is in the path."""
     try:
         yield
     except Segment.DoesNotExist:
@@ -154,8 +154,8 @@ def detect_speakers(
 ) -> Status[SpeakerDetectionOut]:
     """Detect the speakers of a completed recording whose audio is still stored, without recognizing
     it again. The text does not change, and speakers who are the same keep their names. `events`
-    sends the change, and then `complete`. Repeating the request while a detection is under way
-    changes nothing."""
+    sends the change, and then `complete`. Repeating the request during a detection changes
+    nothing."""
     row = permissions.transcription_for(request.user, transcription_id)
     check_speakers(Options(min_speakers=body.least, max_speakers=body.most))
     try:

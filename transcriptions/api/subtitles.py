@@ -56,7 +56,7 @@ ProfileName = Annotated[
 
 
 def transcript_for(request: HttpRequest, transcription_id: uuid.UUID) -> Transcription:
-    """The recording, which has a transcript. Raises Http404 and ApiError."""
+    """The recording, if it has a transcript. Raises Http404 and ApiError."""
     row = permissions.transcription_for(request.user, transcription_id)
     if not row.has_transcript:
         raise ApiError(409, "not_completed", _("There is no transcript yet."))
@@ -79,8 +79,8 @@ def export_options(request: HttpRequest, params: ExportParams) -> ExportOptions:
 def report_subtitles(
     request: HttpRequest, transcription_id: uuid.UUID, params: Query[ExportParams]
 ) -> SubtitlesOut:
-    """List the subtitles of a transcript, each with the rules of the profile that it breaks. They
-    are those of an export with the same options."""
+    """List the subtitles of a transcript, each with the rules of the profile that it breaks. The
+    subtitles are the same as in an export with these options."""
     row = transcript_for(request, transcription_id)
     options = export_options(request, params)
     return quality_report(retime(transcript_of(row, words=True), options), options)

@@ -1,5 +1,5 @@
 """REST and Server-Sent Events. Views are synchronous, so that Django parses large uploads in a
-thread and not on the event loop. Streaming responses contain asynchronous iterators."""
+thread, not on the event loop. Streaming responses contain asynchronous iterators."""
 
 from __future__ import annotations
 
@@ -363,13 +363,13 @@ def download_audio(request: HttpRequest, transcription_id: uuid.UUID) -> HttpRes
     if not row.source:
         raise _audio_deleted()
     response = _audio_response(request, row)
-    if has_read_token(request):  # `<audio>` in a page of another site
+    if has_read_token(request):  # `<audio>` on a page of another site
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 
 
 def _audio_response(request: HttpRequest, row: Transcription) -> HttpResponseBase:
-    # Whatever the upload claimed to be: a type that browsers play or save, and never show.
+    # Whatever type the upload claimed: one that browsers play or save, but never render.
     media_type = media_formats.media_type(row.format)
     disposition = attachment(row.title, media_formats.extension(row.format))
     storage = recording_storage()

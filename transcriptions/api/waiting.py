@@ -1,9 +1,9 @@
 """Responses that are sent when a transcription has ended, however long that takes.
 
 Proxies cut connections that are silent for a minute or two. If a transcript takes longer than
-KEEP_ALIVE_SECONDS, its response therefore begins before it is known: with status 200, and white
-space now and then. A failure after that can no longer be told by the status: JSON then has an error
-as its content, and other formats are cut off.
+KEEP_ALIVE_SECONDS, its response therefore begins before the result is known: with status 200, and
+white space at intervals. The status can no longer report a failure after that: then JSON contains
+an error, and other formats are cut off.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Answer:
 
     content_type: str
     content: Callable[[Transcription], str]  # raises ApiError if the transcription has failed
-    # A body that tells the failure; without one, the response is cut off.
+    # A body that reports the failure; without one, the response is cut off.
     failure: Callable[[ApiError], str] | None = None
-    prefix: str = ""  # with which the content always begins, and nothing may come before it
+    prefix: str = ""  # with which the content must begin: nothing may come before it
 
 
 def export_answer(extension: str, failure_status: int, content_type: str = "") -> Answer:
@@ -55,21 +55,22 @@ def export_answer(extension: str, failure_status: int, content_type: str = "") -
 
 
 def completed(row: Transcription, failure_status: int) -> Transcription:
-    """The row, if its transcript is complete. Raises ApiError, with that status if the recording is
-    the reason."""
+    """The row, if its transcript is complete. Raises ApiError, with the status `failure_status` if
+    the recording caused the failure."""
     if row.state != State.COMPLETED:
         raise failure_error(row.error_code, row.error_message, failure_status)
     return row
 
 
 class CutOff(Exception):
-    """A response that has begun cannot be completed. The server closes the connection."""
+    """Raised when a response that has begun cannot be completed. The server closes the
+    connection."""
 
 
 def answer_at_end(
     user: User, create: Callable[[], Transcription], answer: Answer
 ) -> HttpResponseBase:
-    """Create a transcription, wait until it has ended, and send the answer.
+    """Create a transcription, wait until it has ended, and send the response.
 
     Raises what `create` raises, ApiError, Http404, TooManyParallel.
     """

@@ -23,8 +23,9 @@ router = Router(tags=["transcriptions"])
 )
 @decorate_view(gzip_page)
 def word_times(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
-    """Get when each word is heard and where it is in the text of its segment, for players that mark
-    words. The response is small even for long transcripts, and does not contain their text."""
+    """Get the time of each word and its position in the text of its segment, for players that
+    highlight words. The response is small even for long transcripts, and does not contain their
+    text."""
     row = permissions.transcription_for(request.user, transcription_id)
     content = WordTimesOut.of(row).model_dump_json()
     return HttpResponse(content, content_type="application/json; charset=utf-8")

@@ -25,8 +25,8 @@ def align(
 ) -> list[StoredWord]:
     """The `new` words, as `split` yields them, with times. Unchanged words keep theirs and their
     probability; others share the time of the words they replace, or the gap between their
-    neighbors. They have the channel and the speaker of the word in whose place they are, or of the
-    one before."""
+    neighbors. They get the channel and the speaker of the word that they replace, or of the one
+    before."""
     timed: list[StoredWord] = []
     old_keys, new_keys = keys(word["text"] for word in words), keys(word for word, _ in new)
     for block in blocks(old_keys, new_keys):
@@ -43,15 +43,15 @@ def align(
 
 
 def _in_place(words: list[StoredWord], old1: int, old2: int, index: int) -> StoredWord:
-    """The word in whose place the one with this index is, of those instead of
+    """The old word that the new word with this index replaces, if the new ones replace
     `words[old1:old2]`."""
     near = min(old1 + index, old2 - 1) if old1 < old2 else max(0, old1 - 1)
     return words[near] if words else {}
 
 
 def known_of(word: StoredWord, *, spoken: bool) -> StoredWord:
-    """What another text in the place of a word has in common with it; more if that is what was
-    `spoken`."""
+    """The properties of a word that also hold for a text in its place; more of them if that text
+    was really `spoken`."""
     names = ("channel", "speaker", "overlap", *(["probability"] if spoken else []))
     return {name: word[name] for name in names if name in word}
 
@@ -59,7 +59,7 @@ def known_of(word: StoredWord, *, spoken: bool) -> StoredWord:
 def _available_time(
     words: list[StoredWord], old1: int, old2: int, start: float, end: float
 ) -> tuple[float, float]:
-    """Start and end of the time for new words in the place of `words[old1:old2]`."""
+    """Start and end of the time for new words that replace `words[old1:old2]`."""
     if old1 < old2:
         return words[old1]["start"], words[old2 - 1]["end"]
     first = words[old1 - 1]["end"] if old1 else start

@@ -1,4 +1,4 @@
-"""Highlights, comments and bookmarks: adding them, and keeping them in a later recognition."""
+"""Highlights, comments and bookmarks: adding them, and copying them to a later recognition."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transcriptions.models import MAX_ANNOTATIONS, Annotation, Transcription
 def add_annotation(row: Transcription, **fields: Any) -> Annotation:
     """Add one to a transcript. Raises TooManyAnnotations."""
     with transaction.atomic():
-        # One after the other, so that two at the same time cannot exceed the limit.
+        # One at a time, so that concurrent requests cannot exceed the limit.
         Transcription.objects.select_for_update(no_key=True).get(id=row.id)
         if row.notes.count() >= MAX_ANNOTATIONS:
             message = _("A transcript can have %(limit)s notes. Delete some first.")
@@ -23,8 +23,8 @@ def add_annotation(row: Transcription, **fields: Any) -> Annotation:
 
 
 def copy_annotations(row: Transcription) -> None:
-    """Copy those of `row.previous`: it is the same recording, and they are where their times
-    are. Must be called in a transaction that has locked `row`."""
+    """Copy the annotations of `row.previous`: it is the same recording, so their times are valid
+    here too. Must be called in a transaction that has locked `row`."""
     if row.previous is None:
         return
     free = MAX_ANNOTATIONS - row.notes.count()

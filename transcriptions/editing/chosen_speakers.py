@@ -1,4 +1,4 @@
-"""Which words people have given to another speaker since some time, from the log of changes."""
+"""Which words users have assigned to another speaker since some time, from the log of changes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Place = tuple[int | None, float, float]  # the channel of a word, its start and 
 
 
 class ChosenSpeakers:
-    """Tells of a present word whether its speaker is a choice. It is not if the word has the same
-    speaker again as at first, or none. The text may have changed since then."""
+    """Tells whether the speaker of a present word was chosen by a user. It was not if the word has
+    its original speaker again, or none. The text may have changed in the meantime."""
 
     def __init__(self, changes: Iterable[Change]) -> None:
-        """`changes` from the first to the last."""
+        """`changes` in order of time."""
         first: dict[Place, int | None] = {}
         for change in changes:
             before = _speakers(change.before)
@@ -31,7 +31,7 @@ class ChosenSpeakers:
 
     @classmethod
     def since(cls, row: Transcription, moment: datetime) -> ChosenSpeakers:
-        """Those of a recording."""
+        """The chosen speakers of a recording."""
         logged = row.edits.filter(created_at__gte=moment).order_by("revision")
         return cls(
             Change.of(change)
@@ -81,8 +81,8 @@ def _by_channel(
 def numbers_of_chosen(
     chosen: ChosenSpeakers, words: Iterable[StoredWord], matches: dict[int, int], last: int
 ) -> dict[int, int]:
-    """The new numbers of the chosen speakers of `words`, by their present ones. `matches` has the
-    present number by the new one, of which `last` is the highest; who is not in it is added."""
+    """The new numbers of the chosen speakers of `words`, by their present ones. `matches` maps new
+    numbers, of which `last` is the highest, to present ones; missing speakers are added to it."""
     numbers = {old: number for number, old in matches.items()}
     for old in sorted(set(_chosen_numbers(chosen, words)) - set(numbers)):
         last += 1

@@ -1,4 +1,4 @@
-"""A text that is to replace that of a transcript. Imports no Django."""
+"""A text that will replace that of a transcript. Imports no Django."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ImportRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """A part of the text, and when it is shown, in seconds. `place` is where it is in the file, for
-    messages."""
+    """A part of the text, and when it is shown, in seconds. `place` is its position in the file,
+    for messages."""
 
     start: float
     end: float

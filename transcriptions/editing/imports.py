@@ -1,4 +1,4 @@
-"""Replaces the text of a transcript by one from a file."""
+"""Replaces the text of a transcript with one from a file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from transcriptions.exceptions import WrongState
 from transcriptions.models import EditKind, Segment, Transcription
 from transcriptions.models.segment import main_speaker
 
-MAX_CHARACTERS, MAX_WORDS = 1_000_000, 100_000  # several times what is spoken in four hours
-# By how much subtitles may end later than the recording: files are cut, and converters round.
+MAX_CHARACTERS, MAX_WORDS = 1_000_000, 100_000  # several times as much as is spoken in four hours
+# How long after the end of the recording subtitles may end: files are cut, and converters round.
 END_TOLERANCE_S = 5.0
 # English texts about other things shared less than a tenth of their words in order. How low the
-# share of a bad recognition of the same speech can be was not measured.
+# share can be for a bad recognition of the same speech was not measured.
 MIN_MATCHING_SHARE = 0.3
 
 
@@ -33,13 +33,13 @@ class HeardSegment:
 
     heard: list[Heard]
     words: list[StoredWord]
-    decoding: tuple[tuple[float, float, str], Any]  # of which segment, and the decoder's statistics
+    decoding: tuple[tuple[float, float, str], Any]  # which segment, and the decoder's statistics
     is_edited: bool
 
 
 def import_text(row: Transcription, imported: Imported, force: bool = False) -> Placement:
-    """Replace the text of `row`. Words that were heard, too, keep their times. With `force` even
-    if it seems to be the text of another recording.
+    """Replace the text of `row`. Words that were also recognized keep their times. With `force`,
+    import it even if it seems to be the text of another recording.
 
     Raises WrongState while the recording is processed, and ImportRefused.
     """
@@ -107,8 +107,8 @@ def _check_share(placement: Placement) -> None:
 def replace_all_segments(
     row: Transcription, drafts: Iterable[Draft], present: Sequence[HeardSegment]
 ) -> None:
-    """Replace all segments with these. Triggers update the search index. Metadata of the decoder
-    belongs to a text, so only unchanged segments keep it."""
+    """Replace all segments with these. Triggers update the search index. The decoder's statistics
+    belong to a text, so only unchanged segments keep them."""
     decodings = dict(segment.decoding for segment in present)
     new = list(_rows(row, drafts))
     for segment in new:

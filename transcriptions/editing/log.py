@@ -1,4 +1,5 @@
-"""The log of the changes of a transcript: what undo, redo and earlier versions are made of."""
+"""The log of the changes of a transcript, from which undo, redo and earlier versions are
+computed."""
 
 from __future__ import annotations
 
@@ -16,14 +17,15 @@ from transcriptions.exceptions import NothingToUndo, WrongState
 from transcriptions.models import Edit, EditKind, EditStatus, Speaker, Transcription
 from transcriptions.models.progress import count_speaker_change
 
-MAX_EDITS = 5000  # of a transcript, the last ones: several days of work
+MAX_EDITS = 5000  # kept for a transcript, the newest ones: several days of work
 
 Names = dict[str, str]  # of all speakers, by number
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`before` are the segments from number `first` before the edit, `after` those instead."""
+    """`before` are the segments from number `first` before the edit, `after` those that replace
+    them."""
 
     first: int
     before: list[Snapshot]
@@ -41,8 +43,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How often a transcript was changed, and whether there is a change to undo or to make
-    again."""
+    """How often a transcript was changed, and whether there is a change to undo or redo."""
 
     revision: int
     can_undo: bool
@@ -51,7 +52,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A logged edit, for clients that show the transcript: which segments were replaced, by their
+    """A logged edit, for clients that show the transcript: which segments were replaced, with their
     numbers before the edit, and by how many."""
 
     position: Position
@@ -103,8 +104,8 @@ def append(
     changes: Sequence[Change],
     names: tuple[Names, Names] | None = None,
 ) -> Edit | None:
-    """Log an edit of a locked row, if there is a change. What was undone cannot be repeated any
-    more, unless this undoes or repeats something itself."""
+    """Log an edit of a locked row, if there is a change. Undone changes can then no longer be
+    redone, unless this edit is itself an undo or a redo."""
     are_renamed = names is not None and names[0] != names[1]
     if not changes and not are_renamed:
         return None
@@ -124,7 +125,7 @@ def append(
 
 
 def difference(first: int, before: list[Snapshot], after: list[Snapshot]) -> list[Change]:
-    """The changes that turn `before` into `after`, without the segments that are the same."""
+    """The changes that turn `before` into `after`, without equal segments."""
     if len(before) == len(after):
         return list(_runs(first, before, after))
     start = 0
@@ -194,13 +195,13 @@ def _turn(row: Transcription, edit: Edit, kind: EditKind, status: EditStatus) ->
 
 
 def done(row: Transcription, changes: Iterable[Change], names: Names | None = None) -> Done:
-    """What to show of an edit that was logged. `names` are those of speakers, if they changed."""
+    """What clients show of a logged edit. `names`: those of speakers, if they changed."""
     replaced = [(change.first, len(change.before), change.after) for change in changes]
     return Done(position_of(row), replaced, names)
 
 
 def opposite(changes: Iterable[Change]) -> Iterator[Change]:
-    """The changes that undo these, with the segment numbers after them."""
+    """The changes that undo these, with the segment numbers that hold after them."""
     moved = 0
     for change in changes:
         yield Change(change.first + moved, change.after, change.before)

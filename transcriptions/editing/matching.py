@@ -1,8 +1,8 @@
 """Finds the words that two texts have in common, in order. Imports no Django.
 
-Its time grows with the length of the texts, whatever they contain: long texts are divided where
-both have the same rare words, as in a patience diff, and only short ranges are compared word by
-word.
+The time grows linearly with the length of the texts, whatever they contain: long texts are divided
+where both have the same rare words, as in a patience diff, and only short ranges are compared word
+by word.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-# Limits for SequenceMatcher, whose time grows with both: pairs of equal words, and pairs of words.
+# Limits for SequenceMatcher, whose time grows with both numbers: pairs of equal words, and pairs of
+# words.
 MAX_EQUAL_PAIRS, MAX_PAIRS = 150 * 150, 1000 * 1000
-MAX_DEPTH = 24  # of ranges within ranges; what is not matched then counts as changed
-PHRASE_LENGTHS = (3, 2, 1)  # of the words that are looked for once in both texts
+MAX_DEPTH = 24  # of ranges within ranges; anything unmatched then counts as changed
+PHRASE_LENGTHS = (3, 2, 1)  # numbers of words in phrases that must occur once in both texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When each word of both texts is spoken, in seconds, in order: it decides where to divide
+    """When each word of both texts is spoken, in seconds, in order. This decides where to divide
     texts that repeat the same words."""
 
     old: Sequence[float]
@@ -101,7 +102,7 @@ class _Matcher:
             yield Block(offset + old1, offset + old2, shift + new1, shift + new2, equal)
 
     def _divide(self, core: Block, depth: int) -> Iterator[Block]:
-        """Divide at the anchors. What follows an anchor begins with it, and so with equal words."""
+        """Divide at the anchors. Each range begins with its anchor, and so with equal words."""
         anchors = self._anchors(core) if depth < MAX_DEPTH else []
         if not anchors:
             yield core
@@ -112,8 +113,8 @@ class _Matcher:
             old1, new1 = old2, new2
 
     def _anchors(self, core: Block) -> list[tuple[int, int]]:
-        """Positions in order at which phrases begin that are once in each text; if there are none,
-        one at the same time."""
+        """Positions, in order, of phrases that occur once in each text; if there are none, one
+        position at the same time in both."""
         for length in PHRASE_LENGTHS:
             old = _unique(self.old, core.old1, core.old2, length)
             new = _unique(self.new, core.new1, core.new2, length)
@@ -134,7 +135,8 @@ def _unique(words: Sequence[str], first: int, last: int, length: int) -> dict[tu
 
 
 def _longest_increasing(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The longest list of these pairs in which both numbers increase. The first ones do."""
+    """The longest list of these pairs in which both numbers increase. The first numbers already
+    do."""
     ends: list[int] = []  # the smallest last number of an increasing list of each length
     last: list[int] = []  # the index of that pair
     before: list[int] = []  # by pair: the index of the one before it

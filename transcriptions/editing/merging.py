@@ -2,7 +2,7 @@
 word. Imports no Django.
 
 As in a three-way merge of texts: the words that were recognized earlier are the base. Where nobody
-has edited them, the later ones count. An edit is kept; if the words under it were recognized
+has edited them, the later ones are used. An edit is kept; if the words under it were recognized
 differently this time, the later ones are kept with it as an alternative.
 """
 
@@ -20,7 +20,7 @@ from transcriptions.editing.rebuilding import Draft, draft_of, sentences, text_o
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Words that a user has written instead of `base[first:last]`."""
+    """Words that a user wrote in place of `base[first:last]`."""
 
     first: int
     last: int
@@ -38,7 +38,7 @@ class Chunk:
     changes: list[Block] = field(default_factory=list)
 
     def overlaps(self, change: Block) -> bool:
-        """Whether the change is in the same place: next to the words that were edited is not."""
+        """Whether the change is in the same place; adjacent to the edited words does not count."""
         if self.first == self.last:
             return change.old1 <= self.first <= change.old2
         if change.old1 == change.old2:
@@ -147,8 +147,8 @@ class Merge:
             yield chunk
 
     def _positions(self) -> tuple[dict[int, int], dict[int, int]]:
-        """By position of the base: where what follows it begins in the later words, and where what
-        is before it ends."""
+        """For each position of the base: where the words after it begin in the later words, and
+        where the words before it end."""
         starts, ends = {len(self.base): len(self.later)}, {0: 0}
         for block in self.blocks:
             if block.is_equal:
@@ -165,7 +165,7 @@ def _unedited(heard: Heard) -> Placed:
 
 
 def _remove(result: list[Placed], later: Sequence[Heard], alternative: str | None) -> None:
-    """Leave out words that a user has deleted. The word before them remembers them: without one,
+    """Leave out words that a user has deleted. The word before them stores them; if there is none,
     they stay."""
     if not result:
         result += map(_unedited, later)
@@ -192,7 +192,8 @@ def _plain(tokens: Sequence[Token] | Iterator[Token]) -> str:
 
 def drafts_of(placed: Sequence[Placed], minimum: int) -> list[Draft] | None:
     """Segments like those of the later recognition, except where there are edits. At least
-    `minimum`, since that many were sent to watchers; None if there are too few words."""
+    `minimum` segments, because watchers have received that many; None if there are too few
+    words."""
     parts = [list(group) for _, group in groupby(placed, lambda each: each.segment)]
     missing = minimum - len(parts)
     while missing > 0:

@@ -1,6 +1,6 @@
-"""Puts a text in the place of the words that were heard. Imports no Django.
+"""Puts a text in the place of the recognized words. Imports no Django.
 
-A word that was heard, too, keeps its times, its probability, its channel and its speaker. The
+A word that was also recognized keeps its times, its probability, its channel and its speaker. The
 others get times between those of their neighbors.
 """
 
@@ -13,12 +13,12 @@ from gpu.segments import MAX_SEGMENT_CHARACTERS
 from transcriptions.editing.alignment import StoredWord, divide, keys, known_of, split
 from transcriptions.editing.matching import Times, blocks
 
-SECONDS_PER_CHARACTER = 0.07  # of words that were not heard; about 14 characters a second
+SECONDS_PER_CHARACTER = 0.07  # of words that were not recognized; about 14 characters per second
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word of the text, and where its subtitle says that it is spoken, in seconds."""
+    """A word of the text, and the time range of its subtitle, in seconds."""
 
     text: str
     no_space_before: bool = False
@@ -37,14 +37,14 @@ class Heard:
 
 @dataclass(slots=True)
 class Placed:
-    """A word of the text with its times, and the words that were heard in its place."""
+    """A word of the text with its times, and the words that were recognized in its place."""
 
     word: StoredWord
     language: str
     segment: int
     heard: list[StoredWord]
     is_edited: bool
-    # What else it could be, if that is in doubt; empty: the word before it says so for both.
+    # The alternative, if the word is in doubt; empty: that of the word before it is for both.
     alternative: str | None = None
 
 
@@ -61,7 +61,8 @@ class Placement:
 
     @property
     def matching_share(self) -> float:
-        """Of the longer text, 0 to 1; 1 if nothing was heard, since then nothing contradicts."""
+        """The matching share of the longer text, 0 to 1; 1 if nothing was recognized, since then
+        nothing contradicts it."""
         text, heard = self.matched + self.replaced + self.added, self.matched + self.replaced
         if heard + self.removed == 0:
             return 1.0
@@ -83,8 +84,9 @@ def place(
     before: float,
     neighbor: Heard | None = None,
 ) -> Placement:
-    """All tokens in order. What is added at the beginning or at the end is spoken between `after`
-    and `before`, in seconds. Where nothing was heard, its language is that of `neighbor`."""
+    """All tokens in order. Words that are added at the beginning or at the end get times between
+    `after` and `before`, in seconds. Where nothing was recognized, their language is that of
+    `neighbor`."""
     result, pending = Placement(), list[StoredWord]()
     next_heard = next_token = 0
     for index, first, last in (*_matches(heard, tokens), (len(heard), len(tokens), len(tokens))):
@@ -104,15 +106,15 @@ def place(
             result.placed.append(_matched(heard[index], tokens[first:last]))
             result.matched += 1
         next_heard, next_token = index + 1, last
-    if pending and result.placed:  # the text begins later than what was heard
+    if pending and result.placed:  # the text begins later than the recognized words
         result.placed[0].heard[:0] = pending
         result.placed[0].is_edited = True
     return result
 
 
 def _matches(heard: Sequence[Heard], tokens: Sequence[Token]) -> Iterator[tuple[int, int, int]]:
-    """Each heard word that is in the text, with the range of its tokens: in scripts without spaces
-    a word has several."""
+    """Each recognized word that is in the text, with the range of its tokens: in scripts without
+    spaces a word has several."""
     pieces, owners = list[str](), list[int]()
     for index, each in enumerate(heard):
         parts = [part for part, _ in split(each.word["text"])]
@@ -206,7 +208,7 @@ def _times(
 
 
 def _by_subtitle(added: Sequence[Token], low: float, high: float) -> Iterator[tuple[float, float]]:
-    """The times of their subtitles, limited to `low` and `high`."""
+    """The times of the tokens' subtitles, limited to `low` and `high`."""
     for token in added:
         if token.start is None or token.end is None:
             return

@@ -1,4 +1,4 @@
-"""Segments of words that were placed. Imports no Django."""
+"""Builds segments from placed words. Imports no Django."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Draft:
 
 
 def sentences(placed: Iterable[Placed]) -> Iterator[Draft]:
-    """Segments of about one sentence, each in one language, of one channel and one speaker."""
+    """Segments of about one sentence, each in one language and with one channel and one speaker."""
     for _, group in groupby(placed, _source):
         yield from _sentences_of(list(group))
 
@@ -53,7 +53,7 @@ def _sentences_of(placed: list[Placed]) -> Iterator[Draft]:
     rest, current = iter(placed), list[Placed]()
     for segment in segments_of(Word(**each.word) for each in placed):
         words = list(islice(rest, len(segment.words)))
-        # An alternative is for all words that it could replace: they stay together.
+        # An alternative applies to all words that it could replace: they stay together.
         if current and words[0].alternative != "":
             yield draft_of(current)
             current = []

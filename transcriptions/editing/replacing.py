@@ -1,5 +1,4 @@
-"""Replaces segments by others with other texts: corrects, divides, joins, inserts and deletes
-them."""
+"""Replaces segments with others: corrects, divides, joins, inserts and deletes them."""
 
 from __future__ import annotations
 
@@ -29,8 +28,9 @@ class NewSegment:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """These segments instead of those with the numbers `first` to `last`. If `last` is one less,
-    before `first`. If the present texts are not `expected_texts`, it is a conflict."""
+    """New segments in place of those with the numbers `first` to `last`. If `last` is `first` - 1,
+    they are inserted before `first`. It is a conflict if the present texts are not
+    `expected_texts`."""
 
     first: int
     last: int
@@ -39,8 +39,8 @@ class Replacement:
 
 
 def replace_segments(row: Transcription, replacements: Sequence[Replacement]) -> Done:
-    """Make all replacements, or none. They are in order, none overlaps another one, and the numbers
-    are those before the edit. Words that stay the same keep their times.
+    """Make all replacements, or none. They are in order and do not overlap; the numbers are those
+    before the edit. Unchanged words keep their times.
 
     Raises WrongState while the recording is processed, EditConflict, UnknownSpeaker, and
     Segment.DoesNotExist.
@@ -78,7 +78,8 @@ def _present(row: Transcription, replacements: Sequence[Replacement]) -> dict[in
 
 
 def _is_made(replacement: Replacement, old: Sequence[Snapshot]) -> bool:
-    """Whether the texts are there already: the same edit may be sent twice. Raises EditConflict."""
+    """Whether the new texts are already stored: the same edit may be sent twice. Raises
+    EditConflict."""
     present = [segment["text"].split() for segment in old]
     wanted = [segment.text.split() for segment in replacement.segments]
     is_text = all(each.speaker is None and each.paragraph is None for each in replacement.segments)
@@ -93,7 +94,7 @@ def _is_made(replacement: Replacement, old: Sequence[Snapshot]) -> bool:
 
 
 def _check_speakers(row: Transcription, replacements: Sequence[Replacement]) -> None:
-    """Adds the next speaker, if a segment is by a new speaker. Raises UnknownSpeaker."""
+    """Adds the next speaker, if a segment has a new speaker. Raises UnknownSpeaker."""
     wanted = {each.speaker for one in replacements for each in one.segments} - {None}
     known = set(row.speakers.values_list("number", flat=True))
     spoken = row.segments.exclude(speaker=None).values_list("speaker", flat=True)
@@ -107,7 +108,7 @@ def _check_speakers(row: Transcription, replacements: Sequence[Replacement]) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """A replacement in a transcript that has these segments there."""
+    """A replacement, with the present segments around it."""
 
     replacement: Replacement
     present: Mapping[int, Snapshot]
@@ -119,15 +120,15 @@ class _Around:
         return [self.present[n] for n in range(self.replacement.first, self.replacement.last + 1)]
 
     def change(self) -> Change:
-        """What becomes of them."""
+        """The change that replaces them."""
         first = self.replacement.first
         if self.replacement.segments or not self.old:
             return Change(first, self.old, self._new())
         return self._deletion()
 
     def _deletion(self) -> Change:
-        """What was heard there is kept with the segment before, or else with the one after: if the
-        recording is recognized again, it is deleted again."""
+        """The recognized words of deleted segments are kept with the segment before, or else with
+        the one after, so that they are deleted again if the recording is recognized again."""
         first, last, old = self.replacement.first, self.replacement.last, self.old
         heard = [word for segment in old for word in _heard(segment)]
         before, after = self.present.get(first - 1), self.present.get(last + 1)
@@ -191,7 +192,7 @@ class _Around:
         return next((each for each in reversed(old) if each["start"] <= start), old[0])
 
     def _with_heard(self, new: list[Snapshot]) -> list[Snapshot]:
-        """What was recognized is kept where it is not what the text says now."""
+        """Keep the recognized words where they differ from the present text."""
         old = self.old
         heard = [word for segment in old for word in _heard(segment)]
         texts = [word["text"] for segment in new for word in segment["words"]]
@@ -209,7 +210,7 @@ class _Around:
 
 
 def _divided(heard: Sequence[StoredWord], new: Sequence[Snapshot]) -> Iterator[list[StoredWord]]:
-    """The words that were heard during each new segment."""
+    """The words that were recognized during each new segment."""
     starts = [segment["start"] for segment in new[1:]] + [float("inf")]
     position = 0
     for end in starts:

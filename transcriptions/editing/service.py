@@ -20,7 +20,7 @@ def correct(
     expected_text: str | None = None,
     speaker: int | None = None,
 ) -> Segment:
-    """Replace the text of a segment, and say who speaks; words that stay the same keep their times.
+    """Replace the text of a segment, and set its speaker; unchanged words keep their times.
 
     Raises WrongState while the recording is processed, EditConflict if the segment's text is not
     `expected_text`, UnknownSpeaker, and Segment.DoesNotExist.

@@ -1,4 +1,4 @@
-"""Segments without their place in a transcript, as JSON, and how they replace others."""
+"""Segments without their numbers, as JSON, and how they replace others."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ FIELDS = (
     "conflict",
 )
 
-# In order of their new numbers, which is known only when all have been removed: no two have the
-# same number then.
+# Entries are removed and inserted again, so that no two ever have the same number.
 RENUMBER_SEARCH_ENTRIES = """
 WITH moved AS (
     DELETE FROM transcriptions_searchentry WHERE transcription_id = %s AND number > %s
@@ -46,7 +45,7 @@ def snapshot(segment: Segment) -> Snapshot:
 
 
 def snapshots(row: Transcription, first: int = 1, last: int | None = None) -> list[Snapshot]:
-    """Of the segments with the numbers `first` to `last`, or of all from `first`."""
+    """Snapshots of the segments with the numbers `first` to `last`, or of all from `first`."""
     segments = row.segments.filter(number__gte=first)
     if last is not None:
         segments = segments.filter(number__lte=last)

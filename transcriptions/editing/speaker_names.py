@@ -1,4 +1,4 @@
-"""Which of the speakers that were detected again are those of before, so that names are kept."""
+"""Which speakers of a new detection are those of an earlier one, so that names are kept."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from transcriptions.editing.alignment import StoredWord
 
-MIN_SHARE = 0.5  # of the talk of a speaker that is also that of the one before
+MIN_SHARE = 0.5  # of a new speaker's speech that belongs to the earlier one
 
 
 def names_by_talk(
     names: Mapping[int, str], earlier: Iterable[StoredWord], later: Iterable[StoredWord]
 ) -> dict[int, str]:
-    """The names that people gave to speakers of `earlier` words, by the numbers that these have in
-    `later` words of the same recording."""
+    """The names that users gave to speakers of `earlier` words, by the numbers that these speakers
+    have in `later` words of the same recording."""
     matches = match_speakers(earlier, later) if names else {}
     return {number: names[before] for number, before in matches.items() if before in names}
 
 
 def match_speakers(earlier: Iterable[StoredWord], later: Iterable[StoredWord]) -> dict[int, int]:
-    """The numbers of speakers in `later` words of a recording, each with that in `earlier` ones,
-    by the time in which both talk: first those with the most. No two have the same number."""
+    """Maps the numbers of speakers in `later` words of a recording to those in `earlier` words, by
+    the time in which both talk, the longest first. No two get the same number."""
     new = list(_known(later))
     common, talk = defaultdict[tuple[int, int], float](float), defaultdict[int, float](float)
     for word in new:

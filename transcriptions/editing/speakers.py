@@ -36,7 +36,7 @@ HasOverlap = Callable[[StoredWord], bool]
 
 
 def name_speaker(row: Transcription, number: int, name: str) -> None:
-    """Give a speaker a name; an empty one is that which every speaker has. Raises WrongState,
+    """Give a speaker a name; an empty one restores the default. Raises WrongState,
     UnknownSpeaker."""
     with _changing(row, 1, 0) as locked:
         speaker = speaker_for_update(locked, number)
@@ -56,8 +56,8 @@ class Part:
 
 
 def assign(row: Transcription, parts: Sequence[Part], speaker: int) -> list[Segment]:
-    """All words of the parts were said by this speaker, who may be one more than there are. Return
-    their segments. Raises WrongState, UnknownSpeaker, UnknownWord, Segment.DoesNotExist."""
+    """Assign all words of the parts to this speaker, whose number may be one above the highest.
+    Return their segments. Raises WrongState, UnknownSpeaker, UnknownWord, Segment.DoesNotExist."""
     numbers = {part.segment for part in parts}
     with _changing(row, min(numbers), max(numbers)) as locked:
         if speaker == _last_number(locked) + 1:
@@ -73,9 +73,9 @@ def assign(row: Transcription, parts: Sequence[Part], speaker: int) -> list[Segm
 def split_speaker(
     row: Transcription, number: int, segments: Iterable[int], revision: int | None = None
 ) -> list[Segment]:
-    """One speaker is two people: the words of `number` in these segments are those of a new one.
-    Return the segments that have changed. Raises WrongState, UnknownSpeaker, NothingToSplit,
-    Segment.DoesNotExist; EditConflict if the transcript is not that of the `revision`."""
+    """Split a speaker who is two people: the words of `number` in these segments go to a new
+    speaker. Return the changed segments. Raises WrongState, UnknownSpeaker, NothingToSplit,
+    Segment.DoesNotExist; EditConflict if the transcript has changed since the `revision`."""
     with _changing(row) as locked:
         if revision is not None and revision != log.revision_of(locked):
             raise EditConflict(_("The transcript has changed since then. Compare again."))
@@ -92,8 +92,8 @@ def split_speaker(
 
 
 def merge_speakers(row: Transcription, number: int, into: int) -> None:
-    """Two speakers are the same: the words of `number` are those of `into`, who gets the name if
-    there is no other one. Raises WrongState, UnknownSpeaker."""
+    """Merge two speakers who are the same: the words of `number` go to `into`, who also gets the
+    name if it has none. Raises WrongState, UnknownSpeaker."""
     with _changing(row) as locked:
         merged, kept = speaker_for_update(locked, number), speaker_for_update(locked, into)
         kept.name = kept.name or merged.name
@@ -119,8 +119,8 @@ def _changing(
 
 
 def speaker_for_update(row: Transcription, number: int) -> Speaker:
-    """The row of a speaker, if that of the recording is locked. One that failed or was cancelled
-    has none yet. Raises UnknownSpeaker."""
+    """The row of a speaker; that of the recording must be locked. A recording that failed or was
+    cancelled may have no such rows yet. Raises UnknownSpeaker."""
     speaker = row.speakers.filter(number=number).first()
     if speaker is None and row.segments.filter(speaker=number).exists():
         return Speaker.objects.create(transcription=row, number=number)
@@ -166,7 +166,7 @@ def _assign_part(segment: Segment, part: Part, speaker: int) -> None:
 
 
 def _instead(number: int, other: int) -> NewSpeaker:
-    """The same speakers, but `other` instead of `number`."""
+    """The same speakers, with `other` in place of `number`."""
 
     def speaker_of(word: StoredWord) -> int | None:
         speaker = word.get("speaker")

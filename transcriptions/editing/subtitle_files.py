@@ -1,7 +1,7 @@
-"""Reads subtitles in the formats SubRip, WebVTT and ASS, and says in which line a file is wrong.
+"""Reads subtitles in the formats SubRip, WebVTT and ASS, and reports the line of an error.
 
-SubRip and WebVTT are read here: libraries leave out lines that they do not understand, without a
-word. Styles are left out, and so are the hyphens that mark speakers.
+SubRip and WebVTT are parsed here, because libraries silently leave out lines that they do not
+understand. Styles are left out, and so are the hyphens that mark speakers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transcriptions.editing.imported import Cue, ImportRefused
 ARROW = "-->"
 MAX_TIME_S = 1e6
 _TIME = re.compile(r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
-# Neither pattern takes longer than the text is long, whatever it contains.
+# Both patterns run in linear time, whatever the text contains.
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<[\d:.]+>|\{\\[^{}]*\}")
 _ASS_OVERRIDE = re.compile(r"\{[^{}]*\}")
 _SPEAKER_MARK = re.compile(r"^\s*[-\u2010-\u2014]\s*(?=\S)")
@@ -28,7 +28,7 @@ _EXAMPLES = {"srt": "00:00:01,000 --> 00:00:02,500", "vtt": "00:00:01.000 --> 00
 
 
 def detect(text: str) -> str | None:
-    """The format by its content: `srt`, `vtt`, `ass`, or None if there are no subtitles."""
+    """The format, detected by content: `srt`, `vtt`, `ass`, or None if there are no subtitles."""
     beginning = text.lstrip("\ufeff \n")[:20]
     if beginning.startswith("WEBVTT"):
         return "vtt"
@@ -131,7 +131,7 @@ def read_ass(text: str) -> Iterator[Cue]:
 
 
 def _dialogue(number: int, line: str) -> Iterator[Cue]:
-    """One line at a time, so that its number is known. Nothing for a drawing."""
+    """The cue of one line, parsed alone so that the line number is known; none for a drawing."""
     overrides = _ASS_OVERRIDE.findall(line)
     plain = _ASS_OVERRIDE.sub("", line)
     subtitles = SSAFile()

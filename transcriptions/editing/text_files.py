@@ -15,14 +15,14 @@ from django.utils.translation import gettext as _
 from transcriptions.editing import subtitle_files
 from transcriptions.editing.imported import Cue, Imported, ImportRefused
 
-# In the order in which they are looked for. Without one, a file is UTF-8 if it can be decoded as
-# such, and else Windows-1252: other bytes than those of UTF-8 are rarely valid UTF-8 by chance.
+# In the order in which they are searched. Without one, a file is UTF-8 if it can be decoded as
+# such, else Windows-1252: other encodings are rarely valid UTF-8 by chance.
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# What PostgreSQL cannot store and no text needs: control characters, halves of surrogate pairs.
+# Characters that PostgreSQL cannot store and no text needs: control characters, lone surrogates.
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff\ufeff]")
 SUBTITLE_NAMES = {"srt": "srt", "vtt": "vtt", "ass": "ass", "ssa": "ass"}  # formats by extension
 
@@ -61,7 +61,7 @@ def _parse(text: str, extension: str) -> Imported:
         try:
             return _from_json(_load(text))
         except _NotJson as error:
-            # A text may begin with "[Music]"; a file that says that it is JSON may not.
+            # A text may begin with "[Music]"; a file that claims to be JSON may not.
             if extension == "json" or text.lstrip().startswith("{"):
                 raise ImportRefused("invalid_json", str(error)) from None
     return Imported([Cue(0.0, 0.0, _clean(text))], is_timed=False)
@@ -89,7 +89,8 @@ def _load(text: str) -> Any:
 
 
 def _from_json(document: Any) -> Imported:
-    """An export of ours, what Whisper writes, or an object with a `text`. Raises ImportRefused."""
+    """One of our exports, the output of Whisper, or an object with a `text`. Raises
+    ImportRefused."""
     found = document if isinstance(document, list) else None
     if isinstance(document, dict):
         found = document.get("segments")

@@ -1,4 +1,4 @@
-"""Earlier versions of a transcript, computed back from the present one."""
+"""Earlier versions of a transcript, computed backwards from the present one."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def passages(row: Transcription, revision: int) -> list[Passage]:
 
 
 def restore(row: Transcription, revision: int) -> Done:
-    """Make the transcript as it was, as one more change. Raises UnknownVersion, WrongState."""
+    """Restore a version of the transcript, as another change. Raises UnknownVersion, WrongState."""
     with locked(row, _("Versions can be restored after processing has finished.")) as found:
         wanted, names = _state(found, revision)
         present, present_names = snapshots(found), names_of(found)

@@ -16,7 +16,7 @@ TIMES_PER_SECOND = 100.0  # of the format
 DEFAULT_STYLE = "Default"
 # Of speakers, as the BBC assigns them: white, yellow, cyan, green. In hexadecimal BBGGRR.
 COLORS = ("FFFFFF", "00FFFF", "FFFF00", "00FF00")
-# What libass calls the encoding of text whose direction it is to find out.
+# libass's name for the encoding of text whose direction it has to detect.
 DETECT_DIRECTION = -1
 BOTTOM, TOP = 2, 8  # in the middle of a line, as on a keypad
 WORD_JOINER = "\u2060"
@@ -39,7 +39,7 @@ EVENTS = """
 [Events]
 Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
-Styles = dict[str, str]  # by the name of the speaker; "" is nobody
+Styles = dict[str, str]  # by the name of the speaker; "" if there is none
 
 
 def write(transcript: Transcript, options: ExportOptions) -> bytes:
@@ -67,7 +67,7 @@ def _styles(cues: Iterable[Cue]) -> Styles:
 
 
 def _style(name: str, number: int, alignment: int, encoding: int) -> str:
-    color = COLORS[max(0, number - 1) % len(COLORS)]  # that of nobody is that of the first one
+    color = COLORS[max(0, number - 1) % len(COLORS)]  # without a speaker: as the first one
     return (
         f"Style: {name},Arial,64,&H00{color},&H00{color},&H00000000,&H80000000,0,0,0,0,100,100,0,0,"
         f"1,3,1,{alignment},120,120,60,{encoding}\n"
@@ -83,7 +83,7 @@ def _event(cue: Cue, styles: Styles, options: ExportOptions) -> str:
 
 
 def _lines(cue: Cue, styles: Styles) -> Iterator[str]:
-    """A line of another speaker than that of the line before it starts with its style."""
+    """The lines; one whose speaker differs from that of the line before starts with its style."""
     speaker = cue.lines[0].speaker
     for line in cue.lines:
         style = "" if line.speaker == speaker else styles.get(line.speaker, DEFAULT_STYLE)
@@ -95,8 +95,8 @@ def _lines(cue: Cue, styles: Styles) -> Iterator[str]:
 
 
 def _escape(text: str) -> str:
-    """Without anything that could be a command. Braces would contain one, and only some players can
-    escape them. A backslash before an invisible character is a backslash."""
+    """The text without anything that could be a command. Braces would contain one, and only some
+    players support escaping them. A backslash before an invisible character is only a backslash."""
     return text.replace("\\", "\\" + WORD_JOINER).translate({ord("{"): "(", ord("}"): ")"})
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from transcriptions.exports.cue_times import FAR, CueTimes, Ints
 from transcriptions.exports.norms import Limits
 
-VIOLATION = 1e6  # a norm that is not kept
+VIOLATION = 1e6  # a violated norm
 EXCESS = 1e3  # of a violation, relative to the norm, at most MAX_EXCESS
 MAX_EXCESS = 10.0
 LATE = 1.0  # a cue that starts late
@@ -22,23 +22,23 @@ Floats = npt.NDArray[np.float64]
 
 
 class _Prefix(NamedTuple):
-    """Cues of all words before one that begins the next cue. The fewest violations come first, then
-    the smallest delay, then the lowest cost."""
+    """The cues of all words before the first word of the next cue. Ordered by violations, then by
+    delay, then by cost."""
 
     violations: int
     delay: int  # of the next cue, in frames
     cost: float
-    first: int  # word of the last of these cues
+    first: int  # first word of the last of these cues
     own_delay: int  # of that cue
 
 
 def cheapest(
     costs: Floats, last: Ints, lengths: Floats, times: CueTimes
 ) -> Iterator[tuple[int, int, int, int]]:
-    """The first and the last word of each cue, and when it starts and ends, in frames.
+    """The first and the last word of each cue, and its start and end in frames.
 
-    The arrays have a row for each first word and a column for each number of words: what a
-    candidate costs apart from its times, the index of its last word, and its reading length.
+    The arrays have a row for each first word and a column for each number of words: the cost of a
+    candidate apart from its times, the index of its last word, and its reading length.
     """
     starts, following = times.starts[:, None], times.next_starts()[last]
     ends = times.end(starts, last, following, lengths)
@@ -49,7 +49,7 @@ def cheapest(
 
 
 def _time_costs(start: Any, end: Any, following: Any, length: Any, limits: Limits) -> Any:
-    """What the norms of time cost that a cue does not keep. For numbers or arrays of numbers."""
+    """The cost of the norms of time that a cue violates. Takes numbers or arrays of numbers."""
     duration = end - start
     count = limits.violations(length, duration, following - end)
     frames = np.maximum(duration, 1)
@@ -65,8 +65,8 @@ def _time_costs(start: Any, end: Any, following: Any, length: Any, limits: Limit
 @dataclass(slots=True)
 class _Division:
     """A dynamic program. Before each word, it knows the cheapest cues if the next one starts when
-    it is due. Where a norm would fail, it also looks for cues after which the next one starts late:
-    because they need the time, or because it would last too long itself."""
+    it is due. Where a norm would be violated, it also considers cues after which the next one
+    starts late: because they need the time, or because the next one would last too long."""
 
     costs: Floats  # of candidates, apart from their times
     timed: Floats  # with their times, if they and the next cue start when they are due
@@ -117,7 +117,7 @@ class _Division:
             known[prefix.delay] = prefix
 
     def _before_late(self, first: int, delay: int) -> _Prefix | None:
-        """The best cues before one that starts so late for its own sake."""
+        """The best cues before one that starts with this delay for its own sake."""
         following = int(self.times.starts[first]) + delay
         found = [
             _Prefix(int(cost // VIOLATION), delay, cost, start, 0)
@@ -141,7 +141,7 @@ class _Division:
             self.totals[last + 1], self.due[last + 1] = cost, (first, before.delay)
 
     def _cost(self, first: int, last: int, delay: int, following: int) -> float:
-        """The cost of a cue that starts so late, if the next one starts at `following`."""
+        """The cost of a cue that starts with this delay, if the next one starts at `following`."""
         start, length = int(self.times.starts[first]) + delay, self.lengths[first, last - first]
         end = self.times.end(start, last, following, length)
         timed = _time_costs(start, end, following, length, self.times.limits)

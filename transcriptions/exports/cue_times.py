@@ -1,7 +1,7 @@
 """When cues start and end, given their words. Imports no Django.
 
-A cue starts with its first word, or a gap after the word before; a little later if the cue before
-needs the time, or if it would last too long. It stays on the screen for its reading time and
+A cue starts with its first word, or one gap after the word before; a little later if the previous
+cue needs the time, or if it would last too long. It stays on the screen for its reading time and
 `lead_out`, if the next cue leaves room.
 """
 
@@ -52,11 +52,11 @@ class CueTimes:
         )
 
     def next_starts(self) -> Ints:
-        """When a cue starts that follows each word, without delay."""
+        """The start of a cue that follows each word, without delay."""
         return np.append(self.starts[1:], FAR)
 
     def end(self, start: Any, last: Any, following: Any, length: Any) -> Any:
-        """When a cue ends that starts at `start` and has words of that reading length up to the
+        """The end of a cue that starts at `start` and has words of this reading length up to the
         index `last`, if the next one starts at `following`."""
         limits, speech_end = self.limits, self.word_ends[last]
         lead_out = np.clip(following - limits.close_gap - speech_end, 0, limits.lead_out)
@@ -67,8 +67,8 @@ class CueTimes:
         return np.asarray(np.maximum(end, speech_end), dtype=np.int64)
 
     def delay_for(self, start: int, last: int, length: float) -> int | None:
-        """The frames by which the next cue has to start later, so that the cue keeps all norms of
-        time. None if it cannot, or not so late."""
+        """The number of frames by which the next cue must start later so that the cue keeps all
+        norms of time. None if that is impossible, or would be too late."""
         if last + 1 >= len(self.starts):
             return None
         limits = self.limits
@@ -81,8 +81,8 @@ class CueTimes:
         return following - int(self.starts[last + 1]) if is_possible else None
 
     def excess(self, first: int, last: int) -> int:
-        """The frames by which a cue has to start late so that it does not last too long; 0 if there
-        are none, or too many."""
+        """The number of frames by which a cue must start late so that it does not last too long; 0
+        if none are needed, or too many."""
         start = int(self.starts[first])
         frames = max(0, int(self.word_ends[last]) - start - self.limits.max_duration)
         return frames if start + frames <= self.latest_starts[first] else 0

@@ -1,4 +1,4 @@
-"""The cues of subtitles: what is on the screen, and when. Imports no Django."""
+"""The cues of subtitles: the text on the screen, and its times. Imports no Django."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Line:
     """A line of a cue: words of one speaker."""
 
     words: tuple[TimedWord, ...]
-    turn_mark: bool = False  # it starts with a hyphen, since the cue has two speakers
+    turn_mark: bool = False  # it starts with a hyphen, because the cue has two speakers
 
     @property
     def text(self) -> str:

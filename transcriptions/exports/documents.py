@@ -20,7 +20,7 @@ SUBTITLES = TIMED | {"profile", "language", "frame_rate", "top"}
 
 
 class Group(StrEnum):
-    """What a format is for."""
+    """The purpose of a format."""
 
     SUBTITLES = "subtitles"
     DOCUMENTS = "documents"  # for reading
@@ -31,7 +31,7 @@ class Group(StrEnum):
 class Exporter:
     """A file format.
 
-    `write` gets a transcript that has its words, and the times of the file: see `timing.retime`.
+    `write` gets a transcript with its words and with the times of the file: see `timing.retime`.
     `uses`: the names of the options that change the file.
     """
 
@@ -65,7 +65,8 @@ def _document(
 
 
 def _docx(transcript: Transcript, **options: bool) -> bytes:
-    # Imported here, as below: web processes that write no such documents do without the library.
+    # Imported here, as below, so that web processes that write no such documents do not load the
+    # library.
     from transcriptions.exports.word import docx
 
     return docx(transcript, **options)
@@ -79,7 +80,7 @@ def _pdf(transcript: Transcript, **options: bool) -> bytes:
 
 
 def gettext_noop(text: str) -> str:
-    """Marks a text for translation, as that of Django."""
+    """Marks a text for translation, like Django's function."""
     return text
 
 

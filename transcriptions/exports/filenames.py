@@ -1,4 +1,4 @@
-"""File names made from titles, which users choose."""
+"""File names from titles, which users choose."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ SCRIPTS = (
     "Telugu",
     "Thai",
 )
-# The faces of Noto Sans CJK. They differ in how characters are drawn.
+# The faces of Noto Sans CJK, which draw some characters differently.
 CJK_FACES = {"ja": 0, "ko": 1, "zh": 2, "yue": 4}
 REGULAR, BOLD = 400, 700  # weights
-_SMILE = 0x1F600  # which only the font of emoji has
+_SMILE = 0x1F600  # which only the emoji font has
 MAX_NAMED = 3  # characters in an error
 
 
@@ -49,7 +49,7 @@ class Font:
     characters: frozenset[int]
 
     def subset(self, text: str, weight: int) -> bytes:
-        """A font file of one weight with the characters of a text, as far as it has them."""
+        """A font file of one weight with those characters of a text that it has."""
         face = self.faces[weight]
         options = harfbuzz.SubsetInput()
         options.unicode_set.update(self.characters.intersection(map(ord, _with_parts(text))))
@@ -60,14 +60,14 @@ class Font:
 
 
 def _with_parts(text: str) -> str:
-    """The text, and the parts into which HarfBuzz may divide its characters, such as those of the
-    Thai vowel am, or that it adds: the left half of vowels in Khmer, and the dotted circle."""
+    """The text, with the parts into which HarfBuzz may divide characters, such as the Thai vowel
+    am, and those that it may add: the left half of Khmer vowels, and the dotted circle."""
     return f"{text}{unicodedata.normalize('NFKD', text)}\u17c1\u25cc"
 
 
 def fonts_for(text: str, language: str) -> list[Font]:
-    """The fonts that are needed for all characters of a text; first the one that most of its
-    characters are in. Raises MissingFontError."""
+    """The fonts that are needed for all characters of a text; first the one that has most of its
+    characters. Raises MissingFontError."""
     missing = Counter(map(ord, text))
     # An emoji is drawn as one if all of its characters are in one font.
     is_emoji_font_only = joins_only_emoji(text)
@@ -83,8 +83,7 @@ def fonts_for(text: str, language: str) -> list[Font]:
 
 
 def replacements(text: str, language: str) -> dict[int, str]:
-    """What is drawn instead of characters that no font has, by code point. Other letters are not
-    replaced."""
+    """Replacements for symbols that no font has, by code point. Letters are not replaced."""
     missing = replaceable(text)
     for font in _fonts(language) if missing else ():
         missing -= font.characters
@@ -92,7 +91,7 @@ def replacements(text: str, language: str) -> dict[int, str]:
 
 
 def _fonts(language: str) -> Iterator[Font]:
-    """All fonts, each read when it is its turn."""
+    """All fonts, each read only when it is needed."""
     noto = _folder("manimgx_fonts")
     yield _variable(noto / "NotoSans[wght].ttf")
     yield _plex_arabic()
@@ -112,7 +111,7 @@ def _variable(path: Path, number: int = 0) -> Font:
 
 def _plex_arabic() -> Font:
     """Noto Sans Arabic draws the dots of letters as glyphs of their own, which programs that copy
-    text from a PDF take for spaces."""
+    text from a PDF mistake for spaces."""
     files = _folder("fontpkg_ibm_plex_sans_arabic") / "files"
     regular, bold = (_face(files / f"IBMPlexSansArabic-{name}.ttf") for name in ("Regular", "Bold"))
     return Font({REGULAR: regular, BOLD: bold}, frozenset(regular.unicodes) & {*bold.unicodes})
@@ -123,7 +122,7 @@ def _face(path: Path, number: int = 0) -> harfbuzz.Face:
 
 
 def _folder(package: str) -> Path:
-    """Where a package that only has fonts is installed."""
+    """The folder in which a package that only has fonts is installed."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(package)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FunctionWords:
-    """Words in lower case. What is in two sets counts as the first."""
+    """Words in lower case. A word in two sets belongs to the first one."""
 
     determiners: frozenset[str]  # articles, possessives: belong to the noun that follows
     links: frozenset[str]  # prepositions, conjunctions: belong to what follows

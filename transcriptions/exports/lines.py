@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from gpu.scripts import CJK, UNSPACED
 from transcriptions.exports.transcript import TimedWord, spaced
 
-# Where a line may end between two words of Thai, Lao, Khmer and Burmese, which only dictionaries
-# know. It is removed from what is printed.
+# Marks where a line may end between two words of Thai, Lao, Khmer and Burmese, which only
+# dictionaries know. It is removed from the output.
 BREAK = "\u200b"
 _OPENING = "([{「『（［｛〈《【〔“‘"  # noqa: RUF001
 _CLOSING = (  # may not start a line, and neither may small kana
     ")]}」』）］｝〉》】〕”’、。，．：；？！…・ー々ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ%,.:;?!"  # noqa: RUF001
 )
-# A Chinese or Japanese character or a word, with the brackets around it and the space before it.
+# A Chinese or Japanese character, or a word, with brackets around it and the space before it.
 _PIECE = re.compile(
     rf"\s*[{re.escape(_OPENING)}]*(?:[{CJK}]|[^\s{CJK}{BREAK}]+)[{re.escape(_CLOSING)}]*"
 )
@@ -34,7 +34,7 @@ def breakable(words: Iterable[TimedWord]) -> str:
 
 
 def _break(before: str, after: str) -> str:
-    """BREAK, unless `after` is a mark on the letter before it or no letter at all."""
+    """BREAK, unless `after` is a mark on the letter before it, or not a letter."""
     edges = _UNSPACED.match(before[-1:]) and _UNSPACED.match(after[:1])
     return BREAK if edges and unicodedata.category(after[0]) == "Lo" else ""
 
@@ -55,7 +55,7 @@ def broken(text: str, width: float, measure: Callable[[str], float]) -> Iterator
 
 
 def _pieces(text: str, width: float, measure: Callable[[str], float]) -> Iterator[str]:
-    """What stays on one line. What is too long for any line is divided."""
+    """The pieces that stay on one line. A piece that is too long for any line is divided."""
     for piece in _PIECE.findall(text):
         while measure(piece) > width:
             count = _fitting(piece, width, measure)
@@ -66,7 +66,7 @@ def _pieces(text: str, width: float, measure: Callable[[str], float]) -> Iterato
 
 
 def _fitting(piece: str, width: float, measure: Callable[[str], float]) -> int:
-    """How many characters of a piece are on the first line: at least one, and no mark is separated
+    """How many characters of a piece fit on the first line: at least one, and no mark is separated
     from its letter."""
     count = bisect_right(range(1, len(piece)), width, key=lambda n: measure(piece[:n])) or 1
     while count > 1 and unicodedata.category(piece[count]).startswith("M"):

@@ -1,4 +1,4 @@
-"""Markdown (CommonMark, and the tables of GitHub are not started either). Imports no Django."""
+"""Markdown: CommonMark. GitHub's tables are escaped, too. Imports no Django."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transcriptions.exports.reading import Block, blocks, clean, details
 from transcriptions.exports.transcript import Transcript
 
 _INLINE = re.compile(r"([\\`*_\[\]<>&|~$#])")
-# What starts a list, or a line below a heading or a table, where a line begins.
+# Characters at the start of a line that would begin a list, or underline a heading or a table.
 _LINE_START = re.compile(r"^([+=:-]|\d+(?=[.)]))")
 
 
@@ -41,7 +41,7 @@ def _note(note: Note) -> str:
 
 
 def escape(text: str) -> str:
-    """One line of text, so that it is shown as it is."""
+    """One line of text, escaped so that it is shown unchanged."""
     escaped = _INLINE.sub(r"\\\1", text)
     return _LINE_START.sub(_escaped_start, escaped)
 

@@ -14,12 +14,12 @@ from transcriptions.exports.cues import Cue
 from transcriptions.exports.profiles import Profile
 from transcriptions.exports.widths import line_width, reading_length
 
-MILLISECONDS = 1000.0  # the frame rate without one
+MILLISECONDS = 1000.0  # the rate if there is no frame rate
 ROUNDING = 1e-6  # of floating point numbers
 
 
 class Norm(StrEnum):
-    """What a cue can fail."""
+    """The norms that a cue can violate."""
 
     LINES = "lines"
     LINE_LENGTH = "line_length"
@@ -31,7 +31,7 @@ class Norm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A norm that a cue does not keep: the value of the cue, and the limit of the profile."""
+    """A norm that a cue violates: the value of the cue, and the limit of the profile."""
 
     norm: Norm
     value: float
@@ -76,7 +76,7 @@ class Limits:
         return (gap < self.min_gap) | ((gap > self.min_gap) & (gap < self.close_gap))
 
     def violations(self, length: Any, duration: Any, gap: Any) -> Any:
-        """The number of norms of time that a cue fails."""
+        """The number of norms of time that a cue violates."""
         too_short, too_long = duration < self.min_duration, duration > self.max_duration
         return (
             (too_short * 1)
@@ -89,7 +89,7 @@ class Limits:
 def violations(
     cues: Sequence[Cue], profile: Profile, *, language: str = "", frame_rate: float = MILLISECONDS
 ) -> list[list[Violation]]:
-    """What each cue fails: an empty list for a cue that keeps all norms. The gap is the one after
+    """The violations of each cue; empty for a cue that keeps all norms. The gap is the one after
     the cue."""
     limits = Limits.of(profile, frame_rate)
     return [

@@ -17,7 +17,7 @@ class Note:
 
     time: str  # `00:01:05`
     kind: str  # `Comment`
-    text: str  # in one line: the passage in quotation marks, and what the person has written
+    text: str  # on one line: the passage in quotation marks, and the user's text
 
 
 def notes(transcript: Transcript) -> Iterator[Note]:

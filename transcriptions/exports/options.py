@@ -1,4 +1,4 @@
-"""What can be chosen for an export. Imports no Django."""
+"""The options of an export. Imports no Django."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from transcriptions.exports.profiles import DEFAULT_PROFILE, Profile
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """The choices of an export. A format ignores those that it has no use for. Times are in
+    """The options of an export. A format ignores those that do not apply to it. Times are in
     seconds.
 
     The times of a file are those of the recording, times `stretch`, plus `offset`. A word is left
     out if its middle is not within `start` to `end` of the recording, or if it would end before the
-    file begins; one that would only start before that starts at 0.
+    file begins; one that would only start before the file starts at 0.
     """
 
     profile: Profile = DEFAULT_PROFILE  # the norms of subtitles
@@ -28,7 +28,7 @@ class ExportOptions:
     end: float | None = None  # None: of the recording
     offset: float = 0.0
     stretch: float = 1.0
-    frame_rate: float | None = None  # frames a second, on which cues lie; None: milliseconds
+    frame_rate: float | None = None  # frames per second, to align cues with; None: milliseconds
 
     @property
     def keeps_times(self) -> bool:
@@ -38,7 +38,7 @@ class ExportOptions:
 
     @property
     def leaves_out_words(self) -> bool:
-        """Whether there can be words that are not in the file."""
+        """Whether words may be left out of the file."""
         return self.start > 0 or self.end is not None or self.offset < 0
 
     def includes(self, start: float, end: float) -> bool:
@@ -48,8 +48,8 @@ class ExportOptions:
         return is_chosen and (self._at(start) >= 0 or self._at(end) > 0)
 
     def overlaps(self, start: float, end: float) -> bool:
-        """Whether something of a passage with these times in the recording, or a moment if they
-        are the same, is in the file."""
+        """Whether a part of a passage with these times in the recording is in the file; if both are
+        the same, whether that moment is."""
         begins_early_enough = self.end is None or start < self.end
         ends_late_enough = end > self.start or start >= self.start
         is_chosen = begins_early_enough and ends_late_enough

@@ -1,12 +1,12 @@
-"""Where the page of a transcript begins its paragraphs. Imports no Django.
+"""Where paragraphs begin on the page of a transcript. Imports no Django.
 
 `static/js/paragraphs.js` has the same rule, for segments that arrive later: a test compares both.
 """
 
 from __future__ import annotations
 
-FULL_LENGTH = 500  # UTF-16 units of its segments, as JavaScript counts: no paragraph goes on
-PAUSE_LENGTH, PAUSE_S = 200, 1.5  # one that is this long ends at a pause
+FULL_LENGTH = 500  # UTF-16 units, as JavaScript counts: no longer paragraph continues
+PAUSE_LENGTH, PAUSE_S = 200, 1.5  # a paragraph of this length ends at a pause
 
 
 class PageDivision:
@@ -27,7 +27,8 @@ class PageDivision:
         text: str,
         paragraph: bool | None,
     ) -> bool:
-        """Whether a paragraph begins with the next segment; `paragraph`: what people have said."""
+        """Whether a paragraph begins with the next segment; `paragraph`: the users' choice, if
+        any."""
         begins = (speaker, channel) != self._voice or self._ends_before(start, paragraph)
         self._voice, self._end = (speaker, channel), end
         self._length = utf16_length(text) + (0 if begins else self._length)

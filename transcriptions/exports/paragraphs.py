@@ -1,15 +1,15 @@
 """Divides the words of a transcript into paragraphs. Imports no Django.
 
 If people have divided the text on its page, its paragraphs are those of the page. If nobody has, a
-change of speaker starts a paragraph, and within what a speaker says, one dynamic program over
-sentences finds the division of the lowest cost:
+change of speaker starts a paragraph, and within what a speaker says, a dynamic program over
+sentences finds the division with the lowest cost:
 
-- a paragraph has at most MAX_SENTENCES sentences and at most MAX_LENGTH letters; nothing else;
-- each sentence that it has less than MIN_SENTENCES costs TOO_SHORT;
+- a paragraph has at most MAX_SENTENCES sentences and at most MAX_LENGTH letters, in any case;
+- each sentence fewer than MIN_SENTENCES costs TOO_SHORT;
 - a start within a sentence costs INSIDE_SENTENCE;
 - the further its length is from TARGET_LENGTH, the more it costs;
-- it costs less to start where the pause is long, where the topic changes, and with a word that
-  often starts a paragraph, and more with one that refers to the sentence before.
+- a start costs less where the pause is long, where the topic changes, and with a word that often
+  starts a paragraph; it costs more with a word that refers to the sentence before.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Sentence:
 
 
 def paragraphs(words: Sequence[TimedWord], language: str = "") -> list[Paragraph]:
-    """All words, in order, in paragraphs that are fit for reading."""
+    """All words, in order, in readable paragraphs."""
     if any(word.begins_paragraph is not None for word in words):
         return [Paragraph(tuple(turn)) for turn in _turns(words)]
     gains = dict.fromkeys(OPENERS.get(language, "").split(), OPENER_WEIGHT)
@@ -90,7 +90,7 @@ def paragraphs(words: Sequence[TimedWord], language: str = "") -> list[Paragraph
 
 
 def _turns(words: Iterable[TimedWord]) -> Iterator[list[TimedWord]]:
-    """The words from where the speaker changes, or a paragraph of the page begins."""
+    """The words, divided where the speaker changes or a paragraph of the page begins."""
     current: list[TimedWord] = []
     for word in words:
         if current and (word.begins_paragraph or word.speaker != current[-1].speaker):
@@ -114,7 +114,7 @@ def sentences(words: Iterable[TimedWord]) -> Iterator[Sentence]:
 
 
 def _parts(words: list[TimedWord]) -> Iterator[Sentence]:
-    """A sentence whole, or divided at commas and pauses."""
+    """The whole sentence, or its parts, divided at commas and pauses."""
     offsets = [0, *accumulate(map(_length, words))]
     start, divided = 0, offsets[-1] <= MAX_LENGTH
     while start < len(words):
@@ -135,7 +135,7 @@ def _end_of_part(words: list[TimedWord], offsets: list[int], start: int) -> int:
 
 
 def _break_quality(before: TimedWord, after: TimedWord) -> float:
-    """How well one may divide a sentence here, in seconds of pause."""
+    """How suitable a place is for dividing a sentence, in seconds of pause."""
     return after.start - before.end + (COMMA_S if ends_clause(before.text) else 0.0)
 
 
@@ -177,8 +177,8 @@ def _size_cost(count: int, length: int) -> float:
 def _start_costs(
     sentences: list[Sentence], topics: list[float], gains: Mapping[str, float]
 ) -> list[float]:
-    """What it costs to start a paragraph with each sentence, less the gain of its first word. The
-    first starts one anyway."""
+    """The cost of starting a paragraph with each sentence, less the gain from its first word. The
+    first sentence always starts one."""
     pauses = [
         min(after.words[0].start - before.words[-1].end, MAX_PAUSE_S)
         for before, after in pairwise(sentences)

@@ -26,7 +26,7 @@ Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 class UnknownProfile(ValueError):
-    """No profile has that name. The message is for the user."""
+    """No profile has this name. The message is for the user."""
 
     def __init__(self, known: Iterable[str]) -> None:
         names = ", ".join(known)
@@ -34,7 +34,7 @@ class UnknownProfile(ValueError):
 
 
 def exact_frame_rate(rate: float) -> float:
-    """The frame rate that is meant: 23.976 and 29.97 are rounded from 24000/1001 and 30000/1001."""
+    """The exact frame rate: 23.976 and 29.97 are rounded from 24000/1001 and 30000/1001."""
     nominal = round(rate * 1.001)
     is_ntsc = abs(rate * 1.001 - nominal) < NTSC_TOLERANCE
     return nominal * 1000 / 1001 if is_ntsc else rate
@@ -58,7 +58,7 @@ def _to_stretch(text: str) -> str:
 
 
 def _parts(stretch: str) -> tuple[float, float]:
-    """The two numbers of a ratio, with rates of television made exact."""
+    """The two numbers of a ratio; television frame rates are made exact."""
     above, slash, below = stretch.partition("/")
     if not slash:
         return float(above), 1.0
@@ -73,7 +73,7 @@ ExportFormat = Annotated[
 
 
 class ExportParams(Body):
-    """The options of an export. A format ignores those that it has no use for."""
+    """The options of an export. A format ignores those that do not apply to it."""
 
     profile: str = Field(
         default=DEFAULT_PROFILE.name,
@@ -131,7 +131,7 @@ class ExportParams(Body):
     @field_validator("end", "frame_rate", mode="before")
     @classmethod
     def _or_none(cls, value: object) -> object:
-        """Forms send an empty text for a number that is not given."""
+        """Forms send an empty string for a number that is left out."""
         return None if value == "" else value
 
     @field_validator("end")
@@ -142,7 +142,7 @@ class ExportParams(Body):
         return end
 
     def options(self, profiles: Mapping[str, Profile] = PROFILES) -> ExportOptions:
-        """As the exporters read them. Raises UnknownProfile if it is none of `profiles`."""
+        """The options for exporters. Raises UnknownProfile if the profile is not in `profiles`."""
         if self.profile not in profiles:
             raise UnknownProfile([*profiles])
         above, below = _parts(self.stretch)

@@ -1,4 +1,4 @@
-"""PDF. Imports no Django, but fpdf2: import this module when a PDF is wanted."""
+"""PDF. Imports no Django, but fpdf2: import this module only when a PDF is needed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from transcriptions.exports.transcript import Transcript, language_tag
 
 MARGIN_MM = 25.0
 TITLE_PT, HEADING_PT, TEXT_PT, LABEL_PT = 20.0, 14.0, 11.0, 9.0
-LINE_HEIGHT = 1.45  # of the size of the letters
+LINE_HEIGHT = 1.45  # relative to the font size
 PARAGRAPH_GAP_MM = 3.0
 GRAY = 110
 UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 MM_PER_PT = 25.4 / 72
-# What has no shape of its own and no font has: variation selectors, soft hyphens, ...
+# Characters without a shape, which no font has: variation selectors, soft hyphens, ...
 _INVISIBLE = re.compile("[\u00ad\u2060-\u2064\ufe00-\ufe0f\ufeff]")
 
 
@@ -43,7 +43,7 @@ def pdf(transcript: Transcript, *, speakers: bool = True, times: bool = False) -
 
 
 class _Pages(FPDF):
-    """Pages in A4 with their numbers."""
+    """A4 pages with page numbers."""
 
     def footer(self) -> None:
         """The number of the page, below the text."""
@@ -85,7 +85,7 @@ class _Writer:
         return bytes(self.pages.output())
 
     def _all_text(self) -> str:
-        """Every text of the document that is not ours."""
+        """All text of the document except our own labels."""
         said = {word.text for block in self.blocks for word in block.words}
         speakers = {block.speaker for block in self.blocks}
         return " ".join([self.transcript.title, *speakers, *said, *(n.text for n in self.notes)])
@@ -145,7 +145,8 @@ class _Writer:
             self._text(self._visible(note.text), TEXT_PT)
 
     def _break_before(self, lines: int) -> None:
-        """Begin a page unless this number of lines fits: a label is not the last line of one."""
+        """Begin a page unless this number of lines fits, so that a label is not the last line of a
+        page."""
         if self.pages.will_page_break(lines * TEXT_PT * MM_PER_PT * LINE_HEIGHT):
             self.pages.add_page()
 
@@ -154,12 +155,12 @@ class _Writer:
         self.pages.set_text_color(color)
         height = size * MM_PER_PT * LINE_HEIGHT
         for line in broken(text, self.pages.epw, lambda piece: self._width(piece, style, size)):
-            # Or fpdf2 2.8 may draw what follows with the font that the last line ended with.
+            # Otherwise fpdf2 2.8 may draw what follows in the font with which the last line ended.
             self.pages.current_font_is_set_on_page = False
             self.pages.cell(0, height, line, align=self.align, new_x="LMARGIN", new_y="NEXT")
 
     def _width(self, text: str, style: str, size: float) -> float:
-        """The width of a text in the current font, whose style and size are given: in mm."""
+        """The width in mm of a text in the current font with this style and size."""
         key = (text, style, size)
         if key not in self.widths:
             self.widths[key] = self.pages.get_string_width(text)
@@ -172,7 +173,8 @@ def _visible(text: str) -> str:
 
 
 def _needs_shaping(character: str) -> bool:
-    """Whether it is written from right to left, a mark on a letter, or a part of an emoji."""
+    """Whether a character is written from right to left, is a mark on a letter, or is a part of an
+    emoji."""
     if is_part_of_emoji(character):
         return True
     is_mark = unicodedata.category(character).startswith("M")

@@ -1,4 +1,4 @@
-"""How bad it is to break a text after each of its words. Imports no Django."""
+"""The cost of breaking a text after each of its words. Imports no Django."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ AFTER_OPENER, AFTER_NUMBER, AFTER_LINK, AFTER_DETERMINER = 1.6, 1.6, 2.5, 3.0
 IN_NAME = IN_PHRASE = 2.2
 FORBIDDEN = 50.0  # a line would begin with a comma, or with half a letter
 PAUSE_S = 0.4  # after a pause a break is never worse than before a preposition
-# A longer word of a script without spaces is divided: some models return sentences as one word.
+# Longer words of scripts without spaces are divided, because some models return sentences as one
+# word.
 MAX_UNSPACED_CHARS = 8
-CAPITALIZED_NOUNS = {"de", "lb"}  # two capitals in a row are no name there
+CAPITALIZED_NOUNS = {"de", "lb"}  # two capitalized words need not be a name there
 
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 # Chinese and Japanese rules (kinsoku); vowels and tones that belong to the Thai or Lao letter
@@ -105,7 +106,7 @@ def _is_forbidden(text: str, following: str) -> bool:
 
 
 def _phrase_ends(words: Sequence[TimedWord], language: str) -> list[bool]:
-    """Whether a phrase ends with each word. In scripts with spaces every word is one."""
+    """Whether a phrase ends with each word. In scripts with spaces, every word ends one."""
     ends = [True] * len(words)
     for first, last in _unspaced_runs(words):
         boundaries = set(_boundaries([w.text for w in words[first:last]], language))
@@ -127,7 +128,7 @@ def _unspaced_runs(words: Sequence[TimedWord]) -> Iterator[tuple[int, int]]:
 
 
 def _boundaries(texts: list[str], language: str) -> Iterator[int]:
-    """Positions at which phrases end in the texts, put together."""
+    """Positions at which phrases end in the joined texts."""
     position = 0
     for phrase in _phrases("".join(texts), language):
         position += len(phrase)
@@ -165,7 +166,8 @@ def _short(phrase: str) -> Iterator[str]:
 
 
 def _phrases(text: str, language: str) -> list[str]:
-    """The phrases of a text without spaces. Where no model is known, each character is one."""
+    """The phrases of a text without spaces. Without a model for the language, each character is
+    one."""
     parser = _parser(_model_name(text, language))
     return list(parser.parse(text)) if parser else list(text)
 
@@ -182,7 +184,7 @@ def _model_name(text: str, language: str) -> str:
 
 @lru_cache
 def _parser(name: str) -> Any:
-    """BudouX knows phrases of Japanese, Chinese and Thai. Read when needed: 50 ms."""
+    """BudouX's models for Japanese, Chinese and Thai, loaded when needed, which takes 50 ms."""
     import budoux
 
     loaders = {

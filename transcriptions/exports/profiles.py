@@ -1,4 +1,4 @@
-"""The norms that subtitles keep, by profile. Imports no Django."""
+"""The norms for subtitles, by profile. Imports no Django."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ TWO_FRAMES_S = 2 / 24
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Numbers that cues keep, if any division of the words can keep them. Times are in seconds.
+    """Limits that cues keep if any division of the words can keep them. Times are in seconds.
 
-    Characters are those of an alphabet: in Chinese, Japanese and Korean a line has 16 where it
-    has 42 of them, and the reading speed is that of the language. See `widths`.
+    Characters are those of an alphabet: in Chinese, Japanese and Korean a line has 16 characters
+    where it otherwise has 42, and the reading speed is that of the language. See `widths`.
     """
 
     name: str
@@ -25,8 +25,8 @@ class Profile:
     min_gap: float = TWO_FRAMES_S
     close_gap: float = 0.5  # a gap shorter than this is closed to `min_gap`; 0: gaps stay
     lead_in: float = 0.0  # a cue appears at most this long before its first word
-    lead_out: float = 0.5  # it stays this long after its last word, where there is room
-    max_pause: float = 2.0  # a longer pause between two words ends a cue where it can
+    lead_out: float = 0.5  # it stays this long after its last word, if there is room
+    max_pause: float = 2.0  # a longer pause between two words ends a cue if possible
     two_speakers: bool = True  # a cue may have a line of one speaker and a line of the next
     split_sentences: bool = False  # the end of a sentence always ends a cue
     keep_phrases: bool = True  # avoids breaks between article and noun, first and last name, ...

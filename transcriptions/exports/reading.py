@@ -1,4 +1,4 @@
-"""What all documents for reading have in common. Imports no Django."""
+"""Shared by all documents for reading. Imports no Django."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _INVALID = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udff
 
 
 class MissingFontError(ValueError):
-    """A text has characters that no font of ours has: it cannot be a PDF, but a DOCX."""
+    """A text has characters that none of our fonts has: it can be exported as DOCX, but not as
+    PDF."""
 
     def __init__(self, characters: list[str]) -> None:
         self.characters = characters
@@ -39,14 +40,14 @@ class Block:
 
     @property
     def label(self) -> str:
-        """What stands before the text, in plain text."""
+        """The label before the text, in plain text."""
         time = f"[{self.time}]" if self.time else ""
         speaker = f"{self.speaker}:" if self.speaker else ""
         return " ".join(filter(None, (time, speaker)))
 
 
 def blocks(transcript: Transcript, *, speakers: bool, times: bool) -> Iterator[Block]:
-    """The paragraphs of a transcript, which has words."""
+    """The paragraphs of a transcript that has words."""
     last = ""
     for paragraph in paragraphs(transcript.words, transcript.language):
         speaker = clean(paragraph.speaker)

@@ -24,7 +24,7 @@ class ViolationOut(Schema):
 
 
 class CueOut(Schema):
-    """A subtitle: its lines, and from when to when it is shown, in seconds."""
+    """A subtitle: its lines, and its start and end in seconds."""
 
     start: float
     end: float

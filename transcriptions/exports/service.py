@@ -33,8 +33,8 @@ def export(row: Transcription, format: str, options: ExportOptions = DEFAULT_OPT
 
 
 def transcript_of(row: Transcription, *, words: bool) -> Transcript:
-    """The transcript of a transcription row. Query its segments, with their words only if `words`:
-    they are most of the data."""
+    """The transcript of a transcription row. Query its segments; their words, which are most of the
+    data, only if `words` is set."""
     columns = ("number", "paragraph", *SEGMENT_FIELDS, *(("words",) if words else ()))
     rows = list(row.segments.values(*columns))
     labels = _labels(row, rows)
@@ -74,7 +74,7 @@ def _labels(row: Transcription, segments: Iterable[dict[str, Any]]) -> dict[int,
 def _timed_words(
     segments: Sequence[dict[str, Any]], labels: Mapping[int, str]
 ) -> Iterator[TimedWord]:
-    """The words of all segments. Those of a segment that has only text share its time."""
+    """The words of all segments. In a segment without word times, they share its time."""
     for segment, begins in zip(segments, _page_paragraphs(segments), strict=True):
         start, end, text = segment["start"], segment["end"], segment["text"]
         words = segment["words"] or realign_words([], text, start, end)

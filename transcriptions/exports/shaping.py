@@ -1,11 +1,12 @@
 """Divides the words of a transcript into cues. Imports no Django.
 
-One dynamic program over the whole transcript finds the cues with the lowest cost. A norm that is
-not kept costs more than everything else together, so that the norms are kept wherever words can be
-divided so that they are. Among divisions that keep them, the weights below decide.
+One dynamic program over the whole transcript finds the cues with the lowest cost. A violated norm
+costs more than everything else together, so the norms are kept wherever a division of the words
+makes that possible. Among divisions that keep them, the weights below decide.
 
-The times of a cue follow from its words: see `cue_times`. Therefore the cost of a cue depends only
-on its own words and on the word that follows, except where a cue starts late for the one before.
+The times of a cue follow from its words: see `cue_times`. So the cost of a cue depends only on its
+own words and on the word that follows, except where a cue starts late for the sake of the one
+before.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from transcriptions.exports.profiles import Profile
 from transcriptions.exports.transcript import TimedWord
 from transcriptions.exports.widths import line_width, reading_length
 
-CUE = 1.0  # each cue: fewer are calmer
+CUE = 1.0  # each cue: fewer cues are easier to watch
 CUE_BREAK = 2.0  # times the cost of the break after its last word
 LINE_BREAK = 1.0  # times the cost of the break between two lines
 RAGGED = 2.0  # lines of different lengths, relative to the longest line allowed
-NEW_SENTENCE = 0.6  # a sentence ends inside of a cue and the next one begins
-PAUSE = 1.5  # a second of silence between two words of a cue, after SHORT_PAUSE_S
+NEW_SENTENCE = 0.6  # a sentence ends inside a cue and the next one begins
+PAUSE = 1.5  # per second of silence between two words of a cue, beyond SHORT_PAUSE_S
 SHORT_PAUSE_S = 0.4
 LONG_PAUSE = 20.0  # a pause longer than the profile's `max_pause`
 TURN = 1.0  # two speakers in a cue that is full; less in a short one
@@ -57,14 +58,14 @@ def shape(
     text = _Text.of(divided, profile, language)
     limits = Limits.of(profile, frame_rate)
     times = CueTimes.of(text.words, limits)
-    # A space between two lines takes no room.
+    # A space between two lines takes up no room.
     windows = _Windows.of(text, (profile.max_line_chars + 1) * profile.max_lines - 1)
     lengths = _lengths(windows, text)
     costs = _line_costs(windows, text, profile) + _phrase_costs(windows, text, times, profile)
     cues, earliest = list[Cue](), 0
     for first, last, due, end in cheapest(costs, windows.last, lengths, times):
-        # At least a frame long, where words are too short for the gaps between them: players reject
-        # a cue that ends where it starts.
+        # At least one frame long, even if words are too short for the gaps between them: players
+        # reject a cue that ends where it starts.
         start = max(due, earliest)
         end = max(end, start + 1)
         lines = _lines(text, first, last, profile)
@@ -75,14 +76,14 @@ def shape(
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """The words, and what is known about each of them: arrays with one number for each word."""
+    """The words and their properties: arrays with one value for each word."""
 
     words: list[TimedWord]
     widths: list[float]  # on a line
     spaces: list[float]  # before it: 0 or 1
     breaks: list[float]  # the cost of a break after it
     is_sentence_end: list[bool]
-    is_turn: list[bool]  # another speaker than that of the word before
+    is_turn: list[bool]  # the speaker is not that of the word before
     reading: list[float]  # with the space before it
 
     @classmethod
@@ -133,7 +134,7 @@ class _Windows:
         return np.asarray(total[self.last + 1] - total[:-1][:, None])
 
     def inner_sums(self, values: npt.ArrayLike) -> Floats:
-        """The same without the last word: over the breaks inside of each candidate."""
+        """The same without the last word: over the breaks inside each candidate."""
         total = np.concatenate(([0.0], np.cumsum(values)))
         return np.asarray(total[self.last] - total[:-1][:, None])
 
@@ -147,7 +148,7 @@ class _Windows:
 
 
 def _most_words(text: _Text, max_width: float) -> int:
-    """The largest number of words in a row that may fit."""
+    """The largest number of consecutive words that may fit."""
     total = list(accumulate(map(sum, zip(text.widths, text.spaces, strict=True)), initial=0.0))
     most, first = 1, 0
     for last in range(len(text.words)):
@@ -158,7 +159,7 @@ def _most_words(text: _Text, max_width: float) -> int:
 
 
 def _lengths(windows: _Windows, text: _Text) -> Floats:
-    """What is read in each candidate."""
+    """The reading length of each candidate."""
     turns = windows.turns(text)
     marks = np.where(turns > 0, (turns + 1) * len(TURN_MARK), 0)
     return windows.sums(text.reading) - windows.space + marks
@@ -173,7 +174,7 @@ def _line_costs(windows: _Windows, text: _Text, profile: Profile) -> Floats:
         (widths <= limit + ROUNDING) & (turns == 0), ((limit - widths) / limit) ** 2, NEVER
     )
     best, costs = line, np.where(line < NEVER, 0.0, NEVER)
-    # A word that is longer than a line has one of its own.
+    # A word that is longer than a line has its own line.
     line[:, 0] = np.minimum(line[:, 0], VIOLATION / RAGGED)
     costs[:, 0] = np.minimum(costs[:, 0], VIOLATION)
     for lines in range(2, profile.max_lines + 1):
@@ -187,9 +188,9 @@ def _line_costs(windows: _Windows, text: _Text, profile: Profile) -> Floats:
 
 
 def _with_another_line(line: Floats, rest: Floats, text: _Text) -> Floats:
-    """The cost of each candidate in one line more than `rest` has."""
+    """The cost of each candidate with one line more than in `rest`."""
     best = np.full_like(line, NEVER)
-    # A cue with two speakers has lines of its own: see _with_two_speakers.
+    # Cues with two speakers are treated separately: see _with_two_speakers.
     breaks = np.where([*text.is_turn[1:], False], NEVER, text.breaks)
     count, columns = line.shape
     for words in range(1, columns):  # in the first line
@@ -204,7 +205,8 @@ def _with_another_line(line: Floats, rest: Floats, text: _Text) -> Floats:
 
 
 def _with_two_speakers(costs: Floats, windows: _Windows, text: _Text, limit: float) -> Floats:
-    """Candidates with one change of speaker are a line of each, with a mark before both."""
+    """Candidates with one change of speaker have a line for each speaker, with a mark before
+    both."""
     turns = np.flatnonzero(text.is_turn)
     for turn in map(int, turns):
         for first in range(turn - 1, -1, -1):
@@ -220,7 +222,8 @@ def _with_two_speakers(costs: Floats, windows: _Windows, text: _Text, limit: flo
 
 
 def _phrase_costs(windows: _Windows, text: _Text, times: CueTimes, profile: Profile) -> Floats:
-    """Where the text is divided, and what is held together that does not belong together."""
+    """The cost of dividing the text after each candidate, and of keeping words together that do not
+    belong together."""
     sentence_ends = windows.inner_sums([float(is_end) for is_end in text.is_sentence_end])
     pauses = (np.append(times.word_starts[1:], FAR) - times.word_ends) / times.limits.rate
     pauses[-1] = 0.0

@@ -15,7 +15,7 @@ from transcriptions.exports.subtitles import (
 )
 from transcriptions.exports.transcript import Transcript
 
-TOP = r"{\an8}"  # of ASS; players of SubRip know it
+TOP = r"{\an8}"  # a tag of ASS, which SubRip players support
 RIGHT_TO_LEFT, END = "\u202b", "\u202c"  # embed text, so that punctuation is on its left
 
 

@@ -1,4 +1,4 @@
-"""What the formats of subtitles have in common. Imports no Django."""
+"""Shared by the subtitle formats. Imports no Django."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from transcriptions.exports.shaping import shape
 from transcriptions.exports.transcript import Transcript
 
 LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-# Not characters in XML, or without a meaning in text.
+# Characters that XML does not allow, or that have no meaning in text.
 UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
 
 
 def cues_of(
     transcript: Transcript, options: ExportOptions, rate: float = MILLISECONDS
 ) -> list[Cue]:
-    """The cues of a transcript that has the times of the file. `rate`: how many different times a
-    second the format can write."""
+    """The cues of a transcript that has the times of the file. `rate`: the time resolution of the
+    format, in steps per second."""
     frame_rate = options.frame_rate or rate
     language = options.language or transcript.language
     cues = shape(transcript.words, options.profile, language=language, frame_rate=frame_rate)

@@ -11,12 +11,12 @@ _TONES = "\U0001f3fb-\U0001f3ff"
 _ONE = f"(?![{_TONES}])[{_EMOJI}][{_TONES}]?"
 _JOINED = re.compile(f"{JOINER}?({_ONE}(?:{JOINER}{_ONE})+)")
 _KEYCAP = re.compile("(?<=[0-9#*])\u20e3")
-# Parts of flags, tones of skin, and tags, which only have a meaning with others.
+# Parts of flags, skin tones, and tags, which have a meaning only with others.
 _PART = re.compile(f"[{JOINER}\U0001f1e6-\U0001f1ff{_TONES}\U000e0020-\U000e007f]")
 
 
 def joins_only_emoji(text: str) -> bool:
-    """Whether the text has joiners, and each of them is in an emoji."""
+    """Whether the text has joiners, all of them in emoji."""
     return JOINER in text and JOINER not in _JOINED.sub("", text)
 
 
@@ -27,18 +27,18 @@ def with_leading_joiners(text: str) -> str:
 
 
 def is_part_of_emoji(character: str) -> bool:
-    """Whether fonts draw it only together with others."""
+    """Whether fonts draw the character only together with others."""
     return _PART.match(character) is not None
 
 
 def without_keycaps(text: str) -> str:
-    """Digits instead of emoji of keys: an empty key would be drawn after each."""
+    """Digits instead of keycap emoji: an empty key would be drawn after each."""
     return _KEYCAP.sub("", text)
 
 
 def replaceable(text: str) -> set[int]:
-    """The code points that can be replaced: symbols, and letters that are only a style of others.
-    Emoji that are newer than Python have no category yet."""
+    """The code points that can be replaced: symbols, and letters that are only a styled form of
+    others. Emoji that are newer than Python have no category yet."""
     return {ord(character) for character in set(text) if _is_symbol(character) or _plain(character)}
 
 
@@ -54,7 +54,7 @@ def _is_symbol(character: str) -> bool:
 
 
 def _plain(character: str) -> str:
-    """The letter that this one is a style of, or nothing."""
+    """The letter of which this one is a styled form, or an empty string."""
     is_style = unicodedata.decomposition(character).startswith("<font>")
     return unicodedata.normalize("NFKC", character) if is_style else ""
 

@@ -16,7 +16,7 @@ COLUMNS = ("start", "end", "speaker", "text")
 
 
 def write_csv(transcript: Transcript, options: ExportOptions) -> bytes:
-    """Comma-separated, as RFC 4180 defines. The byte order mark tells spreadsheets that it is
+    """Comma-separated, as RFC 4180 defines. The byte order mark tells spreadsheets that the file is
     UTF-8."""
     file = io.StringIO()
     csv.writer(file).writerows([COLUMNS, *_cells(transcript, options)])
@@ -50,7 +50,7 @@ def _cells(transcript: Transcript, options: ExportOptions) -> Iterator[tuple[str
 
 
 def parts(transcript: Transcript) -> Iterator[Paragraph]:
-    """The segments; the words of one with several speakers are a row for each."""
+    """The segments; one with several speakers has a row for each of them."""
     turns = groupby(transcript.words, key=lambda word: (word.segment, word.speaker))
     for _key, words in turns:
         yield Paragraph(tuple(words))

@@ -18,8 +18,8 @@ Words = tuple[TimedWord, ...]
 def retime(transcript: Transcript, options: ExportOptions) -> Transcript:
     """The transcript with the times and the range of the options.
 
-    Needs its words if `options.leaves_out_words`: a segment of which some words are left out
-    consists of the others.
+    The transcript must have its words if `options.leaves_out_words`: a segment then consists of the
+    words that are not left out.
     """
     if options.keeps_times:
         return transcript
@@ -44,7 +44,7 @@ def _words(words: Iterable[TimedWord], options: ExportOptions) -> Iterator[Timed
 def _shortened(
     segments: Iterable[Segment], words: Iterable[TimedWord], options: ExportOptions
 ) -> Iterator[Segment]:
-    """The segments, of the words that are included. Times are those of the recording."""
+    """The segments, reduced to the words that are included. Times are those of the recording."""
     counts = Counter(word.segment for word in words)
     included = (word for word in words if options.includes(word.start, word.end))
     left: dict[int, Words] = {

@@ -1,8 +1,8 @@
 """Where the topic of a text changes. Imports no Django.
 
-The words that the sentences on both sides of a place have in common tell, as in TextTiling (Hearst
-1997). A word counts less the more sentences contain it, so that no list of stop words is needed;
-where a script has no spaces, pairs of characters are the words.
+A place is judged by the words that the sentences before and after it have in common, as in
+TextTiling (Hearst 1997). A word counts less the more sentences contain it, so that no list of stop
+words is needed; where a script has no spaces, pairs of characters are the words.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from math import log, sqrt
 
 from gpu.scripts import UNSPACED
 
-DISTANCE = 4  # up to which sentences are compared
-DECAY = 0.8  # each sentence between two others makes what they have in common count less
-MIN_SENTENCES = 2 * DISTANCE  # fewer say nothing about topics
+DISTANCE = 4  # in sentences, up to which they are compared
+DECAY = 0.8  # each sentence between two others reduces the weight of what they have in common
+MIN_SENTENCES = 2 * DISTANCE  # fewer are not enough to detect topics
 STEM_LETTERS = 5  # `harbor` and `harbors` are one word
 
 _TERM = re.compile(rf"[{UNSPACED}]+|[^\W\d_{UNSPACED}]+")
@@ -54,8 +54,8 @@ def _terms(sentence: str) -> Counter[str]:
 
 
 def _vectors(sentences: list[Counter[str]]) -> list[dict[str, float]]:
-    """The words of each sentence with weights, as a vector of length 1. One that only a single
-    sentence contains links nothing, and is left out."""
+    """The words of each sentence with weights, as a vector of length 1. Words that only one
+    sentence contains link nothing, and are left out."""
     containing = Counter(term for terms in sentences for term in terms)
     weights = {term: log(len(sentences) / count) for term, count in containing.items() if count > 1}
     return [

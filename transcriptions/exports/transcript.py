@@ -24,7 +24,8 @@ class TimedWord:
 
     With `no_space_before` it follows the word before it without a space, as in Chinese. `speaker`
     is a name to show; empty if speakers are not known. `segment` is the number of its segment.
-    `begins_paragraph` is whether one does on the page; None unless people have divided it there.
+    `begins_paragraph`: whether a paragraph begins with it on the page; None unless users have
+    divided the text there.
     """
 
     start: float
@@ -37,7 +38,7 @@ class TimedWord:
 
 
 def spaced(words: Iterable[TimedWord]) -> Iterator[tuple[str, TimedWord]]:
-    """Each word with what belongs before it: a space, where the language has them, or nothing."""
+    """Each word with its separator: a space, where the language has them, or nothing."""
     last = ""
     for word in words:
         yield "" if word.no_space_before else separator(last, word.text), word
@@ -51,7 +52,7 @@ def join_words(words: Iterable[TimedWord]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Words of one speaker that belong together, for documents that are read."""
+    """Words of one speaker that belong together, for documents for reading."""
 
     words: tuple[TimedWord, ...]
 

@@ -8,7 +8,7 @@ from gpu.joining import join
 from transcriptions.exports.options import ExportOptions
 from transcriptions.exports.transcript import Transcript
 
-VERSION = 1  # of docs/schemas/transcript-1.json; another one if a property changes or goes
+VERSION = 1  # of docs/schemas/transcript-1.json; changes if a property changes or is removed
 
 
 def write(transcript: Transcript, options: ExportOptions) -> bytes:

@@ -131,8 +131,8 @@ def _frame_rate(options: ExportOptions) -> dict[str, str]:
 
 
 def _time(seconds: float, options: ExportOptions) -> str:
-    """Frames are counted, since HH:MM:SS:FF is ambiguous if a second has no whole number of
-    them."""
+    """Frames are counted, because HH:MM:SS:FF is ambiguous if a second is not a whole number of
+    frames."""
     if options.frame_rate:
         return f"{round(seconds * options.frame_rate)}f"
     return timestamp(seconds, ".")

@@ -1,4 +1,4 @@
-"""Subtitle profiles that users define with numbers of their own."""
+"""Subtitle profiles that users define themselves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _seconds(least: float, most: float, description: str) -> object:
 
 
 class ProfileIn(Body):
-    """The rules of a profile. Fields that are left out are as in the profile `netflix`."""
+    """The rules of a profile. Fields that are left out have the values of the profile `netflix`."""
 
     model_config = Body.example(max_line_chars=37, max_chars_per_second=15)
 
@@ -106,7 +106,7 @@ def profiles_of(user: User) -> Mapping[str, Profile]:
 
 
 def save_profile(user: User, name: str, norms: ProfileIn) -> tuple[Profile, bool]:
-    """Create or replace a profile of the user; whether it is new. Raises ProfileRefused."""
+    """Create or replace a profile of the user. Return whether it is new. Raises ProfileRefused."""
     if name.lower() in PROFILES:
         raise ProfileRefused(_("This is the name of a built-in profile. Choose another name."))
     with transaction.atomic():
@@ -124,7 +124,7 @@ def save_profile(user: User, name: str, norms: ProfileIn) -> tuple[Profile, bool
 
 
 def delete_profile(user: User, name: str) -> bool:
-    """Whether the user had such a profile."""
+    """Delete a profile. Return whether the user had it."""
     own = permissions.subtitle_profiles_of(user)
     deleted, _rows = own.filter(name__iexact=name).delete()
     return deleted > 0

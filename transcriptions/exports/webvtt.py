@@ -17,7 +17,8 @@ from transcriptions.exports.transcript import Transcript, spaced
 
 
 def write(transcript: Transcript, options: ExportOptions) -> bytes:
-    """The transcript as WebVTT. Right-to-left text needs no marks: browsers find its direction."""
+    """The transcript as WebVTT. Right-to-left text needs no marks: browsers detect its
+    direction."""
     return vtt(cues_of(transcript, options), options).encode()
 
 
@@ -45,7 +46,7 @@ def _lines(cue: Cue, options: ExportOptions) -> Iterator[str]:
 
 
 def _with_times(line: Line, after: float, before: float) -> tuple[str, float]:
-    """The text with the time of each word, and the last time. Times in a cue must increase, and lie
+    """The text with the time of each word, and the last time. Times in a cue must increase and lie
     within it; its first word needs none."""
     parts = [TURN_MARK] if line.turn_mark else []
     for space, word in spaced(line.words):

@@ -10,7 +10,8 @@ from functools import lru_cache
 
 # Netflix allows 16 characters a line in Chinese, Japanese and Korean, where it allows 42 letters.
 FULL_WIDTH = 42 / 16
-# And 9, 7 (for the deaf and hard of hearing) and 12 of them a second instead of 20 letters.
+# It allows 9, 7 (for the deaf and hard of hearing) and 12 of them per second, instead of 20
+# letters.
 CHINESE, JAPANESE, KOREAN = 20 / 9, 20 / 7, 20 / 12
 _INVISIBLE = {"Mn", "Me", "Cf", "Cc"}  # combining marks, direction marks
 
@@ -21,7 +22,8 @@ def line_width(text: str) -> float:
 
 
 def reading_length(text: str, language: str = "") -> float:
-    """What a reader needs time for. Chinese characters count as Japanese if `language` is `ja`."""
+    """The length of a text for a reader. Chinese characters count as Japanese if `language` is
+    `ja`."""
     han = JAPANESE if language == "ja" else CHINESE
     return sum(_reading(char, han) for char in text)
 

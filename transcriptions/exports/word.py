@@ -1,5 +1,5 @@
-"""DOCX, for word processors. Imports no Django, but python-docx: import this module when a document
-is wanted."""
+"""DOCX, for word processors. Imports no Django, but python-docx: import this module only when a
+document is needed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ EAST_ASIAN_FONTS = {"ja": "Yu Gothic", "ko": "Malgun Gothic", "yue": "Microsoft 
 EAST_ASIAN_FONT = "Microsoft YaHei"
 COMPLEX_SCRIPT_FONT = "Arial"
 GRAY = RGBColor(0x6B, 0x6B, 0x6B)
-# Of the names of speakers: dark enough for white paper, and told apart by the color-blind.
+# Colors for speaker names: dark enough for white paper, and distinguishable for color-blind
+# readers.
 COLORS = ("1F4E79", "8A3B00", "1B6B3A", "6A1B7A", "7A5C00", "8B1A3A")
 MAX_STYLE_NAME_CHARS = 60
 EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)  # that ZIP can store
@@ -45,7 +46,7 @@ EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)  # that ZIP can store
 
 def docx(transcript: Transcript, *, speakers: bool = True, times: bool = False) -> bytes:
     """Title, details and paragraphs, with highlights and comments. Speakers, times and speech have
-    styles of their own."""
+    separate styles."""
     document = Document()
     _remove_thumbnail(document)
     _set_properties(document, transcript)
@@ -60,7 +61,7 @@ def docx(transcript: Transcript, *, speakers: bool = True, times: bool = False) 
 
 
 def _remove_thumbnail(document: Docx) -> None:
-    """The picture of the first page of the template of python-docx."""
+    """Remove the picture of the first page that python-docx's template contains."""
     relations = document.part.package.rels
     for key, relation in list(relations.items()):
         if relation.reltype == RELATIONSHIP_TYPE.THUMBNAIL:
@@ -96,7 +97,7 @@ def _set_language(document: Docx, language: str) -> None:
 
 
 def _set_page(document: Docx) -> None:
-    """A4 with the number of the page."""
+    """A4 with page numbers."""
     section = document.sections[0]
     section.page_width, section.page_height = Mm(210), Mm(297)
     section.left_margin = section.right_margin = section.top_margin = Mm(25)
@@ -126,12 +127,13 @@ def _add_blocks(document: Docx, found: list[Block], text: AnnotatedText) -> None
 
 
 def _add_run(paragraph: Paragraph, text: str, style: CharacterStyle) -> None:
-    """Text in a style. python-docx would look for the default style each time: a millisecond."""
+    """Add text in a style. python-docx would look up the default style each time, which takes a
+    millisecond."""
     paragraph.add_run(text)._r.style = style.style_id
 
 
 def _speaker_styles(document: Docx, names: Iterable[str]) -> dict[str, CharacterStyle]:
-    """A style for each speaker, in a color of its own, based on one for all of them."""
+    """A style for each speaker, each with its own color, based on a common one."""
     base = _character_style(document, "Speaker")
     base.font.bold = True
     styles = dict[str, CharacterStyle]()

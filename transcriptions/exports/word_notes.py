@@ -1,4 +1,4 @@
-"""Highlights and comments in DOCX: highlighted text, and comments of Word. Imports no Django, but
+"""Highlights and comments in DOCX: highlighted text, and Word comments. Imports no Django, but
 python-docx."""
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AnnotatedText:
         self._written = end
 
     def add_comments(self, document: Docx) -> None:
-        """Add what people have written, when all blocks are there."""
+        """Add the users' comments, after all blocks."""
         for annotation, (first, last) in self._anchors:
             if text := _comment(annotation):
                 runs = [self._first_runs[first], self._last_runs[last]]
@@ -87,6 +87,6 @@ def _colors(anchored: Sequence[tuple[Annotation, tuple[int, int]]]) -> dict[int,
 
 
 def _comment(annotation: Annotation) -> str:
-    """Its text; empty if there is nothing to say, as for most highlights."""
+    """The text of the comment; empty if there is none, as for most highlights."""
     lines = filter(None, map(clean, annotation["body"].splitlines()))
     return "\n".join(lines) or ("Bookmark" if annotation["kind"] == "bookmark" else "")

@@ -49,7 +49,7 @@ def export_archive(
     user: User, ids: Iterable[uuid.UUID], format: str, options: ExportOptions
 ) -> Iterator[bytes]:
     """The transcripts of these recordings, each as a file. Recordings without a transcript, and
-    those that the user does not have, are listed in LEFT_OUT.
+    those that do not belong to the user, are listed in LEFT_OUT.
 
     One transcript is in memory at a time. No query is open between two parts.
     """
@@ -89,13 +89,13 @@ def _exported(row: Transcription | None, format: str, options: ExportOptions) ->
 
 
 class UniqueNames:
-    """Numbers file names that occur again, also if only upper and lower case differ."""
+    """Numbers repeated file names, including those that differ only in case."""
 
     def __init__(self, *taken: str) -> None:
         self._taken = {name.casefold() for name in taken}
 
     def add(self, name: str) -> str:
-        """The name, or the first one of `name (2)`, `name (3)`, ... that is free."""
+        """The name, or the first of `name (2)`, `name (3)`, ... that is free."""
         stem, _dot, extension = name.rpartition(".")
         unique, number = name, 1
         while unique.casefold() in self._taken:

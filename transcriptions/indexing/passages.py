@@ -1,4 +1,4 @@
-"""Where the words of a search are said in the recordings that it has found, and by whom."""
+"""Where the words of a search occur in the recordings that it found, and who says them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from transcriptions.models.speaker import speaker_label
 
 
 def set_passages(rows: Sequence[Transcription], search: Search) -> None:
-    """Read `passage` of all these rows with three queries, however many there are: of each, the
-    first segment with most of the words. Without: only the title has them."""
+    """Read `passage` of all these rows with three queries, however many there are: the first
+    segment with most of the words; None if only the title has them."""
     found = {entry[0]: entry[1:] for entry in _entries(rows, search)}
     segments = _segments(found)
     names = _names(found)
@@ -32,7 +32,7 @@ def set_passages(rows: Sequence[Transcription], search: Search) -> None:
 def _entries(
     rows: Sequence[Transcription], search: Search
 ) -> QuerySet[SearchEntry, tuple[uuid.UUID, int, int | None]]:
-    """The recording, the segment, and who says it, if the search names speakers."""
+    """The recording, the segment, and its speaker if the search names speakers."""
     words, names = search.words(), search.speakers()
     rank = reduce(
         add,
@@ -60,7 +60,7 @@ def _segments(found: dict[uuid.UUID, tuple[int, int | None]]) -> dict[uuid.UUID,
 
 
 def _names(found: dict[uuid.UUID, tuple[int, int | None]]) -> dict[tuple[uuid.UUID, int], str]:
-    """Of all speakers of these recordings."""
+    """The names of all speakers of these recordings."""
     speakers = Speaker.objects.filter(transcription__in=list(found))
     values = speakers.values_list("transcription_id", "number", "name")
     return {(key, number): name for key, number, name in values}

@@ -2,12 +2,12 @@
 
 Triggers (migration 0020) index each title and each segment in the language of its recording, so a
 query is parsed once for each language of the library. In scripts without spaces between words, each
-character is indexed as a word. The index has stop words, too ("to be or not to be").
+character is indexed as a word. Stop words are indexed, too ("to be or not to be").
 
-`speaker:anna` (indexing/speakers.py) narrows a search to what Anna says.
+`speaker:anna` (indexing/speakers.py) limits a search to what Anna says.
 
 The index finds entries by hashes of their words, which differ between accounts (migration 0029).
-What it finds is compared with the query: words may share a hash, and phrases have an order.
+Entries found are then compared with the query: words may share a hash, and phrases have an order.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ TERM = re.compile(r'(-?)(speaker:\s*)?(?:"([^"]+)"|([^\s"]+))', re.IGNORECASE)
 MAX_TERMS = 20  # of a query
 NO_ROWS = Q(pk__in=[])
 
-FEW_ENTRIES = 1000  # of a word whose recordings can be read faster than those of other words
+FEW_ENTRIES = 1000  # a word with fewer is rare: its recordings can be read first
 
-# Of the queries of a transaction.
+# Settings for the queries of a transaction.
 LIMITS = """
 SELECT set_config('statement_timeout', %s, true),
     set_config('max_parallel_workers_per_gather', '0', true),
@@ -62,15 +62,17 @@ FROM unnest(%s::bigint[], %s::text[]) AS languages (owner_id, language),
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A term as it is searched for in the entries of a scope. Without a word, it matches all."""
+    """A term as it is searched in the entries of a scope. Without a word, it matches all
+    entries."""
 
     scope: str
     text: str  # PostgreSQL's form
-    keys: frozenset[int]  # that the index has for each entry that matches
+    keys: frozenset[int]  # that the index has for every matching entry
 
     @classmethod
     def of(cls, scope: str, text: str, keys: list[int], scope_keys: list[int]) -> Form:
-        """`keys` include those of the whole scope, `scope_keys`, which do not narrow a search."""
+        """`keys` include the keys of the whole scope, `scope_keys`, which do not narrow a
+        search."""
         return cls(scope, text, frozenset(keys).difference(scope_keys if text else ()))
 
 
@@ -104,8 +106,8 @@ class SearchTooSlow(SearchRefused):
 
 @contextmanager
 def limited_time() -> Iterator[None]:
-    """Cancel each query of the body after SEARCH_TIMEOUT seconds. None reads all accounts, or waits
-    for the start of helpers. Raises SearchTooSlow."""
+    """Cancel each query of the body after SEARCH_TIMEOUT seconds. No query reads the rows of all
+    accounts, or waits for parallel workers to start. Raises SearchTooSlow."""
     limit = f"{round(1000 * settings.SEARCH_TIMEOUT)}ms"
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -118,14 +120,14 @@ def limited_time() -> Iterator[None]:
 
 
 class ParsedQuery(SearchQuery):
-    """A query in PostgreSQL's own form, which is not parsed again."""
+    """A query in PostgreSQL's own form, which needs no further parsing."""
 
     template = "%(expressions)s::tsquery"
 
 
 class Alternative:
-    """Terms that a recording must have, and terms that it must not have, in any of its entries; of
-    speakers, who say the former if there are any, and those who must not speak."""
+    """Terms that a recording must have, and terms that it must not have, in any of its entries; and
+    speakers: those who must say the required terms, and those who must not speak."""
 
     def __init__(self) -> None:
         self.required: set[str] = set()
@@ -133,10 +135,10 @@ class Alternative:
         self.speakers: set[str] = set()
         self.excluded_speakers: set[str] = set()
         self._forms: dict[str, list[Form]] = defaultdict(list)  # by term: one for each scope
-        self._words: set[str] = set()  # terms that are not a stop word in every scope
+        self._words: set[str] = set()  # terms that are not stop words in every scope
 
     def search_in(self, stems: Forms, full: Forms) -> None:
-        """Search in another scope as well. Stop words only count if there are no other words."""
+        """Search another scope as well. Stop words only count if there are no other words."""
         terms = self.required | self.excluded
         forms = stems if any(stems[term].text for term in terms) else full
         words = {term for term in terms if forms[term].text}
@@ -145,12 +147,12 @@ class Alternative:
             self._forms[term].append(forms[term])
 
     def forms(self) -> tuple[list[list[Form]], list[Form]]:
-        """For each required term, forms of which one must match; those that must not match."""
+        """For each required term, forms of which one must match; and forms that must not match."""
         required = [self._forms[term] for term in sorted(self.required & self._words)]
         return required, [form for term in sorted(self.excluded) for form in self._forms[term]]
 
     def terms(self, *, of_speakers: bool) -> set[str]:
-        """All names, or all that is not one."""
+        """All names, or all terms that are not names."""
         if of_speakers:
             return self.speakers | self.excluded_speakers
         return self.required | self.excluded
@@ -167,20 +169,21 @@ class Search:
     """A parsed query of one library."""
 
     alternatives: list[Alternative]
-    phrases: list[Form]  # of which one is enough
+    phrases: list[Form]  # one of which is enough
 
     def words(self) -> list[Func]:
-        """Of a search entry: it has the first required term, the second one, and so on."""
+        """Conditions for a search entry: it has the first required term, the second one, and so
+        on."""
         required = [forms for each in self.alternatives for forms in each.forms()[0]]
         return [_is_match(forms) for forms in [*required, self.phrases] if forms]
 
     def speakers(self) -> set[str]:
-        """All names of who must speak."""
+        """The names of all speakers that must speak."""
         return set[str]().union(*(each.speakers for each in self.alternatives))
 
     def conditions(self) -> list[Q]:
-        """A recording matches if it fulfills one of them. PostgreSQL reads all of its entries: fast
-        for a few recordings, however frequent the words are."""
+        """A recording matches if it fulfills one of these conditions. PostgreSQL reads all of its
+        entries, which is fast for a few recordings, however frequent the words are."""
         one_entry, conditions = [*self.phrases], []
         for alternative in self.alternatives:
             required, excluded = alternative.forms()
@@ -193,8 +196,8 @@ class Search:
         return [*conditions, _has_entry(one_entry)]
 
     def candidates(self) -> list[Q]:
-        """A recording that matches fulfills one of them, which the index finds. PostgreSQL could
-        not use it well for all of them in one query."""
+        """A matching recording fulfills one of these conditions, which use the index. PostgreSQL
+        could not use it well for all of them in one query."""
         one_entry, conditions = [*self.phrases], []
         for alternative in self.alternatives:
             required, excluded = alternative.forms()
@@ -214,9 +217,8 @@ class Search:
 def parse(rows: QuerySet[Transcription], query: str) -> Search:
     """A search for those of `rows` that have all words of `query` in the title or in any segments:
     "in quotes" as a phrase within one of them, `or` for alternatives, `-` to exclude. With
-    `speaker:` before a name, this person must say the words.
-
-    A query of nothing but stop words is searched for as one phrase. Raises TooManyTerms.
+    `speaker:` before a name, this person must say the words. A query of nothing but stop words is
+    searched as one phrase. Raises TooManyTerms.
     """
     alternatives, phrases = _split(query), []
     terms = set[str]().union(*(each.terms(of_speakers=False) for each in alternatives))
@@ -256,9 +258,9 @@ def _forms(rows: QuerySet[Transcription], terms: list[str]) -> Iterator[tuple[Fo
 
 
 def _all_in_index(required: list[list[Form]]) -> Q:
-    """Recordings that may have entries for all of `required`. If some are rare, those with these:
-    PostgreSQL does not know how frequent a word is in an account."""
-    # A word that is a stop word somewhere is, there, in all entries.
+    """Recordings that may have entries for all of `required`. If some words are rare, only these
+    are looked up: PostgreSQL does not know how frequent a word is in an account."""
+    # Where a word is a stop word, all entries match it.
     words = [forms for forms in required if all(form.text for form in forms)] or required
     rare = [forms for forms in words if _count_entries(forms) < FEW_ENTRIES]
     return reduce(and_, map(_in_index, rare or words))
@@ -271,13 +273,13 @@ def _count_entries(forms: list[Form]) -> int:
 
 def _in_index(forms: list[Form]) -> Q:
     """A recording with an entry that matches one of the forms. With DISTINCT, PostgreSQL starts
-    with the index and not with the recordings, however many it expects."""
+    with the index instead of the recordings, however many it expects."""
     found = _in_keys(forms).filter(_is_match(forms))
     return Q(pk__in=found.values("transcription").distinct()) if forms else NO_ROWS
 
 
 def _in_keys(forms: list[Form]) -> QuerySet[SearchEntry]:
-    """Entries that have all keys of one of the forms. Those of single words are one look-up."""
+    """Entries that have all keys of one of the forms. Single words are one look-up."""
     words = [key for form in forms if len(form.keys) == 1 for key in form.keys]
     phrases = [sorted(form.keys) for form in forms if len(form.keys) > 1]
     has_keys = reduce(or_, (Q(keys__contains=keys) for keys in phrases), Q(keys__overlap=words))
@@ -285,7 +287,8 @@ def _in_keys(forms: list[Form]) -> QuerySet[SearchEntry]:
 
 
 def _has_entry(forms: list[Form], speakers: Collection[str] = ()) -> Q:
-    """The same as `_in_index`, without the index; if there are `speakers`, one of them says it."""
+    """The same as `_in_index`, without the index; if there are `speakers`, one of them must say
+    it."""
     entries = SearchEntry.objects.filter(_is_match(forms), transcription=OuterRef("pk"))
     if speakers:
         entries = entries.filter(is_said_by(speakers))

@@ -13,7 +13,7 @@ from transcriptions.models import Segment, Speaker
 
 
 class _HasName(Func):
-    """Whether a speaker is called so: words in a row, however they are accented."""
+    """Whether a speaker has this name: these words in a row, ignoring accents."""
 
     template = "%(expressions)s"
     arg_joiner = " @@ "
@@ -25,7 +25,7 @@ class _HasName(Func):
 
 
 class _HasWordsOf(Func):
-    """Whether some words of a segment, though not most, are by a speaker."""
+    """Whether a speaker says some words of a segment, even if not most of them."""
 
     template = "%(expressions)s"
     arg_joiner = " @> "
@@ -64,7 +64,8 @@ def _speakers_of_entry(names: Iterable[str]) -> QuerySet[Speaker]:
 
 
 def _is_any(speakers: QuerySet[Speaker]) -> Q:
-    """Not as EXISTS: PostgreSQL might begin with the speakers of all accounts who are called so."""
+    """Not as EXISTS: PostgreSQL might begin with the speakers of all accounts who have this
+    name."""
     return Q(IsNull(Subquery(speakers.order_by().values("pk")[:1]), False))
 
 

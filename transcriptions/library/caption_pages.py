@@ -1,4 +1,4 @@
-"""The public page of live captions, and what it reads: for whoever has the link."""
+"""The public page of live captions and its event stream, for anyone who has the link."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transcriptions.live import captions
 from transcriptions.realtime.long_responses import long_response
 from transcriptions.realtime.sse import LastEventId
 
-# The link is a secret: it is passed on to no other site, and found by no search engine.
+# The link is a secret: no other site gets it as a referrer, and no search engine lists it.
 HEADERS = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
 
 

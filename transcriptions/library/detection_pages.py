@@ -21,7 +21,7 @@ from transcriptions.processing import commands, diarization_jobs
 @login_required
 @require_POST
 def detect(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
-    """Let the speakers be detected."""
+    """Start the detection of the speakers."""
     row = permissions.transcription_for(request.user, transcription_id)
     count = speaker_count(request.POST)
     try:
@@ -34,7 +34,7 @@ def detect(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 def cancel(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
-    """Leave the speakers as they are. It is not an error if that has already ended."""
+    """Cancel the detection. It is not an error if it has already ended."""
     diarization_jobs.cancel(permissions.transcription_for(request.user, transcription_id))
     return redirect("transcriptions:detail", transcription_id)
 

@@ -6,7 +6,7 @@ from accounts.models import Outcome, UsageRecord
 from transcriptions import durations
 from transcriptions.models import Transcription
 
-ATTEMPTS = 20  # the last ones of all accounts, which tell how fast the engine is
+ATTEMPTS = 20  # the latest ones of all accounts, which show how fast the engine is
 ROUND_TO_S = 10
 
 

@@ -1,4 +1,4 @@
-"""What the dialogs for exports offer."""
+"""The choices in the export dialogs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BUILT_IN_PROFILES = {
     "social": gettext_lazy("Social media"),
     "verbatim": gettext_lazy("Verbatim"),
 }
-# As people write them: see `params.exact_frame_rate`.
+# As users write them: see `params.exact_frame_rate`.
 FRAME_RATES = ("23.976", "24", "25", "29.97", "30", "48", "50", "59.94", "60")
 
 

@@ -22,8 +22,8 @@ from transcriptions.indexing.passages import set_passages
 from transcriptions.indexing.search import NO_ROWS, Search
 from transcriptions.models import Transcription
 
-# Rows whose entries are all read, before the index is used: the newest, and more of them if these
-# have enough matches that there is probably a page of them.
+# How many rows have all their entries read before the index is used: the newest ones, and more of
+# them if these have enough matches to make a full page likely.
 SEARCHED_FIRST, SEARCHED_NEXT = 200, 800
 
 
@@ -72,7 +72,8 @@ class SearchPage:
 def search_page(
     rows: QuerySet[Transcription], query: str, number: int, per_page: int
 ) -> SearchPage:
-    """Page `number` of the rows that match the query. Not counted. Raises SearchRefused."""
+    """Page `number` of the rows that match the query. The total is not counted. Raises
+    SearchRefused."""
     start = (number - 1) * per_page
     found = _newest(rows, query, start, start + per_page + 1)
     return SearchPage(found[:per_page], number, len(found) > per_page)
@@ -97,9 +98,9 @@ def paginate(
 def _newest(rows: QuerySet[Transcription], query: str, start: int, end: int) -> list[Transcription]:
     """Rows `start` to `end` of those that match the query, or of all, newest first.
 
-    Frequent words have enough matches among the newest rows. Rare ones have few matches in all, so
-    that these can be sorted. PostgreSQL cannot decide this: it does not know that the words of an
-    account are all in its own rows. Raises SearchRefused.
+    Frequent words have enough matches among the newest rows. Rare ones have so few matches that all
+    can be sorted. PostgreSQL cannot decide this: it does not know that all words of an account are
+    in its own rows. Raises SearchRefused.
     """
     rows = rows.order_by("-created_at", "-id")
     if not query.strip():

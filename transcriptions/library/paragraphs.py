@@ -13,7 +13,7 @@ from gpu.joining import separator
 from transcriptions.exports.page_paragraphs import PageDivision
 from transcriptions.models import Segment, Speaker
 
-GROUP_SIZE = 25  # paragraphs that browsers draw, or leave out, together
+GROUP_SIZE = 25  # paragraphs that browsers render or skip together
 
 
 @dataclass(slots=True)
@@ -24,11 +24,11 @@ class Paragraph:
     channel: int | None = None
     start: float = 0.0  # seconds
     label: str = ""  # of the speaker, if a turn begins with it
-    segments: list[tuple[str, Segment]] = field(default_factory=list)  # with what is before each
+    segments: list[tuple[str, Segment]] = field(default_factory=list)  # with separators
 
     @property
     def html(self) -> SafeString:
-        """The text. A template would need a second for the thousands of segments of a long talk."""
+        """The text. A template would take a second for the thousands of segments of a long talk."""
         return SafeString("".join(space + _span(segment) for space, segment in self.segments))
 
     @property

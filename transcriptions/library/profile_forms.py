@@ -34,7 +34,7 @@ TEXTS: dict[str, tuple[Any, Any, Any]] = {
     "split_sentences": (_("Each sentence starts a new subtitle"), "", ""),
     "keep_phrases": (_("Avoid line breaks after an article, within a name, and so on"), "", ""),
 }
-DECIMALS = 3  # that people see of the norms of Netflix, which are fractions
+DECIMALS = 3  # shown for Netflix's norms, which are fractions
 
 
 class ProfileForm(forms.Form):
@@ -65,7 +65,7 @@ class ProfileForm(forms.Form):
         return name
 
     def clean(self) -> dict[str, Any]:
-        """Let ProfileIn have the last word."""
+        """Let ProfileIn validate the values."""
         norms = {name: self.cleaned_data.get(name) for name in ProfileIn.model_fields}
         if not self.errors:
             try:

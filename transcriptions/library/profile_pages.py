@@ -28,7 +28,7 @@ from transcriptions.library.profile_forms import ProfileForm, initial_norms
 @login_required
 @require_GET
 def profiles(request: HttpRequest) -> HttpResponse:
-    """List the profiles of the user. A new one starts with the numbers of any profile."""
+    """List the profiles of the user. A new profile can start with the numbers of any other."""
     user = authenticated_user(request)
     own = permissions.subtitle_profiles_of(user)
     context = {"own": own, "templates": _names([row.name for row in own])}

@@ -1,4 +1,4 @@
-"""The page on which people record speech and read it while they speak."""
+"""The page on which users record speech and read the text while they speak."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ SPEAKER_COUNTS = range(1, 11)  # offered where speakers are detected
 
 
 def speaker_count(posted: QueryDict) -> int | None:
-    """The number of speakers that was chosen in a form; None if any."""
+    """The number of speakers chosen in a form; None for any number."""
     count = posted.get("speakers", "")
     return int(count) if count.isdecimal() and int(count) in SPEAKER_COUNTS else None
 

@@ -105,7 +105,7 @@ def _search(
             return SearchPage([], 1, has_next=False), str(error)
 
 
-@gzip_page  # thousands of segments are the tenth of their size
+@gzip_page  # reduces thousands of segments to a tenth of their size
 @login_required
 @require_GET
 def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
@@ -160,8 +160,8 @@ def rows(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def queue_position(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
-    """How many recordings go first, and how long recognition takes: htmx polls it while a recording
-    waits."""
+    """How many recordings are ahead, and how long recognition takes: htmx polls this while a
+    recording waits."""
     transcription = permissions.transcription_for(request.user, transcription_id)
     context = {"transcription": transcription, "estimate": estimate(transcription)}
     return render(request, "transcriptions/_waiting.html", context)
@@ -206,7 +206,7 @@ def recognize(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse
 
 
 def _changes(posted: QueryDict) -> Changes:
-    """What two forms ask for: another track, or another language and speakers."""
+    """The changes that two forms request: another track, or another language and speakers."""
     if "track" in posted:
         track = posted.get("track", "")
         return Changes(track=int(track) if track.isdecimal() else -1)

@@ -1,5 +1,5 @@
-"""Who opens a WebSocket that takes audio: a program with an API token or a client secret, or a page
-of this site."""
+"""Authentication of WebSockets that accept audio: by an API token or a client secret in a program,
+or by the session on a page of this site."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from accounts.models import ApiToken, Scope, User
 from accounts.rate_limits import Throttled
 from accounts.tokens import find_token, find_token_by_id, record_token_use
 
-# Browsers can send no header with a WebSocket, only names of subprotocols.
+# Browsers cannot send headers with a WebSocket, only names of subprotocols.
 TOKEN_SUBPROTOCOLS = ("transcodio-token.", "openai-insecure-api-key.")
 
 
@@ -39,7 +39,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who has connected; `token` is None for a page. `settings` are those of the client secret."""
+    """An authenticated client; `token` is None for a page. `settings` are those of the client
+    secret."""
 
     user: User
     token: ApiToken | None
@@ -47,7 +48,7 @@ class Client:
     settings: dict[str, Any] | None = None
 
     def is_authorized(self) -> bool:
-        """Whether it still may do what it does."""
+        """Whether the client is still authorized."""
         if self.token:
             return find_token_by_id(self.token.pk) is not None
         return is_session_valid(self.user, self.scope["session"])

@@ -1,7 +1,7 @@
-"""Captions of a live session, which whoever has their link can read while it lasts.
+"""Captions of a live session, which anyone with the link can read while it lasts.
 
-The link has a key that cannot be guessed. It works until the owner takes it back, or the session
-has become an ordinary recording. Readers get the text and nothing else of the recording.
+The link has a key that cannot be guessed. It works until the owner revokes it, or the session has
+become an ordinary recording. Readers get only the text of the recording.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from transcriptions.realtime.sse import KEEP_ALIVE, RETRY
 from transcriptions.schemas.events import Event, PartialEvent, ProgressEvent
 
 KEY_BYTES = 32
-RECENT_S = 180.0  # of speech, which those who come later still see
+RECENT_S = 180.0  # of speech before they connect that new readers still see
 END = b"event: end\ndata: {}\n\n"
 
 
@@ -50,7 +50,7 @@ def share(row: Transcription) -> str:
 
 
 def withdraw(row: Transcription) -> None:
-    """End the access of all readers. A later link is another one."""
+    """End the access of all readers. Sharing again creates a different link."""
     LiveSession.objects.filter(pk=row.pk).update(captions_key=None)
     changed = AccessChanged().model_dump_json()
     transaction.on_commit(partial(publisher.send, access_channel(row.owner_id), changed))
@@ -68,7 +68,7 @@ def find(key: str) -> LiveSession | None:
 
 
 def session_for(key: str) -> LiveSession:
-    """Raises Http404 if this key opens nothing, or no longer."""
+    """The session of this key. Raises Http404 if the key is unknown or no longer valid."""
     session = find(key)
     if session is None:
         raise Http404(_("These captions have ended, or are no longer shared."))
@@ -76,7 +76,7 @@ def session_for(key: str) -> LiveSession:
 
 
 def recent(row: Transcription) -> int:
-    """The last event before what was said in the last RECENT_S."""
+    """The last event before the speech of the last RECENT_S."""
     end = row.segments.aggregate(end=Max("end"))["end"]
     if end is None:
         return streams.BEFORE_FIRST_EVENT
@@ -104,7 +104,7 @@ def _is_shared(key: str) -> bool:
 
 
 def _line(event: Event) -> bytes:
-    """What readers get; empty for events that are not about text."""
+    """The line for readers; empty for events that are not about text."""
     match event:
         case ProgressEvent():
             return _encoded("text", event.id, event.segment.text, "")

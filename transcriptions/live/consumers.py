@@ -39,7 +39,7 @@ from transcriptions.uploads.service import UploadRefused
 
 log = logging.getLogger(__name__)
 
-LAST_STORE_TIMEOUT_S = 10.0  # for what arrived before a client has disconnected
+LAST_STORE_TIMEOUT_S = 10.0  # for audio that arrived before the client disconnected
 CLOSE_BAD_MESSAGE = 4400
 CLOSE_UNAUTHORIZED = 4401
 CLOSE_TAKEN_OVER = 4409
@@ -49,8 +49,8 @@ CLOSE_TOO_FAST = 4413
 class LiveConsumer(AudioConsumer):
     """Binary messages are audio. Text messages are `{"type": "commit"}` and `{"type": "end"}`.
 
-    It sends `session` first, `received` when audio is stored, `ended` when no more is taken, and
-    the events of the recording.
+    The server sends `session` first, `received` when audio is stored, `ended` when no more is
+    accepted, and the events of the recording.
     """
 
     async def connect(self) -> None:
@@ -81,7 +81,8 @@ class LiveConsumer(AudioConsumer):
         ]
 
     async def disconnect(self, code: int) -> None:
-        """Store what has arrived. The session continues, unless it has received no audio."""
+        """Store the audio that has arrived. The session continues, unless it has received no
+        audio."""
         if self.tasks:
             self.input.close()
             with suppress(SessionEnded, TakenOver, TimeoutError, *DATABASE_AWAY):
@@ -89,11 +90,11 @@ class LiveConsumer(AudioConsumer):
                     await self.input.flush(_nobody)
                     if not self.input.received:
                         await in_thread(sessions.end, self.input.session)
-        for task in self.tasks:  # only now: the one that stores must not end half-way
+        for task in self.tasks:  # only now: the task that stores audio must not be interrupted
             task.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Take audio, or a command."""
+        """Process audio or a command."""
         try:
             if bytes_data is not None:
                 self.input.add(bytes_data)
@@ -156,7 +157,7 @@ class LiveConsumer(AudioConsumer):
             await self.close(CLOSE_INTERNAL_ERROR)
 
     async def _ended(self, error: SessionEnded) -> None:
-        """The last events follow."""
+        """Called when no more audio is accepted. The last events follow."""
         self.input.close()
         await self.send_json({"type": "ended", "reason": error.reason, "detail": str(error)})
 

@@ -1,4 +1,4 @@
-"""WebSockets that take audio. Programs of other sites may use them, with an API token."""
+"""WebSockets that accept audio. Programs and other sites may use them, with an API token."""
 
 from __future__ import annotations
 

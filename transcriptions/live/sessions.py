@@ -1,4 +1,5 @@
-"""Live sessions: opened, fed with audio, resumed and ended. Called by WebSockets of all kinds."""
+"""Live sessions: they are opened, receive audio, and are resumed and ended. Used by all kinds of
+WebSockets."""
 
 from __future__ import annotations
 
@@ -38,8 +39,8 @@ UNTITLED = "Live recording"
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 ENCODINGS = {"pcm_s16le": "audio/pcm", "mulaw": "audio/pcmu", "alaw": "audio/pcma"}
 TOO_MANY_RETRY_S = 60
-# In one round trip. The offset says what the client believes to have sent: of two connections that
-# both send, only one can go on.
+# In one round trip. The offset is the number of bytes that the client believes to be stored: if two
+# connections send, only one can continue.
 APPEND = """
 WITH session AS (
     UPDATE transcriptions_livesession
@@ -78,12 +79,12 @@ class LiveParams(UploadParams, extra="forbid"):
 
     @property
     def media_type(self) -> str:
-        """How the audio is coded, as it is stored."""
+        """The encoding of the audio, as it is stored."""
         return f"{ENCODINGS[self.encoding]};rate={self.sample_rate};channels=1"
 
 
 class SessionEnded(Exception):
-    """The session takes no more audio. `str()` is a message for its owner."""
+    """The session accepts no more audio. `str()` is a message for its owner."""
 
     def __init__(self, session: LiveSession) -> None:
         reason = EndReason(session.end_reason) if session.end_reason else EndReason.STOPPED
@@ -102,7 +103,7 @@ class TooManySessions(Throttled):
 
 
 def open_session(owner: User, token: ApiToken | None, params: LiveParams) -> LiveSession:
-    """Start a recording whose audio arrives from now on. Raises UploadRefused, Throttled."""
+    """Start a recording whose audio will arrive from now on. Raises UploadRefused, Throttled."""
     check_task(params.task)
     language, candidates = requested_languages(params)
     options = replace(params.options_of(owner, candidates), channels="mix", track=None)
@@ -132,9 +133,9 @@ def open_session(owner: User, token: ApiToken | None, params: LiveParams) -> Liv
 
 
 def _check_number(owner: User) -> None:
-    """Raises TooManySessions. Sessions that no worker has, because no audio comes, do not count.
-    The limit of the installation may be exceeded by a few, because no lock is shared by all
-    accounts."""
+    """Raises TooManySessions. Sessions without a worker, because no audio arrives, do not count.
+    The limit of the installation may be exceeded by a few sessions, because accounts share no
+    lock."""
     still_open = LiveSession.objects.filter(ended_at=None, parked_at=None)
     limit = settings.MAX_LIVE_SESSIONS_PER_USER
     if still_open.filter(transcription__owner=owner).count() >= limit:
@@ -159,7 +160,7 @@ def session_for(user: User, transcription_id: uuid.UUID) -> LiveSession:
 
 def append(session: LiveSession, offset: int, data: bytes) -> int:
     """Store the next audio of a session, which begins at `offset` (bytes). Return how many bytes it
-    has now: fewer than were sent, if it has reached its longest duration.
+    has now: fewer than were sent if it has reached its maximum duration.
 
     Raises SessionEnded, TakenOver.
     """
@@ -176,7 +177,8 @@ def append(session: LiveSession, offset: int, data: bytes) -> int:
 
 
 def commit(session: LiveSession) -> int:
-    """End a turn where the audio is now. Return the number of this commit. Raises SessionEnded."""
+    """End a turn at the present end of the audio. Return the number of this commit. Raises
+    SessionEnded."""
     number, was_parked = _run(session, COMMIT, {"id": session.pk})
     if was_parked:
         _wake(session)
@@ -184,7 +186,7 @@ def commit(session: LiveSession) -> int:
 
 
 def end(session: LiveSession, reason: EndReason = EndReason.STOPPED) -> None:
-    """No more audio comes: the recording is completed when all of it is recognized."""
+    """End the audio: the recording is completed when all of it is recognized."""
     if live_lifecycle.end(session.transcription, reason):
         scheduling.enqueue_live(session.pk)
 

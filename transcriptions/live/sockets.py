@@ -1,4 +1,4 @@
-"""What all WebSockets that take audio share: who may connect, and the way of the audio to the
+"""Shared by all WebSockets that accept audio: who may connect, and how audio gets into the
 database."""
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from transcriptions.models import LiveSession
 
 log = logging.getLogger(__name__)
 
-STORE_INTERVAL_S = 0.1  # at least, between two pieces that are stored
-# Audio is taken at most this much faster than it is spoken, after a burst: what a client has kept
-# while it was offline.
+STORE_INTERVAL_S = 0.1  # at least, between the storage of two pieces
+# After a burst, audio is accepted at most this much faster than real time: a client may have kept
+# it while it was offline.
 MAX_SPEED, BURST_S = 4.0, 60.0
 MAX_WAITING_COMMITS = 1000
-MAX_PIECE_BYTES = 4 << 20  # that are stored as one row when a client has disconnected
+MAX_PIECE_BYTES = 4 << 20  # stored as one row after a client has disconnected
 BROWSER_SUBPROTOCOL = "transcodio"
 CLOSE_STATUS = 4000  # and the status that the handshake would have had
-MAX_UNSTORED_BYTES = 8 << 20  # of audio that the client has sent faster, before its last message
+MAX_UNSTORED_BYTES = 8 << 20  # of audio that the client has sent too fast, before its last message
 
 Result = TypeVar("Result")
 Confirm = Callable[[int], Awaitable[None]]  # gets the number of stored bytes
@@ -44,19 +44,19 @@ async def in_thread(function: Callable[..., Result], *arguments: Any) -> Result:
 
 
 class TooFast(Exception):
-    """More audio or commits have come than are stored in time."""
+    """Audio or commits arrive faster than they can be stored."""
 
 
 class AudioInput:
-    """The audio of one connection on its way to the database: memory is bounded, and what was
-    stored is confirmed."""
+    """The audio of one connection on its way to the database: memory is bounded, and stored audio
+    is confirmed."""
 
     def __init__(self, session: LiveSession, bytes_per_second: int) -> None:
         self.session, self.received = session, session.received_bytes
         self._rate = bytes_per_second
         self._waiting = bytearray()
         self._taken = 0  # bytes that have left `_waiting`
-        self._commits = deque[tuple[int, Committed]]()  # that wait for the bytes before them
+        self._commits = deque[tuple[int, Committed]]()  # they wait for the bytes before them
         self._changed = asyncio.Event()
         self._storing = asyncio.Lock()
         self._closed = False
@@ -78,7 +78,7 @@ class AudioInput:
         self._changed.set()
 
     def close(self) -> None:
-        """No more audio arrives. What has come is stored without delay: it can become no more."""
+        """No more audio arrives. The rest is stored without delay."""
         self._closed = True
         self._changed.set()
 
@@ -94,7 +94,7 @@ class AudioInput:
             await asyncio.sleep(STORE_INTERVAL_S)
 
     async def flush(self, confirm: Confirm) -> None:
-        """Store what has arrived until now, and what arrives meanwhile."""
+        """Store the audio that has arrived, including what arrives meanwhile."""
         async with self._storing:
             while self._waiting or self._commits:
                 end = self._commits[0][0] - self._taken if self._commits else len(self._waiting)
@@ -113,7 +113,8 @@ class AudioInput:
         self._taken += length
 
     async def _next_bytes(self, available: int) -> int:
-        """How many may be stored now: waits until it is at least what is spoken in a moment."""
+        """How many bytes may be stored now. Waits until it is STORE_INTERVAL_S of speech, or all
+        that is available."""
         least = min(available, round(STORE_INTERVAL_S * self._rate))
         while not self._closed:
             now = time.monotonic()
@@ -128,7 +129,7 @@ class AudioInput:
 
 
 def accepted_subprotocol(offered: list[str]) -> str | None:
-    """One that is no secret: a browser insists on one of those that it has offered."""
+    """A subprotocol that is not a secret: browsers require one of those that they have offered."""
     return next((name for name in offered if "." not in name), None)
 
 
@@ -139,7 +140,7 @@ class AudioConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def refuse(self, error: Refused) -> None:
         """Answer the handshake with a JSON error. The scripts of a page cannot see it: those that
-        offer BROWSER_SUBPROTOCOL get a message, and a close code."""
+        offer BROWSER_SUBPROTOCOL get a message and a close code instead."""
         if BROWSER_SUBPROTOCOL in self.scope["subprotocols"]:
             await self.accept(BROWSER_SUBPROTOCOL)
             await self.send_json({"type": "refused", "code": error.code, "detail": str(error)})
@@ -155,7 +156,7 @@ class AudioConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         raise StopConsumer
 
     def refusal(self, error: Refused) -> dict[str, Any]:
-        """The body of the answer to a handshake that is refused."""
+        """The response body for a refused handshake."""
         return {"code": error.code, "detail": str(error)}
 
     async def send_json(self, message: dict[str, Any]) -> None:

@@ -37,9 +37,9 @@ class Annotation(models.Model):
     transcription = models.ForeignKey(Transcription, on_delete=models.CASCADE, related_name="notes")
     kind = models.CharField(max_length=10, choices=AnnotationKind)
     start = models.FloatField()  # seconds
-    end = models.FloatField()  # of a bookmark the same as `start`
-    quote = models.TextField(blank=True)  # the text of the passage when it was noted
-    body = models.TextField(blank=True)  # what the person has written
+    end = models.FloatField()  # for a bookmark the same as `start`
+    quote = models.TextField(blank=True)  # the text of the passage when the note was created
+    body = models.TextField(blank=True)  # what the user has written
     color = models.CharField(max_length=10, choices=Color, blank=True)  # of highlights
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)

@@ -1,4 +1,4 @@
-"""What preprocessing has found in the audio of a recording."""
+"""The results of preprocessing the audio of a recording."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class AudioAnalysis(models.Model):
     is_opening = models.BooleanField(default=False, db_default=False)
     # Speech as [[start, end], ...] in seconds, or [[start, end, channel], ...].
     spans = models.JSONField(default=list)
-    # As Waveform.pack gives it; empty for an opening.
+    # The result of Waveform.pack; empty for an opening.
     waveform = models.BinaryField(default=b"", db_default=b"")
-    # Of recordings that were prepared before there was a waveform: 0 to 100.
+    # For recordings that were prepared before there was a waveform: 0 to 100.
     peaks = models.JSONField(default=list)
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class AudioAnalysis(models.Model):
         *,
         is_opening: bool = False,
     ) -> None:
-        """Store what was found, in place of what was found before."""
+        """Store results in place of earlier ones."""
         stored = [[s.start, s.end, *(() if s.channel is None else (s.channel,))] for s in spans]
         values = {"spans": stored, "waveform": waveform.pack(), "is_opening": is_opening}
         cls.objects.update_or_create(values, transcription=transcription)

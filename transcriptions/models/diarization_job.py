@@ -1,4 +1,4 @@
-"""The detection of speakers in recordings that are complete already."""
+"""The detection of speakers in completed recordings."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class DiarizationJobQuerySet(models.QuerySet["DiarizationJob"]):
         return waiting.exclude(lease_until__gt=Now())
 
     def with_expired_lease(self) -> DiarizationJobQuerySet:
-        """Those whose worker has died or hangs. If a lease lasts longer than any, the clock was set
-        back."""
+        """Jobs whose worker has died or hangs. If a lease ends later than any can, the clock was
+        set back."""
         live = Now(), Now() + timedelta(seconds=2 * settings.LEASE_SECONDS)
         return self.filter(lease__isnull=False).exclude(lease_until__range=live)
 
@@ -41,19 +41,20 @@ class DiarizationJob(models.Model):
         Transcription, models.CASCADE, primary_key=True, related_name="diarization_job"
     )
     created_at = models.DateTimeField(default=timezone.now)
-    min_speakers = models.PositiveSmallIntegerField(null=True)  # null: as many as are heard
+    min_speakers = models.PositiveSmallIntegerField(null=True)  # null: any number
     max_speakers = models.PositiveSmallIntegerField(null=True)
-    # Those that wait take turns in this order: see processing/diarization_jobs.py.
+    # Waiting jobs take turns in this order: see processing/diarization_jobs.py.
     virtual_start = models.FloatField(default=0.0)
     lease = models.UUIDField(null=True)  # null: no worker has it
     worker = models.CharField(max_length=255, blank=True)  # Celery's name of it
-    # With a worker: when its lease expires. Without: not to be started before; null: immediately.
+    # With a worker: when its lease expires. Without: when it may start; null: immediately.
     lease_until = models.DateTimeField(null=True)
-    attempts = models.PositiveSmallIntegerField(default=0)  # that failed, or whose worker was lost
-    # Of the diarizer, not in the ledger yet: of the CPU, or of a GPU that is paid by the second.
+    attempts = models.PositiveSmallIntegerField(default=0)  # that failed or lost their worker
+    # Usage of the diarizer that is not in the ledger yet: of the CPU, or of a GPU that is paid by
+    # the second.
     decode_seconds = models.FloatField(default=0.0)
     gpu = models.CharField(max_length=20, blank=True, default="")
-    error = models.TextField(blank=True)  # why it has failed, for the owner
+    error = models.TextField(blank=True)  # why it failed, for the owner
 
     objects = DiarizationJobQuerySet.as_manager()
 
@@ -62,14 +63,14 @@ class DiarizationJob(models.Model):
 
     @property
     def state(self) -> Literal["waiting", "running", "failed"]:
-        """Where it is."""
+        """The state of the job."""
         if self.error:
             return "failed"
         return "running" if self.lease else "waiting"
 
 
 def is_detecting_speakers() -> Exists:
-    """Whether speakers of a recording that is complete are still to be detected: for queries of
+    """Whether the speakers of a completed recording are being detected: for queries of
     recordings."""
     jobs = DiarizationJob.objects.under_way()
     return Exists(jobs.filter(transcription=OuterRef("pk")))

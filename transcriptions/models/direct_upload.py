@@ -13,7 +13,7 @@ from transcriptions.models.transcription import source_name
 
 
 class DirectUpload(models.Model):
-    """An upload that is not complete: then it becomes the recording with the same id."""
+    """An incomplete upload. When it is complete, it becomes the recording with the same id."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
@@ -25,7 +25,7 @@ class DirectUpload(models.Model):
     requested_language = models.CharField(max_length=8, blank=True)
     priority = models.PositiveSmallIntegerField(choices=Priority)
     stored_options = models.JSONField(default=dict, db_default={}, db_column="options")
-    bytes = models.PositiveBigIntegerField()  # as the client has declared them
+    bytes = models.PositiveBigIntegerField()  # as declared by the client
     part_bytes = models.PositiveBigIntegerField()  # of all parts but the last
     storage_id = models.CharField(max_length=1024, blank=True)  # the storage's id of the upload
     created_at = models.DateTimeField(default=timezone.now)

@@ -1,4 +1,4 @@
-"""The changes that people have made to a transcript."""
+"""The changes that users have made to a transcript."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Edit(models.Model):
     revision = models.PositiveIntegerField()  # of the transcript with this change: 1, 2, 3, ...
     created_at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=16, choices=EditKind)
-    # Null: it undoes or repeats another one.
+    # Null: it undoes or redoes another one.
     status = models.CharField(max_length=16, choices=EditStatus, null=True)  # noqa: DJ001
     # [{"from", "before": [segment, ...], "after": [segment, ...]}, ...] in order of `from`, which
     # is the number of the first segment before the change. Segments as in editing.snapshots.
     changes = models.JSONField(default=list)
-    # {"before": {number: name}, "after": {number: name}} of all speakers; null: they are the same.
+    # {"before": {number: name}, "after": {number: name}} of all speakers; null: unchanged.
     speakers = models.JSONField(null=True)
 
     class Meta:

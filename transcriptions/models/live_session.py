@@ -1,4 +1,4 @@
-"""Recordings that are being made: speech arrives while it is recognized."""
+"""Live recordings: speech is recognized while it arrives."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ class EndReason(models.TextChoices):
 
 
 class LiveSession(models.Model):
-    """The session in which a recording is made, from its first moment on. `received_bytes` is
-    updated with every piece of audio: no index contains what changes with it."""
+    """The session of a live recording. `received_bytes` is updated with every piece of audio, so no
+    index contains columns that change with it."""
 
     transcription = models.OneToOneField(
         Transcription, models.CASCADE, primary_key=True, related_name="live"
     )
     media_type = models.CharField(max_length=100)  # of the audio: see transcriptions/raw_audio.py
-    # Seconds of silence that end a turn; null: the client says where turns end.
+    # Seconds of silence that end a turn; null: the client ends turns.
     turn_silence = models.FloatField(null=True)
     received_bytes = models.PositiveBigIntegerField(default=0)
     commits = models.PositiveIntegerField(default=0)  # turns that the client has ended
     received_at = models.DateTimeField(default=timezone.now)
-    # When its worker left it, because no audio came: the next piece calls one.
+    # When its worker released it because no audio arrived: the next piece enqueues it again.
     parked_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=16, choices=EndReason, blank=True)
-    end_detail = models.TextField(blank=True)  # why, in a sentence for the owner, if it needs one
-    # Whoever knows it can read the captions of this session. Null: they are not shared.
+    end_detail = models.TextField(blank=True)  # the reason, as a sentence for the owner, if needed
+    # Anyone who knows it can read the captions of this session. Null: they are not shared.
     captions_key = models.CharField(max_length=43, null=True, unique=True, editable=False)  # noqa: DJ001
 
     class Meta:
@@ -53,8 +53,8 @@ class LiveSession(models.Model):
 
 
 class LivePiece(models.Model):
-    """Audio of a session, as it came, or the place at which the client ended a turn. They are
-    deleted when all of them are in the file of the recording."""
+    """A piece of audio as it arrived, or the position at which the client ended a turn. All pieces
+    are deleted when the file of the recording has been written."""
 
     session = models.ForeignKey(LiveSession, models.CASCADE, related_name="pieces", db_index=False)
     end = models.PositiveBigIntegerField()  # bytes of the session's audio up to the end of `data`

@@ -1,4 +1,4 @@
-"""What the owner has asked for when uploading a recording."""
+"""The options that the owner chose when uploading a recording."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ LISTS = ("keywords", "languages")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Stored as JSON, without values that are the default."""
+    """Stored as JSON, without default values."""
 
     prompt: str = ""
     keywords: tuple[str, ...] = ()
     task: Task = "transcribe"
     channels: Channels = "mix"  # whether channels are recognized separately
-    track: int | None = None  # of the sound, from 0; None: the one with speech
-    languages: tuple[str, ...] = ()  # one of which is spoken, if it has to be detected
+    track: int | None = None  # audio track, from 0; None: the one with speech
+    languages: tuple[str, ...] = ()  # the candidates, if the language has to be detected
     diarize: bool = False  # whether speakers are detected
-    min_speakers: int | None = None  # None: as many as are heard
+    min_speakers: int | None = None  # None: any number
     max_speakers: int | None = None
-    media_type: str = ""  # of content that has no header: see transcriptions/raw_audio.py
+    media_type: str = ""  # of content without a header: see transcriptions/raw_audio.py
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Options:

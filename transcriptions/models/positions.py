@@ -15,7 +15,7 @@ from transcriptions.models.transcription import Transcription
 
 
 class _WidthBucket(Func):
-    """How many of the thresholds, an ascending array, are less than or equal to the value."""
+    """How many of the thresholds (an ascending array) are less than or equal to the value."""
 
     function, output_field = "width_bucket", IntegerField()
 

@@ -24,7 +24,7 @@ class Phase(models.TextChoices):
     READY = "ready", _("Queue for recognition")
     ENGINE = "engine", _("Wait for the engine")
     DECODE = "decode", _("Decode")
-    SPEAKERS = "speakers", _("Detect speakers")  # of a recording that was complete before
+    SPEAKERS = "speakers", _("Detect speakers")  # of a recording that was already complete
     COMPLETED = "completed", _("Completed")
     FAILED = "failed", _("Failed")
     CANCELLED = "cancelled", _("Cancelled")

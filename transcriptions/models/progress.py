@@ -27,14 +27,15 @@ class Progress(models.Model):
     """
 
     transcription = models.OneToOneField(Transcription, models.CASCADE, primary_key=True)
-    # With a worker: when its lease expires. Without: not to be started before; null: immediately.
+    # With a worker: when its lease expires. Without: when it may start; null: immediately.
     lease_until = models.DateTimeField(null=True)
     # Usage of engines not yet in the ledger: see `take_unbilled_usage`.
     unbilled_decode_seconds = models.FloatField(db_default=0)
     unbilled_gpu = models.CharField(max_length=20, blank=True, db_default="")
     unbilled_queue_seconds = models.FloatField(db_default=0)
     unbilled_load_seconds = models.FloatField(db_default=0)
-    # How often speakers of stored words have changed: watchers who know fewer changes get them.
+    # How often speakers of stored words have changed: watchers who know of fewer changes get the
+    # rest.
     speaker_changes = models.PositiveIntegerField(db_default=0)
 
     def __str__(self) -> str:
@@ -42,7 +43,7 @@ class Progress(models.Model):
 
 
 def count_speaker_change(row: Transcription) -> int:
-    """To be called in the transaction with the change. Return how many there were."""
+    """Call this in the transaction of the change. Return the number of changes so far."""
     progress = Progress.objects.filter(transcription=row)
     progress.update(speaker_changes=F("speaker_changes") + 1)
     return progress.values_list("speaker_changes", flat=True).get()

@@ -12,8 +12,8 @@ from transcriptions.models.state import State
 
 
 class Priority(models.IntegerChoices):
-    """Recordings with a lower number go first. A live one waits for no other: it has workers of its
-    own."""
+    """Recordings with a lower number go first. Live recordings wait for no other: they have their
+    own workers."""
 
     LIVE = 0, _("Live")
     INTERACTIVE = 1, _("Interactive")

@@ -26,14 +26,15 @@ class Segment(models.Model):
     words = models.JSONField(default=list)
     language = models.CharField(max_length=8, blank=True, default="", db_default="")
     channel = models.PositiveSmallIntegerField(null=True)  # null: all channels together
-    speaker = models.PositiveSmallIntegerField(null=True)  # of most of its words; null: not known
-    # Whether a paragraph begins with it; null: nobody has said, see exports/page_paragraphs.py.
+    speaker = models.PositiveSmallIntegerField(null=True)  # of most of its words; null: unknown
+    # Whether a paragraph begins with it; null: no user has set this, see
+    # exports/page_paragraphs.py.
     paragraph = models.BooleanField(null=True)
     # gpu.types.Decoding; null: the engine does not know, or it is an old segment.
     decoding = models.JSONField(null=True)
-    # The words that were recognized, before people edited them; null: they are as recognized.
+    # The recognized words, if users have edited them; null: unchanged.
     recognized = models.JSONField(null=True)
-    # The text as it was recognized later, where an edit of this segment was kept against it.
+    # The text that was recognized later, if an edit of this segment was kept instead.
     conflict = models.TextField(blank=True, default="", db_default="")
 
     INTERNAL: ClassVar = ("decoding", "recognized")  # fields that transcripts do not show

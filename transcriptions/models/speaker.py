@@ -15,16 +15,16 @@ MAX_NAME_CHARS = 100
 
 
 class VoiceUse(models.TextChoices):
-    """What a speaker has to do with a voice that is known."""
+    """The relation of a speaker to a stored voice."""
 
     NONE = "", _("None")
-    RECOGNIZED = "recognized", _("Recognized")  # the name is that of the voice
+    RECOGNIZED = "recognized", _("Recognized")  # the name comes from the voice
     WAITING = "waiting", _("Waiting")  # the voice is to be learned from the speaker
     LEARNED = "learned", _("Learned")
 
 
 class Speaker(models.Model):
-    """Somebody who speaks in a recording. Words and segments have the number."""
+    """A person who speaks in a recording. Words and segments refer to the number."""
 
     transcription = models.ForeignKey(
         Transcription, on_delete=models.CASCADE, related_name="speakers"
@@ -40,7 +40,7 @@ class Speaker(models.Model):
     voice_use = models.CharField(
         max_length=10, choices=VoiceUse, blank=True, default=VoiceUse.NONE, db_default=""
     )
-    # Null also if it was recognized by a reference, which is not kept, or was deleted.
+    # Also null if the voice was recognized by a reference, which is not kept, or was deleted.
     voice = models.ForeignKey(
         "transcriptions.Voice", null=True, on_delete=models.SET_NULL, related_name="speakers"
     )
@@ -61,10 +61,10 @@ class Speaker(models.Model):
 
     @property
     def is_recognized(self) -> bool:
-        """Whether the name was found by the voice. A name that a person has given was not."""
+        """Whether the name was found by voice, not given by a user."""
         return self.voice_use == VoiceUse.RECOGNIZED
 
 
 def speaker_label(number: int, name: str = "") -> str:
-    """What is shown for a speaker: the name, if there is one."""
+    """The text to show for a speaker: the name, if there is one."""
     return name or gettext("Speaker %(number)d") % {"number": number}

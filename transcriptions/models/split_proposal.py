@@ -1,4 +1,4 @@
-"""How a speaker who may be two people could be divided."""
+"""How a speaker who may be two people could be split."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class SplitProposalQuerySet(models.QuerySet["SplitProposal"]):
     """Queries that more than one module needs."""
 
     def waiting(self) -> SplitProposalQuerySet:
-        """Those without a result, also while a worker has them."""
+        """Proposals without a result, including those that a worker has."""
         return self.filter(segments__isnull=True, error="")
 
     def due(self) -> SplitProposalQuerySet:
-        """Those that wait for a worker, or whose worker has died or hangs."""
+        """Proposals that wait for a worker, or whose worker has died or hangs."""
         return self.waiting().filter(Q(lease_until__isnull=True) | Q(lease_until__lt=Now()))
 
 
 class SplitProposal(models.Model):
-    """Somebody has asked which segments of a speaker are by another voice. Nothing that describes a
-    voice is stored."""
+    """A request to find the segments of a speaker in which another voice speaks. No data about
+    voices is stored."""
 
     transcription = models.ForeignKey(
         Transcription, on_delete=models.CASCADE, related_name="split_proposals"
@@ -36,10 +36,10 @@ class SplitProposal(models.Model):
     revision = models.PositiveIntegerField()  # of the transcript that it is about
     created_at = models.DateTimeField(default=timezone.now)
     lease_until = models.DateTimeField(null=True)  # null: no worker has it
-    attempts = models.PositiveSmallIntegerField(default=0)  # that have begun
+    attempts = models.PositiveSmallIntegerField(default=0)  # attempts that have begun
     # Numbers of the segments that a new speaker would get; null until they are known.
     segments = ArrayField(models.PositiveIntegerField(), null=True)
-    is_clear = models.BooleanField(default=False)  # whether the voices differ more than one does
+    is_clear = models.BooleanField(default=False)  # whether two voices are likely
     error = models.TextField(blank=True)  # for the owner
 
     objects = SplitProposalQuerySet.as_manager()
@@ -63,7 +63,7 @@ class SplitProposal(models.Model):
 
     @property
     def state(self) -> Literal["waiting", "ready", "failed"]:
-        """Where it is."""
+        """The state of the proposal."""
         if self.error:
             return "failed"
         return "waiting" if self.segments is None else "ready"

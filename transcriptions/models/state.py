@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class State(models.TextChoices):
-    """Where a recording is in its processing."""
+    """The processing state of a recording."""
 
     QUEUED = "queued", _("Waiting")
     PREPROCESSING = "preprocessing", _("Preparing audio")
@@ -19,7 +19,7 @@ class State(models.TextChoices):
 
 
 class LiveState(models.TextChoices):
-    """Where a live session is, which is more than the state of its recording says."""
+    """The state of a live session, which is more detailed than that of its recording."""
 
     RECORDING = "live", _("Live")
     PAUSED = "paused", _("Live: paused")

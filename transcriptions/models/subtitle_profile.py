@@ -12,7 +12,7 @@ MAX_NAME_CHARS = 40
 
 
 class SubtitleProfile(models.Model):
-    """Norms for subtitles that a user has named."""
+    """A user's own norms for subtitles."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
     name = models.CharField(max_length=MAX_NAME_CHARS)

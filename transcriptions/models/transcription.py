@@ -58,7 +58,7 @@ class TranscriptionQuerySet(models.QuerySet["Transcription"]):
     """Queries that more than one module needs."""
 
     def with_live_lease(self) -> models.QuerySet[Transcription]:
-        """Rows that a worker works on."""
+        """Rows on which a worker is working."""
         rows = self.filter(lease__isnull=False).alias(lease_until=_lease_until())
         return rows.filter(lease_until__range=_live())
 
@@ -85,10 +85,9 @@ class TranscriptionQuerySet(models.QuerySet["Transcription"]):
 
 
 def _lease_until() -> Coalesce:
-    """That of a row's progress; now if it is null.
-
-    A subquery, which PostgreSQL looks up for each row that it considers. With a join, it guesses in
-    which order to read: while its statistics are old, it read all waiting rows for each claim.
+    """`lease_until` of a row's progress; now if it is null. This is a subquery, which PostgreSQL
+    evaluates for each row that it considers. With a join it has to guess the order: with outdated
+    statistics, it read all waiting rows for each claim.
     """
     progress = apps.get_model("transcriptions", "Progress").objects
     own = progress.filter(transcription=OuterRef("pk")).values("lease_until")
@@ -96,8 +95,8 @@ def _lease_until() -> Coalesce:
 
 
 def _live() -> tuple[Now, CombinedExpression]:
-    """When a lease ends that is not over. If it lasts longer than any lease, the clock was set
-    back."""
+    """The range in which an unexpired lease ends. If one ends later than any lease can, the clock
+    was set back."""
     return Now(), Now() + timedelta(seconds=2 * settings.LEASE_SECONDS)
 
 
@@ -140,7 +139,7 @@ class Transcription(models.Model):
     decode_seconds = models.FloatField(default=0)
     speech_seconds = models.FloatField(default=0)
 
-    # It is the same recording, recognized earlier: its edits are carried over to this one.
+    # An earlier recognition of the same recording: its edits are carried over to this one.
     previous = models.ForeignKey(
         "self", null=True, on_delete=models.SET_NULL, related_name="recognized_again"
     )
@@ -148,14 +147,14 @@ class Transcription(models.Model):
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
 
-    # Of the request that queued it last, for the logs of the work on it.
+    # Of the request that last queued it, for the logs of its processing.
     request_id = models.CharField(
         max_length=128, blank=True, default="", db_default="", editable=False
     )
     lease = models.UUIDField(null=True, editable=False)  # null: no worker has it
     worker = models.CharField(max_length=255, blank=True, editable=False)  # Celery's name of it
-    claimed_at = models.DateTimeField(null=True, editable=False)  # last time
-    # Since the last progress: attempts that failed, and workers that died or hung.
+    claimed_at = models.DateTimeField(null=True, editable=False)  # for the last time
+    # Failed attempts and workers that died or hung, since the last progress.
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     interruptions = models.PositiveSmallIntegerField(default=0, editable=False)
 
@@ -163,7 +162,7 @@ class Transcription(models.Model):
 
     # Usage since the last stored segment, only in memory of the worker that holds the lease.
     unsaved_usage = UsageDelta(0.0)
-    # Its place among the waiting rows, if it was read for a whole page of them.
+    # Its position among the waiting rows, if it was read for a whole page of them.
     known_position: int | None = None
     passage: Passage | None = None  # that a search has found
 
@@ -181,8 +180,8 @@ class Transcription(models.Model):
             models.Index(
                 fields=["owner"],
                 name="unfinished_of_owner",
-                # Not by the state: PostgreSQL would read it to find the next waiting row, of any
-                # owner, while its statistics do not know yet how many wait.
+                # Without the state: with outdated statistics, PostgreSQL would use this index to
+                # find the next waiting row of any owner.
                 condition=Q(completed_at__isnull=True),
             ),
             models.Index(fields=["owner"], name="leased", condition=Q(lease__isnull=False)),
@@ -210,12 +209,12 @@ class Transcription(models.Model):
 
     @property
     def is_live(self) -> bool:
-        """Whether it is still being made: see LiveSession."""
+        """Whether it is still being recorded: see LiveSession."""
         return self.priority == Priority.LIVE
 
     @property
     def shown_state(self) -> State | LiveState:
-        """The state as people see it. Costs a query while the recording is live."""
+        """The state as users see it. Costs a query while the recording is live."""
         if not self.is_live or self.is_finished:
             return State(self.state)
         if self.live.ended_at is not None:
@@ -224,14 +223,14 @@ class Transcription(models.Model):
 
     @property
     def has_transcript(self) -> bool:
-        """Whether there is a text that can be exported and edited: all of it, or what was
+        """Whether there is a text that can be exported and edited: all of it, or the part that was
         recognized before processing failed or was cancelled."""
         return self.state == State.COMPLETED or (self.is_finished and self.segments.exists())
 
     @property
     def queue_position(self) -> int | None:
-        """Its place among all waiting recordings, from 1; None if it does not wait. Costs a query
-        unless `set_queue_positions` has set it."""
+        """Its position among all waiting recordings, from 1; None if it does not wait. Costs a
+        query unless `set_queue_positions` has set it."""
         if self.state not in WAITING or self.is_live:
             return None
         return self.known_position or Transcription.objects.before(self).count() + 1
@@ -243,7 +242,7 @@ class Transcription(models.Model):
 
     @property
     def options(self) -> Options:
-        """What its owner has asked for."""
+        """The options that its owner chose."""
         return Options.of(self.stored_options)
 
     @property
@@ -260,7 +259,7 @@ class Transcription(models.Model):
     def to_audio(self, path: Path) -> Audio:
         """The input for an engine. `path` is the prepared WAV. Reads the spans of speech.
 
-        A language that was detected is not passed on: it may change where recognition continues.
+        A detected language is not passed on: it may change where recognition continues.
         """
         language, options = self.requested_language or None, self.options.for_engine()
         return Audio(path, self.duration or 0.0, self.analysis.speech, language, options)
@@ -268,13 +267,14 @@ class Transcription(models.Model):
 
 @receiver(post_delete, sender=Transcription)
 def delete_files(instance: Transcription, **kwargs: Any) -> None:
-    """Delete the files of a deleted row after commit, also when its owner's account is deleted."""
+    """Delete the files of a deleted row after commit, including when its owner's account is
+    deleted."""
     for file in (instance.source, instance.audio):
         delete_after_commit(file)
 
 
 def delete_after_commit(file: FieldFile) -> None:
     """Delete a file of a row, if it has one. If that fails, or the answer to the COMMIT is lost,
-    it is found later as an orphaned file."""
+    it will be found later as an orphaned file."""
     if file.name:
         transaction.on_commit(partial(file.storage.delete, file.name), robust=True)

@@ -45,10 +45,10 @@ class Voice(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="voices"
     )
     name = models.CharField(max_length=MAX_NAME_CHARS)
-    # Numbers of 16 bits, of length 1 together; null until the first recording was listened to.
+    # A unit vector of 16-bit numbers; null until it was learned from the first recording.
     vector = models.BinaryField(null=True)
-    model = models.CharField(max_length=40, blank=True)  # that has computed it
-    recordings = models.PositiveIntegerField(default=0)  # that it is the mean of
+    model = models.CharField(max_length=40, blank=True)  # that computed the vector
+    recordings = models.PositiveIntegerField(default=0)  # of which the vector is the mean
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = VoiceQuerySet.as_manager()

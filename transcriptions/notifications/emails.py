@@ -16,7 +16,7 @@ from transcriptions.models import Transcription
 
 
 def send_transcript_ready(row: Transcription) -> None:
-    """Email the owner that the transcript is complete, after commit."""
+    """Email the owner, after commit, that the transcript is complete."""
     link = f"{settings.SITE_URL}/transcriptions/{row.id}/"
     subject = _("Your transcript is ready: %(title)s") % {"title": row.title}
     send_later(email.compose(row.owner.email, subject, "transcript_ready", row=row, link=link))

@@ -27,7 +27,7 @@ def send_transcript_ready(sender: type[Transcription], row: Transcription, **_: 
 
 
 def enqueue_quota_notice(sender: type[UsageRecord], owner: User, **_: Any) -> None:
-    """Receiver of `usage_charged`. The task checks the quota after commit: two concurrent charges
-    that reach a threshold together do not see each other before."""
+    """Receiver of `usage_charged`. The task checks the quota after commit: before it, two
+    concurrent charges that reach a threshold together do not see each other."""
     if owner.effective_plan.monthly_minutes:
         transaction.on_commit(partial(queue.enqueue, tasks.send_quota_notice, owner.pk))

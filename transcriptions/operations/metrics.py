@@ -1,6 +1,5 @@
-"""Metrics that the database knows, the same from every process that is asked.
-
-Prometheus must take their maximum over the processes, not their sum.
+"""Metrics from the database: every process reports the same values, so Prometheus must take their
+maximum over the processes, not their sum.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from accounts.usage.consistency import wrong_days
 from transcriptions.models import FINISHED, LiveSession, Priority, State, Step, Transcription
 from transcriptions.webhooks.models import Delivery
 
-MAX_SAMPLED = 1000  # waiting recordings, the oldest of which is looked for
+MAX_SAMPLED = 1000  # waiting recordings among which the oldest is searched
 RECORDINGS = (Priority.INTERACTIVE, Priority.BATCH)
-# By the name of the queue: the state, and the priorities.
+# State and priorities by the name of the queue.
 WAITING = {
     "preprocess": (State.QUEUED, RECORDINGS),
     "transcribe": (State.PREPARED, RECORDINGS),
@@ -31,13 +30,13 @@ CHECKED_DAYS = 2  # of the ledger: today and yesterday
 
 
 def current() -> list[Metric]:
-    """What must be up to date: queues, work in progress, the cost of today. All queries use indexes
-    of unfinished work, or of a day."""
+    """Metrics that must be up to date: queues, work in progress, today's cost. All queries use
+    indexes of unfinished work, or of a day."""
     return [*_unfinished(), _live(), *_queues(), *_today()]
 
 
 def totals() -> list[Metric]:
-    """What needs all rows, and changes slowly: finished recordings, storage, the ledger."""
+    """Metrics that need all rows and change slowly: finished recordings, storage, the ledger."""
     return [*_stored(), _ledger()]
 
 
@@ -103,8 +102,8 @@ def _queues() -> list[Metric]:
 
 
 def _oldest(waiting: QuerySet[Transcription]) -> datetime | None:
-    """Since when the first of these recordings has been waiting: since its last step, or until
-    when it was delayed."""
+    """When the first of these recordings began to wait: at its last step, or when its delay
+    ended."""
     steps = Step.objects.filter(transcription=OuterRef("pk")).order_by("-id")
     last_step = Coalesce(Subquery(steps.values("started_at")[:1]), "created_at")
     waiting = waiting.annotate(

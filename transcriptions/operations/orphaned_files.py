@@ -48,8 +48,8 @@ def _older_than(moment: datetime) -> Iterator[str]:
 
 
 def _without_row(names: Iterator[str]) -> Iterator[str]:
-    """Recordings' files that no row names: it was deleted while they were written, or its INSERT
-    was rolled back."""
+    """Recordings' files without a row: it was deleted while they were written, or its INSERT was
+    rolled back."""
     while batch := list(islice(names, BATCH_SIZE)):
         row_ids = {name: row_id for name in batch if (row_id := _row_id(name))}
         rows = Transcription.objects.filter(id__in=row_ids.values()).values_list("source", "audio")

@@ -54,7 +54,7 @@ def abort_expired_uploads() -> None:
 
 @worker_ready.connect
 def _delete_temporary_files(**_: Any) -> None:
-    """Delete those of this machine, on which the periodic task may never run."""
+    """Delete temporary files of this machine, on which the periodic task may never run."""
     orphaned_files.delete_temporary_files()
 
 

@@ -149,8 +149,8 @@ def _in_batches(rows: QuerySet[Row]) -> Iterator[Row]:
 
 
 def edits(row: Transcription) -> Iterator[dict[str, Any]]:
-    """The changes that were made to a transcript, one after the other, each read by itself: one can
-    be of the whole text."""
+    """The changes of a transcript in order, each with a query of its own: a single one can contain
+    the whole text."""
     for key in list(row.edits.values_list("pk", flat=True)):
         yield from row.edits.filter(pk=key).values(*EDIT_FIELDS)
 

@@ -1,7 +1,7 @@
 """The background task that deletes an account: small transactions, in any number of runs.
 
-Whatever kills a run, the next one continues: each deletes what is still there, and the account
-itself comes last.
+If a run is killed, the next one continues: each deletes what is still there, and the account itself
+comes last.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _delete_recordings(user_id: int) -> bool:
 
 
 def _finish(deletion: AccountDeletion) -> bool:
-    """Delete the account and send the email about it. Return whether that has to be repeated."""
+    """Delete the account and send the email about it. Return whether this has to be repeated."""
     is_late = timezone.now() - deletion.requested_at > MAX_EMAIL_DELAY
     try:
         account_deletion.finish(deletion.user_id, notify=not is_late)

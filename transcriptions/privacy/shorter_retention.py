@@ -1,4 +1,4 @@
-"""What a shorter retention period deletes, in words, before it is saved."""
+"""Sentences that say what a shorter retention period deletes, before it is saved."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class Expiring:
 
 
 def deletions_of(user: User, before: RetentionPolicy, after: RetentionPolicy) -> list[str]:
-    """What `after` deletes of the recordings of `user`, and `before` would have kept for longer."""
+    """The recordings of `user` that `after` deletes and that `before` would have kept for
+    longer."""
     finished = user.transcriptions.filter(state__in=FINISHED)
     lines: list[str] = []
     if after.everything is not None and _is_shorter(after.everything, before.everything):
@@ -58,7 +59,7 @@ def _is_shorter(days: int, than: int | None) -> bool:
 
 
 def _oldest(days: int) -> datetime:
-    """When recordings were created that are now as old as this."""
+    """The creation time of recordings that are now this old."""
     return timezone.now() - timedelta(days=days)
 
 

@@ -23,8 +23,8 @@ from transcriptions.realtime import streams
 log = logging.getLogger(__name__)
 
 # Close codes (RFC 6455, section 7.4). Those from 4000 on are defined by the application: ours are
-# the HTTP status and 4000. The server can send no others (not 1011, for example). After all of them
-# except CLOSE_NORMAL and CLOSE_NOT_FOUND the page reconnects.
+# 4000 plus the HTTP status. The server cannot send others (such as 1011). After all of them except
+# CLOSE_NORMAL and CLOSE_NOT_FOUND the page reconnects.
 CLOSE_NORMAL = 1000
 CLOSE_NOT_FOUND = 4404
 CLOSE_TOO_MANY = 4429

@@ -1,8 +1,8 @@
 """Messages from Valkey for all watchers of this process, over one connection.
 
-A process subscribes to the channels that somebody here watches, parses each message once, and gives
-it to the watchers in memory. While the connection is down, the database is asked instead: one query
-for all watched recordings.
+A process subscribes to the channels that its clients watch, parses each message once, and passes it
+to the watchers in memory. While the connection is down, it polls the database instead, with one
+query for all watched recordings.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 
 MAX_QUEUED = 100  # messages for one watcher; then the oldest are dropped and read from the database
 TIMEOUT_S = 5.0  # of connecting to Valkey
-SILENCE_S = 3.0  # without a message after which Valkey is asked for one, and then considered away
-CONFIRMATION_S = 1.0  # in which Valkey confirms a subscription; later the database is asked
+SILENCE_S = 3.0  # without a message, after which Valkey is pinged, and then considered unavailable
+CONFIRMATION_S = 1.0  # for Valkey to confirm a subscription; after that the database is polled
 RECONNECT_DELAY_S = 1.0
 POLL_S = 2.0  # between queries while the connection is down
-RECHECK_S = 60.0  # between queries while it is not: a message can be lost without being noticed
-TICK_S = 0.5  # between looks at who has waited long enough: no watcher has a timer of its own
+RECHECK_S = 60.0  # between queries while it is up: a lost message may go unnoticed
+TICK_S = 0.5  # between checks of the watchers' timeouts: no watcher has its own timer
 
-# What the database has for the channels. Channels without a row are left out.
+# Reads the newest messages of channels from the database. Channels without a row are left out.
 Newest = Callable[[list[str]], Awaitable[dict[str, Message]]]
 
 
@@ -52,7 +52,7 @@ class Watcher:
         self._wait_until = math.inf
 
     def put(self, message: Message) -> None:
-        """Add a message. A change of access is kept apart, so that it is never dropped."""
+        """Add a message. A change of access is kept separately, so that it is never dropped."""
         if isinstance(message, AccessChanged):
             self.access_changed = True
         else:
@@ -60,7 +60,7 @@ class Watcher:
         self._wake()
 
     async def next(self, timeout_s: float) -> Message | None:
-        """The next message; None after `timeout_s` without one, or when the access has changed."""
+        """The next message; None after `timeout_s` without one, or when access has changed."""
         if not self._messages and not self.access_changed:
             loop = asyncio.get_running_loop()
             self._waiting, self._wait_until = loop.create_future(), loop.time() + timeout_s
@@ -79,12 +79,12 @@ class Watcher:
 
 
 class Topic:
-    """A channel of Valkey and those who watch it."""
+    """A channel of Valkey and its watchers."""
 
     def __init__(self) -> None:
         self.watchers: set[Watcher] = set()
         self.confirmed = asyncio.Event()  # while Valkey has the subscription
-        self.may_have_missed = False  # a message, because a watcher began without confirmation
+        self.may_have_missed = False  # a message, because a watcher started without confirmation
 
     def put(self, message: Message) -> None:
         """Give the message to all watchers."""
@@ -119,8 +119,8 @@ class Hub:
             task.cancel()
 
     async def join(self, watcher: Watcher, channels: tuple[str, ...]) -> None:
-        """Give the watcher all messages from now on: return when Valkey has the subscription. If it
-        does not confirm in time, later ones are recovered from the database."""
+        """Pass the watcher all messages from now on: return when Valkey has confirmed the
+        subscription. If it does not do so in time, messages are recovered from the database."""
         self._watchers.add(watcher)
         topics = [self._topics.setdefault(channel, Topic()) for channel in channels]
         for topic in topics:
@@ -181,8 +181,8 @@ class Hub:
             _raise_if_cancelled()
             self._is_connected = True
             tasks.create_task(self._keep_subscribed(pubsub))
-            # Not a task: while it waited for tasks only, the group would leave this task marked as
-            # cancelled after a failure (before Python 3.13).
+            # Not as a task: if this task waited only for other tasks, the group would leave it
+            # marked as cancelled after a failure (before Python 3.13).
             await self._receive(pubsub)
 
     async def _keep_subscribed(self, pubsub: Any) -> None:
@@ -265,7 +265,7 @@ _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
 @asynccontextmanager
 async def watch(newest: Newest, *channels: str) -> AsyncIterator[Watcher]:
-    """A watcher of these channels."""
+    """Yield a watcher of these channels."""
     loop = asyncio.get_running_loop()
     hub = _hubs.get(loop) or _hubs.setdefault(loop, Hub(newest))
     watcher = Watcher()

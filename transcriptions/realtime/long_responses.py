@@ -1,4 +1,4 @@
-"""Responses that take long: they are counted while they are sent, and hold no thread."""
+"""Long-lived responses: they are counted while they are sent, and occupy no thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def long_response(
     content_type: str,
     limit: concurrency.ConcurrencyLimit = concurrency.streams,
 ) -> StreamingHttpResponse:
-    """A response that proxies must not buffer or compress. As all others, it is not cached.
+    """A response that proxies must not buffer or compress. Like all others, it is not cached.
     Raises TooManyParallel: `limit` counts it for `holder`, a user unless said otherwise."""
     limit.check(holder)
     return StreamingHttpResponse(
@@ -35,7 +35,7 @@ def long_response(
 
 
 class _SharedThread(ThreadPoolExecutor):
-    """The thread in which Django closes the responses of all streams. No request owns it."""
+    """The thread in which Django closes the responses of all streams. It belongs to no request."""
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Called at the end of each request: keep the thread for the others."""
@@ -47,9 +47,9 @@ _closing = _SharedThread(1, "close-streams")
 async def _release_view_thread(chunks: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
     """Stream without the view's thread.
 
-    Django keeps the thread in which a synchronous view ran until the response has been sent, which
-    here is as long as the page is open. Without it, Django would start one to close the response: a
-    thousand when a thousand clients disconnect at the same time.
+    Django keeps the thread of a synchronous view until the response has been sent, which here is as
+    long as the page is open. If only that thread were released, Django would start another one to
+    close the response: a thousand when a thousand clients disconnect at the same time.
     """
     _replace_view_thread()
     async with aclosing(chunks):

@@ -1,6 +1,5 @@
-"""What processes send each other over Valkey: one JSON object per message.
-
-Messages are hints. All that they say is stored in the database, and a lost one is recovered.
+"""Messages between processes over Valkey: one JSON object each. Messages are only hints. Everything
+that they say is stored in the database, so a lost one is recovered.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from transcriptions.schemas.events import (
     TurnEvent,
 )
 
-DELETED = 2**31 - 1  # higher than every event id, so that watchers look for the recording
+DELETED = 2**31 - 1  # higher than every event id, so that watchers query the recording
 
 
 class AccessChanged(Schema):

@@ -1,7 +1,7 @@
 """Sends messages to Valkey: one thread and one connection for the whole process.
 
-The caller never waits for Valkey. What cannot be sent is kept, up to MAX_PENDING messages, and sent
-when Valkey is back.
+The caller never waits for Valkey. Messages that cannot be sent are kept, up to MAX_PENDING, and
+sent when Valkey is back.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 MAX_PENDING = 10_000  # messages; then the oldest are dropped, and read from the database later
 MAX_BATCH = 500  # messages in one round trip
-TIMEOUT_S = 5.0  # after which Valkey is considered away
+TIMEOUT_S = 5.0  # after which Valkey is considered unavailable
 RETRY_S = 0.5
-EXIT_TIMEOUT_S = 1.0  # in which a process that exits sends what is pending
+EXIT_TIMEOUT_S = 1.0  # for an exiting process to send pending messages
 
 Outgoing = tuple[str, str]  # channel and message
 
@@ -39,10 +39,11 @@ class Publisher:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the thread, too, which does not exist after a fork."""
+        """Forget everything, including the thread, which does not exist after a fork."""
         self._changed = threading.Condition()
         self._pending: deque[Outgoing] = deque(maxlen=MAX_PENDING)
-        # By key: when to send (monotonic), and what. All wait equally long: the first is due first.
+        # Time of sending (monotonic) and message by key. All wait equally long, so the first is due
+        # first.
         self._delayed: dict[Hashable, tuple[float, Outgoing]] = {}
         self._thread: threading.Thread | None = None
         self._is_sending = False
@@ -54,8 +55,8 @@ class Publisher:
             self._wake()
 
     def send_delayed(self, key: Hashable, delay_s: float, channel: str, message: str) -> None:
-        """Send a message in `delay_s`, which is the same for all keys. It replaces the message that
-        waits with this key, and is sent when that one would have been."""
+        """Send a message in `delay_s`, which is the same for all keys. It replaces a waiting
+        message with this key, and is sent when that one would have been."""
         with self._changed:
             due, _ = self._delayed.get(key, (time.monotonic() + delay_s, None))
             self._delayed[key] = (due, (channel, message))
@@ -67,8 +68,8 @@ class Publisher:
             self._delayed.pop(key, None)
 
     def flush(self, timeout_s: float = EXIT_TIMEOUT_S) -> bool:
-        """Wait until nothing is pending. Return False after `timeout_s`. Messages that wait for
-        their time do not count."""
+        """Wait until nothing is pending. Return False after `timeout_s`. Delayed messages do not
+        count."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: not self._pending and not self._is_sending, timeout_s
@@ -104,7 +105,7 @@ class Publisher:
             return [self._pending.popleft() for _ in range(count)]
 
     def _release_due(self) -> float | None:
-        """Move what is due to the pending messages. Return the seconds until more is due."""
+        """Move due messages to the pending ones. Return the seconds until the next one is due."""
         now = time.monotonic()
         while self._delayed:
             key, (due, message) = next(iter(self._delayed.items()))
@@ -115,7 +116,7 @@ class Publisher:
         return None
 
     def _send(self, client: redis.Redis, batch: list[Outgoing]) -> None:
-        """Repeat until Valkey has the messages. Subscribers ignore those that they get twice."""
+        """Repeat until Valkey has received the messages. Subscribers ignore duplicates."""
         is_away = False
         while True:
             try:

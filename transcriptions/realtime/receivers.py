@@ -1,4 +1,4 @@
-"""Receivers of signals: tell watchers of changes that are not events of a recording."""
+"""Receivers of signals: tell watchers about changes that are not events of a recording."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def connect() -> None:
 
 
 def _user_changed(instance: User, **_: Any) -> None:
-    """The password or whether the account is active may have changed."""
+    """The password, or whether the account is active, may have changed."""
     _send(access_channel(instance.pk), AccessChanged())
 
 

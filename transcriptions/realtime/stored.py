@@ -1,4 +1,4 @@
-"""Events that the database has. Watchers of one recording share what they read."""
+"""Events in the database. Watchers of one recording share what they read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEGMENTS_PER_QUERY = 200
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events that are stored, and how many changes of the speakers they contain."""
+    """Stored events, and the number of speaker changes that they include."""
 
     events: Sequence[Event]
     changes: int = 0
@@ -38,9 +38,9 @@ class Batch:
 
 def read_events(transcription_id: uuid.UUID, after: int, known_changes: int = 0) -> Batch:
     """Events with a higher id, at most SEGMENTS_PER_QUERY segments. If there are fewer, these are
-    all that are stored. Before them, the speakers of the segments up to `after`, if they have
-    changed more often than `known_changes`. While the speakers of a complete recording are still
-    to be detected, its last event is not among them: it follows when that has ended."""
+    all stored ones. They are preceded by the speakers of the segments up to `after`, if these have
+    changed more often than `known_changes`. While the speakers of a completed recording are being
+    detected, its last event is left out: it follows when the detection has ended."""
     # The row is read before its segments: if it has finished, all its segments are stored.
     rows = Transcription.objects.filter(id=transcription_id)
     more = {"changes": F("progress__speaker_changes"), "is_detecting": is_detecting_speakers()}
@@ -74,7 +74,7 @@ def _deleted_event(transcription_id: uuid.UUID, after: int) -> ErrorEvent:
 
 
 async def newest(channels: list[str]) -> dict[str, Message]:
-    """How far the events of these recordings are stored, by channel, in one query."""
+    """The newest stored event of each of these recordings, by channel, in one query."""
     ids = {channel: event_channel_id(channel) for channel in channels}
     recordings = [recording for recording in ids.values() if recording]
     read = database_sync_to_async(_read_newest, thread_sensitive=False)
@@ -113,7 +113,7 @@ class SharedReader:
         self._waiting: dict[tuple[int, int], asyncio.Task[Batch]] = {}
 
     async def read(self, after: int, known_changes: int = 0) -> Batch:
-        """See `read_events`. What was stored before this call is included."""
+        """See `read_events`. Events that were stored before this call are included."""
         key = after, known_changes
         task = self._waiting.get(key)
         if task is None:
@@ -124,7 +124,7 @@ class SharedReader:
         # A thread of the pool: a thread-sensitive call would hold one thread per open stream.
         read = database_sync_to_async(read_events, thread_sensitive=False)
         async with self._lock:
-            # Whoever comes later may need what is stored later.
+            # Later callers may need events that are stored later.
             del self._waiting[after, known_changes]
             batch: Batch = await read(self._transcription_id, after, known_changes)
             return batch

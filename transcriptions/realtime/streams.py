@@ -41,11 +41,11 @@ from transcriptions.schemas.events import (
 )
 
 StoredEvent = MetadataEvent | ProgressEvent | CompleteEvent | ErrorEvent
-# Without an event for this long, or up to a fifth more or less, None is yielded: the keep-alives of
-# watchers who have received the same event are not sent at the same time.
+# Without an event for this long, plus or minus a fifth, None is yielded. So the keep-alives of
+# watchers who have received the same event are not all sent at the same time.
 HEARTBEAT_S = 10.0
-# Between two checks of a token or session, and up to half as much more, so that not all watchers
-# are checked at the same time. A change that we are told of is effective immediately.
+# Between two checks of a token or session, plus up to half as much, so that not all watchers are
+# checked at the same time. A change with a message takes effect immediately.
 AUTHORIZATION_CHECK_S = 60.0
 
 
@@ -57,8 +57,8 @@ def publish(transcription_id: uuid.UUID, event: Event) -> None:
 async def subscribe(
     transcription_id: uuid.UUID, after: int = BEFORE_FIRST_EVENT
 ) -> AsyncGenerator[Event | None]:
-    """Every event with an id above `after`, in order, until complete or error. Between them, the
-    changes of the speakers of segments that were sent, or that the caller has from before.
+    """Every event with an id above `after`, in order, until complete or error. Between them come
+    changes of speakers in segments that were sent, or that the caller already has.
 
     Yields None after HEARTBEAT_S without an event, so that the caller can send a keep-alive.
     """
@@ -93,8 +93,8 @@ async def subscribe_while_authorized(
 ) -> AsyncGenerator[Event | None]:
     """Like `subscribe`, but ends when the token or session is no longer valid.
 
-    `is_authorized` runs in a thread: when the access of the user has changed, and now and then,
-    which delays no event.
+    `is_authorized` runs in a thread, when the user's access has changed and at intervals; this
+    delays no event.
     """
     check_at = _next_check()
     channels = event_channel(transcription_id), access_channel(user_id)
@@ -148,7 +148,7 @@ class _Position:
         return isinstance(message, StoredEvent) and message.id == self.after + 1
 
     def move_to(self, event: Event) -> None:
-        """The subscriber has received this event."""
+        """Record that the subscriber has received this event."""
         self.after = max(self.after, event.id)
         if isinstance(event, SpeakersEvent):
             self.changes = event.change
@@ -171,7 +171,7 @@ async def _follow(
                 if isinstance(event, CompleteEvent | ErrorEvent):
                     return
             is_last = len(batch.events) < stored.SEGMENTS_PER_QUERY
-            del batch  # or the watcher would keep it in memory while it waits
+            del batch  # otherwise it would stay in memory while the watcher waits
             if is_last:
                 break
         if position.is_next(message):

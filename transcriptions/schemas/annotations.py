@@ -32,7 +32,7 @@ CHANGED_EXAMPLE = example(200, _ANNOTATION)
 
 
 def _lines(text: str) -> str:
-    """One kind of line ends, and no white space around."""
+    """Normalize line ends, and strip surrounding white space."""
     return "\n".join(text.splitlines()).strip()
 
 

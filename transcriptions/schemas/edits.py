@@ -13,7 +13,7 @@ from transcriptions.models import EditKind
 from transcriptions.schemas.speakers import MAX_NUMBER
 from transcriptions.schemas.transcripts import TEXT_PATTERN, SegmentOut
 
-MAX_CHANGES, MAX_SEGMENTS = 5000, 100  # in one request; instead of others in one change
+MAX_CHANGES, MAX_SEGMENTS = 5000, 100  # in one request; new segments in one change
 MAX_SEGMENT_NUMBER = 2_147_483_647
 
 Text = Annotated[str, Field(min_length=1, max_length=5000, pattern=TEXT_PATTERN)]
@@ -52,7 +52,7 @@ class ReplacementIn(Body):
 
 
 class EditsIn(Body):
-    """Changes of a transcript, in order of their segments, which have the numbers from before the
+    """Changes of a transcript, in order of their segments, which have their numbers before the
     request. Either all changes are made or none."""
 
     model_config = Body.example(
@@ -88,8 +88,8 @@ class ReplacedOut(Schema):
 
 
 class EditsOut(Schema):
-    """What has changed. If `revision` is not one more than the last that you know, someone else has
-    made changes, too."""
+    """The changes. If `revision` is not one more than the last one you know, someone else has made
+    changes, too."""
 
     revision: int = Field(description="How often the transcript was changed")
     changes: list[ReplacedOut]

@@ -24,25 +24,25 @@ ERROR_SUFFIX = "-error"
 
 
 class EventSchema(Schema):
-    """Base of all events. Both forms are computed once, for however many watchers."""
+    """Base of all events. Both forms are computed only once, for any number of watchers."""
 
     type: str
     id: int
 
     @cached_property
     def as_json(self) -> str:
-        """The event as all clients get it."""
+        """The event as JSON."""
         return self.model_dump_json()
 
     @cached_property
     def as_sse(self) -> bytes:
-        """The event as Server-Sent Events clients get it, with the line that ends it."""
+        """The event as a Server-Sent Event, with the blank line that ends it."""
         id_line = f"id: {self.sse_id}\n" if self.sse_id else ""
         return f"{id_line}event: {self.type}\ndata: {self.as_json}\n\n".encode()
 
     @property
     def sse_id(self) -> str:
-        """What a client sends as `Last-Event-ID` to resume after this event; empty: nothing."""
+        """The `Last-Event-ID` with which a client resumes after this event; empty: none."""
         return str(self.id)
 
 

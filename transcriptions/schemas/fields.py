@@ -18,5 +18,5 @@ def _to_code(value: str) -> str:
     return code
 
 
-# Whisper's code of a language that is given by any code or name; empty if none is given.
+# Whisper's code of a language that is given as any code or name; empty if none is given.
 LanguageCode = Annotated[str, Field(max_length=100), AfterValidator(_to_code)]

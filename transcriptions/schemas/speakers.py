@@ -21,7 +21,7 @@ class SpeakerOut(Schema):
     """A speaker in a recording."""
 
     number: int = Field(description="The value of `speaker` in segments and words")
-    name: str | None = Field(description="Null until you name the speaker")
+    name: str | None = Field(description="Null until the speaker has a name")
     label: str = Field(description="The text to show: the name, or `Speaker 1`")
     seconds: float = Field(description="Total duration of this speaker's words")
     recognized: bool = Field(
@@ -100,7 +100,7 @@ class SplitIn(Body):
 
 
 class SegmentSpeakers(Schema):
-    """The speaker of a segment, and those of its words in order; null where they are not known."""
+    """The speaker of a segment, and those of its words in order; null where they are unknown."""
 
     id: int
     speaker: int | None

@@ -28,16 +28,16 @@ class ProposedVoiceOut(Schema):
     """One of two voices."""
 
     segments: list[int] = Field(description="Numbers of the segments")
-    seconds: float = Field(description="How long the words of the speaker in them are")
+    seconds: float = Field(description="Total duration of the speaker's words in them, in seconds")
     examples: list[ExampleOut] = Field(description="The longest segments, in order of time")
 
 
 class SplitProposalOut(Schema):
-    """Which segments of a speaker are by which of two voices."""
+    """Which segments of a speaker belong to which of two voices."""
 
     state: Literal["waiting", "ready", "failed"]
-    error: str | None = Field(description="Why it has failed")
-    revision: int = Field(description="That of the transcript, to be sent with the split")
+    error: str | None = Field(description="Why it failed")
+    revision: int = Field(description="Revision of the transcript, to be sent with the split")
     clear: bool | None = Field(
         description="False if both may be one voice; null until they are compared"
     )

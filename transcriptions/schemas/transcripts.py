@@ -86,7 +86,7 @@ class SegmentOut(Schema):
     probability: float | None = Field(default=None, description="Mean probability of its words")
     conflict: str | None = Field(
         default=None,
-        description="How it was recognized later, where your edit was kept. Correct the segment to "
+        description="The text recognized later, if your edit was kept. Correct the segment to "
         "either text to resolve the conflict",
     )
     words: list[WordOut]
@@ -158,7 +158,7 @@ class TranscriptOut(TranscriptionOut):
     text: str
     speakers: list[SpeakerOut] = Field(description="Empty unless speakers were detected")
     speaker_detection: SpeakerDetectionOut | None = Field(
-        description="Present while speakers are being detected later, and if that has failed"
+        description="Present while speakers are being detected later, and if that failed"
     )
     segments: list[SegmentOut]
 
@@ -203,7 +203,7 @@ class FoundPassageOut(Schema):
     segment: int
     start: float
     text: str
-    speaker: str | None = Field(description="The label of who says it; null without speakers")
+    speaker: str | None = Field(description="Label of the speaker; null without speakers")
 
 
 class FoundTranscriptionOut(TranscriptionOut):

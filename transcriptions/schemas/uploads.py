@@ -17,7 +17,7 @@ class DirectUploadOut(Schema):
     id: uuid.UUID
     parts: int
     part_bytes: int
-    expires_at: datetime = Field(description="Each request for a part extends it")
+    expires_at: datetime = Field(description="Each request for a part extends this time")
 
     @classmethod
     def of(cls, upload: DirectUpload) -> DirectUploadOut:

@@ -1,4 +1,4 @@
-"""Voices as JSON: never what describes them."""
+"""Voices as JSON, without their vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The times of all words of a transcript, as its page reads them: compact, and without the text."""
+"""The times of all words of a transcript for its page: compact, and without the text."""
 
 from __future__ import annotations
 

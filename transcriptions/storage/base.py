@@ -1,4 +1,4 @@
-"""What recordings need of a storage beyond Django's `Storage`: the interface of both backends."""
+"""What recordings need from a storage beyond Django's `Storage`: the interface of both backends."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MultipartUploads(Protocol):
     """Multipart uploads of a storage. All methods raise StorageUnavailable."""
 
     def start(self, name: str) -> str:
-        """Begin an upload of a file. Return the storage's id of it."""
+        """Begin the upload of a file. Return the storage's id for it."""
 
     def part_url(self, name: str, upload_id: str, number: int, length: int) -> str:
         """A signed URL to which exactly `length` bytes can be sent with PUT."""
@@ -50,13 +50,14 @@ class MultipartUploads(Protocol):
         """The parts that have arrived. Raises FileNotFoundError if there is no such upload."""
 
     def complete(self, name: str, upload_id: str, parts: list[Part]) -> None:
-        """Make the file of its parts. Raises FileNotFoundError if there is no such upload."""
+        """Create the file from its parts. Raises FileNotFoundError if there is no such upload."""
 
     def abort(self, name: str, upload_id: str) -> None:
         """Delete the parts. It is not an error if there is no such upload."""
 
     def unfinished(self, folder: str) -> Iterator[UnfinishedUpload]:
-        """All unfinished uploads of files in `folder`, also those that `Storage.save` began."""
+        """All unfinished uploads of files in `folder`, including those that `Storage.save`
+        began."""
 
 
 class RecordingStorage(Storage):

@@ -12,7 +12,7 @@ from transcriptions.storage.base import recording_storage
 
 @register(deploy=True)
 def check_storage(**_: Any) -> list[CheckMessage]:
-    """The storage of STORAGE_URL can be reached, and accepts the credentials."""
+    """Check that the storage of STORAGE_URL can be reached and accepts the credentials."""
     try:
         recording_storage().check_access()
     except StorageUnavailable as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.db.models.fields.files import FieldFile
 
-COPY_BYTES = 1 << 20  # of a file in memory at a time, while it is copied from a remote storage
+COPY_BYTES = 1 << 20  # of a file in memory while it is copied from a remote storage
 
 
 def local_copy(file: FieldFile, folder: Path, check: Callable[[], None]) -> Path:

@@ -16,9 +16,9 @@ from transcriptions.storage.s3_client import TRANSFER, Bucket, storage_errors
 from transcriptions.storage.s3_multipart import S3MultipartUploads
 from transcriptions.storage.s3_reader import S3Reader
 
-# A player continues with the URL that it was redirected to, also after a long pause.
+# A player keeps using the URL that it was redirected to, even after a long pause.
 DOWNLOAD_URL_LIFETIME_S = 3600
-# Whatever the client has called it: neither a browser nor a proxy should show what it contains.
+# Whatever type the client has stated: neither browsers nor proxies should render the content.
 MEDIA_TYPE = "application/octet-stream"
 
 
@@ -57,8 +57,8 @@ class S3Storage(RecordingStorage):
         return File(cast("IO[bytes]", reader), name)
 
     def _save(self, name: str, content: File[bytes]) -> str:
-        """Send the file in parts, which are sent again if they fail. Afterwards either all of it is
-        stored or nothing."""
+        """Send the file in parts, which are retried if they fail. Afterwards either the whole file
+        is stored, or nothing."""
         target = self.bucket.target(name)
         options: dict[str, Any] = {"ExtraArgs": self.bucket.write_options, "Config": TRANSFER}
         with storage_errors(name):
@@ -128,7 +128,8 @@ class S3Storage(RecordingStorage):
         return str(url)
 
     def check_access(self) -> None:
-        """See `RecordingStorage`. Lists one file: the answer to a HEAD would give no reason."""
+        """See `RecordingStorage`. Lists one file, because the response to a HEAD request gives no
+        reason."""
         try:
             with storage_errors():
                 self.bucket.client.list_objects_v2(

@@ -1,7 +1,7 @@
 """The client of an S3-compatible object storage, and its errors.
 
-boto3 takes a fifth of a second to import and as long to make a client, so only installations with
-STORAGE_URL=s3://... import this module, and a process makes one client, which threads may share.
+Importing boto3 takes a fifth of a second, and creating a client as long. So only installations with
+STORAGE_URL=s3://... import this module, and a process creates one client, which threads may share.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from transcriptions.exceptions import StorageUnavailable
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0  # without a byte
 ATTEMPTS = 4  # of each request, with growing delays of a few seconds between them
-CONNECTIONS = 50  # that are kept open: one process serves that many downloads at a time
+CONNECTIONS = 50  # kept open: one process serves this many downloads at a time
 PART_BYTES = 16 << 20
 # Parts that are sent at the same time. They are read from disk, and so need hardly any memory.
 PARALLEL_PARTS = 4
@@ -44,7 +44,7 @@ TRANSFER = TransferConfig(
 class Bucket:
     """A bucket, or the part of it below `prefix`.
 
-    Objects are private: no access-control list is sent, which buckets of today refuse anyway.
+    Objects are private: no access-control list is sent, which modern buckets refuse anyway.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Bucket:
 
     @property
     def client(self) -> Any:
-        """The client, which is made when it is first needed. Raises StorageUnavailable."""
+        """The client, which is created when it is first needed. Raises StorageUnavailable."""
         with self._lock:
             if self._client is None:
                 with storage_errors():
@@ -93,7 +93,7 @@ def make_client(
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    with _session_lock:  # making clients is not thread-safe, but using them is
+    with _session_lock:  # creating clients is not thread-safe, but using them is
         return _session().client(
             "s3",
             endpoint_url=endpoint or None,
@@ -106,7 +106,7 @@ def make_client(
 
 @contextmanager
 def storage_errors(name: str = "") -> Iterator[None]:
-    """Raise errors as those of a disk: FileNotFoundError, OSError (full), StorageUnavailable."""
+    """Raise errors like those of a disk: FileNotFoundError, OSError (full), StorageUnavailable."""
     try:
         yield
     except ClientError as error:

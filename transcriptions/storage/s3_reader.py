@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 3  # to continue a download after a lost connection, each time without any progress
+ATTEMPTS = 3  # in a row without progress to continue a download after a lost connection
 
 
 class S3Reader(io.RawIOBase):

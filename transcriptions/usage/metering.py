@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 
 def take_unbilled_usage(row: Transcription) -> UsageDelta:
-    """Returns and clears the usage that is in no ledger row yet. The caller must record it in the
-    same transaction."""
+    """Returns and clears the usage that no ledger row contains yet. The caller must record it in
+    the same transaction."""
     saved = Progress.objects.get(transcription=row)  # its recording is locked
     usage = row.unsaved_usage + UsageDelta(
         saved.unbilled_decode_seconds,
@@ -65,7 +65,7 @@ def record_completed(row: Transcription, meter: Complete) -> None:
 
 
 def record_failed(row: Transcription, used: UsageDelta) -> None:
-    """Records what a failed attempt used. Failures are never charged."""
+    """Records the usage of a failed attempt. Failures are never charged."""
     reason = _("Failed (%(code)s). Not charged.") % {"code": row.error_code}
     ledger.write_record(_with_engine_usage(_record(row, Outcome.FAILED, reason), used))
 
@@ -80,8 +80,8 @@ def record_refused(row: Transcription) -> None:
 
 
 def record_interrupted(row: Transcription, used: UsageDelta) -> None:
-    """Records what a worker used before it lost or returned the lease. Not charged: the row of
-    the attempt that ends the job is."""
+    """Records the usage of a worker before it lost or returned the lease. It is not charged: the
+    row of the attempt that ends the job is."""
     if used:
         record = _record(row, Outcome.INTERRUPTED, _("Interrupted. Not charged."))
         ledger.write_record(_with_engine_usage(record, used))
@@ -102,15 +102,15 @@ def record_cancelled(row: Transcription, used: UsageDelta) -> None:
 
 
 def record_speakers(row: Transcription, used: UsageDelta, reason: str) -> None:
-    """Records what the detection of speakers in a complete recording used: time of the CPU, or of a
-    GPU that is paid by the second. It is not charged."""
+    """Records the usage of speaker detection in a completed recording: time of the CPU, or of a GPU
+    that is paid by the second. It is not charged."""
     _record_diarizer(row, used, reason, settings.DIARIZER)
 
 
 @contextmanager
 def voices(row: Transcription, reason: str) -> Iterator[None]:
-    """Records the time of the CPU that the body takes to listen to voices, also if it fails. The
-    embedded diarizer does it, whichever detects the speakers. It is not charged."""
+    """Records the CPU time that the body uses to compute voices, even if it fails. The embedded
+    diarizer computes them, whichever one detects the speakers. It is not charged."""
     before = time.thread_time()
     try:
         yield
@@ -144,7 +144,7 @@ def _record(row: Transcription, outcome: Outcome, reason: str) -> UsageRecord:
 
 
 def _with_engine_usage(record: UsageRecord, used: Complete | UsageDelta) -> UsageRecord:
-    """Sets the engine's times, and the price of a GPU second at this moment."""
+    """Sets the engine's times, and the current price of a GPU second."""
     price = pricing.usd_per_second(used.gpu) if used.gpu else 0.0
     if price is None:
         log.warning(
@@ -163,7 +163,8 @@ def _with_engine_usage(record: UsageRecord, used: Complete | UsageDelta) -> Usag
 
 
 def due_ms(row: Transcription, seconds: float) -> int:
-    """Milliseconds to charge for the first `seconds` of a recording: less what was charged."""
+    """Milliseconds to charge for the first `seconds` of a recording, less what was charged
+    already."""
     return max(0, _ms(seconds) - charged_ms([row.id]))
 
 

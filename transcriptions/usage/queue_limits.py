@@ -1,7 +1,7 @@
-"""How many recordings may wait: in the whole installation, and of one account.
+"""How many recordings may wait, in the whole installation and for one account.
 
 Concurrent uploads of different accounts may exceed the limit of the installation by a few, because
-no lock is shared by all of them.
+accounts share no lock.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from transcriptions.models import WAITING, DiarizationJob, Transcription
 
 THROUGHPUT_WINDOW = timedelta(minutes=5)
 MIN_RETRY_S, MAX_RETRY_S = 5, 600
-# Clients are asked to come back when this share of the queue has been processed: if all came for
-# the next free place, all but one would be refused again.
+# Clients are asked to come back when this share of the queue has been processed: if all came back
+# for the next free place, all but one would be refused again.
 SHARE_PROCESSED = 0.01
 
 
@@ -32,7 +32,8 @@ class AccountQueueFull(Throttled):
 
 
 class QueueFull(Throttled):
-    """As many recordings of all accounts wait as may. Not the fault of this account."""
+    """The limit of waiting recordings of all accounts has been reached. Not the fault of this
+    account."""
 
     code = "queue_full"
     status = 503

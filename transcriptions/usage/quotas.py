@@ -1,10 +1,10 @@
 """Quotas of a plan and of a token, checked before computing time is spent on a recording.
 
-Every check locks the account's row, so concurrent uploads at a limit are checked one after the
-other. The duration of a recording counts from the moment it is known; a failure releases it.
+Every check locks the account's row, so concurrent uploads at a limit are checked one after another.
+The duration of a recording counts from the moment it is known; a failure releases it.
 
-Silence and cancelled recordings are not charged, but they take time and disk too. So the audio that
-is processed without a charge has a monthly limit of its own, as high as that of the plan.
+Silence and cancelled recordings are not charged, but they take time and disk too. So audio that is
+processed without a charge has a separate monthly limit, as high as that of the plan.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def admit(row: Transcription) -> None:
 
 
 def check_before_upload(owner: User, token: ApiToken | None) -> None:
-    """`admit`, before anything of the recording is known. The limits are checked again when it has
-    arrived."""
+    """`admit`, before anything is known about the recording. The limits are checked again when it
+    has arrived."""
     _check(Transcription(owner=owner, token=token))
 
 
@@ -120,8 +120,9 @@ def _check_monthly_limits(row: Transcription) -> None:
 
 
 def reserve(row: Transcription, duration: float) -> None:
-    """Check whether the part of `duration` that was not charged before is left of all limits.
-    Must be called in the transaction that sets the state `prepared`: from then on it is reserved.
+    """Check that all limits leave enough for the part of `duration` that was not charged before.
+    Must be called in the transaction that sets the state `prepared`: from then on this part is
+    reserved.
 
     Raises TooLong, NotEnoughLeft.
     """
@@ -136,7 +137,7 @@ def reserve(row: Transcription, duration: float) -> None:
 
 
 def exceeds_storage(owner: User) -> bool:
-    """Whether the stored uploads, with those that are under way, are larger than the plan allows.
+    """Whether the stored uploads and those in progress are larger than the plan allows.
     Must be called in the transaction that adds one, after `admit`."""
     limit = storage.max_stored_bytes(owner.effective_plan)
     if limit is None:
@@ -195,7 +196,7 @@ def _not_enough_left(limit: MonthlyLimit, duration: float, due_ms: int) -> str:
 def _lock_account(owner: User) -> User:
     """The row, locked until the transaction ends; rows that refer to it can still be added.
 
-    The plan is read afterwards: joined to the row, it would be the one from before the wait.
+    The plan is read afterwards: joined to the row, it would be the plan from before the wait.
     """
     return User.objects.select_for_update(no_key=True).get(pk=owner.pk)
 
@@ -221,7 +222,7 @@ def _left_ms(row: Transcription, minutes: int, token: ApiToken | None = None) ->
 
 
 def _reserved_ms(row: Transcription, token: ApiToken | None = None) -> int:
-    """What other unfinished recordings will be charged at most."""
+    """The most that other unfinished recordings will be charged."""
     unfinished = Transcription.objects.filter(owner=row.owner, completed_at=None)
     others = unfinished.filter(state__in=RESERVING_STATES)
     others = others.exclude(id=row.id)

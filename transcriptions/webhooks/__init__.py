@@ -1,4 +1,4 @@
-"""Webhooks: events of recordings, posted to URLs of their owner as Standard Webhooks specifies.
+"""Webhooks: events of recordings, posted to URLs of their owners as Standard Webhooks specifies.
 
 https://www.standardwebhooks.com specifies the headers, the signature and the retries.
 """

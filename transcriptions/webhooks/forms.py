@@ -18,7 +18,8 @@ validate_http_url = URLValidator(schemes=["https", "http"])
 
 
 class WebhookURLField(forms.CharField):
-    """A URL as it is requested: host names in Punycode, everything else percent-encoded."""
+    """A URL in the form in which it is requested: host names in Punycode, everything else
+    percent-encoded."""
 
     def to_python(self, value: object) -> str:
         """Raises ValidationError."""
@@ -42,7 +43,7 @@ class WebhookURLField(forms.CharField):
 
 
 def _is_private(host: str) -> bool:
-    """Whether `host` says itself that it is in a private network. Names are only resolved when a
+    """Whether `host` itself shows that it is in a private network. Names are only resolved when a
     request is sent."""
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -22,7 +22,7 @@ from transcriptions.webhooks.signatures import new_secret
 RETRY_DELAYS_S = (5, 60, 300, 1800, 7200, 18_000, 57_600)  # between eight attempts in 24 hours
 ATTEMPT_LEASE = timedelta(minutes=1)  # longer than an attempt can take
 SECRET_OVERLAP = timedelta(hours=24)  # how long a replaced secret still signs
-MAX_SIGNATURES = 5  # of one request: the header grows with each
+MAX_SIGNATURES = 5  # in one request: the header grows with each
 
 
 class EventType(models.TextChoices):
@@ -121,9 +121,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def waiting(self) -> models.QuerySet[Delivery]:
         """Pending deliveries of enabled endpoints."""
-        # No join: after waiting for a lock, PostgreSQL checks the locked row again, and the joined
-        # row as it was before. And one endpoint for each delivery, not a list of all: so it reads
-        # the deliveries in their order, and only as many as are asked for.
+        # No join: after waiting for a lock, PostgreSQL checks the locked row again, but the joined
+        # row as it was before. And the endpoint of each delivery instead of a list of all: so it
+        # reads the deliveries in order, and only as many as are requested.
         endpoint = Endpoint.objects.filter(id=OuterRef("endpoint")).values("disabled_at")
         pending = self.alias(disabled_at=Subquery(endpoint)).filter(state=DeliveryState.PENDING)
         return pending.filter(disabled_at=None)
@@ -213,8 +213,8 @@ class Delivery(models.Model):
             Endpoint.objects.filter(id=self.endpoint_id).update(disabled_at=now)
 
     def requeue(self) -> bool:
-        """Start again from the first attempt, with the same message id. Return False, and
-        changes nothing, while it is pending."""
+        """Start again with the first attempt, with the same message id. Return False and change
+        nothing while it is pending."""
         finished = type(self).objects.filter(id=self.id).exclude(state=DeliveryState.PENDING)
         return bool(
             finished.update(state=DeliveryState.PENDING, attempts=0, next_attempt_at=timezone.now())

@@ -73,7 +73,7 @@ def _read_start(chunks: Iterable[bytes]) -> str:
 
 class PublicAddressBackend(httpcore.SyncBackend):
     """Resolves a host name once and connects to an address that was checked, so a name server that
-    returns a private address the next time (DNS rebinding) gains nothing."""
+    returns a private address the next time (DNS rebinding) achieves nothing."""
 
     def __init__(self) -> None:
         self._deadline = time.monotonic() + DEADLINE_S

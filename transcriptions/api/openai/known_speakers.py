@@ -1,6 +1,6 @@
-"""Speakers whom a request names, each with a data URL of a few seconds of speech.
+"""Speakers that a request names, each with a data URL of a few seconds of speech.
 
-The data is as untrusted as an upload: only FFmpeg opens it, guarded like that.
+The data is as untrusted as an upload: only FFmpeg opens it, in the same sandbox.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from transcriptions.processing.media.probing import probe
 NAMES, REFERENCES = "known_speaker_names", "known_speaker_references"
 MAX_SPEAKERS = 4
 MIN_REFERENCE_S, MAX_REFERENCE_S = 2.0, 10.0
-TOLERANCE_S = 0.1  # that encoders add or remove
+TOLERANCE_S = 0.1  # of audio that encoders add or remove
 DECODING_TIMEOUT_S = 10.0
 DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w.+-]+=[\w.+-]+)*;base64,", re.IGNORECASE)
 
@@ -59,7 +59,7 @@ def known_speakers(form: QueryDict) -> tuple[KnownSpeaker, ...]:
 
 
 def decode(speakers: tuple[KnownSpeaker, ...]) -> list[SpeakerReference]:
-    """What is stored until the recording is complete. Raises InvalidParameter."""
+    """The data that is stored until the recording is complete. Raises InvalidParameter."""
     return [SpeakerReference(name=each.name, audio=_decoded(each)) for each in speakers]
 
 
@@ -86,7 +86,7 @@ def _content(url: str) -> bytes:
 
 
 def _decoded(speaker: KnownSpeaker) -> bytes:
-    """A prepared WAV."""
+    """The reference as a prepared WAV."""
     settings.FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.FILE_UPLOAD_TEMP_DIR, prefix="voice-") as name:
         folder = Path(name)

@@ -1,7 +1,7 @@
 """The fields of a transcription request, read as OpenAI reads them.
 
 Clients send empty strings for what they leave out, lists under several names, and fields that only
-some models or formats use. None of that is an error; only a value that nobody can understand is.
+some models or formats use. None of that is an error; only an invalid value is.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class TranscriptionParams:
         params = cls(
             model=model,
             language=_code(_text(form, "language"), "language"),
-            prompt=_text(form, "prompt")[-MAX_PROMPT_CHARS:],  # as OpenAI, which uses its end
+            prompt=_text(form, "prompt")[-MAX_PROMPT_CHARS:],  # like OpenAI, which uses its end
             keywords=_keywords(form),
             response_format=_parsed(form, "response_format", _format),
             is_stream=_parsed(form, "stream", _boolean),
@@ -107,8 +107,8 @@ class TranscriptionParams:
 
     @property
     def has_speakers(self) -> bool | None:
-        """Whether speakers are detected; None: as usual. The format with speakers asks for
-        it."""
+        """Whether speakers are detected; None: the account's default. The format with speakers
+        implies it."""
         is_format = self.response_format == "diarized_json"
         return True if self.diarize is None and is_format else self.diarize
 
@@ -118,8 +118,8 @@ def _text(form: QueryDict, name: str) -> str:
 
 
 def _parsed(form: QueryDict, name: str, parse: Callable[[str], Value]) -> Value:
-    """The value that `parse` makes of a field. Raises InvalidParameter where it raises ValueError
-    with what is allowed."""
+    """The value that `parse` makes of a field. Raises InvalidParameter if `parse` raises
+    ValueError, whose text says what is allowed."""
     try:
         return parse(_text(form, name))
     except ValueError as error:
@@ -152,7 +152,7 @@ def _optional_boolean(value: str) -> bool | None:
 
 
 def _speakers(form: QueryDict, name: str) -> int | None:
-    """A limit of the number of speakers; `speakers` is both."""
+    """A limit for the number of speakers; `speakers` sets both."""
     return _parsed(form, name, _count) or _parsed(form, "speakers", _count)
 
 
@@ -180,7 +180,7 @@ def _choices(form: QueryDict, name: str, choices: tuple[str, ...]) -> tuple[str,
 
 
 def _languages(form: QueryDict) -> tuple[str, ...]:
-    """The candidates, as they were sent."""
+    """The candidate languages, as they were sent."""
     values = list_values(form, "languages")
     for value in values:
         _code(value, "languages")

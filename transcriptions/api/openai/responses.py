@@ -24,7 +24,7 @@ RAW_FORMATS = {"text": "txt", "srt": "srt", "vtt": "vtt"}
 FAILURE_STATUS = 400  # of OpenAI, for a recording that cannot be transcribed
 TOKENS_PER_S = 10  # of audio, as OpenAI counts them
 BYTES_PER_TOKEN = 4  # of text: the usual estimate
-MIN_PROBABILITY = 1e-9  # the logarithm of 0 is no JSON
+MIN_PROBABILITY = 1e-9  # JSON has no number for the logarithm of 0
 UNKNOWN_SPEAKER = "unknown"  # the type requires a name
 
 Json = dict[str, Any]
@@ -47,7 +47,7 @@ def _failure(error: ApiError) -> str:
 
 
 def to_json(body: Json) -> str:
-    """Text in every script stays readable."""
+    """JSON in which text in every script stays readable."""
     return json.dumps(body, ensure_ascii=False)
 
 
@@ -106,7 +106,7 @@ def _channel(part: Json) -> Json:
 
 
 def _verbose_segment(segment: Json, decoding: Json) -> Json:
-    """All keys that clients read. A value that the engine does not know is null."""
+    """All keys that clients read. Values that the engine does not know are null."""
     return {
         "id": segment["id"] - 1,
         "seek": round(segment["start"] * 100),
@@ -142,8 +142,8 @@ def segment_id(number: int) -> str:
 
 
 def diarized_segments(segment: Json, names: Mapping[int, str]) -> Iterator[Json]:
-    """A segment of `diarized_json`, also an event of its stream: divided where the speaker
-    changes. `names` are those of the speakers by number."""
+    """A segment of `diarized_json`, which is also an event of its stream, divided where the speaker
+    changes. `names`: the names of speakers by number."""
     parts = _by_speaker(segment) or [segment]
     for number, part in enumerate(parts, 1):
         first_id = segment_id(segment["id"])

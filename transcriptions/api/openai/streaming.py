@@ -73,7 +73,7 @@ class _Stream:
         self._words: list[Json] = []  # if log probabilities are wanted
 
     def messages(self, event: Event) -> Iterator[Json]:
-        """What follows from one event."""
+        """The messages that follow from one event."""
         match event:
             case ProgressEvent():
                 yield from self._segment(event)

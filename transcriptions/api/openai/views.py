@@ -71,7 +71,7 @@ def create_transcription(
 def _create(
     request: HttpRequest, file: UploadedFile, params: TranscriptionParams, key: str
 ) -> Transcription:
-    """Create the transcription once, although the official client retries without a key.
+    """Create the transcription only once, although the official client retries without a key.
 
     Its retry counter identifies retries, which must not be stored and charged again.
     """

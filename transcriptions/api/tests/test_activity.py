@@ -1,4 +1,4 @@
-"""What uploads and edits leave in the activity log."""
+"""Entries of uploads and edits in the activity log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def events(action: Action) -> list[AuditEvent]:
 
 
 def upload(api: Client, media: Media) -> str:
-    """The id of the recording."""
+    """Upload a recording; return its id."""
     with media.speech("talk.mp3", 1).open("rb") as file:
         response = api.post("/api/transcriptions", {"file": file}, **KEY)
     assert response.status_code == 202

@@ -103,7 +103,7 @@ def test_change_that_does_not_fit_the_kind_is_refused(api: Client, finished: Tra
     assert Annotation.objects.get().body == "Really?"
 
 
-@pytest.mark.covers("attack", "The id of a comment in the path of another recording")
+@pytest.mark.covers("attack", "The id of a comment is used in the path of another recording")
 def test_annotation_of_another_recording_is_404(
     api: Client, finished: Transcription, alice: Any
 ) -> None:

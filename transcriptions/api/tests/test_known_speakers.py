@@ -1,4 +1,4 @@
-"""Speakers whom a request to the OpenAI-compatible API names, with a reference of each."""
+"""Speakers that a request to the OpenAI-compatible API names, with a reference for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine knows about its words, in OpenAI's formats."""
+"""The engine's details about words, in OpenAI's formats."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DECODING = {
 
 @pytest.fixture
 def row(alice: User) -> Transcription:
-    """Two segments: the engine knows much about the first one, and nothing about the second."""
+    """Two segments: the engine gives all details about the first one, and none about the second."""
     row = Transcription.objects.create(
         owner=alice,
         source_bytes=1,

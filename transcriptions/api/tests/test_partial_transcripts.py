@@ -1,4 +1,4 @@
-"""What was recognized before a cancellation can be exported, edited and continued."""
+"""The text that was recognized before a cancellation can be exported, edited and continued."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_cancelled_transcript_is_edited_and_resumed(
     assert correct(api, cancelled, "The first sentence.").status_code == 200
     engine.before.clear()
     assert api.post(f"/api/transcriptions/{cancelled.id}/retry").status_code == 202
-    assert correct(api, cancelled, "Too late.").status_code == 409  # it is processed again
+    assert correct(api, cancelled, "Too late.").status_code == 409  # processing has resumed
     prepare_again(cancelled)
     pipeline.transcribe(cancelled.id)
     expected = ["The first sentence.", *(f"Sentence {n}." for n in range(2, 6))]

@@ -1,4 +1,4 @@
-"""Read tokens: what they open, and what they do not."""
+"""Read tokens: what they give access to, and what not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_token(client: Client, row: Transcription) -> str:
 
 
 def status(row: Transcription, token: str, path: str, method: str = "GET") -> int:
-    """Of a request with nothing but its URL."""
+    """The status of a request with nothing but its URL."""
     url = f"/api/transcriptions/{row.id}{path}?token={token}"
     return int(Client().generic(method, url).status_code)
 
@@ -53,7 +53,9 @@ def test_read_token_opens_nothing_else(api: Client, finished: Transcription) -> 
     assert Client(headers=headers).get("/api/transcriptions").status_code == 401
 
 
-@pytest.mark.covers("attack", "A read token is used for another recording, or made by a stranger")
+@pytest.mark.covers(
+    "attack", "A read token is used for another recording, or created by a stranger"
+)
 def test_read_token_is_bound_to_its_recording(
     api: Client, finished: Transcription, alice: User, bob: User, token_of: Headers
 ) -> None:
@@ -68,7 +70,7 @@ def test_read_token_is_bound_to_its_recording(
     assert status(finished, forged, "/audio") == 401
 
 
-@pytest.mark.covers("attack", "A read token is forged, or used after it has ended")
+@pytest.mark.covers("attack", "A read token is forged, or used after it has expired")
 def test_invalid_read_token_is_401(
     api: Client, finished: Transcription, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +106,7 @@ def test_read_token_comes_before_the_session_of_another_user(
     assert client.get(url).status_code == 404
 
 
-@pytest.mark.covers("attack", "The log is read for read tokens")
+@pytest.mark.covers("attack", "The log is searched for read tokens")
 def test_read_token_is_not_logged(api: Client, finished: Transcription, caplog: Any) -> None:
     token = read_token(api, finished)
     assert redact(f"GET /audio?token={token} HTTP/1.1") == "GET /audio?token=rt_[redacted] HTTP/1.1"

@@ -20,7 +20,7 @@ def post(api: Client, row: Transcription, body: Any = None) -> Any:
 
 
 def detection(api: Client, row: Transcription) -> Any:
-    """As the transcript has it."""
+    """The state of the detection in the transcript."""
     return api.get(f"/api/transcriptions/{row.id}").json()["speaker_detection"]
 
 

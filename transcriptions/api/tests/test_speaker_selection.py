@@ -1,4 +1,4 @@
-"""Several segments, and parts of them, are given to a speaker; one speaker becomes two."""
+"""Several segments, and parts of them, are assigned to a speaker; one speaker is split into two."""
 
 from __future__ import annotations
 

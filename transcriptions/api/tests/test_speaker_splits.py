@@ -1,4 +1,4 @@
-"""Proposals over the API to make two of one speaker."""
+"""Proposals over the API to split a speaker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read(api: Client, row: Transcription, number: int = 2) -> Any:
 
 
 def found(row: Transcription, *segments: int, is_clear: bool = True) -> None:
-    """What the worker stores."""
+    """Store the result as the worker does."""
     SplitProposal.objects.update(segments=list(segments), is_clear=is_clear)
 
 

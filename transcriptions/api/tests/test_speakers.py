@@ -1,4 +1,4 @@
-"""Speakers over the API: names, other speakers for segments, and two who are the same."""
+"""Speakers over the API: names, other speakers for segments, and merging two who are the same."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def test_built_in_profiles_are_listed_first(api: Client) -> None:
     assert [profile["name"] for profile in listed] == [*PROFILES, "My club"]
     assert [profile["built_in"] for profile in listed] == [True] * len(PROFILES) + [False]
     assert (listed[0]["max_line_chars"], listed[-1]["max_line_chars"]) == (42, 30)
-    assert listed[-1]["max_lines"] == 2  # as in netflix
+    assert listed[-1]["max_lines"] == 2  # as in the profile `netflix`
 
 
 def test_own_profile_shapes_exports(api: Client, finished: Transcription) -> None:

@@ -1,4 +1,4 @@
-"""The waveform over the API: reduced to what is asked for, and that of older recordings."""
+"""The waveform over the API: reduced to the requested size, and that of older recordings."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_waveform_is_empty_until_the_audio_is_prepared(
     assert not AudioAnalysis.has_waveform(row)
 
 
-@pytest.mark.covers("attack", "A stranger asks for the waveform of a recording")
+@pytest.mark.covers("attack", "A stranger requests the waveform of a recording")
 def test_stranger_gets_404_on_waveform(bob: User, client: Client, row: Transcription) -> None:
     client.force_login(bob)
     assert client.get(f"/api/transcriptions/{row.id}/waveform").status_code == 404

@@ -1,4 +1,4 @@
-"""A change that waits for another one, each in a transaction of its own."""
+"""A change that waits for another one, each in its own transaction."""
 
 from __future__ import annotations
 

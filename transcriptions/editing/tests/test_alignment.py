@@ -87,7 +87,7 @@ def test_repetitive_text_is_aligned_without_quadratic_comparison(
     monkeypatch: pytest.MonkeyPatch, old: str, new: str
 ) -> None:
     words = realign_words([], (old * 5000)[:5000], 0.0, 20.0)
-    # Its time grows with the pairs of equal words: millions here.
+    # The time of SequenceMatcher grows with the pairs of equal words: millions here.
     monkeypatch.delattr(matching, "SequenceMatcher")
     realigned = realign_words(words, (new * 5000)[:5000], 0.0, 20.0)
     edges = [edge for word in realigned for edge in (word["start"], word["end"])]

@@ -1,4 +1,4 @@
-"""Undo, redo and earlier versions give back exactly what was there."""
+"""Undo, redo and earlier versions restore exactly what was there."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ CHANGES = st.lists(
 
 
 def replacements(changes: list[tuple[int, int, list[str]]], count: int) -> list[Replacement]:
-    """As far as they fit into a transcript with `count` segments."""
+    """Those replacements that fit into a transcript with `count` segments."""
     found, first = list[Replacement](), 1
     for before, length, new in changes:
         first += before

@@ -1,4 +1,4 @@
-"""Two texts are matched word by word, in a time that grows with their length only."""
+"""Two texts are matched word by word, in linear time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXTS = st.lists(st.sampled_from("abcdefgh"), max_size=30)
 
 
 def spoken(count: int) -> list[str]:
-    """Words that are as often repeated as those of a language."""
+    """Words that are repeated as often as those of a natural language."""
     generator = random.Random(1)
     return [f"w{int(generator.paretovariate(0.9))}" for _ in range(count)]
 

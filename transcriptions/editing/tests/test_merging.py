@@ -20,7 +20,7 @@ def words(texts: list[str], offset: float = 0.0) -> list[StoredWord]:
 
 
 def heard(texts: list[str], offset: float = 0.0, length: int = 4) -> list[Heard]:
-    """In segments of so many words."""
+    """Words in segments of the given numbers of words."""
     return [Heard(w, "en", 1 + n // length) for n, w in enumerate(words(texts, offset))]
 
 
@@ -76,7 +76,7 @@ def test_added_and_deleted_words_are_edits() -> None:
     assert example("a b c d", "a new b c d", "a b c e") == "a new b c e"
     assert example("a um b c d", "a b c d", "a um b c e") == "a b c e"
     assert example("a um b c", "a b c", "a uh b c") == "a{a uh} b c"
-    assert example("um a b c", "a b c", "um a b c") == "um a b c"  # no word remembers it
+    assert example("um a b c", "a b c", "um a b c") == "um a b c"  # no word stores it
 
 
 def test_edit_at_an_insertion_is_a_conflict_only_in_the_same_place() -> None:
@@ -127,7 +127,7 @@ TEXTS = st.lists(st.sampled_from(["a", "b", "c.", "D", "日"]), max_size=12)
 def test_what_always_holds(base: list[str], edited: list[str], later: list[str]) -> None:
     placed = merged(base, edited, later)
     remembered = [word for each in placed for word in each.heard]
-    assert remembered == words(later, 0.1)  # each word once, in order: it can be merged again
+    assert remembered == words(later, 0.1)  # each once, in order: it can be merged again
     edges = [edge for each in placed for edge in (each.word["start"], each.word["end"])]
     assert edges == sorted(edges)
     numbers = [each.segment for each in placed]
@@ -143,7 +143,7 @@ def test_without_edits_it_is_the_later_text(base: list[str], later: list[str]) -
 
 @given(TEXTS.filter(bool), TEXTS)
 def test_with_the_same_recognition_it_is_the_edited_text(base: list[str], rest: list[str]) -> None:
-    edited = [base[0], *rest]  # a word remembers what is deleted after it
+    edited = [base[0], *rest]  # a word stores what is deleted after it
     assert show(merged(base, edited, base)) == " ".join(edited)
 
 

@@ -1,4 +1,4 @@
-"""A text in the place of the words that were heard: each word once, with plausible times."""
+"""A text in the place of the recognized words: each word once, with plausible times."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DURATION = 20.0
 
 
 def heard(text: str, *, seconds: float = 0.5, pause: float = 0.1) -> list[Heard]:
-    """Words that were heard one after the other."""
+    """Recognized words, one after another."""
     step = seconds + pause
     return [
         Heard(

@@ -31,7 +31,7 @@ def times(row: Transcription) -> list[tuple[str, float]]:
 
 
 def found(row: Transcription, text: str) -> list[int]:
-    """The numbers of the segments that the search index has with a word."""
+    """The numbers of the segments that the search index finds for a word."""
     rows = Transcription.objects.all()
     assert rows.filter(*parse(rows, text).conditions()).exists()
     stem = text[:4]
@@ -48,7 +48,7 @@ def test_divided_segment_keeps_the_times_of_its_words(transcript: Transcription)
     assert times(transcript) == before
     second, third = transcript.segments.filter(number__in=[2, 3])
     assert second.end <= third.start == third.words[0]["start"]
-    assert second.recognized is None  # nobody has changed what was heard
+    assert second.recognized is None  # nobody has changed the recognized words
 
 
 def test_joined_segments_have_the_words_of_both(transcript: Transcription) -> None:

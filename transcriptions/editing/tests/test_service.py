@@ -1,4 +1,4 @@
-"""Edits use what the row holds once it is locked, not what they read before."""
+"""Edits use the values of the row after it is locked, not those read before."""
 
 from __future__ import annotations
 

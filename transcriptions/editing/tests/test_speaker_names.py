@@ -25,10 +25,10 @@ def talk(speakers: str, offset: float = 0.0, length: float = 1.0) -> list[dict[s
         ("1122", "1122", {1: 1, 2: 2}),
         ("1122", "2211", {2: 1, 1: 2}),  # other numbers
         ("1122", "1133", {1: 1, 3: 2}),
-        ("1111", "1112", {1: 1}),  # of two who were one before, who talks more
+        ("1111", "1112", {1: 1}),  # one speaker was split: the one who talks more keeps the name
         ("1112", "1111", {1: 1}),  # two are one now
         ("1233", "1111", {1: 3}),  # half of the talk is enough
-        ("1230", "1111", {}),  # somebody else, mostly
+        ("1230", "1111", {}),  # mostly somebody else
         ("0000", "1122", {}),
         ("1122", "0000", {}),
         ("", "12", {}),

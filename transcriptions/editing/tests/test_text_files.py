@@ -1,4 +1,4 @@
-"""Files with text and subtitles: what is read from them, and how faults in them are described."""
+"""Files with text and subtitles: what is read from them, and how errors in them are described."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("start", [SRT, ASS.rstrip(), VTT.rstrip()])
 def test_hostile_files_are_read_in_one_pass(name: str, start: str) -> None:
-    """With quadratic patterns this test does not end."""
+    """With quadratic patterns this test would not end."""
     assert cues(start + HOSTILE[name])
 
 

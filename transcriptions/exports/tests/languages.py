@@ -44,7 +44,7 @@ _THAI_WORDS = (6, 8, 4, 2, 2, 5, 3, 7, 3, 2, 13, 3, 5, 2)
 
 
 def spoken_in(language: str, *, speaker: str = "", times: int = 1) -> list[TimedWord]:
-    """The sentence as words, said several times. Each word lasts a second."""
+    """The sentence as words, repeated several times. Each word lasts one second."""
     words = list[TimedWord]()
     for _ in range(times):
         for position, text in enumerate(_words(language)):

@@ -42,7 +42,7 @@ def unspaced(text: str, *, chars_per_second: float = 5.0) -> list[TimedWord]:
 
 
 def conversation(*turns: tuple[str, str], gap: float = 0.3) -> list[TimedWord]:
-    """(speaker, text) one after the other."""
+    """The words of turns, given as (speaker, text), one after another."""
     words = list[TimedWord]()
     for speaker, text in turns:
         start = words[-1].end + gap if words else 0.0
@@ -51,5 +51,5 @@ def conversation(*turns: tuple[str, str], gap: float = 0.3) -> list[TimedWord]:
 
 
 def texts(words: Iterable[TimedWord]) -> list[str]:
-    """What was said."""
+    """The texts of the words."""
     return [word.text for word in words]

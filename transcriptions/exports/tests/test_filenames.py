@@ -1,4 +1,4 @@
-"""Names of downloads: whatever the title, one line, one file, in no other folder."""
+"""Names of downloads: whatever the title is, one line, one file, and no other folder."""
 
 from __future__ import annotations
 

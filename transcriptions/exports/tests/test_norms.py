@@ -1,4 +1,4 @@
-"""What the quality report says about cues that were made by hand."""
+"""The quality report about handmade cues."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from transcriptions.models import Transcription
 
 
 def params(**values: str) -> ExportParams:
-    """From a query, in which every value is text."""
+    """Parameters from a query, in which every value is text."""
     return ExportParams.model_validate(values)
 
 

@@ -132,7 +132,7 @@ def test_emoji_of_several_characters_is_drawn_as_one(emoji: str) -> None:
 
 
 def utf_16(text: str) -> str:
-    """As in the table of a font that has the text of each glyph."""
+    """The text in the form of a font's table of glyph texts."""
     return text.encode("utf-16-be").hex().upper()
 
 

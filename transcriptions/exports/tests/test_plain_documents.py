@@ -118,7 +118,7 @@ def test_markdown_without_title_begins_with_details() -> None:
     assert markdown(untitled) == "0:12\n\nHello.\n"
 
 
-@pytest.mark.covers("attack", "A transcript has Markdown or HTML that a page would carry out")
+@pytest.mark.covers("attack", "A transcript has Markdown or HTML that a page would render")
 @given(st.text("ab1. #*_[](){}<>&;|~`\\!-+=:$\"'x/@w", min_size=1))
 def test_markdown_shows_any_text_as_it_is(content: str) -> None:
     line = " ".join(content.split())

@@ -1,4 +1,4 @@
-"""Every format of subtitles, as programs of others read it."""
+"""Every subtitle format, read by other programs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ HOSTILE = [
 ]
 
 
-# --- Readers: programs of others ----------------------------------------------------------------
+# --- Readers: other programs --------------------------------------------------------------------
 
 
 def read_srt(content: str) -> list[Read]:
@@ -279,7 +279,7 @@ def test_ass_is_written_for_1080_lines_and_finds_the_direction() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_ttml_is_valid_for_ttconv(text: str, caplog: pytest.LogCaptureFixture) -> None:
-    """ttconv logs what is not as the specifications say."""
+    """ttconv logs whatever violates the specifications."""
     with caplog.at_level(logging.INFO):
         read_ttml(written("ttml", [cue(0, 1, ("Ann", text), ("Bob", "مرحبا"))]))
         read_ttml(written("ttml", [cue(0, 1, text)], frame_rate=24_000 / 1001))

@@ -1,4 +1,4 @@
-"""What is read from the database for a transcript. Words with their times are most of its data."""
+"""Queries for a transcript. Words with their times are most of its data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for all cues, whatever was said: random words, speakers and scripts."""
+"""Properties of all cues, for random words, speakers and scripts."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def _fits(words: list[TimedWord], profile: Profile) -> bool:
 
 
 def _lines_needed(words: list[TimedWord], limit: float) -> float:
-    """By filling one line after the other; infinite if a word is too long."""
+    """The number of lines if each one is filled before the next; infinite if a word is too long."""
     lines, line = 1, list[TimedWord]()
     for word in words:
         if line_width(word.text) > limit:

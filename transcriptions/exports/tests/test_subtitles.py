@@ -1,4 +1,4 @@
-"""SubRip and WebVTT: exact output, and parsing of what was written for any text."""
+"""SubRip and WebVTT: exact output, and round trips for any text."""
 
 from __future__ import annotations
 

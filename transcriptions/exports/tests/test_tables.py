@@ -102,7 +102,7 @@ def test_json_is_valid_for_its_schema(finished: Transcription, choices: dict[str
 
 
 def test_schema_describes_every_property(finished: Transcription) -> None:
-    """A new property belongs into the schema too."""
+    """A new property must be added to the schema too."""
     exported = json.loads(export("json", transcript_of(finished, words=True)))
     schema = validator().schema
     definitions = schema["$defs"]

@@ -78,7 +78,7 @@ def test_range_is_exact_to_the_word_and_keeps_times(
 
 
 def test_range_of_a_segment_without_words_of_its_own() -> None:
-    """A segment that has only text: its words are made for the export."""
+    """For a segment that has only text, words are created for the export."""
     bare = transcript(segment(1.0, 3.0, "Good morning."))
     bare.segments[0]["words"] = []
     (exported,) = retime(bare, ExportOptions(start=2)).segments

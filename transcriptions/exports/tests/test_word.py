@@ -114,7 +114,7 @@ def text_of(element: Any) -> str:
 
 
 def commented(body: Any, number: str) -> str:
-    """The text of the document that a comment is about."""
+    """The text of the document to which a comment refers."""
     texts, is_inside = [], False
     for element in body.iter():
         if element.get(f"{W}id") == number:

@@ -31,9 +31,8 @@ def segment(start: float, end: float, text: str, speaker: str = "") -> tuple[Tim
 
 
 def cue(start: float, end: float, *lines: str | tuple[str, str]) -> Cue:
-    """A cue of lines, each a text or a speaker and a text. With two speakers, lines have hyphens.
-
-    Each text is one word, whatever it contains.
+    """A cue with these lines: each is a text, or a speaker and a text. With two speakers, lines
+    have hyphens. Each text becomes one word, whatever it contains.
     """
     pairs = [("", line) if isinstance(line, str) else line for line in lines]
     is_dialogue = len({speaker for speaker, _ in pairs}) > 1
@@ -61,7 +60,7 @@ def transcript(*segments: tuple[TimedWord, ...], **more: Any) -> Transcript:
 
 
 def annotation(kind: str, start: float, end: float, **more: Any) -> dict[str, Any]:
-    """As the API returns it."""
+    """An annotation as the API returns it."""
     date = "2026-05-05T08:00:00Z"
     dates = {"created_at": date, "updated_at": date}
     times = {"start": start, "end": end}

@@ -1,4 +1,4 @@
-"""The index of words: it finds what a comparison with every entry finds."""
+"""The index of words finds the same entries as a comparison with every entry."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def row(alice: User, folders: None) -> Transcription:
-    """Alice's live recording, which a worker has."""
+    """Alice's live recording, on which a worker is working."""
     row = sessions.open_session(alice, None, LiveParams(title="Town hall")).transcription
     set_state(State.TRANSCRIBING)
     return Transcription.objects.get(pk=row.pk)

@@ -66,7 +66,7 @@ def test_polling_ends_with_the_last_recording(browser: Client, alice: User) -> N
     assert "every 2s" not in browser.get("/").content.decode()
 
 
-@pytest.mark.covers("attack", "A user asks for rows of the library of another user")
+@pytest.mark.covers("attack", "A user requests rows of another user's library")
 def test_rows_of_others_and_invalid_ids_are_left_out(
     browser: Client, alice: User, bob: User
 ) -> None:

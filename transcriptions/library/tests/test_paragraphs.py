@@ -19,12 +19,12 @@ LONG_PAUSE_S = 1.5
 def segment(
     length: int, speaker: int | None = None, channel: int | None = None, pause: float = 0.0
 ) -> Segment:
-    """A segment with so many characters after a pause."""
+    """A segment with this many characters after a pause."""
     return Segment(text="x" * length, speaker=speaker, channel=channel, start=pause, end=pause)
 
 
 def lengths(*segments: Segment) -> list[list[int]]:
-    """The characters of the segments of each paragraph. A `start` is a pause here."""
+    """The characters of the segments in each paragraph. Here, `start` is a pause."""
     now = 0.0
     for each in segments:
         now += each.start

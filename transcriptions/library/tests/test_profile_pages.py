@@ -46,7 +46,7 @@ def test_profile_is_created_from_another_one_edited_and_deleted(
     page = browser.get(URL).content.decode()
     assert f"{URL}{row.id}/" in page
     norms = initial_norms(row.norms) | {"max_line_chars": 30}
-    del norms["keep_phrases"]  # as a browser sends a box that is not checked
+    del norms["keep_phrases"]  # as a browser does for an unchecked box
     browser.post(f"{URL}{row.id}/", norms)
     edited = profiles_of(alice)["Our channel"]
     assert (edited.max_line_chars, edited.max_lines, edited.keep_phrases) == (30, 1, False)

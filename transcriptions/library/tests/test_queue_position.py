@@ -28,7 +28,7 @@ def test_position_counts_the_recordings_of_all_accounts_that_go_first(
     queue_many(bob, 3)
     assert claim_next(State.TRANSCRIBING)
     first, second, third = (send(api, URL, MP3, "a.mp3").json() for _ in range(3))
-    # Bob's turn is being taken, so Alice's first one is next, and then one of Bob's goes first.
+    # Bob's first recording has been claimed, so Alice's first one is next, and then one of Bob's.
     assert [row["queue_position"] for row in (first, second, third)] == [1, 2, 4]
     claimed = claim_next(State.PREPROCESSING)
     assert claimed

@@ -45,7 +45,7 @@ def titles(client: Client, query: str, **parameters: Any) -> list[str]:
 
 
 def versions(row: Transcription) -> dict[int, str]:
-    """By number of the entry: the transaction that wrote it."""
+    """The transaction that wrote each entry, by the entry's number."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT number, xmin::text FROM transcriptions_searchentry WHERE transcription_id = %s",
@@ -204,7 +204,7 @@ def test_rare_word_is_found_by_the_index(alice: User, bob: User) -> None:
     rows = Transcription.objects.filter(owner=alice)
     found = rows.filter(*parse(rows, "number250").candidates())
     plan = found.explain(analyze=True)
-    # One entry: the index tells those of this account from those of others.
+    # One entry: the index distinguishes those of this account from those of others.
     assert re.search(r"Bitmap Index Scan on search_keys .*actual .*rows=1(\.0+)? ", plan)
     assert "transcriptions_segment" not in plan
     assert "Seq Scan on transcriptions_searchentry" not in plan
@@ -310,7 +310,7 @@ def test_slow_search_is_cancelled_with_a_message(
 
 @contextmanager
 def locked(table: str) -> Iterator[None]:
-    """Queries of the table wait while the body runs."""
+    """Block queries of the table while the body runs."""
     parameters = connection.get_connection_params()
     keys = ("dbname", "user", "password", "host", "port")
     with psycopg.connect(**{key: parameters[key] for key in keys if key in parameters}) as other:

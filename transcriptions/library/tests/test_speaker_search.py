@@ -1,4 +1,4 @@
-"""Search for what somebody says, over REST and on the page."""
+"""Search for what a speaker says, over REST and on the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def talk(owner: User, title: str, names: str, *texts: str, **fields: Any) -> Transcription:
-    """A recording of people in `names`, one after the other, who say the texts in turn."""
+    """A recording in which the people in `names` take turns saying the texts."""
     fields = {"source_bytes": 1, "language": "en", "state": State.COMPLETED} | fields
     now = timezone.now()
     row = Transcription.objects.create(owner=owner, title=title, completed_at=now, **fields)
@@ -76,7 +76,7 @@ def talks(alice: User) -> None:
         ("speaker:ben market", set()),
         ("speaker:anna harbor", set()),  # a title is not spoken
         ('speaker:ben "two ships"', {"Harbor"}),
-        ("speaker:anna the", {"Harbor"}),  # a stop word is searched for if it is the only word
+        ("speaker:anna the", {"Harbor"}),  # a stop word is searched if it is the only word
         ("speaker:?", set()),
         ("speaker:", set()),
     ],
@@ -208,7 +208,7 @@ def test_queries_do_not_depend_on_the_number_of_recordings(alice: User, api: Cli
         return len(queries)
 
     talk(alice, "One", "Anna,Ben", "The market.", "Yes.")
-    count()  # the first request with a token has more
+    count()  # the first request with a token causes more queries
     first = count()
     for number in range(5):
         talk(alice, f"Talk {number}", "Anna,Ben", "The market.", "Yes.")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def talk(owner: User, speakers: str, **fields: Any) -> Transcription:
-    """A recording with a segment for each digit, the number of its speaker; 0 is not known."""
+    """A recording with a segment for each digit, the number of its speaker; 0: unknown."""
     row = recording(owner, "Talk", **{"state": State.COMPLETED} | fields)
     for number, digit in enumerate(speakers, 1):
         text, speaker = f"Sentence {number}.", int(digit) or None
@@ -29,7 +29,7 @@ def talk(owner: User, speakers: str, **fields: Any) -> Transcription:
 
 
 def turns(html: str) -> list[tuple[str, str]]:
-    """Of each paragraph the number of its speaker, and the label if a turn begins."""
+    """For each paragraph the number of its speaker, and the label if a turn begins."""
     text = html.partition('<template id="paragraph-template"')[0]
     items = re.findall(r'<section class="paragraph".*?</section>', text, re.DOTALL)
     return [

@@ -1,4 +1,4 @@
-"""Captions of live sessions: who can read them, for how long, and what they say."""
+"""Captions of live sessions: who can read them, for how long, and what they contain."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_link_is_the_same_until_it_is_withdrawn(browser: Client, row: Transcript
     assert share(browser, row) != path
 
 
-@pytest.mark.covers("attack", "Someone without the link looks for the captions of others")
+@pytest.mark.covers("attack", "Someone without the link tries to read the captions of others")
 def test_page_is_for_whoever_has_the_link(browser: Client, row: Transcription) -> None:
     path = share(browser, row)
     response = Client().get(path)
@@ -174,7 +174,7 @@ def test_readers_are_told_that_it_is_complete(row: Transcription) -> None:
 
 
 async def _published(row: Transcription, event: Any, lines: AsyncGenerator[bytes]) -> Any:
-    """What readers get when this event is published, which they watch already."""
+    """What connected readers get when this event is published."""
     streams.publish(row.id, event)
     await sync_to_async(publisher.flush)()
     return await next_event(lines)

@@ -1,4 +1,4 @@
-"""What operators see of live sessions, and what they can do."""
+"""What operators see of live sessions, and what they can do with them."""
 
 from __future__ import annotations
 

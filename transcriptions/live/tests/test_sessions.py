@@ -41,7 +41,7 @@ def storage(folders: None) -> None:
 
 @pytest.fixture(autouse=True)
 def live_engine(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
-    """The scripted engine; a session without audio is left at once."""
+    """The scripted engine; a session without audio is released immediately."""
     monkeypatch.setattr(live, "get_engine", lambda name: engine)
     monkeypatch.setattr(live_input, "PARK_AFTER_S", 0.0)
     return engine
@@ -49,7 +49,7 @@ def live_engine(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> Scri
 
 @pytest.fixture
 def session(alice: User) -> LiveSession:
-    """A session of Alice's."""
+    """One of Alice's sessions."""
     return sessions.open_session(alice, None, LiveParams(title="Standup"))
 
 
@@ -154,7 +154,7 @@ def test_session_without_audio_leaves_nothing(session: LiveSession) -> None:
     assert not UsageRecord.objects.filter(billed=True).exists()
 
 
-@pytest.mark.covers("fault", "A live session is left without being ended")
+@pytest.mark.covers("fault", "A live session is abandoned without being ended")
 def test_idle_session_is_completed(session: LiveSession, settings: Any) -> None:
     sessions.append(session, 0, tone(2))
     settings.LIVE_IDLE_SECONDS = 0

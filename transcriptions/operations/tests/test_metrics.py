@@ -1,4 +1,4 @@
-"""Metrics: what the database says, and what processes count while they work."""
+"""Metrics from the database, and counters of processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from transcriptions.webhooks.models import Endpoint
 
 
 def from_database(name: str, label: str = "") -> Any:
-    """The value of a metric by its only label, or its only value."""
+    """The values of a metric by its only label, or its only value."""
     found = {
         next(iter(sample.labels.values()), ""): sample.value
         for metric in (*database.current(), *database.totals())

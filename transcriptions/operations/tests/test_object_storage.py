@@ -1,4 +1,4 @@
-"""The whole way of a recording with an object storage: nothing but its bucket holds files."""
+"""The whole path of a recording with an object storage: only its bucket holds files."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_pages_may_use_exactly_the_storage(bucket: BucketFolder, alice: User) ->
     assert "data-direct" not in page.content.decode()
 
 
-@pytest.mark.covers("attack", "A signed URL is asked for a recording of another user")
+@pytest.mark.covers("attack", "A signed URL is requested for a recording of another user")
 def test_stranger_gets_no_signed_url(
     bucket: BucketFolder, upload: Upload, bob: User, token_of: Headers, media: Media
 ) -> None:
@@ -212,7 +212,7 @@ def test_recording_fails_with_a_clear_message_after_max_attempts(
 
 
 def environment_of_machine(folder: Path, bucket: BucketFolder) -> dict[str, str]:
-    """A machine of its own, which shares only Postgres, Valkey and the bucket with others."""
+    """The environment of a machine that shares only Postgres, Valkey and the bucket with others."""
     folder.mkdir()
     database = connection.settings_dict
     url = urlsplit(django_settings.DATABASE_URL)

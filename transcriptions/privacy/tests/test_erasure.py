@@ -1,6 +1,6 @@
 """After an account or a recording is deleted, nothing that identifies it is left anywhere.
 
-The tests use the product as people do, then search every table, file and key of Valkey.
+The tests use the product as users do, then search every table, file and key of Valkey.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def recording(zoe: User, finished: Transcription) -> Transcription:
 
 @pytest.fixture
 def browser(zoe: User, recording: Transcription) -> Client:
-    """A browser and a program in which Zoe has used everything that keeps records."""
+    """A browser in which Zoe has used everything that keeps records, as she has in a program."""
     client = Client(REMOTE_ADDR=CLIENT_IP, headers={"User-Agent": USER_AGENT})
     for password in ("wrong", PASSWORD):
         client.post("/accounts/login/", {"login": ADDRESS, "password": password})

@@ -76,7 +76,7 @@ def test_resumed_recording_is_not_deleted_by_a_stale_task(
     finished: Transcription, settings: Any
 ) -> None:
     set_state(State.FAILED)
-    stale = Transcription.objects.get()  # as the task read it, before the owner resumed it
+    stale = Transcription.objects.get()  # as the task reads it, before the owner resumes it
     commands.retry(Transcription.objects.get())
     retention._delete(stale, delete_audio, "Audio")
     retention._delete(stale, Transcription.delete, "All of it")

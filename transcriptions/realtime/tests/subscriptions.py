@@ -1,4 +1,4 @@
-"""Helpers of tests: what Valkey knows of this process's subscriptions."""
+"""Helpers for tests: Valkey's view of this process's subscriptions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from transcriptions.realtime.messages import event_channel
 
 
 async def until_subscribers(row: Transcription, count: int) -> None:
-    """Wait until so many connections are subscribed to the events of the recording."""
+    """Wait until this many connections are subscribed to the events of the recording."""
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
         async with asyncio.timeout(WAIT_S):
             while (await client.pubsub_numsub(event_channel(row.id)))[0][1] != count:

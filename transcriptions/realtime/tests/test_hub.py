@@ -1,4 +1,4 @@
-"""What many watchers cost: one connection, one serialization, shared queries, bounded memory."""
+"""The cost of many watchers: one connection, one serialization, shared queries, bounded memory."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_watchers_share_connection_queries_and_serialization(
 
         assert {event.id for event in await next_of_all()} == {0}
         assert await subscriber_connections() == 1
-        assert len(reads) <= 2  # of the first, and of those who came while it was read
+        assert len(reads) <= 2  # of the first watcher, and of those that came during its query
         reads.clear()
         waiting = asyncio.create_task(next_of_all())
         await add_segment(started, 1)

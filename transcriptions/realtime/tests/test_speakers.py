@@ -1,4 +1,4 @@
-"""Nobody who follows a recording keeps old speakers, whatever messages are lost."""
+"""Watchers always end up with the current speakers, whatever messages are lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def worker(prepared: Transcription) -> Worker:
 
 
 def labels(worker: Worker, speaker: int) -> Callable[[], Event]:
-    """A step: all words so far are said by this speaker."""
+    """A step: all words so far get this speaker."""
 
     def step() -> Event:
         said_by = TurnSpeakers((Turn(0.0, 3600.0, speaker),), (), math.inf)
@@ -44,7 +44,7 @@ def labels(worker: Worker, speaker: int) -> Callable[[], Event]:
 
 
 def known(subscriber: Subscriber) -> dict[int, int | None]:
-    """The speakers of segments, as a client knows them."""
+    """The speakers of segments from a client's point of view."""
     speakers: dict[int, int | None] = {}
     for event in subscriber.received:
         if isinstance(event, ProgressEvent):
@@ -168,7 +168,7 @@ def detecting(worker: Worker) -> Worker:
 
 
 def detected(worker: Worker) -> Callable[[], Event]:
-    """A step: the job is done, whose events are published."""
+    """A step: the job is done, and its events are published."""
 
     def step() -> Event:
         job = diarization_jobs.claim_next()

@@ -86,7 +86,7 @@ def test_large_file_is_sent_in_parts_and_read_in_constant_memory(bucket: BucketF
     size = 4 * s3_client.PART_BYTES + 1
     upload = on_disk(size)
     assert recording_storage().multipart is not None
-    recording_storage().check_access()  # makes the client, which needs memory as well
+    recording_storage().check_access()  # creates the client, which needs memory as well
     tracemalloc.start()
     recording_storage().save(NAME, upload)
     with recording_storage().open(NAME) as file:
@@ -148,7 +148,7 @@ def test_headers_and_name_in_a_signed_url_cannot_be_changed(bucket: BucketFolder
     assert httpx.delete(url).status_code == 403
 
 
-@pytest.mark.covers("attack", "More is sent to the storage than an upload has declared")
+@pytest.mark.covers("attack", "A client sends more to the storage than its upload has declared")
 def test_part_of_another_length_is_refused(bucket: BucketFolder) -> None:
     multipart = recording_storage().multipart
     assert multipart

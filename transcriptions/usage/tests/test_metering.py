@@ -1,4 +1,4 @@
-"""Metering: what an attempt is charged, and what its engine used."""
+"""Metering: the charge of an attempt, and the usage of its engine."""
 
 from __future__ import annotations
 

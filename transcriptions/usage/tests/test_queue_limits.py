@@ -1,4 +1,4 @@
-"""How many recordings may wait, and what clients are told when there is no room."""
+"""How many recordings may wait, and the response when there is no room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What choosing the next delivery costs."""
+"""The cost of choosing the next delivery."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ INTERNAL = [
     "[::ffff:0:127.0.0.1]", "169.254.169.254", "2852039166", "[fd00:ec2::254]",
     "[::ffff:169.254.169.254]", "example.com@127.0.0.1", "x" * 64 + ".example.com",
 ]  # fmt: skip
-# Not host names; some parsers take them for one.
+# Not host names, but some parsers accept them as such.
 MALFORMED = [
     "example.com%40127.0.0.1", "127.0.0.1#@example.com", "127.0.0.1\\@example.com", "127.0.0.1%2f",
     "localhost%00.example.com", "127.0.0.1%09", "\u2460\u2461\u2466.\u24ea.\u24ea.\u2460",

@@ -1,4 +1,4 @@
-"""The beta form of the Realtime API: flat settings, and other names of some events."""
+"""The beta form of the Realtime API: flat settings, and different names for some events."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NAMES = {
 
 
 def is_beta(scope: dict[str, Any]) -> bool:
-    """Whether the client has asked for the beta form in its handshake."""
+    """Whether the client requested the beta form in its handshake."""
     return HEADER in scope["headers"] or SUBPROTOCOL in scope["subprotocols"]
 
 
 def settings_of(session: Any) -> Any:
-    """Flat settings in today's form."""
+    """Flat settings in the current form."""
     if not isinstance(session, dict):
         return session
     sent = {new: session[old] for old, new in _NAMES.items() if old in session}
@@ -32,7 +32,7 @@ def settings_of(session: Any) -> Any:
 
 
 def flat(session: dict[str, Any]) -> dict[str, Any]:
-    """Today's settings in the beta form."""
+    """Current settings in the beta form."""
     given = session["audio"]["input"]
     names = {new: old for old, new in FORMATS.items()}
     return {

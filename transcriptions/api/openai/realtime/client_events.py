@@ -17,7 +17,7 @@ TYPES = (UPDATE, BETA_UPDATE, APPEND, COMMIT, CLEAR)
 
 
 class ClientError(Exception):
-    """An event that cannot be obeyed. `str()` is a message for the client."""
+    """An event that cannot be processed. `str()` is a message for the client."""
 
     def __init__(
         self, code: str, message: str, param: str | None = None, event_id: str = ""

@@ -32,21 +32,21 @@ from transcriptions.uploads.service import UploadRefused
 
 log = logging.getLogger(__name__)
 
-LAST_STORE_TIMEOUT_S = 10.0  # for what arrived before a client has disconnected
+LAST_STORE_TIMEOUT_S = 10.0  # for audio that arrived before the client disconnected
 MIN_COMMIT_MS = 100
 CLOSE_BASE = 4000  # and the HTTP status: see transcriptions/realtime/consumers.py
 OBJECT = "realtime.transcription_session"
-# OpenAI's code for those of ours that differ.
+# OpenAI's codes, by those of ours that differ.
 CODES = {"not_authenticated": "invalid_api_key", "invalid_token": "invalid_api_key"}
 
 
 class RealtimeConsumer(AudioConsumer):
-    """One connection. Its live session begins with the first audio, when its settings are known. It
-    ends with the connection, or when settings change that the engine must know from the start:
-    the next audio then begins another one."""
+    """One connection. Its live session begins with the first audio, because its settings are known
+    then. It ends with the connection, or with a change of settings that the engine must know from
+    the start: then the next audio begins another one."""
 
     async def connect(self) -> None:
-        """Check who connects and what for."""
+        """Check who connects, and for what purpose."""
         self.tasks = set[asyncio.Task[None]]()
         self.listening: Listening | None = None
         self.is_failed = False
@@ -72,11 +72,11 @@ class RealtimeConsumer(AudioConsumer):
             with suppress(TakenOver, TimeoutError, *DATABASE_AWAY):
                 async with asyncio.timeout(LAST_STORE_TIMEOUT_S):
                     await self.listening.end()
-        for task in self.tasks:  # only now: the one that stores must not end half-way
+        for task in self.tasks:  # only now: the task that stores audio must not be interrupted
             task.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Obey one event. A wrong one is answered, and changes nothing."""
+        """Process one event. An invalid one gets an error event, and changes nothing."""
         if self.is_failed:
             return
         event = ClientEvent("")
@@ -171,7 +171,7 @@ class RealtimeConsumer(AudioConsumer):
         error = body["error"] | {"event_id": client_event_id or None}
         await self._send_event({"type": "error", "error": error})
 
-    # --- What runs all the time -----------------------------------------------------------------
+    # --- Background tasks -----------------------------------------------------------------------
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guarded(work))
@@ -189,7 +189,7 @@ class RealtimeConsumer(AudioConsumer):
             await asyncio.Event().wait()
 
     async def _fail(self, error: Exception) -> None:
-        """Say why the connection is closed, and close it."""
+        """Report why the connection is closed, and close it."""
         if self.is_failed:
             return
         self.is_failed = True
@@ -199,13 +199,13 @@ class RealtimeConsumer(AudioConsumer):
 
 
 def session_object(session: Session, session_id: str, expires_at: int) -> Json:
-    """The settings as clients get them."""
+    """The settings as they are sent to clients."""
     names = {"id": session_id, "object": OBJECT, "expires_at": expires_at}
     return names | session.model_dump()
 
 
 def _expires_at() -> int:
-    """When a session that begins now has reached its longest duration."""
+    """The time at which a session that begins now reaches its maximum duration."""
     return int(time.time() + settings.MAX_DURATION_SECONDS)
 
 

@@ -1,11 +1,11 @@
-"""The items of a Realtime session, which follow from the events of its live session.
+"""The items of a Realtime session, derived from the events of its live session.
 
-An item is what is said in one turn. The server ends turns by silence, or only the client by its
-commits. Words belong to the oldest item that is not complete: the client may have committed audio
-that the engine has not heard yet.
+An item is what is said in one turn. Either the server ends turns when there is silence, or only the
+client does, by commits. Words belong to the oldest incomplete item: the client may have committed
+audio that the engine has not processed yet.
 
-Words are sent when they are firm, so that nothing is taken back: the deltas of an item make up its
-transcript.
+Words are sent when they are firm, so that nothing has to be taken back: the deltas of an item add
+up to its transcript.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def new_id(prefix: str) -> str:
 
 @dataclass(slots=True)
 class Item:
-    """Times are milliseconds since the first audio of the connection. `commit` is the number of the
-    client's commit that ends it; None: silence does, or nothing yet. Nothing is sent of an item
-    that was cleared."""
+    """Times are in milliseconds since the first audio of the connection. `commit` is the number of
+    the client's commit that ends it; None: silence ends it, or nothing has yet. Nothing of a
+    cleared item is sent."""
 
     start_ms: int
     end_ms: int = 0
@@ -53,7 +53,7 @@ class Item:
 
 @dataclass(slots=True)
 class Conversation:
-    """What all live sessions of a connection share."""
+    """The state that all live sessions of a connection share."""
 
     last_item_id: str | None = None
     is_beta: bool = False
@@ -61,7 +61,7 @@ class Conversation:
 
 
 class Items:
-    """Those of one live session. All methods yield the events that the client gets."""
+    """The items of one live session. All methods yield events for the client."""
 
     def __init__(
         self, conversation: Conversation, padding_ms: int | None, start_ms: int = 0
@@ -69,18 +69,18 @@ class Items:
         """`padding_ms` is how much earlier a turn starts than its speech; None: only the client
         ends turns. The first sample is at `start_ms`."""
         self._conversation, self._padding_ms = conversation, padding_ms
-        self._items = deque[Item]()  # those that are not complete
+        self._items = deque[Item]()  # incomplete items
         self._start_ms = start_ms
         self._committed_ms = start_ms  # up to which all audio belongs to items that have ended
         self._commits = 0
         self._is_speaking = False
-        self._heard = ""  # what was sent of the segment that is not complete
+        self._heard = ""  # the text sent so far of the incomplete segment
         self._language = ""
 
     # --- What the client does -------------------------------------------------------------------
 
     def uncommitted_ms(self, end_ms: int) -> int:
-        """How much audio belongs to no item that has ended, if the last one is at `end_ms`."""
+        """How much audio belongs to no ended item, if the audio ends at `end_ms`."""
         return end_ms - self._committed_ms
 
     def commit(self, end_ms: int) -> Iterator[Json]:
@@ -88,7 +88,7 @@ class Items:
         yield from self._announced(self._closed(end_ms))
 
     def clear(self, end_ms: int) -> Iterator[Json]:
-        """The client wants to hear nothing of what it has not committed."""
+        """The client discards the audio that it has not committed."""
         self._closed(end_ms).is_cleared = True
         yield {"type": "input_audio_buffer.cleared"}
 
@@ -102,10 +102,10 @@ class Items:
         self._committed_ms = end_ms
         return item
 
-    # --- What the engine hears ------------------------------------------------------------------
+    # --- What the engine recognizes -------------------------------------------------------------
 
     def follow(self, event: Event) -> Iterator[Json]:
-        """What follows from an event of the live session."""
+        """The events that follow from an event of the live session."""
         match event:
             case MetadataEvent():
                 self._language = event.language
@@ -124,7 +124,7 @@ class Items:
                 yield from self._commit_heard(event.commit or 0)
 
     def finish(self, end_ms: int) -> Iterator[Json]:
-        """All audio was heard: complete what is left."""
+        """All audio was processed: complete the remaining items."""
         yield from self._turn_ended(end_ms)
         yield from self._commit_heard(self._commits)
         for item in self._items:  # the client has not committed it, and the session has ended
@@ -134,7 +134,7 @@ class Items:
         self._items.clear()
 
     def fail(self, error: Json) -> Iterator[Json]:
-        """The engine hears nothing more."""
+        """The engine has failed: report this for the remaining items."""
         for item in self._items:
             if not item.is_cleared:
                 yield self._about(item, "failed") | {"error": error}
@@ -149,7 +149,7 @@ class Items:
         return self._items[0]
 
     def _hear(self, text: str) -> Iterator[Json]:
-        """The firm text of a segment has become longer."""
+        """The firm text of a segment has grown."""
         new = text[len(self._heard) :]
         if not new:
             return
@@ -177,7 +177,7 @@ class Items:
             }
 
     def _turn_ended(self, end_ms: int) -> Iterator[Json]:
-        """Silence has ended a turn."""
+        """Silence ended a turn."""
         if not self._is_speaking:
             return
         self._is_speaking = False
@@ -189,7 +189,7 @@ class Items:
                 "item_id": item.id,
             }
         if item.commit is not None:
-            return  # it goes on until the place of the commit
+            return  # it continues up to the commit
         item.end_ms = end_ms
         self._committed_ms = max(self._committed_ms, end_ms)
         self._items.popleft()
@@ -197,7 +197,7 @@ class Items:
         yield self._completed(item)
 
     def _commit_heard(self, number: int) -> Iterator[Json]:
-        """The engine has heard all audio before a commit."""
+        """The engine has processed all audio before a commit."""
         self._is_speaking = False
         while self._items and 0 < (self._items[0].commit or 0) <= number:
             item = self._items.popleft()

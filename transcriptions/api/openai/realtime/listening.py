@@ -24,9 +24,8 @@ Send = Callable[[Json], Awaitable[None]]
 
 
 class Listening:
-    """What the client sends is recognized until it changes the settings, or disconnects.
-
-    `run` has to run all the time.
+    """Recognizes the client's audio until the settings change, or the client disconnects. `run`
+    must be running meanwhile.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class Listening:
 
     @property
     def end_ms(self) -> int:
-        """Where the last audio ends, in milliseconds since the first audio of the connection."""
+        """The end of the last audio, in milliseconds since the first audio of the connection."""
         return self._start_ms + self._bytes * 1000 // self._rate
 
     @property
@@ -68,13 +67,13 @@ class Listening:
         self._input.commit(_nobody)
 
     async def clear(self) -> None:
-        """The client does not want to hear of what it has not committed. It stays in the
-        recording. Raises TooFast."""
+        """The client discards the audio that it has not committed. It stays in the recording.
+        Raises TooFast."""
         await self._send_all(list(self._items.clear(self.end_ms)))
         self._input.commit(_nobody)
 
     async def end(self) -> None:
-        """No more audio comes. The last events follow. Raises TakenOver."""
+        """No more audio follows, only the last events. Raises TakenOver."""
         self._is_ended = True
         self._input.close()
         with suppress(SessionEnded):
@@ -84,7 +83,7 @@ class Listening:
     async def run(self) -> None:
         """Store the audio, and send events until the last one.
 
-        Returns if the client has ended the session. Raises Refused if it has ended for another
+        Returns when the client has ended the session. Raises Refused if it ended for another
         reason, and TakenOver.
         """
         work = asyncio.gather(self._store(), self._follow())
@@ -128,10 +127,10 @@ class Listening:
 
 
 def _end_message(session: LiveSession) -> str:
-    """Why it has ended."""
+    """The reason for which the session ended."""
     session.refresh_from_db()
     return str(SessionEnded(session))
 
 
 async def _nobody(number: int) -> None:
-    """The API confirms neither audio nor commits when they are stored."""
+    """Do nothing: the API confirms neither audio nor commits when they are stored."""

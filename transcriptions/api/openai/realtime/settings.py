@@ -1,7 +1,7 @@
 """The settings of a Realtime transcription session, in OpenAI's format.
 
-What a client leaves out keeps its value. What we cannot use, such as noise reduction, is accepted
-and has no effect; only a value that nobody can understand is an error.
+Settings that a client leaves out keep their values. Settings that we cannot use, such as noise
+reduction, are accepted and have no effect; only an invalid value is an error.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ TITLE = "Realtime session"
 LOGPROBS = "item.input_audio_transcription.logprobs"
 TELEPHONE_RATE_HZ = 8_000
 MIN_SILENCE_S, MAX_SILENCE_S = 0.2, 10.0
-# Seconds of silence that end a turn, if the client lets the server guess what is a pause.
+# Seconds of silence that end a turn, if the client lets the server choose the length of a pause.
 SILENCE_BY_EAGERNESS = {"high": 0.4, "medium": 0.8, "auto": 0.8, "low": 2.0}
-# OpenAI has no turn detection for them: their clients say where turns end.
+# Models for which OpenAI has no turn detection: their clients end turns themselves.
 MODELS_WITHOUT_TURNS = ("gpt-realtime-whisper", "gpt-live-transcribe")
-# For which null is no value: it counts as left out.
+# Fields for which null counts as left out.
 NEVER_NULL = ("type", "audio", "input", "format", "rate", "transcription", "model")
-# Of the alternatives of a union, which pydantic adds to the place of an error.
+# Names of the alternatives of a union, which pydantic adds to the location of an error.
 TAGS = ("audio/pcm", "audio/pcmu", "audio/pcma", "server_vad", "semantic_vad")
 
 
@@ -89,7 +89,7 @@ class ServerVad(BaseModel):
 
 
 class SemanticVad(BaseModel):
-    """The length of a pause is chosen by `eagerness`."""
+    """`eagerness` determines the length of a pause."""
 
     type: Literal["semantic_vad"]
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
@@ -160,14 +160,16 @@ class Session(BaseModel):
                 "turn_silence": turns.silence_s if turns else None,
                 "language": given.language or "",
                 "languages": given.languages or [],
-                "prompt": (given.prompt or "")[-MAX_PROMPT_CHARS:],  # as OpenAI, which uses its end
+                "prompt": (given.prompt or "")[
+                    -MAX_PROMPT_CHARS:
+                ],  # like OpenAI, which uses its end
                 "keywords": given.keywords or [],
             }
         )
 
 
 def initial_settings(model: str, given: dict[str, Any] | None = None) -> Session:
-    """Those of a new connection, from the model in its URL and what a client secret says. Raises
+    """The settings of a new connection, from the model in its URL and the client secret. Raises
     InvalidParameter."""
     audio = {"input": {"transcription": {"model": model or None}}}
     return Session().updated({"audio": audio}).updated(given or {})
@@ -184,7 +186,7 @@ def _merged(old: Any, given: Any) -> Any:
 
 
 def _with_usual_turns(merged: Any, given: Any) -> Any:
-    """Without turn detection, if the model that is chosen has none and the client says nothing of
+    """Turn detection is switched off if the chosen model has none and the client does not set
     it."""
     try:
         sent = given["audio"]["input"]
@@ -206,7 +208,7 @@ def _valid(session: Any) -> Session:
 
 
 def _invalid(error: ValidationError) -> InvalidParameter:
-    """The first invalid value; its place is named as the client has sent it."""
+    """The first invalid value; its location is named as in the client's message."""
     first = error.errors()[0]
     param = ".".join(["session", *(str(part) for part in first["loc"] if part not in TAGS)])
     reason = first["msg"].removeprefix("Value error, ").rstrip(".")
