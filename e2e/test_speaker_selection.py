@@ -115,7 +115,7 @@ def test_all_that_a_speaker_says_from_here_on_is_given_to_another_one(
     open_talk(page, stack, "12121")
     name_of(page, 3).focus()
     page.keyboard.press("Enter")
-    page.get_by_label("Everything they say from here on is spoken by").select_option(
+    page.get_by_label("Assign everything they say from here on to").select_option(
         "A new speaker"
     )
     page.locator("[data-later] button").click()

@@ -176,7 +176,7 @@ def test_segments_are_reassigned(sign_up: OpenPage, stack: Stack) -> None:
     expect(name_of(page, 2)).to_have_text("Speaker 2")
     assert turns(page) == ["Speaker 1 1", "Speaker 2 2 3 4"]
     name_of(page, 1).click()
-    page.get_by_label("Only this paragraph is spoken by").select_option("A new speaker")
+    page.get_by_label("Assign only this paragraph to").select_option("A new speaker")
     page.locator("[data-assign] button").click()
     expect(name_of(page, 1)).to_have_text("Speaker 3")
     page.reload()

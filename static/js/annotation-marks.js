@@ -15,7 +15,7 @@ const notes = document.querySelector("transcript-notes");
 let frame = null;
 let marked = new Set(); // paragraphs with a button
 
-for (const name of NAMES) draw(name, []); // before other marks, which are drawn over them
+for (const name of NAMES) draw(name, []); // first, so that other marks are drawn over them
 for (const name of ["annotations-changed", "times-loaded"]) page.addEventListener(name, showText);
 for (const name of ["annotations-changed", "text-changed"]) page.addEventListener(name, showMarginLater);
 page.querySelector("#segments").addEventListener("click", ({ target }) => {
@@ -23,7 +23,7 @@ page.querySelector("#segments").addEventListener("click", ({ target }) => {
   if (button) notes.openAt(Number(button.dataset.note));
 });
 
-/** Marks the passage that one is writing about; null: none. */
+/** Marks the passage of the open note form; null: none. */
 export function markDraft(passage) {
   mark("annotation-draft", passage && ((segment) => offsets(segment, [passage])));
 }

@@ -12,11 +12,11 @@ export const COLORS = ["yellow", "green", "blue", "pink"];
 export const annotations = [];
 
 const page = document.querySelector("live-transcript");
-const host = document.querySelector("transcript-notes"); // has the texts of problems
+const host = document.querySelector("transcript-notes"); // has the error messages
 const url = `/api/transcriptions/${page.dataset.id}/annotations`;
 let loading = null;
 
-/** Fetches all of them, unless they are here. Resolves to the problem; empty if there is none. */
+/** Fetches all of them, unless they are loaded. Resolves to the problem; empty if there is none. */
 export async function load() {
   loading ??= fetchAll();
   const problem = await loading;
@@ -62,8 +62,8 @@ export async function remove({ id }) {
 }
 
 /**
- * The [from, to] of the words of a segment that are heard between two moments; null if there are
- * none. While the times of words are not known, all of the segment.
+ * The [from, to] of the words of a segment that are spoken between two moments; null if there are
+ * none. While the times of words are unknown, the whole segment.
  */
 export function offsetsBetween(segment, start, end) {
   if (segment.start > end || segment.end < start) return null;
@@ -83,4 +83,4 @@ function changed() {
   page.dispatchEvent(new CustomEvent("annotations-changed", { detail: annotations }));
 }
 
-requestAnimationFrame(() => setTimeout(load)); // the text can be read without them
+requestAnimationFrame(() => setTimeout(load)); // later, because the text can be read without them

@@ -1,4 +1,7 @@
-/** Sound of a microphone, of a tab or the system, or of both, as pieces of audio for the server. */
+/**
+ * Sound from a microphone, from a tab or the system, or from both, as pieces of audio for the
+ * server.
+ */
 const RATE_HZ = 24_000;
 // By the name of the browser's error: see data-text-… of <sound-source>.
 const PROBLEMS = {
@@ -6,7 +9,7 @@ const PROBLEMS = {
   OverconstrainedError: "noDevice", NotReadableError: "inUse", AbortError: "inUse",
 };
 
-/** `key` says which text explains it. */
+/** `key` selects the text that explains it. */
 export class CaptureProblem extends Error {
   constructor(key) {
     super(key);
@@ -22,14 +25,14 @@ export function canShare() {
 export class AudioCapture {
   /**
    * `source`: "microphone", "shared" or "both"; `device`: the id of a microphone, or empty;
-   * `worklet`: the URL of pcm-worklet.js. Call it when somebody has clicked. Rejects with
+   * `worklet`: the URL of pcm-worklet.js. Call it in response to a click. Rejects with
    * CaptureProblem.
    */
   static async open(source, device, worklet) {
     if (!navigator.mediaDevices || !window.AudioWorkletNode) throw new CaptureProblem("insecure");
     const capture = new AudioCapture();
     try {
-      // The browser asks for a tab only right after a click, so that is first.
+      // The browser offers tabs only right after a click, so that comes first.
       if (source !== "microphone") capture.streams.push(await shared());
       if (source !== "shared") capture.streams.push(await microphone(device));
       await capture.connect(worklet);
@@ -51,7 +54,7 @@ export class AudioCapture {
       await this.build(new AudioContext({ sampleRate: RATE_HZ }), worklet);
     } catch (error) {
       if (error.name !== "NotSupportedError") throw error;
-      await this.context.close(); // Firefox: streams have the rate of the device
+      await this.context.close(); // Firefox: streams have the device's sample rate
       await this.build(new AudioContext(), worklet);
     }
     for (const track of this.streams.flatMap((stream) => stream.getAudioTracks())) {
@@ -83,7 +86,7 @@ export class AudioCapture {
     return this.context.resume();
   }
 
-  /** Resolves when all that was heard has been received. */
+  /** Resolves when all recorded audio has been received. */
   flush() {
     return new Promise((done) => {
       this.flushed = done;
@@ -104,7 +107,7 @@ async function microphone(device) {
   });
 }
 
-/** Browsers share sound only together with a picture, which nobody looks at. */
+/** Browsers share sound only together with a picture, which is not used. */
 async function shared() {
   const stream = await navigator.mediaDevices.getDisplayMedia({
     audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },

@@ -1,4 +1,4 @@
-/** Copies a text as plain text and as HTML. Resolves to whether it is in the clipboard. */
+/** Copies a text as plain text and as HTML. Resolves to whether that succeeded. */
 export async function copy(plain, html) {
   const contents = Object.entries({ "text/plain": plain, "text/html": html });
   const blobs = contents.map(([type, content]) => [type, new Blob([content], { type })]);

@@ -16,7 +16,7 @@ customElements.define("confirm-dialog", class extends HTMLElement {
   async ask(url) {
     const dialog = this.querySelector("dialog") || await this.load(url);
     if (dialog) dialog.showModal();
-    else location.assign(url); // such as the page where one signs in again
+    else location.assign(url); // such as the sign-in page
   }
 
   /** The dialog with the question of a page; null if it cannot be loaded or has none. */
@@ -29,7 +29,7 @@ customElements.define("confirm-dialog", class extends HTMLElement {
     const dialog = document.createElement("dialog");
     dialog.setAttribute("aria-labelledby", "confirmation-question");
     dialog.append(...question.childNodes);
-    dialog.addEventListener("close", () => dialog.remove()); // next time it may say something else
+    dialog.addEventListener("close", () => dialog.remove()); // next time it may be different
     this.prepare(dialog);
     this.append(dialog);
     return dialog;

@@ -29,11 +29,11 @@ export class DirectUpload {
       this.upload ??= await this.start();
       for (; this.next <= this.upload.parts; this.next += 1) await this.sendPart(this.next);
       const response = await this.call("POST", `/${this.upload.id}/complete`);
-      this.upload = null; // it is a recording now
+      this.upload = null; // the upload has become a recording
       return { status: 202, response };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if ([404, 409].includes(error.status)) this.restart(); // it has expired, or lacks a part
+      if ([404, 409].includes(error.status)) this.restart(); // it has expired, or a part is missing
       return { status: error.status, response: error.response };
     } finally {
       removeEventListener("pagehide", this.leave);

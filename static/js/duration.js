@@ -7,7 +7,7 @@ export function formatDuration(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-/** Seconds as h:mm:ss, with the hours always: for quotations. */
+/** Seconds as h:mm:ss, always with hours, for quotations. */
 export function formatClock(seconds) {
   const short = formatDuration(seconds);
   return seconds < 3600 ? `0:${short.padStart(5, "0")}` : short;

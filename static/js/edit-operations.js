@@ -1,11 +1,11 @@
 /**
- * What an input means for the segments. Each function returns { from, to, segments, caret }: these
- * segments instead of those with the numbers `from` to `to`, and then where the caret is: the index
- * of a new segment (which may be one after them) and the offset in it. Null: nothing changes.
+ * What an input does to segments. Each function returns { from, to, segments, caret }: new segments
+ * in place of those with the numbers `from` to `to`, and the caret after that: the index of a new
+ * segment (which may be the one after them) and the offset in it. Null: nothing changes.
  */
 import { normalize } from "./text.js";
 
-/** Puts `data` in the place of what is between two places in different segments. */
+/** Replaces the text between two places in different segments with `data`. */
 export function replaceRange(start, end, data, segments) {
   const before = textOf(start.segment).slice(0, start.offset) + data;
   const after = textOf(end.segment).slice(end.offset);
@@ -27,7 +27,7 @@ export function remove(from, to, segments) {
   return { from, to, segments: [], caret: before ? [-1, textOf(before).length] : [0, 0] };
 }
 
-/** Joins a segment to the one before: its paragraph if it begins one, or else its text. */
+/** Joins a segment with the one before: its paragraph if it begins one, else its text. */
 export function join(segment, segments, isFirst) {
   const before = segments[segment.id - 2];
   if (!before || before.channel !== segment.channel) return null;
@@ -56,13 +56,13 @@ export function divide({ segment, offset }, segments, isFirst) {
   return next ? begin(next) : null;
 }
 
-/** Makes a segment the first one of a paragraph. */
+/** Lets a paragraph begin with a segment. */
 function begin(segment) {
   const begun = { ...part(textOf(segment), segment), paragraph: true };
   return { from: segment.id, to: segment.id, segments: [begun], caret: [0, 0] };
 }
 
-/** What is shown of a segment, which may not be stored yet. */
+/** The shown text of a segment, which may not be stored yet. */
 export function textOf({ element }) {
   return element.textContent;
 }

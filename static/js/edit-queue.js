@@ -1,15 +1,15 @@
 /**
- * Sends the changes of a transcript one after the other, in the order in which they were made. What
- * is shown is always what the server has plus the changes that wait here.
+ * Sends the changes of a transcript one after another, in the order in which they were made. The
+ * page always shows the server's text plus the changes that wait here.
  */
 import { sendJson } from "./requests.js";
 
 export class EditQueue {
   /**
    * `host` has the texts for problems. `handlers`: `stateChanged()` when `problem` or `waiting`
-   * change, `done(edit, body)` for an edit that was stored, `conflict(edit)` for one that meets
-   * another change, `outdated()` if someone else has made changes, too, `drained()` when all are
-   * stored. `revision` is that of the transcript that is shown.
+   * change, `done(edit, body)` for an edit that was stored, `conflict(edit)` for one that conflicts
+   * with another change, `outdated()` if someone else has made changes, too, `drained()` when all
+   * are stored. `revision` is that of the shown transcript.
    */
   constructor(id, host, handlers, revision) {
     Object.assign(this, { id, host, handlers, revision });
@@ -23,14 +23,17 @@ export class EditQueue {
     return this.send();
   }
 
-  /** Leaves out what waits. */
+  /** Discards waiting edits. */
   clear() {
     this.waiting = [];
     this.problem = "";
     this.handlers.stateChanged();
   }
 
-  /** Sends what waits, also what could not be sent before. Resolves when nothing is being sent. */
+  /**
+   * Sends waiting edits, including those that could not be sent before. Resolves when nothing is
+   * being sent.
+   */
   send() {
     if (!this.isSending) this.sending = this.sendAll();
     return this.sending;
@@ -43,7 +46,7 @@ export class EditQueue {
       this.problem = "";
       this.handlers.stateChanged();
       const { body, problem } = await this.request(edit);
-      if (edit !== this.waiting[0]) continue; // they were left out
+      if (edit !== this.waiting[0]) continue; // they were discarded
       if (problem) {
         this.isSending = false;
         this.refused(edit, body, problem);

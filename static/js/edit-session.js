@@ -1,19 +1,21 @@
 /**
- * What happens to the changes that one makes: they are shown immediately, saved in the order in which
- * they were made, and can be undone, also after they were saved.
+ * The user's changes: they are shown immediately, saved in the order in which they were made, and
+ * can be undone even after they were saved.
  */
 import { EditQueue } from "./edit-queue.js";
 import { placeCaret } from "./text-positions.js";
 import { normalize } from "./text.js";
 import { refresh, replace, segmentWithCaret, segments } from "./transcript-text.js";
 
-const PAUSE_MS = 1000; // without typing, until it is saved
+const PAUSE_MS = 1000; // without typing before the text is saved
 
 export class EditSession {
-  /** `host` is the <transcript-editor>: it has texts, shows states, and asks what to keep. */
+  /**
+   * `host` is the <transcript-editor>: it has texts, shows the state, and asks which text to keep.
+   */
   constructor(id, host, revision) {
     Object.assign(this, { id, host });
-    this.typing = new Set(); // segments with a text that does not wait in the queue yet
+    this.typing = new Set(); // segments whose typed text is not in the queue yet
     this.queue = new EditQueue(id, host, {
       stateChanged: () => host.showState(),
       done: (edit, body) => this.done(edit, body),
@@ -27,7 +29,7 @@ export class EditSession {
     return this.typing.size > 0 || this.queue.waiting.length > 0;
   }
 
-  /** Whether something is on its way whose result is not shown yet. */
+  /** Whether there are changes whose result is not shown yet. */
   get isBusy() {
     return this.queue.waiting.some(({ fresh }) => !fresh);
   }
@@ -41,12 +43,12 @@ export class EditSession {
     this.host.showState();
   }
 
-  /** The caret has moved: the text of a segment that it has left is saved. */
+  /** Called when the caret has moved: saves the text of a segment that it has left. */
   moved() {
     if (this.typing.size && !this.typing.has(segmentWithCaret())) this.flush();
   }
 
-  /** What was typed is to be saved. */
+  /** Queues the text that was typed. */
   flush() {
     clearTimeout(this.timer);
     const typed = [...this.typing];
@@ -62,7 +64,7 @@ export class EditSession {
     this.host.showState();
   }
 
-  /** Makes an operation of edit-operations.js. */
+  /** Applies an operation of edit-operations.js. */
   make({ from, to, segments: parts, caret: [index, offset] }) {
     this.apply([{ from, to, segments: parts }]);
     const segment = segments[from - 1 + index];
@@ -94,7 +96,7 @@ export class EditSession {
       this.show(body.changes);
       return;
     }
-    if (body.changes.length !== changes.length) return; // some were made already
+    if (body.changes.length !== changes.length) return; // some had already been made
     body.changes.forEach(({ segments: stored }, index) => {
       if (stored.length !== fresh[index].length) return;
       fresh[index].forEach((segment, part) => {
@@ -103,7 +105,7 @@ export class EditSession {
     });
   }
 
-  /** Shows what has changed on the server. */
+  /** Shows changes made on the server. */
   show(changes) {
     let last = null;
     for (const { from, to, segments: stored } of changes.toReversed()) {
@@ -144,7 +146,7 @@ export class EditSession {
   }
 }
 
-/** New segments with the times of those that they replace, until the server knows better. */
+/** New segments with the times of those that they replace, until the server sends better ones. */
 function drafts({ from, to, segments: parts }) {
   const old = segments.slice(from - 1, to);
   const near = old[0] ?? segments[from - 2];

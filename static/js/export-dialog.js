@@ -1,6 +1,6 @@
 /**
  * <export-dialog data-id>: a dialog with the options of an export, which downloads or copies the
- * file. With a format of subtitles the <subtitle-preview> inside shows them.
+ * file. For a subtitle format, the <subtitle-preview> inside shows the subtitles.
  */
 import {
   chosenFormat, chosenOptions, rememberChoice, requestFile, restoreChoice, saveFile, showUsedOptions,
@@ -25,7 +25,7 @@ customElements.define("export-dialog", class extends HTMLElement {
       event.preventDefault();
       this.download();
     });
-    // A field that is wrong must be visible.
+    // An invalid field must be visible.
     this.form.addEventListener("invalid", () => { this.querySelector("details").open = true; }, true);
     this.addEventListener("subtitle-chosen", (event) => this.leadTo(event.detail));
   }
@@ -88,7 +88,7 @@ customElements.define("export-dialog", class extends HTMLElement {
     this.problem.textContent = problem;
   }
 
-  /** Closes the dialog and leads to a segment of the transcript. */
+  /** Closes the dialog and shows a segment of the transcript. */
   leadTo({ segment, time }) {
     this.dialog.close();
     const found = segments[segment - 1];
@@ -101,7 +101,7 @@ customElements.define("export-dialog", class extends HTMLElement {
   }
 });
 
-/** Copies a text that is promised: Safari would no longer allow it when the text has arrived. */
+/** Copies a promised text: Safari would no longer allow it once the text has arrived. */
 async function copyText(content, container) {
   const blob = content.then((value) => new Blob([value], { type: "text/plain" }));
   blob.catch(() => {}); // reported below

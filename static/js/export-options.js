@@ -25,7 +25,7 @@ export function showUsedOptions(form) {
   }
 }
 
-/** The options as the API takes them. Empty fields are left out. */
+/** The options as parameters of the API. Empty fields are left out. */
 export function chosenOptions(form) {
   const fields = [...form.elements].filter((field) => field.name && !field.disabled);
   return Object.fromEntries(fields.map((field) => [field.name, valueOf(field)])
@@ -49,7 +49,7 @@ export function rememberChoice(form) {
   rememberFields(form, STORAGE_KEY);
 }
 
-/** Restores the choice, except for what is no longer offered, such as a deleted profile. */
+/** Restores the choice, except for values that are no longer offered, such as a deleted profile. */
 export function restoreChoice(form) {
   restoreFields(form, STORAGE_KEY);
 }

@@ -4,12 +4,13 @@ const SPECIAL = /[.*+?^${}()|[\]\\/]/g;
 const LETTER = "[\\p{L}\\p{N}\\p{M}_]";
 
 /**
- * The regular expression for what one looks for: { pattern } or { problem }, both null for nothing.
- * Options: `isExact` (capitals count), `isWord` (whole words only), `isPattern` (it is one itself).
+ * The regular expression for a search: { pattern } or { problem }, both null for an empty one.
+ * Options: `isExact` (case-sensitive), `isWord` (whole words only), `isPattern` (it is a regular
+ * expression).
  */
 export function patternOf(sought, { isExact, isWord, isPattern }) {
   if (!sought) return { pattern: null, problem: null };
-  // A space is any number of spaces, as it is shown.
+  // A space matches any number of spaces, because these look the same.
   let source = isPattern ? sought : sought.replace(SPECIAL, "\\$&").replace(/\s+/g, "\\s+");
   if (isWord) source = `(?<!${LETTER})(?:${source})(?!${LETTER})`;
   try {
@@ -27,7 +28,7 @@ export function matchesIn(segment, pattern, after) {
   }));
 }
 
-/** What is instead of a match: in a pattern's replacement, $1 and $<name> stand for its groups. */
+/** The replacement of a match: for a pattern, $1 and $<name> are its groups. */
 export function replaced(match, replacement, isPattern) {
   if (!isPattern) return replacement;
   return replacement.replace(/\$(?:(\$)|(&)|(\d{1,2})|<([^>]*)>)/g, (whole, dollar, all, number, name) => {

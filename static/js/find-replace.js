@@ -1,6 +1,6 @@
 /**
  * <find-replace>: finds a text in the transcript, marks all matches, and replaces one or all. It
- * shows what would become of each match.
+ * previews the replacement of each match.
  */
 import { formatDuration } from "./duration.js";
 import { matchesIn, patternOf, replaced } from "./find-matches.js";
@@ -11,8 +11,8 @@ import { placeCaret } from "./text-positions.js";
 import { draw, mark } from "./text-marks.js";
 import { positionOf, rangeOf, segments } from "./transcript-text.js";
 
-const DELAY_MS = 150; // after the last key, until it is searched
-const MAX_LISTED = 200, CONTEXT = 24; // matches in the preview, and characters beside each
+const DELAY_MS = 150; // after the last key, before the search starts
+const MAX_LISTED = 200, CONTEXT = 24; // matches in the preview, and characters around each
 
 customElements.define("find-replace", class extends HTMLElement {
   connectedCallback() {
@@ -21,7 +21,7 @@ customElements.define("find-replace", class extends HTMLElement {
     this.form = this.querySelector("form");
     this.status = this.querySelector("[role=status]");
     this.list = this.querySelector("ol");
-    this.hits = []; // { segment, from, to, after }: what is found, and what would be there instead
+    this.hits = []; // { segment, from, to, after }: the match, and its replacement
     this.current = -1;
     register("find", text(this, "find"), ["Mod+F"], () => this.open());
     this.page.querySelector("[data-find]")?.addEventListener("click", () => this.open());
@@ -38,7 +38,7 @@ customElements.define("find-replace", class extends HTMLElement {
     }
   }
 
-  /** Shows the panel with the selected text. If it has the focus, the browser's own search opens. */
+  /** Opens the panel with the selected text; if it is focused, the browser's own search opens. */
   open() {
     if (this.contains(document.activeElement)) return false;
     const selected = String(getSelection()).trim();
@@ -96,7 +96,7 @@ customElements.define("find-replace", class extends HTMLElement {
     this.showList();
   }
 
-  /** Goes to the next match, or to the one before: from the caret at first. */
+  /** Goes to the next or the previous match, at first from the caret. */
   go(step) {
     if (!this.hits.length) return;
     const count = this.hits.length;
@@ -124,7 +124,7 @@ customElements.define("find-replace", class extends HTMLElement {
   // --- Replacing --------------------------------------------------------------------------------
 
   replace() {
-    this.search(); // what was typed last may not have been looked at
+    this.search(); // the last input may not have been searched yet
     if (this.current < 0) {
       this.go(1);
       return;

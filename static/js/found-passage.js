@@ -4,7 +4,7 @@
  */
 import { foundIn, termsOf } from "./word-forms.js";
 
-const LONGEST_WORD = 20; // characters that are looked at for its end
+const LONGEST_WORD = 20; // characters in which its end is searched
 const LEADS = [160, 80, 40, 20]; // characters before the first word: as many as there is space for
 
 customElements.define("found-passage", class extends HTMLElement {

@@ -1,6 +1,6 @@
 /**
- * What a link to a passage asks for: `?q=` has the words of a search, which are marked, and the page
- * opens at the first of them; `?t=` is a moment in seconds.
+ * The parameters of a link to a passage: `?q=` has the words of a search, which are marked, and the
+ * page opens at the first of them; `?t=` is a moment in seconds.
  */
 import { showSegment } from "./show-segment.js";
 import { mark } from "./text-marks.js";

@@ -1,6 +1,6 @@
 /**
  * <interrupted-recordings data-record-url>: recordings whose page was closed before the server had
- * all of them. They can go on, or be finished; in both cases the server gets what it lacks.
+ * all of them. They can be continued or finished; in both cases the server gets the missing audio.
  */
 import { forget, interrupted } from "./kept-recordings.js";
 import { LiveRecording } from "./live-recording.js";
@@ -22,7 +22,7 @@ customElements.define("interrupted-recordings", class extends HTMLElement {
     on("finish", () => this.finish(row, record));
     on("discard", () => this.discard(row, record));
     this.append(row);
-    if (record.isEnding) this.finish(row, record); // somebody has pressed Stop
+    if (record.isEnding) this.finish(row, record); // the user had pressed Stop
   }
 
   continue(row, record) {
@@ -51,7 +51,7 @@ customElements.define("interrupted-recordings", class extends HTMLElement {
     });
     this.recordings = { ...this.recordings, [record.id]: recording };
     if (await recording.start()) await recording.end();
-    else row.remove(); // another page has it
+    else row.remove(); // another page is working on it
   }
 
   finished(row, url) {

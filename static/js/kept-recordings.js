@@ -2,7 +2,7 @@
 import { all, change, put, remove } from "./offline-store.js";
 import { account, claimed } from "./web-app.js";
 
-/** Those that no page is working on, the oldest first. */
+/** Recordings that no page is working on, the oldest first. */
 export async function interrupted() {
   await claimed;
   const records = await all("recordings").catch(() => []);
@@ -11,7 +11,10 @@ export async function interrupted() {
   return records.filter(({ id }) => !busy.has(lockName(id))).sort((a, b) => a.startedAt - b.startedAt);
 }
 
-/** Resolves to a function that lets other pages work on it; null if another page does so now. */
+/**
+ * Reserves a recording for this page. Resolves to a function that releases it; null if another page
+ * has it.
+ */
 export function hold(id) {
   if (!navigator.locks) return Promise.resolve(() => {});
   return new Promise((done) => {
@@ -26,12 +29,12 @@ function lockName(id) {
   return `recording-${id}`;
 }
 
-/** Without space, or if somebody else has signed in, it is not kept. */
+/** Keeps it, unless there is no space, or another user has signed in. */
 export function keep(record) {
   return put(account, "recordings", record).catch(() => {});
 }
 
-/** With its audio. */
+/** Removes it with its audio. */
 export async function forget(id) {
   await change(account, (store) => store("pieces").delete(IDBKeyRange.bound([id, 0], [id, Infinity]))).catch(() => {});
   await remove("recordings", id).catch(() => {});

@@ -13,7 +13,7 @@ customElements.define("library-export", class extends HTMLElement {
     this.dialog = this.querySelector("dialog");
     this.form = this.dialog.querySelector("form");
     this.button = document.querySelector("#select-recordings");
-    this.button.hidden = false; // it needs this script
+    this.button.hidden = false; // the button needs this script
     this.button.addEventListener("click", () => this.toggle(this.button.ariaPressed !== "true"));
     this.querySelector("[data-all]").addEventListener("click", () => this.selectAll());
     this.querySelector("[data-cancel]").addEventListener("click", () => this.toggle(false));

@@ -1,6 +1,6 @@
 /**
- * <live-captions data-url>: what is being said, in large letters, the newest line at the bottom. It
- * connects again for as long as the link is valid.
+ * <live-captions data-url>: live captions in large letters, the newest line at the bottom. It
+ * reconnects for as long as the link is valid.
  */
 import { showPartial } from "./partial-text.js";
 import { text } from "./text.js";
@@ -50,7 +50,7 @@ customElements.define("live-captions", class extends HTMLElement {
     this.source.addEventListener("error", () => this.lost());
   }
 
-  /** A browser gives up if the server refuses, which it may do for a moment only. */
+  /** EventSource gives up if the server refuses a connection, even if that is only temporary. */
   async lost() {
     this.source.close();
     this.show(text(this, "reconnecting"));
@@ -73,7 +73,7 @@ customElements.define("live-captions", class extends HTMLElement {
     });
   }
 
-  /** Changes the text, and stays at its end if the reader has not scrolled up. */
+  /** Changes the text, and keeps its end in view unless the reader has scrolled up. */
   change(work) {
     const page = document.documentElement;
     const isAtEnd = page.scrollHeight - innerHeight - scrollY < NEAR_END_PX;

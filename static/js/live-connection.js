@@ -33,11 +33,11 @@ export class LiveConnection {
   }
 
   received(event) {
-    if (event.type !== "refused") this.retryDelay = FIRST_RETRY_MS; // not on "open": a refused socket is opened, too
+    if (event.type !== "refused") this.retryDelay = FIRST_RETRY_MS; // not on "open": refused sockets open, too
     this.handlers.received(event);
   }
 
-  /** Gives up a connection that seems dead: it may take minutes until the browser notices. */
+  /** Gives up a connection that seems dead: it may take the browser minutes to notice. */
   restart() {
     const { socket } = this;
     this.socket = null;
@@ -56,7 +56,7 @@ export class LiveConnection {
     this.retryDelay = Math.min(2 * this.retryDelay, MAX_RETRY_MS);
   }
 
-  /** Does not connect again. */
+  /** Stops reconnecting. */
   stop() {
     this.stopped = true;
     clearTimeout(this.retry);

@@ -1,6 +1,6 @@
 /**
- * <live-recorder data-state>: records speech, and shows its words while they are spoken. Its state is
- * idle, recording, paused, finishing or over.
+ * <live-recorder data-state>: records speech, and shows the words while they are spoken. Its state
+ * is idle, recording, paused, finishing or over.
  */
 import { formatDuration } from "./duration.js";
 import { interrupted } from "./kept-recordings.js";
@@ -9,7 +9,7 @@ import { RecordOptions } from "./record-options.js";
 import { text } from "./text.js";
 import { keepAwake } from "./wake-lock.js";
 
-const MIN_KEPT_S = 10; // of a recording that the server refuses
+const MIN_KEPT_S = 10; // of a recording that the server refuses; shorter ones are discarded
 
 customElements.define("live-recorder", class extends HTMLElement {
   connectedCallback() {
@@ -37,7 +37,9 @@ customElements.define("live-recorder", class extends HTMLElement {
     this.querySelector(`[data-${name}]`).addEventListener("click", action);
   }
 
-  /** The library leads here to go on with a recording. It begins with a click: browsers insist. */
+  /**
+   * The library links here to continue a recording. It starts with a click, as browsers require.
+   */
   async openFromLibrary() {
     const id = location.hash.match(/^#continue-(.+)$/)?.[1];
     const record = id && (await interrupted()).find((each) => each.id === id);
@@ -115,9 +117,9 @@ customElements.define("live-recorder", class extends HTMLElement {
     await this.recording.end();
   }
 
-  // --- What the server says -------------------------------------------------------------------
+  // --- Messages of the server -----------------------------------------------------------------
 
-  /** It takes no more audio: because it was asked to, or for a reason that it gives. */
+  /** The server accepts no more audio: on request, or for a reason that it states. */
   ended({ reason, detail, code }) {
     this.sound.close();
     if (reason !== "stopped") this.showProblem(code === "taken_over" ? text(this, "elsewhere") : detail);
@@ -125,7 +127,7 @@ customElements.define("live-recorder", class extends HTMLElement {
     this.link(this.recording.record.url);
   }
 
-  /** It may take the audio later, unless it has just begun. */
+  /** The server may accept the audio later, so it is kept, unless the recording has just begun. */
   async refused({ code, detail }) {
     this.wasRefused = true;
     this.showProblem(code === "not_authenticated" ? text(document.body, "signedOut") : detail);

@@ -1,6 +1,6 @@
 /**
- * A live recording: it sends its audio to the server, over as many connections as it takes. What is
- * not confirmed is kept in this browser, and another page can go on with it.
+ * A live recording: it sends its audio to the server, over any number of connections. Unconfirmed
+ * audio is kept in this browser, and another page can continue with it.
  */
 import { forget, hold, keep } from "./kept-recordings.js";
 import { LiveConnection } from "./live-connection.js";
@@ -8,19 +8,19 @@ import { RecordedAudio } from "./recorded-audio.js";
 import { account, claimed } from "./web-app.js";
 
 export const BYTES_PER_S = 48_000; // 24 kHz, 16 bit
-const WINDOW_BYTES = 20 * BYTES_PER_S; // that are sent without being confirmed
-const SILENCE_MS = 10_000; // of the server, after which the connection is given up
-const MIN_REST_BYTES = BYTES_PER_S; // for which a second recording is made
+const WINDOW_BYTES = 20 * BYTES_PER_S; // sent ahead of the last confirmation
+const SILENCE_MS = 10_000; // of the server, after which the connection is replaced
+const MIN_REST_BYTES = BYTES_PER_S; // of audio for which a second recording is created
 // `base` is where the audio of the session begins: before 0, if it was sent and erased by an earlier page.
 const NEW = { session: null, base: 0, isEnding: false };
 const FINAL = ["session_ended", "not_found", "taken_over"];
-const MAX_TAKEN_OVER = 3; // times in succession: a connection that was lost may end only now
+const MAX_TAKEN_OVER = 3; // in succession: the server may still hold a connection that was lost
 
 export class LiveRecording {
   /**
-   * `record`: from `interrupted`, or { title, options } of a new one. `handlers`: changed(), event(e),
-   * ended(message) when the server takes no more, refused(message), and finished(url), with no URL if
-   * there is no recording.
+   * `record`: from `interrupted`, or { title, options } of a new one. `handlers`: changed(),
+   * event(e), ended(message) when the server accepts no more audio, refused(message), and
+   * finished(url), without a URL if there is no recording.
    */
   constructor(record, handlers) {
     this.record = { ...NEW, id: crypto.randomUUID(), startedAt: new Date(), ...record };
@@ -32,7 +32,7 @@ export class LiveRecording {
     for (const name of ["beforeunload", "pagehide"]) addEventListener(name, () => this.audio.store());
   }
 
-  /** Resolves to false if another page works on it. */
+  /** Resolves to false if another page is working on it. */
   async start() {
     await claimed;
     this.release = await hold(this.record.id);
@@ -49,7 +49,7 @@ export class LiveRecording {
 
   path() {
     const { session, title, options } = this.record;
-    // Another account may have signed in meanwhile: the audio is not for it.
+    // Another account may have signed in meanwhile: it must not get the audio.
     if (session) return `/api/live?${new URLSearchParams({ session, account, after: this.lastEventId })}`;
     const given = Object.entries({ ...options, title, account }).filter(([, value]) => value);
     return `/api/live?${new URLSearchParams(given)}`;
@@ -66,7 +66,7 @@ export class LiveRecording {
     this.pump();
   }
 
-  /** Lets the server recognize all that was said, because nobody speaks for a while. */
+  /** Lets the server complete all words so far, because of a pause. */
   commit() {
     this.isCommitting = true;
     this.pump();
@@ -125,7 +125,7 @@ export class LiveRecording {
 
   async session({ session, received, url }) {
     const isNew = !this.hasConnected || this.record.session !== session;
-    // The server may have more than an earlier page has stored here: what is new follows that.
+    // The server may have more than an earlier page stored here: new audio follows that.
     if (!this.hasConnected) this.record.base = Math.min(this.record.base, this.restored - received);
     this.hasConnected = true;
     Object.assign(this.record, { session, url });
@@ -145,7 +145,7 @@ export class LiveRecording {
   }
 
   ended(message) {
-    this.forget(); // if there is more, it was too much
+    this.forget(); // the server wants no more of it
     this.handlers.ended(message);
   }
 
@@ -164,7 +164,7 @@ export class LiveRecording {
       this.handlers.ended(message);
       if (message.code === "session_ended") this.handlers.finished(this.record.url);
     } else {
-      this.handlers.refused(message); // and try again
+      this.handlers.refused(message); // the connection is retried
     }
   }
 
@@ -185,7 +185,7 @@ export class LiveRecording {
     this.handlers.changed();
   }
 
-  /** The server has it, or it is over: this browser need not keep it. */
+  /** Deletes the recording from this browser: the server has it, or it is over. */
   forget() {
     this.isOver = this.audio.isOver = true;
     return forget(this.record.id);

@@ -1,6 +1,6 @@
 /**
- * <live-state data-id>: whether a live recording is recording or paused, which is no event: the row of
- * the library says it.
+ * <live-state data-id>: whether a live recording is recording or paused. There are no events for
+ * this: it polls the row of the library.
  */
 const POLL_MS = 3_000;
 

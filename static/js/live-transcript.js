@@ -1,6 +1,6 @@
 /**
  * <live-transcript data-id data-duration [data-finished] [data-live]>: follows a transcription and
- * adds its segments as they are recognized. When it has ended, the times of the words are fetched.
+ * adds its segments as they are recognized. At the end, it fetches the times of the words.
  */
 import { formatDuration } from "./duration.js";
 import { keepEndInView } from "./keep-end-in-view.js";
@@ -41,7 +41,7 @@ customElements.define("live-transcript", class extends HTMLElement {
   stop() {
     this.stopped = true;
     this.connection?.stop();
-    this.list.removeAttribute("aria-live"); // later corrections need not be read out
+    this.list.removeAttribute("aria-live"); // later corrections are not read out
     clearInterval(this.polling);
     this.removeWaiting();
   }
@@ -60,7 +60,7 @@ customElements.define("live-transcript", class extends HTMLElement {
   // --- Events ---------------------------------------------------------------------------------
 
   handle(event) {
-    if (["partial", "speakers"].includes(event.type)) { // about what came before them
+    if (["partial", "speakers"].includes(event.type)) { // about earlier segments
       this[event.type](event);
       return;
     }
@@ -96,14 +96,14 @@ customElements.define("live-transcript", class extends HTMLElement {
     scrollToEnd();
   }
 
-  /** The speakers of segments that are shown have changed. */
+  /** The speakers of shown segments have changed. */
   speakers(event) {
     this.dispatchEvent(new CustomEvent("speakers-changed", { detail: event }));
   }
 
   complete(event) {
     this.stop();
-    if ("reload" in this.dataset) location.reload(); // the edits of an earlier transcript were added
+    if ("reload" in this.dataset) location.reload(); // earlier edits have been carried over
     this.showState("completed");
     this.querySelector("#cancel")?.remove();
     this.querySelector("#progress")?.remove();
@@ -124,7 +124,7 @@ customElements.define("live-transcript", class extends HTMLElement {
 
   error(event) {
     if (event.code === "deleted") this.showDeleted(event.detail);
-    else if (this.isLive) location.reload(); // with the audio so far
+    else if (this.isLive) location.reload(); // to show the audio so far
     else this.fail(event.detail, event.code === "cancelled" ? "cancelled" : "failed");
   }
 
@@ -135,7 +135,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     for (const name of ["#cancel", "share-captions"]) this.querySelector(name)?.remove();
     const retry = this.querySelector("#retry");
     retry.hidden = false;
-    const isEmpty = !segments.length; // else the part that was recognized can be used
+    const isEmpty = !segments.length; // otherwise the recognized part can be used
     for (const tool of this.querySelectorAll("[data-tool]")) tool.hidden = isEmpty;
     if (state === "cancelled") retry.querySelector("button").textContent = text(this, "resume");
     this.querySelector("#progress")?.remove();

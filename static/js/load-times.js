@@ -4,7 +4,7 @@ import { segments } from "./transcript-text.js";
 const page = document.querySelector("live-transcript");
 let loading = null;
 
-/** Fetches the times of those segments that have none, unless they are here. Resolves to whether they are. */
+/** Fetches the times of segments that have none. Resolves to whether all times are known. */
 export async function loadTimes() {
   loading ??= fetchTimes();
   const isLoaded = await loading;
@@ -14,7 +14,7 @@ export async function loadTimes() {
 
 /**
  * Resolves to whether the words of these parts of the text ({ segment }) are known. While they are
- * not, a part would be taken for its whole segment.
+ * not, a part would count as its whole segment.
  */
 export async function knowWords(parts) {
   return parts.every(({ segment }) => segment.words) || loadTimes();

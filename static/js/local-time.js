@@ -11,7 +11,7 @@ customElements.define("local-time", class extends HTMLElement {
   connectedCallback() {
     const time = this.querySelector("time");
     const moment = new Date(time.dateTime);
-    if (Number.isNaN(moment.getTime())) return; // the server's text stays
+    if (Number.isNaN(moment.getTime())) return; // keep the server's text
     time.textContent = (this.dataset.style === "date" ? date : dateAndTime).format(moment);
     time.title = full.format(moment);
   }

@@ -1,4 +1,4 @@
-/** The form in which one writes a comment, or changes a note. */
+/** The form for writing a comment or changing a note. */
 export class NoteForm {
   /** `save(fields)` resolves to the problem; `closed(isSaved)` is called when the form is hidden. */
   constructor(form, showProblem) {
@@ -22,14 +22,14 @@ export class NoteForm {
     return this.isOpen && this.form.elements.body.value.trim() !== this.before;
   }
 
-  /** Whether there is a text that is not saved, which then gets the focus. */
+  /** Whether there is unsaved text; if so, it gets the focus. */
   keepsUnsaved() {
     const { isUnsaved } = this;
     if (isUnsaved) this.form.elements.body.focus();
     return isUnsaved;
   }
 
-  /** Opens it at the start of a place in the panel for a note; `quote` is shown if it is a new one. */
+  /** Opens it for a note, at the start of `place` in the panel; `quote` is shown for a new note. */
   open(place, { quote = "", body = "", color = null, isRequired }, { save, closed }) {
     this.close(false);
     Object.assign(this, { save, closed, before: body });
@@ -59,7 +59,7 @@ export class NoteForm {
   close(isSaved) {
     if (!this.isOpen) return;
     this.form.hidden = true;
-    this.home.prepend(this.form); // the list of notes may be made anew
+    this.home.prepend(this.form); // the list of notes may be rebuilt
     this.closed(isSaved);
   }
 

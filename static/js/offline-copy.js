@@ -1,5 +1,5 @@
 /**
- * <offline-copy data-id>: keeps the text of this transcript in the browser, while its box is
+ * <offline-copy data-id>: keeps the text of this transcript in the browser while its box is
  * checked, and keeps it up to date. Hidden where there is no service worker to show it.
  */
 import { all, get, put, remove } from "./offline-store.js";

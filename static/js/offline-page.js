@@ -1,6 +1,6 @@
 /**
- * <offline-page>: the transcripts that this browser keeps. It takes the place of a page that cannot
- * be reached; in the place of a kept transcript it shows that one.
+ * <offline-page>: the transcripts that this browser keeps. It is shown instead of a page that
+ * cannot be reached; instead of the page of a kept transcript, it shows that transcript.
  */
 import { all, get, remove } from "./offline-store.js";
 import { text } from "./text.js";

@@ -1,7 +1,8 @@
 /**
- * What this browser keeps for an account, in IndexedDB: transcripts for reading offline, files that
- * wait for a connection, and live recordings with their audio that the server does not have yet. All of it belongs to one account, and is erased when another account,
- * or nobody, is signed in; only files that were `shared` with the app wait for a sign-in. The service worker uses it, too.
+ * The data that this browser keeps for an account, in IndexedDB: transcripts for reading offline,
+ * files that wait for a connection, and live recordings with audio that the server does not have
+ * yet. It is erased when another account, or no account, is signed in; only files that were
+ * `shared` with the app wait for a sign-in. The service worker uses this module, too.
  */
 const OWNER = "owner"; // the only key of the store `account`
 const STORES = ["account", "transcripts", "uploads", "recordings", "pieces", "shared"];
@@ -26,7 +27,7 @@ function open() {
   });
 }
 
-/** Resolves to the result of the request that `work` returns, when its transaction is stored. */
+/** Resolves to the result of the request that `work` returns, after its transaction is stored. */
 async function transact(mode, work) {
   const database = await open();
   try {
@@ -45,14 +46,14 @@ function clear(store, names = STORES) {
   for (const name of names) store(name).clear();
 }
 
-/** Erases everything that is kept. */
+/** Erases everything. */
 export function erase() {
   return transact("readwrite", (store) => clear(store));
 }
 
 /**
- * Erases what belongs to another account than `account`, which is empty if nobody is signed in.
- * Files that were shared are those of the account that signs in, unless they are of another.
+ * Erases data that does not belong to `account`, which is empty if nobody is signed in. Shared
+ * files without an account then belong to it.
  */
 export function claim(account) {
   return transact("readwrite", (store) => {
@@ -86,14 +87,14 @@ export function share(files) {
   });
 }
 
-/** The key of an upload. */
+/** A new key for an upload. */
 export function newKey() {
   return [...crypto.getRandomValues(new Uint32Array(4))].join("-");
 }
 
 /**
- * Changes records in one transaction. Rejects if `account` is not signed in anymore, which happened
- * in another tab, or if there is no space.
+ * Changes records in one transaction. Rejects if `account` has been signed out (in another tab), or
+ * if there is no space.
  */
 export function change(account, work) {
   return transact("readwrite", (store, transaction) => {
@@ -105,12 +106,12 @@ export function change(account, work) {
   });
 }
 
-/** Stores a record, which has an `id`. Rejects like `change`. */
+/** Stores a record with an `id`. Rejects like `change`. */
 export function put(account, name, record) {
   return change(account, (store) => store(name).put(record));
 }
 
-/** Files that were shared become uploads with these options. Rejects like `change`. */
+/** Turns shared files into uploads with these options. Rejects like `change`. */
 export function accept(account, ids, options) {
   return change(account, (store) => {
     for (const id of ids) {

@@ -1,4 +1,4 @@
-/** Marks the paragraphs in which several people speak at the same time. */
+/** Marks paragraphs in which several people speak at the same time. */
 import { segments, segmentsIn } from "./transcript-text.js";
 
 const page = document.querySelector("live-transcript");

@@ -1,4 +1,4 @@
-/** Shows a partial result: what is final, and, in another color, what may still change. */
+/** Shows a partial result: final words, and, in another color, words that may still change. */
 export function showPartial(element, { text, tentative = "" }) {
   const final = document.createElement("span");
   final.className = "final-words";

@@ -41,7 +41,7 @@ function lineHtml({ name, time, content }) {
   return node("p", ...head, content).outerHTML;
 }
 
-/** What is shown for a speaker; empty if it is not known. */
+/** The label of a speaker; empty if unknown. */
 function nameOf(speaker) {
   return speaker ? document.querySelector("transcript-speakers").label(speaker) : "";
 }

@@ -1,6 +1,6 @@
 /**
- * The audio worklet "pcm": posts what comes in as { data, peak }, `data` being 24 kHz, 16 bit, mono,
- * and `peak` from 0 to 1. The message "flush" posts what has not filled a piece, and then "flushed".
+ * The audio worklet "pcm": posts the input as { data, peak }: `data` is 24 kHz, 16 bit, mono, and
+ * `peak` from 0 to 1. The message "flush" posts the last, incomplete piece, and then "flushed".
  */
 import { Resampler } from "./resampler.js";
 

@@ -1,6 +1,6 @@
 /**
- * What the player shows: its buttons, the time, and the waveform. If the waveform cannot be drawn,
- * the native controls are shown.
+ * The display of the player: its buttons, the time, and the waveform. If the waveform cannot be
+ * drawn, the native controls are shown.
  */
 import { formatDuration } from "./duration.js";
 import { saveSetting, settings } from "./player-memory.js";
@@ -92,14 +92,14 @@ export class PlayerControls {
     this.say(text(this.player, "speed", { speed: this.speed.value }));
   }
 
-  /** For screen readers. */
+  /** Announces a message to screen readers. */
   say(message) {
     this.status.textContent = message;
   }
 
   // --- Display --------------------------------------------------------------------------------
 
-  /** For what must stay above the player. */
+  /** For elements that must stay above the player. */
   showHeight() {
     const height = `${this.player.offsetHeight}px`;
     document.documentElement.style.setProperty("--player-height", height);

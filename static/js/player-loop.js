@@ -1,6 +1,6 @@
 /**
  * The part of a recording that the player repeats (from A to B), or plays once and then stops. A
- * click elsewhere leaves the part; it is repeated again once the playback passes its end.
+ * click elsewhere leaves the part; it is repeated again once playback passes its end.
  */
 import { formatDuration } from "./duration.js";
 import { selectedTime } from "./selected-time.js";
@@ -12,16 +12,19 @@ export class PlayerLoop {
   constructor(player) {
     this.player = player;
     this.button = player.querySelector("[data-action=loop]");
-    this.start = this.end = null; // without an end, B is still to come
+    this.start = this.end = null; // without an end, B is not set yet
     this.stopAt = null; // the end of a part that is played once
-    this.last = 0; // where the playback was
+    this.last = 0; // the last position of the playback
   }
 
   get isSet() {
     return this.end !== null;
   }
 
-  /** Selected text is repeated. Otherwise the first time sets A, the second time B, then it ends. */
+  /**
+   * Repeats selected text. Otherwise the first call sets A, the second one B, and the third one
+   * ends it.
+   */
   next() {
     const selected = selectedTime();
     const now = this.player.currentTime;
@@ -57,12 +60,12 @@ export class PlayerLoop {
     else this.player.controls.waveform.mark();
   }
 
-  /** The earliest that is heard when the playback goes back a little from there. */
+  /** The earliest position to which playback may go back from there. */
   startOf(seconds) {
     return this.isSet && seconds >= this.start && seconds <= this.end ? this.start : 0;
   }
 
-  /** Whether the playback that was at `last` has passed an end, and where it goes then. */
+  /** Whether playback has passed an end since the last call, and where it continues then. */
   check(now) {
     const hasPassed = (seconds) => seconds !== null && this.last < seconds && now >= seconds;
     const isOver = hasPassed(this.stopAt), isRepeated = hasPassed(this.end);

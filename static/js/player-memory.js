@@ -1,4 +1,6 @@
-/** What this browser remembers for the player: its settings, and where each recording was left. */
+/**
+ * What this browser stores for the player: its settings, and the last position in each recording.
+ */
 const SETTINGS = "player-settings", POSITIONS = "player-positions"; // keys in localStorage
 const MAX_POSITIONS = 200;
 const DEFAULTS = { speed: 1, step: 5, rewind: 1, video: true }; // step and rewind in seconds
@@ -13,13 +15,13 @@ export function saveSetting(name, value) {
   document.dispatchEvent(new CustomEvent("player-settings"));
 }
 
-/** Seconds; 0 if the recording was not played here, or to its end. */
+/** Seconds; 0 if the recording was not played here, or was played to its end. */
 export function savedPosition(id) {
   const seconds = read(POSITIONS)[id];
   return Number.isFinite(seconds) && seconds > 0 ? seconds : 0;
 }
 
-/** The recording becomes the newest of those that are remembered. */
+/** Stores the position. The recording becomes the newest one. */
 export function savePosition(id, seconds) {
   const { [id]: _, ...others } = read(POSITIONS);
   const entries = Object.entries(others);

@@ -1,5 +1,5 @@
 /**
- * Ticks above the waveform, where the notes are. Those that are too near to each other for a finger
+ * Ticks above the waveform at the times of notes. Those that are too close together for a finger
  * share a button; a click jumps to the nearest one. The arrow keys go from button to button.
  */
 import { annotations } from "./annotations.js";
@@ -11,7 +11,7 @@ const MAX_LABELS = 3, MAX_LABEL_LENGTH = 80;
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
 const page = document.querySelector("live-transcript");
-const names = document.querySelector("transcript-notes"); // has those of the kinds
+const names = document.querySelector("transcript-notes"); // has the names of the kinds
 
 export class PlayerNotes {
   constructor(player, waveform) {
@@ -24,7 +24,7 @@ export class PlayerNotes {
     this.show();
   }
 
-  /** After the waveform was zoomed, scrolled, or given another width. */
+  /** Called after the waveform was zoomed, scrolled or resized. */
   move() {
     const { pixelsPerSecond, scroll } = this.waveform.view;
     if (pixelsPerSecond !== this.pixelsPerSecond) this.show();
@@ -88,14 +88,14 @@ export class PlayerNotes {
     next.focus({ preventScroll: true });
   }
 
-  /** Scrolls the waveform to a button that has the focus. */
+  /** Scrolls the waveform to the focused button. */
   reveal(target) {
     const index = [...this.track.children].indexOf(target);
     if (index >= 0) this.waveform.reveal(this.groups[index][0].start);
   }
 }
 
-/** The notes, which are in order, in lists of those that share a button. */
+/** The notes, in order, in lists of those that share a button. */
 function grouped(notes, pixelsPerSecond) {
   const groups = [];
   for (const note of notes) {

@@ -23,7 +23,7 @@ export function connectMediaSession(player) {
   for (const [action, handler] of Object.entries(handlers)) {
     try {
       session.setActionHandler(action, handler);
-    } catch {} // this browser does not know it
+    } catch {} // not supported by this browser
   }
   player.addEventListener("player-state", () => showPosition(session, player));
 }
@@ -31,5 +31,5 @@ export function connectMediaSession(player) {
 function showPosition(session, { duration, currentTime, playbackRate }) {
   try {
     session.setPositionState({ duration, playbackRate, position: Math.min(currentTime, duration) });
-  } catch {} // this browser does not show it
+  } catch {} // not shown by this browser
 }

@@ -11,7 +11,7 @@ export class PlayerVideo {
     register("video", this.button.getAttribute("aria-label"), [], () => this.toggle());
     video.addEventListener("click", () => player.toggle());
     for (const name of ["loadedmetadata", "resize"]) video.addEventListener(name, () => this.show());
-    video.preload = "metadata"; // tells whether there is a picture
+    video.preload = "metadata"; // shows whether there is a picture
     document.addEventListener("transcript-started", () => this.loadCaptions());
     document.addEventListener("text-changed", () => this.loadCaptions());
   }
@@ -34,7 +34,7 @@ export class PlayerVideo {
     if (isShown && !this.track) this.loadCaptions();
   }
 
-  /** Loads the subtitles as an export has them. Corrections that follow each other count as one. */
+  /** Loads the subtitles as exported. Consecutive corrections cause one request. */
   async loadCaptions() {
     if (!this.hasPicture) return;
     this.track ??= this.video.addTextTrack("captions");
@@ -52,7 +52,7 @@ export class PlayerVideo {
   }
 }
 
-/** Text, and not the markup of WebVTT. */
+/** Escapes text for WebVTT. */
 function escaped(line) {
   return line.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }

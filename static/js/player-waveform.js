@@ -1,5 +1,5 @@
 /**
- * The waveform of the player: RMS in bars, peaks as their outline. Zooms in, and a part of it can
+ * The waveform of the player: RMS as bars, peaks as their outline. It can be zoomed, and a part can
  * be selected by dragging. The server computes the points, so no audio is decoded here.
  */
 import RegionsPlugin from "../vendor/wavesurfer-regions.esm.js";
@@ -13,13 +13,13 @@ const REGION = { color: "var(--loop)", drag: false, resize: true, minLength: 0.2
 
 export class PlayerWaveform {
   /**
-   * `on` has `seek(seconds)` for clicks, `select(start, end)` for a part that is selected, and
+   * `on` has `seek(seconds)` for clicks, `select(start, end)` for a selected part, and
    * `zoom(canZoomOut, canZoomIn)`. `view()` is for each zoom, scroll, and change of the width.
    */
   constructor(container, player, on) {
     const { media, duration } = player;
     Object.assign(this, { container, player, media, duration, on });
-    this.pixelsPerSecond = 0; // 0: all of it fits
+    this.pixelsPerSecond = 0; // 0: the whole recording fits
   }
 
   load(points) {
@@ -74,7 +74,7 @@ export class PlayerWaveform {
     };
   }
 
-  /** The cursor; the media do not say when they are moved before they are loaded. */
+  /** Moves the cursor; before the media are loaded, they report no change of position. */
   moveTo(seconds) {
     if (this.isReady) this.surfer.setTime(seconds);
   }
@@ -98,7 +98,7 @@ export class PlayerWaveform {
     this.on.select(region.start, region.end);
   }
 
-  // --- The part that is in view ---------------------------------------------------------------
+  // --- The visible part -----------------------------------------------------------------------
 
   /** `scroll` in pixels. */
   get view() {
@@ -131,8 +131,10 @@ export class PlayerWaveform {
     this.zoom(2 ** (-Math.max(-100, Math.min(100, event.deltaY)) / 100), x);
   }
 
-  /** Makes a second `factor` times as wide. What is at `x` (pixels) stays there: the cursor, if it
-   * is in view, or the middle. */
+  /**
+   * Makes a second `factor` times as wide. The moment at `x` (pixels) stays there; by default, the
+   * cursor if it is visible, else the middle.
+   */
   zoom(factor, x = this.anchor) {
     if (!this.isReady) return;
     const before = Math.max(this.pixelsPerSecond, this.fitting);
@@ -161,7 +163,7 @@ export class PlayerWaveform {
     const wanted = this.pointsWanted * 2;
     const points = await this.load(wanted);
     this.isRefining = false;
-    this.points.asked = wanted; // after a failure, too: what there is can still be seen
+    this.points.asked = wanted; // even after a failure: the present points are still shown
     if (!points) return;
     this.points = { ...points, asked: wanted };
     const scroll = this.surfer.getScroll();

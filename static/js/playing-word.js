@@ -1,5 +1,5 @@
 /**
- * The word that is heard: it is marked, and the page follows it unless the reader has scrolled away.
+ * Marks the word that is being played; the page follows it unless the reader has scrolled away.
  * A click on a word or on a time plays from there.
  */
 import { isPreferred } from "./preferences.js";
@@ -10,8 +10,8 @@ import { positionOf, rangeOf, segmentAt, segments, wordAt, wordAtTime } from "./
 
 const SEEK_S = 1; // a change of the time by more is a jump
 const PLACE = 0.35; // of the viewport, where the word is after scrolling
-const EARLY_S = 0.05; // before its start one is in a segment
-const SCROLL_MS = 600; // at the most
+const EARLY_S = 0.05; // before its start, a segment counts as reached
+const SCROLL_MS = 600; // at most
 const page = document.querySelector("live-transcript");
 const player = document.querySelector("transcript-player");
 const button = page.querySelector("#follow");
@@ -26,7 +26,7 @@ if (player) {
   player.addEventListener("player-state", () => stateChanged());
   register("previous-segment", text(page, "previousSegment"), ["Alt+P"], () => go(-1));
   register("next-segment", text(page, "nextSegment"), ["Alt+N"], () => go(1));
-  if (player.currentTime) { // where it was left last time
+  if (player.currentTime) { // the position of the last visit
     time = player.currentTime;
     show(true);
   }
@@ -62,7 +62,7 @@ function stateChanged() {
   button.hidden = !isAway || isPaused;
 }
 
-/** To the start of the next segment, or of the one before. */
+/** Jumps to the start of the next or the previous segment. */
 function go(step) {
   const now = player.currentTime + EARLY_S;
   const current = segments.findLastIndex(({ start }) => start <= now);
@@ -70,7 +70,7 @@ function go(step) {
   if (next) player.seek(next.start);
 }
 
-/** Marks the word of this moment. Returns whether it is another one than before. */
+/** Marks the word at this moment. Returns whether it has changed. */
 function show(isForced) {
   const segment = segmentAt(time);
   const word = segment && time > 0 ? wordAtTime(time) : null;
@@ -101,7 +101,9 @@ function stopScrolling() {
   scrolling = null;
 }
 
-/** Whether the word can be seen; true if its paragraph is hidden, because one speaker is shown. */
+/**
+ * Whether the word is visible; true if its paragraph is hidden because only one speaker is shown.
+ */
 function isInView() {
   if (shown.segment.element.closest("[hidden]")) return true;
   const { top, bottom } = bounds();
@@ -114,7 +116,7 @@ function bounds() {
   return (from === undefined ? segment.element : rangeOf(segment, from, to)).getBoundingClientRect();
 }
 
-/** The part of the viewport that no bar covers. */
+/** The part of the viewport that is not covered by a bar. */
 function freeView() {
   const { scrollPaddingTop, scrollPaddingBottom } = getComputedStyle(document.documentElement);
   return {

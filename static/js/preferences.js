@@ -1,7 +1,7 @@
-/** What a reader prefers, kept in this browser; all are on until switched off. */
+/** The reader's preferences, stored in this browser; all are on until switched off. */
 const listeners = [];
 
-/** Whether it is on. */
+/** Whether a preference is on. */
 export function isPreferred(name) {
   return stored(name) !== "off";
 }

@@ -17,7 +17,7 @@ customElements.define("preview-video", class extends HTMLElement {
     }
   }
 
-  /** Begins to load, once. */
+  /** Starts loading, once. */
   load() {
     if (this.player && !this.video.getAttribute("src")) this.video.src = this.player.source;
     this.isShown = true;
@@ -36,6 +36,6 @@ customElements.define("preview-video", class extends HTMLElement {
     if (drift > (paused ? 0 : MAX_DRIFT_S)) this.video.currentTime = currentTime;
     this.video.playbackRate = playbackRate;
     if (paused) this.video.pause();
-    else this.video.play().catch(() => {}); // a pause that follows at once interrupts it
+    else this.video.play().catch(() => {}); // an immediate pause interrupts it
   }
 });

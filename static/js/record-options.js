@@ -1,18 +1,18 @@
-/** The title of a new recording, and what is recognized in it. */
+/** The title and the options of a new recording. */
 import { rememberFields, restoreFields } from "./remembered-fields.js";
 import { text } from "./text.js";
 
 const STORAGE_KEY = "record-options";
 
 export class RecordOptions {
-  /** `host` has the text for recordings without a title. */
+  /** `host` has the default title. */
   constructor(form, host) {
     Object.assign(this, { form, host });
     restoreFields(form, STORAGE_KEY);
     form.addEventListener("change", () => rememberFields(form, STORAGE_KEY));
   }
 
-  /** As the server takes them. */
+  /** The options as parameters of the server. */
   get values() {
     const { title, language, diarize, speakers } = this.form.elements;
     const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });

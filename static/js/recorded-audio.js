@@ -1,5 +1,5 @@
 /**
- * The audio of a live recording that the server has not confirmed: what is new is in memory, and
+ * The audio of a live recording that the server has not confirmed: new audio is in memory, and
  * after a second in IndexedDB, until it is confirmed. Positions are bytes from the beginning.
  */
 import { all, change, lastKey } from "./offline-store.js";
@@ -10,7 +10,7 @@ const RECORDS_PER_READ = 4;
 const MAX_MEMORY_BYTES = 32 * 1024 * 1024; // eleven minutes, if the browser can store nothing
 
 export class RecordedAudio {
-  /** `changed` is called when the browser begins to store nothing, or to store again. */
+  /** `changed` is called when the browser can no longer store anything, and when it can again. */
   constructor(id, changed = () => {}) {
     Object.assign(this, { id, changed, isUnstored: false });
     this.pieces = []; // { start, end, data }
@@ -18,7 +18,7 @@ export class RecordedAudio {
     this.storedAt = 0;
   }
 
-  /** Finds what an earlier page has left. */
+  /** Restores audio that an earlier page has left. */
   async restore() {
     const [first] = await all("pieces", this.rangeFrom(0), 1);
     if (!first) return;
@@ -26,7 +26,9 @@ export class RecordedAudio {
     [, this.end] = await lastKey("pieces", this.rangeFrom(0));
   }
 
-  /** Whether nothing more can be kept: the browser stores nothing, and the server is away. */
+  /**
+   * Whether nothing more can be kept: the browser stores nothing, and the server is unreachable.
+   */
   get isFull() {
     return this.end - (this.pieces[0]?.start ?? this.end) > MAX_MEMORY_BYTES;
   }
@@ -58,7 +60,7 @@ export class RecordedAudio {
     return pieces.length ? joined(pieces, position) : null;
   }
 
-  /** Moves the audio from memory to IndexedDB, and erases there what is confirmed. */
+  /** Moves audio from memory to IndexedDB, and erases confirmed audio there. */
   store() {
     this.storing = (this.storing ?? Promise.resolve()).then(() => this.storeOnce());
     return this.storing;

@@ -1,6 +1,6 @@
 /**
- * <recorded-text>: what is recognized while somebody speaks. Words that may still change are gray.
- * It follows the end of the text until the reader scrolls up.
+ * <recorded-text>: text that is recognized while somebody speaks. Words that may still change are
+ * gray. It follows the end of the text until the reader scrolls up.
  */
 import { keepEndInView } from "./keep-end-in-view.js";
 import { showPartial } from "./partial-text.js";
@@ -13,7 +13,7 @@ customElements.define("recorded-text", class extends HTMLElement {
     this.partial = this.querySelector("#partial");
   }
 
-  /** An event of the recording. */
+  /** Shows an event of the recording. */
   show(event) {
     const scrollToEnd = keepEndInView(this, text(this, "newText"));
     if (event.type === "metadata") this.segments.lang = event.language;

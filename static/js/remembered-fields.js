@@ -1,4 +1,4 @@
-/** Fields with `data-remember`: the browser stores what was chosen, by the name of the field. */
+/** Fields with `data-remember`: the browser stores the choice, by the name of the field. */
 
 /** Stores the choice under `key`. */
 export function rememberFields(container, key) {
@@ -9,7 +9,7 @@ export function rememberFields(container, key) {
   } catch {} // storage is full or turned off
 }
 
-/** Restores the choice, except for what is no longer offered, such as a deleted profile. */
+/** Restores the choice, except for values that are no longer offered, such as a deleted profile. */
 export function restoreFields(container, key) {
   for (const [name, value] of Object.entries(storedChoice(key))) {
     const field = container.querySelector(`[data-remember][name="${CSS.escape(name)}"]`);

@@ -1,9 +1,9 @@
 /** Helpers for requests to the API. */
 import { text } from "./text.js";
 
-const MAX_KEPT_ALIVE = 20_000; // characters: browsers keep requests of up to 64 KB in all
+const MAX_KEPT_ALIVE = 20_000; // characters: browsers keep requests of up to 64 KB in total alive
 
-/** The token from the cookie: the one in the page is outdated after signing in in another tab. */
+/** The token from the cookie: the one in the page is outdated after a sign-in in another tab. */
 export function csrfToken() {
   return document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
 }
@@ -15,8 +15,8 @@ export function errorMessage(status, body) {
 }
 
 /**
- * Sends JSON, or nothing. Resolves to the `body` of the response, and to a `problem` for people if it was not
- * accepted. `host` has the text for a server that cannot be reached.
+ * Sends JSON, or nothing. Resolves to the `body` of the response, and to a `problem` for users if
+ * it was not accepted. `host` has the text for a server that cannot be reached.
  */
 export async function sendJson(host, method, url, content) {
   const body = content && JSON.stringify(content);
@@ -24,7 +24,7 @@ export async function sendJson(host, method, url, content) {
     method,
     headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
     body,
-    keepalive: !body || body.length < MAX_KEPT_ALIVE, // also if the page is left
+    keepalive: !body || body.length < MAX_KEPT_ALIVE, // even if the page is left
   }).catch(() => null);
   if (!response) return { body: null, problem: text(host, "unreachable") };
   const answer = await response.json().catch(() => null);

@@ -1,19 +1,19 @@
 /**
- * Changes the sample rate of audio that comes in blocks, with a windowed sinc: what the new rate
- * cannot have is filtered out, or it would be heard as other tones.
+ * Changes the sample rate of audio that arrives in blocks, with a windowed sinc: frequencies above
+ * the new range are filtered out, or they would be heard as other tones.
  */
 const CROSSINGS = 16; // zero crossings of the sinc on each side
-const PHASES = 256; // places between two samples for which coefficients are computed
+const PHASES = 256; // positions between two samples for which coefficients are computed
 const ROLL_OFF = 0.94; // of the band: the filter is not infinitely steep
 
 export class Resampler {
   constructor(from, to) {
-    this.step = from / to; // samples that come in for each that goes out
+    this.step = from / to; // input samples per output sample
     const cutoff = ROLL_OFF * Math.min(1, to / from);
     this.half = Math.ceil(CROSSINGS / cutoff);
     this.filters = Array.from({ length: PHASES }, (_, phase) => filter(this.half, cutoff, phase / PHASES));
     this.waiting = new Float32Array(this.half); // begins with silence
-    this.position = this.half - 1; // of the next sample that goes out, in `waiting`
+    this.position = this.half - 1; // of the next output sample, in `waiting`
   }
 
   /** The samples that are complete with this block. */
@@ -38,7 +38,7 @@ export class Resampler {
   }
 }
 
-/** Coefficients for a place `fraction` after the middle; their sum is 1. */
+/** Coefficients for a position `fraction` after the middle; their sum is 1. */
 function filter(half, cutoff, fraction) {
   const values = Float32Array.from({ length: 2 * half }, (_, k) => {
     const x = k - half + 1 - fraction;

@@ -1,6 +1,7 @@
 /**
- * <segment-conflict>: what else was recognized in a segment where an edit was kept. "Use this" takes
- * that text, "Keep mine" the edit; both are sent as a correction, which resolves the conflict.
+ * <segment-conflict>: the text that was recognized in a segment whose edit was kept. "Use this"
+ * chooses that text, "Keep mine" the edit; both are sent as a correction, which resolves the
+ * conflict.
  */
 import { sendJson } from "./requests.js";
 import { replace, segments } from "./transcript-text.js";

@@ -1,4 +1,4 @@
-/** The text that is selected in the transcript: whole segments, or some of their words. */
+/** The selected text of the transcript: whole segments, or some of their words. */
 import { positionOf, segmentAt, segments, segmentWithCaret, wordAt } from "./transcript-text.js";
 
 const MAX_QUOTE = 5000; // characters, as in transcriptions/schemas/annotations.py
@@ -6,7 +6,7 @@ const MAX_MOMENT = 200; // of the text at a moment
 
 const root = document.querySelector("#segments");
 
-/** Of each segment with selected text, which characters: a list of { segment, from, to }. */
+/** The selected characters of each segment with selected text: a list of { segment, from, to }. */
 export function selectedParts() {
   const selection = getSelection();
   if (selection.isCollapsed || !root.contains(selection.anchorNode)) return [];
@@ -23,7 +23,7 @@ export function selectedParts() {
     .filter((part) => textOf(part) && !part.segment.element.closest("[hidden]"));
 }
 
-/** What is selected; else the segment that is heard, or else the one with the caret. */
+/** The selection, else the segment that is being played, else the one with the caret. */
 export function partsAtHand() {
   const parts = selectedParts();
   if (parts.length) return parts;
@@ -32,7 +32,7 @@ export function partsAtHand() {
   return segment ? [{ segment, from: 0, to: shownText(segment).length }] : [];
 }
 
-/** Where a list of parts is: { start, end, quote }, in seconds. Words are taken as a whole. */
+/** Time and text of a list of parts: { start, end, quote }, in seconds. Words count as a whole. */
 export function passageOf(parts) {
   const heard = parts.flatMap((part) => edges(part));
   return {
@@ -42,14 +42,14 @@ export function passageOf(parts) {
   };
 }
 
-/** The first and the last word of a part; the segment while its words are not known. */
+/** The first and the last word of a part; the segment while its words are unknown. */
 export function edges({ segment, from, to }) {
   const selected = shownText(segment).slice(from, to);
   const first = wordAt(segment, from + selected.length - selected.trimStart().length);
   return first ? [first, wordAt(segment, from + selected.trimEnd().length - 1)] : [segment];
 }
 
-/** What is heard now, or is at the caret: { start, quote }. */
+/** What is being played, or is at the caret: { start, quote }. */
 export function momentAtHand() {
   const player = playing() ?? document.querySelector("transcript-player");
   const { focusNode, focusOffset } = getSelection();
@@ -71,10 +71,10 @@ export function textOf({ segment, from, to }) {
 }
 
 function shownText({ element }) {
-  return element.textContent; // with what was typed and is not saved yet
+  return element.textContent; // including typed text that is not saved yet
 }
 
-/** The player, if it plays. */
+/** The player, if it is playing. */
 function playing() {
   const player = document.querySelector("transcript-player");
   return player && !player.hidden && !player.paused ? player : null;

@@ -1,4 +1,4 @@
-/** The part of the recording in which the selected text is said, in whole segments; null if none is. */
+/** The time range of the selected text, in whole segments; null if nothing is selected. */
 export function selectedTime() {
   const selection = getSelection();
   if (!selection.rangeCount || selection.isCollapsed) return null;

@@ -1,6 +1,6 @@
 /**
- * <selection-bar>: what can be done with the selected text, near its end. The text keeps the focus
- * and the selection. On touch screens the bar is at the bottom, where no handles are.
+ * <selection-bar>: commands for the selected text, near its end. The text keeps the focus and the
+ * selection. On touch screens the bar is at the bottom, away from the selection handles.
  */
 import { add } from "./annotations.js";
 import { copy } from "./clipboard.js";
@@ -17,7 +17,7 @@ customElements.define("selection-bar", class extends HTMLElement {
   connectedCallback() {
     this.root = document.querySelector("#segments");
     this.notes = document.querySelector("transcript-notes");
-    this.color = "yellow"; // the last one that was chosen
+    this.color = "yellow"; // the last chosen one
     this.parts = []; // { segment, from, to }: which characters of each segment
     document.addEventListener("selectionchange", () => this.changed());
     for (const type of ["pointerdown", "pointerup", "pointercancel"]) {
@@ -62,7 +62,7 @@ customElements.define("selection-bar", class extends HTMLElement {
 
   // --- Commands ---------------------------------------------------------------------------------
 
-  /** Highlights the passage in a color, or in that of the last time. */
+  /** Highlights the passage in a color, or in the last one. */
   async highlight(color = this.color) {
     const parts = this.partsAtHand();
     if (!parts.length) return;
@@ -100,14 +100,14 @@ customElements.define("selection-bar", class extends HTMLElement {
     return true;
   }
 
-  /** Back to the text, with what was selected. */
+  /** Returns to the text, with its selection. */
   focusText() {
     const { anchorNode, anchorOffset, focusNode, focusOffset } = getSelection();
     this.root.focus({ preventScroll: true });
     if (anchorNode) getSelection().setBaseAndExtent(anchorNode, anchorOffset, focusNode, focusOffset);
   }
 
-  /** Nothing is selected any more: the caret is at its end. */
+  /** Removes the selection: the caret moves to its end. */
   leave() {
     this.focusText();
     getSelection().collapseToEnd();
@@ -127,7 +127,7 @@ customElements.define("selection-bar", class extends HTMLElement {
     this.style.left = `${between(GAP_PX, left - width / 2, document.documentElement.clientWidth - width - GAP_PX)}px`;
   }
 
-  /** Where the selection was extended last. */
+  /** The end of the selection that was extended last. */
   focusBox() {
     const { focusNode, focusOffset } = getSelection();
     const range = document.createRange();

@@ -1,6 +1,6 @@
 /**
- * The service worker. Pages come from the network; without one, the offline page takes their place.
- * The cache has nothing but that page and its files, which are the same for everyone.
+ * The service worker. Pages come from the network; without one, the offline page is shown instead.
+ * The cache contains only that page and its files, which are the same for everyone.
  */
 import { erase, share as keepShared } from "./offline-store.js";
 
@@ -8,7 +8,7 @@ const PREFIX = "shell-";
 
 /**
  * `files` are the URLs of the cache, `page` is that of the offline page among them. `share` is the URL
- * to which the system sends files, in the field `shared` of a form.
+ * to which the operating system sends files, in the field `shared` of a form.
  */
 export function start({ version, files, page, signOut, share, shared }) {
   const name = PREFIX + version;
@@ -53,15 +53,17 @@ async function networkFirst(request, url) {
 }
 
 /**
- * Whether no other site has sent it: the system sends it without a referrer, and into a window. A
- * site can hide that it is the referrer, so the library asks before it uploads what is kept.
+ * Whether it comes from no other site: the operating system sends it without a referrer, as a
+ * navigation. A site can hide its referrer, so the library asks before it uploads the files.
  */
 function isOwn({ referrer, destination }) {
   const isHere = !referrer || referrer === "about:client" || new URL(referrer).origin === self.location.origin;
   return isHere && destination === "document";
 }
 
-/** Keeps the files before the server is asked, which may be out of reach or want a sign-in. */
+/**
+ * Keeps the files before the request, because the server may be unreachable or require a sign-in.
+ */
 async function takeFiles(request, field) {
   try {
     const files = (await request.formData()).getAll(field).filter(({ size }) => size);
@@ -73,7 +75,7 @@ async function takeFiles(request, field) {
   }
 }
 
-/** Erases before the server is asked, so that nothing is left if the browser is closed meanwhile. */
+/** Erases before the request, so that nothing is left if the browser is closed meanwhile. */
 async function signedOut(request, page) {
   await erase().catch(() => {});
   return networkFirst(request, page);

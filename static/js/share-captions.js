@@ -19,7 +19,7 @@ customElements.define("share-captions", class extends HTMLElement {
     this.attributeChangedCallback();
   }
 
-  /** There is nothing to share before the server has the recording. */
+  /** Hidden until the server has the recording. */
   attributeChangedCallback() {
     const button = this.querySelector("[data-open]");
     if (button) button.disabled = !this.dataset.id;

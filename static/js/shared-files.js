@@ -1,7 +1,7 @@
 /**
  * <shared-files>: the files that were shared with the app, with their sizes. Nothing is uploaded
- * before the user confirms it, because a form of another site can share files, too. They wait in the
- * browser until then. Sends `files-accepted` with the records of the uploads.
+ * before the user confirms it, because a form on another site can share files, too. Until then they
+ * wait in the browser. Sends `files-accepted` with the records of the uploads.
  */
 import { accept, all, remove } from "./offline-store.js";
 import { account, claimed } from "./web-app.js";
@@ -32,7 +32,7 @@ customElements.define("shared-files", class extends HTMLElement {
     try {
       await accept(account, ids, this.parentElement.options.values);
     } catch {
-      location.reload(); // somebody else has signed in
+      location.reload(); // another user has signed in
       return;
     }
     const uploads = (await all("uploads")).filter(({ id }) => ids.includes(id));

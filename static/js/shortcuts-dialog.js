@@ -1,12 +1,12 @@
 /**
  * <shortcuts-dialog>: the keys of all commands of the page. A key can be removed with a click, and
- * added by pressing it, on whatever sends it.
+ * added by pressing it, on any device that sends keys.
  */
 import { saveSetting, settings } from "./player-memory.js";
 import { allCommands, isMac, keyName, register, resetKeys, setKeys } from "./shortcuts.js";
 import { text } from "./text.js";
 
-const NEEDED = /^(Shift\+)?(Tab|Escape|Enter)$/; // by the dialog and the page
+const NEEDED = /^(Shift\+)?(Tab|Escape|Enter)$/; // keys that the dialog and the page need
 const MAC_NAMES = { Ctrl: "⌃", Alt: "⌥", Shift: "⇧", Meta: "⌘" };
 
 customElements.define("shortcuts-dialog", class extends HTMLElement {
@@ -111,7 +111,7 @@ customElements.define("shortcuts-dialog", class extends HTMLElement {
     else if (key && !event.repeat) this.add(key);
   }
 
-  /** Adds the key. One that another command has must be pressed twice. */
+  /** Adds the key. If another command has it, it must be pressed twice. */
   add(key) {
     const { command, refused } = this.listening;
     const other = allCommands().find(({ name, keys }) => name !== command.name && keys.includes(key));
@@ -125,7 +125,7 @@ customElements.define("shortcuts-dialog", class extends HTMLElement {
   }
 });
 
-/** The key as it is written on a keyboard. */
+/** The key as it is labeled on a keyboard. */
 function shown(key) {
   return isMac ? key.replace(/\b(Ctrl|Alt|Shift|Meta)\+/g, (_, name) => MAC_NAMES[name]) : key;
 }

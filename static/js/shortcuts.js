@@ -4,9 +4,10 @@
  *
  * A key is written as "Alt+K": Ctrl, Alt, Shift, Meta in this order, then the letter or the name in
  * `KeyboardEvent.key`, or "Space". "Mod" stands for Ctrl, and for Command on a Mac. Keys with Ctrl,
- * Alt or Meta, function keys and media keys work while one types; all others only outside of text.
+ * Alt or Meta, function keys and media keys work while the user types; all others only outside of
+ * text.
  */
-const STORED = "shortcuts"; // the key in localStorage of what the user has changed
+const STORED = "shortcuts"; // the localStorage key of the user's changes
 const WORKS_WHILE_TYPING = /^(Ctrl|Alt|Meta)\+|^(Shift\+)?(F\d+$|Media|Audio|Launch|Browser)/;
 const MODIFIERS = ["Control", "Alt", "AltGraph", "Shift", "Meta", "CapsLock", "Fn"];
 const PUNCTUATION = {
@@ -21,7 +22,7 @@ export const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 const commands = new Map(); // by name, in the order in which they are listed
 
 /**
- * Adds a command, or replaces it. `label` says what it does, `keys` are those that it has at first.
+ * Adds or replaces a command. `label` says what it does, `keys` are its default keys.
  * `action` gets the event of the key; if it returns false, the key keeps its usual effect.
  */
 export function register(name, label, keys, action) {
@@ -29,7 +30,7 @@ export function register(name, label, keys, action) {
   commands.set(name, { name, label, defaults, action });
 }
 
-/** Runs a command, if there is one of this name. */
+/** Runs the command of this name, if there is one. */
 export function run(name) {
   commands.get(name)?.action();
 }
@@ -43,7 +44,9 @@ export function allCommands() {
   });
 }
 
-/** Gives a command these keys and takes them from others; without keys, it gets its first ones. */
+/**
+ * Gives a command these keys and takes them from others; without keys, it gets its default ones.
+ */
 export function setKeys(name, keys) {
   const stored = storedKeys();
   for (const other of keys ? allCommands() : []) {
@@ -86,7 +89,7 @@ function handle(event) {
   event.stopPropagation();
 }
 
-/** Whether an element has a use of its own for the key. */
+/** Whether an element itself uses the key. */
 function isNeededBy(target, key) {
   if (WORKS_WHILE_TYPING.test(key) || !(target instanceof Element)) return false;
   if (target.closest(TEXT)) return true;

@@ -1,9 +1,11 @@
-/** Leads to a passage. */
+/** Scrolls to a passage. */
 import { rangeOf } from "./transcript-text.js";
 
-const PLACE = 0.4; // of the viewport, where the passage is afterwards
+const PLACE = 0.4; // position of the passage in the viewport afterwards
 
-/** Scrolls to a segment, or to a part of it from one offset to another, and makes it stand out. */
+/**
+ * Scrolls to a segment, or to a part of it from one offset to another, and highlights it briefly.
+ */
 export function showSegment(segment, from, to) {
   const { element } = segment;
   // With `content-visibility` the heights above are estimates until they are drawn.

@@ -1,6 +1,6 @@
 /**
- * <sound-source data-worklet>: which sound is recorded, from which microphone, and how loud it is, also
- * before the recording begins. `open` gives the sound to the recorder.
+ * <sound-source data-worklet>: the choice of the sound to record and of the microphone, and a level
+ * meter, which also works before the recording. `open` returns the sound to the recorder.
  */
 import { AudioCapture, canShare, CaptureProblem } from "./audio-capture.js";
 import { text } from "./text.js";
@@ -67,7 +67,7 @@ customElements.define("sound-source", class extends HTMLElement {
     this.querySelector("[data-device]").hidden = this.source === "shared";
     if (!this.capture || this.opened === this.choice) return;
     this.close();
-    if (this.source === "microphone") await this.check(); // the browser asks for nothing
+    if (this.source === "microphone") await this.check(); // the browser needs to ask nothing
   }
 
   lost() {

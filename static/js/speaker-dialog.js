@@ -1,4 +1,4 @@
-/** The dialog of a speaker: name, who else a paragraph is by, and who is the same person. */
+/** The dialog of a speaker: name, other speakers for paragraphs, and merging. */
 import { text } from "./text.js";
 import { segments, segmentsIn } from "./transcript-text.js";
 import { VoiceChoice } from "./voice-choice.js";
@@ -47,12 +47,12 @@ export class SpeakerDialog {
     name.select();
   }
 
-  /** The paragraph, and all that the speaker says after it. */
+  /** The paragraph, and everything the speaker says after it. */
   fromHere() {
     return segments.slice(this.items[0].id - 1).filter(({ speaker }) => speaker === this.number);
   }
 
-  /** Resolves to the problem if the name, or what was chosen about the voice, was not accepted. */
+  /** Resolves to the problem if the name or the choice about the voice was not accepted. */
   async rename(name) {
     const changeVoice = this.voice.change();
     return await this.speakers.rename(this.number, name) || changeVoice();

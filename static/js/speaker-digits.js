@@ -1,6 +1,6 @@
 /**
- * Digits that are pressed one after the other are the number of a speaker. One digit is enough where
- * no number goes on with it; otherwise there is a short time for the next one.
+ * Digits that are pressed one after another are the number of a speaker. One digit is enough if no
+ * longer number begins with it; otherwise there is a short time for the next one.
  */
 const NEXT_DIGIT_MS = 700;
 
@@ -10,8 +10,8 @@ export class SpeakerDigits {
   }
 
   /**
-   * `place` is what the number is for, `highest` the highest number of a speaker. Calls `done` with
-   * the number.
+   * `place` is the target of the assignment, `highest` the highest number of a speaker. Calls
+   * `done` with the number.
    */
   add(digit, { place, highest, done }) {
     if (this.typed && place !== this.place) this.finish();

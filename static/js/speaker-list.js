@@ -1,4 +1,4 @@
-/** The list of the speakers, and the bar with the share that each of them has of the talk. */
+/** The list of speakers, and the bar with their shares of the speech. */
 
 export class SpeakerList {
   /** `speakers` is the <transcript-speakers> that both are in. */
@@ -63,12 +63,12 @@ function part(number, share) {
   return element;
 }
 
-/** The number of the speaker that an element is about; null if there is none. */
+/** The number of the speaker to whom an element belongs; null if there is none. */
 export function numberOf(element) {
   return Number(element?.dataset.speaker) || null;
 }
 
-/** Makes an element be about a speaker, or about none. */
+/** Associates an element with a speaker, or with none. */
 function setNumber(element, number) {
   if (!element) return;
   if (number) element.dataset.speaker = number;

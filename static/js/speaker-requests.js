@@ -1,4 +1,4 @@
-/** What <transcript-speakers> sends to the server, and shows of the answers. */
+/** The requests of <transcript-speakers> to the server, and the display of responses. */
 import { sendJson } from "./requests.js";
 import { text } from "./text.js";
 import { relabel, segments } from "./transcript-text.js";
@@ -7,7 +7,7 @@ import { relabel, segments } from "./transcript-text.js";
 export const SpeakerRequests = (Base) => class extends Base {
   /** Resolves to the problem if the name was not accepted; empty if it was. */
   async rename(number, name) {
-    if (name === this.names.get(number)) return ""; // it would be no change that can be undone
+    if (name === this.names.get(number)) return ""; // no change to undo
     const { body, problem } = await this.send("PATCH", `/speakers/${number}`, { name });
     if (problem) return problem;
     this.names.set(number, body.name ?? "");
@@ -47,7 +47,7 @@ export const SpeakerRequests = (Base) => class extends Base {
     return "";
   }
 
-  /** Asks the server to compare the voices of a speaker's segments, or what it has found. */
+  /** Asks the server to compare the voices of a speaker's segments, or for the result. */
   proposal(method, number) {
     return this.request(method, `/speakers/${number}/split/proposal`);
   }
@@ -62,8 +62,9 @@ export const SpeakerRequests = (Base) => class extends Base {
     return "";
   }
 
-  /** Sends a change of the transcript, when those before it are stored: they may number segments
-   * anew. */
+  /**
+   * Sends a change of the transcript after those before it are stored: they may renumber segments.
+   */
   async send(method, path, content) {
     await this.settled();
     const answer = await this.request(method, path, content);

@@ -1,7 +1,7 @@
 import { knowWords } from "./load-times.js";
 import { text } from "./text.js";
 
-/** The form of <selection-bar> that gives the selected text to a speaker. */
+/** The form of <selection-bar> that assigns the selected text to a speaker. */
 export class SpeakerSelection {
   /** `speakers` is the <transcript-speakers> of the page. */
   constructor(speakers) {
@@ -27,7 +27,7 @@ export class SpeakerSelection {
   /** Resolves to the problem, which is shown; empty if the speaker was changed. */
   async assign(number) {
     const { parts } = this.bar;
-    await this.speakers.settled(); // it may number words anew
+    await this.speakers.settled(); // it may renumber words
     const problem = await knowWords(parts)
       ? await this.speakers.assignParts(parts.map(part).filter(Boolean), number)
       : text(this.speakers, "unreachable");
@@ -42,7 +42,10 @@ export class SpeakerSelection {
   }
 }
 
-/** As the API takes it: the words that are at least partly selected; null if there are none. */
+/**
+ * The selection as parts for the API: words that are at least partly selected; null if there are
+ * none.
+ */
 function part({ segment, from, to }) {
   const { id, text, words } = segment;
   if (!words || (!text.slice(0, from).trim() && !text.slice(to).trim())) return { segment: id };

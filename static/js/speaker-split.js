@@ -1,6 +1,6 @@
 /**
- * The dialog that shows which segments of a speaker are by which of two voices, as soon as the server
- * has compared them, and makes two speakers of one.
+ * The dialog that shows which segments of a speaker belong to which of two voices, as soon as the
+ * server has compared them, and splits the speaker.
  */
 import { formatDuration } from "./duration.js";
 import { text } from "./text.js";

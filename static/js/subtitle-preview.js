@@ -1,7 +1,7 @@
 /**
  * <subtitle-preview data-id>: the subtitles of a recording with the chosen options. A screen shows
- * the one at the time of the player; below it are those that break the rules of the profile,
- * with the reason, and the first ones. Choosing one that fails sends the event `subtitle-chosen`.
+ * the one at the time of the player; below it are those that break the rules of the profile, with
+ * the reason, and the first few. Choosing one that breaks a rule sends the event `subtitle-chosen`.
  */
 import { formatDuration } from "./duration.js";
 import "./preview-video.js";
@@ -131,7 +131,7 @@ customElements.define("subtitle-preview", class extends HTMLElement {
     this.playButton.setAttribute("aria-label", text(this, isPlaying ? "pause" : "play"));
     const now = (this.canPlay ? this.player.currentTime : 0) * this.stretch + this.offset;
     const next = this.cues.find((cue) => cue.end > now);
-    // While it is paused there is always something to see.
+    // While playback is paused, there is always a subtitle to see.
     this.draw(next && (next.start <= now || !isPlaying) ? next : null);
   }
 
@@ -147,7 +147,7 @@ customElements.define("subtitle-preview", class extends HTMLElement {
   }
 });
 
-/** The number that a factor or a ratio such as 25/23.976 stands for. */
+/** The value of a factor, or of a ratio such as 25/23.976. */
 function ratio(stretch) {
   const [above, below = 1] = stretch.split("/").map(Number);
   return above / below;

@@ -1,6 +1,6 @@
 /**
- * Turns what one types, pastes and deletes in the text into changes of segments. The browser itself
- * changes only what an input method composes: everything else is done here, in the same way in all
+ * Turns typing, pasting and deleting in the text into changes of segments. The browser itself only
+ * handles composition by input methods: everything else is done here, in the same way in all
  * browsers.
  */
 import { divide, join, remove, replaceRange, textOf } from "./edit-operations.js";
@@ -20,7 +20,7 @@ export class TextInput {
   }
 
   before(event) {
-    if (event.isComposing || !event.cancelable) return; // the browser does it: see `composed`
+    if (event.isComposing || !event.cancelable) return; // the browser handles it: see `composed`
     event.preventDefault();
     const { inputType } = event;
     if (this.session.isBusy) return;
@@ -44,7 +44,7 @@ export class TextInput {
     this.insert(start, end, inputType.startsWith("delete") ? "" : textIn(event));
   }
 
-  /** Backspace at the start of a segment and Delete at its end join it to the other one. */
+  /** Backspace at the start of a segment and Delete at its end join it with its neighbor. */
   deletedAtEdge(inputType, { segment, offset }) {
     const isBackward = inputType.endsWith("Backward");
     const isAtEdge = isBackward ? !textOf(segment).slice(0, offset).trim() : !textOf(segment).slice(offset).trim();
@@ -92,7 +92,7 @@ export class TextInput {
     if (operation) this.session.make(operation);
   }
 
-  /** The browser has changed the text itself. */
+  /** The browser itself has changed the text. */
   composed(event) {
     if (event.isComposing) return;
     const { focusNode, focusOffset } = getSelection();
@@ -118,12 +118,12 @@ function place(node, offset) {
   return next ? { segment: next, offset: 0 } : positionOf(node, offset);
 }
 
-/** Whether it is the first one of its paragraph. */
+/** Whether it is the first segment of its paragraph. */
 function isFirst({ element }) {
   return element.closest(".paragraph").querySelector(".segment") === element;
 }
 
-/** The text that is typed or pasted, in one line. */
+/** The typed or pasted text, on one line. */
 function textIn(event) {
   const text = event.data ?? event.dataTransfer?.getData("text/plain") ?? "";
   return text.replace(/\s+/g, " ");

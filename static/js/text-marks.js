@@ -1,7 +1,7 @@
 /**
  * Marks in the text (`::highlight(name)` in transcript-text.css), drawn only for paragraphs near the
- * viewport: their number does not slow down a long transcript. Browsers that cannot draw them mark
- * the segments, by the class `has-name`.
+ * viewport: many of them do not slow down a long transcript. Browsers that cannot draw them mark
+ * the segments with the class `has-name`.
  */
 import { rangeOf, segmentOf, segmentsIn } from "./transcript-text.js";
 
@@ -13,11 +13,11 @@ let frame = null;
 const page = document.querySelector("live-transcript");
 const observer = new IntersectionObserver((entries, self) => {
   for (const { target, isIntersecting } of entries) setVisible(target, isIntersecting);
-  if (CSS.supports("content-visibility", "auto")) self.disconnect(); // from now on by its event
+  if (CSS.supports("content-visibility", "auto")) self.disconnect(); // from now on, its event is used
 }, { rootMargin: "50% 0px" });
 for (const group of page.querySelectorAll(".paragraphs")) observer.observe(group);
 page.addEventListener("contentvisibilityautostatechange", ({ target, skipped }) => setVisible(target, !skipped));
-page.addEventListener("text-changed", ({ detail }) => { // visible until the browser says something else
+page.addEventListener("text-changed", ({ detail }) => { // visible until the browser reports otherwise
   for (const paragraph of detail.paragraphs) setVisible(paragraph.parentElement, true);
 });
 
@@ -27,7 +27,7 @@ function setVisible(group, isVisible) {
   redraw();
 }
 
-/** Draws a mark of that name at all offsets that `offsetsOf(segment)` returns; null: no more. */
+/** Draws a mark of that name at all offsets that `offsetsOf(segment)` returns; null: removes it. */
 export function mark(name, offsetsOf) {
   if (offsetsOf) marks.set(name, offsetsOf);
   else {
@@ -37,7 +37,7 @@ export function mark(name, offsetsOf) {
   redraw();
 }
 
-/** Draws all marks again with the next frame: what they are about has changed. */
+/** Redraws all marks in the next frame, after a change of what they mark. */
 function redraw() {
   frame ??= requestAnimationFrame(() => {
     frame = null;

@@ -1,9 +1,9 @@
 /** Places in the text of the transcript: words, DOM ranges, and the caret. */
 import { segmentOf, segments } from "./transcript-segments.js";
 
-const EARLY_S = 0.05; // a segment is the one at a moment that is this much before its start
+const EARLY_S = 0.05; // a segment counts as reached this much before its start
 
-/** The segment that is heard at a moment, by binary search; null between segments. */
+/** The segment at a moment, by binary search; null between segments. */
 export function segmentAt(seconds) {
   let low = 0, high = segments.length;
   while (low < high) {
@@ -15,12 +15,12 @@ export function segmentAt(seconds) {
   return segment && seconds >= segment.start - EARLY_S ? segment : null;
 }
 
-/** The word at an offset of a segment, or before it: see `wordOf`. Null while times are not known. */
+/** The word at an offset of a segment, or before it: see `wordOf`. Null while times are unknown. */
 export function wordAt(segment, offset) {
   return wordOf(segment, lastIndex(segment.words?.at, offset));
 }
 
-/** The word that is heard at a moment, or was heard last in its segment; null if there is none. */
+/** The word at a moment, or else the last one before it in the segment; null if there is none. */
 export function wordAtTime(seconds) {
   const segment = segmentAt(seconds);
   return segment && wordOf(segment, lastIndex(segment.words?.start, 1000 * seconds));
@@ -92,8 +92,8 @@ function offsetOf(element, node, offset) {
 }
 
 /**
- * Call this before the text changes, and the returned function afterwards with the segments that are
- * there instead of `old`: the selection is again where it was in the text.
+ * Call this before the text changes, and the returned function afterwards with the segments that
+ * replace `old`: it restores the selection in the text.
  */
 export function keepCaret(old) {
   const { anchorNode, anchorOffset, focusNode, focusOffset } = getSelection();
@@ -109,7 +109,7 @@ export function keepCaret(old) {
   };
 }
 
-/** How many characters are between the start of the first segment and a place in one of them. */
+/** The number of characters between the start of the first segment and a place in one of them. */
 function distance(list, { segment, offset }) {
   const index = list.indexOf(segment);
   if (index < 0) return null;

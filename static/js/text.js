@@ -7,7 +7,7 @@ export function text(element, key, values = {}) {
   return template.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-/** A text without more than single spaces, as the server stores it. */
+/** A text with single spaces only, as the server stores it. */
 export function normalize(content) {
   return content.replace(/\s+/g, " ").trim();
 }

@@ -1,4 +1,4 @@
-/** The title of a transcript, edited where it is: it is saved when it loses the focus. */
+/** The title of a transcript, edited in place: it is saved when it loses the focus. */
 import { sendJson } from "./requests.js";
 import { normalize, text } from "./text.js";
 

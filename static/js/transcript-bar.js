@@ -17,7 +17,7 @@ customElements.define("transcript-bar", class extends HTMLElement {
     for (const panel of this.querySelectorAll("[popover]")) {
       panel.addEventListener("beforetoggle", (event) => { if (event.newState === "open") this.place(panel); });
     }
-    // A dialog of the menu is in front of it, and the menu is closed when the dialog is.
+    // A dialog of the menu appears in front of it, and the menu closes with the dialog.
     this.addEventListener("close", (event) => event.target.closest("[popover]")?.hidePopover(), true);
   }
 
@@ -32,7 +32,7 @@ customElements.define("transcript-bar", class extends HTMLElement {
   }
 });
 
-/** Of a popover that is about to open: it has no box yet. */
+/** The width of a popover that is about to open and has no box yet. */
 function widthOf(panel) {
   panel.style.display = "block";
   const width = panel.offsetWidth;

@@ -1,6 +1,6 @@
 /**
- * <transcript-editor data-id>: the text of a finished transcript and its title can be edited where
- * they are. It shows whether all is saved.
+ * <transcript-editor data-id>: the text of a finished transcript and its title can be edited in
+ * place. It shows whether everything is saved.
  */
 import { EditSession } from "./edit-session.js";
 import { register } from "./shortcuts.js";
@@ -9,7 +9,7 @@ import { TextInput } from "./text-input.js";
 import { TitleEditor } from "./title-editor.js";
 import { segments } from "./transcript-text.js";
 
-const isTouch = matchMedia("(pointer: coarse)").matches; // a tap plays there: a button starts editing
+const isTouch = matchMedia("(pointer: coarse)").matches; // there, a tap plays, and a button starts editing
 
 customElements.define("transcript-editor", class extends HTMLElement {
   connectedCallback() {
@@ -85,7 +85,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
 
   // --- Display ----------------------------------------------------------------------------------
 
-  /** Shows whether all is saved. */
+  /** Shows whether everything is saved. */
   showState(isSaving = this.session.queue.isSending) {
     const problem = this.session.queue.problem || this.titleEditor.problem;
     this.wasEdited ||= this.isUnsaved;
@@ -99,7 +99,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
     this.querySelector("[data-retry]").hidden = !problem;
   }
 
-  /** Shows whether there is something to undo or to make again. */
+  /** Shows whether there is something to undo or redo. */
   showPossible({ undo, redo }) {
     this.querySelector("[data-undo]").disabled = !undo;
     this.querySelector("[data-redo]").disabled = !redo;

@@ -1,7 +1,7 @@
 /**
- * <transcript-import data-id>: a dialog that replaces the text of the transcript by that of a file or
- * by a pasted one. A problem is shown below the field that it is about. A text that seems to be of
- * another recording can be imported anyway.
+ * <transcript-import data-id>: a dialog that replaces the text of the transcript with that of a
+ * file or with pasted text. A problem is shown below the field that it concerns. A text that seems
+ * to belong to another recording can be imported anyway.
  */
 import { csrfToken, errorMessage } from "./requests.js";
 import { text } from "./text.js";

@@ -1,6 +1,6 @@
 /**
  * <transcript-notes>: the panel with the highlights, comments and bookmarks in order of time. It is
- * next to the text, or over a part of it on a small screen.
+ * next to the text, or covers a part of it on a small screen.
  */
 import { markDraft } from "./annotation-marks.js";
 import { add, annotations, change, load, offsetsBetween, remove } from "./annotations.js";
@@ -68,7 +68,7 @@ customElements.define("transcript-notes", class extends HTMLElement {
     row?.querySelector("button").focus();
   }
 
-  /** Lets one write a comment on a passage. */
+  /** Opens the form for a comment on a passage. */
   compose(passage) {
     if (this.form.keepsUnsaved()) return;
     const { anchorNode, anchorOffset, focusNode, focusOffset } = getSelection();
@@ -150,7 +150,7 @@ customElements.define("transcript-notes", class extends HTMLElement {
   }
 
   show() {
-    if (this.hidden || this.form.isOpen) return; // it is shown when the form is closed
+    if (this.hidden || this.form.isOpen) return; // the list is updated when the form is closed
     const { shown } = this;
     const template = this.querySelector("template[data-row]");
     this.list.replaceChildren(...shown.map((each) => noteRow(template, each, text(this, each.kind))));
@@ -167,7 +167,7 @@ customElements.define("transcript-notes", class extends HTMLElement {
     return this.list.querySelector(`[data-note="${id}"]`);
   }
 
-  /** Offers to restore what was deleted; null: no more. */
+  /** Offers to restore a deleted note; null: ends the offer. */
   showUndo(annotation) {
     this.deleted = annotation;
     this.undo.hidden = !annotation;

@@ -12,7 +12,7 @@ import { PlayerVideo } from "./player-video.js";
 
 const MIN_INTERVAL_MS = 50; // between two events `player-time`
 const SAVE_INTERVAL_MS = 5000; // of the position
-const END_S = 1; // a recording that was heard up to here begins anew
+const END_S = 1; // a recording that was played up to here starts again
 
 customElements.define("transcript-player", class extends HTMLElement {
   connectedCallback() {
@@ -72,7 +72,7 @@ customElements.define("transcript-player", class extends HTMLElement {
 
   set playbackRate(rate) {
     this.media.preservesPitch = true;
-    this.media.defaultPlaybackRate = this.media.playbackRate = rate; // the first one after a reload
+    this.media.defaultPlaybackRate = this.media.playbackRate = rate; // the rate after a reload
   }
 
   get source() {
@@ -81,12 +81,12 @@ customElements.define("transcript-player", class extends HTMLElement {
 
   play() {
     this.isWanted = true;
-    if (this.media.error) this.load(); // while only its length was read
+    if (this.media.error) this.load(); // while only its duration was read
     // Rejected if a pause interrupts it, or if the media cannot be played, which `error` reports.
     this.media.play().catch(() => {});
   }
 
-  /** Stops, and goes back a little: to hear the last words again when it goes on. */
+  /** Stops, and goes back a little: to hear the last words again when it continues. */
   pause() {
     if (this.paused) return;
     this.media.pause();
@@ -123,7 +123,7 @@ customElements.define("transcript-player", class extends HTMLElement {
     this.showTime();
   }
 
-  /** For each frame that the browser draws, and some times a second if it draws none. */
+  /** For each frame that the browser draws, and a few times per second if it draws none. */
   moved() {
     cancelAnimationFrame(this.frame);
     if (!this.controls) return;
@@ -160,7 +160,7 @@ customElements.define("transcript-player", class extends HTMLElement {
   }
 
   savePosition() {
-    if (!this.isWanted) return; // it was only looked at
+    if (!this.isWanted) return; // nobody wants to play it
     this.savedAt = performance.now();
     const isHeard = this.currentTime >= this.duration - END_S;
     savePosition(this.dataset.id, isHeard ? 0 : this.currentTime);

@@ -11,7 +11,7 @@ for (const conflict of root.querySelectorAll("segment-conflict")) {
   segments[conflict.dataset.of - 1].conflict = conflict;
 }
 
-/** The segment of an element in it; null if there is none. */
+/** The segment that contains an element; null if there is none. */
 export function segmentOf(element) {
   return bySpan.get(element?.closest?.(".segment")) ?? null;
 }

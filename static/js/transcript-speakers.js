@@ -1,8 +1,8 @@
 /**
- * <transcript-speakers data-id>: the speakers of a transcript with their share of the talk. A name is
- * shown where a turn begins; one of the list hides the paragraphs of the others. Digits assign the
- * speaker of the selected text, of the segment with the caret, or of the paragraph whose name has the
- * focus.
+ * <transcript-speakers data-id>: the speakers of a transcript with their shares of the speech. A
+ * name is shown where a turn begins; selecting a speaker in the list hides the paragraphs of the
+ * others. Digits assign the speaker of the selected text, of the segment with the caret, or of the
+ * paragraph whose name has the focus.
  */
 import { SpeakerDialog } from "./speaker-dialog.js";
 import { SpeakerDigits } from "./speaker-digits.js";
@@ -26,7 +26,7 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
     const rows = [...this.querySelectorAll("li")];
     this.names = new Map(rows.map((row) => [numberOf(row), row.dataset.name]));
     this.voices = new Map(rows.map((row) => [numberOf(row), voiceIn(row.dataset)]));
-    this.only = null; // the speaker whose segments are shown; null: all are
+    this.only = null; // the speaker whose segments are shown; null: all
     this.list = new SpeakerList(this);
     this.digits = new SpeakerDigits();
     this.dialog = new SpeakerDialog(this);
@@ -44,20 +44,20 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
       if (button) this.dialog.open(button.closest(".paragraph"));
     });
     this.page.addEventListener("focusout", () => this.showStatus(""));
-    this.showList(); // the paragraphs are the server's
+    this.showList(); // the paragraphs come from the server
   }
 
-  /** What is shown for a speaker: the name, if there is one. */
+  /** The label of a speaker: the name, if there is one. */
   label(number) {
     return this.names.get(number) || text(this, "label", { number });
   }
 
-  /** Whether the name was found by the voice. */
+  /** Whether the name was found by voice. */
   isRecognized(number) {
     return Boolean(this.voices.get(number)?.recognized);
   }
 
-  /** The id of the voice that was recognized in a speaker, or is learned from it; null without. */
+  /** The id of the voice that is recognized in a speaker, or learned from it; null if none is. */
   voiceOf(number) {
     return this.voices.get(number)?.voice ?? null;
   }
@@ -74,20 +74,20 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
       const next = paragraphAfter(paragraph);
       if (next) this.showParagraph(next);
     }
-    this.frame ??= requestAnimationFrame(() => { // many may come at the same time
+    this.frame ??= requestAnimationFrame(() => { // many may arrive at the same time
       this.frame = null;
       this.showList();
     });
   }
 
-  /** Takes the event of the server: numbers that were shown may mean somebody else now. */
+  /** Applies an event of the server: numbers may now mean other speakers. */
   relabel({ speakers, segments: changes }) {
     this.take(speakers);
     relabel(changes);
     this.show();
   }
 
-  /** Takes speakers as the server lists them. */
+  /** Applies the server's list of speakers. */
   take(speakers) {
     this.names = new Map(speakers.map(({ number, name }) => [number, name ?? ""]));
     this.voices = new Map(speakers.map((speaker) => [speaker.number, speaker]));
@@ -110,7 +110,7 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
     });
   }
 
-  /** Assigns the items, which are those of the paragraph if there is one, or the selected text. */
+  /** Assigns the items: those of the paragraph, if given, or the selected text. */
   async numberTyped(number, paragraph, items) {
     const unknown = this.names.has(number) ? "" : text(this, "unknown", { number });
     if (!unknown && !paragraph && !this.selection.isEmpty) {
@@ -124,7 +124,7 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
 
   // --- Display --------------------------------------------------------------------------------
 
-  /** Shows only the paragraphs of this speaker; all if it is null. */
+  /** Shows only the paragraphs of this speaker; null: all. */
   showOnly(number) {
     this.only = number;
     this.show();
@@ -178,7 +178,7 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
     select.selectedIndex = 0;
   }
 
-  /** The number of the speaker that was chosen in such a field. */
+  /** The number of the speaker chosen in such a field. */
   chosen({ value }) {
     return value === "new" ? Math.max(...this.names.keys()) + 1 : Number(value);
   }

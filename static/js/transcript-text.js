@@ -1,7 +1,7 @@
 /**
- * The text of the transcript: its segments, and the paragraphs in which they are. Other modules read
- * and change the text only by these functions. After a change <live-transcript> gets the event
- * `text-changed` with the `paragraphs` (elements) that are new or have changed.
+ * The text of the transcript: its segments, and the paragraphs in which they are. Other modules
+ * read and change the text only with these functions. After a change <live-transcript> gets the
+ * event `text-changed` with the `paragraphs` (elements) that are new or have changed.
  */
 import { formatDuration } from "./duration.js";
 import { divided, goesOn, separator } from "./paragraphs.js";
@@ -13,12 +13,12 @@ import { timesOf } from "./word-times.js";
 export { positionOf, rangeOf, segmentAt, segmentWithCaret, wordAt, wordAtTime, wordOf } from "./text-positions.js";
 export { segmentOf, segments, segmentsIn } from "./transcript-segments.js";
 
-const LOOKS = ["speaker", "channel", "paragraph"]; // that divide paragraphs
+const LOOKS = ["speaker", "channel", "paragraph"]; // properties that divide paragraphs
 
 const root = document.querySelector("#segments");
 const page = document.querySelector("live-transcript") ?? root; // the recorder has none
 const template = document.querySelector("#paragraph-template");
-const GROUP_SIZE = 25; // paragraphs that browsers draw or leave out together: see transcript-text.css
+const GROUP_SIZE = 25; // paragraphs that browsers render or skip together: see transcript-text.css
 
 /** The paragraph before another one, and the one after it; undefined or null if there is none. */
 export function paragraphBefore(paragraph) {
@@ -47,9 +47,9 @@ export function append(data) {
 }
 
 /**
- * Replaces the segments with the numbers `from` to `to` by segments of the server; those after them
- * get new numbers. `from: 6, to: 5` inserts before segment 6. The caret stays where it is in the text.
- * Returns the segments.
+ * Replaces the segments with the numbers `from` to `to` with segments of the server, and renumbers
+ * those after them. `from: 6, to: 5` inserts before segment 6. The caret keeps its place in the
+ * text. Returns the segments.
  */
 export function replace(from, to, replacements) {
   const old = segments.slice(from - 1, to);
@@ -69,7 +69,7 @@ export function replace(from, to, replacements) {
   return fresh;
 }
 
-/** What the server knows of a segment that is shown already. What was typed since stays. */
+/** Updates a shown segment with the server's data. Text that was typed since is kept. */
 export function refresh(segment, data) {
   const shown = segment.element.textContent;
   const words = normalize(shown) === data.text ? timesOf(shown, data.words) : null;
@@ -79,7 +79,7 @@ export function refresh(segment, data) {
   changed([segment.element.closest(".paragraph")]);
 }
 
-/** Gives segments other speakers: a list of { id, speaker }. */
+/** Changes the speakers of segments: a list of { id, speaker }. */
 export function relabel(changes) {
   const known = changes.filter(({ id }) => segments[id - 1]).sort((a, b) => a.id - b.id);
   if (!known.length) return;
@@ -93,10 +93,10 @@ export function relabel(changes) {
 // --- Paragraphs -------------------------------------------------------------------------------
 
 /**
- * Divides again what has changed: the paragraphs of the segments with the indexes `first` to `last`
- * (exclusive), with the one before, up to where a paragraph begins that was there before. `removed`
- * are segments that are no longer in the list. Returns the paragraphs that are new, and the one after
- * them, where the name of a turn may have to change.
+ * Divides changed text again: the paragraphs of the segments with the indexes `first` to `last`
+ * (exclusive), with the one before, up to the next unchanged start of a paragraph. `removed` are
+ * segments that are no longer in the list. Returns the new paragraphs, and the one after them,
+ * where the name of a turn may have to change.
  */
 function regroup(first, last, removed) {
   const begin = startOfParagraph(first - 1);
@@ -131,7 +131,7 @@ function newGroup() {
   return Object.assign(document.createElement("div"), { className: "paragraphs" });
 }
 
-/** The index of the first segment of the paragraph that has the one with this index. */
+/** The index of the first segment in the paragraph of the segment with this index. */
 function startOfParagraph(index) {
   if (index < 0) return 0;
   const span = segments[index].element.closest(".paragraph").querySelector(".segment");
@@ -142,7 +142,7 @@ function isFirst({ element }) {
   return element.closest(".paragraph")?.querySelector(".segment") === element;
 }
 
-/** The paragraph that has just these segments, if there is one. */
+/** The paragraph with exactly these segments, if there is one. */
 function unchanged(list) {
   const paragraph = list[0].element.closest(".paragraph");
   if (!paragraph || Number(paragraph.dataset.speaker || 0) !== (list[0].speaker ?? 0)) return null;
@@ -161,7 +161,7 @@ function build(list) {
   return paragraph;
 }
 
-/** Shows when a paragraph begins, which is with this segment. */
+/** Shows the start time of the paragraph that begins with this segment. */
 function showStart({ element, start }) {
   const paragraph = element.closest(".paragraph");
   paragraph.dataset.start = start.toFixed(3);

@@ -21,7 +21,7 @@ customElements.define("transcript-versions", class extends HTMLElement {
   }
 
   async open() {
-    await this.editor.settled(); // what is not stored yet is part of the last version
+    await this.editor.settled(); // unsaved changes are part of the last version
     this.restore.disabled = true;
     this.details.replaceChildren();
     this.list.replaceChildren();
@@ -78,7 +78,7 @@ function passageRow({ start, speaker_before: before, speaker, texts }) {
     .filter(Boolean).join(" · ");
   row.append(head, document.createElement("br"));
   for (const { kind, text: content } of texts) {
-    const name = { removed: "ins", added: "del" }[kind]; // what the version has, what it has not
+    const name = { removed: "ins", added: "del" }[kind]; // from the point of view of the version
     const part = document.createElement(name ?? "span");
     part.textContent = content;
     row.append(part, " ");

@@ -1,7 +1,8 @@
 /**
- * <upload-box data-max-megabytes data-direct>: uploads by drag and drop or by the file picker, two at
- * a time, each with a progress bar; with `data-direct` to an object storage. After a single file the
- * browser opens its transcript, after several the library. Files wait for a connection, if need be.
+ * <upload-box data-max-megabytes data-direct>: uploads by drag and drop or with the file picker,
+ * two at a time, each with a progress bar; with `data-direct`, to an object storage. After a single
+ * file the browser opens its transcript, after several the library. Files wait for a connection if
+ * necessary.
  */
 import { text } from "./text.js";
 import { UploadOptions } from "./upload-options.js";
@@ -58,7 +59,7 @@ customElements.define("upload-box", class extends HTMLElement {
     }
   }
 
-  /** Sends files that this browser has kept. */
+  /** Sends files that this browser kept. */
   restore(records) {
     this.hasRestored ||= records.length > 0;
     for (const record of records) this.start(new Upload(record.file, this.row(record.file.name), this, record));
@@ -104,8 +105,10 @@ customElements.define("upload-box", class extends HTMLElement {
     this.list.hidden = !this.list.children.length;
   }
 
-  /** Shows the uploaded recordings. The page stays if it has the message of another one, or if
-   * files were sent that nobody chose on it. */
+  /**
+   * Shows the uploaded recordings. The page stays open if it shows a message about another file, or
+   * if it sent files that were not chosen on it.
+   */
   showUploaded() {
     const [id] = this.uploaded;
     if (this.hasRestored || this.list.querySelector("[data-phase=failed], [data-phase=kept]")) {

@@ -11,7 +11,7 @@ export class UploadOptions {
       .addEventListener("change", () => rememberFields(box, STORAGE_KEY));
   }
 
-  /** The options as the API takes them. */
+  /** The options as parameters of the API. */
   get values() {
     const [language, diarize, speakers] = ["language", "diarize", "speakers"].map((name) => this.field(name));
     const count = diarize.checked && speakers.value ? { speakers: Number(speakers.value) } : {};

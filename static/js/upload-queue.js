@@ -1,7 +1,8 @@
 /**
- * Files whose upload waits for a connection. They are kept in the browser, also when the page is
- * left, and sent when the browser is online again, or at growing intervals: a browser that is online
- * may not reach the server. The key of an upload lets the server take it once, whoever sends it.
+ * Files whose upload waits for a connection. They are kept in the browser, even when the page is
+ * left, and sent when the browser is online again, or at growing intervals: even an online browser
+ * may not reach the server. The key of an upload lets the server accept it only once, whichever
+ * page sends it.
  */
 import { all, put, remove } from "./offline-store.js";
 import { account, claimed } from "./web-app.js";
@@ -16,7 +17,7 @@ export class UploadQueue {
     addEventListener("online", () => this.sendAll());
   }
 
-  /** Resolves to the records of an earlier page. */
+  /** Resolves to the records that earlier pages left. */
   async restore() {
     await claimed;
     return all("uploads").catch(() => []);

@@ -1,6 +1,6 @@
 /**
- * One file in the upload box: it waits, is sent, and is a recording then. If the connection is lost,
- * it is kept and sent later; a file that was `kept` before is sent with the same key and options.
+ * One file in the upload box: it waits, is sent, and becomes a recording. If the connection is
+ * lost, it is kept and sent later; a file that was `kept` is sent with the same key and options.
  */
 import { DirectUpload } from "./direct-upload.js";
 import { FormUpload } from "./form-upload.js";
@@ -31,7 +31,7 @@ export class Upload {
   async send(options) {
     this.options ??= options;
     const Transport = "direct" in this.box.dataset ? DirectUpload : FormUpload;
-    // A retry sends the same request, or what is missing.
+    // A retry sends the same request, or the missing parts.
     this.transport ??= new Transport(this.file, this.options, (bytes) => this.progress(bytes), this.key);
     this.show("sending", text(this.box, "uploading"), "cancel");
     try {

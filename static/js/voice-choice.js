@@ -11,7 +11,7 @@ export class VoiceChoice {
     this.checkbox.addEventListener("change", () => { this.chosen = this.checkbox.checked; });
   }
 
-  /** For a speaker with this name. Which voices there are is known a little later. */
+  /** Opens it for a speaker with this name. The existing voices are loaded afterwards. */
   async open(number, name) {
     Object.assign(this, { number, name, voices: [], chosen: null });
     this.show(name);
@@ -30,7 +30,7 @@ export class VoiceChoice {
     this.element.hidden = !name;
   }
 
-  /** The voice that has the name. */
+  /** The voice with this name. */
   get voice() {
     const name = this.name.toLowerCase();
     return this.voices.find((voice) => voice.name.toLowerCase() === name);
@@ -42,8 +42,8 @@ export class VoiceChoice {
   }
 
   /**
-   * A function that does what is chosen now: the name may be new, and is saved first. It resolves to
-   * the problem; empty if there is none.
+   * Returns a function that applies the present choice: the name may be new, and is saved first. It
+   * resolves to the problem; empty if there is none.
    */
   change() {
     const { name, number, voice, isLinked, checkbox: { checked } } = this;

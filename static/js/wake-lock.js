@@ -1,4 +1,4 @@
-/** Keeps the screen on, where the browser can, and again after the page was hidden. */
+/** Keeps the screen on where browsers support it, and again after the page was hidden. */
 let isWanted = false;
 let lock = null;
 
@@ -13,7 +13,7 @@ export async function keepAwake(wanted) {
 
 async function request() {
   if (document.hidden) return;
-  lock = await navigator.wakeLock?.request("screen").catch(() => null) ?? null; // such as: the battery is low
+  lock = await navigator.wakeLock?.request("screen").catch(() => null) ?? null; // such as with a low battery
 }
 
 document.addEventListener("visibilitychange", () => isWanted && request());

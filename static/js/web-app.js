@@ -1,13 +1,13 @@
 /**
- * On every page: registers the service worker, and erases what this browser keeps for an account
- * that is not signed in anymore, and transcripts that were deleted.
+ * On every page: registers the service worker, and erases data that this browser keeps for an
+ * account that is no longer signed in, and deleted transcripts.
  */
 import { all, claim, remove } from "./offline-store.js";
 
 /** The account of the page: empty if nobody is signed in, undefined if the page is the same for all. */
 export const account = document.querySelector("meta[name=account]")?.content;
 
-/** Resolves when all that is kept belongs to the account of the page. */
+/** Resolves when all data in this browser belongs to the account of the page. */
 export const claimed = account === undefined ? Promise.resolve() : claim(account).catch(() => {});
 
 /** Asks the server who is signed in and which transcripts still exist. Changes nothing offline. */
@@ -16,12 +16,13 @@ export async function synchronize() {
   const response = await fetch(`/offline/state/?ids=${ids}`).catch(() => null);
   if (!response?.ok) return;
   const state = await response.json();
-  // Not for its own account again: the session may have ended in another tab since the response.
+  // Not claimed for the page's own account again: the session may have ended in another tab since
+  // the response.
   if (state.account !== account) await claim(state.account);
   for (const id of ids) if (!state.existing.includes(id)) await remove("transcripts", id);
 }
 
-// Old browsers run no modules as service workers. Pages work without.
+// Old browsers do not support modules as service workers. Pages work without one.
 navigator.serviceWorker?.register("/service-worker.js", { type: "module", updateViaCache: "none" }).catch(() => {});
 if (account) {
   claimed.then(() => all("transcripts")).then((kept) => kept.length && synchronize()).catch(() => {});

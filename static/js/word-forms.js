@@ -1,7 +1,7 @@
 /**
- * Which words of a text a search may have found. The server knows all grammatical forms; here two
- * words that begin the same are probably forms of one word. Scripts without spaces have no words
- * here: what is looked for is found anywhere.
+ * Which words of a text a search may have found. The server knows all grammatical forms; here, two
+ * words with the same beginning are probably forms of one word. Scripts without spaces have no
+ * words here: search terms are found anywhere.
  */
 const MIN_STEM = 4, MAX_ENDING = 3; // letters: "walks" is found by "walking", "the" only by "the"
 const WORD = /[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}\p{N}]+)*/gu;
@@ -9,7 +9,7 @@ const ACCENT = /[\u0300-\u036f]/g; // other marks are vowels, or change the lett
 const UNSPACED = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}]/u;
 const UNSAID = /(?:-(?:speaker:\s*)?|speaker:\s*)(?:"[^"]*"|\S+)/giu; // excluded words, and names
 
-/** The words that a query looks for in a text. */
+/** The words of a query that a text should contain. */
 export function termsOf(query) {
   return wordsOf(query.replace(UNSAID, " ")).map(({ word }) => word);
 }

@@ -1,11 +1,12 @@
 /**
- * When words are heard, and where they are in the text: `words` of a segment is { at, start, length,
- * low, overlap }, lists with a number for each word: UTF-16 offset, milliseconds, milliseconds; `low`
- * has the indexes of uncertain words, `overlap` those during which several people speak. The page fetches them after its text is shown.
+ * The times of words, and their places in the text. `words` of a segment is { at, start, length,
+ * low, overlap }: lists with a number for each word (UTF-16 offset, milliseconds, milliseconds);
+ * `low` has the indexes of uncertain words, `overlap` those of words during which several people
+ * speak. The page fetches them after its text is shown.
  */
 const LOW_PROBABILITY = 0.5; // of uncertain words, as in transcriptions/schemas/word_times.py
 
-/** The times of words of the API in their text. */
+/** Maps the API's times of words to a shown text. */
 export function timesOf(text, words) {
   let position = 0;
   const at = words.map((word) => {
