@@ -1,9 +1,9 @@
-"""Measures who is heard when: python -m benchmarks.diarization FOLDER
+"""Measure speaker diarization: python -m benchmarks.diarization FOLDER
 
-FOLDER has recordings with references beside them: talk.ogg and talk.rttm. Each is diarized, and
-conversations of an hour and of three that are put together from the voices of all of them. The time
-is that of one core, or of the GPU if the diarizer uses one (--diarizer), and does not include the
-search for speech, which is done for every recording.
+FOLDER has recordings with references: talk.ogg and talk.rttm. Each is diarized, and so are
+conversations of one and three hours, composed from the voices of all of them. The time is that of
+one core, or of the GPU if the diarizer uses one (--diarizer), and does not include the search for
+speech, which is done for every recording.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from transcriptions.processing.voice_activity import find_speech
 RESULTS = Path(__file__).parent / "results" / "diarization.json"
 COLLAR_S = 0.25
 LONG_MINUTES = (60, 180)
-MIN_STRETCH_S = 0.5  # of a voice alone, to be put into a conversation
+MIN_STRETCH_S = 0.5  # of a voice alone, to be used in a conversation
 PAUSES_S = (0.15, 0.3, 0.5, 1.0)
 
 
@@ -72,7 +72,7 @@ class Result:
     error: float  # with a collar of COLLAR_S
     error_without_collar: float
     confused_without_collar: float
-    overlap_precision: float | None  # of the time that several people speak; null: never found
+    overlap_precision: float | None  # of the time in which several people speak; null: never found
     overlap_recall: float | None  # null: never in the reference
     core_seconds: float
     times_real_time: float
@@ -150,7 +150,7 @@ def _alone(recording: Recording) -> Iterator[tuple[str, Any]]:
 
 
 def _stored(recordings: list[Recording], minutes: list[int], path: Path) -> Iterator[Stored]:
-    """One after the other, as prepared audio at `path`."""
+    """The recordings and the conversations, one after another, as prepared audio at `path`."""
     for recording in recordings:
         yield store(recording, path)
     for length in minutes:
@@ -167,7 +167,7 @@ def store(recording: Recording, path: Path) -> Stored:
 
 
 def _measure(diarizer: Diarizer, stored: Stored) -> Result:
-    Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak of memory
     started = time.process_time()
     *_, last = diarizer.stream(stored.audio, SpeakerLimits(), lambda: False)
     elapsed = last.usage.decode_seconds if last.usage else time.process_time() - started

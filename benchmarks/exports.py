@@ -30,7 +30,7 @@ from transcriptions.exports.transcript import TimedWord, Transcript
 
 RESULT = Path(__file__).parent / "results" / "exports.json"
 DURATION_S = 3 * 3600.0
-SPEAKERS, SENTENCES_PER_TURN = 4, 9  # the most, of a turn
+SPEAKERS, SENTENCES_PER_TURN = 4, 9  # the maximum of a turn
 TOPIC_SENTENCES, TOPIC_WORDS, COMMON_WORDS = 40, 60, 300
 SECONDS_PER_LETTER, WORD_PAUSE_S, MAX_SENTENCE_PAUSE_S = 0.06, 0.05, 1.2
 REPETITIONS = 5
@@ -84,7 +84,7 @@ def _measure(name: str, operation: Callable[[], object]) -> dict[str, Any]:
 
 
 def spoken_words(count: int) -> list[TimedWord]:
-    """So many words, however long they last."""
+    """The first `count` words, however long they last."""
     return list(islice(_words(math.inf), count))
 
 

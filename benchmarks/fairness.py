@@ -1,11 +1,11 @@
 """Measure the queue of recordings: python -m benchmarks.fairness [--before CHECKOUT] [--write]
 
 In temporary embedded servers: how long a worker takes to claim a recording while 1,000 to 100,000
-of a hundred accounts wait, and how many recordings of an account with 1,000 go before ten of
-another. No engine runs: what is measured is choosing. Then uploads of both accounts go through a
-Celery worker, whose engine takes 0.2 s for each segment. Uploads over the API are measured with a
-web process, and alternately with one of another checkout, if it is named.
-With --write, the result is stored in benchmarks/results/fairness.json.
+recordings of a hundred accounts wait, and how many recordings of an account with 1,000 are claimed
+before ten of another. No engine runs: only the choice is measured. Then uploads of both accounts go
+through a Celery worker, whose engine takes 0.2 s for each segment. Uploads over the API are
+measured with a web process, and alternately with one of another checkout, if one is given. With
+--write, the result is stored in benchmarks/results/fairness.json.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _order() -> dict[str, int]:
 
 
 def _uploads(var: Path, before: Path | None) -> dict[str, Any]:
-    """Uploads of ten seconds over HTTP while MANY wait, and the list of what waits."""
+    """Uploads of ten seconds over HTTP while MANY wait, and the list of waiting recordings."""
     from accounts.tokens import issue_token
 
     checkouts = {"upload": ROOT} | ({"upload before": before} if before else {})
@@ -126,7 +126,7 @@ def _uploads(var: Path, before: Path | None) -> dict[str, Any]:
             clients[0].get("/api/transcriptions", timeout=TIMEOUT_S).raise_for_status()
 
         for client in clients:
-            upload(client)  # loads what the process needs
+            upload(client)  # loads the modules that the process needs
         uploads = _measure_alternately(
             {
                 f"{name} while {MANY} wait": partial(upload, client)
@@ -169,7 +169,7 @@ def _through_a_worker(var: Path) -> dict[str, Any]:
 
 
 def _submit(owner: User, recording: bytes) -> None:
-    """What an upload leads to, without the check of the file."""
+    """Create the result of an upload, without the check of the file."""
     from django.core.files.uploadedfile import SimpleUploadedFile
 
     from transcriptions.uploads.params import UploadParams

@@ -1,9 +1,9 @@
 """Measure how long the first words take: python -m benchmarks.first_segment [--speakers] [--write]
 
 Recordings of up to four hours are uploaded to a running service, which stops them after the first
-segment. Each one is also prepared as a whole before its recognition begins, as all recordings were
-before: the option `channels=separate` has that effect, and no other on one channel. CPU times are
-those of all processes of the service.
+segment. Each one is also prepared as a whole before its recognition begins, as in earlier releases:
+the option `channels=separate` has only this effect on one channel. CPU times are those of all
+processes of the service.
 
 With --speakers, shorter ones are uploaded with and without the detection of speakers in turn, which
 must not delay the words.
@@ -49,7 +49,7 @@ SPEAKERS_WAYS = {"without speakers": {"diarize": "false"}, "with speakers": {"di
 Ways = Mapping[str, Mapping[str, str]]  # fields of the upload
 Row = dict[str, Any]
 
-IDLE_S = 600.0  # at most, that the service needs to stop what it has begun
+IDLE_S = 600.0  # the longest time that the service needs to stop its work
 
 
 def main() -> None:
@@ -91,7 +91,8 @@ def _recording(media: Media, name: str) -> Path:
 
 
 def _measure(client: httpx.Client, file: Path, ways: Ways, rounds: int) -> Iterator[Row]:
-    """All ways in turn in each round, so that other work of the machine affects them alike."""
+    """Measure all ways in turn in each round, so that other load on the machine affects them
+    equally."""
     runs: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, fields in ways.items():
@@ -134,7 +135,7 @@ def _processes() -> list[psutil.Process]:
 
 
 def _cpu_seconds() -> float:
-    """Of all processes of the service, with those that have ended."""
+    """CPU seconds of all processes of the service, including ended ones."""
     total = 0.0
     for process in _processes():
         try:
@@ -146,7 +147,7 @@ def _cpu_seconds() -> float:
 
 
 def _wait_until_idle() -> None:
-    """The deleted recording is not worked on any more."""
+    """Wait until the service no longer works on the deleted recording."""
     deadline = time.monotonic() + IDLE_S
     before = _cpu_seconds()
     while time.monotonic() < deadline:

@@ -2,7 +2,7 @@
 
 It measures the time of a step for 1, 8, 16, ... rows, `generate()` of transformers for comparison,
 one stream at a time, and an hour of audio through the whole engine. With random weights (--size)
-the words mean nothing, but time and memory are those of the shapes. Results are written to
+the words are meaningless, but time and memory depend only on the shapes. Results are written to
 benchmarks/results/kyutai-<device>-<size>.json.
 """
 
@@ -36,7 +36,7 @@ RESULTS = Path(__file__).parent / "results"
 ROWS = (1, 8, 16, 32, 64, 128, 192, 256, 320, 384, 400, 416, 432, 448, 512)
 CPU_ROWS = ROWS[:5]
 WINDOW_S = 60.0
-BANDWIDTH_BYTES_PER_S = {  # by the data sheets
+BANDWIDTH_BYTES_PER_S = {  # according to the data sheets
     "T4": 320e9,
     "L4": 300e9,
     "A10": 600e9,
@@ -109,7 +109,7 @@ def _options() -> argparse.Namespace:
 
 
 def checkpoint_of(size: str, source: str | None, device: str) -> Checkpoint:
-    """Of a Hub id or folder (`source`), or with random weights of this size."""
+    """The checkpoint of a Hub id or folder (`source`), or one with random weights of this size."""
     if source:
         return Checkpoint.load(source, device)
     if size == "tiny":
@@ -204,7 +204,7 @@ def _reset_peak(checkpoint: Checkpoint) -> None:
 
 
 def _peak(checkpoint: Checkpoint) -> int:
-    """Bytes: allocated by torch on a GPU, of the whole process on the CPU."""
+    """Peak memory in bytes: allocated by torch on a GPU, of the whole process on the CPU."""
     if checkpoint.device.type == "cuda":
         return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -219,7 +219,7 @@ def _noise(seconds: float, rate: int) -> np.ndarray[Any, Any]:
 
 
 def _generate_rtfx(checkpoint: Checkpoint, seconds: float) -> float:
-    """The usual way: one recording after another, each in a single call."""
+    """The usual method: one recording after another, each in a single call."""
     extractor = tiny.processor()
     audio = _noise(seconds, checkpoint.rate)
     inputs = extractor(audio=audio, sampling_rate=checkpoint.rate).to(checkpoint.device)
@@ -249,7 +249,7 @@ def _long_recording_seconds(checkpoint: Checkpoint, rows: int, seconds: float) -
 
 
 def _gpu_type(device: str) -> str:
-    """Such as L4 or H100; empty on the CPU."""
+    """The type of the GPU, such as L4 or H100; empty on the CPU."""
     if not device.startswith("cuda"):
         return ""
     name = torch.cuda.get_device_name(device)
@@ -259,7 +259,7 @@ def _gpu_type(device: str) -> str:
 
 
 def device_name(device: str) -> str:
-    """For people, such as NVIDIA H100 80GB HBM3."""
+    """The name of the device, such as NVIDIA H100 80GB HBM3."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} CPU, {os.cpu_count()} cores"

@@ -1,8 +1,8 @@
 """Measure Whisper in several languages: python -m benchmarks.languages [--write] [--seconds 240]
 
-Announcements in five languages, one speaker each. How often the language of a few seconds within a
-window is found; and the word errors of the engine with and without knowing the language, beside
-those of the plain loop around faster-whisper that knows it.
+Announcements in five languages, one speaker each. Measures how often the language of a few seconds
+within a window is found, and the word errors of the engine with and without a given language,
+compared with those of the plain loop around faster-whisper with a given language.
 """
 
 from __future__ import annotations

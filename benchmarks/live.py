@@ -2,12 +2,12 @@
 
 or, in about a minute and without further speech: python -m benchmarks.live --sample
 
-Each session hears another order of the same recordings at the speed at which they were spoken. The
+Each session gets the same recordings in a different order, in real time. The
 delay of a word is the time from its end in the audio until the engine yields it: first as a
 tentative word, then as a firm one. The same audio is also decoded as a file, by the same engine.
 
-On a machine with other work, --cpu runs one session after the other and counts CPU time instead of
-the time that passes: what a session would do alone on a machine whose cores are as fast.
+On a machine with other load, --cpu runs one session after another and counts CPU time instead of
+elapsed time: this is what a session would take alone on a machine with cores of the same speed.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _recordings(arguments: argparse.Namespace) -> Iterator[speech.Speech]:
 
 @dataclass
 class Session:
-    """One session at natural speed, and what came of it. Delays are in seconds."""
+    """One session in real time, and its results. Delays are in seconds."""
 
     recording: speech.Speech
     clock: Callable[[], float]
@@ -98,7 +98,7 @@ class Session:
     firm: list[float] = field(default_factory=list)
     turns: list[float] = field(default_factory=list)  # from the end of a turn to its TurnEnded
     texts: list[str] = field(default_factory=list)
-    audio_waiting_s: float = 0.0  # the most that had to wait for the engine
+    audio_waiting_s: float = 0.0  # the most audio that had to wait for the engine
     taken: int = 0  # samples
     _begun: float = 0.0  # by the clock
     _complete: int = 0  # words in segments

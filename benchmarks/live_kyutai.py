@@ -1,9 +1,9 @@
 """Measures live sessions of the Kyutai engine: python -m benchmarks.live_kyutai --sessions 1 4 8
 
-Sessions of noise at natural speed, in pieces of 80 ms that arrive at random moments, share a
-batcher. Measured is the time from the arrival of the last sample of a frame to the token that has
-heard it; the delay that the model was trained with (0.5 or 2.5 s) comes on top. A frame is dropped
-if it has no token when the session ends. Results are written to
+Sessions of noise in real time, in pieces of 80 ms that arrive at random moments, share a batcher.
+The result is the time from the arrival of the last sample of a frame to the token that depends on
+it; the delay that the model was trained with (0.5 or 2.5 s) must be added. A frame is dropped if it
+has no token when the session ends. Results are written to
 benchmarks/results/live-kyutai-<device>-<size>.json.
 """
 
@@ -27,11 +27,11 @@ from gpu.kyutai import Checkpoint
 from gpu.streams import LiveStream, Stream
 
 WINDOW_S = 60.0
-MAX_DELAY_S = 10.0  # that the end of a session waits for its tokens
+MAX_DELAY_S = 10.0  # for which the end of a session waits for its tokens
 
 
 class TimedBatcher(Batcher):
-    """Notes when the tokens of live streams arrive."""
+    """Records when the tokens of live streams arrive."""
 
     def __init__(self, *arguments: Any) -> None:
         self.steps = 0
@@ -125,7 +125,7 @@ def _measure(checkpoint: Checkpoint, count: int, seconds: float) -> dict[str, An
 def _speak(
     stream: LiveStream, checkpoint: Checkpoint, seconds: float, seed: int
 ) -> list[tuple[int, float]]:
-    """Feeds noise at natural speed; returns how many samples had been fed at which times."""
+    """Feeds noise in real time; returns how many samples had been fed at which times."""
     frame, noise = checkpoint.frame_samples, np.random.default_rng(seed)
     chance, fed, spoken = random.Random(seed), 0, []  # noqa: S311
     started = time.perf_counter()
@@ -140,7 +140,7 @@ def _speak(
 
 
 def _position(checkpoint: Checkpoint, before: int, samples: int) -> int:
-    """Of the token that has heard the last whole frame of that many samples: one after it."""
+    """The position of the first token that depends on the last whole frame of this many samples."""
     return (before + samples) // checkpoint.frame_samples
 
 

@@ -1,9 +1,9 @@
 """Measure the memory of a long live session: python -m benchmarks.live_memory [--write]
 
-Recordings are repeated for an hour, or --minutes, at the speed at which they were spoken, through
-the WebSocket of a whole running service. The resident memory of the web process, of the worker for
-live speech and of all processes of Postgres is noted twice a minute. What matters is how it grows
-after the first quarter, when the model is loaded and all buffers have their size.
+Recordings are repeated in real time for an hour, or --minutes, through the WebSocket of a whole
+running service. The resident memory of the web process, of the worker for live speech and of all
+processes of Postgres is recorded twice a minute. What matters is its growth after the first
+quarter, when the model is loaded and all buffers have their final size.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RESULTS = Path(__file__).parent / "results" / "live-memory.json"
 CHUNK_S = 0.1
 SAMPLE_INTERVAL_S = 30.0
 GOALS = {"growth_mb_per_hour": 20, "lost_bytes": 0}
-# Words of the command line of each process, the first that matches.
+# Words in the command line of each process; the first match counts.
 PROCESSES = {"web": "transcodio_site.server", "live_worker": "queues live", "postgres": "postgres"}
 
 
@@ -49,7 +49,7 @@ class LongStack(WholeStack):
 
 @dataclass
 class LongSession:
-    """One session at natural speed, and what came of it."""
+    """One session in real time, and its results."""
 
     samples: np.ndarray  # 16 bits, 24 kHz
     begun: float = 0.0  # on the monotonic clock, when the first sample was spoken
@@ -90,7 +90,7 @@ class Memory:
     series: dict[str, list[float]] = field(default_factory=lambda: {n: [] for n in PROCESSES})
 
     async def watch(self) -> None:
-        """Until it is cancelled."""
+        """Record until cancelled."""
         while True:
             await asyncio.sleep(SAMPLE_INTERVAL_S)
             for name, size in self._sizes().items():
@@ -104,7 +104,7 @@ class Memory:
             except psutil.NoSuchProcess:
                 continue
             name = next((name for name, words in PROCESSES.items() if words in line), None)
-            if name:  # pages that processes of Postgres share are counted in parts
+            if name:  # shared pages of Postgres processes count proportionally
                 sizes[name] += memory.pss if name == "postgres" else memory.rss
         return sizes
 

@@ -1,6 +1,6 @@
-"""Measure what the service adds to its engine: python -m benchmarks.overhead [--write]
+"""Measure the time that the service adds to its engine: python -m benchmarks.overhead [--write]
 
-Recordings are uploaded to a running service, one after the other. The overhead is the time from the
+Recordings are uploaded to a running service, one after another. The overhead is the time from the
 upload to the final event, less the time that the engine needed for the same recording.
 """
 
@@ -29,7 +29,7 @@ TIMEOUT_S = 600.0
 
 
 class WholeStack(Stack):
-    """A stack with its usual limits, and an engine that nothing controls."""
+    """A stack with its usual limits, and the real engine."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -94,7 +94,7 @@ def _measure(client: httpx.Client, name: str, file: Path) -> dict[str, Any]:
 
 
 def _transcribe(client: httpx.Client, file: Path) -> tuple[float, float]:
-    """Seconds from the upload to the final event, and those of them that the engine took."""
+    """Seconds from the upload to the final event, and the seconds of the engine among them."""
     started = time.monotonic()
     with file.open("rb") as upload:
         request = client.stream("POST", "/api/transcribe/stream", files={"file": upload})

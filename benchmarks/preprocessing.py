@@ -1,7 +1,7 @@
 """Measure the preparation of recordings: python -m benchmarks.preprocessing
 
 Decode ten minutes of speech (MP3), find the spans of speech and the waveform, and measure the CPU
-time, which other programs on the machine hardly change. The result is written to
+time, on which other programs have little effect. The result is written to
 benchmarks/results/preprocessing.json.
 """
 
@@ -55,7 +55,7 @@ def _recording(folder: Path) -> Path:
 
 
 def _cpu_seconds(source: Path, folder: Path) -> float:
-    """Of this process and of FFmpeg."""
+    """CPU seconds of this process and of FFmpeg."""
     from transcriptions.processing import loudness, voice_activity
     from transcriptions.processing.media.conversion import prepare
 

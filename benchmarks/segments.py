@@ -1,4 +1,4 @@
-"""Measure what storing and publishing a segment costs: python -m benchmarks.segments [--write]
+"""Measure the cost of storing and publishing a segment: python -m benchmarks.segments [--write]
 
 In a temporary embedded Postgres and Valkey: the time, the CPU time of this process and the round
 trips to Postgres of one segment of an hour of audio, with few and with thousands of segments
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _measure_one(stored: int, batch: int = 1) -> dict[str, Any]:
-    """What a segment costs if `batch` segments are stored together."""
+    """The cost of a segment if `batch` segments are stored together."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -177,7 +177,7 @@ def _updates() -> dict[str, int]:
 
 
 def _measure_transcript() -> dict[str, Any]:
-    """What is read of a long transcript."""
+    """Measure reads of a long transcript."""
     from gpu.types import Complete
     from transcriptions.editing import service
     from transcriptions.exports.service import export
@@ -238,7 +238,8 @@ def _measure_live(publish: bool) -> dict[str, Any]:
 
 
 def _write_live(rows: list[Transcription], publish: bool, waits: list[float]) -> None:
-    """A segment every THREADS / SEGMENTS_PER_S seconds; appends from when it is due until then."""
+    """Write a segment every THREADS / SEGMENTS_PER_S seconds; append the delay from when it was
+    due."""
     from django.db import connection
 
     from transcriptions.realtime import streams
@@ -257,7 +258,7 @@ def _write_live(rows: list[Transcription], publish: bool, waits: list[float]) ->
 
 
 def _server_cpu() -> dict[str, float]:
-    """CPU seconds that Postgres and Valkey have used so far, those of closed connections included.
+    """CPU seconds that Postgres and Valkey have used so far, including closed connections.
 
     Both are children of this process.
     """

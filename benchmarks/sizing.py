@@ -28,16 +28,17 @@ SEGMENTS_PER_MINUTE = 12
 RETENTION_DAYS = 30
 GPU = "L4"
 STREAMS = 32  # decoded together on one GPU
-# Not measured: a step reads all weights, and 60 % of the memory bandwidth of the GPU is reached.
+# Not measured: assumes that a step reads all weights, and reaches 60 % of the GPU's memory
+# bandwidth.
 CALCULATED_RTFX = 48.0
-CONNECTIONS_PER_RECORDING = 2  # while it is worked on: its events, and its lease
-# The machine that the limits are about, and the defaults of its servers.
+CONNECTIONS_PER_RECORDING = 2  # during its processing: its events, and its lease
+# The machine to which the limits apply, and the defaults of its servers.
 CORES, DISK_TB, POSTGRES_CONNECTIONS = 8, 1.0, 100
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one core or one GPU does."""
+    """The performance of one core or one GPU."""
 
     whisper_rtfx: float  # of one core
     gpu_rtfx: float
@@ -45,12 +46,12 @@ class Figures:
     preparation_s: float  # CPU seconds per audio minute
     source_mb: float  # per audio minute
     segment_s: float | None  # CPU seconds of the worker to store and publish a segment
-    postgres_s: float | None  # CPU seconds of Postgres for it
+    postgres_s: float | None  # CPU seconds of Postgres for this
     ledger_row_s: float
 
     @property
     def usd_per_minute(self) -> float:
-        """What Modal charges for a minute of audio."""
+        """Modal's price of a minute of audio."""
         price = usd_per_second(GPU)
         assert price is not None  # noqa: S101 - for mypy
         return usd_per_audio_minute(price, self.gpu_rtfx)
@@ -92,7 +93,7 @@ def per_day(audio_minutes_per_minute: float) -> float:
 
 
 def needs(found: Figures, minutes: int) -> list[str]:
-    """A row of the first table: what this amount of audio needs at the peak."""
+    """A row of the first table: the machines that this amount of audio needs at the peak."""
     arriving = peak(minutes)
     segments = arriving * SEGMENTS_PER_MINUTE / 60
     writing = None if found.segment_s is None else segments * found.segment_s / BUSY
@@ -110,13 +111,14 @@ def needs(found: Figures, minutes: int) -> list[str]:
 
 
 def prices(found: Figures, minutes: int) -> list[str]:
-    """A row of the second table: what Modal charges."""
+    """A row of the second table: Modal's prices."""
     day = minutes * found.usd_per_minute
     return [f"{minutes:,}", f"{day:,.2f}", f"{30 * day:,.0f}"]
 
 
 def limits(found: Figures) -> list[tuple[float, str, str]]:
-    """Audio minutes a day at which something of one machine is used up, what, and the remedy."""
+    """Audio minutes per day at which a resource of one machine is exhausted, the resource, and the
+    remedy."""
     parallel = POSTGRES_CONNECTIONS / CONNECTIONS_PER_RECORDING
     per_recording = found.gpu_rtfx / STREAMS  # speed of one of the recordings that share a GPU
     all_limits = [
@@ -161,19 +163,19 @@ def limits(found: Figures) -> list[tuple[float, str, str]]:
 
 
 def number(value: float) -> str:
-    """Two digits; below one, one of them."""
+    """A number with two significant digits; below one, with one."""
     if value < 0.1:
         return "< 0.1"
     return f"{value:.1f}" if value < 10 else f"{float(f'{value:.2g}'):,.0f}"
 
 
 def size(megabytes: float) -> str:
-    """In GB or TB."""
+    """A size in GB or TB."""
     return f"{megabytes / 1e3:,.0f} GB" if megabytes < 1e6 else f"{megabytes / 1e6:,.1f} TB"
 
 
 def table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
-    """In Markdown."""
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -34,7 +34,7 @@ PAUSE_S = 0.5  # after each prompt
 
 @dataclass(frozen=True)
 class Speech:
-    """Mono 16-bit samples at 24 kHz with the words that are spoken."""
+    """Mono 16-bit samples at 24 kHz, with the spoken words."""
 
     samples: np.ndarray
     text: str
@@ -51,7 +51,7 @@ def sample() -> Speech:
 
 
 def prompts(min_words: int = MIN_PROMPT_WORDS, language: str = "en") -> Iterator[Speech]:
-    """The long prompts, without those that a person could write in another way (digits)."""
+    """The long prompts, without those that can be written in different ways (digits)."""
     folder, package = SOUNDS / VOICES[language], f"asterisk-core-sounds-{language}"
     if not folder.is_dir():
         raise SystemExit(f"Install the speech: apt-get install {package}-g722")
@@ -69,7 +69,7 @@ def long_recording(
 ) -> Speech:
     """The sample and the prompts, with a pause after each; at most `max_seconds`.
 
-    A share of them may be `skipped`: they come last.
+    `skipped` is the share of the parts to move to the end.
     """
     parts = [sample(), *prompts(min_words)]
     first = round(skipped * len(parts))
@@ -89,7 +89,7 @@ def joined(parts: Iterable[Speech], max_seconds: float) -> Speech:
 
 
 def read(path: Path) -> np.ndarray:
-    """Any file as prepared audio."""
+    """Read any file as prepared audio."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path)]
     output = ["-f", "s16le", "-ac", "1", "-ar", str(pcm.SAMPLE_RATE_HZ), "-"]
     done = subprocess.run([*command, *output], check=True, stdout=subprocess.PIPE)

@@ -2,7 +2,7 @@
 
 Transcribe English speech (the sample with Debian's prompts, or any files) and shape its words with
 each profile: the share of the cues that follow all of its rules, and which rules the others break.
-For comparison, the same with one cue for each segment, as services do that do not shape.
+For comparison, the same with one cue per segment, as in services without shaping.
 """
 
 from __future__ import annotations

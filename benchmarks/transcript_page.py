@@ -1,8 +1,8 @@
 """Measure the page of a long transcript: python -m benchmarks.transcript_page [--write]
 
 Four hours of speech by two speakers in a running service, opened in Chromium with a CPU that is
-four times slower: the time to the first text that can be read and clicked, the time until a typed
-character is shown, and frames while the page scrolls. --write writes
+slowed down four times: the time to the first text that can be read and clicked, the time until a
+typed character is shown, and frames while the page scrolls. --write writes
 benchmarks/results/transcript-page.json.
 """
 
@@ -74,7 +74,7 @@ session.create()
 print(json.dumps({"id": str(row.id), "session": session.session_key, "words": len(words),
     "segments": len(segments)}))
 """
-# When something could be read, and when all scripts had run.
+# When text could be read, and when all scripts had run.
 OPENED = """() => {
   const [paint] = performance.getEntriesByName("first-contentful-paint");
   const [page] = performance.getEntriesByType("navigation");
@@ -183,8 +183,8 @@ def _opened(page: Page, path: str) -> dict[str, Any]:
 
 
 def _work(page: Page, path: str, cdp: CDPSession) -> dict[str, Any]:
-    """What the main thread does to open the page, in CPU time that is not slowed down: it hardly
-    depends on other work of the machine."""
+    """The work of the main thread to open the page, in CPU time that is not slowed down: it hardly
+    depends on other load on the machine."""
     cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def metrics() -> dict[str, float]:
@@ -200,7 +200,7 @@ def _work(page: Page, path: str, cdp: CDPSession) -> dict[str, Any]:
 
 
 def _response(page: Page, path: str, name: str) -> dict[str, Any]:
-    """What the server needs for it, on a CPU that is not slowed down."""
+    """The server's time for the page, on a CPU that is not slowed down."""
     times = []
     for _ in range(REPETITIONS):
         started_at = time.perf_counter()
@@ -233,7 +233,8 @@ def _scrolled(page: Page) -> dict[str, Any]:
 
 
 def _found(page: Page, cdp: CDPSession) -> dict[str, Any]:
-    """How long the browser needs to find a word that is nowhere, which reads all of the text."""
+    """How long the browser needs to search for a word that does not occur, which reads the whole
+    text."""
     times = page.evaluate(
         """() => [1, 2, 3].map(() => {
           const start = performance.now();

@@ -1,7 +1,7 @@
-"""Measure how two voices in one speaker are told apart: python -m benchmarks.two_voices FOLDER
+"""Measure how well two voices in one speaker are told apart: python -m benchmarks.two_voices FOLDER
 
-FOLDER has recordings with references, as for `benchmarks.diarization`. The stretches of a voice, or
-of two, in which nobody else speaks are compared as if one speaker had said them.
+FOLDER has recordings with references, as for `benchmarks.diarization`. The stretches of one or two
+voices in which nobody else speaks are compared as if one speaker had said them.
 """
 
 from __future__ import annotations

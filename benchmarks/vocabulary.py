@@ -1,9 +1,9 @@
-"""Measure what a vocabulary does to rare names: python -m benchmarks.vocabulary [--write]
+"""Measure the effect of a vocabulary on rare names: python -m benchmarks.vocabulary [--write]
 
 Sentences with rare names, in English and German, are spoken by Debian's best free voices (flite and
 espeak-ng, which have to be installed) and recognized by Whisper: without a vocabulary, with the
 names of all sentences of the language, and with as many names that are not spoken. Each sentence is
-a recording of its own.
+a separate recording.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VOICES = {
     "en": ("flite", "-voice", "slt", "-o", "{file}", "-t", "{text}"),
     "de": ("espeak-ng", "-v", "de", "-s", "140", "-w", "{file}", "{text}"),
 }
-# A name is what the underscores enclose.
+# Underscores enclose names.
 SENTENCES = {
     "en": """
         Please forward the contract to _Thaddeus Quillfeather_ before noon.
@@ -95,14 +95,14 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Recognized:
-    """What Whisper made of a sentence."""
+    """Whisper's result for a sentence."""
 
     sentence: Sentence
     text: str
 
     @property
     def names_found(self) -> int:
-        """How many names are spelled as they should be, whatever their case."""
+        """How many names are spelled correctly, ignoring case."""
         text = self._padded(self.text)
         return sum(self._padded(name) in text for name in self.sentence.names)
 

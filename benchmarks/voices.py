@@ -1,9 +1,9 @@
-"""Measures how reliably known voices are found again: python -m benchmarks.voices FOLDER
+"""Measures how reliably known voices are recognized: python -m benchmarks.voices FOLDER
 
-FOLDER has recordings with references beside them: talk.ogg and talk.rttm, and a voice has the same
-name in all of them. From each voice, stretches are taken that do not overlap: as much as is known
-of a speaker at least, and as a few sentences have. They are also heard by telephone, with noise,
-and through a codec with a low rate. Every pair of stretches is compared.
+FOLDER has recordings with references: talk.ogg and talk.rttm, and a voice has the same name in all
+of them. From each voice, stretches are taken that do not overlap: of the shortest length that is
+accepted, and of a few sentences. They are also degraded by a telephone line, by noise, and by a
+codec with a low rate. Every pair of stretches is compared.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Sample:
 
 
 def prepared(source: Path, condition: str, folder: Path) -> Path:
-    """The recording as it is heard in that condition."""
+    """The recording under this condition."""
     wav = folder / f"{source.stem}-{condition.replace(' ', '-')}.wav"
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(source)]
     graph = f"[0:a]aresample=24000,{CONDITIONS[condition]},aresample=24000"
@@ -64,7 +64,7 @@ def prepared(source: Path, condition: str, folder: Path) -> Path:
 
 
 def stretches(turns: list[tuple[float, float]], seconds: float) -> Iterator[list[Span]]:
-    """Turns of one voice, put together to stretches of that length."""
+    """Turns of one voice, joined to stretches of this length."""
     part, length = list[Span](), 0.0
     for start, end in turns:
         while end - start >= MIN_TURN_S:
@@ -93,7 +93,7 @@ def samples(source: Path, folder: Path) -> Iterator[Sample]:
 
 def rates(found: list[Sample]) -> Iterator[dict[str, Any]]:
     """The shares of wrong decisions about pairs of the same voice and of two, by the lengths of the
-    stretches and how many of them are heard by telephone."""
+    stretches and how many of them come from a telephone line."""
     for lengths in ((20.0, 20.0), (20.0, 5.0), (5.0, 5.0)):
         for phones in range(3):
             same, others = list[float](), list[float]()
@@ -114,7 +114,7 @@ def rates(found: list[Sample]) -> Iterator[dict[str, Any]]:
 
 
 def share(is_wrong: Any) -> float:
-    """Of wrong decisions, in an array of all."""
+    """The share of wrong decisions, given an array of all."""
     return round(float(is_wrong.mean()), 4)
 
 

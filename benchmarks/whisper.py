@@ -2,7 +2,7 @@
 
 Transcribe real speech with the plain loop around faster-whisper that other services have, and with
 the engine, with several batch sizes and beams. The speed of the engine is given relative to the
-loop, in the same round, because other work on the machine changes both. CPU time is less disturbed
+loop, in the same round, because other work on the machine changes both. CPU time is less affected
 by it, but does not show whether all cores are used.
 """
 
@@ -124,7 +124,7 @@ def _row(name: str, measured: dict[str, list[Run]], recording: speech.Speech) ->
 
 
 class PlainLoop:
-    """faster-whisper as its README shows it: one window after the other, with a beam of five."""
+    """faster-whisper as its README shows it: one window after another, with a beam of five."""
 
     def __init__(self) -> None:
         from faster_whisper import WhisperModel

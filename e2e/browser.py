@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-# The headless shell is without the windows that nobody sees: a quarter of the CPU time.
+# The headless shell draws no invisible windows, and takes a quarter of the CPU time.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 

@@ -73,7 +73,7 @@ def open_context(chromium: Browser, stack: Stack) -> Iterator[OpenContext]:
         fixed = {"base_url": stack.url, "locale": "en-US", "timezone_id": "UTC"}
         fixed["service_workers"] = "block"
         context = chromium.new_context(**(fixed | options))
-        context.set_default_timeout(WAIT_MS)  # or Playwright waits for 30 seconds
+        context.set_default_timeout(WAIT_MS)  # otherwise Playwright waits for 30 seconds
         contexts.append(context)
         return context
 
@@ -131,7 +131,7 @@ def _check_origin(problems: list[str], request: Request, stack: Stack) -> None:
         problems.append(f"request to another server: {request.url}")
 
 
-# Signs up as the page does, in less time. Prints the key of the session.
+# Signs up like the page, but faster. Prints the key of the session.
 SIGN_UP = """
 from django.test import Client
 browser = Client(HTTP_HOST="127.0.0.1", HTTP_USER_AGENT={agent!r})
@@ -142,7 +142,8 @@ print(browser.cookies["sessionid"].value)
 
 
 def forget_sign_ups(stack: Stack) -> None:
-    """All tests are one client, and a fast machine exceeds the limit of twenty in a minute."""
+    """All tests have the same address, and a fast machine exceeds its limit of twenty sign-ups per
+    minute."""
     with redis.Redis.from_url(embedded.redis_url(stack.var)) as valkey:
         for key in valkey.scan_iter("*:allauth.account:signup:*"):
             valkey.delete(key)
@@ -185,5 +186,5 @@ def sign_up(open_page: OpenPage, stack: Stack) -> OpenPage:
 
 @pytest.fixture(scope="session")
 def recognized(stack: Stack, media: Media) -> Recognized:
-    """A function that opens a transcript with audio of the user who is signed in."""
+    """A function that opens a transcript with audio, owned by the signed-in user."""
     return Recognized(stack, media)

@@ -1,4 +1,4 @@
-"""`python -m e2e.icons`: remakes the icons of the installed app from static/img/favicon.svg."""
+"""`python -m e2e.icons`: recreates the icons of the installed app from static/img/favicon.svg."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from e2e.browser import FLAGS, find_browser
 
 IMAGES = Path(__file__).resolve().parent.parent / "static" / "img"
 LOGO = IMAGES / "favicon.svg"
-# Systems cut maskable icons to their own shape: the background reaches the edges, and the drawing
-# is within the circle that is never cut (80 % of the width).
+# Systems crop maskable icons to their own shape: the background reaches the edges, and the drawing
+# is within the circle that is never cropped (80 % of the width).
 SAFE_SCALE = 0.72
 ICONS = (("icon-192.png", 192, False), ("icon-512.png", 512, False))
 MASKABLE = ("icon-maskable-512.png", 512, True)
@@ -39,7 +39,7 @@ def maskable(svg: str) -> str:
 
 
 def draw(page: Page, svg: str, size: int) -> bytes:
-    """The drawing as a PNG of that width and height."""
+    """The drawing as a PNG of this width and height."""
     page.set_viewport_size({"width": size, "height": size})
     style = "body { margin: 0 } svg { display: block; width: 100vw; height: 100vh }"
     page.set_content(f"<style>{style}</style>{svg}")
@@ -47,7 +47,7 @@ def draw(page: Page, svg: str, size: int) -> bytes:
 
 
 def save(png: bytes, path: Path) -> None:
-    """Write the picture as small as it gets without loss."""
+    """Write the picture with the best lossless compression."""
     Image.open(io.BytesIO(png)).save(path, optimize=True)
 
 

@@ -27,7 +27,7 @@ print(row.id)
 
 
 class Recognized:
-    """Opens the transcript of 12 seconds of speech, which belongs to the user who is signed in."""
+    """Opens the transcript of 12 seconds of speech, owned by the signed-in user."""
 
     def __init__(self, stack: Stack, media: Media) -> None:
         self.stack = stack
@@ -41,7 +41,7 @@ class Recognized:
 
 
 def email_of(page: Page) -> str:
-    """The address of the user who is signed in."""
+    """The email address of the signed-in user."""
     title = page.locator(".account-link").get_attribute("title") or ""
     return title.removeprefix("Account: ")
 

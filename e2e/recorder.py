@@ -1,4 +1,4 @@
-"""A page that records, for tests: its microphone plays a file, and all that was heard is kept."""
+"""A page that records, for tests: its microphone plays a file, and all captured audio is kept."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from e2e.conftest import BROWSERS, FLAGS, WAIT_MS, installed, register
 from transcodio_site.testing import WAIT_S, Media, Stack, wait_until
 from transcriptions.processing.media.program import ffmpeg_binary
 
-SPOKEN = "walking along the harb"  # Whisper may spell it as in Britain
-SECONDS = 12.0  # of speech, which the microphone plays again and again
+SPOKEN = "walking along the harb"  # Whisper may use British spelling
+SECONDS = 12.0  # of speech, which the microphone repeats
 WAV = ("-ar", "48000", "-ac", "1", "-c:a", "pcm_s16le")
 BYTES_PER_S = 48_000
-# Hands every piece of audio to the test, before the page does anything with it.
+# Passes every piece of audio to the test, before the page does anything with it.
 HEAR = """async () => {
   const { RecordedAudio } = await import("/static/js/recorded-audio.js");
   const { add } = RecordedAudio.prototype;
@@ -57,14 +57,14 @@ class Recorder:
 
     def __init__(self, context: BrowserContext, stack: Stack, email: str) -> None:
         self.context = context
-        self.pieces: list[bytes] = []  # that the microphone was heard to play
+        self.pieces: list[bytes] = []  # captured from the microphone
         self.sockets: list[WebSocketRoute] = []
-        self.is_away = False  # the server
-        self.is_silent = False  # it has no connection any more, and nobody notices
+        self.is_away = False  # whether the server is unreachable
+        self.is_silent = False  # whether the connection is dead without a notification
         context.expose_function("hear", lambda data: self.pieces.append(b64decode(data)))
         context.route_web_socket("**/api/live**", self._connect)
         self.page = context.new_page()
-        self.page.on("dialog", lambda dialog: dialog.accept())  # that the page is left
+        self.page.on("dialog", lambda dialog: dialog.accept())  # confirm leaving the page
         register(self.page, stack, email)
         self.open()
 
@@ -74,12 +74,12 @@ class Recorder:
         self.prepare()
 
     def prepare(self) -> None:
-        """To be called when the page is loaded again."""
+        """Call this after the page was reloaded."""
         self.page.wait_for_selector("live-recorder:defined")
         self.page.evaluate(HEAR)
 
     def start(self, title: str = "My walk") -> None:
-        """Begin to record, in English."""
+        """Start recording, in English."""
         self.page.get_by_label("Title").fill(title)
         self.page.get_by_label("Language").select_option("en")
         self.page.get_by_role("button", name="Start recording").click()
@@ -90,16 +90,16 @@ class Recorder:
         expect(self.page.locator("live-recorder")).to_have_attribute("data-state", state)
 
     def speak(self, seconds: float) -> None:
-        """Wait until so much more was heard."""
+        """Wait until this many more seconds were captured."""
         end = len(self.heard) + seconds * BYTES_PER_S
         wait_until(lambda: self.page.evaluate("true") and len(self.heard) > end)
 
     def expect_words(self) -> None:
-        """Wait for the words that are spoken, tentative or not."""
+        """Wait for the spoken words, tentative or not."""
         expect(self.page.locator("recorded-text")).to_contain_text(SPOKEN)
 
     def cut(self) -> None:
-        """The connection is lost, and cannot be made again."""
+        """Cut the connection, and refuse new ones."""
         self.is_away = True
         self.sockets[-1].close(code=4500)
         expect(self.page.locator("#connection-note")).to_contain_text(
@@ -122,7 +122,7 @@ class Recorder:
 
     @property
     def heard(self) -> bytes:
-        """All that the microphone was heard to play, at 24 kHz."""
+        """All audio captured from the microphone, at 24 kHz."""
         return b"".join(self.pieces)
 
     def recorded(self) -> bytes:

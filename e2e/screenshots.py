@@ -1,7 +1,7 @@
-"""`make screenshots`: remakes the pictures of README.md and the documentation.
+"""`make screenshots`: recreates the pictures of README.md and the documentation.
 
-It starts a service of its own, fills a library with parts of the sample recording, and takes the
-pictures in Chromium. They are as small as a palette of 256 colors makes them.
+It starts a separate service, fills a library with parts of the sample recording, and takes the
+pictures in Chromium. They are saved with a palette of 256 colors, which makes them small.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FOLDER = ROOT / "docs" / "screenshots"
 EMAIL, ADMIN, PASSWORD = "anna@example.com", "admin@example.com", "correct horse battery"
 DESKTOP, PHONE, CAPTIONS = (1120, 780), (390, 780), (1120, 640)
 MAX_COLORS = 256
-# Titles of recordings with the seconds of the sample that they have, the oldest first.
+# Titles of recordings with their seconds of the sample, the oldest first.
 RECORDINGS = {
     "Market hall, opening hours": 12,
     "Interview with the harbor master": 34,
@@ -44,7 +44,7 @@ for email, is_admin in (("{EMAIL}", False), ("{ADMIN}", True)):
         email, "{PASSWORD}", is_staff=is_admin, is_superuser=is_admin)
     EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
 """
-# The recording with most steps, which took several attempts.
+# The recording with the most steps, which took several attempts.
 FIND_LONGEST = """
 from django.db.models import Count
 from transcriptions.models import Transcription
@@ -53,7 +53,7 @@ print("ID", Transcription.objects.annotate(length=Count("steps")).latest("length
 
 
 class DemoStack(Stack):
-    """A service with the limits of users instead of those of tests."""
+    """A service with the default limits instead of those of tests."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ def main() -> None:
 @contextmanager
 def running(folder: Path) -> Iterator[Stack]:
     """The service, while the body runs."""
-    folder.chmod(0o711)  # so that the user of Postgres reaches its data
+    folder.chmod(0o711)  # so that the Postgres user can reach its data
     stack = DemoStack(folder)
     try:
         stack.start()
@@ -94,7 +94,7 @@ def running(folder: Path) -> Iterator[Stack]:
 
 
 def server_homes(folder: Path) -> Iterator[Path]:
-    """What root's Postgres has stored elsewhere for that data folder."""
+    """The folders that root's Postgres uses elsewhere for this data folder."""
     for note in SERVER_HOMES.glob(f"*/{OWNER_NOTE}"):
         if Path(note.read_text().strip()).is_relative_to(folder):
             yield note.parent
@@ -108,7 +108,7 @@ def run(stack: Stack, *arguments: str) -> str:
 
 
 def take_recorder(browser: Browser, stack: Stack) -> None:
-    """The page that records, and its live captions."""
+    """Take pictures of the recorder and its live captions."""
     page = sign_in(browser, stack, EMAIL, DESKTOP)
     page.goto("/record/")
     page.wait_for_selector("live-recorder:defined")
@@ -133,7 +133,7 @@ def take_recorder(browser: Browser, stack: Stack) -> None:
 
 
 def take_pages(browser: Browser, stack: Stack, media: Media) -> None:
-    """The pages of a user."""
+    """Take pictures of a user's pages."""
     page = sign_in(browser, stack, EMAIL, DESKTOP)
     for title, seconds in RECORDINGS.items():
         upload(page, media.speech(f"{title}.mp3", seconds))
@@ -156,7 +156,7 @@ def take_pages(browser: Browser, stack: Stack, media: Media) -> None:
 
 
 def take_library(page: Page, stack: Stack, media: Media) -> None:
-    """The library while a recording is transcribed."""
+    """Take a picture of the library while a recording is transcribed."""
     with stack.hold():
         upload(page, media.speech(f"{IN_PROGRESS}.mp3"))
         page.goto("/")
@@ -166,7 +166,7 @@ def take_library(page: Page, stack: Stack, media: Media) -> None:
 
 
 def take_admin(browser: Browser, stack: Stack) -> None:
-    """The report and a recording in the admin site, with demo data."""
+    """Take pictures of the report and of a recording in the admin site, with demo data."""
     run(stack, "seed_demo", "--users", "150")
     longest = run(stack, "shell", "--command", FIND_LONGEST).rpartition("ID ")[2].strip()
     page = sign_in(browser, stack, ADMIN, (1280, 900))
@@ -179,7 +179,7 @@ def take_admin(browser: Browser, stack: Stack) -> None:
 def sign_in(
     browser: Browser, stack: Stack, email: str, size: tuple[int, int], scheme: Any = "light"
 ) -> Page:
-    """A page of a new profile, with the library of that user."""
+    """A page in a new profile, with the library of this user."""
     context = browser.new_context(
         base_url=stack.url,
         viewport={"width": size[0], "height": size[1]},
@@ -229,7 +229,7 @@ def finished(page: Page) -> None:
 
 
 def take(page: Page, name: str) -> None:
-    """Save what the window shows."""
+    """Save a picture of the window."""
     page.wait_for_load_state("networkidle")
     page.evaluate("document.fonts.ready")
     save(page.screenshot(), name)

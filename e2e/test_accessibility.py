@@ -19,8 +19,8 @@ from e2e.test_speakers import name_of, open_talk
 from transcodio_site.testing import Media, Stack
 
 DESKTOP, NARROW = (1280, 900), (320, 640)
-# Colors of a scheme are the same on all widths, and what is there is the same in all schemes: all
-# rules are checked once for each width, and contrast in each scheme.
+# The colors of a scheme are the same for all widths, and the elements are the same in all schemes:
+# all rules are checked once for each width, and contrast in each scheme.
 COLORS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 Variant = tuple[tuple[int, int], dict[str, Any], dict[str, Any]]  # size, media, options of axe
 VARIANTS: tuple[Variant, ...] = (
@@ -33,8 +33,8 @@ VARIANTS: tuple[Variant, ...] = (
 )
 SHORT = VARIANTS[::5]  # all rules, for both widths and two schemes
 PHONE = (390, 844)
-# Without `preload`, for which axe adds styles to a page whose style sheets import others, as those
-# of Django's forms do: the policy refuses them.
+# Without `preload`, with which axe adds styles to a page whose style sheets import others, as those
+# of Django's forms do: the policy blocks them.
 ADMIN_VARIANTS: tuple[Variant, ...] = (
     (DESKTOP, {"color_scheme": "light", "forced_colors": "none"}, {"preload": False}),
     (DESKTOP, {"color_scheme": "dark", "forced_colors": "none"}, COLORS | {"preload": False}),
@@ -49,7 +49,8 @@ RUN = """async (options) => {
   return violations.flatMap(({id, nodes}) =>
     nodes.map(({target, failureSummary}) => `${id}: ${target.join(" ")}: ${failureSummary}`));
 }"""
-# Of long documents, whose blocks are alike, the first ones: axe needs a minute for all of them.
+# Only the first blocks of long documents, whose blocks are alike: axe needs a minute for all of
+# them.
 SHORTEN = """() => {
   for (const list of document.querySelectorAll(".docs-text, .docs-contents ul"))
     [...list.children].slice(15).forEach((child) => child.remove());
@@ -122,7 +123,7 @@ recording = Transcription.objects.filter(owner__in=seeded).first()
 charge = UsageRecord.objects.filter(transcription=recording.id).first()
 print({"user": seeded[0].pk, "charge": charge.pk, "recording": str(recording.id)})
 """
-# Without its credential, so that only the pages about keys that exist can be opened.
+# Without a credential: it is only needed to open the pages about existing keys.
 ADD_KEY = """
 from allauth.mfa.models import Authenticator
 from accounts.models import User
@@ -148,7 +149,7 @@ class Axe:
         self.check(url, variants)
 
     def check(self, name: str, variants: Iterable[Variant] = VARIANTS) -> None:
-        """Check what the page shows now."""
+        """Check the page in its present state."""
         self.page.evaluate(SHORTEN)
         self.page.evaluate(AXE_SCRIPT)
         for (width, height), colors, options in variants:
@@ -161,7 +162,7 @@ class Axe:
 
 
 def answer(html: str, route: Route) -> None:
-    """Answer a request with a page that the server only sends when something is wrong."""
+    """Answer a request with a page that the server sends only after errors."""
     route.fulfill(body=html, content_type="text/html")
 
 
@@ -202,7 +203,7 @@ def test_pages_of_a_user(sign_up: OpenPage, media: Media, stack: Stack) -> None:
     wait_for_state(page, "completed")
     axe.open("/")
     ids = literal_eval(stack.shell(FILL))
-    page.goto("/accounts/reauthenticate/")  # which pages of two-factor authentication need
+    page.goto("/accounts/reauthenticate/")  # required by pages of two-factor authentication
     page.fill("[name=password]", PASSWORD)
     page.click("main button[type=submit]")
     page.wait_for_selector("upload-box:defined")

@@ -51,7 +51,7 @@ def expect_status(page: Page, text: str) -> None:
 
 
 def assert_saved(page: Page, *expected: str) -> None:
-    """What is shown is stored, and begins with these texts."""
+    """Assert that the shown texts are stored, and begin with these."""
     expect_status(page, "Saved")
     assert shown(page) == texts(page)
     assert tuple(texts(page)[: len(expected)]) == expected
@@ -66,7 +66,7 @@ def test_text_is_typed_anywhere_and_saved(page: Page) -> None:
     assert shown(page)[0] == f"{first} And so on."
     assert_saved(page, f"{first} And so on.", second)
     caret(page, 2, 0, 4)
-    page.keyboard.type("Indeed,")  # in the place of what is selected
+    page.keyboard.type("Indeed,")  # replaces the selection
     caret(page, 1, 0)
     assert_saved(page, f"{first} And so on.", f"Indeed,{second[4:]}")
     words = stored(page)["segments"][1]["words"]
@@ -149,7 +149,7 @@ def test_every_change_can_be_undone_and_made_again(page: Page) -> None:
     wait_until(lambda: texts(page) == original)
     wait_until(lambda: shown(page) == original)
     expect(page.get_by_role("button", name="Undo")).to_be_disabled()
-    page.reload()  # what was undone is known after a reload, too
+    page.reload()  # undo also works after a reload
     for _ in range(3):
         page.get_by_role("button", name="Redo").click()
     wait_until(lambda: texts(page) == changed)
@@ -285,7 +285,7 @@ def test_leaving_with_unsaved_edit_asks_for_confirmation(page: Page) -> None:
 
 @pytest.mark.slow
 def test_phone_asks_before_it_edits(page: Page, open_context: OpenContext) -> None:
-    """Where one taps a word to hear it, no keyboard comes up before one wants to type."""
+    """Where a tap on a word plays it, no keyboard appears before the user chooses to edit."""
     phone: Any = {"viewport": {"width": 390, "height": 700}, "has_touch": True, "is_mobile": True}
     state = page.context.storage_state()
     url, page = page.url, open_context(storage_state=state, **phone).new_page()
@@ -348,7 +348,7 @@ def test_regular_expression_uses_groups(page: Page) -> None:
     panel.get_by_label("Whole words").check()
     panel.get_by_label("Replace with").fill("$2 $1 $$1")
     expect(panel.locator("[role=status]")).to_have_text("Found: 1")
-    panel.get_by_role("button", name="Replace", exact=True).click()  # goes there first
+    panel.get_by_role("button", name="Replace", exact=True).click()  # first goes to the match
     panel.get_by_role("button", name="Replace", exact=True).click()
     word = b.rstrip(".,")
     assert_saved(page, f"{word} {a} $1{first.removeprefix(f'{a} {word}')}")

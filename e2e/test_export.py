@@ -30,7 +30,7 @@ def open_dialog(page: Page) -> Locator:
 
 
 def transcribed(page: Page, recognized: Recognized) -> Page:
-    """The page of a finished recording, whose owner has a profile that few subtitles can keep."""
+    """The page of a finished recording, whose owner has a profile that few subtitles can follow."""
     recognized(page)
     page.evaluate(PUT_PROFILE, {"max_line_chars": 10, "max_lines": 1, "max_chars_per_second": 1})
     page.reload()

@@ -11,7 +11,7 @@ from e2e.test_pages import open_menu, start, stored, wait_for_state
 from transcodio_site import embedded
 from transcodio_site.testing import Media, Stack
 
-# Whether a button would be seen whose element has no script yet.
+# Whether a button is visible while the script of its element is not loaded.
 LOADING_BUTTONS = """() => {
   const element = document.createElement("is-loading");
   element.innerHTML = `<button class="button" type="button">Use this</button>`;

@@ -12,7 +12,7 @@ from e2e.test_editing import caret, expect_status
 from e2e.test_pages import open_menu
 from transcodio_site.testing import Stack, wait_until
 
-# A segment of four seconds and four words for each digit, the number of its speaker.
+# For each digit, the number of a speaker, a segment of four seconds and four words.
 CREATE = """
 from accounts.models import User
 from transcodio_site.sample import SAMPLE
@@ -125,7 +125,7 @@ def test_highlight_survives_an_edit_before_it_and_a_reload(page: Page) -> None:
     expect(page.locator("#segments")).to_be_focused()
     caret(page, 2, 0)
     page.keyboard.type("Yes, ")
-    assert marked(page, "green") == ["boat2 came"]  # while one types
+    assert marked(page, "green") == ["boat2 came"]  # while the user types
     caret(page, 1, len("The boat1"))
     page.keyboard.press("Enter")
     expect_status(page, "Saved")
@@ -172,7 +172,7 @@ def test_comment_is_added_edited_deleted_and_restored(page: Page) -> None:
     field.press("Control+Enter")  # a comment needs a text
     expect(field).to_be_focused()
     page.keyboard.type("Which <b>boat</b>?")
-    field.press("Escape")  # does not lose what was written
+    field.press("Escape")  # does not discard the text
     expect(field).to_have_value("Which <b>boat</b>?")
     field.press("Control+Enter")
     expect(rows(page)).to_have_count(1)
@@ -326,7 +326,7 @@ def test_bar_works_without_speakers(sign_up: OpenPage, stack: Stack) -> None:
     expect(panel(page)).to_be_in_viewport()
     page.keyboard.type("Good.")
     page.keyboard.press("Control+Enter")
-    expect(panel(page)).to_be_hidden()  # it is over the text here
+    expect(panel(page)).to_be_hidden()  # here it covers the text
     expect(page.locator("#segments").get_by_role("button", name="Comment")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -353,7 +353,7 @@ def test_notes_are_ticks_above_the_waveform(page: Page) -> None:
     add(page, kind="comment", start=12.0, end=13.0, quote="The boat4", body="Which one?")
     page.reload()
     ticks = page.get_by_role("group", name="Notes", exact=True).get_by_role("button")
-    expect(ticks).to_have_count(3)  # two of them are too near to each other
+    expect(ticks).to_have_count(3)  # two of them are too close together
     comment = ticks.and_(page.get_by_title("0:12 Comment: Which one?"))
     comment.click()
     expect(page.locator(".player-time")).to_contain_text("0:12 / 0:16")

@@ -18,7 +18,7 @@ PREFIX = "e2e"
 
 
 class StackWithBucket(Stack):
-    """Its recordings are in a bucket."""
+    """A stack whose recordings are in a bucket."""
 
     def __init__(self, var: Path, storage: ObjectStorage) -> None:
         super().__init__(var)

@@ -12,7 +12,7 @@ from e2e.test_editing import caret, expect_status
 from e2e.test_pages import open_menu, start, wait_for_state
 from transcodio_site.testing import Media, Stack, wait_until
 
-# All that is stored, by the name of the store.
+# Everything that is stored, by the name of the store.
 READ_STORES = """async () => {
   const request = indexedDB.open("transcodio");
   const database = await new Promise((done) => { request.onsuccess = () => done(request.result); });
@@ -37,7 +37,7 @@ ACTIVE = "navigator.serviceWorker.ready.then(() => navigator.serviceWorker.contr
 
 
 def stored(page: Page) -> dict[str, list[Any]]:
-    """What the browser keeps."""
+    """The data that the browser keeps."""
     found: dict[str, list[Any]] = page.evaluate(READ_STORES)
     return found
 
@@ -104,7 +104,9 @@ def test_kept_transcript_is_read_offline(app: BrowserContext, stack: Stack, medi
 
 
 @pytest.mark.slow
-@pytest.mark.covers("attack", "A kept transcript is looked for on a shared computer after sign-out")
+@pytest.mark.covers(
+    "attack", "Someone looks for a kept transcript on a shared computer after sign-out"
+)
 def test_sign_out_erases_what_is_kept(app: BrowserContext, stack: Stack, media: Media) -> None:
     page = app.new_page()
     sign_in(page, stack, "leaving@example.com")
@@ -147,7 +149,7 @@ def test_ended_session_and_other_user_find_nothing(
     expect(stale.locator("offline-copy [role=status]")).to_have_text("Kept in this browser.")
     wait_until(lambda: stale.title() and late)  # which also lets Playwright handle the request
     app.clear_cookies(name="sessionid")  # as if it had ended on the server
-    page.goto("/offline/")  # the same for everybody, but what it shows is not
+    page.goto("/offline/")  # the same response for everyone, but not the same content
     expect(page.get_by_text("No transcripts are kept in this browser.")).to_be_visible()
     [(route, response)] = late  # that the first user is signed in
     with stale.expect_response("**/offline/state/*") as received:

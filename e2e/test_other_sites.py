@@ -1,4 +1,4 @@
-"""A page of another site, with nothing but an API token."""
+"""A page of another site that has only an API token."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async ([api, key, bytes]) => {
 """
 
 
-# Resolves to the text as soon as it has what is spoken.
+# Resolves to the text as soon as it contains the spoken words.
 SPEAK = """
 async ([secret, spoken]) => {
   EXAMPLE

@@ -15,7 +15,7 @@ from e2e.conftest import DESKTOP, PASSWORD, PHONE, OpenContext, OpenPage
 from e2e.recognized import Recognized
 from transcodio_site.testing import SAMPLE, Media, Stack, wait_until
 
-# Records that the page said so: the text changes as soon as it is connected again.
+# Records that the page reported it: the text changes again as soon as the page has reconnected.
 NOTE_RECONNECTING = """() => {
   const position = document.querySelector("#position");
   new MutationObserver(() => {
@@ -66,7 +66,7 @@ def stored(page: Page) -> dict[str, Any]:
 
 
 def assert_complete(page: Page) -> None:
-    """The page shows all stored segments, each once, in order."""
+    """Assert that the page shows all stored segments, each once, in order."""
     body = stored(page)
     assert body["state"] == "completed"
     assert numbers(page) == [segment["id"] for segment in body["segments"]]
@@ -76,7 +76,7 @@ def assert_complete(page: Page) -> None:
 
 
 def answered(page: Page, messages: list[Any]) -> bool:
-    """Whether something has been intercepted; Playwright hands it over while it is asked."""
+    """Whether something has been intercepted; Playwright delivers it only during calls."""
     page.evaluate("true")
     return bool(messages)
 
@@ -90,7 +90,7 @@ def test_segments_appear_during_transcription(sign_up: OpenPage, stack: Stack) -
         expect(page.locator("#status")).to_have_attribute("data-state", "transcribing")
         assert numbers(page) == [1]
         expect(page.locator("#queue-position")).to_have_count(0)
-        # Most of the recording is still to come.
+        # Most of the recording has not been processed yet.
         assert 0 < page.evaluate("document.querySelector('#progress').position") < 0.5
     wait_for_state(page, "completed")
     assert_complete(page)

@@ -14,7 +14,7 @@ from transcodio_site.testing import ROOT, Media, Stack, wait_until
 
 SLOW = 0.0625  # the slowest that Chromium plays: a second of speech takes 16
 PLAYER = "document.querySelector('transcript-player')"
-# Records the times that the player tells, and counts how often they go back.
+# Records the times that the player reports, and counts how often they go back.
 RECORD = """() => {
   window.times = [];
   document.addEventListener("player-time", (event) => window.times.push(event.detail));
@@ -163,12 +163,12 @@ def test_position_is_remembered_for_each_recording(page: Page) -> None:
     page.click(".player-play")
     wait_until(lambda: not is_playing(page))
     stored = page.evaluate("JSON.parse(localStorage.getItem('player-positions'))")
-    assert [*stored] == [str(number) for number in range(100, 300)]  # heard to the end
+    assert [*stored] == [str(number) for number in range(100, 300)]  # played to the end
     page.reload()
     expect(clock(page)).to_have_text("0:00 / 0:12")
 
 
-@pytest.mark.covers("fault", "What the browser has stored for the player is damaged")
+@pytest.mark.covers("fault", "The player's data in the browser is damaged")
 def test_damaged_memory_is_ignored(open_transcript: Callable[..., Page]) -> None:
     page = open_transcript(
         script="""
@@ -211,7 +211,7 @@ def test_zoom_shows_more_detail(page: Page) -> None:
     seek(page, 6)
     with page.expect_response("**/waveform?points=*") as more:
         page.get_by_role("button", name="Zoom in").click()
-    assert len(more.value.json()["rms"]) == 600  # all that there are of 12 seconds
+    assert len(more.value.json()["rms"]) == 600  # all points of 12 seconds
     assert page.evaluate(width) > 1.5 * whole
     expect(page.get_by_role("button", name="Zoom in")).to_be_disabled()
     zoom_out.click()
@@ -291,7 +291,7 @@ def test_space_plays_outside_of_text_only(page: Page) -> None:
     assert not is_playing(page)
     page.keyboard.press("Space")
     assert is_playing(page)
-    assert now(page) < start  # it did not start the segment again
+    assert now(page) < start  # the segment did not start again
     assert page.evaluate("window.scrollY") == 0
     page.get_by_role("button", name="Export").focus()
     page.keyboard.press("Space")

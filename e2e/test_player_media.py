@@ -1,4 +1,4 @@
-"""The player as the browser shows it elsewhere: media keys, and the video with its captions."""
+"""The player outside of its controls: media keys, and the video with its captions."""
 
 from __future__ import annotations
 

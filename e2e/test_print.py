@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from e2e.conftest import OpenPage
 from e2e.recognized import Recognized
 
-# Elements that a reader of the paper can do nothing with.
+# Elements that are useless on paper.
 CONTROLS = (
     "transcript-bar, transcript-player, find-replace, .site-header, .site-footer, .breadcrumb, "
     ".docs-side, .docs-contents, .docs-contents-folded, .docs-next, .copy-button, "
@@ -52,7 +52,7 @@ def test_transcript_is_printed(sign_up: OpenPage, recognized: Recognized, scheme
     expect(page.locator(".metadata")).to_contain_text("0:12")
     expect(page.locator(".segment").first).to_be_visible()
     expect(page.locator(".timestamp").first).to_have_text("0:00")
-    page.set_viewport_size({"width": 700, "height": 1000})  # of a sheet
+    page.set_viewport_size({"width": 700, "height": 1000})  # of a sheet of paper
     time, text = (page.locator(name).first.bounding_box() for name in (".timestamp", ".segment"))
     assert time
     assert text

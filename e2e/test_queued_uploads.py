@@ -1,4 +1,4 @@
-"""Files that are dropped without a connection: kept, sent later, and gone at sign-out."""
+"""Files that are dropped without a connection: kept, sent later, and deleted at sign-out."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_kept_file_is_sent_once_after_reload(
     page.route("**/api/transcriptions", lambda route: route.abort("connectionreset"))
     upload(page, [media.silence("one.mp3", 1), media.silence("two.mp3", 2)])
     expect(page.locator("[data-phase=kept]")).to_have_count(2)
-    page.close()  # without a question, as nothing would be lost
+    page.close()  # without a prompt, as nothing would be lost
     page = app.new_page()
     page.goto("/")
     expect(page.locator(".recording-title")).to_have_count(2)

@@ -16,7 +16,7 @@ from e2e.test_pages import assert_complete, wait_for_state
 from transcodio_site.testing import Media, Stack, wait_until
 
 OpenRecorder = Callable[[str], Recorder]
-# The tone of a shared tab, and one of the microphone, instead of real ones.
+# Tones instead of the real sound of a shared tab and of the microphone.
 TONES = """() => {
   const tone = (frequency) => async () => {
     const context = new AudioContext();
@@ -32,7 +32,7 @@ TONES = """() => {
 REFUSE = """(name) => {
   navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("no", name); };
 }"""
-# As if eleven minutes had been spoken, which is as much as is kept in memory.
+# As if eleven minutes had been recorded, the most that is kept in memory.
 FILL_MEMORY = """() => {
   const { audio } = document.querySelector("live-recorder").recording;
   Object.defineProperty(audio, "isFull", { value: true, configurable: true });
@@ -40,7 +40,7 @@ FILL_MEMORY = """() => {
 FREE_MEMORY = """() => {
   delete document.querySelector("live-recorder").recording.audio.isFull;
 }"""
-# The loudness of two tones after a change of the rate from 48 kHz to 24 kHz, relative to before.
+# The loudness of two tones after resampling from 48 kHz to 24 kHz, relative to before.
 RESAMPLE = """async () => {
   const { Resampler } = await import("/static/js/resampler.js");
   const loudness = (all) => Math.sqrt(all.reduce((sum, x) => sum + x * x, 0) / all.length);
@@ -152,7 +152,7 @@ def test_lost_connection_loses_nothing(open_recorder: OpenRecorder) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.covers("fault", "The connection is dead while somebody records, and nobody is told")
+@pytest.mark.covers("fault", "The connection dies silently while someone records")
 def test_silent_connection_is_given_up(open_recorder: OpenRecorder) -> None:
     recorder = open_recorder("silent-live@example.com")
     recorder.page.clock.install()
@@ -161,7 +161,7 @@ def test_silent_connection_is_given_up(open_recorder: OpenRecorder) -> None:
     recorder.expect_words()
     recorder.is_silent = True
     recorder.speak(1)
-    recorder.page.clock.fast_forward(11_000)  # of the longest silence, 10 s
+    recorder.page.clock.fast_forward(11_000)  # the longest silence is 10 s
     wait_until(lambda: recorder.page.evaluate("true") and len(recorder.sockets) == 2)
     recorder.is_silent = False
     recorder.speak(1)
@@ -171,7 +171,7 @@ def test_silent_connection_is_given_up(open_recorder: OpenRecorder) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.covers("fault", "A browser without space records while the server is away")
+@pytest.mark.covers("fault", "A browser without space records while the server is unreachable")
 def test_browser_without_space_says_so_and_loses_nothing(open_recorder: OpenRecorder) -> None:
     recorder = open_recorder("full-live@example.com")
     page = recorder.page

@@ -1,4 +1,4 @@
-"""The headers of responses in a real Chromium: what it blocks, and what it keeps."""
+"""The headers of responses in a real Chromium: what it blocks, and what it caches."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ ADMIN_PAGES = (
     "/admin/accounts/usageday/",  # with charts
     "/admin/transcriptions/transcription/",
 )
-# What the policy blocks, also where the console, which `open_page` checks, says nothing.
+# What the policy blocks, including violations that are missing in the console, which `open_page`
+# checks.
 RECORD_VIOLATIONS = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -79,7 +80,7 @@ def test_policy_blocks_nothing_that_the_pages_need(
     expect(canvases).to_have_css("pointer-events", "none")
     stack.shell(MAKE_SUPERUSER)
     timeline = f"/admin/transcriptions/transcription/{page.url.split('/')[-2]}/change/"
-    visit(page, "/accounts/reauthenticate/")  # which pages of two-factor authentication need
+    visit(page, "/accounts/reauthenticate/")  # required by pages of two-factor authentication
     page.fill("[name=password]", PASSWORD)
     page.click("main button[type=submit]")
     page.wait_for_selector("upload-box:defined")
@@ -87,11 +88,11 @@ def test_policy_blocks_nothing_that_the_pages_need(
         visit(page, url)
 
 
-@pytest.mark.covers("attack", "Back is pressed on a shared computer after its user signed out")
+@pytest.mark.covers("attack", "Someone presses Back on a shared computer after its user signed out")
 def test_back_after_sign_out_shows_no_transcript(
     chromium: Browser, stack: Stack, media: Media
 ) -> None:
-    # Playwright turns off the cache of whole pages, which is what Back would show. The headless
+    # Playwright turns off the cache of whole pages, from which Back restores them. The headless
     # shell has none.
     browser = chromium.browser_type.launch(
         executable_path=installed(*BROWSERS),

@@ -1,4 +1,4 @@
-"""The settings in a browser: their menu, and the questions before something is deleted."""
+"""The settings in a browser: their menu, and the confirmations before deletions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_reload_creates_no_second_token(sign_up: OpenPage) -> None:
 def test_token_is_revoked_after_a_question(sign_up: OpenPage) -> None:
     page = sign_up("revoke@example.com")
     add_token(page, "Laptop")
-    page.wait_for_selector("confirm-dialog:defined")  # before, the link leads to the question
+    page.wait_for_selector("confirm-dialog:defined")  # before, the link opens a page
     revoke = page.get_by_role("link", name="Revoke Laptop")
     revoke.click()
     dialog = page.get_by_role("dialog", name="Revoke “Laptop”?")

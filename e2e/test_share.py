@@ -12,7 +12,7 @@ from e2e.test_offline import sign_in, sign_out, stored
 from e2e.test_queued_uploads import recordings
 from transcodio_site.testing import Media, Stack, wait_until
 
-# What the system does: it sends a form to the URL of the manifest.
+# What the operating system does: it sends a form to the URL in the manifest.
 SHARE = """async () => {
   const manifest = await (await fetch("/manifest.webmanifest")).json();
   const { action, method, enctype, params } = manifest.share_target;
@@ -83,7 +83,9 @@ def test_file_shared_while_signed_out_waits_for_the_sign_in(
 
 
 @pytest.mark.slow
-@pytest.mark.covers("attack", "A file that somebody has shared is uploaded by the next user")
+@pytest.mark.covers(
+    "attack", "The next user of a browser uploads a file that someone else has shared"
+)
 def test_shared_file_is_not_uploaded_by_another_user(
     app: BrowserContext, stack: Stack, media: Media
 ) -> None:
@@ -102,7 +104,7 @@ def test_shared_file_is_not_uploaded_by_another_user(
     sign_out(page)
 
 
-# A page of another site that hides where its form comes from.
+# A page of another site that hides the origin of its form.
 FORGERY = """<meta name="referrer" content="no-referrer">
 <form action="{action}" method="post" enctype="multipart/form-data">
   <input type="file" name="file"></form>

@@ -1,4 +1,5 @@
-"""Parts of a transcript that are given to a speaker, and words of several people."""
+"""Parts of a transcript that are assigned to a speaker, and words spoken by several people at
+once."""
 
 from __future__ import annotations
 
@@ -115,9 +116,7 @@ def test_all_that_a_speaker_says_from_here_on_is_given_to_another_one(
     open_talk(page, stack, "12121")
     name_of(page, 3).focus()
     page.keyboard.press("Enter")
-    page.get_by_label("Assign everything they say from here on to").select_option(
-        "A new speaker"
-    )
+    page.get_by_label("Assign everything they say from here on to").select_option("A new speaker")
     page.locator("[data-later] button").click()
     expect(speaker_list(page)).to_have_count(3)
     assert turns(page) == [
@@ -144,7 +143,7 @@ def test_words_of_several_people_are_marked_live(sign_up: OpenPage, media: Media
     page = sign_up("overlap@example.com")
 
     def speak(socket: WebSocketRoute) -> None:
-        """The server's events: somebody else speaks in the second segment, and then in the first
+        """The server's events: someone else speaks in the second segment, and then in the first
         one, too."""
 
         def forward(message: str | bytes) -> None:

@@ -1,4 +1,4 @@
-"""A speaker who is two people becomes two."""
+"""A speaker who is really two people is split."""
 
 from __future__ import annotations
 

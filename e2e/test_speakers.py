@@ -1,4 +1,4 @@
-"""The speakers of a transcript: names, shares of the talk, and changes by mouse and keyboard."""
+"""The speakers of a transcript: names, shares of the speech, and changes by mouse and keyboard."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from e2e.recognized import email_of
 from e2e.test_pages import open_menu, start, stored, wait_for_state
 from transcodio_site.testing import Media, Stack
 
-# A talk with a segment of a second for each digit, the number of its speaker: 9 is followed by a.
+# A talk with a segment of one second for each digit, the number of its speaker (base 36).
 CREATE_TALK = """
 from accounts.models import User
 from transcodio_site.sample import SAMPLE
@@ -48,7 +48,7 @@ import json
 from transcriptions.models import Transcription
 print(json.dumps(Transcription.objects.get(id="{id}").stored_options))
 """
-# Contrast by WCAG 2.2 of the text of each element with what is painted under it.
+# The contrast (WCAG 2.2) of each element's text with the background painted under it.
 CONTRASTS = """elements => {
   const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const rgb = (color) => {
@@ -72,7 +72,7 @@ CONTRASTS = """elements => {
 
 
 def open_talk(page: Page, stack: Stack, speakers: str, *, audio: bool = False) -> None:
-    """Opens a talk of the user who is signed in, with a recording if there should be `audio`."""
+    """Opens a talk of the signed-in user, with a recording if `audio` is set."""
     command = CREATE_TALK.format(email=email_of(page), speakers=speakers, audio=audio)
     page.goto(f"/transcriptions/{stack.shell(command).strip()}/")
 
@@ -265,7 +265,7 @@ def test_live_segments_are_relabeled(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("relabeled@example.com")
 
     def speak(socket: WebSocketRoute) -> None:
-        """The server's events, with a speaker in each segment, all of whom then change places."""
+        """The server's events, with a speaker in each segment; then all speakers change places."""
 
         def forward(message: str | bytes) -> None:
             event = json.loads(message)
@@ -302,7 +302,7 @@ def test_colors_have_contrast_and_differ(sign_up: OpenPage, stack: Stack, scheme
     texts = page.locator(".turn-speaker, .timestamp, transcript-speakers li span, .segment")
     assert min(texts.evaluate_all(CONTRASTS)) >= 4.5
     page.locator(".segment").evaluate_all("all => all.map((each) => each.ariaCurrent = 'true')")
-    assert min(names.evaluate_all(CONTRASTS)) >= 4.5  # while it is played, too
+    assert min(names.evaluate_all(CONTRASTS)) >= 4.5  # also during playback
     speaker_list(page).first.click()
     assert min(page.locator("transcript-speakers li span").evaluate_all(CONTRASTS)) >= 4.5
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

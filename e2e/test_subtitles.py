@@ -1,4 +1,4 @@
-"""WebVTT as Chromium reads it in the element `<track>`. No stack is needed."""
+"""WebVTT read by Chromium in the element `<track>`. No stack is needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transcriptions.exports.webvtt import vtt
 
 ORIGIN = "http://subtitles.test"
 HTML = '<!doctype html><video><track default src="/talk.vtt"></video>'
-# A track that cannot be loaded is an error. The cues, with the names in their markup.
+# The cues, with the names in their markup. A track that cannot be loaded is an error.
 READ = """
 new Promise((resolve, reject) => {
   const track = document.querySelector("track");

@@ -1,4 +1,4 @@
-"""Reading a transcript: paragraphs, the bar, the word that is heard, and passages."""
+"""Reading a transcript: paragraphs, the bar, the word being played, and passages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transcodio_site.testing import Media, Stack, wait_until
 from transcriptions.library.paragraphs import paragraphs
 from transcriptions.models import Segment, Speaker
 
-# Of the text that a mark is drawn at.
+# The text at which a mark is drawn.
 MARKED = """name => [...(CSS.highlights.get(name) ?? [])].map((range) => range.toString())"""
 # The middle of the word with this index, in the viewport.
 PLACE_OF_WORD = """async ([segment, index]) => {
@@ -55,7 +55,7 @@ DIVIDE = """async (segments) => {
   return [...divided(segments)].map((list) => [list.map(({ text }, index) =>
     (index ? separator(list[index - 1].text, text) : "") + text).join(""), list[0].start]);
 }"""
-# The focused element, as far as no bar covers it.
+# Whether the middle of the focused element is not covered by a bar.
 IS_UNCOVERED = """() => {
   const { left, top, width, height } = document.activeElement.getBoundingClientRect();
   const found = document.elementFromPoint(left + width / 2, top + height / 2);
@@ -151,7 +151,7 @@ def test_page_follows_until_the_reader_scrolls_away(sign_up: OpenPage, stack: St
     open_talk(page, stack, "12" * 20, audio=True)
     wait_for_times(page)
     player = page.locator("transcript-player")
-    # Later the time of the audio, 0, would be taken for a jump back.
+    # Later, the time of the audio, 0, would count as a jump back.
     wait_until(lambda: player.evaluate("player => player.media.readyState") > 0)
     playing = page.locator("[aria-current]")
     hear = """(player, detail) =>

@@ -32,7 +32,7 @@ def test_kept_voice_is_recognized_until_it_is_deleted(sign_up: OpenPage, media: 
     wait_for_state(page, "completed")
     choice = page.get_by_role("checkbox", name=re.compile("Recognize Anna in future recordings"))
     name_of(page, 1).click()
-    expect(page.locator(".voice-choice")).to_be_hidden()  # nobody has a name
+    expect(page.locator(".voice-choice")).to_be_hidden()  # no speaker has a name
     page.get_by_label("Name in the whole transcript").fill("Anna")
     expect(choice).not_to_be_checked()
     expect(page.get_by_role("dialog")).to_contain_text("biometric data")

@@ -87,7 +87,7 @@ def running(folder: str) -> Iterator[Site]:
 
 
 def make_recordings(media: Media, count: int, seconds: float) -> list[Path]:
-    """Recordings of speech that differ from each other, in different formats."""
+    """Different recordings of speech, in different formats."""
     return [
         media.make(
             f"{number}.{FORMATS[number % len(FORMATS)]}",
@@ -108,7 +108,7 @@ def possible(site: Site) -> Iterator[Fault]:
 
 
 def chosen(site: Site, only: list[str], minutes: float, rng: random.Random) -> Iterator[Fault]:
-    """The faults to inject, one after the other."""
+    """The faults to inject, one after another."""
     faults = [fault for fault in possible(site) if not only or fault.name in only]
     until = time.monotonic() + 60 * minutes
     yield from faults
@@ -151,7 +151,7 @@ def summarize(outcomes: list[Outcome], usual_wait: float) -> dict[str, Any]:
 
 
 def say(line: str) -> None:
-    """Print at once, also to a file."""
+    """Print immediately, also to a file."""
     print(line, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What is done to the service. Each fault is over when its function returns."""
+"""The faults that are injected. Each one is over when its function returns."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def killed(*names: str) -> Callable[[Site], None]:
 
 
 def suspended(name: str, seconds: float = AWAY_S) -> Callable[[Site], None]:
-    """The processes stop running (SIGSTOP) and go on after some seconds."""
+    """The processes stop running (SIGSTOP) and continue after some seconds."""
 
     def inject(site: Site) -> None:
         processes = [
@@ -59,7 +59,7 @@ def suspended(name: str, seconds: float = AWAY_S) -> Callable[[Site], None]:
 
 
 def kept_away(name: str, seconds: float = AWAY_S) -> Callable[[Site], None]:
-    """The process is killed whenever it is there, for some seconds."""
+    """The process is killed whenever it runs, for some seconds."""
 
     def inject(site: Site) -> None:
         until = time.monotonic() + seconds
@@ -76,7 +76,7 @@ def asked(fault: str, content: str = "") -> Callable[[Site], None]:
 
 
 def killed_supervisor(site: Site) -> None:
-    """The supervisor dies, and the service is started again at once."""
+    """The supervisor dies, and the service is started again immediately."""
     assert site.stack.process  # noqa: S101 - for mypy
     site.stack.process.kill()
     site.stack.process.wait()

@@ -26,7 +26,7 @@ class Follower(threading.Thread):
         super().__init__(daemon=True)
         self.site = site
         self.id = transcription_id
-        # Of the upload and of each event, on the monotonic clock.
+        # Times of the upload and of each event, on the monotonic clock.
         self.times = [uploaded_at]
         self.numbers: list[int] = []  # of the segments
         self.failed = threading.Event()
@@ -67,7 +67,7 @@ class Follower(threading.Thread):
 
 
 class SseFollower(Follower):
-    """Over Server-Sent Events, with `Last-Event-ID`."""
+    """Follows over Server-Sent Events, with `Last-Event-ID`."""
 
     def events(self) -> Iterator[Event]:
         """See Follower."""
@@ -80,7 +80,7 @@ class SseFollower(Follower):
 
 
 class WebSocketFollower(Follower):
-    """Over the WebSocket of the transcript page."""
+    """Follows over the WebSocket of the transcript page."""
 
     def events(self) -> Iterator[Event]:
         """See Follower."""

@@ -1,4 +1,5 @@
-"""One round: recordings are uploaded and followed, one fault is injected, all is compared."""
+"""One round: recordings are uploaded and followed, one fault is injected, and everything is
+compared."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from transcodio_site.testing import wait_until
 
 ROUND_TIMEOUT_S = 600.0
 LATEST_EARLY_S = 3.0  # after the start of the uploads
-SETTLE_TIMEOUT_S = 60.0  # for what is cleaned up after the last segment
+SETTLE_TIMEOUT_S = 60.0  # for the cleanup after the last segment
 ROUNDING_S = 0.05
 
 Segments = list[tuple[int, float, float, str]]
@@ -68,7 +69,7 @@ def _inject(site: Site, fault: Fault, delay_s: float) -> None:
 
 
 def _wait_for_segments(followers: list[Follower], count: int) -> None:
-    """Until so many segments of all recordings have been received over SSE."""
+    """Wait until this many segments of all recordings have been received over SSE."""
     wait_until(lambda: sum(len(f.numbers) for f in followers[::2]) >= count, ROUND_TIMEOUT_S)
 
 
@@ -78,7 +79,8 @@ def segments(transcript: dict[str, Any]) -> Segments:
 
 
 def _upload(site: Site, recordings: list[Path]) -> tuple[list[str], list[Follower]]:
-    """Ids, and two followers of each, started as soon as the id is known."""
+    """Upload the recordings. Return their ids, and two followers of each, started as soon as the id
+    is known."""
     following: dict[str, list[Follower]] = {}
 
     def upload_and_follow(recording: Path) -> str:
@@ -99,7 +101,7 @@ FOLLOWERS: tuple[Callable[[Site, str, float], Follower], ...] = (SseFollower, We
 
 
 def _wait_until_complete(site: Site, followers: list[Follower]) -> int:
-    """How many recordings had to be resumed by their owner."""
+    """Wait for all recordings. Return how many had to be resumed by their owner."""
     resumed = 0
 
     def are_complete() -> bool:
@@ -137,7 +139,7 @@ def _problems(
 
 
 def _stored_problems(site: Site, ids: list[str]) -> list[str]:
-    """Wrong rows, charges or files. What a worker is still deleting gets some time."""
+    """Wrong rows, charges or files. Workers get some time to finish deletions."""
     deadline = time.monotonic() + SETTLE_TIMEOUT_S
     while problems := _compare_stored(site.stored(), ids):
         if time.monotonic() > deadline:

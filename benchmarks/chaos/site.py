@@ -1,4 +1,4 @@
-"""The service under test: its processes, its API, and what it has stored."""
+"""The service under test: its processes, its API, and its stored data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from transcodio_site.testing import ROOT, Stack, wait_until
 EMAIL = "chaos@example.com"
 PASSWORD = "correct horse battery"  # noqa: S105
 RETRY_S = 0.5  # between two attempts of a client that was disconnected
-# What the command line of a process contains.
+# Parts of the command lines of processes.
 PROCESSES = {
     "web": "transcodio_site.server",
     "worker": "transcodio_site --quiet worker",
@@ -40,9 +40,8 @@ DISK_BYTES = 700 << 20
 
 
 class ChaosStack(Stack):
-    """`manage.py up` with the engine of the tests, and else with the settings of users.
-
-    Its disk can be filled if a small one may be mounted, which only root may do.
+    """`manage.py up` with the engine of the tests, and otherwise with default settings. Its disk
+    can be filled if a small one can be mounted, which requires root.
     """
 
     def __init__(self, var: Path) -> None:
@@ -112,7 +111,7 @@ class Site:
             return False
 
     def kill(self, name: str) -> bool:
-        """As `kill -9` does. Whether there was a process."""
+        """Kill a process like `kill -9`. Return whether there was one."""
         processes = self.processes(name)
         for process in processes:
             with suppress(psutil.NoSuchProcess):  # it has just ended
@@ -120,20 +119,21 @@ class Site:
         return bool(processes)
 
     def ask_for(self, fault: str, content: str = "") -> None:
-        """The engine or the storage fails once: see `deterministic_engine`."""
+        """Let the engine or the storage fail once: see `deterministic_engine`."""
         file = self.stack.var / "faults" / fault
         file.with_suffix(".new").write_text(content)
         file.with_suffix(".new").replace(file)
 
     def move_clock(self, hours: int) -> None:
-        """The clock of all Python processes jumps."""
+        """Change the clock of all Python processes."""
         self.clock_hours += hours
         self.ask_for("clock", str(3600 * self.clock_hours))
 
     # --- A program that uses the API ------------------------------------------------------------
 
     def upload(self, recording: Path, key: str) -> str:
-        """The id of the new transcription. Repeated until it succeeds, as clients are told to."""
+        """Upload a recording and return its id. Repeated until it succeeds, as recommended to
+        clients."""
         return str(self._until_answered(lambda: self._upload(recording, key), {202}).json()["id"])
 
     def _upload(self, recording: Path, key: str) -> httpx.Response:

@@ -10,8 +10,8 @@ from accounts.models import UsageRecord
 from transcriptions.models import Transcription
 from transcriptions.operations import orphaned_files
 
-# A crash may leave files, which are deleted after a day. Here the day is over, even for files that
-# are newer than the clock, which a fault has moved.
+# A crash may leave files behind, which are deleted after a day. Here the day is over, even for
+# files that are newer than the present time, because a fault has moved the clock.
 before = len(default_storage.listdir("recordings")[1])
 orphaned_files.MIN_AGE = timedelta(days=-2)
 orphaned_files.delete_orphaned_files()

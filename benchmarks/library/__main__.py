@@ -3,7 +3,7 @@
 Lists, searches and transcripts of two accounts in a temporary embedded Postgres: one account has a
 fifth of all recordings, the other one has a hundred. Times are those of the web process, with
 queries, HTML and JSON. --write writes benchmarks/results/library.json and library-plans.txt.
-With --data DIR, the data folder is kept, and used again if it is filled already.
+With --data DIR, the data folder is kept, and reused if it is already filled.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def measure(sizes: dict[str, Any], made: dict[str, Language], write: bool) -> No
     # Imports of models, which need the settings.
     from benchmarks.library.operations import Account, operations, plans
 
-    gc.freeze()  # the vocabularies would be searched for garbage now and then
+    gc.freeze()  # garbage collection would visit the vocabularies at times
     rows = []
     accounts = {"large account": Account(0, made, rng), "typical account": Account(1, made, rng)}
     for name, account in accounts.items():
@@ -89,8 +89,8 @@ def measure(sizes: dict[str, Any], made: dict[str, Language], write: bool) -> No
 
 
 class DatabaseTime:
-    """Milliseconds that queries took since the last call of `take`, and those of them in which the
-    server of the connection used a processor (only on Linux)."""
+    """Milliseconds of queries since the last call of `take`, and CPU milliseconds of the
+    connection's server process (only on Linux)."""
 
     def __init__(self) -> None:
         self._total = self._cpu = 0.0
@@ -120,7 +120,7 @@ def _cpu_ms(pid: int) -> float:
 
 
 def _measure(what: str, variants: list[Callable[[], None]]) -> dict[str, Any]:
-    """Times of the variants, each with another word or page. The first one fills caches."""
+    """Times of the variants, each with a different word or page. The first one fills caches."""
     from django.db import connection
 
     variants[0]()

@@ -1,4 +1,4 @@
-"""Made-up transcripts: words with the frequencies of a natural language (Zipf's law)."""
+"""Invented transcripts: words with the frequencies of a natural language (Zipf's law)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Language:
     separator: str = " "
 
     def sentences(self, count: int, rng: random.Random) -> list[str]:
-        """Sentences, each of them the text of a segment."""
+        """Sentences, each being the text of a segment."""
         lengths = [rng.randint(*SENTENCE_WORDS) for _ in range(count)]
         words = iter(rng.choices(self.words, cum_weights=self.weights, k=sum(lengths)))
         return [self.separator.join(islice(words, length)) + "." for length in lengths]
@@ -68,7 +68,7 @@ def _words_of_the_documentation() -> list[str]:
 
 
 def _complete(known: list[str], rng: random.Random) -> list[str]:
-    """Add made-up words."""
+    """Add invented words."""
     words = dict.fromkeys(known)
     while len(words) < VOCABULARY:
         words["".join(rng.choices(SYLLABLES.split(), k=rng.randint(2, 5)))] = None

@@ -57,7 +57,8 @@ def fill(recordings: int, languages: dict[str, Language], rng: random.Random) ->
 def _create_all(
     cursor: Any, recordings: int, languages: dict[str, Language], rng: random.Random
 ) -> dict[str, int]:
-    """Without triggers and the index of words, which is created at the end: that is faster."""
+    """Create all rows without triggers and the index of words, which is created at the end: this is
+    faster."""
     migration = import_module("transcriptions.migrations.0021_fill_search_entries").Migration
     for table in TRIGGERS:
         cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
@@ -125,7 +126,7 @@ def _owners(recordings: int, rng: random.Random) -> Iterator[tuple[int, str]]:
     users = User.objects.bulk_create(User(email=f"user{n}@example.com") for n in range(count))
     codes = ["en", *rng.choices([*LANGUAGE_SHARES], [*LANGUAGE_SHARES.values()], k=count)]
     owners = [0] * large + [1 + n % (count - 1) for n in range(recordings - large)]
-    rng.shuffle(owners)  # recordings of many accounts arrive at the same time
+    rng.shuffle(owners)  # recordings of many accounts arrive interleaved
     for owner in owners:
         other = rng.choice(["de", "ja"]) if rng.random() < 0.05 else codes[owner]
         yield users[owner].pk, other

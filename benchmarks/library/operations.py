@@ -1,4 +1,4 @@
-"""What is measured: requests of one account, and the plans of its queries."""
+"""The measured requests of one account, and the plans of its queries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from transcriptions.library.pagination import SEARCHED_FIRST
 from transcriptions.models import Segment, Transcription
 
 VARIANTS = 20  # words of each kind
-FIRST_CONTENT_WORD = 60  # by frequency; the words before are mostly stop words
+FIRST_CONTENT_WORD = 60  # by frequency; more frequent words are mostly stop words
 Operations = dict[str, list[Callable[[], None]]]
 
 
@@ -46,7 +46,7 @@ class Account:
         return self.words[self.rng.randint(first, min(last, len(self.words) - 1))]
 
     def phrase(self, length: int) -> str:
-        """Words that stand in one of the segments."""
+        """Consecutive words from one of the segments."""
         row = self.rng.choice(self.rows.filter(language__in=("en", "de", "es"))[:500])
         words = self.rng.choice(row.segments.all()).text.rstrip(".").split()
         start = self.rng.randint(0, len(words) - length)

@@ -87,7 +87,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _measure_publish(row: Any) -> dict[str, float]:
-    """What one event costs the process that publishes it."""
+    """The cost of one event for the process that publishes it."""
     from transcriptions.realtime import streams
     from transcriptions.realtime.publisher import publisher
     from transcriptions.schemas.events import MetadataEvent
@@ -191,7 +191,7 @@ def _write(rows: list[Any], rate: float, seconds: float) -> dict[tuple[int, int]
 
 
 class _HealthProbe(threading.Thread):
-    """Requests /health again and again."""
+    """Requests /health continuously."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
@@ -199,7 +199,7 @@ class _HealthProbe(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Send requests until `stop` is called."""
         with httpx.Client(timeout=60) as client:
             while not self._stopped.wait(HEALTH_INTERVAL_S):
                 started_at = time.monotonic()

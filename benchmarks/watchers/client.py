@@ -2,7 +2,7 @@
 
 Reads one JSON line with the port and what to watch, opens all connections, and prints `ready`. On
 the next line it prints what it has received. It reads bytes rather than messages, so that it needs
-much less CPU than the server under test, and reports how late it reads itself.
+much less CPU than the server under test, and it reports its own delay.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PING, MASKED_PONG = b"\x89\x0c", b"\x8a\x8c\0\0\0\0"
 
 
 class Watcher(asyncio.Protocol):
-    """One connection. Notes when each segment arrived."""
+    """One connection. Records when each segment arrived."""
 
     first_event: re.Pattern[bytes]
     segment: re.Pattern[bytes]
@@ -40,7 +40,7 @@ class Watcher(asyncio.Protocol):
         transport.write(self.request)  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
-        """Find the segments in what has arrived."""
+        """Find the segments in the received bytes."""
         now = time.monotonic()
         text = self._rest + data
         if not self.opened.done() and self.first_event.search(text):
@@ -66,7 +66,8 @@ class SseWatcher(Watcher):
 
 
 class WebSocketWatcher(Watcher):
-    """The WebSocket of the page, with a session. Answers pings, or the server would disconnect."""
+    """The WebSocket of the page, with a session. Answers pings, otherwise the server would
+    disconnect."""
 
     first_event = re.compile(rb'"type":"metadata"')
     segment = re.compile(rb'"type":"progress","id":(\d+),')
@@ -80,8 +81,8 @@ class WebSocketWatcher(Watcher):
 
 
 async def measure_lag(received: list[Any], lags: list[float]) -> None:
-    """How late this process gets to its work, because of its own load and that of the machine,
-    since the first segment. The measured delays contain it."""
+    """The scheduling delay of this process since the first segment, because of its own load and
+    that of the machine. The measured delays contain it."""
     while True:
         due = time.monotonic() + LAG_INTERVAL_S
         await asyncio.sleep(LAG_INTERVAL_S)

@@ -65,7 +65,8 @@ class WebProcess:
 
 
 def create_recordings(count: int = RECORDINGS) -> list[Any]:
-    """Recordings of several users that are being transcribed, each leased by us."""
+    """Create recordings of several users that are being transcribed, each leased by this
+    process."""
     from accounts.models import User
     from gpu.types import Metadata
     from transcriptions.models import State, Transcription
@@ -91,7 +92,8 @@ def create_recordings(count: int = RECORDINGS) -> list[Any]:
 
 
 def watch_requests(web: WebProcess, rows: list[Any], each: int) -> list[dict[str, Any]]:
-    """What the client sends: `each` SSE and as many WebSocket watchers, spread over the rows."""
+    """The requests of the client: `each` SSE and as many WebSocket watchers, spread over the
+    rows."""
     from django.conf import settings
     from django.test import Client
 
@@ -124,7 +126,7 @@ def watch_requests(web: WebProcess, rows: list[Any], each: int) -> list[dict[str
 
 
 def valkey_connections() -> int:
-    """Open connections, without this one."""
+    """The number of open connections, without this one."""
     from django.conf import settings
 
     with redis.Redis.from_url(settings.REDIS_URL) as client:
@@ -132,7 +134,7 @@ def valkey_connections() -> int:
 
 
 def statements() -> int:
-    """SQL transactions so far; outside of transactions each statement is one."""
+    """The number of SQL transactions so far; outside of transactions, each statement is one."""
     import psycopg
     from django.conf import settings
 
