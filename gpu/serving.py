@@ -264,7 +264,7 @@ async def _stop_when(is_cancelled: Callable[[], Awaitable[bool]], stop: threadin
         try:
             if await is_cancelled():
                 stop.set()
-        except Exception as error:  # the call goes on
+        except Exception as error:  # the call continues
             log.warning("cannot check whether a call was cancelled: %r", error)
         await asyncio.sleep(POLL_INTERVAL_S)
 

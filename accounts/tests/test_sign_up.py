@@ -1,4 +1,4 @@
-"""Sign-up by several requests at once."""
+"""Sign-up by several simultaneous requests."""
 
 from __future__ import annotations
 

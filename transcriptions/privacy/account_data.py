@@ -149,7 +149,7 @@ def _in_batches(rows: QuerySet[Row]) -> Iterator[Row]:
 
 
 def edits(row: Transcription) -> Iterator[dict[str, Any]]:
-    """The changes of a transcript in order, each with a query of its own: a single one can contain
+    """The changes of a transcript in order, each with a separate query: a single one can contain
     the whole text."""
     for key in list(row.edits.values_list("pk", flat=True)):
         yield from row.edits.filter(pk=key).values(*EDIT_FIELDS)

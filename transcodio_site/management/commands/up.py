@@ -83,7 +83,7 @@ def prepare() -> None:
         raise StackError(f"No access to the storage: check STORAGE_URL ({error}).") from None
     with (
         os_errors_as_stack_errors(),
-        exclusive_lock(settings.VAR_DIR / "prepare.lock"),  # two first starts at once
+        exclusive_lock(settings.VAR_DIR / "prepare.lock"),  # one first start at a time
     ):
         call_command("migrate", verbosity=0, interactive=False)
         if settings.EMBEDDED:

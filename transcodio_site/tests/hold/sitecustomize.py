@@ -25,7 +25,7 @@ from zlib import crc32
 
 
 def wait_until_released() -> None:
-    """Blocks in the kernel, without the GIL: the rest of the process goes on."""
+    """Blocks in the kernel, without the GIL: the rest of the process continues."""
     with Path(os.environ["HOLD_FILE"]).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
 
