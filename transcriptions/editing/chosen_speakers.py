@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from transcriptions.editing.alignment import StoredWord, realign_words
@@ -76,19 +76,3 @@ def _by_channel(
     for places in found.values():
         places.sort(key=lambda each: each[:2])
     return found
-
-
-def numbers_of_chosen(
-    chosen: ChosenSpeakers, words: Iterable[StoredWord], matches: dict[int, int], last: int
-) -> dict[int, int]:
-    """The new numbers of the chosen speakers of `words`, by their present ones. `matches` maps new
-    numbers, of which `last` is the highest, to present ones; missing speakers are added to it."""
-    numbers = {old: number for number, old in matches.items()}
-    for old in sorted(set(_chosen_numbers(chosen, words)) - set(numbers)):
-        last += 1
-        numbers[old], matches[last] = last, old
-    return numbers
-
-
-def _chosen_numbers(chosen: ChosenSpeakers, words: Iterable[StoredWord]) -> Iterator[int]:
-    return (word["speaker"] for word in words if word in chosen)

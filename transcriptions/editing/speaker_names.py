@@ -21,13 +21,17 @@ def names_by_talk(
 
 def match_speakers(earlier: Iterable[StoredWord], later: Iterable[StoredWord]) -> dict[int, int]:
     """Maps the numbers of speakers in `later` words of a recording to those in `earlier` words, by
-    the time in which both talk, the longest first. No two get the same number."""
+    the time in which both talk, the longest first. No two get the same number. Words whose speaker
+    was not known before are not compared: the name of a single sentence becomes that of the voice.
+    """
     new = list(_known(later))
     common, talk = defaultdict[tuple[int, int], float](float), defaultdict[int, float](float)
-    for word in new:
-        talk[word["speaker"]] += word["end"] - word["start"]
+    compared: dict[int, StoredWord] = {}  # by id, because a word may overlap several
     for before, word, seconds in _overlaps(sorted(_known(earlier), key=_start), new):
         common[word["speaker"], before["speaker"]] += seconds
+        compared[id(word)] = word
+    for word in compared.values():
+        talk[word["speaker"]] += word["end"] - word["start"]
     matches: dict[int, int] = {}
     for number, old in sorted(common, key=lambda pair: -common[pair]):
         is_free = number not in matches and old not in matches.values()

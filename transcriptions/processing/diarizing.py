@@ -52,6 +52,9 @@ class SpeakerDetection:
         self.note = ""  # for the owner
         self._row, self._holder = holder.row, holder
         self._is_wanted = holder.row.options.diarize
+        # An earlier attempt has ended, and its speakers were named: words keep their speakers until
+        # all are known, to tell then whose names these are.
+        self._has_names = self._is_wanted and holder.row.speakers.exclude(name="").exists()
         self._first_words = threading.Event()
         self._diarizer: _BackgroundDiarizer | None = None
         self._audio: Audio | None = None  # whose speakers are told apart
@@ -117,7 +120,7 @@ class SpeakerDetection:
 
     def _store_latest(self) -> None:
         latest = self._diarizer.latest if self._diarizer else None
-        if latest and latest is not self._stored:
+        if latest and latest is not self._stored and not self._has_names:
             self._store(latest)
 
     def _store(self, found: Diarization, *, at_end: bool = False) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from django.db import transaction
 
 from gpu.types import Word
 from transcriptions.editing.alignment import StoredWord
-from transcriptions.editing.chosen_speakers import ChosenSpeakers, numbers_of_chosen
+from transcriptions.editing.chosen_speakers import ChosenSpeakers
 from transcriptions.editing.speaker_names import match_speakers, names_by_talk
 from transcriptions.editing.speakers import NewSpeaker, change_speakers, update_speakers
-from transcriptions.models import Segment, Speaker, Transcription
+from transcriptions.models import Segment, Speaker, Transcription, VoiceUse
 from transcriptions.models.progress import count_speaker_change
 from transcriptions.processing import lifecycle
 from transcriptions.processing.speakers import SpeakerOf
@@ -27,10 +27,13 @@ def store_speakers(
     with transaction.atomic():
         lifecycle.lock_held(row)
         segments = _segments(row)
-        changed = _relabel(segments, lambda word: speaker_of(Word(**word)), speaker_of)
         if is_final:
-            # Those that an earlier attempt has found stay if they have a name.
             row.speakers.filter(name="").delete()
+        if is_final and row.speakers.exists():  # an earlier attempt has ended, and had names
+            changed = _replace(row, segments, speaker_of, ChosenSpeakers([]))
+        else:
+            changed = _relabel(segments, _detected(speaker_of), speaker_of)
+        if is_final:
             _add_rows(row, segments, _names_before(row.previous, segments))
         if not changed:
             return None
@@ -44,25 +47,66 @@ def replace_speakers(
     name: Callable[[Transcription], object] | None = None,
 ) -> SpeakersEvent:
     """Change the speakers of a complete recording, which may have some. Words in `chosen` keep
-    theirs. Who is the same keeps the row, with the name; `name` may then give names to others.
-    Return what to publish. Must be called in a transaction that has locked the recording."""
+    theirs. `name` may give names to speakers who have none then. Return what to publish. Must be
+    called in a transaction that has locked the recording."""
     segments = _segments(row)
-    words = [*_words(segments)]
-    detected = [word | {"speaker": speaker_of(Word(**word))} for word in words]
-    first = [word | {"speaker": chosen.first(word)} for word in words]
-    matches = match_speakers(first, detected)
-    last = max((word["speaker"] or 0 for word in detected), default=0)
-    numbers = numbers_of_chosen(chosen, words, matches, last)
-
-    def new_speaker(word: StoredWord) -> int | None:
-        return numbers[word["speaker"]] if word in chosen else speaker_of(Word(**word))
-
-    changed = _relabel(segments, new_speaker, speaker_of)
-    _renumber_rows(row, matches)
+    changed = _replace(row, segments, speaker_of, chosen)
     _add_rows(row, segments, {})
     if name:
         name(row)
     return SpeakersEvent.of(row, count_speaker_change(row), segments, changed)
+
+
+def _replace(
+    row: Transcription,
+    segments: Sequence[Segment],
+    speaker_of: SpeakerOf,
+    chosen: ChosenSpeakers,
+) -> list[Segment]:
+    """Change the speakers of all words. Who is the same keeps the row, with the name. Whom somebody
+    has named keeps the words, too, if no detected voice is the same. Return the segments that have
+    changed."""
+    words, detected = [*_words(segments)], _detected(speaker_of)
+    first = [word | {"speaker": chosen.first(word) or word.get("speaker")} for word in words]
+    later = [word | {"speaker": detected(word)} for word in words]
+    matches = match_speakers(first, later)
+    unmatched = _named_without_voice(row, matches)
+    kept = unmatched | {word["speaker"] for word in words if word in chosen}
+    last = max((word["speaker"] or 0 for word in later), default=0)
+    numbers = _numbers_of(kept, matches, last)
+
+    def new_speaker(word: StoredWord) -> int | None:
+        is_kept = word.get("speaker") in unmatched or word in chosen
+        # A word that was edited away is only among the recognized ones: nobody may have its number.
+        number = numbers.get(word["speaker"]) if is_kept else None
+        return number or detected(word)
+
+    changed = _relabel(segments, new_speaker, speaker_of)
+    _renumber_rows(row, {number: old for old, number in numbers.items()})
+    return changed
+
+
+def _named_without_voice(row: Transcription, matches: Mapping[int, int]) -> set[int]:
+    """The numbers of speakers whom somebody has named, and who are none of `matches`, nor have the
+    name of one."""
+    voices = set(matches.values())
+    known = list(row.speakers.exclude(name="").values_list("number", "name", "voice_use"))
+    present = {name.casefold() for number, name, _ in known if number in voices}
+    return {
+        number
+        for number, name, voice_use in known
+        if number not in voices
+        and voice_use != VoiceUse.RECOGNIZED
+        and name.casefold() not in present
+    }
+
+
+def _numbers_of(kept: Iterable[int], matches: Mapping[int, int], last: int) -> dict[int, int]:
+    """The new numbers of speakers by their present ones, which `matches` has by the new ones. Who
+    is not in it comes after the `last`."""
+    numbers = {old: number for number, old in matches.items()}
+    others = sorted(set(kept) - set(numbers))
+    return numbers | {old: number for number, old in enumerate(others, last + 1)}
 
 
 def _renumber_rows(row: Transcription, matches: Mapping[int, int]) -> None:
@@ -73,6 +117,10 @@ def _renumber_rows(row: Transcription, matches: Mapping[int, int]) -> None:
         if speaker := known.get(old):
             speaker.number = number
             speaker.save(force_insert=True)
+
+
+def _detected(speaker_of: SpeakerOf) -> NewSpeaker:
+    return lambda word: speaker_of(Word(**word))
 
 
 def _segments(row: Transcription) -> list[Segment]:

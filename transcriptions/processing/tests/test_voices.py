@@ -191,6 +191,9 @@ def test_name_given_by_a_person_is_not_changed(
 
 def name_first(row: Transcription) -> None:
     """As if processing had been resumed after somebody had named a speaker."""
+    segment = row.segments.get(number=1)
+    segment.words = [word | {"speaker": 1} for word in segment.words]
+    segment.save(update_fields=["words"])
     row.speakers.create(number=1, name="Anne")
 
 
