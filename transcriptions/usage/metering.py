@@ -109,13 +109,18 @@ def record_speakers(row: Transcription, used: UsageDelta, reason: str) -> None:
 
 @contextmanager
 def voices(row: Transcription, reason: str) -> Iterator[None]:
-    """Records the CPU time that the body uses to compute voices, even if it fails. The embedded
-    diarizer computes them, whichever one detects the speakers. It is not charged."""
+    """Records the CPU time that the body uses to compute voices, even if it fails."""
     before = time.thread_time()
     try:
         yield
     finally:
-        _record_diarizer(row, UsageDelta(time.thread_time() - before), reason, "embedded")
+        record_voices(row, time.thread_time() - before, reason)
+
+
+def record_voices(row: Transcription, seconds: float, reason: str) -> None:
+    """Records the time of the CPU that it took to listen to voices. The embedded diarizer does it,
+    whichever detects the speakers. It is not charged."""
+    _record_diarizer(row, UsageDelta(seconds), reason, "embedded")
 
 
 def _record_diarizer(row: Transcription, used: UsageDelta, reason: str, model: str) -> None:

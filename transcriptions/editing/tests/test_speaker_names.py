@@ -30,7 +30,7 @@ def talk(speakers: str, offset: float = 0.0, length: float = 1.0) -> list[dict[s
         ("1233", "1111", {1: 3}),  # half of the talk is enough
         ("1230", "1111", {}),  # mostly somebody else
         ("0000", "1122", {}),
-        ("0010", "1122", {2: 1}),  # known from one sentence only
+        ("0010", "1222", {2: 1}),  # known from one sentence only
         ("1020", "1111", {1: 1}),
         ("1122", "0000", {}),
         ("", "12", {}),

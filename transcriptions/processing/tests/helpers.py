@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
+from django.db import connection
 from django.utils import timezone
 
 from gpu.types import (
@@ -103,3 +107,13 @@ def with_gap(media: Media, seconds: int) -> Path:
     """Five seconds of audio, the last three delayed by `seconds`."""
     jump = f"asetpts=PTS+gt(T\\,2)*{seconds}/TB"
     return media.make(f"gap-{seconds}.webm", "-i", str(media.speech("five.wav", 5)), "-af", jump)
+
+
+def worker_environment(settings: Any) -> dict[str, str]:
+    """Of a process that uses the database, the queue and the storage of the test."""
+    database = urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict['NAME']}")
+    return os.environ | {
+        "DATABASE_URL": urlunsplit(database),
+        "REDIS_URL": settings.REDIS_URL,
+        "STORAGE_URL": settings.MEDIA_ROOT.as_uri(),
+    }

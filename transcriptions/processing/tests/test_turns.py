@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +10,6 @@ from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.apps import apps
@@ -25,7 +23,7 @@ from transcodio_site.testing import HOLD_FOLDER, ROOT, wait_until
 from transcriptions.models import AccountQueue, Priority, Progress, State, Transcription
 from transcriptions.processing import commands
 from transcriptions.processing.scheduling import claim_next, enqueue_next
-from transcriptions.processing.tests.helpers import Waiting
+from transcriptions.processing.tests.helpers import Waiting, worker_environment
 from transcriptions.processing.turns import CLAIMS_PER_TURN_OF_LOWER_PRIORITY
 from transcriptions.testing import MP3, assign_plan, queue_many, scans, set_state
 from transcriptions.uploads.service import create_transcription
@@ -59,11 +57,7 @@ def test_ten_recordings_alternate_with_a_thousand_of_another_account(
 @contextmanager
 def worker(folder: Path, settings: Any) -> Iterator[None]:
     """A worker with one thread, in a process of its own."""
-    database = urlsplit(settings.DATABASE_URL)._replace(path=f"/{connection.settings_dict['NAME']}")
-    environment = os.environ | {
-        "DATABASE_URL": urlunsplit(database),
-        "REDIS_URL": settings.REDIS_URL,
-        "STORAGE_URL": settings.MEDIA_ROOT.as_uri(),
+    environment = worker_environment(settings) | {
         "PYTHONPATH": str(HOLD_FOLDER),
         "HOLD_FILE": str(folder / "hold"),
         "DETERMINISTIC_ENGINE": str(folder),
