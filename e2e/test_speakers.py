@@ -48,6 +48,15 @@ import json
 from transcriptions.models import Transcription
 print(json.dumps(Transcription.objects.get(id="{id}").stored_options))
 """
+# The speakers of a talk of two have changed places, as a detection may find.
+SWAP = """
+from transcriptions.models import Transcription
+row = Transcription.objects.get(id="{id}")
+for segment in row.segments.all():
+    segment.speaker = 3 - segment.speaker
+    segment.words = [word | dict(speaker=segment.speaker) for word in segment.words]
+    segment.save()
+"""
 # The contrast (WCAG 2.2) of each element's text with the background painted under it.
 CONTRASTS = """elements => {
   const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
@@ -287,6 +296,32 @@ def test_live_segments_are_relabeled(sign_up: OpenPage, media: Media) -> None:
     wait_for_state(page, "completed")
     assert turns(page)[:2] == ["Ada 1 2", "Speaker 2 3"]
     expect(speaker_list(page)).to_have_count(2)
+
+
+@pytest.mark.slow
+def test_name_that_is_being_typed_is_that_of_the_voice_if_numbers_change(
+    sign_up: OpenPage, stack: Stack
+) -> None:
+    page = sign_up("typing@example.com")
+    open_talk(page, stack, "1122")
+    name_of(page, 3).click()
+    page.get_by_label("Name in the whole transcript").fill("Ben")
+    stack.shell(SWAP.format(id=page.url.split("/")[-2]))
+    event = {
+        "speakers": [{"number": number, "name": None} for number in (1, 2)],
+        "segments": [{"id": n, "speaker": 2 if n < 3 else 1} for n in range(1, 5)],
+    }
+    page.locator("live-transcript").evaluate(
+        "(page, detail) => page.dispatchEvent(new CustomEvent('speakers-changed', { detail }))",
+        event,
+    )
+    dialog = page.get_by_role("dialog", name="Speaker 1")
+    expect(dialog.get_by_label("Name in the whole transcript")).to_have_value("Ben")
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    assert turns(page) == ["Speaker 2 1 2", "Ben 3 4"]
+    page.reload()
+    assert turns(page) == ["Speaker 2 1 2", "Ben 3 4"]
 
 
 @pytest.mark.slow

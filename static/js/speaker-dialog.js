@@ -30,10 +30,32 @@ export class SpeakerDialog {
   /** Opens it for the speaker of a paragraph. */
   open(paragraph) {
     this.items = segmentsIn(paragraph);
+    this.showProblem("");
+    this.showSpeaker();
+    const { name } = this.renameForm.elements;
+    this.voice.open(this.number, name.value);
+    this.dialog.showModal();
+    name.select();
+  }
+
+  /** Numbers may mean somebody else now: it stays about whoever says the paragraph, with the name that
+   * was typed. */
+  update() {
+    if (!this.dialog.open) return;
+    const { name } = this.renameForm.elements;
+    if (this.items[0].speaker) {
+      this.showSpeaker(name.value === this.shownName ? null : name.value);
+      this.voice.move(this.number, name.value);
+    } else this.dialog.close();
+  }
+
+  /** Shows whom the paragraph is by, with the name that was `typed`, if one was. */
+  showSpeaker(typed = null) {
     this.number = this.items[0].speaker;
     this.dialog.querySelector("h2").textContent = this.speakers.label(this.number);
     const { name } = this.renameForm.elements;
-    name.value = this.speakers.names.get(this.number);
+    this.shownName = this.speakers.names.get(this.number);
+    name.value = typed ?? this.shownName;
     name.placeholder = text(this.speakers, "label", { number: this.number });
     for (const { elements } of [this.assignForm, this.laterForm]) {
       this.speakers.showOptions(elements.speaker, this.number);
@@ -41,10 +63,6 @@ export class SpeakerDialog {
     const { into } = this.mergeForm.elements;
     this.speakers.showOptions(into, this.number);
     this.mergeForm.hidden = !into.options.length;
-    this.showProblem("");
-    this.voice.open(this.number, name.value);
-    this.dialog.showModal();
-    name.select();
   }
 
   /** The paragraph, and everything the speaker says after it. */

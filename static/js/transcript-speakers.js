@@ -85,6 +85,7 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
     this.take(speakers);
     relabel(changes);
     this.show();
+    this.dialog.update();
   }
 
   /** Applies the server's list of speakers. */

@@ -21,6 +21,12 @@ export class VoiceChoice {
     this.show(this.name);
   }
 
+  /** The speaker has this number now; what was chosen stays. */
+  move(number, name) {
+    this.number = number;
+    this.show(name);
+  }
+
   /** Without a name, nobody can be recognized. */
   show(name) {
     this.name = name;
