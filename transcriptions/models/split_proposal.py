@@ -37,7 +37,7 @@ class SplitProposal(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     lease_until = models.DateTimeField(null=True)  # null: no worker has it
     attempts = models.PositiveSmallIntegerField(default=0)  # attempts that have begun
-    decode_seconds = models.FloatField(default=0.0, db_default=0.0)  # of CPU time, not in the ledger
+    decode_seconds = models.FloatField(default=0.0, db_default=0.0)  # of CPU, not in the ledger
     # Numbers of the segments that a new speaker would get; null until they are known.
     segments = ArrayField(models.PositiveIntegerField(), null=True)
     is_clear = models.BooleanField(default=False)  # whether two voices are likely
