@@ -1,9 +1,9 @@
 """Measure speaker diarization: python -m benchmarks.diarization FOLDER
 
 FOLDER has recordings with references: talk.ogg and talk.rttm. Each is diarized, and so are
-conversations of one and three hours, composed from the voices of all of them. The time is that of
-one core, or of the GPU if the diarizer uses one (--diarizer), and does not include the search for
-speech, which is done for every recording.
+discussions with much overlap and conversations of one and three hours, composed from the voices of
+all of them. The time is that of one core, or of the GPU if the diarizer uses one (--diarizer), and
+does not include the search for speech, which is done for every recording.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ COLLAR_S = 0.25
 LONG_MINUTES = (60, 180)
 MIN_STRETCH_S = 0.5  # of a voice alone, to be used in a conversation
 PAUSES_S = (0.15, 0.3, 0.5, 1.0)
+# Of a discussion: how long interruptions overlap, and how the levels of turns differ.
+OVERLAPS_S, LEVEL_DB = (0.3, 2.5), 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=int, nargs="*", default=LONG_MINUTES)
+    parser.add_argument("--discussions", type=int, default=8, help="with much overlap")
     parser.add_argument("--diarizer", choices=DIARIZERS, default="embedded")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
@@ -94,7 +97,9 @@ def main() -> None:
         "core s x real time   MB overlap: precision, recall"
     )
     with tempfile.TemporaryDirectory() as folder:
-        for stored in _stored(recordings, options.minutes, Path(folder) / "audio.wav"):
+        for stored in _stored(
+            recordings, options.discussions, options.minutes, Path(folder) / "audio.wav"
+        ):
             results.append(_measure(diarizer, stored))
             print(_line(results[-1]), flush=True)
     if options.write:
@@ -123,10 +128,7 @@ def recordings_in(folder: Path) -> Iterator[Recording]:
 def _conversation(recordings: list[Recording], minutes: int) -> Recording:
     """All voices in random order, with one to four of their stretches in each turn."""
     chance = random.Random(minutes)  # noqa: S311 - the same conversation in each run
-    voices: dict[str, list[Any]] = {}
-    for recording in recordings:
-        for name, samples in _alone(recording):
-            voices.setdefault(name, []).append(samples)
+    voices = _voices(recordings)
     parts, reference, position, last = list[Any](), list[Stretch](), 0, ""
     while position < minutes * 60 * pcm.SAMPLE_RATE_HZ:
         last = chance.choice([name for name in sorted(voices) if name != last])
@@ -140,6 +142,37 @@ def _conversation(recordings: list[Recording], minutes: int) -> Recording:
     return Recording(f"{minutes} minutes", np.concatenate(parts), reference)
 
 
+def _discussion(recordings: list[Recording], number: int) -> Recording:
+    """All voices in random order; they interrupt each other with a probability of 40%. Nobody says
+    anything twice."""
+    chance = random.Random(number)  # noqa: S311 - the same discussion in each run
+    voices, reference = _voices(recordings), list[Stretch]()
+    for stretches in voices.values():
+        chance.shuffle(stretches)
+    mixed, last = np.zeros(0, np.int32), ""
+    while others := [name for name, left in sorted(voices.items()) if left and name != last]:
+        last = chance.choice(others)
+        level_db = chance.uniform(-LEVEL_DB, LEVEL_DB)
+        samples = voices[last].pop() * 10 ** (level_db / 20)
+        pause = -chance.uniform(*OVERLAPS_S) if chance.random() < 0.4 else chance.choice(PAUSES_S)
+        first = max(0, len(mixed) + round(pause * pcm.SAMPLE_RATE_HZ))
+        end = first + len(samples)
+        mixed = np.pad(mixed, (0, max(0, end - len(mixed))))
+        mixed[first:end] += np.round(samples).astype(np.int32)
+        reference.append((first / pcm.SAMPLE_RATE_HZ, end / pcm.SAMPLE_RATE_HZ, last))
+    clipped = np.clip(mixed, -32768, 32767).astype(np.int16)
+    return Recording(f"discussion {number}", clipped, reference)
+
+
+def _voices(recordings: list[Recording]) -> dict[str, list[Any]]:
+    """The stretches of each voice in which nobody else speaks."""
+    voices: dict[str, list[Any]] = {}
+    for recording in recordings:
+        for name, samples in _alone(recording):
+            voices.setdefault(name, []).append(samples)
+    return voices
+
+
 def _alone(recording: Recording) -> Iterator[tuple[str, Any]]:
     for start, end, name in recording.reference:
         others = (r for r in recording.reference if r != (start, end, name))
@@ -149,10 +182,14 @@ def _alone(recording: Recording) -> Iterator[tuple[str, Any]]:
             yield name, recording.samples[slice(*edges)]
 
 
-def _stored(recordings: list[Recording], minutes: list[int], path: Path) -> Iterator[Stored]:
+def _stored(
+    recordings: list[Recording], discussions: int, minutes: list[int], path: Path
+) -> Iterator[Stored]:
     """The recordings and the conversations, one after another, as prepared audio at `path`."""
     for recording in recordings:
         yield store(recording, path)
+    for number in range(1, discussions + 1):
+        yield store(_discussion(recordings, number), path)
     for length in minutes:
         yield store(_conversation(recordings, length), path)
 

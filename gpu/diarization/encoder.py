@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from gpu.diarization import weights
+from gpu.diarization import lstm, weights
 
 RATE_HZ = 16_000
 FRAME_SAMPLES, FRAME_STEP = 400, 160  # of a spectrum: 25 ms, every 10 ms
 FRAMES_PER_SECOND = RATE_HZ // FRAME_STEP
 WINDOW_FRAMES = 160  # of a vector: 1.6 s
-BANDS, CELLS = 40, 256
+BANDS, VECTOR_SIZE = 40, 256
 BATCH = 64  # windows: the fastest on one core
 # The power to which a window is amplified, summed over the bands and averaged over the frames: that
 # of white noise at -15 dBFS. Each window is amplified separately, because speakers are not equally
@@ -34,11 +34,11 @@ class VoiceEncoder:
         """Raises EngineUnavailable."""
         from faster_whisper.feature_extractor import FeatureExtractor
 
-        found = weights.voice_encoder()
+        found = weights.read(weights.VOICE_ENCODER)
         filters = FeatureExtractor.get_mel_filters(RATE_HZ, FRAME_SAMPLES, BANDS)
         self._filters = filters.T.astype(np.float32)
         self._taper = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32)
-        self._layers = [_layer(found, index) for index in range(3)]
+        self._layers = [lstm.layer(found, f"l{index}") for index in range(3)]
         self._projection = (found["linear.weight"].T, found["linear.bias"])
 
     def spectra(self, samples: Array) -> Array:
@@ -51,7 +51,7 @@ class VoiceEncoder:
     def vectors(self, windows: Array) -> Array:
         """A unit vector for each window of spectra [n, WINDOW_FRAMES, 40]: [n, 256]. Loudness does
         not matter."""
-        parts = [np.zeros((0, CELLS), np.float32)]
+        parts = [np.zeros((0, VECTOR_SIZE), np.float32)]
         parts += [self._encoded(batch) for batch in _batches(windows)]
         return np.concatenate(parts)
 
@@ -60,39 +60,11 @@ class VoiceEncoder:
         amplified = windows * (POWER / np.maximum(power, 1e-9))[:, None, None].astype(np.float32)
         x = np.ascontiguousarray(amplified.transpose(1, 0, 2))  # [frames, n, ...] from here on
         for layer in self._layers:
-            x = _run(x, *layer)
+            x = lstm.run(x, layer)
         matrix, bias = self._projection
         vectors = np.maximum(x[-1] @ matrix + bias, 0)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(norms, 1e-9), np.float32)
-
-
-def _layer(found: dict[str, Array], index: int) -> tuple[Array, Array, Array]:
-    """Matrices for input and state, and the bias. Rows that lead to a sigmoid are halved: it is
-    computed as (1 + tanh(x / 2)) / 2, so that one call of tanh serves all four gates."""
-    half = np.full(4 * CELLS, 0.5, np.float32)
-    half[2 * CELLS : 3 * CELLS] = 1.0  # the candidate of the cells is a tanh already
-    bias = found[f"lstm.bias_ih_l{index}"] + found[f"lstm.bias_hh_l{index}"]
-    matrices = [found[f"lstm.weight_{kind}_l{index}"] * half[:, None] for kind in ("ih", "hh")]
-    return np.ascontiguousarray(matrices[0].T), np.ascontiguousarray(matrices[1].T), bias * half
-
-
-def _run(x: Array, from_input: Array, from_state: Array, bias: Array) -> Array:
-    """An LSTM layer: states [frames, n, 256] from inputs [frames, n, any]."""
-    frames, count, _ = x.shape
-    inputs = (x.reshape(frames * count, -1) @ from_input + bias).reshape(frames, count, -1)
-    state, cells = np.zeros((2, count, CELLS), np.float32)
-    gates = np.empty((count, 4 * CELLS), np.float32)
-    states = np.empty((frames, count, CELLS), np.float32)
-    for frame in range(frames):
-        np.matmul(state, from_state, out=gates)
-        gates += inputs[frame]
-        np.tanh(gates, out=gates)
-        keep_new, keep_old, new, shown = np.split(gates, 4, axis=1)
-        cells *= keep_old * 0.5 + 0.5
-        cells += (keep_new * 0.5 + 0.5) * new
-        state = np.multiply(np.tanh(cells), shown * 0.5 + 0.5, out=states[frame])
-    return states
 
 
 def _batches(windows: Array) -> Iterator[Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 from gpu.diarization.clustering import SpeakerLimits
@@ -39,7 +40,7 @@ def message_of(found: Diarization) -> Message:
     """The message for a result, without its usage."""
     return {
         "type": "diarization",
-        "turns": [[turn.start, turn.end, turn.speaker] for turn in found.turns],
+        "turns": [astuple(turn) for turn in found.turns],
         "until": found.until,
         "is_final": found.is_final,
         "voices": {str(speaker): voice for speaker, voice in found.voices.items()},

@@ -17,6 +17,7 @@ class Turn:
     start: float
     end: float
     speaker: int  # from 1, in the order in which speakers first speak
+    is_quieter: bool = False  # than somebody who speaks at the same time
 
 
 @dataclass(frozen=True, slots=True)

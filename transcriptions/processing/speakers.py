@@ -90,12 +90,14 @@ class Turns:
 
 class TurnSpeakers:
     """A word is said by the speaker of the turn that covers most of it; if none does, by that of
-    the nearest turn, first of all in the same span of speech. Of two that cover it, the shorter one
-    has it: an interjection. None after `until` (seconds)."""
+    the nearest turn, first of all in the same span of speech. Of two that cover it, the louder one
+    has it; if that is not known, the shorter one: an interjection. None after `until` (seconds)."""
 
     def __init__(self, turns: Iterable[Turn], spans: Iterable[Span], until: float) -> None:
         self._until = until
-        self._turns = Turns(turns)
+        turns = list(turns)
+        self._turns = Turns(turn for turn in turns if not turn.is_quieter)
+        self._all_turns = Turns(turns)
         self._spans = sorted(spans, key=_start)
         self._span_starts = [span.start for span in self._spans]
 
@@ -110,7 +112,7 @@ class TurnSpeakers:
         return max(near, key=lambda turn: (_overlap(turn, word), turn.start - turn.end)).speaker
 
     def has_overlap(self, word: Word) -> bool:
-        return word.end <= self._until and self._turns.have_overlap(word)
+        return word.end <= self._until and self._all_turns.have_overlap(word)
 
     def _span_of(self, word: Word) -> Span | None:
         count = bisect_right(self._span_starts, (word.start + word.end) / 2)

@@ -32,6 +32,7 @@ class Conversation:
 
 
 Talk = Callable[..., Conversation]
+Sentences = Callable[[float], list[Samples]]
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +41,7 @@ def diarizer() -> EmbeddedDiarizer:
 
 
 @pytest.fixture(scope="session")
-def sentences() -> Callable[[float], list[Samples]]:
+def sentences() -> Sentences:
     """A function that returns the sentences of the sample, spoken by a voice with this pitch (1:
     unchanged)."""
     known: dict[float, list[Samples]] = {}
@@ -54,25 +55,32 @@ def sentences() -> Callable[[float], list[Samples]]:
 
 
 @pytest.fixture
-def talk(tmp_path: Path, sentences: Callable[[float], list[Samples]]) -> Talk:
+def talk(tmp_path: Path, sentences: Sentences) -> Talk:
     """A function that returns a conversation between voices with these pitches, one sentence after
-    another."""
+    another, or each `overlap` seconds before the end of the previous one."""
 
-    def make(pitches: Sequence[float], volume: Sequence[float] = (1.0,)) -> Conversation:
-        parts, reference, spans, position = list[Samples](), list[Stretch](), list[Span](), 0.0
+    def make(
+        pitches: Sequence[float], volume: Sequence[float] = (1.0,), overlap: float = 0.0
+    ) -> Conversation:
+        mixed = np.zeros(0, np.int32)
+        reference, spans = list[Stretch](), list[Span]()
         for number, pitch in enumerate(pitches):
             said = sentences(pitch)[number % len(sentences(pitch))]
             said = (said * volume[number % len(volume)]).astype(np.int16)
-            parts += [np.zeros(round(PAUSE_S * SAMPLE_RATE_HZ), np.int16), said]
-            start = position + PAUSE_S
-            position = start + len(said) / SAMPLE_RATE_HZ
-            reference.append((start, position, str(pitch)))
-            spans.append(Span(start, position))
+            pause = -overlap if overlap and reference else PAUSE_S
+            first = len(mixed) + round(pause * SAMPLE_RATE_HZ)
+            mixed = np.pad(mixed, (0, first + len(said) - len(mixed)))
+            mixed[first:] += said
+            span = Span(first / SAMPLE_RATE_HZ, len(mixed) / SAMPLE_RATE_HZ)
+            reference.append((span.start, span.end, str(pitch)))
+            spans.append(span)
+        if overlap:
+            spans = [Span(spans[0].start, spans[-1].end)]
         path = tmp_path / "talk.wav"
         with wave.open(str(path), "wb") as wav:
             wav.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))
-            wav.writeframes(np.concatenate(parts).tobytes())
-        return Conversation(Audio(path, position, tuple(spans)), reference)
+            wav.writeframes(np.clip(mixed, -32768, 32767).astype(np.int16).tobytes())
+        return Conversation(Audio(path, reference[-1][1], tuple(spans)), reference)
 
     return make
 

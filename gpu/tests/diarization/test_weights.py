@@ -1,10 +1,10 @@
-"""The checkpoint is read without torch, and creates nothing but arrays."""
+"""The checkpoints are read without torch, and create nothing but arrays."""
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from importlib.metadata import PackageNotFoundError, distribution
-from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,15 +13,37 @@ import pytest
 import torch
 
 from gpu.diarization import weights
+from gpu.diarization.weights import SEGMENTATION, VOICE_ENCODER, Checkpoint
 from gpu.types import EngineUnavailable
 
 
-def test_weights_are_those_that_torch_reads() -> None:
-    path = distribution(weights.PACKAGE).locate_file("resemblyzer/pretrained.pt")
-    expected = torch.load(str(path), map_location="cpu", weights_only=True)["model_state"]
-    found = weights.voice_encoder()
-    names = [name for name in expected if name.startswith(("lstm.", "linear."))]
-    assert len(names) == 14
+class Placeholder:
+    """In place of the objects of packages that are not installed."""
+
+    def __init__(self, *arguments: Any) -> None: ...
+
+    def __setstate__(self, state: Any) -> None: ...
+
+    def __call__(self, *arguments: Any) -> Placeholder:
+        return self
+
+
+class Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return super().find_class(module, name)
+        except (ImportError, AttributeError):
+            return Placeholder
+
+
+@pytest.mark.parametrize(("checkpoint", "count"), [(VOICE_ENCODER, 14), (SEGMENTATION, 32 + 6)])
+def test_weights_are_those_that_torch_reads(checkpoint: Checkpoint, count: int) -> None:
+    path = distribution(checkpoint.package).locate_file(checkpoint.path)
+    pickles = SimpleNamespace(Unpickler=Unpickler, load=pickle.load, __name__="pickle")
+    expected = torch.load(str(path), "cpu", pickles, weights_only=False)[checkpoint.key]
+    found = weights.read(checkpoint)
+    names = [name for name in expected if name.startswith(("lstm.", "linear.", "classifier."))]
+    assert len(names) == count
     for name in names:
         assert torch.equal(torch.from_numpy(found[name].copy()), expected[name])
 
@@ -33,25 +55,36 @@ class Harmful:
         return (print, ("run",))
 
 
-def test_nothing_else_is_created(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(pickle.UnpicklingError, match=r"print is not expected"):
-        weights._read(BytesIO(pickle.dumps(Harmful())))
+def test_nothing_else_is_created(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    harmful = pickle.dumps({"weights": {}, "other": Harmful()})
+    content = pickle.dumps(0) * 3 + harmful + pickle.dumps([])
+    (tmp_path / "weights.pt").write_bytes(content)
+    found = SimpleNamespace(locate_file=lambda name: tmp_path / name)
+    monkeypatch.setattr(weights, "distribution", lambda name: found)
+    digest = hashlib.sha256(content).hexdigest()
+    assert weights.read(Checkpoint("test", "test", "weights.pt", digest, "weights")) == {}
     assert capsys.readouterr().out == ""
 
 
-def test_damaged_weights_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    damaged = tmp_path / "pretrained.pt"
+@pytest.mark.parametrize("checkpoint", [VOICE_ENCODER, SEGMENTATION])
+def test_damaged_weights_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, checkpoint: Checkpoint
+) -> None:
+    damaged = tmp_path / "weights.pt"
     damaged.write_bytes(b"\x00" * 100)
     found = SimpleNamespace(locate_file=lambda name: damaged)
     monkeypatch.setattr(weights, "distribution", lambda name: found)
-    with pytest.raises(EngineUnavailable, match="are damaged: reinstall resemblyzer"):
-        weights.voice_encoder()
+    with pytest.raises(EngineUnavailable, match=f"are damaged: reinstall {checkpoint.package}"):
+        weights.read(checkpoint)
 
 
-def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("checkpoint", [VOICE_ENCODER, SEGMENTATION])
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, checkpoint: Checkpoint) -> None:
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(weights, "distribution", missing)
-    with pytest.raises(EngineUnavailable, match="pip install --no-deps resemblyzer"):
-        weights.voice_encoder()
+    with pytest.raises(EngineUnavailable, match=f"pip install --no-deps {checkpoint.package}"):
+        weights.read(checkpoint)

@@ -68,6 +68,16 @@ def test_interjection_within_the_turn_of_another_keeps_its_speaker() -> None:
     assert speaker_of(word(8.0, 8.5)) == 1
 
 
+def test_word_is_said_by_the_louder_of_two_speakers_and_overlaps() -> None:
+    turns = (Turn(0.0, 9.0, 1), Turn(3.0, 3.6, 2, is_quieter=True))
+    speaker_of = TurnSpeakers(turns, (Span(0, 9),), math.inf)
+    assert [speaker_of(word(start, start + 0.4)) for start in (3.1, 8.0)] == [1, 1]
+    assert [speaker_of.has_overlap(word(start, start + 0.4)) for start in (3.1, 8.0)] == [
+        True,
+        False,
+    ]
+
+
 TIMES = st.tuples(st.integers(0, 60), st.integers(0, 8)).map(lambda t: (t[0], t[0] + t[1]))
 
 
