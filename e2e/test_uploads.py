@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Route, expect
 
@@ -42,6 +45,24 @@ def test_several_uploads_stay_in_library_with_live_rows(sign_up: OpenPage, media
     expect(page.locator("[data-transcription] [data-state=completed]")).to_have_count(3)
     titles = set(page.locator(".recording-title").all_inner_texts())
     assert titles == {"one", "two", "three"}
+
+
+@pytest.mark.slow
+def test_uploads_during_a_search_are_shown(sign_up: OpenPage, media: Media) -> None:
+    page = sign_up("searcher@example.com")
+    page.goto("/?q=nothing-at-all")
+    files = [media.silence("one.mp3", 1), media.silence("two.mp3", 1)]
+    page.set_input_files("upload-box input[type=file]", files)
+    expect(page.locator("[data-transcription]")).to_have_count(2)
+    page.wait_for_url(re.compile("/$"))
+
+    page.goto("/?q=nothing-at-all")
+    Path(files[0]).with_name("notes.txt").write_text("not a recording")
+    files = [media.silence("three.mp3", 1), Path(files[0]).with_name("notes.txt")]
+    page.set_input_files("upload-box input[type=file]", files)
+    expect(page.locator("[data-transcription]")).to_have_count(3)
+    expect(page.locator("upload-box [data-phase=failed]")).to_be_visible()
+    page.wait_for_url(re.compile("/$"))
 
 
 def test_dropped_file_is_uploaded_and_refused(sign_up: OpenPage) -> None:

@@ -106,17 +106,19 @@ customElements.define("upload-box", class extends HTMLElement {
   }
 
   /**
-   * Shows the uploaded recordings. The page stays open if it shows a message about another file, or
-   * if it sent files that were not chosen on it.
+   * Shows the uploaded recordings, on the first page of the library instead of a search. The page
+   * stays open if it shows a message about another file, or if it sent files that were not chosen on
+   * it.
    */
   showUploaded() {
     const [id] = this.uploaded;
     if (this.hasRestored || this.list.querySelector("[data-phase=failed], [data-phase=kept]")) {
-      htmx.ajax("GET", location.href, { target: "#library", select: "#library", swap: "outerHTML" });
+      history.replaceState(null, "", location.pathname);
+      htmx.ajax("GET", location.pathname, { target: "#library", select: "#library", swap: "outerHTML" });
     } else if (this.addedCount === 1) {
       location.assign(`/transcriptions/${id}/`);
     } else {
-      location.reload();
+      location.assign(location.pathname);
     }
   }
 });
