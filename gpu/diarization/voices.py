@@ -7,7 +7,7 @@ So a stored voice, a reference and a speaker of a recording can be compared.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,20 +40,22 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 _lock = threading.Lock()
 
 
-def describe(path: Path, spans: Iterable[Span]) -> Array | None:
+def describe(path: Path, spans: Iterable[Span], check: Callable[[], object] = bool) -> Array | None:
     """The voice that speaks in these stretches of a prepared WAV: a vector of length 1 and SIZE
-    numbers. None if there is too little speech. Raises EngineUnavailable."""
+    numbers. None if there is too little speech. `check` is called for each stretch. Raises
+    EngineUnavailable, and what `check` raises."""
     loaded, step = encoder(), round(STEP_S * FRAMES_PER_SECOND)
     found, seconds = list[Array](), 0.0
     for span in _longest(spans):
+        check()
         end = min(span.end, span.start + MAX_SPAN_S)
         samples = pcm.read_resampled(path, span.start, end, RATE_HZ)
         if samples.size >= MIN_SPAN_S * RATE_HZ:
-            found.append(windows(loaded.spectra(samples), step))
+            found.append(loaded.vectors(windows(loaded.spectra(samples), step)))
             seconds += samples.size / RATE_HZ
         if seconds >= ENOUGH_S:
             break
-    return mean(loaded.vectors(np.concatenate(found))) if seconds >= MIN_SPEECH_S else None
+    return mean(np.concatenate(found)) if seconds >= MIN_SPEECH_S else None
 
 
 def mean(vectors: Sequence[Array] | Array) -> Array:

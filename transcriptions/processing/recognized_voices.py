@@ -134,7 +134,7 @@ def _described(references: Iterable[SpeakerReference], check: Callable[[], None]
             path = Path(wav.name)
             duration = len(reference.audio) / (2 * pcm.SAMPLE_RATE_HZ)
             speech = voice_activity.find_speech(path, duration, check)
-            vector = voices.describe(path, speech or [Span(0.0, duration)])
+            vector = voices.describe(path, speech or [Span(0.0, duration)], check)
         if vector is not None:
             found.append(_Known(reference.name, vector))
     return found
@@ -145,8 +145,7 @@ def _voices_of(
 ) -> dict[int, Vector]:
     found: dict[int, Vector] = {}
     for number, spans in spans_by_speaker(words).items():
-        check()
-        vector = voices.describe(path, spans)
+        vector = voices.describe(path, spans, check)
         if vector is not None:
             found[number] = vector
     return found
