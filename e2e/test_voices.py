@@ -17,8 +17,14 @@ from transcodio_site.testing_media import CHANGES_S
 RECOGNIZED = """
 from transcriptions.models import Transcription, Voice
 row = Transcription.objects.get(id="{id}")
+Voice.objects.all().delete()
 voice = Voice.objects.create(owner=row.owner, name="Anna", vector=bytes(512), recordings=1)
 row.speakers.filter(number=1).update(name="Anna", voice=voice, voice_use="recognized")
+"""
+
+FAILED = """
+from transcriptions.models import Voice
+Voice.objects.update(vector=None, recordings=0, error="Anna could not be learned. Try again.")
 """
 
 
@@ -72,6 +78,15 @@ def test_voice_is_deleted_where_it_is_recognized(sign_up: OpenPage, stack: Stack
     name_of(page, 1).click()
     choice = page.get_by_role("checkbox", name="Recognize Anna in future recordings")
     expect(choice).to_be_checked()
+    stack.shell(FAILED)
+    page.reload()
+    name_of(page, 1).click()
+    expect(choice).not_to_be_checked()
+    expect(choice).to_have_accessible_description(re.compile(r"could not be learned\. Try again\."))
+    page.keyboard.press("Escape")
+    stack.shell(RECOGNIZED.format(id=page.url.split("/")[-2]))
+    page.reload()
+    name_of(page, 1).click()
     name = page.get_by_label("Name in the whole transcript")
     name.fill("Berta")
     expect(page.get_by_role("checkbox")).not_to_be_checked()

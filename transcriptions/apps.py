@@ -16,7 +16,7 @@ class TranscriptionsConfig(AppConfig):
         from transcriptions.models import Transcription
         from transcriptions.notifications import receivers
         from transcriptions.privacy.tasks import enqueue_deletion
-        from transcriptions.processing import diarization_jobs, voice_comparison
+        from transcriptions.processing import diarization_jobs, voice_requests
         from transcriptions.processing.lifecycle import cancel_before_delete
         from transcriptions.realtime import receivers as live_receivers
         from transcriptions.storage import checks  # noqa: F401
@@ -24,7 +24,7 @@ class TranscriptionsConfig(AppConfig):
         live_receivers.connect()
         pre_delete.connect(cancel_before_delete, sender=Transcription)
         pre_delete.connect(diarization_jobs.cancel_before_delete, sender=Transcription)
-        pre_delete.connect(voice_comparison.discard_before_delete, sender=Transcription)
+        pre_delete.connect(voice_requests.discard_before_delete, sender=Transcription)
         deletion_requested.connect(enqueue_deletion)
         signals.transcription_finished.connect(receivers.send_transcript_ready)
         signals.usage_charged.connect(receivers.enqueue_quota_notice)

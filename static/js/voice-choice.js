@@ -33,13 +33,19 @@ export class VoiceChoice {
     const key = this.voice && !this.isLinked ? "improve" : "keep";
     this.element.querySelector("label span").textContent = text(this.element, key, { name });
     this.checkbox.checked = this.chosen ?? this.isLinked;
+    this.element.querySelector(".field-errors").textContent = this.isLinked ? "" : this.named?.error ?? "";
     this.element.hidden = !name;
   }
 
   /** The voice with this name. */
-  get voice() {
+  get named() {
     const name = this.name.toLowerCase();
     return this.voices.find((voice) => voice.name.toLowerCase() === name);
+  }
+
+  /** The same, unless it could not be learned: then it can be requested as if there were none. */
+  get voice() {
+    return this.named?.state === "failed" ? undefined : this.named;
   }
 
   /** Whether the voice was recognized in this speaker, or is learned from it. */

@@ -66,7 +66,7 @@ CELERY_BEAT_SCHEDULE = {
         ("transcriptions.tasks.resume_account_deletions", 15.0),
         ("transcriptions.tasks.delete_orphaned_files", 24 * 3600.0),
         ("transcriptions.tasks.abort_expired_uploads", 900.0),
-        ("transcriptions.tasks.learn_waiting_voices", 600.0),
+        ("transcriptions.tasks.learn_waiting_voices", 60.0),
         ("transcriptions.tasks.compare_waiting_voices", 60.0),
     )
 }

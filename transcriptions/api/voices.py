@@ -27,6 +27,7 @@ _VOICE = {
     "id": 3,
     "name": "Anna",
     "state": "ready",
+    "error": None,
     "recordings": 1,
     "created_at": "2026-05-04T09:30:00Z",
 }

@@ -45,6 +45,7 @@ from transcriptions.models.voice import (
     MAX_VOICES,
     SpeakerReference,
     Voice,
+    VoiceLearning,
     VoiceQuerySet,
     VoiceState,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "Transcription",
     "TranscriptionQuerySet",
     "Voice",
+    "VoiceLearning",
     "VoiceQuerySet",
     "VoiceState",
     "VoiceUse",

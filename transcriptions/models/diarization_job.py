@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Literal
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from transcriptions.models.transcription import Transcription
+from transcriptions.models.transcription import Transcription, live_lease_ends
 
 
 class DiarizationJobQuerySet(models.QuerySet["DiarizationJob"]):
@@ -27,10 +25,8 @@ class DiarizationJobQuerySet(models.QuerySet["DiarizationJob"]):
         return waiting.exclude(lease_until__gt=Now())
 
     def with_expired_lease(self) -> DiarizationJobQuerySet:
-        """Jobs whose worker has died or hangs. If a lease ends later than any can, the clock was
-        set back."""
-        live = Now(), Now() + timedelta(seconds=2 * settings.LEASE_SECONDS)
-        return self.filter(lease__isnull=False).exclude(lease_until__range=live)
+        """Jobs whose worker has died or hangs."""
+        return self.filter(lease__isnull=False).exclude(lease_until__range=live_lease_ends())
 
 
 class DiarizationJob(models.Model):

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
-from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from transcriptions.models.transcription import Transcription
+from transcriptions.models.voice_request import VoiceRequest, VoiceRequestQuerySet
 
 
-class SplitProposalQuerySet(models.QuerySet["SplitProposal"]):
-    """Queries that more than one module needs."""
+class SplitProposalQuerySet(VoiceRequestQuerySet["SplitProposal"]):
+    """Queries of proposals."""
 
-    def waiting(self) -> SplitProposalQuerySet:
+    def waiting(self) -> Self:
         """Proposals without a result, including those that a worker has."""
         return self.filter(segments__isnull=True, error="")
 
-    def due(self) -> SplitProposalQuerySet:
-        """Proposals that wait for a worker, or whose worker has died or hangs."""
-        return self.waiting().filter(Q(lease_until__isnull=True) | Q(lease_until__lt=Now()))
 
-
-class SplitProposal(models.Model):
+class SplitProposal(VoiceRequest):
     """A request to find the segments of a speaker in which another voice speaks. No data about
     voices is stored."""
 
@@ -34,10 +30,6 @@ class SplitProposal(models.Model):
     )
     number = models.PositiveSmallIntegerField()  # of the speaker
     revision = models.PositiveIntegerField()  # of the transcript that it is about
-    created_at = models.DateTimeField(default=timezone.now)
-    lease_until = models.DateTimeField(null=True)  # null: no worker has it
-    attempts = models.PositiveSmallIntegerField(default=0)  # attempts that have begun
-    decode_seconds = models.FloatField(default=0.0, db_default=0.0)  # of CPU, not in the ledger
     # Numbers of the segments that a new speaker would get; null until they are known.
     segments = ArrayField(models.PositiveIntegerField(), null=True)
     is_clear = models.BooleanField(default=False)  # whether two voices are likely
@@ -61,6 +53,11 @@ class SplitProposal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.transcription_id} {self.number}"
+
+    @property
+    def usage_reason(self) -> str:
+        """What the ledger says about the usage."""
+        return _("Voices compared. Not charged.")
 
     @property
     def state(self) -> Literal["waiting", "ready", "failed"]:

@@ -60,12 +60,12 @@ class TranscriptionQuerySet(models.QuerySet["Transcription"]):
     def with_live_lease(self) -> models.QuerySet[Transcription]:
         """Rows on which a worker is working."""
         rows = self.filter(lease__isnull=False).alias(lease_until=_lease_until())
-        return rows.filter(lease_until__range=_live())
+        return rows.filter(lease_until__range=live_lease_ends())
 
     def with_expired_lease(self) -> models.QuerySet[Transcription]:
         """Rows whose worker has died or hangs."""
         rows = self.filter(lease__isnull=False).alias(lease_until=_lease_until())
-        return rows.exclude(lease_until__range=_live())
+        return rows.exclude(lease_until__range=live_lease_ends())
 
     def due(self, state: State) -> models.QuerySet[Transcription]:
         """Rows that wait in `state`, without those that wait for a later time."""
@@ -94,7 +94,7 @@ def _lease_until() -> Coalesce:
     return Coalesce(Subquery(own), Now())
 
 
-def _live() -> tuple[Now, CombinedExpression]:
+def live_lease_ends() -> tuple[Now, CombinedExpression]:
     """The range in which an unexpired lease ends. If one ends later than any lease can, the clock
     was set back."""
     return Now(), Now() + timedelta(seconds=2 * settings.LEASE_SECONDS)

@@ -9,10 +9,12 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from transcriptions.models.speaker import MAX_NAME_CHARS, Speaker, VoiceUse
 from transcriptions.models.transcription import Transcription
+from transcriptions.models.voice_request import VoiceRequest, VoiceRequestQuerySet
 
 MAX_VOICES = 100  # of an account
 
@@ -50,6 +52,8 @@ class Voice(models.Model):
     model = models.CharField(max_length=40, blank=True)  # that computed the vector
     recordings = models.PositiveIntegerField(default=0)  # of which the vector is the mean
     created_at = models.DateTimeField(default=timezone.now)
+    # Why it was not learned from the recording that was chosen last, for the owner.
+    error = models.TextField(blank=True, default="", db_default="")
 
     objects = VoiceQuerySet.as_manager()
 
@@ -69,6 +73,31 @@ class Voice(models.Model):
             return VoiceState.READY
         is_waiting = getattr(self, "is_waiting", False)
         return VoiceState.LEARNING if is_waiting else VoiceState.FAILED
+
+
+class VoiceLearning(VoiceRequest):
+    """A request to learn a voice from the speakers of a recording who are marked with it. The row
+    is deleted when that is done or impossible."""
+
+    transcription = models.ForeignKey(
+        Transcription, on_delete=models.CASCADE, related_name="voice_learnings"
+    )
+    voice = models.ForeignKey(Voice, on_delete=models.CASCADE, related_name="learnings")
+
+    objects = VoiceRequestQuerySet["VoiceLearning"].as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["transcription", "voice"], name="voice_learning"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transcription_id} {self.voice_id}"
+
+    @property
+    def usage_reason(self) -> str:
+        """What the ledger says about the usage."""
+        return gettext("A voice learned. Not charged.")
 
 
 class SpeakerReference(models.Model):

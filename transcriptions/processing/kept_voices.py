@@ -9,8 +9,15 @@ from accounts.models import User
 from transcriptions import queue
 from transcriptions.editing.speakers import speaker_for_update
 from transcriptions.exceptions import AudioDeleted, VoiceRefused, WrongState
-from transcriptions.models import MAX_VOICES, Speaker, Transcription, Voice, VoiceUse
-from transcriptions.processing import tasks
+from transcriptions.models import (
+    MAX_VOICES,
+    Speaker,
+    Transcription,
+    Voice,
+    VoiceLearning,
+    VoiceUse,
+)
+from transcriptions.processing import tasks, voice_learning, voice_requests
 from transcriptions.processing.recognized_voices import speech_seconds
 
 MIN_SPEECH_S = 5.0  # of a speaker whose voice is to be kept
@@ -31,7 +38,8 @@ def keep_voice(row: Transcription, number: int) -> Voice:
         if speaker.voice_id != voice.id or speaker.voice_use not in FROM_SPEAKER:
             speaker.voice, speaker.voice_use = voice, VoiceUse.WAITING
             speaker.save(update_fields=["voice", "voice_use"])
-            transaction.on_commit(lambda: queue.enqueue(tasks.learn_voice, row.id, number))
+            learning = voice_learning.request(locked, voice)
+            transaction.on_commit(lambda: queue.enqueue(tasks.learn_voice, learning.id))
         return Voice.objects.with_waiting().get(id=voice.id)
 
 
@@ -50,9 +58,12 @@ def delete_voices(owner: User, *chosen: Voice) -> int:
     """Delete these voices of an owner, or all. Existing transcripts keep their names. Return how
     many were deleted."""
     with transaction.atomic():
+        User.objects.select_for_update().get(id=owner.id)  # nobody requests one meanwhile
         own = Voice.objects.filter(owner=owner)
         if chosen:
             own = own.filter(id__in=[voice.id for voice in chosen])
+        # In the order of a worker that stores one: first its request, then the voice.
+        voice_requests.discard(VoiceLearning.objects.filter(voice__in=own))
         ids = list(own.select_for_update().values_list("id", flat=True))
         learned = Speaker.objects.filter(voice__in=ids, voice_use__in=FROM_SPEAKER)
         learned.update(voice=None, voice_use=VoiceUse.NONE)

@@ -10,7 +10,7 @@ from transcriptions.editing.log import revision_of
 from transcriptions.editing.speakers import speaker_for_update
 from transcriptions.exceptions import AudioDeleted, TooManyProposals, WrongState
 from transcriptions.models import SplitProposal, Transcription
-from transcriptions.processing import tasks, voice_comparison
+from transcriptions.processing import tasks, voice_requests
 
 MAX_WAITING = 5  # of an account
 
@@ -32,8 +32,7 @@ def propose(row: Transcription, number: int) -> SplitProposal:
         earlier = locked.split_proposals.filter(number=number).first()
         if earlier and earlier.revision == revision and not earlier.error:
             return earlier
-        outdated = SplitProposal.objects.filter(transcription=locked, number=number)
-        voice_comparison.discard(locked, outdated)
+        voice_requests.discard(SplitProposal.objects.filter(transcription=locked, number=number))
         waiting = SplitProposal.objects.waiting().filter(transcription__owner=locked.owner_id)
         if waiting.count() >= MAX_WAITING:
             raise TooManyProposals(_("Wait until other voices have been compared."))

@@ -11,7 +11,14 @@ from structlog.contextvars import bind_contextvars
 
 from gpu import tracing
 from transcriptions import queue
-from transcriptions.models import DiarizationJob, SplitProposal, State, Transcription
+from transcriptions.models import (
+    DiarizationJob,
+    SplitProposal,
+    State,
+    Transcription,
+    VoiceLearning,
+)
+from transcriptions.models.voice_request import VoiceRequestQuerySet
 from transcriptions.processing import (
     detection,
     diarization_jobs,
@@ -24,7 +31,7 @@ from transcriptions.processing import (
 )
 from transcriptions.processing.leases import shutting_down
 
-MAX_ENQUEUED = 20  # voices or speakers, per run of a periodic task
+MAX_ENQUEUED = 20  # requests about voices, per run of a periodic task
 
 
 @shared_task(name="transcriptions.tasks.preprocess", bind=True)
@@ -75,17 +82,16 @@ def requeue_stalled() -> None:
 
 
 @shared_task(name="transcriptions.tasks.learn_voice")
-def learn_voice(transcription_id: str, number: str) -> None:
+def learn_voice(learning_id: str) -> None:
     """Learn the voice of a speaker, as the owner of the recording has asked for."""
-    voice_learning.learn(uuid.UUID(transcription_id), int(number))
+    voice_learning.learn(int(learning_id))
 
 
 @shared_task(name="transcriptions.tasks.learn_waiting_voices")
 def learn_waiting_voices() -> None:
     """Enqueue the work whose task was lost, or whose worker died."""
-    waiting = voice_learning.waiting().values_list("transcription_id", "number")
-    for transcription_id, number in waiting[:MAX_ENQUEUED]:
-        queue.enqueue(learn_voice, transcription_id, number)
+    voice_learning.request_missing()
+    _enqueue_due(learn_voice, VoiceLearning.objects.due())
 
 
 @shared_task(name="transcriptions.tasks.compare_voices")
@@ -97,9 +103,12 @@ def compare_voices(proposal_id: str) -> None:
 @shared_task(name="transcriptions.tasks.compare_waiting_voices")
 def compare_waiting_voices() -> None:
     """Enqueue the work whose task was lost, or whose worker died."""
-    due = SplitProposal.objects.due().order_by("id").values_list("id", flat=True)
-    for proposal_id in due[:MAX_ENQUEUED]:
-        queue.enqueue(compare_voices, proposal_id)
+    _enqueue_due(compare_voices, SplitProposal.objects.due())
+
+
+def _enqueue_due(task: Task[Any, None], due: VoiceRequestQuerySet[Any]) -> None:
+    for request_id in due.order_by("id").values_list("id", flat=True)[:MAX_ENQUEUED]:
+        queue.enqueue(task, request_id)
 
 
 def _claim_next(state: State, task: Task[Any, None], named: str) -> Transcription | None:

@@ -21,8 +21,9 @@ class VoiceOut(Schema):
 
     id: int
     name: str
-    state: StateName = Field(
-        description="`failed`: its recording was deleted, or had too little speech"
+    state: StateName = Field(description="`failed`: it was learned from no recording, see `error`")
+    error: str | None = Field(
+        description="Why it was not learned from the recording that was chosen last"
     )
     recordings: int = Field(description="Number of recordings from which it was learned")
     created_at: datetime
@@ -34,6 +35,7 @@ class VoiceOut(Schema):
             id=voice.id,
             name=voice.name,
             state=cast("StateName", voice.state.value),
+            error=voice.error or None,
             recordings=voice.recordings,
             created_at=voice.created_at,
         )

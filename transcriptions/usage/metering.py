@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -105,16 +103,6 @@ def record_speakers(row: Transcription, used: UsageDelta, reason: str) -> None:
     """Records the usage of speaker detection in a completed recording: time of the CPU, or of a GPU
     that is paid by the second. It is not charged."""
     _record_diarizer(row, used, reason, settings.DIARIZER)
-
-
-@contextmanager
-def voices(row: Transcription, reason: str) -> Iterator[None]:
-    """Records the CPU time that the body uses to compute voices, even if it fails."""
-    before = time.thread_time()
-    try:
-        yield
-    finally:
-        record_voices(row, time.thread_time() - before, reason)
 
 
 def record_voices(row: Transcription, seconds: float, reason: str) -> None:

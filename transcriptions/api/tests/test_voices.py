@@ -117,7 +117,7 @@ def test_numbers_of_a_voice_are_in_the_data_export_only(
     assert exported["name"] == "Anna"
     assert exported["vector"] == pytest.approx([SIZE**-0.5] * SIZE, rel=1e-3)
     assert set(api.get("/api/voices").json()[0]) == {
-        *("id", "name", "state", "recordings", "created_at")
+        *("id", "name", "state", "error", "recordings", "created_at")
     }
     page = browser.get("/settings/voices/").content.decode()
     assert "0.06" not in page
@@ -133,7 +133,11 @@ def test_page_shows_states_and_renames(browser: Client, alice: User) -> None:
     Voice.objects.create(owner=alice, name="Ben")
     page = browser.get("/settings/voices/").content.decode()
     assert "Learned from 1 recording" in page
-    assert "Could not be learned" in page
+    assert "Could not be learned. Try again" in page
+    Voice.objects.filter(owner=alice).update(error="This person says too little.")
+    page = browser.get("/settings/voices/").content.decode()
+    assert page.count("This person says too little.") == 2
+    assert "Could not be learned. Try again" not in page
     assert browser.post(f"/settings/voices/{anna.id}/", {"name": "ben"}).status_code == 400
     assert browser.post(f"/settings/voices/{anna.id}/", {"name": "\u200b"}).status_code == 400
     assert browser.post(f"/settings/voices/{anna.id}/", {"name": "Anne"}).status_code == 302

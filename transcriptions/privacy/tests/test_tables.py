@@ -86,6 +86,7 @@ NOT_EXPORTED = {
     "transcriptions.Progress": "technical: the lease of a worker, usage not in the ledger yet",
     "transcriptions.DiarizationJob": "technical: exists while speakers are detected later",
     "transcriptions.SplitProposal": "technical: computed from the audio, which is exported",
+    "transcriptions.VoiceLearning": "technical: exists while a voice is learned",
     "transcriptions.LiveSession": "technical: how the audio of a recording has arrived",
     "transcriptions.LivePiece": "exists only until the recording is complete",
     "transcriptions.AudioAnalysis": "technical: computed from the audio, which is exported",
@@ -138,6 +139,7 @@ def full_account(alice: User, finished: Transcription) -> User:
     SpeakerReference.objects.create(transcription=finished, name="Bob", audio=b"RIFF")
     commands.detect_speakers(finished)
     finished.split_proposals.create(number=1, revision=0)
+    finished.voice_learnings.create(voice=voice)
     session = LiveSession.objects.create(transcription=finished, media_type="audio/pcm")
     session.pieces.create(end=2, data=b"\0\0")
     correct(finished, 1, "Another text.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import psutil
 import pytest
 
 from accounts.models import User
-from transcodio_site.testing import SAMPLE
+from transcodio_site.testing import SAMPLE, Media
+from transcodio_site.testing_media import CHANGES_S
 from transcriptions.models import AudioAnalysis, State, Transcription
 from transcriptions.processing import diarizing, pipeline
 from transcriptions.processing.media import conversion, program
@@ -18,6 +20,7 @@ from transcriptions.processing.media.conversion import PreparedAudio
 from transcriptions.processing.tests.diarizers import ScriptedDiarizer
 from transcriptions.processing.tests.helpers import Prepare, SpanEngine, Waiting, no_check, script
 from transcriptions.processing.turns import assign_virtual_start
+from transcriptions.testing import ScriptedEngine, Upload
 
 
 @pytest.fixture
@@ -94,3 +97,25 @@ def span_engine(monkeypatch: pytest.MonkeyPatch) -> SpanEngine:
     engine = SpanEngine()
     monkeypatch.setattr(pipeline, "get_engine", lambda name: engine)
     return engine
+
+
+@pytest.fixture
+def merged(upload: Upload, media: Media, engine: ScriptedEngine) -> Transcription:
+    """A conversation of two people in twelve segments, all of them by one speaker."""
+    row = upload(media.two_voices("talk.wav"))
+    assert pipeline.preprocess(row.id)
+    assert pipeline.transcribe(row.id)
+    row.segments.all().delete()
+    turns = list(pairwise((0.0, *CHANGES_S, 40.0)))
+    for number in range(1, 13):
+        start, end = turns[(number - 1) // 3]
+        third, part = (end - start) / 3, (number - 1) % 3
+        _add(row, number, start + part * third, start + (part + 1) * third)
+    row.speakers.create(number=1, name="Anna")
+    return row
+
+
+def _add(row: Transcription, number: int, start: float, end: float) -> None:
+    text = f"Sentence {number}."
+    words = [{"start": start, "end": end, "text": text, "speaker": 1}]
+    row.segments.create(number=number, start=start, end=end, text=text, words=words, speaker=1)

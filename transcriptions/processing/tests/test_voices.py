@@ -20,6 +20,7 @@ from transcriptions.models import (
     State,
     Transcription,
     Voice,
+    VoiceLearning,
     VoiceState,
     VoiceUse,
 )
@@ -27,7 +28,6 @@ from transcriptions.processing import (
     commands,
     diarizing,
     kept_voices,
-    leases,
     pipeline,
     recognized_voices,
     tasks,
@@ -97,7 +97,13 @@ def keep(row: Transcription, **names: str) -> None:
         number = int(speaker[1:])
         row.speakers.filter(number=number).update(name=name)
         kept_voices.keep_voice(row, number)
-        voice_learning.learn(row.id, number)
+        learn()
+
+
+def learn() -> None:
+    """Do what the worker does with all requests."""
+    for learning in VoiceLearning.objects.all():
+        voice_learning.learn(learning.id)
 
 
 def names(row: Transcription) -> dict[int, tuple[str, str]]:
@@ -231,10 +237,11 @@ def test_voice_is_learned_by_the_task_that_was_lost(
     first_talk.speakers.filter(number=1).update(name="Anna")
     voice = kept_voices.keep_voice(first_talk, 1)
     assert state(voice) == VoiceState.LEARNING
-    assert enqueued == [(tasks.learn_voice, first_talk.id, 1)]
+    learning = VoiceLearning.objects.get()
+    assert enqueued == [(tasks.learn_voice, learning.id)]
     tasks.learn_waiting_voices()
     assert enqueued == 2 * enqueued[:1]
-    tasks.learn_voice(str(first_talk.id), "1")
+    tasks.learn_voice(str(learning.id))
     assert state(voice) == VoiceState.READY
     record = UsageRecord.objects.get(outcome=Outcome.SPEAKERS)
     assert (record.reason, record.billed) == ("A voice learned. Not charged.", False)
@@ -247,7 +254,8 @@ def test_voice_is_learned_by_the_task_that_was_lost(
 def test_voice_is_learned_once_by_two_workers(first_talk: Transcription) -> None:
     first_talk.speakers.filter(number=1).update(name="Anna")
     kept_voices.keep_voice(first_talk, 1)
-    run_concurrently(*[lambda: voice_learning.learn(first_talk.id, 1)] * 2)
+    learning = VoiceLearning.objects.get()
+    run_concurrently(*[lambda: voice_learning.learn(learning.id)] * 2)
     assert Voice.objects.get().recordings == 1
 
 
@@ -256,20 +264,10 @@ def test_voice_whose_audio_is_deleted_could_not_be_learned(first_talk: Transcrip
     first_talk.speakers.filter(number=1).update(name="Anna")
     voice = kept_voices.keep_voice(first_talk, 1)
     commands.delete_audio(first_talk)
-    voice_learning.learn(first_talk.id, 1)
+    learn()
     assert state(voice) == VoiceState.FAILED
     assert names(first_talk)[1] == ("Anna", "")
-    assert not voice_learning.waiting().exists()
-
-
-def test_voice_waits_while_the_worker_shuts_down(
-    first_talk: Transcription, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first_talk.speakers.filter(number=1).update(name="Anna")
-    voice = kept_voices.keep_voice(first_talk, 1)
-    monkeypatch.setattr(leases.shutting_down, "is_set", lambda: True)
-    voice_learning.learn(first_talk.id, 1)
-    assert state(voice) == VoiceState.LEARNING
+    assert not VoiceLearning.objects.exists()
 
 
 def test_voice_deleted_while_it_is_learned_stays_deleted(
@@ -284,7 +282,7 @@ def test_voice_deleted_while_it_is_learned_stays_deleted(
         return describe(*arguments)
 
     monkeypatch.setattr(voices, "describe", delete_then_describe)
-    voice_learning.learn(first_talk.id, 1)
+    learn()
     assert not Voice.objects.exists()
     assert names(first_talk)[1] == ("Anna", "")
 
