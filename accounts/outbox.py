@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 SEND_S = 300  # after which an attempt has failed, because its worker has died
 RETRY_S, MAX_RETRY_S = 30, 1800  # before the second attempt, doubled each time; before later ones
 KEPT = timedelta(hours=4)  # how long a mail server may be down
+MAX_ATTEMPTS = 20  # more than there are in this time
 MAX_DUE = 500  # emails in one call
 
 
@@ -51,6 +52,10 @@ def send(key: int) -> bool:
     fails: the email becomes due again later, or is given up after KEPT."""
     row = _claim(key)
     if row is None:
+        return True
+    if row.attempts > MAX_ATTEMPTS:  # they ended with other errors, or killed their workers
+        log.error("%s is given up after %d attempts", row, MAX_ATTEMPTS)
+        row.delete()
         return True
     try:
         _message(row).send()

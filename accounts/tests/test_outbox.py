@@ -153,6 +153,25 @@ def test_email_of_a_worker_that_died_is_sent_later(monkeypatch: pytest.MonkeyPat
     assert len(mail.outbox) == 1
 
 
+@pytest.mark.covers("fault", "Every worker that sends an email is killed")
+def test_email_that_kills_workers_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def killed(self: EmailMultiAlternatives) -> int:
+        raise SystemExit
+
+    monkeypatch.setattr(EmailMultiAlternatives, "send", killed)
+    send_later(message())
+    for _ in range(outbox.MAX_ATTEMPTS):
+        make_due()
+        with pytest.raises(SystemExit):
+            tasks.send_due_emails()
+    make_due()
+    tasks.send_due_emails()
+    assert not OutgoingEmail.objects.exists()
+    assert "is given up after 20 attempts" in caplog.text
+
+
 def test_email_that_one_worker_is_sending_is_not_sent_by_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from transcriptions import metrics
 from transcriptions.webhooks import transport
-from transcriptions.webhooks.models import Delivery
+from transcriptions.webhooks.models import MAX_ATTEMPTS, Delivery
 from transcriptions.webhooks.signatures import signature
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,10 @@ def attempt(delivery_id: uuid.UUID) -> None:
     delivery = Delivery.objects.claim(delivery_id)
     if delivery is None:
         return
-    status, response = _post(delivery)
+    if delivery.attempts > MAX_ATTEMPTS:  # the workers that made the last ones were killed
+        status, response = None, _("The delivery could not be sent.")
+    else:
+        status, response = _post(delivery)
     result = "unreachable" if status is None else "ok" if 200 <= status < 300 else "refused"
     metrics.webhook_attempts.labels(result).inc()
     delivery.record_attempt(status, response, jitter=random.uniform(0.9, 1.1))  # noqa: S311

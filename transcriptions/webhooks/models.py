@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from transcriptions.webhooks.signatures import new_secret
 
 RETRY_DELAYS_S = (5, 60, 300, 1800, 7200, 18_000, 57_600)  # between eight attempts in 24 hours
+MAX_ATTEMPTS = len(RETRY_DELAYS_S) + 1
 ATTEMPT_LEASE = timedelta(minutes=1)  # longer than an attempt can take
 SECRET_OVERLAP = timedelta(hours=24)  # how long a replaced secret still signs
 MAX_SIGNATURES = 5  # in one request: the header grows with each
@@ -199,11 +200,7 @@ class Delivery(models.Model):
         values: dict[str, Any] = {"last_attempt_at": now, "status": status, "response": response}
         if delivered:
             values["state"] = DeliveryState.DELIVERED
-        elif (
-            self.attempts > len(RETRY_DELAYS_S)
-            or status == HTTPStatus.GONE
-            or self.event == TEST_EVENT
-        ):
+        elif self.attempts >= MAX_ATTEMPTS or status == HTTPStatus.GONE or self.event == TEST_EVENT:
             values["state"] = DeliveryState.FAILED
         else:
             delay = timedelta(seconds=RETRY_DELAYS_S[self.attempts - 1] * jitter)

@@ -18,11 +18,13 @@ from transcodio_site.testing import WAIT_S, wait_until
 from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
+from transcriptions.processing.tests.helpers import raising
 from transcriptions.signals import transcription_finished
 from transcriptions.testing import ScriptedEngine
-from transcriptions.webhooks import outbox, tasks
+from transcriptions.webhooks import outbox, tasks, transport
 from transcriptions.webhooks.delivery import attempt
 from transcriptions.webhooks.models import (
+    MAX_ATTEMPTS,
     MAX_SIGNATURES,
     RETRY_DELAYS_S,
     TEST_EVENT,
@@ -171,6 +173,21 @@ def test_unexpected_error_counts_as_a_failed_attempt(
     assert (row.state, row.status) == (DeliveryState.FAILED, None)
     assert row.response == "The delivery could not be sent."
     assert "TypeError" in caplog.text  # for the operator
+
+
+@pytest.mark.covers("fault", "Every worker that sends a webhook is killed")
+def test_delivery_that_kills_workers_is_given_up(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "post", raising(SystemExit()))  # as if killed
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(SystemExit):
+            attempt(delivery.id)
+        assert reload(delivery).state == DeliveryState.PENDING
+        Delivery.objects.update(next_attempt_at=timezone.now())
+    attempt(delivery.id)
+    assert reload(delivery).state == DeliveryState.FAILED
+    assert reload(delivery).response == "The delivery could not be sent."
 
 
 def test_slow_receivers_occupy_a_limited_number_of_threads(
