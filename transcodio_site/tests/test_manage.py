@@ -56,7 +56,7 @@ def test_superuser_cannot_be_created_before_the_tables() -> None:
 def test_closed_terminal_is_no_traceback() -> None:
     printed = in_terminal(b"\x04", "createsuperuser")
     assert "Traceback" not in printed
-    assert "The command prompts for input" in printed
+    assert "The command asks for input" in printed
 
 
 @pytest.mark.parametrize("command", ["check", "doctor", "backup"])
