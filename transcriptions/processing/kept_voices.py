@@ -82,7 +82,7 @@ def _checked(row: Transcription, number: int) -> Speaker:
         message = _("The audio has been deleted, so the voice can no longer be learned from it.")
         raise AudioDeleted(message)
     if speech_seconds(row, number) < MIN_SPEECH_S:
-        message = _("At least %(seconds)d seconds of speech are needed to recognize a voice.")
+        message = _("At least %(seconds)d seconds of clear speech are needed to recognize a voice.")
         raise VoiceRefused(422, "too_little_speech", message % {"seconds": MIN_SPEECH_S})
     return speaker
 

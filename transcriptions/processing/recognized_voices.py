@@ -87,6 +87,11 @@ def stored_words(row: Transcription) -> Iterator[StoredWord]:
         yield from words
 
 
+def clear_words(words: Iterable[StoredWord]) -> Iterator[StoredWord]:
+    """Yield the words during which nobody else speaks: only they tell how a voice sounds."""
+    return (word for word in words if not word.get("overlap"))
+
+
 def spans_by_speaker(words: Iterable[StoredWord]) -> dict[int, list[Span]]:
     """Map each speaker to the spans in which they speak."""
     spans: dict[int, list[Span]] = {}
@@ -105,7 +110,7 @@ def spans_by_speaker(words: Iterable[StoredWord]) -> dict[int, list[Span]]:
 
 def speech_seconds(row: Transcription, number: int) -> float:
     """How long the stretches are from which the voice of a speaker can be learned."""
-    spans = spans_by_speaker(stored_words(row)).get(number, ())
+    spans = spans_by_speaker(clear_words(stored_words(row))).get(number, ())
     lengths = [span.end - span.start for span in spans]
     return sum(length for length in lengths if length >= voices.MIN_SPAN_S)
 
@@ -144,7 +149,7 @@ def _voices_of(
     words: Iterable[StoredWord], path: Path, check: Callable[[], None]
 ) -> dict[int, Vector]:
     found: dict[int, Vector] = {}
-    for number, spans in spans_by_speaker(words).items():
+    for number, spans in spans_by_speaker(clear_words(words)).items():
         vector = voices.describe(path, spans, check)
         if vector is not None:
             found[number] = vector

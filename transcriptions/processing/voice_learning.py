@@ -16,6 +16,7 @@ from transcriptions.models import Speaker, Transcription, Voice, VoiceLearning, 
 from transcriptions.processing import voice_requests
 from transcriptions.processing.recognized_voices import (
     Vector,
+    clear_words,
     from_bytes,
     spans_by_speaker,
     stored_words,
@@ -59,7 +60,7 @@ def _listen(lease: Lease[VoiceLearning]) -> Store[VoiceLearning]:
     speakers = dict(_waiting(lease.request).values_list("number", "id"))
     if not speakers:  # they were deleted, or wait for another voice now
         return VoiceLearning.delete
-    spans = spans_by_speaker(stored_words(row))
+    spans = spans_by_speaker(clear_words(stored_words(row)))
     own = [span for number in speakers for span in spans.get(number, ())]
     with prepared_again(row, lease.check) as audio:
         lease.start_metering()

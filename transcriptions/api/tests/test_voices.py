@@ -14,7 +14,7 @@ from accounts.models import AuditEvent, User
 from gpu.diarization.voices import SIZE
 from transcriptions.models import Transcription, Voice, VoiceUse
 from transcriptions.privacy.export import export_user_data
-from transcriptions.processing.recognized_voices import to_bytes
+from transcriptions.processing.recognized_voices import clear_words, spans_by_speaker, to_bytes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,6 +67,18 @@ def test_voice_is_kept_listed_renamed_and_deleted(
     assert api.get("/api/voices").json() == []
     assert talk.speakers.get().voice_use == VoiceUse.NONE
     assert activity(alice) == ["Kept", "Renamed", "Deleted"]
+
+
+def test_words_during_which_others_speak_are_no_speech_of_a_voice(
+    api: Client, talk: Transcription
+) -> None:
+    for segment in talk.segments.all():
+        segment.words = [word | {"overlap": True} for word in segment.words]
+        segment.save()
+    assert keep(api, talk).json()["code"] == "too_little_speech"
+    first = talk.segments.earliest("number")
+    assert spans_by_speaker(clear_words(first.words)) == {}
+    assert spans_by_speaker(first.words)
 
 
 def test_voice_is_refused_with_the_reason(api: Client, talk: Transcription) -> None:
