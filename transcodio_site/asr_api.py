@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from django.http import HttpResponse
 from ninja import NinjaAPI
 
 from accounts.authentication import TokenAuth
 from transcodio_site import __version__
 from transcodio_site.api import error_response
-from transcodio_site.errors import register_error_handlers
+from transcodio_site.errors import Problem, register_error_handlers
 from transcriptions.api.asr import router
 
 asr_api = NinjaAPI(
@@ -19,4 +20,15 @@ asr_api = NinjaAPI(
     auth=TokenAuth(),
 )
 asr_api.add_router("", router)
-register_error_handlers(asr_api, error_response)
+
+
+def challenging_response(problem: Problem) -> HttpResponse:
+    """The response to an error. Clients with the network stack of Chromium send the token in the
+    URL of the server only when they are asked for basic authentication."""
+    response = error_response(problem)
+    if "WWW-Authenticate" in response:
+        response["WWW-Authenticate"] = 'Basic realm="Transcodio", charset="UTF-8"'
+    return response
+
+
+register_error_handlers(asr_api, challenging_response)
