@@ -1,5 +1,5 @@
-"""The API of whisper-asr-webservice, as Bazarr calls it: samples without a header, and the token in
-the URL of the server."""
+"""The API of whisper-asr-webservice, as Bazarr and a plugin of Obsidian call it: with the token in
+the URL of the server, and samples without a header (Bazarr)."""
 
 from __future__ import annotations
 
@@ -70,8 +70,32 @@ def test_file_with_a_header_in_all_formats(endpoint: str, media: Media) -> None:
     for output, start in (("txt", "Good"), ("vtt", "WEBVTT"), ("tsv", "start\tend\ttext\n")):
         assert upload(endpoint, "/asr", content, output=output).text.startswith(start)
     body = upload(endpoint, "/asr", content, output="json").json()
-    assert (body["language"], body["segments"][0]["id"]) == ("en", 1)
+    assert (body["language"], body["segments"][0]["id"]) == ("en", 0)
     assert "harbor" in body["text"]
+
+
+def test_plugin_of_obsidian_gets_the_time_of_each_word(stack: Stack, media: Media) -> None:
+    """The request of Transcription 3.4.0: the token only after a challenge, and a form that the
+    plugin writes itself."""
+    token = stack.token("obsidian@example.com")
+    boundary = "----BoundaryNm2rt0xs1v8cNm2r"
+    part = (
+        f"--{boundary}\r\n"
+        'Content-Disposition: form-data; name="audio_file"; filename="blob"\r\n'
+        'Content-Type: "application/octet-stream"\r\n\r\n'
+    )
+    content = media.speech("spoken.mp3", 6).read_bytes()
+    request: dict[str, Any] = {
+        "url": f"{stack.url}/asr?output=json&word_timestamps=true",
+        "headers": {"Content-Type": f"multipart/form-data; boundary={boundary}"},
+        "content": part.encode() + content + f"\r\n--{boundary}--\r\n".encode(),
+    }
+    refused = post(**request)
+    assert refused.headers["WWW-Authenticate"].startswith('Basic realm="')
+    body = post(**request, auth=httpx.BasicAuth("any", token)).json()
+    words = [word for segment in body["segments"] for word in segment["words"]]
+    assert "".join(word["word"] for word in words) == body["text"]
+    assert all(word["start"] < word["end"] for word in words)
 
 
 def test_errors_say_what_is_wrong(endpoint: str, stack: Stack, media: Media) -> None:

@@ -22,6 +22,7 @@ from accounts.authentication import authenticated_user
 from gpu.diarization.clustering import MAX_SPEAKERS
 from gpu.languages import whisper_name
 from transcriptions import permissions
+from transcriptions.api.asr_json import whisper_json
 from transcriptions.api.errors import ApiError, failure_error
 from transcriptions.api.waiting import Answer, answer_at_end, completed, export_answer
 from transcriptions.exceptions import WrongState
@@ -43,6 +44,7 @@ FAILURE_STATUS = 422  # if the recording cannot be transcribed
 Output = Literal["txt", "vtt", "srt", "tsv", "json"]
 AudioFile = Annotated[UploadedFile, File(description="A recording, or raw samples")]
 SpeakerCount = Annotated[int | None, Query(ge=1, le=MAX_SPEAKERS)]
+WordTimestamps = Annotated[bool, Query(description="With words in the segments of JSON")]
 Encode = Annotated[bool, Query(description="False: 16-bit samples at 16 kHz without a header")]
 
 
@@ -55,6 +57,7 @@ def transcribe(
     language: str = "",
     initial_prompt: Annotated[str, Query(max_length=MAX_PROMPT_CHARS)] = "",
     output: Output = "txt",
+    word_timestamps: WordTimestamps = False,
     diarize: bool | None = None,
     min_speakers: SpeakerCount = None,
     max_speakers: SpeakerCount = None,
@@ -69,7 +72,7 @@ def transcribe(
         max_speakers=max_speakers,
     )
     create = partial(_create, request, audio_file, encode, params)
-    return answer_at_end(authenticated_user(request), create, _answer(output))
+    return answer_at_end(authenticated_user(request), create, _answer(output, word_timestamps))
 
 
 @router.post("/detect-language")
@@ -111,9 +114,11 @@ def _create(
     return create_from_request(request, file, params, key="")
 
 
-def _answer(output: Output) -> Answer:
+def _answer(output: Output, word_timestamps: bool) -> Answer:
     if output == "tsv":
         return Answer(TEXT, _tsv)
+    if output == "json":
+        return Answer(TEXT, partial(_json, word_timestamps=word_timestamps))
     return export_answer(output, FAILURE_STATUS, TEXT)
 
 
@@ -126,3 +131,7 @@ def _tsv(row: Transcription) -> str:
     ]
     lines = [("start", "end", "text"), *rows]
     return "".join("\t".join(map(str, line)) + "\n" for line in lines)
+
+
+def _json(row: Transcription, word_timestamps: bool) -> str:
+    return whisper_json(completed(row, FAILURE_STATUS), words=word_timestamps)

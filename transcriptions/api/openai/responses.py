@@ -87,8 +87,7 @@ def _verbose(row: Transcription, params: TranscriptionParams) -> Json:
         "usage": duration_usage(row.duration),
     }
     if "segment" in params.granularities:
-        decodings = dict(row.segments.values_list("number", "decoding"))
-        body["segments"] = [_verbose_segment(s, decodings[s["id"]] or {}) for s in segments]
+        body["segments"] = whisper_segments(row, segments)
     if has_words:
         body["words"] = [_word(word) for segment in segments for word in segment["words"]]
     return body
@@ -105,7 +104,13 @@ def _channel(part: Json) -> Json:
     return {"channel": part["channel"]} if known else {}
 
 
-def _verbose_segment(segment: Json, decoding: Json) -> Json:
+def whisper_segments(row: Transcription, segments: Iterable[Json]) -> list[Json]:
+    """Segments of the row as Whisper writes them, without words."""
+    decodings = dict(row.segments.values_list("number", "decoding"))
+    return [_whisper_segment(segment, decodings[segment["id"]] or {}) for segment in segments]
+
+
+def _whisper_segment(segment: Json, decoding: Json) -> Json:
     """All keys that clients read. Values that the engine does not know are null."""
     return {
         "id": segment["id"] - 1,
