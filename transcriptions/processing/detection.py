@@ -128,7 +128,8 @@ def _speakers_by_voice(lease: JobLease, row: Transcription) -> tuple[SpeakerOf, 
         found = diarize(audio, limits, lease.check, lease.add_usage)
         speaker_of = TurnSpeakers(found.turns, audio.spans, math.inf)
         words = (word | {"speaker": speaker_of(Word(**word))} for word in stored_words(row))
-        return speaker_of, known_speakers(row, words, audio.path, lease.check) or {}
+        known = known_speakers(row, words, audio.path, lease.check, lease.add_comparison)
+        return speaker_of, known or {}
 
 
 def _prepared(lease: JobLease, row: Transcription, folder: Path) -> Audio:

@@ -141,6 +141,12 @@ class JobLease:
         self.job.decode_seconds = self._decode_seconds_before + used.decode_seconds
         self.job.gpu = used.gpu
 
+    def add_comparison(self, seconds: float) -> None:
+        """Add the CPU time of comparing voices, unless a GPU is paid by the second: it would get
+        the price of the GPU."""
+        if not self.job.gpu:
+            self.job.decode_seconds += seconds
+
     def check(self) -> None:
         """Raises LeaseLost if the job was cancelled or another worker has it, Cancelled if the
         worker shuts down."""

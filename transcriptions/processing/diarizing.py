@@ -95,22 +95,23 @@ class SpeakerDetection:
 
     def finish(self, meter: Complete) -> Complete:
         """Wait for the speakers of all words, and store them. Return the usage with that of the
-        diarizer. Raises LeaseLost, Cancelled."""
+        diarizer, and of comparing voices. Raises LeaseLost, Cancelled."""
         if not self._is_wanted:
             return meter
         if self._diarizer is None or self._audio is None:
             self._store_by_channel()
             return meter
+        compared = list[float]()  # seconds of CPU time
         try:
             self._store(self._diarizer.result(self.check), at_end=True)
-            self._publish(name_known_speakers(self._row, self._audio, self.check))
+            self._publish(name_known_speakers(self._row, self._audio, self.check, compared.append))
         except NoSpeakersError as error:
             log.error("%s: speakers: %s", self._row.id, error.__cause__, exc_info=error.__cause__)
             self.note = _("The speakers could not be detected.")
             self._store(Diarization((), 0.0, is_final=True), at_end=True)
         self._metered = used = self._diarizer.usage
         log.info("%s: speakers told apart in %.1f s", self._row.id, used.decode_seconds)
-        return _with_diarizer(meter, used)
+        return _with_diarizer(_with_diarizer(meter, used), UsageDelta(sum(compared)))
 
     def close(self) -> None:
         """Stop the diarizer. What it has cost by then is not lost."""

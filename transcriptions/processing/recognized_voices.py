@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,24 +49,31 @@ Known = Mapping[int, _Known]  # by number of the speaker
 
 
 def name_known_speakers(
-    row: Transcription, audio: Audio, check: Callable[[], None]
+    row: Transcription, audio: Audio, check: Callable[[], None], used: Callable[[float], None]
 ) -> SpeakersEvent | None:
     """Name the speakers of a recording whose voices are known, unless somebody has named them.
     Return what to publish; None if no voice was recognized. `check` is called several times per
-    second. Raises LeaseLost, and what `check` raises."""
-    found = known_speakers(row, stored_words(row), audio.path, check)
+    second, `used` at the end with the seconds of CPU time. Raises LeaseLost, and what `check`
+    raises."""
+    found = known_speakers(row, stored_words(row), audio.path, check, used)
     return None if found is None else _store(row, found)
 
 
 def known_speakers(
-    row: Transcription, words: Iterable[StoredWord], path: Path, check: Callable[[], None]
+    row: Transcription,
+    words: Iterable[StoredWord],
+    path: Path,
+    check: Callable[[], None],
+    used: Callable[[float], None],
 ) -> Known | None:
     """Whose voices are known, of those who say these words; None if no voices are known at all.
-    `path` is the prepared audio, and `check` as above. Raises LeaseLost and what `check` raises."""
+    `path` is the prepared audio, `check` and `used` as above. Raises LeaseLost and what `check`
+    raises."""
     references = list(row.speaker_references.all())
     kept = list(Voice.objects.filter(owner=row.owner_id, model=voices.MODEL, vector__isnull=False))
     if not references and not kept:
         return None
+    begun = time.thread_time()
     try:
         groups = [_described(references, check), [_known(voice) for voice in kept]]
         return _match(_voices_of(words, path, check), groups)
@@ -74,6 +82,8 @@ def known_speakers(
     except Exception as error:  # the transcript is complete without
         log.error("%s: voices: %s", row.id, error, exc_info=error)
         return None
+    finally:
+        used(time.thread_time() - begun)
 
 
 def give_known_names(row: Transcription, found: Known) -> int:

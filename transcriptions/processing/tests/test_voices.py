@@ -26,6 +26,7 @@ from transcriptions.models import (
 )
 from transcriptions.processing import (
     commands,
+    detection,
     diarizing,
     kept_voices,
     pipeline,
@@ -215,6 +216,27 @@ def test_recognized_name_is_found_again_after_a_crash(
 
     monkeypatch.setattr(diarizing, "name_known_speakers", after_crash)
     assert names(later_talk()) == {1: ("Anna", "recognized"), 2: ("", "")}
+
+
+@pytest.mark.parametrize("module", [recognized_voices, detection])
+def test_comparing_voices_is_metered(
+    first_talk: Transcription, later_talk: Talk, monkeypatch: pytest.MonkeyPatch, module: Any
+) -> None:
+    later = later_talk() if module is detection else None
+    keep(first_talk, s1="Anna")
+    compare: Callable[..., Any] = recognized_voices.known_speakers
+
+    def compared(*arguments: Any) -> Any:
+        *others, used = arguments
+        return compare(*others, lambda seconds: used(100.0 if seconds > 0 else 0.0))
+
+    monkeypatch.setattr(module, "known_speakers", compared)
+    if later:
+        commands.detect_speakers(later)
+        assert work()
+    later = later or later_talk()
+    record = UsageRecord.objects.filter(transcription=later.id).latest("id")
+    assert 100 <= record.decode_seconds < 110
 
 
 @pytest.mark.covers("fault", "Known voices cannot be compared with those of a recording")
