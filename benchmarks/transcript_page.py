@@ -247,10 +247,9 @@ def _found(page: Page, cdp: CDPSession) -> dict[str, Any]:
 
 def _typed(page: Page) -> dict[str, Any]:
     page.evaluate("scrollTo(0, 0)")
-    page.locator("transcript-editor button").click()
     page.evaluate(ECHO)
     segment = page.locator(".segment").nth(5)
-    segment.evaluate("field => field.focus()")
+    segment.click()
     for _ in range(CHARACTERS):
         page.keyboard.press("x")
         page.wait_for_timeout(60)
