@@ -28,6 +28,7 @@ GROWTH = 1.25  # of the number of windows before they are clustered again
 SMOOTHING_S = 0.45  # vectors of windows that begin this close together are averaged
 SHORT_S = 0.8  # shorter spans are unreliable: they get the nearest speaker
 MAX_OVERLAP = 0.2  # of a window: with more of it, its vector belongs to no single voice
+MIN_CLEAR = 0.3  # of the windows; if fewer are clear, all are clustered
 WINDOW_S = WINDOW_FRAMES / FRAMES_PER_SECOND
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -137,7 +138,9 @@ class _Heard:
         """Label each window from 0; those that say little get the nearest speaker."""
         lengths = [span.end - span.start for span in self.spans for _ in span.centers]
         is_long = np.array(lengths) >= SHORT_S
-        says_much = next((f for f in (is_long & is_clear, is_long) if f.any()), ~is_long)
+        says_much = is_long if is_long.any() else ~is_long
+        if np.mean(is_clear[says_much]) >= MIN_CLEAR:
+            says_much &= is_clear
         found = cluster(vectors[says_much], self.step_s, WINDOW_S, self.limits)
         labels = np.zeros(len(vectors), np.intp)
         labels[says_much] = found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,17 @@ def test_overlap_has_a_turn_of_each_speaker(diarizer: EmbeddedDiarizer, talk: Ta
 def test_one_voice_after_the_other_does_not_overlap(diarizer: EmbeddedDiarizer, talk: Talk) -> None:
     turns = turns_of(diarizer, talk([LOW, HIGH] * 4).audio)
     assert sum(turn.end - turn.start for turn in turns if turn.is_quieter) < 0.3
+
+
+def test_speakers_are_found_where_hardly_a_moment_is_clear(
+    diarizer: EmbeddedDiarizer, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shares(self: Overlaps, spans: Sequence[Span]) -> np.ndarray:
+        return np.array([0.0, *[1.0] * (len(spans) - 1)], np.float32)
+
+    monkeypatch.setattr(Overlaps, "shares", shares)
+    turns = turns_of(diarizer, talk([LOW, HIGH] * 4).audio)
+    assert {turn.speaker for turn in turns} == {1, 2}
 
 
 class Scripted:
