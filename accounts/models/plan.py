@@ -26,7 +26,7 @@ class Plan(models.Model):
         _("maximum storage (MB)"),
         null=True,
         blank=True,
-        help_text=_("All uploads that are kept, together"),
+        help_text=_("Total size of all stored uploads"),
     )
     max_jobs = models.PositiveIntegerField(_("concurrent jobs"), null=True, blank=True)
     queue_weight = models.PositiveSmallIntegerField(
@@ -34,7 +34,7 @@ class Plan(models.Model):
         default=1,
         db_default=1,
         validators=[MinValueValidator(1)],
-        help_text=_("With 2, accounts get twice as many turns as with 1"),
+        help_text=_("An account with 2 gets twice as many turns as one with 1"),
     )
     max_keep_days = models.PositiveIntegerField(
         _("retention (days)"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.test import Client
 
@@ -36,6 +38,14 @@ def test_pages_are_grouped_by_subject(admin_client: Client) -> None:
 def test_every_model_has_a_group() -> None:
     known = {label for _, models in admin_menu.GROUPS for label in models}
     assert {model._meta.label for model in admin.site._registry} == known
+
+
+def test_plural_names_are_english() -> None:
+    """Django appends an s; what is deleted along with an account is listed by these names."""
+    irregular = re.compile(r"([^aeiou]y|s)$")
+    for options in (model._meta for model in apps.get_models()):
+        name, plural = str(options.verbose_name), str(options.verbose_name_plural)
+        assert not (irregular.search(name) and plural == f"{name}s"), options.label
 
 
 def test_page_of_a_model_without_a_group_is_still_in_the_menu(

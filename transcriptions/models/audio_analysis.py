@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from gpu.types import Span
 from transcriptions.models.transcription import Transcription
@@ -28,6 +29,9 @@ class AudioAnalysis(models.Model):
     waveform = models.BinaryField(default=b"", db_default=b"")
     # For recordings that were prepared before there was a waveform: 0 to 100.
     peaks = models.JSONField(default=list)
+
+    class Meta:
+        verbose_name_plural = _("audio analyses")
 
     def __str__(self) -> str:
         return str(self.transcription_id)

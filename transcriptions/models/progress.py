@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from transcriptions.models.transcription import Transcription
 
@@ -37,6 +38,9 @@ class Progress(models.Model):
     # How often speakers of stored words have changed: watchers who know of fewer changes get the
     # rest.
     speaker_changes = models.PositiveIntegerField(db_default=0)
+
+    class Meta:
+        verbose_name_plural = _("progress")
 
     def __str__(self) -> str:
         return str(self.transcription_id)

@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from transcriptions.models.transcription import Transcription
 
@@ -31,6 +32,7 @@ class SearchEntry(models.Model):
     vector = SearchVectorField()
 
     class Meta:
+        verbose_name_plural = _("search entries")
         # Without `fastupdate`, which would collect new entries in a list that each search reads.
         indexes: ClassVar = [GinIndex(SEARCH_KEYS, name="search_keys", fastupdate=False)]
 
