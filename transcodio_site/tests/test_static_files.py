@@ -68,21 +68,9 @@ def test_pages_use_files_that_browsers_keep_for_a_year(deployed: None, alice: Us
 
 
 def scripts_of(html: str) -> set[Path]:
-    """The scripts that a page loads, with all that they import."""
-    found, waiting = (
-        set[Path](),
-        [ROOT / url.lstrip("/") for url in re.findall(r'<script [^>]*src="([^"]+)"', html)],
-    )
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            imports = re.findall(
-                r'^(?:import|export) .*"(\.[^"]+)";$', path.read_text(), re.MULTILINE
-            )
-            imports += re.findall(r'^} from "(\.[^"]+)";$', path.read_text(), re.MULTILINE)
-            waiting += [(path.parent / target).resolve() for target in imports]
-    return found
+    """The scripts that a page names."""
+    urls = re.findall(r'<(?:script [^>]*src|link rel="modulepreload" href)="([^"]+)"', html)
+    return {ROOT / url.lstrip("/") for url in urls}
 
 
 def test_page_of_a_transcript_loads_few_scripts(alice: User) -> None:
@@ -100,6 +88,22 @@ def test_page_of_a_transcript_loads_few_scripts(alice: User) -> None:
     assert ROOT / "static/js/paragraphs.js" in scripts
     assert ROOT / "static/vendor/htmx.min.js" not in scripts
     assert sum(len(gzip.compress(path.read_bytes())) for path in scripts) < MAX_SCRIPT_BYTES
+
+
+def test_pages_request_all_modules_at_once(alice: User) -> None:
+    client = Client()
+    client.force_login(alice)
+    row = Transcription.objects.create(owner=alice, source="none", source_bytes=1)
+    fixed = ("/", "/record/", "/docs/", "/account/tokens/", "/offline/")
+    for path in (*fixed, f"/transcriptions/{row.id}/"):
+        scripts = scripts_of(client.get(path).content.decode())
+        imports = {
+            (script.parent / target).resolve()
+            for script in scripts
+            for target in re.findall(r'(?:from|import) "(\.[^"]+)"', script.read_text())
+        }
+        assert scripts
+        assert imports <= scripts, path
 
 
 def test_gzip_is_used_without_brotli(deployed: None, db: None) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import AfterValidator, Field, StrictInt, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StrictInt, model_validator
 
 from accounts.schemas import Body, ErrorOut
 from accounts.text import NOT_BLANK, validate_display_name
@@ -38,7 +38,7 @@ def is_false(value: Any) -> bool:
     return not value
 
 
-class WordOut(Schema):
+class WordOut(BaseModel):
     """A word with its start and end in seconds."""
 
     start: float
@@ -66,7 +66,7 @@ class WordOut(Schema):
     )
 
 
-class SegmentOut(Schema):
+class SegmentOut(BaseModel):
     """A sentence or part of a sentence, with its start and end in seconds. `id` counts from 1
     within the transcription."""
 
