@@ -254,7 +254,7 @@ def test_dialogs_of_versions_and_conflicts(sign_up: OpenPage, stack: Stack) -> N
     axe = Axe(page)
     caret(page, 1, 0)
     page.keyboard.type("Mine. ")
-    dialog = page.get_by_role("dialog", name="Someone else edited this passage")
+    dialog = page.get_by_role("dialog", name="Someone else edited this")
     expect(dialog).to_be_visible()
     axe.check("conflict")
     dialog.get_by_role("button", name="Keep mine").click()

@@ -192,6 +192,28 @@ def test_title_is_edited_in_place(page: Page) -> None:
     expect(page.locator("h1")).to_have_text("By the harbor")
 
 
+def test_title_changed_by_someone_else_is_not_overwritten(page: Page) -> None:
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator("#segments[contenteditable]")).to_be_visible()
+    rounds = (("Theirs", "Use theirs", "Theirs"), ("Again", "Keep mine", "Mine"))
+    for theirs, choice, kept in rounds:
+        other.fill("h1", theirs)
+        other.press("h1", "Enter")
+        expect(other).to_have_title(f"{theirs} · Transcodio")
+        page.fill("h1", "Mine")
+        page.press("h1", "Enter")
+        dialog = page.get_by_role("dialog", name="Someone else edited this")
+        expect(dialog.locator("[data-theirs]")).to_have_text(theirs)
+        expect(dialog.locator("[data-mine]")).to_have_text("Mine")
+        dialog.get_by_role("button", name=choice).click()
+        expect(page).to_have_title(f"{kept} · Transcodio")
+        expect(page.locator("h1")).to_have_text(kept)
+        expect_status(page, "Saved")
+    other.reload()
+    expect(other.locator("h1")).to_have_text("Mine")
+
+
 def test_failed_save_keeps_text(page: Page) -> None:
     first = texts(page)[0]
     page.route("**/edits", lambda route: route.abort("connectionrefused"))
@@ -233,7 +255,7 @@ def test_conflict_shows_both_texts(page: Page) -> None:
         assert_saved(other)
     caret(page, 1, 0)
     page.keyboard.type("Mine. ")
-    dialog = page.get_by_role("dialog", name="Someone else edited this passage")
+    dialog = page.get_by_role("dialog", name="Someone else edited this")
     expect(dialog.locator("[data-theirs]")).to_have_text(f"Theirs. {first}")
     expect(dialog.locator("[data-mine]")).to_have_text(f"Mine. {first}")
     dialog.get_by_role("button", name="Keep mine").click()
@@ -241,7 +263,7 @@ def test_conflict_shows_both_texts(page: Page) -> None:
     wait_until(lambda: shown(page) == texts(page))  # of the other passage, too
     caret(other, 1, 0)
     other.keyboard.type("Again. ")
-    dialog = other.get_by_role("dialog", name="Someone else edited this passage")
+    dialog = other.get_by_role("dialog", name="Someone else edited this")
     dialog.get_by_role("button", name="Use theirs").click()
     wait_until(lambda: shown(other) == texts(page))
 

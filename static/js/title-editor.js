@@ -50,13 +50,28 @@ export class TitleEditor {
     }
     this.host.showState(true);
     const url = `/api/transcriptions/${this.host.dataset.id}`;
-    const { body, problem } = await sendJson(this.host, "PATCH", url, { title });
+    const change = { title, expected_title: this.saved };
+    const { body, problem } = await sendJson(this.host, "PATCH", url, change);
     this.problem = problem;
-    if (!problem) {
-      this.saved = body.title;
+    if (body?.code === "edit_conflict") await this.resolve(url, title);
+    else if (!problem) {
       if (heading !== document.activeElement) heading.textContent = body.title;
-      document.title = `${body.title} · Transcodio`;
+      this.stored(body.title);
     }
     this.host.showState();
+  }
+
+  stored(title) {
+    this.saved = normalize(title);
+    document.title = `${title} · Transcodio`;
+  }
+
+  /** Someone else has changed the title: asks which one to keep. */
+  async resolve(url, mine) {
+    const { body, problem } = await sendJson(this.host, "GET", url);
+    if (problem) return;
+    this.stored(body.title);
+    if (!await this.host.ask(body.title, mine)) this.heading.textContent = body.title;
+    await this.save();
   }
 }

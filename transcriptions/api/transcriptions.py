@@ -204,7 +204,7 @@ def get_transcription(request: HttpRequest, transcription_id: uuid.UUID) -> Tran
 
 @router.patch(
     "/transcriptions/{id:transcription_id}",
-    response={200: TranscriptionOut, **BODY_ERRORS, **NOT_FOUND},
+    response={200: TranscriptionOut, **BODY_ERRORS, **CONFLICT},
     openapi_extra=openapi.TRANSCRIPTION,
 )
 def rename_transcription(
@@ -212,7 +212,8 @@ def rename_transcription(
 ) -> TranscriptionOut:
     """Change the title of a transcription."""
     row = permissions.transcription_for(request.user, transcription_id)
-    editing.rename(row, change.title)
+    with edit_errors():
+        editing.rename(row, change.title, change.expected_title)
     return TranscriptionOut.of(row)
 
 

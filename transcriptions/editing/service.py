@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from django.db import transaction
+from django.utils.translation import gettext as _
+
 from transcriptions.editing.replacing import NewSegment, Replacement, replace_segments
 from transcriptions.editing.speakers import Part, assign
+from transcriptions.exceptions import EditConflict
 from transcriptions.models import Segment, Transcription
 
 
-def rename(row: Transcription, title: str) -> None:
-    """Change the title. A trigger updates the search index."""
-    Transcription.objects.filter(id=row.id).update(title=title)
+@transaction.atomic
+def rename(row: Transcription, title: str, expected_title: str | None = None) -> None:
+    """Change the title. A trigger updates the search index.
+
+    Raises EditConflict if the title is neither `expected_title` nor the new one already.
+    """
+    locked = Transcription.objects.select_for_update().filter(id=row.id)
+    for present in locked.values_list("title", flat=True):
+        if expected_title is not None and present.split() not in (
+            expected_title.split(),
+            title.split(),
+        ):
+            message = _("Someone else changed the title to “%(title)s”.") % {"title": present}
+            raise EditConflict(message)
+        locked.update(title=title)
     row.title = title
 
 

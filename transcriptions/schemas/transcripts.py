@@ -238,15 +238,17 @@ class ReadTokenOut(Schema):
 
 
 class RenameIn(Body):
-    """The new title of a transcription."""
+    """The new title of a transcription. With `expected_title`, the title that you expect to
+    replace, the request fails with 409 if someone else has changed it."""
 
-    model_config = Body.example(title="Team meeting")
+    model_config = Body.example(title="Team meeting", expected_title="recording-0042")
 
     title: Annotated[
         str,
         Field(min_length=1, max_length=255, json_schema_extra=NOT_BLANK),
         AfterValidator(validate_display_name),
     ]
+    expected_title: Annotated[str, Field(max_length=255)] | None = None
 
 
 class CorrectionIn(Body):

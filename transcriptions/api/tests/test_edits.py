@@ -95,3 +95,18 @@ def test_same_edit_sent_twice_is_made_once(api: Client, finished: Transcription)
     assert call(api, finished, "edits", edit).json()["revision"] == 1
     body = call(api, finished, "edits", edit).json()
     assert (body["revision"], body["changes"]) == (1, [])
+
+
+def test_title_of_someone_else_is_not_replaced(api: Client, finished: Transcription) -> None:
+    def rename(**body: str) -> Any:
+        url = f"/api/transcriptions/{finished.id}"
+        return api.patch(url, body, content_type="application/json")
+
+    Transcription.objects.update(title="Theirs  in the harbor")
+    refused = rename(title="Mine", expected_title="Talk")
+    assert (refused.status_code, refused.json()["code"]) == (409, "edit_conflict")
+    assert "Theirs  in the harbor" in refused.json()["detail"]
+    # Pages read titles with single spaces.
+    assert rename(title="Mine", expected_title="Theirs in the harbor").json()["title"] == "Mine"
+    assert rename(title="Mine", expected_title="Theirs").status_code == 200  # sent twice
+    assert rename(title="Without a check").json()["title"] == "Without a check"
