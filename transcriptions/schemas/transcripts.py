@@ -241,7 +241,7 @@ class RenameIn(Body):
     """The new title of a transcription. With `expected_title`, the title that you expect to
     replace, the request fails with 409 if someone else has changed it."""
 
-    model_config = Body.example(title="Team meeting", expected_title="recording-0042")
+    model_config = Body.example(title="Team meeting")
 
     title: Annotated[
         str,
