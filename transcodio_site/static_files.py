@@ -1,12 +1,20 @@
-"""Static files with the hash of their content in their names, which browsers cache permanently."""
+"""Static files: names with the hash of their content, which browsers cache permanently, and the
+imports of JavaScript modules."""
 
 from __future__ import annotations
 
+import posixpath
+import re
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.core.exceptions import ImproperlyConfigured
 from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+IMPORT = re.compile(r'^(?:import|export|\}).*?"(\.[^"]+)";$', re.MULTILINE)
 
 
 class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
@@ -28,3 +36,29 @@ def check_collected() -> None:
             f"There are no static files in STATIC_ROOT={settings.STATIC_ROOT}. "
             "Run: manage.py collectstatic --noinput"
         )
+
+
+def imported_by(*names: str) -> list[str]:
+    """The static files that these modules import, directly and indirectly, sorted.
+
+    Raises ImproperlyConfigured.
+    """
+    found: set[str] = set()
+    waiting = [*names]
+    while waiting:
+        new = set(_imports(waiting.pop())) - found
+        found |= new
+        waiting += new
+    return sorted(found - set(names))
+
+
+@cache
+def _imports(name: str) -> Iterable[str]:
+    path = finders.find(name)
+    if path is None:
+        raise ImproperlyConfigured(f"There is no static file {name}.")
+    folder = posixpath.dirname(name)
+    return [
+        posixpath.normpath(posixpath.join(folder, target))
+        for target in IMPORT.findall(Path(path).read_text(encoding="utf-8"))
+    ]

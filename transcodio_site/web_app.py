@@ -25,12 +25,13 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from transcodio_site.response_headers import WORKER_POLICY
+from transcodio_site.static_files import imported_by
 from transcriptions.permissions import visible_to
 
-# What the offline page loads, with all that its scripts import.
-SHELL = (
+SCRIPTS = ("js/web-app.js", "js/offline-page.js")
+SHELL = (  # what the offline page loads
     *("css/base.css", "css/transcript-text.css", "css/offline.css", "css/print.css"),
-    *("js/web-app.js", "js/offline-page.js", "js/offline-store.js", "js/text.js"),
+    *(*SCRIPTS, *imported_by(*SCRIPTS)),
     *("img/favicon.svg", "img/icon-192.png"),
 )
 WORKER = "js/service-worker.js"

@@ -2,6 +2,7 @@
  * <interrupted-recordings data-record-url>: recordings whose page was closed before the server had
  * all of them. They can be continued or finished; in both cases the server gets the missing audio.
  */
+import { dateAndTime } from "./dates.js";
 import { forget, interrupted } from "./kept-recordings.js";
 import { LiveRecording } from "./live-recording.js";
 import { text } from "./text.js";
@@ -14,8 +15,7 @@ customElements.define("interrupted-recordings", class extends HTMLElement {
   add(record) {
     const row = this.querySelector("template").content.cloneNode(true).firstElementChild;
     row.dataset.recording = record.id;
-    const since = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
-    const values = { title: record.title, time: since.format(record.startedAt) };
+    const values = { title: record.title, time: dateAndTime.format(record.startedAt) };
     row.querySelector("[data-about]").textContent = text(this, "about", values);
     const on = (name, action) => row.querySelector(`[data-${name}]`).addEventListener("click", action);
     on("continue", () => this.continue(row, record));

@@ -2,10 +2,7 @@
  * <local-time [data-style="date"]><time datetime="...">: a moment in the reader's time zone, in the
  * language of the page. Until this script runs, the server's text is shown, in UTC.
  */
-const language = document.documentElement.lang;
-const date = new Intl.DateTimeFormat(language, { dateStyle: "medium" });
-const dateAndTime = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-const full = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
+import { date, dateAndTime, full } from "./dates.js";
 
 customElements.define("local-time", class extends HTMLElement {
   connectedCallback() {

@@ -2,13 +2,13 @@
  * <offline-page>: the transcripts that this browser keeps. It is shown instead of a page that
  * cannot be reached; instead of the page of a kept transcript, it shows that transcript.
  */
+import { date as dates } from "./dates.js";
 import { all, get, remove } from "./offline-store.js";
 import { text } from "./text.js";
 import { synchronize } from "./web-app.js";
 
 customElements.define("offline-page", class extends HTMLElement {
   async connectedCallback() {
-    this.dates = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium" });
     this.list = this.querySelector("[data-kept]");
     this.isInPlace = location.pathname !== this.dataset.url;
     this.querySelector("[data-away]").hidden = !this.isInPlace;
@@ -80,6 +80,6 @@ customElements.define("offline-page", class extends HTMLElement {
   }
 
   keptOn(date) {
-    return text(this, "keptOn", { date: this.dates.format(date) });
+    return text(this, "keptOn", { date: dates.format(date) });
   }
 });

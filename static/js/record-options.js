@@ -1,4 +1,5 @@
 /** The title and the options of a new recording. */
+import { dateAndTime } from "./dates.js";
 import { rememberFields, restoreFields } from "./remembered-fields.js";
 import { text } from "./text.js";
 
@@ -15,9 +16,8 @@ export class RecordOptions {
   /** The options as parameters of the server. */
   get values() {
     const { title, language, diarize, speakers } = this.form.elements;
-    const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
     return {
-      title: title.value.trim() || text(this.host, "untitled", { date: format.format(new Date()) }),
+      title: title.value.trim() || text(this.host, "untitled", { date: dateAndTime.format(new Date()) }),
       options: {
         language: language.value,
         diarize: diarize.checked ? "true" : "false",

@@ -2,6 +2,7 @@
  * <transcript-versions data-id>: a dialog with the versions of the transcript. It shows where each
  * one differs from the present text, and restores it.
  */
+import { dateAndTime } from "./dates.js";
 import { formatDuration } from "./duration.js";
 import { errorMessage } from "./requests.js";
 import { text } from "./text.js";
@@ -44,7 +45,7 @@ customElements.define("transcript-versions", class extends HTMLElement {
     const input = Object.assign(document.createElement("input"), { type: "radio", name: "version", value: revision });
     const when = document.createElement("span");
     when.textContent = at
-      ? new Date(at).toLocaleString(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" })
+      ? dateAndTime.format(new Date(at))
       : text(this, "first");
     const about = document.createElement("small");
     about.textContent = index ? edits && text(this, edits === 1 ? "edit" : "edits", { count: edits }) || "" : text(this, "present");

@@ -54,6 +54,12 @@ def test_dates_have_one_style(path: Path) -> None:
     assert not re.search(r"\|(date|time|naturaltime|timesince):?", path.read_text())
 
 
+def test_dates_of_scripts_have_one_style() -> None:
+    scripts = (Path(settings.BASE_DIR) / "static/js").glob("*.js")
+    formatting = re.compile(r"DateTimeFormat|dateStyle|toLocale(Date|Time)String")
+    assert [path.name for path in scripts if formatting.search(path.read_text())] == ["dates.js"]
+
+
 def test_english_catalog_is_compiled() -> None:
     folder = Path(settings.BASE_DIR) / "transcodio_site/locale/en/LC_MESSAGES"
     source = (folder / "django.po").read_text()
