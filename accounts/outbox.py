@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 SEND_S = 300  # after which an attempt has failed, because its worker has died
 RETRY_S, MAX_RETRY_S = 30, 1800  # before the second attempt, doubled each time; before later ones
-KEPT = timedelta(hours=4)  # how long a mail server may be down
+GIVEN_UP_AFTER = timedelta(hours=4)  # how long a mail server may be down
 MAX_ATTEMPTS = 20  # more than there are in this time
 MAX_DUE = 500  # emails in one call
 
@@ -49,7 +49,7 @@ def due() -> list[int]:
 
 def send(key: int) -> bool:
     """Send an email if it is due and nobody else is sending it. Return False if the mail server
-    fails: the email becomes due again later, or is given up after KEPT."""
+    fails: the email becomes due again later, or is given up after GIVEN_UP_AFTER."""
     row = _claim(key)
     if row is None:
         return True
@@ -86,7 +86,7 @@ def _message(row: OutgoingEmail) -> EmailMessage:
 
 def _postpone(row: OutgoingEmail, error: OSError) -> None:
     reason = type(error).__name__  # its text may quote the address
-    if timezone.now() - row.created_at > KEPT:
+    if timezone.now() - row.created_at > GIVEN_UP_AFTER:
         log.error("%s is given up after %d attempts: %s", row, row.attempts, reason)
         row.delete()
         return

@@ -135,7 +135,7 @@ FAULTS = (
     Fault("engine-garbage", "The engine returns impossible times", asked("garbage")),
     Fault("engine-memory", "The engine runs out of memory", asked("memory")),
     Fault("engine-away", "The engine cannot be reached", asked("away"), lasts=30),
-    Fault("engine-hangs", "The engine hangs for good", asked("hang"), lasts=SILENCE_S + 30),
+    Fault("engine-hangs", "The engine hangs forever", asked("hang"), lasts=SILENCE_S + 30),
     Fault("engine-cold", "The engine starts cold for two minutes", asked("cold", "120"), True, 120),
     Fault("clock-forward", "The clock moves forward by an hour", moved_clock(1)),
     Fault("clock-back", "The clock moves back by an hour", moved_clock(-1)),

@@ -241,9 +241,7 @@ def test_parallel_uploads_of_one_user_are_limited(
 
 
 @pytest.mark.covers("fault", "The client disconnects while its upload is checked")
-def test_uploads_that_break_off_at_once_are_not_counted(
-    stack: Stack, token: str, connect: Connect
-) -> None:
+def test_aborted_uploads_are_not_counted(stack: Stack, token: str, connect: Connect) -> None:
     for _ in range(12):
         connection = connect()
         connection.sendall(upload_head(token, f"Content-Length: {3 * MEGABYTE}"))

@@ -43,7 +43,7 @@ def recognize_transcription(
     try:
         created = recognize_again(row, body.changes, key, request)
     except AudioDeleted as error:
-        raise ApiError(409, "audio_gone", str(error)) from None
+        raise ApiError(409, "audio_deleted", str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_completed", str(error)) from None
     response["Location"] = f"/api/transcriptions/{created.id}"

@@ -36,7 +36,7 @@ def propose_split(
     except TooManyProposals as error:
         raise ApiError(409, "too_many_proposals", str(error)) from None
     except AudioDeleted as error:
-        raise ApiError(409, "audio_gone", str(error)) from None
+        raise ApiError(409, "audio_deleted", str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_completed", str(error)) from None
     return Status(202, _shown(proposal))

@@ -161,7 +161,7 @@ def detect_speakers(
     try:
         job = commands.detect_speakers(row, body.least, body.most)
     except AudioDeleted as error:
-        raise ApiError(409, "audio_gone", str(error)) from None
+        raise ApiError(409, "audio_deleted", str(error)) from None
     except NoSpeech as error:
         raise ApiError(409, "no_speech", str(error)) from None
     except WrongState as error:

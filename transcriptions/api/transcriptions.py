@@ -272,7 +272,7 @@ def retry_transcription(
     try:
         commands.retry(row)
     except AudioDeleted as error:
-        raise ApiError(409, "audio_gone", str(error)) from None
+        raise ApiError(409, "audio_deleted", str(error)) from None
     except WrongState as error:
         raise ApiError(409, "not_failed", str(error)) from None
     except AudioError as error:  # longer than the plan or the remaining quota now allows
@@ -386,4 +386,4 @@ def _audio_response(request: HttpRequest, row: Transcription) -> HttpResponseBas
 
 
 def _audio_deleted() -> ApiError:
-    return ApiError(404, "audio_gone", _("The audio has been deleted."))
+    return ApiError(404, "audio_deleted", _("The audio has been deleted."))

@@ -167,9 +167,10 @@ def test_modal_run_prints_the_segments(deployed: ControlPlane, cli: Run, short: 
 
 
 def test_stream_yields_json_events(remote: Any, noise: bytes) -> None:
-    sent = time.time()
-    items = [json.loads(item) for item in remote.transcribe_stream.remote_gen(noise, sent_at=sent)]
-    elapsed = time.time() - sent
+    started_at = time.monotonic()
+    calls = remote.transcribe_stream.remote_gen(noise, sent_at=time.time())
+    items = [json.loads(item) for item in calls]
+    elapsed = time.monotonic() - started_at
     assert (items[0]["type"], items[-1]["type"]) == ("metadata", "complete")
     assert len({item["attempt_id"] for item in items}) == 1
     assert {item["type"] for item in items[1:-1]} == {"usage", "segment"}

@@ -53,12 +53,12 @@ def test_detection_is_cancelled(api: Client, finished: Transcription) -> None:
         assert detection(api, finished) is None
 
 
-@pytest.mark.parametrize("reason", ["not_completed", "audio_gone", "no_speech"])
+@pytest.mark.parametrize("reason", ["not_completed", "audio_deleted", "no_speech"])
 def test_what_is_impossible_is_409(api: Client, finished: Transcription, reason: str) -> None:
     match reason:
         case "not_completed":
             set_state(State.FAILED)
-        case "audio_gone":
+        case "audio_deleted":
             commands.delete_audio(finished)
         case "no_speech":
             finished.segments.all().delete()

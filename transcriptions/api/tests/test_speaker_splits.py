@@ -87,6 +87,6 @@ def test_what_cannot_be_compared_is_refused(
             "too_many_proposals",
         )
     Transcription.objects.update(source="")
-    assert (ask(api, talk).status_code, ask(api, talk).json()["code"]) == (409, "audio_gone")
+    assert (ask(api, talk).status_code, ask(api, talk).json()["code"]) == (409, "audio_deleted")
     set_state(State.TRANSCRIBING)
     assert ask(api, talk).json()["code"] == "not_completed"

@@ -16,7 +16,7 @@ from accounts.models import AuditEvent, User
 from transcriptions.models import FINISHED, AudioAnalysis, Segment, State, Transcription
 from transcriptions.processing import commands, pipeline
 from transcriptions.realtime import streams
-from transcriptions.testing import ScriptedEngine, prepare_again, set_state, texts
+from transcriptions.testing import Headers, ScriptedEngine, prepare_again, set_state, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -256,7 +256,7 @@ def test_retry_after_audio_deletion_is_409(
     commands.delete_audio(finished)
     set_state(State.FAILED)
     response = api.post(f"/api/transcriptions/{finished.id}/retry")
-    assert (response.status_code, response.json()["code"]) == (409, "audio_gone")
+    assert (response.status_code, response.json()["code"]) == (409, "audio_deleted")
     url = f"/transcriptions/{finished.id}/retry/"  # from a page opened before the deletion
     content = page.post(url, follow=True).content.decode()
     assert "The audio has been deleted. Upload the recording again." in content
@@ -278,6 +278,27 @@ def test_unchanged_etag_is_304(api: Client, finished: Transcription) -> None:
     tag = api.get(url)["ETag"]
     patch(api, f"{url}/segments/2", text="Second sentence.")
     assert api.get(url, headers={"If-None-Match": tag}).status_code == 200
+
+
+@pytest.mark.covers("attack", "If-None-Match with any content, and with the ETag of somebody else")
+def test_etags_reveal_nothing_and_break_nothing(
+    api: Client, alice: User, bob: User, token_of: Headers, finished: Transcription
+) -> None:
+    url = f"/api/transcriptions/{finished.id}"
+    stranger = Client(headers=token_of(bob))
+    for path in (url, f"{url}/export?format=vtt", f"{url}/audio"):
+        tag = api.get(path)["ETag"]
+        for known in (tag, "*", f'W/{tag}, "other"'):
+            response = api.get(path, headers={"If-None-Match": known})
+            assert (response.status_code, b"".join(response)) == (304, b""), (path, known)
+            assert stranger.get(path, headers={"If-None-Match": known}).status_code == 404
+            assert Client().get(path, headers={"If-None-Match": known}).status_code == 401
+        many = ", ".join(f'"{number}"' for number in range(2_000))
+        for unknown in ('"other"', tag[1:], tag.upper().replace('"', ""), '"', ",,,", many):
+            assert api.get(path, headers={"If-None-Match": unknown}).status_code == 200, path
+    assert api.get(url, headers={"If-None-Match": "\0"}).status_code == 400
+    alice.api_tokens.all().delete()
+    assert api.get(url, headers={"If-None-Match": tag}).status_code == 401
 
 
 def test_if_range_with_other_etag_returns_whole_file(api: Client, finished: Transcription) -> None:

@@ -89,7 +89,7 @@ def test_audio_is_served_by_the_web_process_without_direct_access(
     assert (response.status_code, b"".join(response)) == (206, path.read_bytes()[4:8])
     assert b"".join(client.get(url)) == path.read_bytes()
     recording_storage().delete(row.source.name or "")
-    assert client.get(url).json()["code"] == "audio_gone"
+    assert client.get(url).json()["code"] == "audio_deleted"
 
 
 def test_pages_may_use_exactly_the_storage(bucket: BucketFolder, alice: User) -> None:

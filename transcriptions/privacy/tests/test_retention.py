@@ -48,7 +48,7 @@ def test_audio_can_expire_before_the_transcript(
     assert stored_files(settings) == []
     url = f"/api/transcriptions/{finished.id}"
     response = browser.get(f"{url}/audio")
-    assert (response.status_code, response.json()["code"]) == (404, "audio_gone")
+    assert (response.status_code, response.json()["code"]) == (404, "audio_deleted")
     assert "Sentence 1." in browser.get(url).json()["text"]
     page = browser.get(f"/transcriptions/{finished.id}/").content.decode()
     assert "Everything will be deleted on" in page

@@ -41,6 +41,10 @@ RARE = {
     "a.wv": ("-ar", "16000"),
     "a.tta": ("-ar", "8000"),
     "a.voc": ("-ar", "8000"),
+    "a.latm": ("-c:a", "aac", "-b:a", "32k"),
+    "a.eac3": ("-b:a", "32k"),
+    "a.sox": ("-ar", "8000"),
+    "a.sf": ("-f", "ircam", "-ar", "8000"),
 }
 
 
@@ -128,6 +132,22 @@ def many_streams(media: Media, count: int) -> Path:
     tracks = [part for _ in range(count) for part in ("-map", "0:a")]
     source = str(media.silence("short.wav", 0.2))
     return media.make(f"{count}.mka", "-i", source, *tracks, "-c", "copy", "-t", "0.1")
+
+
+def matroska_with_tracks(count: int) -> bytes:
+    """A Matroska file with `count` audio tracks, also more than FFmpeg writes. One has audio."""
+    codec = element(b"\x86", b"A_PCM/INT/LIT")
+    layout = element(b"\xb5", struct.pack(">d", 8_000)) + element(b"\x9f", b"\1")
+    layout = element(b"\xe1", layout + element(b"\x62\x64", b"\x10"))
+    tracks = b""
+    for number in range(1, count + 1):
+        index = number.to_bytes(4, "big")
+        entry = element(b"\xd7", index) + element(b"\x73\xc5", index) + element(b"\x83", b"\2")
+        tracks += element(b"\xae", entry + codec + layout)
+    block = element(b"\xa3", b"\x81\0\0\x80" + bytes(16_000))
+    cluster = element(b"\x1f\x43\xb6\x75", element(b"\xe7", b"\0") + block)
+    head = element(b"\x1a\x45\xdf\xa3", element(b"\x42\x82", b"matroska"))
+    return head + element(b"\x18\x53\x80\x67", element(b"\x16\x54\xae\x6b", tracks) + cluster)
 
 
 def with_external_reference(movie: bytes, target: str) -> bytes:

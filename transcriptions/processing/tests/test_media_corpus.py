@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ from transcriptions.exceptions import AudioError, UnsupportedFormat
 from transcriptions.processing.media import conversion, probing, program
 from transcriptions.processing.tests import corpus
 from transcriptions.processing.tests.helpers import no_check
+from transcriptions.processing.tests.test_probe import EVERY_FORMAT
 from transcriptions.testing import MP3
 
 MAX_SECONDS = 20
@@ -64,6 +66,12 @@ def check_all(check_file: Check, contents: Iterable[bytes]) -> list[str]:
 
 
 # --- Damage -------------------------------------------------------------------------------------
+
+
+def test_corpus_has_every_format_that_ffmpeg_can_write(media: Media) -> None:
+    files = [media.bytes(name, corpus.small(media, name)) for name in corpus.SMALL | corpus.RARE]
+    containers = {probing.probe(path).format for path in files}
+    assert containers >= {container for _, _, container in EVERY_FORMAT}
 
 
 @pytest.mark.slow
@@ -141,23 +149,40 @@ def test_unusual_layout_is_accepted(
     assert check_file(content) == "completed"
 
 
-@pytest.mark.covers("attack", "Recordings whose header claims more than a year of audio")
+@pytest.mark.covers("attack", "Recordings whose header claims days of audio")
 @pytest.mark.parametrize("claimed", [0x7FFFFFFF, 0xFFFFFFFF, 0xFFFFFF00])
 def test_claimed_length_is_not_believed(check_file: Check, claimed: int) -> None:
     assert check_file(corpus.wav(8_000, 1, 8, bytes(8_000), claimed)) == "completed"
 
 
-def test_claimed_year_of_mp4_is_not_believed(media: Media, check_file: Check) -> None:
+@pytest.mark.covers("attack", "Recordings whose header claims 68 years of audio")
+@pytest.mark.parametrize("timescales", [(), (b"mvhd",), (b"mvhd", b"mdhd")])
+def test_claimed_years_of_mp4_are_not_believed(
+    media: Media, check_file: Check, timescales: tuple[bytes, ...]
+) -> None:
     content = bytearray(corpus.small(media, "a.m4a"))
     for kind, offset in ((b"mvhd", 20), (b"mdhd", 20), (b"tkhd", 24)):
         position = content.index(kind) + offset
         content[position : position + 4] = b"\x7f\xff\xff\xff"
+    for kind in timescales:  # one unit per second
+        position = content.index(kind) + 16
+        content[position : position + 4] = b"\0\0\0\1"
     assert check_file(bytes(content)) in ("completed", "too_long")
+
+
+def test_claimed_year_of_matroska_is_not_believed(media: Media, check_file: Check) -> None:
+    content = corpus.small(media, "a.mkv")
+    position = content.index(b"\x44\x89\x88") + 3
+    year_ms = struct.pack(">d", 400 * 24 * 3600 * 1000)
+    claimed = content[:position] + year_ms + content[position + 8 :]
+    assert check_file(claimed) in ("completed", "too_long")
 
 
 @pytest.mark.covers("attack", "Recordings with thousands of streams or deeply nested tags")
 def test_streams_and_nesting(media: Media, check_file: Check) -> None:
     assert check_file(corpus.many_streams(media, 600).read_bytes()) == "completed"
+    assert check_file(corpus.matroska_with_tracks(1)) == "completed"
+    assert check_file(corpus.matroska_with_tracks(3_000)) in ERRORS | {"completed"}
     nested = (corpus.nested_mp4(20_000), corpus.nested_matroska(3_000))
     assert set(check_all(check_file, nested)) <= {"corrupt_media", "no_audio"}
     tag = b"TXXX" + (9_000_000).to_bytes(4, "big") + bytes(2) + bytes(9_000_000)

@@ -291,7 +291,7 @@ def test_probe_that_is_killed_after_it_found_a_signature_accepts_the_file(
     any_file: Path, replace_ffmpeg: ReplaceFFmpeg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_ffmpeg(f"echo Format wav probed with size=2048 and score=99\n{HANG}")
-    monkeypatch.setattr(probing, "PROBE_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(probing, "PROBE_TIMEOUT_S", 5.0)
     assert probe(any_file) == Probe("wav", has_audio=False)
 
 

@@ -74,7 +74,7 @@ def test_limits_hold_for_concurrent_claims(waiting: Waiting, alice: User, settin
 
 
 @pytest.mark.covers("fault", "A recording kills every worker that works on it")
-def test_recordings_beside_one_that_kills_workers_complete(
+def test_recordings_complete_while_one_kills_workers(
     waiting: Waiting, alice: User, bob: User, engine: ScriptedEngine
 ) -> None:
     (killer,) = waiting(alice, 1)

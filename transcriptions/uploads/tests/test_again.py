@@ -202,7 +202,7 @@ def test_same_idempotency_key_recognizes_once(
         ({}, {"track": 7}, 422, "unknown_track"),
         ({}, {"track": False}, 422, "invalid_field"),
         ({}, {"owner": 1}, 422, "invalid_field"),
-        ({"source": ""}, {}, 409, "audio_gone"),
+        ({"source": ""}, {}, 409, "audio_deleted"),
     ],
 )
 def test_refusals(
