@@ -122,6 +122,8 @@ def report(outcome: Outcome, fault: Fault) -> None:
     verdict = "; ".join(outcome.problems) or "nothing lost"
     if outcome.resumed:
         verdict += f", {outcome.resumed} resumed by the owner"
+    if outcome.swept:
+        verdict += f", {outcome.swept} files without a recording deleted later"
     slow = " (more than the goal)" if stall > STALL_GOAL_S else ""
     say(f"{fault.name:20} waited {outcome.wait_s:6.1f} s{slow}: {verdict}")
 
@@ -138,6 +140,8 @@ def summarize(outcomes: list[Outcome], usual_wait: float) -> dict[str, Any]:
         "faults": len(outcomes),
         "problems": [asdict(outcome) for outcome in outcomes if outcome.problems],
         "usual_wait_s": round(usual_wait, 1),
+        "longest_stall_s": round(max(o.wait_s - lasts[o.fault] for o in outcomes), 1),
+        "swept": sum(outcome.swept for outcome in outcomes),
         "waits": {
             name: {
                 "rounds": len(group),

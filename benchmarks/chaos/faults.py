@@ -28,6 +28,12 @@ class Fault:
     early: bool = False
     lasts: float = 0.0
 
+    @property
+    def interrupts(self) -> bool:
+        """Whether requests or work end in the middle. Only then may files without a recording be
+        left, which the service deletes after a day."""
+        return not self.name.startswith(("storage", "engine-", "clock-"))
+
 
 def killed(*names: str) -> Callable[[Site], None]:
     """`kill -9` of these processes."""

@@ -33,6 +33,7 @@ class Outcome:
     jobs: int
     wait_s: float  # the longest time that a follower waited for the next event of a recording
     resumed: int = 0  # recordings that failed with a message, and that their owner resumed
+    swept: int = 0  # files without a recording
     problems: list[str] = field(default_factory=list)
 
 
@@ -59,6 +60,9 @@ def disturbed(
         injection.result()
     resumed = _wait_until_complete(site, followers)
     outcome = Outcome(fault.name, len(ids), _longest_wait(followers), resumed)
+    if fault.interrupts:
+        outcome.swept = len(site.stored()["orphans"])
+        site.delete_orphaned_files()
     outcome.problems = _problems(site, ids, followers, expected)
     return outcome
 

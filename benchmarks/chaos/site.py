@@ -32,7 +32,21 @@ PROCESSES = {
 }
 SERVERS: dict[str, type[Server]] = {"postgres": Postgres, "valkey": Valkey}
 STORED = (ROOT / "benchmarks" / "chaos" / "stored.py").read_text()
-
+# At an age that all files have, even if a fault has moved the clock.
+SWEEP = """
+from datetime import timedelta
+from transcriptions.operations import orphaned_files
+orphaned_files.MIN_AGE = timedelta(days=-2)
+orphaned_files.delete_orphaned_files()
+"""
+# Leases end by the clock of the database.
+MOVE_LEASES = """
+from datetime import timedelta
+from django.db.models import F
+from transcriptions.models.progress import Progress
+leased = Progress.objects.filter(lease_until__isnull=False)
+leased.update(lease_until=F("lease_until") - timedelta(hours={hours}))
+"""
 
 # Longer than a cold start, and shorter than the default, which would take a quarter of an hour.
 SILENCE_S = 150
@@ -125,9 +139,10 @@ class Site:
         file.with_suffix(".new").replace(file)
 
     def move_clock(self, hours: int) -> None:
-        """Change the clock of all Python processes."""
+        """Change the clock of all Python processes, and of the database in relation to leases."""
         self.clock_hours += hours
         self.ask_for("clock", str(3600 * self.clock_hours))
+        self.stack.manage("shell", "--command", MOVE_LEASES.format(hours=hours))
 
     # --- A program that uses the API ------------------------------------------------------------
 
@@ -203,3 +218,7 @@ class Site:
             return dict(json.loads(result.stdout.splitlines()[-1]))
         except (IndexError, ValueError):
             raise RuntimeError(f"{result.stdout}\n{result.stderr}") from None
+
+    def delete_orphaned_files(self) -> None:
+        """Delete files without a recording, as the service does after a day."""
+        self.stack.manage("shell", "--command", SWEEP)

@@ -1,20 +1,12 @@
 """Run by `manage.py shell`: prints what the service has stored, as one line of JSON."""
 
 import json
-from datetime import timedelta
 
 from django.conf import settings
 from django.core.files.storage import default_storage
 
 from accounts.models import UsageRecord
 from transcriptions.models import Transcription
-from transcriptions.operations import orphaned_files
-
-# A crash may leave files behind, which are deleted after a day. Here the day is over, even for
-# files that are newer than the present time, because a fault has moved the clock.
-before = len(default_storage.listdir("recordings")[1])
-orphaned_files.MIN_AGE = timedelta(days=-2)
-orphaned_files.delete_orphaned_files()
 
 rows = Transcription.objects.all()
 in_use = {name for row in rows.values_list("source", "audio") for name in row if name}
@@ -32,7 +24,6 @@ print(
             "orphans": sorted(files - in_use),
             "missing": sorted(in_use - files),
             "temporary": sorted(path.name for path in settings.FILE_UPLOAD_TEMP_DIR.iterdir()),
-            "swept": before - len(files),
         }
     )
 )
