@@ -73,7 +73,7 @@ bench: $(VENV)/test
 
 # Every fault once, or at random for MINUTES. SEED repeats the moments of an earlier run.
 chaos: $(VENV)/test
-	$(PY) -m benchmarks.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+	$(PY) -m benchmarks.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(FAULT),--only $(FAULT))
 
 # The pictures in docs/screenshots/. Needs Chromium.
 screenshots: $(VENV)/test

@@ -1,7 +1,7 @@
 """The tables of docs/reliability.md: python -m transcodio_site.tests.reliability
 
-Faults and attacks come from the tests that are marked with `covers`, and the figures of the long
-run from benchmarks/results/chaos.json.
+Faults and attacks come from the tests that are marked with `covers`, and from `make chaos`; the
+figures of the long run come from benchmarks/results/chaos.json.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ def tests_by_coverage() -> dict[str, dict[str, list[str]]]:
         for path in sorted((ROOT / app).rglob("test_*.py")):
             for name, kind, what in marked_tests(path):
                 covered[kind][what].append(f"{path.relative_to(ROOT)}::{name}")
+    for fault in (*FAULTS, FULL_DISK):
+        covered["fault"][fault.what].append(f"make chaos FAULT={fault.name}")
     return covered
 
 
@@ -82,16 +84,25 @@ def table(covered: dict[str, list[str]]) -> str:
 def long_run(result: dict[str, Any]) -> str:
     """The figures of benchmarks/results/chaos.json."""
     names = {fault.name: fault.what for fault in (*FAULTS, FULL_DISK)}
+    waits = result["waits"]
+    stalls = {name: each["longest_s"] - each["fault_lasts_s"] for name, each in waits.items()}
+    longest = max(stalls, key=lambda name: stalls[name])
     rows = [
-        f"| {names[name]} | {waits['rounds']} | {waits['median_s']} s | {waits['longest_s']} s |"
-        for name, waits in result["waits"].items()
+        f"| {names[name]} | {each['rounds']} | {each['median_s']} s | {each['longest_s']} s | "
+        f"{max(0.0, stalls[name]):.1f} s |"
+        for name, each in waits.items()
     ]
     summary = (
         f"{result['minutes']:.0f} minutes, seed {result['seed']}, on {result['machine']}: "
         f"{result['jobs']} recordings, {result['faults']} faults. Rounds with a lost or doubled "
-        f"segment, a wrong charge or a file left behind: {len(result['problems'])}.\n"
+        f"segment, a wrong charge or a file left behind: {len(result['problems'])}. The longest "
+        f"stall is the longest wait without the time for which the fault itself lasts: "
+        f"{stalls[longest]:.1f} s ({names[longest].lower()}).\n"
     )
-    header = ["| Fault | Rounds | Wait (median) | Wait (longest) |", "| --- | --- | --- | --- |"]
+    header = [
+        "| Fault | Rounds | Wait (median) | Wait (longest) | Stall (longest) |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     return "\n".join([summary, *header, *rows]) + "\n"
 
 

@@ -28,7 +28,7 @@ def test_beat_schedule_and_routes_use_registered_tasks() -> None:
     assert len(scheduled) == len(settings.CELERY_BEAT_SCHEDULE)  # none twice
 
 
-@pytest.mark.covers("fault", "Valkey is unavailable for 30 s")
+@pytest.mark.covers("fault", "A worker connects again after an outage of Valkey")
 def test_worker_tries_to_connect_at_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(celery, "RECONNECT_S", 0)
     intervals: list[float] = []

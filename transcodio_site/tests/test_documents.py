@@ -240,3 +240,16 @@ def test_sizing_takes_measured_segments_and_gpus(monkeypatch: pytest.MonkeyPatch
     assert "60 times as fast as real\n  time (measured)" in text
     assert "not measured" not in text
     assert "PostgreSQL on 8 cores" in text
+
+
+@pytest.mark.parametrize(("pattern", "most"), [("*.py", 400), ("*.css", 400), ("*.js", 200)])
+def test_files_are_short(pattern: str, most: int) -> None:
+    folders = (*reliability.APPS, "benchmarks", "static/css", "static/js", "transcodio_site")
+    lengths = {
+        path.relative_to(ROOT): len(path.read_text().splitlines())
+        for folder in folders
+        for path in (ROOT / folder).rglob(pattern)
+        if "migrations" not in path.parts
+    }
+    assert len(lengths) > 10
+    assert {path: length for path, length in lengths.items() if length > most} == {}

@@ -74,6 +74,7 @@ def test_interrupted_recording_has_the_segments_of_an_undisturbed_one(
 
 
 @pytest.mark.covers("fault", "The engine fails after some segments")
+@pytest.mark.covers("fault", "The engine runs out of memory")
 @pytest.mark.parametrize(
     ("error", "words"),
     [
