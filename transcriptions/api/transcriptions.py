@@ -79,7 +79,10 @@ CONFLICT = NOT_FOUND | {409: ErrorOut}
 # None if the recording is the request body itself.
 UploadedRecording = Annotated[
     UploadedFile | None,
-    File(description=f"Such as {media_formats.COMMON_FORMATS}. See the docs, Media formats."),
+    File(
+        description=f"The recording: {media_formats.ALL_FORMATS}. Without a header, by media type "
+        f"or extension: {media_formats.ALL_RAW_FORMATS}. See [Media formats](/docs/formats/)."
+    ),
 ]
 IdempotencyKeyHeader = Annotated[
     str,
