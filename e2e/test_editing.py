@@ -165,6 +165,9 @@ def test_pasted_lines_become_one(page: Page) -> None:
     caret(page, 1, 0)
     page.keyboard.press("Control+v")
     assert_saved(page, f"pasted from <b>elsewhere</b> {first}")
+    page.evaluate("() => navigator.clipboard.writeText('大家好\\n今天')")
+    page.keyboard.press("Control+v")
+    assert_saved(page, f"pasted from <b>elsewhere</b> 大家好今天{first}")
 
 
 @pytest.mark.slow

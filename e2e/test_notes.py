@@ -115,6 +115,24 @@ def has_selection(page: Page, text: str) -> bool:
     return bool(page.evaluate("String(getSelection())") == text)
 
 
+IN_CHINESE = """
+from transcriptions.models import Segment
+Segment.objects.filter(transcription="{id}").update(text="他们回家了", words=[])
+"""
+
+
+@pytest.mark.slow
+def test_quote_of_chinese_segments_has_no_spaces(page: Page, stack: Stack) -> None:
+    stack.shell(IN_CHINESE.format(id=page.url.strip("/").split("/")[-1]))
+    with page.expect_response("**/words"), page.expect_response("**/annotations"):
+        page.reload()
+    expect(page.locator("#segments[contenteditable]")).to_be_visible()
+    page.locator("#segments").press("Control+a")
+    bar(page).get_by_role("button", name="Highlight in green").click()
+    wait_for_notes(page, 1)
+    assert stored(page)[0]["quote"] == "他们回家了" * 4
+
+
 @pytest.mark.slow
 def test_highlight_survives_an_edit_before_it_and_a_reload(page: Page) -> None:
     caret(page, 2, len("The "), len("boat2 came"))

@@ -31,3 +31,9 @@ def join(texts: Iterable[str]) -> str:
         parts += [separator(last, text), text]
         last = text
     return "".join(parts)
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks: its lines are joined like texts, and other white space is a
+    single space."""
+    return join(" ".join(line.split()) for line in text.splitlines())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from gpu.types import EngineUnavailable
 
@@ -41,8 +45,7 @@ class CatalogModel:
 
     def is_here(self, folder: Path) -> bool:
         """Whether no download is needed. `folder` has the downloaded models."""
-        cached = folder / f"models--{self.repository.replace('/', '--')}" / "snapshots"
-        return self.name == INSTALLED or any(cached.glob("*/model.bin"))
+        return self.name == INSTALLED or local_folder(self.repository, folder) is not None
 
 
 def _systran(name: str, parameters: int) -> CatalogModel:
@@ -74,20 +77,57 @@ def _catalog() -> Iterator[CatalogModel]:
 CATALOG = {model.name: model for model in _catalog()}
 
 
+def find(name: str) -> CatalogModel:
+    """The model with this name. Raises EngineUnavailable."""
+    if name not in CATALOG:
+        raise EngineUnavailable(f"There is no model {name!r}. Choose one of {', '.join(CATALOG)}.")
+    return CATALOG[name]
+
+
+def local_folder(repository: str, folder: Path) -> Path | None:
+    """The folder of a downloaded model; None if it has to be downloaded. `folder` has all
+    downloaded models."""
+    snapshots = folder / f"models--{repository.replace('/', '--')}" / "snapshots"
+    found = [file.parent for file in snapshots.glob("*/model.bin")]
+    return max(found, key=lambda snapshot: snapshot.stat().st_mtime, default=None)
+
+
 def download(name: str, folder: Path) -> None:
-    """Download a model, with a progress bar on standard error. An interrupted download is
-    continued.
+    """Download a model, with a progress bar if standard error is a terminal, else with the progress
+    in the log. An interrupted download is continued.
 
     Raises EngineUnavailable.
     """
+    model = find(name)
+    if not model.is_here(folder):
+        _download(model.repository, folder, logged_as="" if sys.stderr.isatty() else name)
+
+
+def fetch(name: str, folder: Path) -> Path:
+    """The folder of a model, by its name here or at huggingface.co (`owner/name`). If it has to be
+    downloaded, the progress is logged.
+
+    The Hub is not contacted if the model is here. Raises EngineUnavailable.
+    """
+    is_hub_name = re.fullmatch(r"[\w.-]+/[\w.-]+", name)
+    repository = name if is_hub_name else find(name).repository
+    return local_folder(repository, folder) or _download(repository, folder, logged_as=name)
+
+
+def _download(repository: str, folder: Path, logged_as: str) -> Path:
     from huggingface_hub import snapshot_download
 
-    model = CATALOG.get(name)
-    if model is None:
-        raise EngineUnavailable(f"There is no model {name!r}. Choose one of {', '.join(CATALOG)}.")
-    if model.is_here(folder):
-        return
+    get = partial(snapshot_download, repository, cache_dir=folder, allow_patterns=PATTERNS)
     try:
-        snapshot_download(model.repository, cache_dir=folder, allow_patterns=PATTERNS)
+        return Path(get(tqdm_class=_log_progress(logged_as, get) if logged_as else None))
     except Exception as error:  # the library raises many types
-        raise EngineUnavailable(f"{model.repository} could not be downloaded: {error}") from error
+        raise EngineUnavailable(f"{repository} could not be downloaded: {error}") from error
+
+
+def _log_progress(name: str, get: Callable[..., Any]) -> type[Any]:
+    """The progress bar for the Hub's client that writes to the log."""
+    from gpu.download_progress import DownloadProgress
+
+    files = get(dry_run=True)
+    total = sum(file.file_size for file in files if file.will_download)
+    return DownloadProgress(name, total).bar_class()

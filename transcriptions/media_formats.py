@@ -65,6 +65,9 @@ FORMATS = (
     Format("NIST SPHERE", ("sph", "nist"), "nistsphere"),
 )
 DEMUXERS = ",".join(format.demuxer for format in FORMATS)
+# All of them, for the description of the API.
+ALL_FORMATS = ", ".join(format.name for format in FORMATS)
+ALL_RAW_FORMATS = "; ".join(format.name for format in RAW_FORMATS)
 # Formats that messages name.
 COMMON_FORMATS = "MP3, WAV, M4A, AAC, FLAC, OGG, Opus, WMA, AIFF, MP4, MOV, MKV, WebM or AVI"
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from gpu import config
 from gpu.metering import with_usage
+from gpu.model_catalog import INSTALLED, fetch
 from gpu.segments import segments_and_partials, segments_of
 from gpu.types import (
     Audio,
@@ -120,14 +121,19 @@ def _load_model(name: str, workers: int) -> Model:
         from gpu.whisper.model import Model
     except ImportError as error:
         raise EngineUnavailable(f"faster-whisper cannot be loaded: {error}") from error
-    source = str(whisper_base(config.models_dir())) if name == "base" else name
+    installed = whisper_base(config.models_dir()) if name == INSTALLED else None
     try:
-        return Model(source, workers, config.models_dir())
+        return Model(installed or _other_weights(name), workers)
     except Exception as error:  # CTranslate2 and the Hub raise many types
         raise EngineUnavailable(
             f"WHISPER_MODEL={name!r} is neither a folder with a model for faster-whisper nor a "
             f"model that could be downloaded ('base' needs no network): {error}"
         ) from error
+
+
+def _other_weights(name: str) -> Path:
+    """The folder with weights that are not installed. Raises EngineUnavailable."""
+    return Path(name) if Path(name).is_dir() else fetch(name, config.models_dir())
 
 
 def _segments(passages: Iterable[Passage]) -> Iterator[Partial | Segment]:

@@ -51,14 +51,13 @@ class Encoded:
 class Model:
     """Encodes and decodes windows together. Each call runs on one core; thread-safe."""
 
-    def __init__(self, source: str, workers: int, folder: Path) -> None:
+    def __init__(self, folder: Path, workers: int) -> None:
         self.whisper = WhisperModel(
-            source,
+            str(folder),
             device="cpu",
             compute_type="int8",
             cpu_threads=1,
             num_workers=workers,
-            download_root=str(folder),
         )
         self._tokenizer = lru_cache(self._new_tokenizer)
 

@@ -42,3 +42,8 @@ export function separator(before, after) {
   const edge = `${before.slice(-EDGE_LENGTH)}\n${after.slice(0, EDGE_LENGTH)}`;
   return UNSPACED.test(edge) ? "" : " ";
 }
+
+/** Two texts as one. */
+export function joined(before, after) {
+  return before + separator(before, after) + after;
+}

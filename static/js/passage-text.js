@@ -1,6 +1,6 @@
 /** Passages and notes as text for other programs: plain, and as HTML. */
 import { formatClock } from "./duration.js";
-import { separator } from "./paragraphs.js";
+import { joined } from "./paragraphs.js";
 import { edges, segmentNear, textOf } from "./selected-text.js";
 
 /** The selected parts with the time and the speaker of each turn: { plain, html }. */
@@ -11,7 +11,7 @@ export function passageText(parts) {
     const turn = turns.at(-1);
     const content = textOf(part);
     if (turn && turn.speaker === speaker && turn.channel === channel) {
-      turn.content += separator(turn.content, content) + content;
+      turn.content = joined(turn.content, content);
     } else turns.push({ speaker, channel, content, start: edges(part)[0].start });
   }
   const lines = turns.map(({ speaker, content, start }) => ({ name: nameOf(speaker), time: formatClock(start), content }));

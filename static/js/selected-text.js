@@ -1,4 +1,5 @@
 /** The selected text of the transcript: whole segments, or some of their words. */
+import { joined } from "./paragraphs.js";
 import { positionOf, segmentAt, segments, segmentWithCaret, wordAt } from "./transcript-text.js";
 
 const MAX_QUOTE = 5000; // characters, as in transcriptions/schemas/annotations.py
@@ -38,7 +39,7 @@ export function passageOf(parts) {
   return {
     start: Math.min(...heard.map(({ start }) => start)),
     end: Math.max(...heard.map(({ end }) => end)),
-    quote: parts.map(textOf).join(" ").slice(0, MAX_QUOTE),
+    quote: parts.map(textOf).reduce(joined, "").slice(0, MAX_QUOTE),
   };
 }
 

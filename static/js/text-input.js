@@ -4,6 +4,7 @@
  * browsers.
  */
 import { divide, join, remove, replaceRange, textOf } from "./edit-operations.js";
+import { separator } from "./paragraphs.js";
 import { placeCaret, positionOf } from "./text-positions.js";
 import { normalize } from "./text.js";
 import { segmentOf, segments } from "./transcript-text.js";
@@ -123,8 +124,11 @@ function isFirst({ element }) {
   return element.closest(".paragraph").querySelector(".segment") === element;
 }
 
-/** The typed or pasted text, on one line. */
+/** The typed or pasted text, on one line: its lines are joined like texts. */
 function textIn(event) {
   const text = event.data ?? event.dataTransfer?.getData("text/plain") ?? "";
-  return text.replace(/\s+/g, " ");
+  return text.replace(/\s+/g, (space, at) => {
+    const before = text.slice(0, at), after = text.slice(at + space.length);
+    return /[\n\r]/.test(space) && before && after ? separator(before, after) : " ";
+  });
 }

@@ -58,6 +58,15 @@ def test_file_picker_offers_every_format(alice: Any) -> None:
         assert {f".{extension}" for extension in format.extensions} <= set(ACCEPT.split(","))
 
 
-def test_api_describes_the_formats() -> None:
-    operations = json.dumps(api.get_openapi_schema(), cls=NinjaJSONEncoder)
-    assert operations.count(COMMON_FORMATS) >= 3
+UPLOADS = ("/api/transcribe", "/api/transcribe/stream", "/api/transcriptions")
+
+
+@pytest.mark.parametrize("path", UPLOADS)
+def test_api_describes_every_format(path: str) -> None:
+    document = json.loads(json.dumps(api.get_openapi_schema(), cls=NinjaJSONEncoder))
+    form = document["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]
+    description = form["schema"]["properties"]["file"]["description"]
+    for format in FORMATS:
+        assert re.search(rf"[:,] {re.escape(format.name)}[,.]", description), format
+    for raw in RAW_FORMATS:
+        assert re.search(rf"[:;] {re.escape(raw.name)}[;.]", description), raw

@@ -278,7 +278,8 @@ def test_upload_larger_than_limit_is_413(client: OpenAI, media: Media) -> None:
     assert (error.value.status_code, error.value.code) == (413, "file_too_large")
 
 
-def test_translation_has_english_text(client: OpenAI, short: Path) -> None:
+def test_translation_has_the_official_types(client: OpenAI, short: Path) -> None:
+    """That the engine translates is tested in transcriptions/api/tests/test_translation.py."""
     translate = client.audio.translations.create
     assert "harbor" in translate(file=short, model="whisper-1").text
     verbose = translate(file=short, model="whisper-1", response_format="verbose_json")

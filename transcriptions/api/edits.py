@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from ninja import Router
 
 from accounts.audit_log import record_edit
+from gpu.joining import one_line
 from transcriptions import permissions
 from transcriptions.api import openapi
 from transcriptions.api.errors import edit_errors
@@ -122,8 +123,7 @@ def _made(request: HttpRequest, row: Transcription, change: Callable[[], Done]) 
 
 def _replacement(change: ReplacementIn) -> Replacement:
     new = [
-        NewSegment(" ".join(each.text.split()), each.speaker, each.paragraph)
-        for each in change.segments
+        NewSegment(one_line(each.text), each.speaker, each.paragraph) for each in change.segments
     ]
     return Replacement(change.first, change.last, new, change.expected_texts)
 

@@ -26,6 +26,7 @@ from accounts.authentication import (
 from accounts.models import Action, Scope
 from accounts.read_tokens import issue_read_token
 from accounts.schemas import ErrorOut
+from gpu.joining import one_line
 from transcriptions import media_formats, permissions
 from transcriptions.api import openapi
 from transcriptions.api.errors import ApiError, edit_errors, failure_error
@@ -78,7 +79,10 @@ CONFLICT = NOT_FOUND | {409: ErrorOut}
 # None if the recording is the request body itself.
 UploadedRecording = Annotated[
     UploadedFile | None,
-    File(description=f"Such as {media_formats.COMMON_FORMATS}. See the docs, Media formats."),
+    File(
+        description=f"The recording: {media_formats.ALL_FORMATS}. Without a header, by media type "
+        f"or extension: {media_formats.ALL_RAW_FORMATS}. See [Media formats](/docs/formats/)."
+    ),
 ]
 IdempotencyKeyHeader = Annotated[
     str,
@@ -237,7 +241,7 @@ def correct_segment(
     """Correct the text of a segment, or change its speaker. Unchanged words keep their
     timestamps."""
     row = permissions.transcription_for(request.user, transcription_id)
-    text = None if change.text is None else " ".join(change.text.split())
+    text = None if change.text is None else one_line(change.text)
     with edit_errors():
         changed = editing.edit(row, number, text, change.expected_text, change.speaker)
     record_edit(request, row.owner_id, row.id)

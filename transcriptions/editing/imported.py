@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from gpu.joining import separator
+from gpu.joining import one_line, separator
 from transcriptions.editing.alignment import divide
 from transcriptions.editing.placing import Token, tokens_of
 
@@ -44,7 +44,7 @@ class Imported:
         """All words. Those of a cue share its time."""
         before = ""
         for cue in self.cues:
-            tokens = list(tokens_of(cue.text))
+            tokens = list(tokens_of(one_line(cue.text)))
             times = divide(cue.start, cue.end, [len(token.text) for token in tokens])
             for index, (token, at) in enumerate(zip(tokens, times, strict=True)):
                 is_joined = token.no_space_before

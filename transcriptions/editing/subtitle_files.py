@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from pysubs2 import SSAFile
 from pysubs2.formats.substation import SubstationFormat
 
+from gpu.joining import join
 from transcriptions.editing.imported import Cue, ImportRefused
 
 ARROW = "-->"
@@ -113,7 +114,7 @@ def _seconds(number: int, text: str, kind: str) -> float:
 
 def _cue(timing: Cue, lines: list[str], unescape: Callable[[str], str] = str) -> Cue:
     spoken = (_SPEAKER_MARK.sub("", unescape(_TAG.sub("", line))).strip() for line in lines)
-    return timing.with_text(" ".join(filter(None, spoken)))
+    return timing.with_text(join(spoken))
 
 
 # --- ASS and SSA ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from gpu.joining import join
 from transcriptions.exports.cues import Cue
 from transcriptions.exports.norms import MILLISECONDS
 from transcriptions.exports.options import ExportOptions
@@ -45,7 +46,7 @@ def plain_lines(text: str) -> list[str]:
 
 def one_line(text: str) -> str:
     """The text on one line, without tabs and control characters."""
-    return " ".join(plain_lines(text)).replace("\t", " ")
+    return join(plain_lines(text)).replace("\t", " ")
 
 
 def without_arrows(text: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from gpu import pcm
 from gpu.engine import get_engine
+from gpu.types import Audio, RecognitionOptions, Span
 from gpu.whisper.decoded import SAMPLE_RATE_HZ
 from gpu.whisper.engine import WhisperEngine
 from gpu.whisper.model import Model
@@ -38,3 +39,36 @@ def test_language_of_two_seconds_is_found(model: Model, media: Any, window_s: in
     for start in range(1, window_s - 2, 2):
         probabilities = model.language_probabilities(encoded, 0, start, start + 2)
         assert probabilities["en"] > 0.6, start
+
+
+class RecordingDecoder:
+    """The decoder of CTranslate2, which keeps the prompts that it was given."""
+
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
+        self.prompts: list[list[int]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder, name)
+
+    def generate(self, features: Any, prompts: list[list[int]], **options: Any) -> Any:
+        self.prompts += prompts
+        return self._decoder.generate(features, prompts, **options)
+
+
+@pytest.mark.parametrize("translate", [True, False])
+def test_decoder_is_asked_to_translate(
+    model: Model, sample: Path, monkeypatch: pytest.MonkeyPatch, translate: bool
+) -> None:
+    decoder = RecordingDecoder(model.whisper.model)
+    monkeypatch.setattr(model.whisper, "model", decoder)
+    options = RecognitionOptions("A walk.", ("harbor",), translate)
+    audio = Audio(sample, 3, (Span(0, 3),), "de", options)
+    assert list(get_engine("whisper").stream(audio, lambda: False))
+    tokens = [
+        [model.whisper.hf_tokenizer.id_to_token(token) for token in prompt]
+        for prompt in decoder.prompts
+    ]
+    assert tokens
+    task = "<|translate|>" if translate else "<|transcribe|>"
+    assert all(prompt[-3:] == ["<|de|>", task, "<|notimestamps|>"] for prompt in tokens)

@@ -170,16 +170,23 @@ def _by_speaker(segment: Json) -> list[Json]:
             parts.append([])
         speaker = word.get("speaker") or speaker
         parts[-1].append(word)
-    return [_part(words) for words in parts] if len(parts) > 1 else []
+    return [*_parts(segment["text"], parts)] if len(parts) > 1 else []
 
 
-def _part(words: Sequence[Json]) -> Json:
-    return {
-        "start": words[0]["start"],
-        "end": words[-1]["end"],
-        "speaker": main_speaker(words),
-        "text": join(word["text"] for word in words),
-    }
+def _parts(text: str, parts: Iterable[Sequence[Json]]) -> Iterator[Json]:
+    """Each part with its words as they stand in the text: not all words have a space before."""
+    end = 0
+    for words in parts:
+        start = end
+        for word in words:
+            if (found := text.find(word["text"], end)) >= 0:
+                end = found + len(word["text"])
+        yield {
+            "start": words[0]["start"],
+            "end": words[-1]["end"],
+            "speaker": main_speaker(words),
+            "text": text[start:end].strip(),
+        }
 
 
 def _speaker(part: Json, names: Mapping[int, str]) -> str:

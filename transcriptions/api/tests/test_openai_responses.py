@@ -110,6 +110,19 @@ def test_speakers_are_letters_or_names_and_divide_segments(row: Transcription) -
     assert answer["text"] == f"Kia ora. {text}"
 
 
+def test_words_of_a_divided_segment_stand_as_in_its_text(row: Transcription) -> None:
+    texts = ["ใช่", "ครับ", "ไม่", "ใช่", "well-", "known"]
+    words = [
+        {"start": 2.0, "end": 2.5, "text": text, "speaker": 1 if n < 2 else 2}
+        for n, text in enumerate(texts)
+    ]
+    Segment.objects.create(
+        transcription=row, number=3, start=2, end=2.5, text="ใช่ครับ ไม่ใช่ well-known", words=words
+    )
+    segments = body(row, "response_format=diarized_json")["segments"]
+    assert [segment["text"] for segment in segments[2:]] == ["ใช่ครับ", "ไม่ใช่ well-known"]
+
+
 def test_stream_tells_speakers_when_they_are_final(row: Transcription) -> None:
     segments = [SegmentOut.of(segment) for segment in row.segments.all()]
     params = TranscriptionParams.from_form(QueryDict("response_format=diarized_json"))

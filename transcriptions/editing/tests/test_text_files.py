@@ -76,6 +76,31 @@ def test_ass_without_styles_remarks_and_drawings() -> None:
     assert cues(ASS) == [(1.0, 2.5, "Good morning, everybody")]
 
 
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (("大家早上好", "今天下雨"), "大家早上好今天下雨"),
+        (("おはよう。", "元気ですか"), "おはよう。元気ですか"),
+        (("안녕하세요", "반갑습니다"), "안녕하세요 반갑습니다"),
+        (("Good morning,", "everybody."), "Good morning, everybody."),
+    ],
+)
+def test_lines_are_joined_by_script(lines: tuple[str, str], text: str) -> None:
+    content, times = "\n".join(lines), "00:00:01,000 --> 00:00:02,000"
+    ass = ASS.replace("{\\i1}Good morning,{\\i0}\\Neverybody", r"\N".join(lines))
+    for file in (
+        f"1\n{times}\n{content}\n",
+        f"WEBVTT\n\n{times.replace(',', '.')}\n{content}\n",
+        ass,
+        content,
+        json.dumps({"text": content}),
+        json.dumps([{"start": 1, "end": 2, "text": content}]),
+    ):
+        (first, *others) = text_files.read(file.encode()).tokens()
+        rest = (f"{'' if token.no_space_before else ' '}{token.text}" for token in others)
+        assert first.text + "".join(rest) == text
+
+
 SEGMENTS = [
     {"start": 1, "end": 2.5, "text": " Good morning."},
     {"start": 0, "end": 1, "text": "So"},
