@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Page,
     WebSocketRoute,
     expect,
     sync_playwright,
@@ -31,6 +32,20 @@ HEAR = """async () => {
     hear(btoa(String.fromCharCode(...new Uint8Array(data))));
     return add.call(this, data);
   };
+}"""
+
+# The id of the microphone that is open.
+DEVICE = """() => {
+  const { capture } = document.querySelector("sound-source");
+  return capture?.streams[0]?.getAudioTracks()[0].getSettings().deviceId ?? "";
+}"""
+# The color of words that are final, of tentative ones, and of the text of the page.
+COLORS = """async (selector) => {
+  const { showPartial } = await import("/static/js/partial-text.js");
+  const partial = document.querySelector(selector);
+  showPartial(partial, { text: "final tentative", tentative: "tentative" });
+  const parts = [partial.querySelector(".final-words"), partial, document.body];
+  return parts.map((element) => getComputedStyle(element).color);
 }"""
 
 
@@ -77,6 +92,20 @@ class Recorder:
         """Call this after the page was reloaded."""
         self.page.wait_for_selector("live-recorder:defined")
         self.page.evaluate(HEAR)
+
+    def device(self) -> str:
+        """The id of the microphone that is open; empty if none is."""
+        return str(self.page.evaluate(DEVICE))
+
+    def choose_last_microphone(self) -> str:
+        """Choose another microphone while the sound is checked. Return its id."""
+        devices = self.page.locator("#record-device")
+        expect(devices.locator("option")).not_to_have_count(1)
+        chosen = devices.locator("option").last.get_attribute("value") or ""
+        assert chosen not in ("", self.device())
+        devices.select_option(chosen)
+        wait_until(lambda: self.device() == chosen)
+        return chosen
 
     def start(self, title: str = "My walk") -> None:
         """Start recording, in English."""
@@ -138,3 +167,9 @@ class Recorder:
         """The titles of all recordings of this user."""
         items = self.page.request.get("/api/transcriptions").json()["items"]
         return [item["title"] for item in items]
+
+
+def check_colors(page: Page, selector: str) -> None:
+    """Final words have the color of text, and tentative ones another."""
+    final, tentative, text = page.evaluate(COLORS, selector)
+    assert final == text != tentative

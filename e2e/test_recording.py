@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from e2e.conftest import OpenContext, register
-from e2e.recorder import SPOKEN, Recorder, browser_with_microphone
+from e2e.recorder import SPOKEN, Recorder, browser_with_microphone, check_colors
 from e2e.test_accessibility import Axe
 from e2e.test_offline import NOTHING, sign_out, stored
 from e2e.test_pages import assert_complete, wait_for_state
@@ -77,8 +77,11 @@ def test_words_appear_while_recording(open_recorder: OpenRecorder) -> None:
     page = recorder.page
     page.get_by_role("button", name="Check the sound").click()
     wait_until(lambda: page.locator("form meter").evaluate("meter => meter.value") > 0.2)
+    chosen = recorder.choose_last_microphone()
     recorder.start()
+    assert recorder.device() == chosen
     recorder.expect_words()
+    check_colors(page, "#partial")
     page.get_by_role("button", name="Pause").click()
     recorder.expect_state("paused")
     paused = page.inner_text("[data-time]")
@@ -304,6 +307,7 @@ def test_captions_are_read_by_everybody_until_they_are_switched_off(
     reader.goto(link)
     expect(reader.locator("h1")).to_have_text("Town hall")
     expect(reader.locator("main")).to_contain_text(SPOKEN)
+    check_colors(reader, "[data-partial]")
     assert reader.context.cookies() == []
     size = "getComputedStyle(document.querySelector('main')).fontSize"
     before = reader.evaluate(size)

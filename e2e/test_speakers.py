@@ -120,6 +120,9 @@ def test_names_and_shares_are_shown(sign_up: OpenPage, stack: Stack) -> None:
     assert turns(page) == ["Speaker 1 1 2", "Speaker 2 3", "Speaker 1 4"]
     rows = open_speakers(page)
     expect(rows).to_have_text([re.compile(r"1\s+Speaker 1\s.*75%", re.DOTALL), re.compile("25%")])
+    parts = page.locator(".talk-share span")
+    widths = parts.evaluate_all("parts => parts.map((part) => part.getBoundingClientRect().width)")
+    assert [width / sum(widths) for width in widths] == pytest.approx([0.75, 0.25], abs=0.01)
     rows.nth(1).click()
     expect(page.locator(".segment:visible")).to_have_text([re.compile("Sentence 3.")])
     expect(rows.nth(1)).to_have_attribute("aria-pressed", "true")

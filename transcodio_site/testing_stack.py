@@ -157,6 +157,12 @@ class Stack:
         command += f"call_command('create_token', {email!r}, '--create-user')"
         return self.shell(command).strip()
 
+    def limited_token(self, email: str, scope: str) -> str:
+        """A new API token that permits only this. The user exists."""
+        code = "from accounts.models import User\nfrom accounts.tokens import issue_token\n"
+        code += f"user = User.objects.get(email={email!r})\n"
+        return self.shell(code + f"print(issue_token(user, scopes=[{scope!r}])[1])").strip()
+
 
 def wait_until(condition: Callable[[], object], seconds: float = WAIT_S) -> None:
     """Wait for `condition`. Fail the test after `seconds`."""

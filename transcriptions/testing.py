@@ -66,6 +66,7 @@ class ScriptedEngine:
     sentences: int = 5
     send_partials: bool = False
     before: dict[int, Callable[[], Any]] = field(default_factory=dict)
+    before_end: Callable[[], Any] = bool  # runs when no more live audio comes
     calls: list[Audio] = field(default_factory=list)
     name: str = "scripted"
     gpu: str = ""
@@ -108,6 +109,7 @@ class ScriptedEngine:
                 self.before.get(number, lambda: None)()
                 yield UsageDelta(0.1, self.gpu)
                 yield spoken(number)
+        self.before_end()
         yield Complete(audio_seconds=seconds - audio.start, decode_seconds=0.5)
 
     @staticmethod

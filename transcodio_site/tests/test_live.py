@@ -197,6 +197,13 @@ def test_wrong_tokens_are_refused(stack: Stack) -> None:
     assert refusal(stack, "tk_wrong") == (401, "invalid_token")
 
 
+@pytest.mark.covers("attack", "A live session is opened with a token that may only read")
+def test_tokens_without_the_scope_to_write_are_refused(stack: Stack, token: str) -> None:
+    secret = stack.limited_token("speaker@example.com", "transcriptions:read")
+    assert refusal(stack, secret) == (403, "insufficient_scope")
+    assert refusal(stack, secret, session=UNKNOWN) == (403, "insufficient_scope")
+
+
 @pytest.mark.covers("attack", "A live session is opened with a token that has expired")
 def test_expired_tokens_are_refused(stack: Stack) -> None:
     secret = stack.token("expired-live@example.com")
@@ -274,7 +281,9 @@ def test_pages_of_other_sites_send_the_token_as_a_subprotocol(stack: Stack, toke
 
 def test_browsers_are_told_why_they_are_refused(stack: Stack, token: str) -> None:
     url = f"{stack.url.replace('http', 'ws', 1)}/api/live"
-    for secret, query, status in (("tk_wrong", "", 401), (token, f"?session={UNKNOWN}", 404)):
+    reader = stack.limited_token("speaker@example.com", "transcriptions:read")
+    unknown = f"?session={UNKNOWN}"
+    for secret, query, status in (("tk_wrong", "", 401), (reader, "", 403), (token, unknown, 404)):
         offered = [Subprotocol("transcodio"), Subprotocol(f"transcodio-token.{secret}")]
         with connect(url + query, subprotocols=offered) as socket:
             assert wait_for(socket, "refused")["detail"]

@@ -272,14 +272,16 @@ def test_wrong_events_are_answered_and_the_session_goes_on(
         until(connection, "session.updated")
 
 
-def url_of(stack: Stack, query: str = "?intent=transcription") -> str:
-    return f"{stack.url.replace('http', 'ws', 1)}/v1/realtime{query}"
+def url_of(stack: Stack, query: str = "?intent=transcription", url: str = "") -> str:
+    return f"{(url or stack.url).replace('http', 'ws', 1)}/v1/realtime{query}"
 
 
-def refusal(stack: Stack, key: str, query: str = "?intent=transcription") -> tuple[int, str]:
+def refusal(
+    stack: Stack, key: str, query: str = "?intent=transcription", url: str = ""
+) -> tuple[int, str]:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     with pytest.raises(InvalidStatus) as refused:
-        connect(url_of(stack, query), additional_headers=headers)
+        connect(url_of(stack, query, url), additional_headers=headers)
     response = refused.value.response
     error = json.loads(response.body or b"{}")["error"]
     assert error.keys() == {"message", "type", "param", "code"}
@@ -294,6 +296,15 @@ def test_refused_handshakes_say_why(stack: Stack, key: str) -> None:
     assert refusal(stack, "ek_wrong") == (401, "invalid_api_key")
     assert refusal(stack, key, "?model=gpt-realtime") == (400, "invalid_value")
     assert refusal(stack, key, "?intent=conversation") == (400, "invalid_value")
+    reader = stack.limited_token("realtime@example.com", "transcriptions:read")
+    assert refusal(stack, reader) == (403, "insufficient_scope")
+
+
+@pytest.mark.slow
+def test_unlisted_model_is_refused_if_the_server_is_strict(stack: Stack, key: str) -> None:
+    with stack.another_web(OPENAI_STRICT_MODELS="true") as (url, _):
+        query = "?intent=transcription&model=gpt-5"
+        assert refusal(stack, key, query, url) == (404, "model_not_found")
 
 
 @pytest.mark.slow

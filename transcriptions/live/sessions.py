@@ -197,11 +197,15 @@ def _run(session: LiveSession, statement: str, values: dict[str, Any]) -> tuple[
         row = cursor.fetchone()
     if row is not None:
         return int(row[0]), bool(row[1])
-    if current := LiveSession.objects.filter(pk=session.pk).first():
-        if current.ended_at is None:
-            raise TakenOver
-        raise SessionEnded(current)
-    raise SessionEnded(session)  # it was deleted
+    raise why_refused(session)
+
+
+def why_refused(session: LiveSession) -> SessionEnded | TakenOver:
+    """The reason for which a connection to the session cannot send any more audio."""
+    current = LiveSession.objects.filter(pk=session.pk).first()
+    if current is None:
+        return SessionEnded(session)  # it was deleted
+    return TakenOver() if current.ended_at is None else SessionEnded(current)
 
 
 def _wake(session: LiveSession) -> None:

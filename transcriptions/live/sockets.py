@@ -99,18 +99,22 @@ class AudioInput:
             while self._waiting or self._commits:
                 end = self._commits[0][0] - self._taken if self._commits else len(self._waiting)
                 if end:
-                    await self._append(await self._next_bytes(end))
+                    is_complete = await self._append(await self._next_bytes(end))
                     await confirm(self.received)
+                    if not is_complete:
+                        raise await in_thread(sessions.why_refused, self.session)
                 else:
                     number = await in_thread(sessions.commit, self.session)
                     _, committed = self._commits.popleft()
                     await committed(number)
 
-    async def _append(self, length: int) -> None:
-        data = bytes(self._waiting[:length])
+    async def _append(self, length: int) -> bool:
+        """Whether all of it is stored. The rest is over the longest duration."""
+        data, end = bytes(self._waiting[:length]), self.received + length
         self.received = await in_thread(sessions.append, self.session, self.received, data)
         del self._waiting[:length]
         self._taken += length
+        return self.received == end
 
     async def _next_bytes(self, available: int) -> int:
         """How many bytes may be stored now. Waits until it is STORE_INTERVAL_S of speech, or all

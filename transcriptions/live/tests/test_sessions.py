@@ -31,24 +31,11 @@ from transcriptions.usage.quotas import QuotaExceeded
 
 SECOND = 48_000  # bytes
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def storage(folders: None) -> None:
-    """Separate folders for storage and temporary files."""
-
-
-@pytest.fixture(autouse=True)
-def live_engine(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
-    """The scripted engine; a session without audio is released immediately."""
-    monkeypatch.setattr(live, "get_engine", lambda name: engine)
-    monkeypatch.setattr(live_input, "PARK_AFTER_S", 0.0)
-    return engine
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("live_engine")]
 
 
 @pytest.fixture
-def session(alice: User) -> LiveSession:
+def session(alice: User, live_engine: ScriptedEngine) -> LiveSession:
     """One of Alice's sessions."""
     return sessions.open_session(alice, None, LiveParams(title="Standup"))
 

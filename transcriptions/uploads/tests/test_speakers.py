@@ -11,6 +11,7 @@ from django.test import Client
 from accounts.models import User
 from transcriptions.api.openai.errors import InvalidParameter
 from transcriptions.api.openai.params import TranscriptionParams
+from transcriptions.live.sessions import LiveParams
 from transcriptions.models import Transcription
 from transcriptions.testing import MP3, send
 from transcriptions.uploads.params import DirectUploadIn, UploadParams
@@ -114,10 +115,11 @@ def test_setting_counts_for_uploads_that_do_not_say(
 def test_setting_counts_on_every_way_into_the_library(alice: User) -> None:
     alice.detect_speakers = True
     openai = TranscriptionParams.from_form(QueryDict("")).upload
-    for params in (UploadParams(), DirectUploadIn(size=1).params, openai):
+    for params in (UploadParams(), DirectUploadIn(size=1).params, openai, LiveParams()):
         assert params.options_of(alice).diarize
     refused = TranscriptionParams.from_form(QueryDict("diarize=false")).upload
-    assert not refused.options_of(alice).diarize
+    for params in (refused, LiveParams(diarize=False)):
+        assert not params.options_of(alice).diarize
 
 
 def test_setting_is_no_reason_to_detect_the_speakers_of_an_existing_recording(
