@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
     parser.add_argument("--seconds", type=float, default=240.0, help="of each language")
     arguments = parser.parse_args()
-    model = Model(str(whisper_base(config.models_dir())), 1, config.models_dir())
+    model = Model(whisper_base(config.models_dir()), 1)
     engine, loop = get_engine("whisper"), PlainLoop()
     print("language  found in 2, 4, 8 s, %   WER, %: detected  given  plain loop  wrong segments")
     rows = [_row(code, model, engine, loop, arguments.seconds) for code in speech.VOICES]
