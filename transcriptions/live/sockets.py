@@ -63,7 +63,10 @@ class AudioInput:
         self._allowed, self._at = BURST_S * bytes_per_second, time.monotonic()
 
     def add(self, data: bytes) -> None:
-        """Audio has arrived. Raises TooFast."""
+        """Audio has arrived. It is ignored if the session has ended, which the client may not know
+        yet. Raises TooFast."""
+        if self._closed:
+            return
         if len(self._waiting) > MAX_UNSTORED_BYTES:
             raise TooFast
         self._waiting += data

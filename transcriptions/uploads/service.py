@@ -314,7 +314,9 @@ def requested_languages(params: UploadParams) -> tuple[str, tuple[str, ...]]:
 def check_task(task: str) -> None:
     """Check that the speech engine can do it. Raises UploadRefused."""
     if task == "translate" and settings.STT_ENGINE not in TRANSLATING_ENGINES:
-        message = _("The speech engine of this server cannot translate. Leave out the task.")
+        message = _(
+            "The speech engine of this server cannot translate. Request a transcription instead."
+        )
         raise UploadRefused(422, UnsupportedTask.code, message)
 
 

@@ -100,6 +100,16 @@ async def test_audio_is_refused_while_eight_megabytes_wait(audio: AudioInput) ->
         audio.add(b"\0")
 
 
+async def test_audio_after_the_end_is_ignored(audio: AudioInput) -> None:
+    """The client may not know of the end yet."""
+    await store(audio, 1)
+    audio.close()
+    for _ in range(20):
+        audio.add(bytes(MEGABYTE))
+    await audio.flush(confirm)
+    assert audio.received == RATE
+
+
 async def test_commits_are_refused_while_a_thousand_wait(audio: AudioInput) -> None:
     for _ in range(1000):
         audio.commit(confirm)
