@@ -17,7 +17,7 @@ from transcriptions.models import LiveSession
 RATE = 8000  # bytes per second
 MEGABYTE = 1_000_000
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("new_connections")]
 
 
 class Clock:

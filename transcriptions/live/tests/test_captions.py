@@ -181,6 +181,7 @@ async def _published(row: Transcription, event: Any, lines: AsyncGenerator[bytes
 
 
 async def _closing(work: Any) -> Any:
+    await sync_to_async(connections.close_all)()  # another test may have ended it
     try:
         return await work
     finally:

@@ -22,7 +22,10 @@ from transcriptions.testing import ScriptedEngine, assign_plan, use_minutes
 SECOND = 48_000  # bytes
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("live_engine")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("live_engine", "new_connections"),
+]
 
 
 @pytest.fixture

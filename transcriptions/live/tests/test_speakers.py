@@ -18,7 +18,10 @@ from transcriptions.processing import diarizing, live
 from transcriptions.processing.tests.detecting import work
 from transcriptions.processing.tests.diarizers import ScriptedDiarizer
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("live_engine")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("live_engine", "new_connections"),
+]
 
 
 async def in_worker(function: Any, *arguments: Any) -> None:
