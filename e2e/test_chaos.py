@@ -48,7 +48,7 @@ def test_nothing_is_lost_or_doubled(prepared: Prepared, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.covers("fault", "Valkey crashes while recordings wait for a free thread")
 def test_worker_survives_a_crash_of_valkey(prepared: Prepared) -> None:
-    """Kombu failed to restore messages that the worker had received in advance."""
+    """More recordings than a worker has threads wait or are processed."""
     site, recordings, expected = prepared
     workers = {process.pid for process in site.processes("worker")}
     fault = next(fault for fault in FAULTS if fault.name == "valkey")

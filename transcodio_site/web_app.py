@@ -31,7 +31,8 @@ from transcriptions.permissions import visible_to
 SCRIPTS = ("js/web-app.js", "js/offline-page.js")
 SHELL = (  # what the offline page loads
     *("css/base.css", "css/transcript-text.css", "css/offline.css", "css/print.css"),
-    *(*SCRIPTS, *imported_by(*SCRIPTS)),
+    *SCRIPTS,
+    *imported_by(*SCRIPTS),
     *("img/favicon.svg", "img/icon-192.png"),
 )
 WORKER = "js/service-worker.js"
