@@ -26,9 +26,9 @@ import torch
 from transformers import KyutaiSpeechToTextConfig, KyutaiSpeechToTextForConditionalGeneration
 
 from gpu import pricing
-from gpu.batching import Batcher
-from gpu.kyutai import Checkpoint
-from gpu.ring_decoder import RingDecoder, rows_that_fit
+from gpu.kyutai.batching import Batcher
+from gpu.kyutai.checkpoint import Checkpoint
+from gpu.kyutai.ring_decoder import RingDecoder, rows_that_fit
 from gpu.tests import tiny
 from gpu.windows import Window
 

@@ -22,9 +22,9 @@ import psutil
 import torch
 
 from benchmarks.kyutai import RESULTS, checkpoint_of, device_name, write
-from gpu.batching import Batcher
-from gpu.kyutai import Checkpoint
-from gpu.streams import LiveStream, Stream
+from gpu.kyutai.batching import Batcher
+from gpu.kyutai.checkpoint import Checkpoint
+from gpu.kyutai.streams import LiveStream, Stream
 
 WINDOW_S = 60.0
 MAX_DELAY_S = 10.0  # for which the end of a session waits for its tokens

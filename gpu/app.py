@@ -17,8 +17,9 @@ from typing import Any
 
 import modal
 
-from gpu import cancellation, config, tracing
-from gpu.modal_container import (
+from gpu import config, tracing
+from gpu.modal import cancellation
+from gpu.modal.container import (
     container_options,
     hub_secrets,
     image,
@@ -65,7 +66,7 @@ class KyutaiSTTModel:
 
         Later containers start from a snapshot of this state.
         """
-        from gpu.kyutai_engine import KyutaiEngine
+        from gpu.kyutai.engine import KyutaiEngine
 
         self.engine = KyutaiEngine()
         with print_engine_error():
@@ -123,9 +124,9 @@ class KyutaiSTTModel:
         Their `type` is `metadata` (the first), then `segment`, with `usage` (since the last one)
         before it, and at the end `complete` (with the whole usage) or `error`. With `sent_at`
         (seconds since 1970) the usage includes how long the call waited for this container to
-        start. Once `call_id` is cancelled (see gpu/cancellation.py), the call ends with the error
-        `cancelled`. With `traceparent` (W3C Trace Context) its span joins that trace. All messages
-        have the same `attempt_id`, unless Modal has restarted the call in another container.
+        start. Once `call_id` is cancelled (see gpu/modal/cancellation.py), the call ends with the
+        error `cancelled`. With `traceparent` (W3C Trace Context) its span joins that trace. All
+        messages have the same `attempt_id`, unless Modal restarted the call in another container.
         """
         attempt_id = cancellation.new_call_id()
         call = (audio, spans, language, sent_at, call_id, traceparent)
@@ -145,12 +146,12 @@ class KyutaiSTTModel:
     ) -> AsyncIterator[str]:
         """A live session: JSON strings like those of `transcribe_stream`, while the speech goes on.
 
-        The audio arrives through a queue, see gpu/modal_audio.py; its first sample is at `start`
+        The audio arrives through a queue, see gpu/modal/audio.py; its first sample is at `start`
         seconds. If there are `languages`, only these may be spoken. Further types are `partial`,
         `turn_started`, `turn_ended` and, if there is nothing else to send for SIGN_INTERVAL_S,
         `alive`.
         """
-        from gpu.modal_audio import Inbox
+        from gpu.modal.audio import Inbox
         from gpu.serving import listen, with_signs
 
         inbox = Inbox(call_id)

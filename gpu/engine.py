@@ -29,11 +29,11 @@ def _create(name: str) -> Engine:
 
         return WhisperEngine()
     if name == "kyutai":
-        from gpu.kyutai_engine import KyutaiEngine
+        from gpu.kyutai.engine import KyutaiEngine
 
         return KyutaiEngine()
     if name == "modal":
-        from gpu.modal_engine import ModalEngine
+        from gpu.modal.engine import ModalEngine
 
         return ModalEngine()
     raise EngineUnavailable(f"STT_ENGINE={name!r} is unknown; choose one of {', '.join(ENGINES)}")

@@ -50,7 +50,7 @@ class Unreachable(EngineUnavailable):
 
 
 class CircuitOpen(Unreachable):
-    """Modal was not called, because the last calls failed. See `gpu.connectivity`."""
+    """Modal was not called, because the last calls failed. See `gpu.modal.connectivity`."""
 
 
 class DeviceLost(EngineUnavailable):

@@ -12,8 +12,9 @@ from functools import partial
 
 import modal
 
-from gpu import cancellation, tracing
-from gpu.modal_container import (
+from gpu import tracing
+from gpu.modal import cancellation
+from gpu.modal.container import (
     container_options,
     hub_secrets,
     is_traced,

@@ -12,11 +12,11 @@ from dataclasses import replace
 import modal
 
 from gpu import codec, config, pcm, tracing
-from gpu.connectivity import CircuitBreaker
 from gpu.diarization.clustering import SpeakerLimits
 from gpu.diarization.serving import from_message
 from gpu.diarization.types import Diarization
-from gpu.modal_calls import RemoteCall, cancel, guarded, take_usage, usage_from_message
+from gpu.modal.calls import RemoteCall, cancel, guarded, take_usage, usage_from_message
+from gpu.modal.connectivity import CircuitBreaker
 from gpu.types import Audio, EngineError, UsageDelta, error_from_message
 
 SILENCE_TIMEOUT_S = 600.0  # of a call: the last step of long recordings is silent for minutes

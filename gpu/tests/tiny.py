@@ -15,7 +15,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from gpu.kyutai import Checkpoint
+from gpu.kyutai.checkpoint import Checkpoint
 
 VOCABULARY, CODEBOOK, CODEBOOKS = 64, 32, 4
 # The devices on which the engine is tested.

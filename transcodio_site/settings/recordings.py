@@ -23,5 +23,5 @@ DIARIZER = env.str("DIARIZER", default="embedded")
 # Webhooks to loopback and private addresses: for development, or if all users are trusted.
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
 # The GPU bill: a function that takes the first and the last day and returns USD by day.
-BILL_BY_DAY = "gpu.modal_billing.cost_by_day"
+BILL_BY_DAY = "gpu.modal.billing.cost_by_day"
 # Variables of the engines (WHISPER_MODEL, ...) are read in gpu/config.py, which imports no Django.

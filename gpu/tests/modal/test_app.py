@@ -19,8 +19,8 @@ from modal_proto import api_pb2 as api
 
 from gpu import codec, config, pcm
 from gpu.app import PACKAGES
-from gpu.modal_container import TELEMETRY_PACKAGES
-from gpu.modal_engine import ModalEngine
+from gpu.modal.container import TELEMETRY_PACKAGES
+from gpu.modal.engine import ModalEngine
 from gpu.tests.modal import hub
 from gpu.tests.modal.conftest import Run, never
 from gpu.tests.modal.control_plane import ControlPlane
@@ -66,7 +66,7 @@ def test_image_pins_its_packages_and_contains_no_django(
         assert package in commands
     assert {p.split("==")[0] for p in PACKAGES} >= {"torch", "torchaudio", "transformers"}
     files = {file.filename for mount in function.mount_ids for file in deployed.mounts[mount]}
-    assert {"/root/app.py", "/root/gpu/batching.py"} <= files
+    assert {"/root/app.py", "/root/gpu/kyutai/batching.py"} <= files
     assert not [name for name in files if "tests" in name or "transcri" in name]
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gpu import connectivity
-from gpu.connectivity import CircuitBreaker
-from gpu.modal_engine import ModalEngine
+from gpu.modal import connectivity
+from gpu.modal.connectivity import CircuitBreaker
+from gpu.modal.engine import ModalEngine
 from gpu.tests.modal.conftest import never
 from gpu.tests.modal.control_plane import ControlPlane
 from gpu.types import Audio, CircuitOpen, Unreachable
@@ -45,7 +45,7 @@ def test_silent_name_server_is_given_up(
         answered.wait()
         raise socket.gaierror(socket.EAI_AGAIN, "it has said nothing")
 
-    monkeypatch.setattr(connectivity, "PROBE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("gpu.modal.connectivity.PROBE_TIMEOUT_S", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", wait)
     try:
         with pytest.raises(Unreachable, match="no response within"):
@@ -57,16 +57,16 @@ def test_silent_name_server_is_given_up(
 def test_open_circuit_lets_one_attempt_through(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connectivity, "OPEN_CIRCUIT_S", 3600.0)
+    monkeypatch.setattr("gpu.modal.connectivity.OPEN_CIRCUIT_S", 3600.0)
     breaker = CircuitBreaker()
     for _ in range(connectivity.FAILURE_THRESHOLD):
         breaker.check()
         breaker.record_failure(Unreachable("gone"))
     with pytest.raises(CircuitOpen, match="gone"):
         breaker.check()
-    monkeypatch.setattr(connectivity, "OPEN_CIRCUIT_S", 0.0)
+    monkeypatch.setattr("gpu.modal.connectivity.OPEN_CIRCUIT_S", 0.0)
     breaker.record_failure(Unreachable("gone"))
-    monkeypatch.setattr(connectivity, "OPEN_CIRCUIT_S", 3600.0)
+    monkeypatch.setattr("gpu.modal.connectivity.OPEN_CIRCUIT_S", 3600.0)
     breaker.check()
     with pytest.raises(CircuitOpen, match="gone"):  # one attempt at a time
         breaker.check()
@@ -79,10 +79,10 @@ def test_first_event_closes_the_circuit(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = ModalEngine()
-    monkeypatch.setattr(connectivity, "OPEN_CIRCUIT_S", 0.0)
+    monkeypatch.setattr("gpu.modal.connectivity.OPEN_CIRCUIT_S", 0.0)
     for _ in range(connectivity.FAILURE_THRESHOLD):
         engine._circuit.record_failure(Unreachable("gone"))
-    monkeypatch.setattr(connectivity, "OPEN_CIRCUIT_S", 3600.0)
+    monkeypatch.setattr("gpu.modal.connectivity.OPEN_CIRCUIT_S", 3600.0)
     trial = engine.stream(audio, never)
     next(trial)
     engine._circuit.check()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from modal_proto import api_pb2 as api
 
-from gpu import config, modal_calls
+from gpu import config
 from gpu.diarization.clustering import SpeakerLimits
 from gpu.diarization.modal_app import PACKAGES
 from gpu.diarization.modal_diarizer import ModalDiarizer, _Call, _results
@@ -39,7 +39,7 @@ def with_speakers(plane: ControlPlane, cli: Run, pyannote_model: str) -> Iterato
 
 @pytest.fixture(autouse=True)
 def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modal_calls, "BACKOFF_S", 0.01)
+    monkeypatch.setattr("gpu.modal.calls.BACKOFF_S", 0.01)
 
 
 @pytest.fixture

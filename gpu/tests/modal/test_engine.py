@@ -11,9 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
-from gpu import modal_engine
-from gpu.kyutai_engine import KyutaiEngine
-from gpu.modal_engine import ModalEngine
+from gpu.kyutai.engine import KyutaiEngine
+from gpu.modal.engine import ModalEngine, _merge_parts
 from gpu.tests.conftest import WriteWav, lengthen
 from gpu.tests.modal.conftest import Calls, Run, messages_of, never, outcome_of, words_of
 from gpu.tests.modal.control_plane import ControlPlane
@@ -59,7 +58,7 @@ def test_words_equal_those_of_the_same_model_run_locally(
 def test_long_recording_is_sent_in_parts_and_comes_back_in_order(
     audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_engine, "MAX_PART_S", 29.0)
+    monkeypatch.setattr("gpu.modal.engine.MAX_PART_S", 29.0)
     events = list(ModalEngine().stream(audio, never))
     assert len(new_calls()) == 3
     assert [type(e) for e in events].count(Metadata) == 1
@@ -167,8 +166,8 @@ def test_parts_are_in_flight_together_up_to_a_limit(
     in_flight: int,
     expected: int,
 ) -> None:
-    monkeypatch.setattr(modal_engine, "MAX_PART_S", 29.0)
-    monkeypatch.setattr(modal_engine, "MAX_PARTS_IN_FLIGHT", in_flight)
+    monkeypatch.setattr("gpu.modal.engine.MAX_PART_S", 29.0)
+    monkeypatch.setattr("gpu.modal.engine.MAX_PARTS_IN_FLIGHT", in_flight)
     events: list[Any] = []
     with deployed.hold():
         reader = reading(audio, events)
@@ -189,7 +188,7 @@ def test_merged_parts_are_in_order_and_count_a_shared_cold_start_once() -> None:
         *(Metadata("en", "tiny"), UsageDelta(2.0, "L4", 0.5, 39.0), of(29.6, 30.2)),
         Complete(30.0, 2.0, 0.5, 39.0, "L4"),
     ]
-    merged = list(modal_engine._merge_parts(iter(parts)))
+    merged = list(_merge_parts(iter(parts)))
     assert [e.words[0] for e in merged if isinstance(e, Segment)] == [
         Word(29.0, 29.9, "so"),
         Word(29.9, 30.2, "so"),

@@ -16,9 +16,11 @@ from aiohttp import ClientPayloadError
 from grpclib.exceptions import StreamTerminatedError
 from modal_proto import api_pb2 as api
 
-from gpu import cancellation, config, modal_calls, modal_engine
-from gpu.modal_engine import ModalEngine
-from gpu.modal_messages import event_from_message
+from gpu import config
+from gpu.modal import cancellation
+from gpu.modal.calls import TRANSIENT, translate_error
+from gpu.modal.engine import ModalEngine, Part
+from gpu.modal.messages import event_from_message
 from gpu.tests.modal.conftest import Calls, never, words_of
 from gpu.tests.modal.containers import Call
 from gpu.tests.modal.control_plane import ControlPlane
@@ -48,7 +50,7 @@ def test_missing_deployment_is_reported_with_the_command_to_run(
 
 def test_wrong_token_is_reported_with_the_command_to_run(plane: ControlPlane, audio: Audio) -> None:
     code = (
-        "import sys; from pathlib import Path; from gpu.modal_engine import ModalEngine\n"
+        "import sys; from pathlib import Path; from gpu.modal.engine import ModalEngine\n"
         "from gpu.types import Audio, NotAuthenticated, Span\n"
         "audio = Audio(Path(sys.argv[1]), 10.0, (Span(0, 9),))\n"
         "try: list(ModalEngine().stream(audio, lambda: False))\n"
@@ -64,7 +66,7 @@ def test_wrong_token_is_reported_with_the_command_to_run(plane: ControlPlane, au
 def test_interrupted_call_is_continued_after_the_last_received_segment(
     deployed: ControlPlane, audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_calls, "BACKOFF_S", 0.01)
+    monkeypatch.setattr("gpu.modal.calls.BACKOFF_S", 0.01)
     deployed.lose_after = 5  # metadata, and two segments with what they have used
     events = list(ModalEngine().stream(audio, never))
     first, again = new_calls()
@@ -91,7 +93,7 @@ def test_output_of_a_restarted_call_is_not_mixed_with_what_was_received(
     deployed: ControlPlane, audio: Audio, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When Modal preempts a container, another one starts the same call again."""
-    monkeypatch.setattr(modal_calls, "BACKOFF_S", 0.01)
+    monkeypatch.setattr("gpu.modal.calls.BACKOFF_S", 0.01)
     deployed.preempt_after = 5
     events = list(ModalEngine().stream(audio, never))
     assert len(new_calls()) == 2
@@ -109,8 +111,8 @@ def test_output_of_a_restarted_call_is_not_mixed_with_what_was_received(
 def test_two_unanswered_probes_do_not_end_a_recording(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_calls, "PROBE_AFTER_S", 0.2)
-    monkeypatch.setattr(modal_calls, "PROBE_AGAIN_AFTER_S", 0.2)
+    monkeypatch.setattr("gpu.modal.calls.PROBE_AFTER_S", 0.2)
+    monkeypatch.setattr("gpu.modal.calls.PROBE_AGAIN_AFTER_S", 0.2)
     probes = 0
     with ExitStack() as hold:
         hold.enter_context(deployed.hold())
@@ -123,7 +125,7 @@ def test_two_unanswered_probes_do_not_end_a_recording(
             if probes == 4:
                 hold.close()
 
-        monkeypatch.setattr(modal_calls, "probe", unlucky)
+        monkeypatch.setattr("gpu.modal.calls.probe", unlucky)
         assert isinstance(list(ModalEngine().stream(audio, never))[-1], Complete)
     assert probes >= 4
 
@@ -140,10 +142,10 @@ def test_unreadable_local_audio_is_not_reported_as_unreachable(
 def test_interrupted_call_is_cancelled_in_its_container(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_calls, "BACKOFF_S", 0.01)
+    monkeypatch.setattr("gpu.modal.calls.BACKOFF_S", 0.01)
     ended: list[str] = []
     monkeypatch.setattr(cancellation, "cancel", ended.append)
-    part = modal_engine.Part(audio)
+    part = Part(audio)
     part._call_id = "lost"
     next(part.attempt())
     assert ended == ["lost"]
@@ -155,7 +157,7 @@ def test_interrupted_call_is_cancelled_in_its_container(
     "error", [StreamTerminatedError("reset"), ClientPayloadError("cut off"), ConnectionError("x")]
 )
 def test_connection_errors_are_transient(error: Exception) -> None:
-    assert isinstance(modal_calls.translate_error(error), modal_calls.TRANSIENT)
+    assert isinstance(translate_error(error), TRANSIENT)
 
 
 TIMEOUT = api.GenericResult.GENERIC_STATUS_TIMEOUT
@@ -180,7 +182,7 @@ def test_failed_call_is_reported_by_kind_and_full_memory_is_tried_again(
     kind: type[EngineError] | None,
 ) -> None:
     """The call fails after its first items. Full memory may have room at the second attempt."""
-    monkeypatch.setattr(modal_calls, "BACKOFF_S", 0.01)
+    monkeypatch.setattr("gpu.modal.calls.BACKOFF_S", 0.01)
     monkeypatch.setattr(deployed, "loss", api.GenericResult(status=status, exception=message))
     deployed.lose_after = 3
     events: list[Any] = []

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu import config, modal_audio, modal_calls, modal_live
-from gpu.kyutai_engine import KyutaiEngine
-from gpu.modal_audio import Inbox, Outbox
-from gpu.modal_engine import ModalEngine
+from gpu import config
+from gpu.kyutai.engine import KyutaiEngine
+from gpu.modal.audio import MAX_ITEM_BYTES, Inbox, Outbox, _as_pcm, _as_samples
+from gpu.modal.engine import ModalEngine
+from gpu.modal.live import LiveCall
 from gpu.serving import with_signs
-from gpu.tests.modal.conftest import Calls, Run, messages_of, never, outcome_of
-from gpu.tests.modal.control_plane import ControlPlane
-from gpu.tests.test_kyutai_live import (
+from gpu.tests.kyutai.test_live import (
     TALK,
     Samples,
     pieces,
@@ -29,6 +28,8 @@ from gpu.tests.test_kyutai_live import (
     turns_and_segments,
     words_of,
 )
+from gpu.tests.modal.conftest import Calls, Run, messages_of, never, outcome_of
+from gpu.tests.modal.control_plane import ControlPlane
 from gpu.types import (
     Audio,
     Cancelled,
@@ -62,7 +63,7 @@ def endless() -> Iterator[Samples]:
 @pytest.fixture(autouse=True)
 def little_audio_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Audio that was read before the container started must be decoded before the test can end."""
-    monkeypatch.setattr(modal_live, "MAX_UNSENT_S", 5.0)
+    monkeypatch.setattr("gpu.modal.live.MAX_UNSENT_S", 5.0)
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def firm_partials(events: list[LiveEvent]) -> list[Partial]:
 
 
 def as_sent(samples: Samples) -> Samples:
-    return modal_audio._as_samples(modal_audio._as_pcm(samples))
+    return _as_samples(_as_pcm(samples))
 
 
 @pytest.mark.usefixtures("no_audio_left")
@@ -200,7 +201,7 @@ def test_audio_that_cannot_be_sent_ends_the_session(
 
 
 def test_container_ends_a_session_without_a_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modal_audio, "ABANDONED_AFTER_S", 0.3)
+    monkeypatch.setattr("gpu.modal.audio.ABANDONED_AFTER_S", 0.3)
     chunks = Inbox("nobody").chunks()
     assert len(next(chunks)) == 0  # type: ignore[arg-type]
     with pytest.raises(Unreachable, match="no sign of a caller"):
@@ -211,10 +212,10 @@ def test_container_ends_a_session_without_a_caller(monkeypatch: pytest.MonkeyPat
 def test_silent_caller_and_container_give_signs(
     deployed: ControlPlane, new_calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modal_audio, "SIGN_INTERVAL_S", 0.2)
+    monkeypatch.setattr("gpu.modal.audio.SIGN_INTERVAL_S", 0.2)
     monkeypatch.setattr(config, "MODAL_SILENCE_TIMEOUT_S", 10.0)
     probes: list[int] = []
-    monkeypatch.setattr(modal_calls, "probe", lambda: probes.append(1))
+    monkeypatch.setattr("gpu.modal.calls.probe", lambda: probes.append(1))
 
     def chunks() -> Iterator[Samples]:
         yield silence(1)
@@ -248,10 +249,10 @@ def test_long_session_goes_on_in_another_call(
     before = len(new_calls())
     ended: list[TurnEnded] = []
 
-    def age(call: modal_live.LiveCall) -> float:
+    def age(call: LiveCall) -> float:
         return 0.8 if ended and call._start == 0.0 else 0.0
 
-    monkeypatch.setattr(modal_live.LiveCall, "age", property(age))
+    monkeypatch.setattr(LiveCall, "age", property(age))
 
     def chunks() -> Iterator[Samples]:
         first = int(5.6 * 24_000)
@@ -317,7 +318,7 @@ def test_waiting_audio_is_joined_and_divided() -> None:
     assert second
     assert [number for number, _ in first + second] == [0, 1, 2, 3, 4]
     audio, rest, commit, last, end = (content for _, content in first + second)
-    assert (len(audio), len(rest)) == (modal_audio.MAX_ITEM_BYTES, 2 * 2 * 24_000)  # type: ignore[arg-type]
+    assert (len(audio), len(rest)) == (MAX_ITEM_BYTES, 2 * 2 * 24_000)  # type: ignore[arg-type]
     assert (commit, end) == (3, None)
     assert np.frombuffer(last, "<i2").tolist() == [-32768, 32767, 8192]  # type: ignore[arg-type]
     outbox.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpu import connectivity, modal_calls
-from gpu.modal_engine import ModalEngine
+from gpu.modal import connectivity
+from gpu.modal.engine import ModalEngine
 from gpu.tests.modal.conftest import never
 from gpu.tests.modal.control_plane import ControlPlane
 from gpu.types import Audio, CircuitOpen, Unreachable
@@ -16,7 +16,7 @@ def test_server_that_dies_mid_stream_is_noticed_by_a_probe(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client itself would try for a minute, and report a broken connection."""
-    monkeypatch.setattr(modal_calls, "PROBE_AFTER_S", 0.5)
+    monkeypatch.setattr("gpu.modal.calls.PROBE_AFTER_S", 0.5)
     with deployed.hold():
         stream = ModalEngine().stream(audio, never)
         next(stream)
@@ -32,7 +32,7 @@ def test_unreachable_server_opens_the_circuit_after_some_failures(
     deployed: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A probe decides this, not the client, which would try for a minute."""
-    monkeypatch.setattr(connectivity, "OPEN_CIRCUIT_S", 3600.0)
+    monkeypatch.setattr("gpu.modal.connectivity.OPEN_CIRCUIT_S", 3600.0)
     engine = ModalEngine()
     deployed.stop()
     try:

@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from gpu import config, tracing
-from gpu.modal_container import TELEMETRY_PACKAGES
-from gpu.modal_engine import ModalEngine
+from gpu.modal.container import TELEMETRY_PACKAGES
+from gpu.modal.engine import ModalEngine
 from gpu.tests.modal.conftest import Run, never
 from gpu.tests.modal.control_plane import ControlPlane
 from gpu.types import Audio, Complete

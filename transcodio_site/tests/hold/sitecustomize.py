@@ -155,7 +155,7 @@ def move_clock() -> None:
 
 
 CONTROLLED = {
-    "gpu.ring_decoder": hold_kyutai,
+    "gpu.kyutai.ring_decoder": hold_kyutai,
     "gpu.whisper": hold_whisper,
     "gpu.diarization.embedded": hold_diarizer,
     "gpu.diarization.pyannote": hold_pyannote,

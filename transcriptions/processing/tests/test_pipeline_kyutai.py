@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gpu.engine import get_engine
-from gpu.kyutai_engine import KyutaiEngine
+from gpu.kyutai.engine import KyutaiEngine
 from gpu.tests import tiny
 from transcodio_site.testing import SAMPLE
 from transcriptions.models import State, Transcription

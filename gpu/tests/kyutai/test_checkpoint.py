@@ -12,8 +12,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gpu.kyutai import Checkpoint
-from gpu.ring_decoder import MAX_ROWS, RingDecoder, bytes_per_row, rows_that_fit
+from gpu.kyutai.checkpoint import Checkpoint
+from gpu.kyutai.ring_decoder import MAX_ROWS, RingDecoder, bytes_per_row, rows_that_fit
 from gpu.tests import tiny
 from gpu.types import EngineUnavailable
 
@@ -264,8 +264,8 @@ def test_encoding_in_chunks_equals_one_pass(
     with torch.inference_mode():
         once = checkpoint.model.codec_model.encode(whole[None, None]).audio_codes[0].T
     for chunk in (1, 3, 25, 125, 1000):
-        monkeypatch.setattr("gpu.kyutai.CHUNK_FRAMES", chunk)
-        monkeypatch.setattr("gpu.kyutai.GPU_CHUNK_FRAMES", chunk)
+        monkeypatch.setattr("gpu.kyutai.checkpoint.CHUNK_FRAMES", chunk)
+        monkeypatch.setattr("gpu.kyutai.checkpoint.GPU_CHUNK_FRAMES", chunk)
         codes = checkpoint.encode(samples)
         assert len(codes) == checkpoint.frames(9.0)
         equal = (codes == once[: len(codes)]).float().mean()

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from gpu.batching import Batcher
-from gpu.jobs import Job
-from gpu.kyutai import Checkpoint
-from gpu.ring_decoder import RingDecoder
+from gpu.kyutai.batching import Batcher
+from gpu.kyutai.checkpoint import Checkpoint
+from gpu.kyutai.jobs import Job
+from gpu.kyutai.ring_decoder import RingDecoder
 from gpu.tests import tiny
 from gpu.types import Word
 from gpu.windows import Window

@@ -12,10 +12,10 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 
-from gpu.jobs import POLL_INTERVAL_S, BatchedJob
-from gpu.kyutai import Checkpoint, CodecStream
+from gpu.kyutai.checkpoint import Checkpoint, CodecStream
+from gpu.kyutai.jobs import POLL_INTERVAL_S, BatchedJob
+from gpu.kyutai.streams import LiveStream
 from gpu.metering import DeviceClock
-from gpu.streams import LiveStream
 
 # Frames that are encoded in one pass. A pass takes about as long for several frames as for one, so
 # if there are too many sessions for single frames, they get their words in larger steps.

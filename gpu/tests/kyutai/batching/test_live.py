@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from gpu import live_encoding
-from gpu.batching import Batcher
-from gpu.kyutai import Checkpoint
-from gpu.ring_decoder import RingDecoder
-from gpu.streams import LiveStream
+from gpu.kyutai import live_encoding
+from gpu.kyutai.batching import Batcher
+from gpu.kyutai.checkpoint import Checkpoint
+from gpu.kyutai.ring_decoder import RingDecoder
+from gpu.kyutai.streams import LiveStream
 from gpu.tests import tiny
-from gpu.tests.batching.conftest import (
+from gpu.tests.kyutai.batching.conftest import (
     LONGEST_S,
     MakeBatcher,
     MakeGate,
@@ -152,7 +152,7 @@ def test_parked_row_goes_on_where_it_was_after_others_have_been_decoded(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, kind: type[RingDecoder]
 ) -> None:
     """The comparison also notices mistakes."""
-    monkeypatch.setattr("gpu.batching.RingDecoder", kind)
+    monkeypatch.setattr("gpu.kyutai.batching.RingDecoder", kind)
     shared = Batcher(checkpoint, LONGEST_S, 2)
     said = window(3.0, seed=50)
     stream = shared.begin(shared.open(), 0.0)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu.kyutai_engine import KyutaiEngine
-from gpu.kyutai_languages import languages_of
+from gpu.kyutai.engine import KyutaiEngine
+from gpu.kyutai.languages import languages_of
+from gpu.kyutai.speech_gate import BLOCK_SAMPLES, SpeechGate
 from gpu.metering import DeviceClock
 from gpu.pcm import SAMPLE_RATE_HZ
-from gpu.speech_gate import BLOCK_SAMPLES, SpeechGate
 from gpu.tests import tiny
 from gpu.types import (
     Audio,

@@ -26,8 +26,9 @@ from modal.exception import (
     ServiceError,
 )
 
-from gpu import cancellation, config
-from gpu.connectivity import CircuitBreaker, probe
+from gpu import config
+from gpu.modal import cancellation
+from gpu.modal.connectivity import CircuitBreaker, probe
 from gpu.types import (
     Cancelled,
     DeadlineExceeded,

@@ -11,7 +11,8 @@ from typing import Any
 import modal
 import modal.experimental
 
-from gpu import cancellation, config
+from gpu import config
+from gpu.modal import cancellation
 
 # Installed if the containers are to export traces.
 TELEMETRY_PACKAGES = (

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu.jobs import Job
-from gpu.tests.batching.conftest import LONGEST_S, MakeBatcher, MakeGate, begin, windows
+from gpu.kyutai.jobs import Job
+from gpu.tests.kyutai.batching.conftest import LONGEST_S, MakeBatcher, MakeGate, begin, windows
 from gpu.windows import Window
 from transcodio_site.testing import wait_until
 

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from gpu import pcm
-from gpu.kyutai import Checkpoint
-from gpu.kyutai_engine import KyutaiEngine
+from gpu.kyutai.checkpoint import Checkpoint
+from gpu.kyutai.engine import KyutaiEngine
 from gpu.metering import DeviceClock
 from gpu.tests import tiny
 from gpu.tests.conftest import WriteWav, lengthen

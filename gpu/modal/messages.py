@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gpu.modal_calls import usage_from_message
+from gpu.modal.calls import usage_from_message
 from gpu.types import (
     Complete,
     EngineEvent,

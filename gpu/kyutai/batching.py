@@ -19,12 +19,12 @@ from dataclasses import dataclass
 
 import torch
 
-from gpu.jobs import POLL_INTERVAL_S, BatchedJob, Job, LiveJob
-from gpu.kyutai import Checkpoint
-from gpu.live_encoding import LiveEncoder
+from gpu.kyutai.checkpoint import Checkpoint
+from gpu.kyutai.jobs import POLL_INTERVAL_S, BatchedJob, Job, LiveJob
+from gpu.kyutai.live_encoding import LiveEncoder
+from gpu.kyutai.ring_decoder import RingDecoder, rows_that_fit
+from gpu.kyutai.streams import LiveStream, Stream, WindowStream
 from gpu.metering import DeviceClock
-from gpu.ring_decoder import RingDecoder, rows_that_fit
-from gpu.streams import LiveStream, Stream, WindowStream
 from gpu.torch_errors import engine_error
 from gpu.types import Cancelled, DeviceLost, EngineError, EngineUnavailable
 from gpu.windows import Window

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpu.jobs import BatchedJob, Job, LiveJob
+from gpu.kyutai.jobs import BatchedJob, Job, LiveJob
 from gpu.types import Word
 from gpu.windows import Window
 from gpu.words import WordBuilder
@@ -20,7 +20,7 @@ from gpu.words import WordBuilder
 if TYPE_CHECKING:
     import torch
 
-    from gpu.kyutai import Checkpoint, CodecStream
+    from gpu.kyutai.checkpoint import Checkpoint, CodecStream
 
 
 class Stream(ABC):

@@ -11,10 +11,10 @@ import psutil
 import pytest
 import torch
 
-from gpu.batching import Batcher
-from gpu.kyutai import Checkpoint
+from gpu.kyutai.batching import Batcher
+from gpu.kyutai.checkpoint import Checkpoint
 from gpu.tests import tiny
-from gpu.tests.batching.conftest import LONGEST_S, MakeBatcher, windows
+from gpu.tests.kyutai.batching.conftest import LONGEST_S, MakeBatcher, windows
 
 Interval = tuple[float, float]  # on the monotonic clock
 

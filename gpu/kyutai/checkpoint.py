@@ -1,6 +1,6 @@
 """Kyutai STT: the checkpoint with its codec, which turns audio into frames of tokens (80 ms each).
 
-`gpu.ring_decoder` turns those into text.
+`gpu.kyutai.ring_decoder` turns those into text.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from collections.abc import Callable, Generator, Iterator
 import modal
 
 from gpu import config, tracing
-from gpu.modal_audio import Outbox
-from gpu.modal_calls import POLL_INTERVAL_S, RemoteCall, cancel, take_usage
-from gpu.modal_messages import live_event_from_message
+from gpu.modal.audio import Outbox
+from gpu.modal.calls import POLL_INTERVAL_S, RemoteCall, cancel, take_usage
+from gpu.modal.messages import live_event_from_message
 from gpu.pcm import SAMPLE_RATE_HZ
 from gpu.types import (
     Commit,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gpu.batching import Batcher
-from gpu.jobs import Job
-from gpu.kyutai import Checkpoint
-from gpu.tests.batching.conftest import (
+from gpu.kyutai.batching import Batcher
+from gpu.kyutai.checkpoint import Checkpoint
+from gpu.kyutai.jobs import Job
+from gpu.tests.kyutai.batching.conftest import (
     LONGEST_S,
     Gate,
     MakeBatcher,
@@ -88,7 +88,7 @@ def test_deadline_ends_only_its_recording(batcher: MakeBatcher, gate: MakeGate) 
 def test_cancelled_recording_ends_its_encoding_between_two_chunks(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpu.kyutai.CHUNK_FRAMES", 1)
+    monkeypatch.setattr("gpu.kyutai.checkpoint.CHUNK_FRAMES", 1)
     encoding, encode = threading.Event(), checkpoint.encode
     answers: list[bool] = []
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.nn.functional as functional
 
-from gpu.kyutai import Checkpoint
+from gpu.kyutai.checkpoint import Checkpoint
 from gpu.types import EngineUnavailable
 
 MEMORY_SHARE = 0.85  # of the free GPU memory, for the rows

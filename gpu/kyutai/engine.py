@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from gpu import config, pcm
-from gpu.kyutai_languages import chosen_language, model_name
-from gpu.kyutai_live import LiveSession
+from gpu.kyutai.languages import chosen_language, model_name
+from gpu.kyutai.live import LiveSession
 from gpu.metering import with_usage
 from gpu.segments import segments_and_partials, segments_of
 from gpu.types import (
@@ -106,7 +106,7 @@ class KyutaiEngine:
         """Loads the model into main memory only; the first use moves it to the device."""
         import torch
 
-        from gpu.kyutai import Checkpoint
+        from gpu.kyutai.checkpoint import Checkpoint
 
         dtype = torch.bfloat16 if half_precision else torch.float32
         self._checkpoint = Checkpoint.load(self.source, "cpu", dtype)
@@ -139,8 +139,8 @@ class KyutaiEngine:
         try:
             import torch
 
-            from gpu.batching import Batcher
-            from gpu.kyutai import Checkpoint
+            from gpu.kyutai.batching import Batcher
+            from gpu.kyutai.checkpoint import Checkpoint
             from gpu.torch_errors import engine_error
         except ImportError as error:
             raise EngineUnavailable(

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gpu.jobs import POLL_INTERVAL_S
+from gpu.kyutai.jobs import POLL_INTERVAL_S
+from gpu.kyutai.speech_gate import BLOCK_SAMPLES, SpeechGate
 from gpu.pcm import SAMPLE_RATE_HZ
 from gpu.segments import SEGMENT_PAUSE_S, SegmentBuilder
-from gpu.speech_gate import BLOCK_SAMPLES, SpeechGate
 from gpu.types import (
     Cancelled,
     Commit,
@@ -32,8 +32,8 @@ from gpu.types import (
 from gpu.words import in_order
 
 if TYPE_CHECKING:
-    from gpu.batching import Batcher
-    from gpu.streams import LiveStream
+    from gpu.kyutai.batching import Batcher
+    from gpu.kyutai.streams import LiveStream
     from gpu.types import Samples
 
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE_HZ

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from gpu.kyutai import Checkpoint
-from gpu.tests.batching.conftest import (
+from gpu.kyutai.checkpoint import Checkpoint
+from gpu.tests.kyutai.batching.conftest import (
     LONGEST_S,
     MakeBatcher,
     MakeGate,

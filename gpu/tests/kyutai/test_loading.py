@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from gpu.kyutai import Checkpoint
-from gpu.ring_decoder import RingDecoder
+from gpu.kyutai.checkpoint import Checkpoint
+from gpu.kyutai.ring_decoder import RingDecoder
 from gpu.tests import tiny
 from gpu.types import EngineUnavailable
 from transcodio_site.testing import ROOT
@@ -46,7 +46,7 @@ def asked(*args, **options):
 for name in ("is_available", "device_count", "current_device", "init", "_lazy_init"):
     setattr(torch.cuda, name, asked)
 {first}
-from gpu.kyutai_engine import KyutaiEngine
+from gpu.kyutai.engine import KyutaiEngine
 KyutaiEngine({folder!r}).load(half_precision=True)
 print("loaded")
 """

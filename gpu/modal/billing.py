@@ -9,8 +9,8 @@ from decimal import Decimal
 import modal
 
 from gpu import config
-from gpu.connectivity import probe
-from gpu.modal_calls import translate_error
+from gpu.modal.calls import translate_error
+from gpu.modal.connectivity import probe
 
 
 def cost_by_day(since: date, until: date) -> dict[date, Decimal]:

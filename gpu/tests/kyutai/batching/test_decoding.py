@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu.jobs import Job
-from gpu.kyutai import Checkpoint
-from gpu.tests.batching.conftest import (
+from gpu.kyutai.checkpoint import Checkpoint
+from gpu.kyutai.jobs import Job
+from gpu.tests.kyutai.batching.conftest import (
     MakeBatcher,
     MakeGate,
     begin,

@@ -15,11 +15,11 @@ from dataclasses import replace
 import modal
 
 from gpu import codec, config, pcm, tracing
-from gpu.connectivity import CircuitBreaker
-from gpu.kyutai_languages import chosen_language
-from gpu.modal_calls import RemoteCall, cancel, guarded, take_usage
-from gpu.modal_live import LiveSession
-from gpu.modal_messages import event_from_message
+from gpu.kyutai.languages import chosen_language
+from gpu.modal.calls import RemoteCall, cancel, guarded, take_usage
+from gpu.modal.connectivity import CircuitBreaker
+from gpu.modal.live import LiveSession
+from gpu.modal.messages import event_from_message
 from gpu.types import (
     Audio,
     Complete,
