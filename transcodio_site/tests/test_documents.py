@@ -26,7 +26,7 @@ from transcodio_site.supervisor import Stack as Processes
 from transcodio_site.testing import ROOT
 from transcodio_site.tests import reliability
 from transcriptions.exports.documents import EXPORTERS
-from transcriptions.webhooks.models import RETRY_DELAYS_S
+from transcriptions.webhooks.lifecycle import RETRY_DELAYS_S
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *DOCS]

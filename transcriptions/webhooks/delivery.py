@@ -11,8 +11,8 @@ import uuid
 from django.utils.translation import gettext as _
 
 from transcriptions import metrics
-from transcriptions.webhooks import transport
-from transcriptions.webhooks.models import MAX_ATTEMPTS, Delivery
+from transcriptions.webhooks import lifecycle, transport
+from transcriptions.webhooks.models import Delivery
 from transcriptions.webhooks.signatures import signature
 
 log = logging.getLogger(__name__)
@@ -20,16 +20,16 @@ log = logging.getLogger(__name__)
 
 def attempt(delivery_id: uuid.UUID) -> None:
     """Send the delivery once and record the result. Do nothing if it is not due."""
-    delivery = Delivery.objects.claim(delivery_id)
+    delivery = lifecycle.claim(delivery_id)
     if delivery is None:
         return
-    if delivery.attempts > MAX_ATTEMPTS:  # the workers that made the last ones were killed
+    if delivery.attempts > lifecycle.MAX_ATTEMPTS:  # killed their workers
         status, response = None, _("The delivery could not be sent.")
     else:
         status, response = _post(delivery)
     result = "unreachable" if status is None else "ok" if 200 <= status < 300 else "refused"
     metrics.webhook_attempts.labels(result).inc()
-    delivery.record_attempt(status, response, jitter=random.uniform(0.9, 1.1))  # noqa: S311
+    lifecycle.record_attempt(delivery, status, response, jitter=random.uniform(0.9, 1.1))  # noqa: S311
 
 
 def _post(delivery: Delivery) -> tuple[int | None, str]:

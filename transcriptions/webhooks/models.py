@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import json
 import uuid
-from datetime import timedelta
-from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models, transaction
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db import models
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.fields.json import KT
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from transcriptions.webhooks.signatures import new_secret
 
-RETRY_DELAYS_S = (5, 60, 300, 1800, 7200, 18_000, 57_600)  # between eight attempts in 24 hours
-MAX_ATTEMPTS = len(RETRY_DELAYS_S) + 1
-ATTEMPT_LEASE = timedelta(minutes=1)  # longer than an attempt can take
-SECRET_OVERLAP = timedelta(hours=24)  # how long a replaced secret still signs
 MAX_SIGNATURES = 5  # in one request: the header grows with each
 
 
@@ -67,26 +61,11 @@ class Endpoint(models.Model):
             payload={"type": event, "timestamp": timezone.now(), "data": data},
         )
 
-    def enable(self) -> None:
-        """Enable an endpoint that was disabled by a response 410 Gone."""
-        type(self).objects.filter(id=self.id).update(disabled_at=None)
-
     @property
     def secrets(self) -> list[str]:
         """All secrets that sign now, newest first."""
         replaced = self.replaced_secrets.filter(until__gt=timezone.now())
         return [self.secret, *replaced.values_list("secret", flat=True)[: MAX_SIGNATURES - 1]]
-
-    def rotate_secret(self) -> None:
-        """Set a new secret. The old one still signs for SECRET_OVERLAP."""
-        with transaction.atomic():
-            # Locked: of two simultaneous rotations, the second replaces the secret of the first.
-            current = type(self).objects.select_for_update().get(id=self.id)
-            self.replaced_secrets.create(
-                secret=current.secret, until=timezone.now() + SECRET_OVERLAP
-            )
-            self.secret = new_secret()
-            self.save(update_fields=["secret"])
 
 
 class ReplacedSecret(models.Model):
@@ -139,16 +118,6 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Deliveries whose payload is about this recording."""
         return self.alias(recording=_RECORDING).filter(recording=str(transcription_id))
 
-    def claim(self, delivery_id: uuid.UUID) -> Delivery | None:
-        """Take a due delivery for one attempt. Return None if another worker has it, or it is
-        finished or deleted."""
-        claimed = (
-            self.due()
-            .filter(id=delivery_id)
-            .update(attempts=F("attempts") + 1, next_attempt_at=timezone.now() + ATTEMPT_LEASE)
-        )
-        return self.select_related("endpoint").filter(id=delivery_id).first() if claimed else None
-
 
 class Delivery(models.Model):
     """One message to one endpoint, with the result of its last attempt."""
@@ -189,31 +158,3 @@ class Delivery(models.Model):
     def pretty_payload(self) -> str:
         """The payload as indented JSON."""
         return json.dumps(self.payload, ensure_ascii=False, indent=2)
-
-    def record_attempt(self, status: int | None, response: str, jitter: float = 1.0) -> None:
-        """Record the result of an attempt and schedule the next one, `jitter` times the delay.
-
-        2xx is success. A test is not retried: its sender watches the page and can send another.
-        410 Gone disables the endpoint.
-        """
-        delivered = status is not None and 200 <= status < 300
-        now = timezone.now()
-        values: dict[str, Any] = {"last_attempt_at": now, "status": status, "response": response}
-        if delivered:
-            values["state"] = DeliveryState.DELIVERED
-        elif self.attempts >= MAX_ATTEMPTS or status == HTTPStatus.GONE or self.event == TEST_EVENT:
-            values["state"] = DeliveryState.FAILED
-        else:
-            delay = timedelta(seconds=RETRY_DELAYS_S[self.attempts - 1] * jitter)
-            values["next_attempt_at"] = now + delay
-        type(self).objects.filter(id=self.id, attempts=self.attempts).update(**values)
-        if status == HTTPStatus.GONE:
-            Endpoint.objects.filter(id=self.endpoint_id).update(disabled_at=now)
-
-    def requeue(self) -> bool:
-        """Start again with the first attempt, with the same message id. Return False and change
-        nothing while it is pending."""
-        finished = type(self).objects.filter(id=self.id).exclude(state=DeliveryState.PENDING)
-        return bool(
-            finished.update(state=DeliveryState.PENDING, attempts=0, next_attempt_at=timezone.now())
-        )

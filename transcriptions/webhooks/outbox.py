@@ -10,7 +10,7 @@ from django.db import transaction
 from transcriptions import queue
 from transcriptions.models import State, Transcription
 from transcriptions.schemas.transcripts import TranscriptionOut
-from transcriptions.webhooks import tasks
+from transcriptions.webhooks import lifecycle, tasks
 from transcriptions.webhooks.models import TEST_EVENT, Delivery, DeliveryState, Endpoint, EventType
 
 
@@ -44,7 +44,7 @@ def send_test(endpoint: Endpoint) -> None:
 
 def replay(delivery: Delivery) -> None:
     """Send a finished delivery again. Receivers recognize it by its message id."""
-    if delivery.requeue():
+    if lifecycle.requeue(delivery):
         _enqueue_after_commit(delivery)
 
 

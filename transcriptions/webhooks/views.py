@@ -16,7 +16,7 @@ from accounts.audit_log import record_event
 from accounts.authentication import authenticated_user
 from accounts.confirmation import confirmation_page
 from accounts.models import Action
-from transcriptions.webhooks import outbox, permissions
+from transcriptions.webhooks import lifecycle, outbox, permissions
 from transcriptions.webhooks.forms import EndpointForm
 from transcriptions.webhooks.models import Endpoint
 
@@ -82,7 +82,7 @@ def replay(request: HttpRequest, endpoint_id: int, delivery_id: uuid.UUID) -> Ht
 def enable(request: HttpRequest, endpoint_id: int) -> HttpResponse:
     """Enable an endpoint that was disabled by a response 410 Gone."""
     endpoint = permissions.webhook_for(request.user, endpoint_id)
-    endpoint.enable()
+    lifecycle.enable(endpoint)
     record_event(request, Action.WEBHOOK, _detail(_("Enabled: %(url)s"), endpoint))
     return redirect("webhooks:endpoints")
 
@@ -106,7 +106,7 @@ def rotate(request: HttpRequest, endpoint_id: int) -> HttpResponse:
             action=_("Rotate secret"),
             back="webhooks:endpoints",
         )
-    endpoint.rotate_secret()
+    lifecycle.rotate_secret(endpoint)
     record_event(request, Action.WEBHOOK, _detail(_("Secret rotated: %(url)s"), endpoint))
     message = _("Secret rotated. Requests are also signed with the old secret for 24 hours.")
     messages.success(request, message)

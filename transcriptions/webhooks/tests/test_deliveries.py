@@ -23,10 +23,16 @@ from transcriptions.signals import transcription_finished
 from transcriptions.testing import ScriptedEngine
 from transcriptions.webhooks import outbox, tasks, transport
 from transcriptions.webhooks.delivery import attempt
-from transcriptions.webhooks.models import (
+from transcriptions.webhooks.lifecycle import (
     MAX_ATTEMPTS,
-    MAX_SIGNATURES,
     RETRY_DELAYS_S,
+    claim,
+    enable,
+    requeue,
+    rotate_secret,
+)
+from transcriptions.webhooks.models import (
+    MAX_SIGNATURES,
     TEST_EVENT,
     Delivery,
     DeliveryState,
@@ -99,12 +105,12 @@ def test_replaced_secret_signs_for_24_hours(
 
     secrets = [endpoint.secret]
     for _ in range(2):  # twice: the owner may have lost the first new secret
-        endpoint.rotate_secret()
+        rotate_secret(endpoint)
         secrets.append(endpoint.secret)
     attempt(delivery.id)
     assert [verifies(secret) for secret in secrets] == [True] * 3
     ReplacedSecret.objects.filter(secret=secrets[0]).update(until=timezone.now())
-    delivery.requeue()
+    requeue(delivery)
     attempt(delivery.id)
     assert [verifies(secret) for secret in secrets] == [False, True, True]
     tasks.delete_expired_secrets()
@@ -113,7 +119,7 @@ def test_replaced_secret_signs_for_24_hours(
 
 def test_number_of_signatures_is_limited(endpoint: Endpoint) -> None:
     for _ in range(MAX_SIGNATURES + 1):
-        endpoint.rotate_secret()
+        rotate_secret(endpoint)
     assert len(endpoint.secrets) == MAX_SIGNATURES
 
 
@@ -154,7 +160,7 @@ def test_disabled_endpoint_gets_pending_deliveries_after_it_is_enabled(
     deliver_all()
     assert len(receiver.requests) == 1
     assert reload(later).attempts == 0
-    Endpoint.objects.get().enable()
+    enable(endpoint)
     receiver.status = 204
     deliver_all()
     assert reload(later).state == DeliveryState.DELIVERED
@@ -265,9 +271,9 @@ def test_simultaneous_clicks_send_one_test_event(endpoint: Endpoint) -> None:
 
 
 def test_replay_of_a_pending_delivery_does_nothing(delivery: Delivery) -> None:
-    assert Delivery.objects.claim(delivery.id)
+    assert claim(delivery.id)
     outbox.replay(delivery)
-    assert Delivery.objects.claim(delivery.id) is None
+    assert claim(delivery.id) is None
 
 
 def test_rolled_back_transition_creates_no_delivery(
@@ -314,15 +320,15 @@ def test_failed_delivery_is_retried_for_24_hours(receiver: Receiver, delivery: D
 
 
 def test_delivery_can_be_claimed_by_one_worker_only(receiver: Receiver, delivery: Delivery) -> None:
-    assert Delivery.objects.claim(delivery.id)
-    assert Delivery.objects.claim(delivery.id) is None
+    assert claim(delivery.id)
+    assert claim(delivery.id) is None
     Delivery.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
-    assert Delivery.objects.claim(delivery.id)  # the lease of the first worker expired
+    assert claim(delivery.id)  # the lease of the first worker expired
 
 
 def test_replay_has_the_same_message_id(receiver: Receiver, delivery: Delivery) -> None:
     attempt(delivery.id)
-    delivery.requeue()
+    requeue(delivery)
     attempt(delivery.id)
     assert [headers["webhook-id"] for _, headers, _ in receiver.requests] == ["msg_1", "msg_1"]
     assert reload(delivery).state == DeliveryState.DELIVERED
