@@ -1,6 +1,6 @@
 # `make run` needs only Python. requirements/check_platform.py lists the supported versions.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test types pytest coverage test-slow test-deploy bench chaos screenshots lock sbom licenses audit
+.PHONY: help run demo test types pytest coverage test-slow test-deploy test-clients bench chaos screenshots lock sbom licenses audit
 SHELL := /bin/sh
 
 PORT ?= 8000
@@ -22,6 +22,7 @@ help:
 	@echo "make coverage               run the tests and measure their coverage"
 	@echo "make test-slow              start with each Python on this machine, lose and restore everything, and more"
 	@echo "make test-deploy            run two machines behind nginx, PgBouncer and RabbitMQ, and lose one"
+	@echo "make test-clients           use the service with LiveKit, pipecat, and clients generated from OpenAPI"
 	@echo "make bench                  measure segments, queue, watchers, search, overhead, exports and live speech, with their goals"
 	@echo "make chaos [MINUTES=60]     kill and stop parts of a running service, and check that nothing is lost"
 	@echo "make screenshots            remake the pictures of the documentation"
@@ -60,6 +61,18 @@ test-slow: $(VENV)/test
 # Needs nginx, PgBouncer, RabbitMQ and Redis; skips what is not installed.
 test-deploy: $(VENV)/test
 	$(PY) -m pytest -m deploy transcodio_site/tests/deployment
+
+# The programs have an environment of their own, so that they change no version of the service.
+CLIENTS := $(VENV)/clients
+test-clients: $(VENV)/test $(CLIENTS)/installed
+	$(PY) -m pytest -m clients transcodio_site/tests/clients
+
+$(CLIENTS)/installed: requirements/clients.txt transcodio_site/tests/clients/package.json
+	@$(PY) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/clients.txt
+	@cp transcodio_site/tests/clients/package.json $(CLIENTS)/
+	@npm install --silent --no-fund --no-audit --no-package-lock --prefix $(CLIENTS)
+	@touch $@
 
 # Short forms of the benchmarks that have goals, which they print with the results.
 bench: $(VENV)/test
