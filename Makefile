@@ -100,6 +100,7 @@ lock: $(VENV)/test
 	$(LOCK) --extra server -o requirements/base.txt pyproject.toml
 	$(LOCK) --extra server --extra telemetry -c requirements/base.txt -o requirements/telemetry.txt pyproject.toml
 	$(LOCK) --extra server --extra test -c requirements/base.txt -o requirements/test.txt pyproject.toml
+	$(LOCK) --extra clients -o requirements/clients.txt pyproject.toml
 	sed -i.bak 's/^\(torch==[0-9.]*\)+.*/\1/' requirements/test.txt && rm requirements/test.txt.bak
 	$(MAKE) licenses
 
