@@ -57,14 +57,18 @@ def replace_segments(row: Transcription, replacements: Sequence[Replacement]) ->
 
 def _changes(row: Transcription, replacements: Sequence[Replacement]) -> list[Change]:
     present = _present(row, replacements)
-    changes = list[Change]()
+    changes = _Changes(present)
     for each in replacements:
         if any(n not in present for n in range(each.first, each.last + 1)):
             raise Segment.DoesNotExist
         around = _Around(each, present, row.duration or 0.0)
-        if not _is_made(each, around.old):
-            changes.append(around.change())
-    return changes
+        if _is_made(each, around.old):
+            continue
+        if each.segments or not around.old:
+            changes.replace(each.first, around.old, around.new())
+        else:
+            changes.delete(each.first, around.old)
+    return changes.all()
 
 
 def _present(row: Transcription, replacements: Sequence[Replacement]) -> dict[int, Snapshot]:
@@ -106,6 +110,63 @@ def _check_speakers(row: Transcription, replacements: Sequence[Replacement]) -> 
         Speaker.objects.create(transcription=row, number=number)
 
 
+class _Changes:
+    """The changes of one request in order; none changes a segment that another one has replaced.
+
+    The recognized words of deleted segments are kept with the segment before, or else with the one
+    after, so that they are deleted again if the recording is recognized again.
+    """
+
+    def __init__(self, present: Mapping[int, Snapshot]) -> None:
+        self._present = present
+        self._made = list[Change]()
+        self._kept = list[StoredWord]()  # of deleted segments that have no segment before them
+
+    def replace(self, first: int, old: list[Snapshot], new: list[Snapshot]) -> None:
+        """Add a change that replaces segments by others, or inserts some."""
+        if self._kept and self._end == first:
+            new[0] = new[0] | {"recognized": self._kept + _heard(new[0])}
+            self._kept = []
+        self._keep_after()
+        self._made.append(Change(first, old, new))
+
+    def delete(self, first: int, old: list[Snapshot]) -> None:
+        """Add a change that deletes segments."""
+        heard = [word for segment in old for word in _heard(segment)]
+        if self._end != first:
+            self._keep_after()
+        if self._end == first:
+            last = self._made.pop()
+        elif before := self._present.get(first - 1):
+            last = Change(first - 1, [before], [before])
+        else:
+            last = Change(first, [], [])
+        after = list(last.after)
+        if after:
+            after[-1] = after[-1] | {"recognized": _heard(after[-1]) + heard}
+        else:
+            self._kept += heard
+        self._made.append(Change(last.first, [*last.before, *old], after))
+
+    def all(self) -> list[Change]:
+        """All changes."""
+        self._keep_after()
+        return self._made
+
+    @property
+    def _end(self) -> int:
+        """The number after the last changed segment."""
+        return self._made[-1].first + len(self._made[-1].before) if self._made else 0
+
+    def _keep_after(self) -> None:
+        after = self._present.get(self._end)
+        if self._kept and after:
+            last = self._made.pop()
+            kept = after | {"recognized": self._kept + _heard(after)}
+            self._made.append(Change(last.first, [*last.before, after], [kept]))
+        self._kept = []
+
+
 @dataclass(frozen=True, slots=True)
 class _Around:
     """A replacement, with the present segments around it."""
@@ -119,28 +180,8 @@ class _Around:
         """The segments that are replaced."""
         return [self.present[n] for n in range(self.replacement.first, self.replacement.last + 1)]
 
-    def change(self) -> Change:
-        """The change that replaces them."""
-        first = self.replacement.first
-        if self.replacement.segments or not self.old:
-            return Change(first, self.old, self._new())
-        return self._deletion()
-
-    def _deletion(self) -> Change:
-        """The recognized words of deleted segments are kept with the segment before, or else with
-        the one after, so that they are deleted again if the recording is recognized again."""
-        first, last, old = self.replacement.first, self.replacement.last, self.old
-        heard = [word for segment in old for word in _heard(segment)]
-        before, after = self.present.get(first - 1), self.present.get(last + 1)
-        if before:
-            return Change(
-                first - 1, [before, *old], [before | {"recognized": _heard(before) + heard}]
-            )
-        if after:
-            return Change(first, [*old, after], [after | {"recognized": heard + _heard(after)}])
-        return Change(first, old, [])
-
-    def _new(self) -> list[Snapshot]:
+    def new(self) -> list[Snapshot]:
+        """The segments that replace them."""
         words = [word for segment in self.old for word in _words(segment)]
         start, end = self._time()
         tokens = [list(split(segment.text)) for segment in self.replacement.segments]

@@ -195,6 +195,16 @@ def replacements(changes: list[tuple[int, int, list[str]]], count: int) -> list[
     return found
 
 
+def words_heard(row: Transcription) -> list[str]:
+    """The recognized words, also those in segments whose text was edited."""
+    segments = row.segments.values_list("recognized", "words")
+    return [
+        word["text"]
+        for recognized, words in segments
+        for word in (words if recognized is None else recognized)
+    ]
+
+
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -204,10 +214,16 @@ def test_any_edit_can_be_undone(
 ) -> None:
     states = {revision_of(transcript): state(transcript)}
     for changes in edits:
-        new = replacements(changes, transcript.segments.count())
+        present = segment_texts(transcript)
+        new = replacements(changes, len(present))
         if new:
+            heard = words_heard(transcript)
             replace_segments(transcript, new)
             states[revision_of(transcript)] = state(transcript)
+            for each in reversed(new):
+                present[each.first - 1 : each.last] = [segment.text for segment in each.segments]
+            assert segment_texts(transcript) == present
+            assert words_heard(transcript) == (heard if present else [])
     for expected in list(states.values())[-2::-1]:
         undo(transcript)
         assert state(transcript) == expected

@@ -88,6 +88,32 @@ def test_deleted_segment_can_be_recognized_again_without_it(transcript: Transcri
     assert first.recognized == [*first.words, *heard]
 
 
+@pytest.mark.parametrize(
+    ("edits", "expected"),
+    [
+        ({2: "Nobody saw it.", 3: ""}, [0, "Nobody saw it.", 3, 4]),
+        ({1: "", 2: "Nobody saw it."}, ["Nobody saw it.", 2, 3, 4]),
+        ({1: "", 3: ""}, [1, 3, 4]),
+        ({1: "", 2: "", 4: "", 5: "They looked."}, [2, "They looked."]),
+    ],
+)
+def test_deletion_keeps_other_changes_of_the_request(
+    transcript: Transcription, edits: dict[int, str], expected: list[int | str]
+) -> None:
+    """As when all matches are replaced, and some segments have no other text."""
+    texts, heard = segment_texts(transcript), [word for word, _ in times(transcript)]
+    new = [
+        Replacement(n, n, [NewSegment(text)] if text else [], [texts[n - 1]])
+        for n, text in edits.items()
+    ]
+    replace_segments(transcript, new)
+    assert segment_texts(transcript) == [
+        texts[each] if isinstance(each, int) else each for each in expected
+    ]
+    kept = [each.recognized or each.words for each in transcript.segments.all()]
+    assert [word["text"] for words in kept for word in words] == heard
+
+
 def test_all_segments_can_be_deleted(transcript: Transcription) -> None:
     put(transcript, 1, 5)
     assert not transcript.segments.exists()
