@@ -153,8 +153,10 @@ def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
         return Problem(422, "missing_field", detail, name)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return Problem(422, "invalid_body", gettext("Send a JSON object as the body."))
-    reason = str(INVALID_CHARACTERS) if kind == "string_pattern_mismatch" else first["msg"]
-    reason = reason.removeprefix("Value error, ").rstrip(".")
+    if known := INVALID_VALUES.get(kind):
+        reason = str(known) % first.get("ctx", {})
+    else:
+        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
     detail = gettext("The field %(field)s: %(reason)s.") % {"field": repr(name), "reason": reason}
     return Problem(422, "invalid_field", detail, name)
 
@@ -164,7 +166,26 @@ LIBRARY_MESSAGES = {
     "Cannot parse request body": _("The body is not valid JSON."),
     "CSRF check Failed": _("The X-CSRFToken of the session is missing or expired."),
 }
-INVALID_CHARACTERS = _("it is empty or has characters that are not allowed")
+# Reasons by the type of pydantic's error; the values are those of its context.
+INVALID_VALUES = {
+    "string_pattern_mismatch": _("it is empty or has characters that are not allowed"),
+    "string_too_long": _("it can have at most %(max_length)d characters"),
+    "string_too_short": _("its minimum length is %(min_length)d"),
+    "too_long": _("it can have at most %(max_length)d items"),
+    "too_short": _("its minimum number of items is %(min_length)d"),
+    "greater_than_equal": _("it must be at least %(ge)s"),
+    "less_than_equal": _("it can be at most %(le)s"),
+    "greater_than": _("it must be greater than %(gt)s"),
+    "less_than": _("it must be less than %(lt)s"),
+    "literal_error": _("it must be %(expected)s"),
+    "enum": _("it must be %(expected)s"),
+    "extra_forbidden": _("there is no such field"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _("it must be an integer")),
+    **dict.fromkeys(("float_type", "float_parsing"), _("it must be a number")),
+    **dict.fromkeys(("bool_type", "bool_parsing"), _("it must be true or false")),
+    "string_type": _("it must be a string"),
+    "list_type": _("it must be a list"),
+}
 BAD_FORM = _("The form cannot be read. Let your client set the Content-Type with its boundary.")
 RETRY_AFTER_S = 5  # when the database or the storage is unreachable
 TOO_MANY_FILES = _("Send one recording per request, as the field 'file'.")

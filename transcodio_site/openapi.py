@@ -26,7 +26,7 @@ ERRORS = {
     ),
     413: ("file_too_large", "The file is larger than 2 GB."),
     415: ("unsupported_format", "Unsupported file format."),
-    422: ("invalid_field", "The field 'limit': Input should be less than or equal to 100."),
+    422: ("invalid_field", "The field 'limit': it can be at most 100."),
     429: (
         "rate_limited",
         "Rate limit exceeded (300 per 1 minute per token). Try again in 12 seconds.",

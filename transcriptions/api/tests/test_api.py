@@ -332,12 +332,18 @@ def test_health(db: None) -> None:
     assert set(response.json()) == {"status", "version", "checks"}
 
 
+TOO_LONG = f'{{"title": "{256 * "A"}"}}'
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code", "message"),
     [
-        ("get", "?state=bogus", None, 422, "invalid_field", "The field 'state': Input should be"),
+        ("get", "?state=bogus", None, 422, "invalid_field", "The field 'state': it must be '"),
         ("get", "?q=a%09b", None, 422, "invalid_field", "'q': it is empty or has characters"),
         ("get", "?created_after=soon", None, 422, "invalid_field", "use a date or a time such as"),
+        ("get", "?limit=0", None, 422, "invalid_field", "'limit': it must be at least 1."),
+        ("get", "?limit=many", None, 422, "invalid_field", "'limit': it must be an integer."),
+        ("patch", "/{id}", TOO_LONG, 422, "invalid_field", "it can have at most 255 characters."),
         ("patch", "/{id}", "[]", 422, "invalid_body", "Send a JSON object"),
         ("patch", "/{id}", "{", 400, "bad_request", "The body is not valid JSON."),
         (
