@@ -188,3 +188,14 @@ def sign_up(open_page: OpenPage, stack: Stack) -> OpenPage:
 def recognized(stack: Stack, media: Media) -> Recognized:
     """A function that opens a transcript with audio, owned by the signed-in user."""
     return Recognized(stack, media)
+
+
+@pytest.fixture
+def page(sign_up: OpenPage, recognized: Recognized, request: pytest.FixtureRequest) -> Page:
+    """The page of a complete transcript of two or more segments."""
+    name = request.node.name.replace("_", "-")[:40].strip("-")
+    opened = sign_up(f"{name}@example.com")
+    recognized(opened)
+    expect(opened.locator("#segments[contenteditable]")).to_be_visible()
+    expect(opened.locator(".segment").nth(1)).to_be_visible()
+    return opened

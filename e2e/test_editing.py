@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Dialog, Page, Route, expect
 
-from e2e.conftest import PASSWORD, OpenContext, OpenPage
-from e2e.recognized import Recognized
+from e2e.conftest import PASSWORD, OpenContext
 from e2e.test_pages import open_menu, stored
 from transcodio_site.testing import wait_until
 
@@ -23,17 +22,6 @@ PLACE_CARET = """([number, offset, length]) => {
 def caret(page: Page, number: int, offset: int, length: int = 0) -> None:
     """Puts the caret into a segment, or selects characters; -1 is its end."""
     page.evaluate(PLACE_CARET, [number, offset, length])
-
-
-@pytest.fixture
-def page(sign_up: OpenPage, recognized: Recognized, request: pytest.FixtureRequest) -> Page:
-    """The page of a complete transcript of two or more segments."""
-    name = request.node.name.replace("_", "-")[:40].strip("-")
-    opened = sign_up(f"{name}@example.com")
-    recognized(opened)
-    expect(opened.locator("#segments[contenteditable]")).to_be_visible()
-    assert len(texts(opened)) >= 2
-    return opened
 
 
 def texts(page: Page) -> list[str]:

@@ -169,6 +169,16 @@ def test_page_follows_until_the_reader_scrolls_away(sign_up: OpenPage, stack: St
     expect(playing).not_to_be_in_viewport()
     player.evaluate(hear, 30.5)  # a jump
     expect(playing).to_be_in_viewport(ratio=1)
+    focus = "element => element.focus({ preventScroll: true })"
+    page.locator("#segments").evaluate(focus)  # as after a click on a word
+    for second in range(31, 40):
+        player.evaluate(hear, second + 0.5)
+    expect(playing).to_have_attribute("data-segment", "40")
+    expect(playing).to_be_in_viewport(ratio=1)
+    page.keyboard.type("A")
+    player.evaluate(hear, 10.5)
+    expect(playing).to_have_attribute("data-segment", "11")
+    expect(playing).not_to_be_in_viewport()  # it does not move away from the caret
 
 
 @pytest.mark.slow

@@ -1,9 +1,27 @@
 /**
  * What an input does to segments. Each function returns { from, to, segments, caret }: new segments
  * in place of those with the numbers `from` to `to`, and the caret after that: the index of a new
- * segment (which may be the one after them) and the offset in it. Null: nothing changes.
+ * segment (which may be the one after them), the offset in it, and the length of a selection, if
+ * there is one. Null: nothing changes.
  */
 import { normalize } from "./text.js";
+
+export const NEW_TEXT = "…"; // of an inserted segment, until something is typed
+const MAX_TEXT = 5000; // characters of a segment, as in transcriptions/schemas/edits.py
+
+/** Divides a text that is too long for one segment: a list of segments like the given one. */
+export function inPieces(segment) {
+  const pieces = [];
+  let rest = segment.text;
+  while (rest.length > MAX_TEXT) {
+    const space = rest.lastIndexOf(" ", MAX_TEXT);
+    const end = space > 0 ? space : MAX_TEXT;
+    pieces.push(rest.slice(0, end));
+    rest = rest.slice(end).trimStart();
+  }
+  pieces.push(rest);
+  return pieces.map((text, index) => (index ? { text, speaker: segment.speaker } : { ...segment, text }));
+}
 
 /** Replaces the text between two places in different segments with `data`. */
 export function replaceRange(start, end, data, segments) {
@@ -43,7 +61,8 @@ export function join(segment, segments, isFirst) {
   };
 }
 
-/** Begins a paragraph at a place. */
+/** Begins a paragraph at a place: between two paragraphs, a new one. `isFirst` tells whether a
+ * segment begins one. */
 export function divide({ segment, offset }, segments, isFirst) {
   const text = textOf(segment);
   const [left, right] = [normalize(text.slice(0, offset)), normalize(text.slice(offset))];
@@ -51,9 +70,15 @@ export function divide({ segment, offset }, segments, isFirst) {
     const parts = [part(left, segment), { ...part(right, segment), paragraph: true }];
     return { from: segment.id, to: segment.id, segments: parts, caret: [1, 0] };
   }
-  if (!left) return isFirst ? null : begin(segment);
+  if (!left) return isFirst(segment) ? insert(segment.id, segment) : begin(segment);
   const next = segments[segment.id];
-  return next ? begin(next) : null;
+  return next && !isFirst(next) ? begin(next) : insert(segment.id + 1, segment);
+}
+
+/** Inserts a segment before the one with this number. Its text is selected, for typing over it. */
+export function insert(number, { speaker = null } = {}) {
+  const segment = { text: NEW_TEXT, speaker, paragraph: true };
+  return { from: number, to: number - 1, segments: [segment], caret: [0, 0, NEW_TEXT.length] };
 }
 
 /** Lets a paragraph begin with a segment. */

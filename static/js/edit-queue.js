@@ -2,6 +2,8 @@
  * Sends the changes of a transcript one after another, in the order in which they were made. The
  * page always shows the server's text plus the changes that wait here.
  */
+const TRANSIENT = [0, 401, 408, 429]; // statuses, besides those of a failing server
+
 import { sendJson } from "./requests.js";
 
 export class EditQueue {
@@ -9,12 +11,13 @@ export class EditQueue {
    * `host` has the texts for problems. `handlers`: `stateChanged()` when `problem` or `waiting`
    * change, `done(edit, body)` for an edit that was stored, `conflict(edit)` for one that conflicts
    * with another change, `outdated()` if someone else has made changes, too, `drained()` when all
-   * are stored. `revision` is that of the shown transcript.
+   * are stored. `revision` is the last one of the shown transcript.
    */
   constructor(id, host, handlers, revision) {
     Object.assign(this, { id, host, handlers, revision });
     this.waiting = []; // { path, changes? }; the first one is being sent, or could not be sent
     this.problem = "";
+    this.isRefused = false; // the first one, which sending it again cannot change
     this.isSending = false;
   }
 
@@ -23,11 +26,12 @@ export class EditQueue {
     return this.send();
   }
 
-  /** Discards waiting edits. */
-  clear() {
-    this.waiting = [];
+  /** Discards waiting edits for which a function returns false, and sends the others. */
+  keepOnly(isKept) {
+    this.waiting = this.waiting.filter(isKept);
     this.problem = "";
-    this.handlers.stateChanged();
+    this.isRefused = false;
+    return this.send();
   }
 
   /**
@@ -44,17 +48,20 @@ export class EditQueue {
     while (this.waiting.length) {
       const [edit] = this.waiting;
       this.problem = "";
+      this.isRefused = false;
       this.handlers.stateChanged();
-      const { body, problem } = await this.request(edit);
+      const { body, problem, status } = await this.request(edit);
       if (edit !== this.waiting[0]) continue; // they were discarded
       if (problem) {
         this.isSending = false;
-        this.refused(edit, body, problem);
+        this.refused(edit, body, problem, status);
         return;
       }
       this.waiting.shift();
+      // If someone else has made changes, too, the revision stays that of the page: the server then
+      // refuses the next edit, whose numbers are not those of its segments any more.
       if (body.revision > this.revision + 1) this.handlers.outdated();
-      this.revision = body.revision;
+      else this.revision = body.revision;
       this.handlers.done(edit, body);
     }
     this.isSending = false;
@@ -62,7 +69,7 @@ export class EditQueue {
     this.handlers.drained();
   }
 
-  refused(edit, body, problem) {
+  refused(edit, body, problem, status) {
     if (body?.code === "nothing_to_undo") {
       this.waiting.shift();
       this.handlers.stateChanged();
@@ -70,12 +77,13 @@ export class EditQueue {
       return;
     }
     this.problem = problem;
+    this.isRefused = status < 500 && !TRANSIENT.includes(status) && body?.code !== "edit_conflict";
     this.handlers.stateChanged();
     if (body?.code === "edit_conflict" || body?.code === "not_found") this.handlers.conflict(edit);
   }
 
-  request({ path, changes }) {
-    const content = changes ? { changes } : {};
+  request({ path, changes, revision = this.revision }) {
+    const content = changes ? { changes, revision } : {};
     return sendJson(this.host, "POST", `/api/transcriptions/${this.id}/${path}`, content);
   }
 }

@@ -2,8 +2,11 @@
  * The user's changes: they are shown immediately, saved in the order in which they were made, and
  * can be undone even after they were saved.
  */
+import { discard, resolveConflict } from "./edit-conflicts.js";
+import { inPieces } from "./edit-operations.js";
 import { EditQueue } from "./edit-queue.js";
 import { placeCaret } from "./text-positions.js";
+import { sendJson } from "./requests.js";
 import { normalize } from "./text.js";
 import { refresh, replace, segmentWithCaret, segments } from "./transcript-text.js";
 
@@ -19,7 +22,7 @@ export class EditSession {
     this.queue = new EditQueue(id, host, {
       stateChanged: () => host.showState(),
       done: (edit, body) => this.done(edit, body),
-      conflict: (edit) => this.conflict(edit),
+      conflict: (edit) => resolveConflict(this, edit),
       outdated: () => { this.isOutdated = true; },
       drained: () => { if (this.isOutdated && !this.typing.size) this.reload(); },
     }, revision);
@@ -27,6 +30,16 @@ export class EditSession {
 
   get isUnsaved() {
     return this.typing.size > 0 || this.queue.waiting.length > 0;
+  }
+
+  /** Discards the edit that could not be saved. */
+  discard() {
+    discard(this, this.queue.waiting[0]);
+  }
+
+  /** Gives up requests that could not be sent, which typing would have to wait for. */
+  giveUpRequests() {
+    if (!this.queue.isSending) this.queue.keepOnly(({ changes }) => changes);
   }
 
   /** Whether there are changes whose result is not shown yet. */
@@ -57,28 +70,40 @@ export class EditSession {
       const { id, text: before, element } = segment;
       const after = normalize(element.textContent);
       if (segments[id - 1] !== segment || after === before) continue;
-      segment.text = after;
       const change = { from: id, to: id, expected_texts: [before], segments: [{ text: after }] };
-      this.queue.push({ path: "edits", changes: [change], fresh: [[segment]] });
+      if (inPieces(change.segments[0]).length > 1) this.apply([change]);
+      else {
+        const near = neighbors(change);
+        segment.text = after;
+        this.queue.push({ path: "edits", changes: [change], near: [near], old: [[segment]], fresh: [[segment]] });
+      }
     }
     this.host.showState();
   }
 
   /** Applies an operation of edit-operations.js. */
-  make({ from, to, segments: parts, caret: [index, offset] }) {
+  make({ from, to, segments: parts, caret: [index, offset, length = 0] }) {
     this.apply([{ from, to, segments: parts }]);
-    const segment = segments[from - 1 + index];
-    if (segment) placeCaret(segment, offset);
+    let number = from + index, rest = offset;
+    for (const { text } of parts[index] ? inPieces(parts[index]).slice(0, -1) : []) { // a long text
+      if (rest <= text.length) break;
+      rest -= text.length + 1;
+      number += 1;
+    }
+    const segment = segments[number - 1];
+    if (segment) placeCaret(segment, rest, length);
   }
 
   /** Shows and saves changes in order of `from`, with the numbers before all of them. */
   apply(changes) {
     this.flush();
-    const sent = changes.map(({ from, to, segments: parts }) => ({
-      from, to, segments: parts, expected_texts: segments.slice(from - 1, to).map((each) => each.text),
+    const old = changes.map(({ from, to }) => segments.slice(from - 1, to));
+    const near = changes.map(neighbors);
+    const sent = changes.map(({ from, to, segments: parts }, index) => ({
+      from, to, segments: parts.flatMap(inPieces), expected_texts: old[index].map((each) => each.text),
     }));
-    const fresh = changes.toReversed().map((change) => replace(change.from, change.to, drafts(change)));
-    this.queue.push({ path: "edits", changes: sent, fresh: fresh.reverse() });
+    const fresh = sent.toReversed().map((change) => replace(change.from, change.to, drafts(change)));
+    this.queue.push({ path: "edits", changes: sent, near, old, fresh: fresh.reverse() });
   }
 
   /** Sends a request that changes the text on the server: `edits/undo`, `versions/3/restore`. */
@@ -117,33 +142,29 @@ export class EditSession {
     last.element.scrollIntoView({ block: "nearest" });
   }
 
-  async conflict(edit) {
-    const stored = await this.fetch();
-    if (!stored || edit !== this.queue.waiting[0] || !edit.changes) return;
-    const theirs = edit.changes.map(({ from, to }) => stored.segments.slice(from - 1, to).map((each) => each.text));
-    const mine = edit.changes.flatMap((change) => change.segments.map((each) => each.text));
-    if (await this.host.ask(theirs.flat().join("\n"), mine.join("\n"))) {
-      edit.changes.forEach((change, index) => { change.expected_texts = theirs[index]; });
-      this.queue.send();
-    } else {
-      this.queue.clear();
-      this.reload();
-    }
-  }
-
   /** Shows the transcript as it is on the server. */
   async reload() {
     const stored = await this.fetch();
     if (!stored || this.isUnsaved) return;
     this.isOutdated = false;
+    this.queue.revision = stored.revision;
     replace(1, segments.length, stored.segments);
     this.host.nameSpeakers(Object.fromEntries(stored.speakers.map(({ number, name }) => [number, name ?? ""])));
   }
 
+  /** The transcript on the server, with a `revision` that is not newer; null if there is none. */
   async fetch() {
-    const response = await fetch(`/api/transcriptions/${this.id}`).catch(() => null);
-    return response?.ok ? response.json().catch(() => null) : null;
+    const url = `/api/transcriptions/${this.id}`;
+    const { body: versions, problem } = await sendJson(this.host, "GET", `${url}/versions`);
+    if (problem) return null;
+    const { body, problem: other } = await sendJson(this.host, "GET", url);
+    return other ? null : { ...body, revision: versions[0]?.revision ?? 0 };
   }
+}
+
+/** The texts `before` and `after` the segments of a change; null at the edges. */
+function neighbors({ from, to }) {
+  return { before: segments[from - 2]?.text ?? null, after: segments[to]?.text ?? null };
 }
 
 /** New segments with the times of those that they replace, until the server sends better ones. */

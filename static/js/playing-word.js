@@ -12,6 +12,7 @@ const SEEK_S = 1; // a change of the time by more is a jump
 const PLACE = 0.35; // of the viewport, where the word is after scrolling
 const EARLY_S = 0.05; // before its start, a segment counts as reached
 const SCROLL_MS = 600; // at most
+const TYPING_MS = 5000; // after typing, the page does not move away from the caret
 const page = document.querySelector("live-transcript");
 const player = document.querySelector("transcript-player");
 const button = page.querySelector("#follow");
@@ -20,6 +21,7 @@ let shown = null; // the word, or { segment } without word times
 let isPaused = true;
 let isAway = false; // the reader has scrolled away
 let scrolling = null; // the timer of our own scrolling
+let typedAt = -Infinity; // performance.now()
 
 if (player) {
   player.addEventListener("player-time", ({ detail }) => heard(detail));
@@ -41,14 +43,15 @@ button.addEventListener("click", () => {
   follow();
 });
 page.querySelector("#segments").addEventListener("click", (event) => clicked(event));
+page.querySelector("#segments").addEventListener("beforeinput", () => { typedAt = performance.now(); });
 
 function heard(seconds) {
   if (time === null || Math.abs(seconds - time) > SEEK_S) isAway = false;
   else if (shown && !scrolling) isAway = !isInView();
   time = seconds;
   const isNew = show(false);
-  const isEditing = document.activeElement?.isContentEditable;
-  if (isNew && !isAway && !isEditing) follow();
+  const isTyping = performance.now() - typedAt < TYPING_MS;
+  if (isNew && !isAway && !isTyping) follow();
   button.hidden = !isAway || player.paused;
 }
 

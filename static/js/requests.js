@@ -16,7 +16,7 @@ export function errorMessage(status, body) {
 
 /**
  * Sends JSON, or nothing. Resolves to the `body` of the response, and to a `problem` for users if
- * it was not accepted. `host` has the text for a server that cannot be reached.
+ * it was not accepted, with its `status`. `host` has the text for a server that cannot be reached.
  */
 export async function sendJson(host, method, url, content) {
   const body = content && JSON.stringify(content);
@@ -26,8 +26,9 @@ export async function sendJson(host, method, url, content) {
     body,
     keepalive: !body || body.length < MAX_KEPT_ALIVE, // even if the page is left
   }).catch(() => null);
-  if (!response) return { body: null, problem: text(host, "unreachable") };
+  if (!response) return { body: null, problem: text(host, "unreachable"), status: 0 };
   const answer = await response.json().catch(() => null);
   const isAccepted = response.ok && (answer || response.status === 204);
-  return { body: answer, problem: isAccepted ? "" : errorMessage(response.status, answer) };
+  const { status } = response;
+  return { body: answer, problem: isAccepted ? "" : errorMessage(status, answer), status };
 }

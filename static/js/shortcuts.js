@@ -14,7 +14,7 @@ const PUNCTUATION = {
   Comma: ",", Period: ".", Slash: "/", Minus: "-", Equal: "=", BracketLeft: "[", BracketRight: "]",
   Semicolon: ";", Quote: "'", Backquote: "`", Backslash: "\\",
 };
-const TEXT = "input, textarea, select, [contenteditable]:not([contenteditable=false])";
+const FIELD = "input, textarea, select";
 // Space and Enter press these. Buttons that Tab skips are pressed with the mouse alone.
 const PRESSED = "button:not([tabindex='-1']), a[href], summary, audio, video[controls]";
 
@@ -92,7 +92,7 @@ function handle(event) {
 /** Whether an element itself uses the key. */
 function isNeededBy(target, key) {
   if (WORKS_WHILE_TYPING.test(key) || !(target instanceof Element)) return false;
-  if (target.closest(TEXT)) return true;
+  if (target.closest(FIELD) || target.isContentEditable) return true;
   if (/(Space|Enter)$/.test(key)) return Boolean(target.closest(PRESSED));
   return Boolean(target.closest("[role=slider]")) && /Arrow|Page|Home|End/.test(key);
 }

@@ -24,6 +24,7 @@ export class TextInput {
     if (event.isComposing || !event.cancelable) return; // the browser handles it: see `composed`
     event.preventDefault();
     const { inputType } = event;
+    if (this.session.isBusy) this.session.giveUpRequests();
     if (this.session.isBusy) return;
     if (inputType === "historyUndo") this.session.request("edits/undo");
     else if (inputType === "historyRedo") this.session.request("edits/redo");
@@ -39,7 +40,7 @@ export class TextInput {
     const [start, end] = this.range(event, caret);
     if (!start || !end) return;
     if (inputType === "insertParagraph" || inputType === "insertLineBreak") {
-      if (caret) this.change(divide(caret, segments, isFirst(caret.segment)));
+      if (caret) this.change(divide(caret, segments, isFirst));
       return;
     }
     this.insert(start, end, inputType.startsWith("delete") ? "" : textIn(event));

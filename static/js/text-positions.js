@@ -132,7 +132,7 @@ export function segmentWithCaret() {
   return focusNode ? positionOf(focusNode, focusOffset)?.segment ?? null : null;
 }
 
-/** Puts the caret into a segment. */
-export function placeCaret({ element }, offset) {
-  getSelection().collapse(...boundary(element, offset));
+/** Puts the caret into a segment, or selects `length` characters. */
+export function placeCaret({ element }, offset, length = 0) {
+  getSelection().setBaseAndExtent(...boundary(element, offset), ...boundary(element, offset + length));
 }

@@ -70,8 +70,10 @@ export class TitleEditor {
   async resolve(url, mine) {
     const { body, problem } = await sendJson(this.host, "GET", url);
     if (problem) return;
+    const answer = await this.host.ask(body.title, mine);
+    if (!answer) return; // it stays unsaved
     this.stored(body.title);
-    if (!await this.host.ask(body.title, mine)) this.heading.textContent = body.title;
+    if (answer === "theirs") this.heading.textContent = body.title;
     await this.save();
   }
 }

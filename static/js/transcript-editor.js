@@ -2,6 +2,7 @@
  * <transcript-editor data-id>: the text of a finished transcript and its title can be edited in
  * place. It shows whether everything is saved.
  */
+import { insert } from "./edit-operations.js";
 import { EditSession } from "./edit-session.js";
 import { register } from "./shortcuts.js";
 import { text } from "./text.js";
@@ -24,11 +25,11 @@ customElements.define("transcript-editor", class extends HTMLElement {
     for (const name of ["undo", "redo"]) {
       const keys = { undo: ["Mod+Z"], redo: ["Mod+Shift+Z", "Mod+Y"] }[name];
       const run = () => this.session.request(`edits/${name}`);
-      register(name, text(this, name), keys, () => (this.root.isContentEditable ? run() : false));
+      register(name, text(this, name), keys, () => (this.hasKeys ? run() : false));
       this.querySelector(`[data-${name}]`).addEventListener("click", run);
     }
     this.showPossible({ undo: "canUndo" in this.dataset, redo: "canRedo" in this.dataset });
-    if (this.page.hasAttribute("data-finished") && segments.length) this.start();
+    if (this.page.hasAttribute("data-finished")) this.start();
   }
 
   listen() {
@@ -36,7 +37,9 @@ customElements.define("transcript-editor", class extends HTMLElement {
     this.button = this.querySelector("[data-edit]");
     this.button.addEventListener("click", () => this.open(!this.root.isContentEditable));
     this.querySelector("[data-retry]").addEventListener("click", () => this.retry());
-    this.page.addEventListener("transcript-finished", () => { if (segments.length) this.start(); });
+    this.querySelector("[data-add]").addEventListener("click", () => this.add());
+    this.querySelector("[data-discard]").addEventListener("click", () => session.discard());
+    this.page.addEventListener("transcript-finished", () => this.start());
     this.page.addEventListener("revision-added", () => {
       queue.revision += 1;
       this.showPossible({ undo: true, redo: false });
@@ -48,12 +51,21 @@ customElements.define("transcript-editor", class extends HTMLElement {
     window.addEventListener("pagehide", () => session.flush());
   }
 
+  /** Whether keys are for the text: a title, a comment and other fields have an undo of their own. */
+  get hasKeys() {
+    const focused = document.activeElement;
+    const isField = focused.matches("input, textarea, select") || focused.isContentEditable;
+    return this.root.isContentEditable && (this.root.contains(focused) || !isField);
+  }
+
   get isUnsaved() {
     return this.session.isUnsaved || this.titleEditor.isUnsaved;
   }
 
   start() {
+    if (!segments.length && this.page.querySelector("#status").dataset.state !== "completed") return;
     this.hidden = false;
+    this.showState();
     this.button.hidden = !isTouch;
     this.open(!isTouch);
   }
@@ -70,6 +82,13 @@ customElements.define("transcript-editor", class extends HTMLElement {
     this.titleEditor.open(isOpen);
     this.page.classList.toggle("editing", isOpen);
     this.button.ariaPressed = String(isOpen);
+  }
+
+  /** The first segment of a transcript without text. */
+  add() {
+    this.open(true);
+    this.root.focus();
+    this.session.make(insert(1));
   }
 
   /** Resolves when all changes are stored, or one could not be. */
@@ -97,6 +116,8 @@ customElements.define("transcript-editor", class extends HTMLElement {
     if (this.status.textContent !== message) this.status.textContent = message;
     this.status.dataset.state = state;
     this.querySelector("[data-retry]").hidden = !problem;
+    this.querySelector("[data-add]").hidden = segments.length > 0;
+    this.querySelector("[data-discard]").hidden = !this.session.queue.isRefused;
   }
 
   /** Shows whether there is something to undo or redo. */
@@ -110,7 +131,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
     this.page.dispatchEvent(new CustomEvent("speakers-named", { detail: names }));
   }
 
-  /** Asks which text to keep, theirs or mine. Resolves to whether it is mine. */
+  /** Asks which text to keep: resolves to "theirs" or "mine", or to "" if the user has not chosen. */
   ask(theirs, mine) {
     const dialog = this.querySelector("dialog");
     dialog.querySelector("[data-theirs]").textContent = theirs;
@@ -118,7 +139,7 @@ customElements.define("transcript-editor", class extends HTMLElement {
     dialog.returnValue = "";
     dialog.showModal();
     return new Promise((resolve) => {
-      dialog.addEventListener("close", () => resolve(dialog.returnValue === "mine"), { once: true });
+      dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true });
     });
   }
 });

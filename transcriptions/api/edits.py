@@ -46,7 +46,7 @@ def edit_transcript(request: HttpRequest, transcription_id: uuid.UUID, edits: Ed
     keep their timestamps, and the segments after them are renumbered."""
     row = permissions.transcription_for(request.user, transcription_id)
     replacements = [_replacement(change) for change in edits.changes]
-    return _made(request, row, lambda: replace_segments(row, replacements))
+    return _made(request, row, lambda: replace_segments(row, replacements, edits.revision))
 
 
 @router.post(

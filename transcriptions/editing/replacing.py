@@ -9,7 +9,16 @@ from itertools import islice
 from django.utils.translation import gettext as _
 
 from transcriptions.editing.alignment import StoredWord, align, realign_words, split
-from transcriptions.editing.log import Change, Done, append, done, locked, make, names_of
+from transcriptions.editing.log import (
+    Change,
+    Done,
+    append,
+    done,
+    locked,
+    make,
+    names_of,
+    revision_of,
+)
 from transcriptions.editing.snapshots import FIELDS, Snapshot
 from transcriptions.exceptions import EditConflict, UnknownSpeaker
 from transcriptions.models import EditKind, Segment, Speaker, Transcription
@@ -38,16 +47,20 @@ class Replacement:
     expected_texts: Sequence[str] | None = None
 
 
-def replace_segments(row: Transcription, replacements: Sequence[Replacement]) -> Done:
+def replace_segments(
+    row: Transcription, replacements: Sequence[Replacement], revision: int | None = None
+) -> Done:
     """Make all replacements, or none. They are in order and do not overlap; the numbers are those
     before the edit. Unchanged words keep their times.
 
-    Raises WrongState while the recording is processed, EditConflict, UnknownSpeaker, and
-    Segment.DoesNotExist.
+    Raises WrongState while the recording is processed, EditConflict (also if the transcript is not
+    at `revision`), UnknownSpeaker, and Segment.DoesNotExist.
     """
     with locked(row, _("Segments can be edited after processing has finished.")) as found:
         names = names_of(found)
         changes = _changes(found, replacements)
+        if changes and revision not in (None, revision_of(found)):
+            raise EditConflict(_("Someone else has edited this transcript."))
         _check_speakers(found, replacements)
         make(found, changes)
         named = names_of(found)

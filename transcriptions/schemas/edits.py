@@ -13,7 +13,8 @@ from transcriptions.models import EditKind
 from transcriptions.schemas.speakers import MAX_NUMBER
 from transcriptions.schemas.transcripts import TEXT_PATTERN, SegmentOut
 
-MAX_CHANGES, MAX_SEGMENTS = 5000, 100  # in one request; new segments in one change
+MAX_CHANGES, MAX_SEGMENTS = 20_000, 100  # in one request; new segments in one change
+MAX_REPLACED = 100_000  # segments by one change: more than there are in a day of speech
 MAX_SEGMENT_NUMBER = 2_147_483_647
 
 Text = Annotated[str, Field(min_length=1, max_length=5000, pattern=TEXT_PATTERN)]
@@ -37,15 +38,15 @@ class ReplacementIn(Body):
     first: Annotated[SegmentNumber, Field(alias="from", ge=1)]
     last: Annotated[SegmentNumber, Field(alias="to")]
     segments: Annotated[list[NewSegmentIn], Field(max_length=MAX_SEGMENTS)]
-    expected_texts: Annotated[list[str], Field(max_length=MAX_SEGMENTS)] | None = Field(
+    expected_texts: Annotated[list[str], Field(max_length=MAX_REPLACED)] | None = Field(
         default=None,
         description="The texts that you expect to replace. If they differ, the response is 409",
     )
 
     @model_validator(mode="after")
     def _is_range(self) -> ReplacementIn:
-        if not 0 <= self.last - self.first + 1 <= MAX_SEGMENTS:
-            raise ValueError(f"`from` to `to` can be up to {MAX_SEGMENTS} segments")
+        if not 0 <= self.last - self.first + 1 <= MAX_REPLACED:
+            raise ValueError(f"`from` to `to` can be up to {MAX_REPLACED} segments")
         if self.last < self.first and not self.segments:
             raise ValueError("the change has no effect")
         return self
@@ -67,6 +68,10 @@ class EditsIn(Body):
     )
 
     changes: Annotated[list[ReplacementIn], Field(min_length=1, max_length=MAX_CHANGES)]
+    revision: Annotated[StrictInt, Field(ge=0)] | None = Field(
+        default=None,
+        description="The last revision that you know. If there is a later one, the response is 409",
+    )
 
     @model_validator(mode="after")
     def _are_in_order(self) -> EditsIn:

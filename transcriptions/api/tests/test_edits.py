@@ -51,6 +51,18 @@ def test_numbers_of_later_changes_are_those_afterwards(
     ]
 
 
+def test_edit_of_an_earlier_revision_is_refused(api: Client, finished: Transcription) -> None:
+    """An insertion replaces no text by which the server could notice."""
+    insertion = {"changes": [change(1, 0, "First.")], "revision": 0}
+    assert call(api, finished, "edits", insertion).json()["revision"] == 1
+    refused = call(api, finished, "edits", insertion)
+    assert (refused.status_code, refused.json()["code"]) == (409, "edit_conflict")
+    # An edit that is already made is no conflict: its response was lost.
+    edit = {"changes": [change(2, 2, "Once.")], "revision": 1}
+    assert [call(api, finished, "edits", edit).json()["revision"] for _ in range(2)] == [2, 2]
+    assert call(api, finished, "edits", insertion | {"revision": 2}).json()["revision"] == 3
+
+
 def test_versions_are_listed_compared_and_restored(api: Client, finished: Transcription) -> None:
     call(api, finished, "edits", {"changes": [change(1, 1, "Sentence 1, edited.")]})
     last, first = call(api, finished, "versions", method="get").json()
