@@ -43,16 +43,3 @@ def test_nothing_is_lost_or_doubled(prepared: Prepared, name: str) -> None:
     fault = next(fault for fault in FAULTS if fault.name == name)
     outcome = disturbed(site, recordings, expected, fault, random.Random(SEED))
     assert outcome.problems == []
-
-
-@pytest.mark.slow
-@pytest.mark.covers("fault", "Valkey crashes while recordings wait for a free thread")
-def test_worker_survives_a_crash_of_valkey(prepared: Prepared) -> None:
-    """More recordings than a worker has threads wait or are processed."""
-    site, recordings, expected = prepared
-    workers = {process.pid for process in site.processes("worker")}
-    fault = next(fault for fault in FAULTS if fault.name == "valkey")
-    copies = 7  # with two recordings more than a worker has threads
-    outcome = disturbed(site, recordings * copies, expected * copies, fault, random.Random(SEED))
-    assert outcome.problems == []
-    assert {process.pid for process in site.processes("worker")} == workers

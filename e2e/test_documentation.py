@@ -71,6 +71,15 @@ def test_pages_have_no_horizontal_overflow(
         assert overflow(page) == 0, url
 
 
+def test_reference_breaks_no_value_of_a_parameter(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto("/api/docs")
+    values = page.locator(".docs-reference td:nth-child(2) code")
+    expect(values.first).to_be_visible()
+    broken = "all => all.filter((code) => code.getClientRects().length > 1)"
+    assert values.evaluate_all(f"{broken}.map((code) => code.textContent)") == []
+
+
 def test_menu_is_collapsed_on_a_phone(open_page: OpenPage) -> None:
     page = open_page(PHONE)
     page.goto("/docs/api/")

@@ -18,7 +18,7 @@ CHUNK_BYTES = 48_000
 MAX_UNCONFIRMED_BYTES = 1 << 20  # that are sent before the server has confirmed older ones
 MAX_DELAY_S = 10.0  # between attempts to connect again
 MAX_LAST_ATTEMPTS = 5  # when there is no more audio
-CLOSE_UNAUTHORIZED = 4401
+UNAUTHORIZED = ("invalid_token", "not_authenticated")
 
 Json = dict[str, Any]
 
@@ -106,8 +106,6 @@ class LiveConnection:
         finally:
             if sending:
                 sending.cancel()
-        if socket.close_code == CLOSE_UNAUTHORIZED:
-            raise NotAuthorized("The token is no longer valid.")
         return False
 
     def _begin(self, message: Json) -> None:
@@ -121,6 +119,8 @@ class LiveConnection:
                 self._confirm(message["received"])
             case "progress" | "metadata" | "complete" | "error":
                 self.last_event_id = max(self.last_event_id, message["id"])
+            case "refused" if message["code"] in UNAUTHORIZED:
+                raise NotAuthorized(message["detail"])
             case "refused":
                 raise ApiError(message["detail"])
         self._on_message(message)

@@ -228,7 +228,9 @@ def type_of(schema: Json) -> SafeString:
     if "anyOf" in schema:
         return format_html_join(" or ", "{}", ((type_of(part),) for part in schema["anyOf"]))
     if "enum" in schema:
-        return format_html_join(", ", "<code>{}</code>", ((value,) for value in schema["enum"]))
+        values = ((value,) for value in schema["enum"] if value != "")
+        listed = format_html_join(", ", "<code>{}</code>", values)
+        return format_html("{} or empty", listed) if "" in schema["enum"] else listed
     if schema.get("type") == "array":
         return format_html("array of {}", type_of(schema.get("items", {})))
     string_format = schema.get("format")

@@ -26,7 +26,9 @@ if BROKER_URL.startswith("amqp"):
     }
 else:
     CELERY_BROKER_TRANSPORT_OPTIONS |= {"socket_timeout": 10}
-    CELERY_WORKER_DISABLE_PREFETCH = True  # with RabbitMQ, a worker keeps one for each thread
+    # When Valkey crashes, Kombu cannot return prefetched messages, and the worker exits. Celery has
+    # this setting only for Valkey. RabbitMQ returns them itself: there, each thread may have one.
+    CELERY_WORKER_DISABLE_PREFETCH = True
 # By default Kombu does not check certificates.
 if BROKER_URL.startswith("amqps://"):
     CELERY_BROKER_USE_SSL = {

@@ -219,6 +219,12 @@ def test_reference_links_its_schemas(client: Client) -> None:
     assert {name[1:] for name in names} <= set(page.ids)
 
 
+def test_reference_names_empty_values(client: Client) -> None:
+    text = client.get("/api/docs").content.decode()
+    assert "<code>transcribe</code>, <code>translate</code> or empty" in text
+    assert "<code></code>" not in text
+
+
 def _order(operation: Any) -> tuple[bool, bool, int]:
     """Deletions come last, that of the recording after those of its parts. Just before them come
     operations that remove speaker names."""

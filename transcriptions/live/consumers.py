@@ -19,6 +19,7 @@ from accounts.rate_limits import Throttled
 from transcriptions.exceptions import DATABASE_AWAY
 from transcriptions.live import sessions
 from transcriptions.live.authentication import Client, Refused, authenticate
+from transcriptions.live.endings import wait_for_end
 from transcriptions.live.sessions import LiveParams, SessionEnded, TakenOver
 from transcriptions.live.sockets import (
     AudioConsumer,
@@ -56,6 +57,7 @@ class LiveConsumer(AudioConsumer):
     async def connect(self) -> None:
         """Open a session, or resume the one in the query."""
         self.tasks: list[asyncio.Task[None]] = []
+        self.telling_end, self.is_end_told = asyncio.Lock(), False
         query = QueryDict(self.scope["query_string"])
         try:
             self.client = await in_thread(authenticate, self.scope)
@@ -78,6 +80,7 @@ class LiveConsumer(AudioConsumer):
         self.tasks = [
             asyncio.create_task(self._guarded(self._store())),
             asyncio.create_task(self._guarded(self._send_events(session, after))),
+            asyncio.create_task(self._guarded(self._watch_end(session))),
         ]
 
     async def disconnect(self, code: int) -> None:
@@ -142,10 +145,16 @@ class LiveConsumer(AudioConsumer):
             has_ended = False
             async with aclosing(events):
                 async for event in events:
-                    if event is not None:
-                        has_ended = event.type in ("complete", "error")
-                        await self.send(event.as_json)
-        await self.close(CLOSE_NORMAL if has_ended else CLOSE_UNAUTHORIZED)
+                    if event is None:
+                        continue
+                    has_ended = event.type in ("complete", "error")
+                    if has_ended and (reason := await in_thread(sessions.find_end, session)):
+                        await self._ended(reason)
+                    await self.send(event.as_json)
+        if has_ended:
+            await self.close(CLOSE_NORMAL)
+        else:
+            await self._unauthorized()
 
     async def _guarded(self, work: Any) -> None:
         try:
@@ -156,10 +165,25 @@ class LiveConsumer(AudioConsumer):
             log.exception("%s: the WebSocket failed", self.input.session.pk)
             await self.close(CLOSE_INTERNAL_ERROR)
 
+    async def _watch_end(self, session: LiveSession) -> None:
+        await self._ended(await wait_for_end(session))
+
     async def _ended(self, error: SessionEnded) -> None:
-        """Called when no more audio is accepted. The last events follow."""
+        """Called when no more audio is accepted, by whoever notices it. The last events follow."""
         self.input.close()
-        await self.send_json({"type": "ended", "reason": error.reason, "detail": str(error)})
+        await self.input.settle()
+        async with self.telling_end:
+            if not self.is_end_told:
+                self.is_end_told = True
+                message = {"type": "ended", "reason": error.reason, "detail": str(error)}
+                await self.send_json(message)
+
+    async def _unauthorized(self) -> None:
+        if self.client.token:
+            code, message = "invalid_token", _("The API token is unknown, expired or revoked.")
+        else:
+            code, message = "not_authenticated", _("You have been signed out.")
+        await self._fail(CLOSE_UNAUTHORIZED, code, message)
 
     async def _taken_over(self) -> None:
         message = _("Another connection has taken over this session.")

@@ -84,12 +84,16 @@ class LiveParams(UploadParams, extra="forbid"):
 
 
 class SessionEnded(Exception):
-    """The session accepts no more audio. `str()` is a message for its owner."""
+    """The session accepts no more audio. `str()` is a message for its owner; `reason` is an
+    EndReason or `deleted`."""
 
-    def __init__(self, session: LiveSession) -> None:
-        reason = EndReason(session.end_reason) if session.end_reason else EndReason.STOPPED
-        super().__init__(session.end_detail or str(reason.label))
-        self.reason = reason
+    def __init__(self, session: LiveSession | None) -> None:
+        if session is None:
+            self.reason, detail = "deleted", _("The transcription has been deleted.")
+        else:
+            reason = EndReason(session.end_reason or EndReason.STOPPED)
+            self.reason, detail = reason.value, session.end_detail or str(reason.label)
+        super().__init__(detail)
 
 
 class TakenOver(Exception):
@@ -202,10 +206,13 @@ def _run(session: LiveSession, statement: str, values: dict[str, Any]) -> tuple[
 
 def why_refused(session: LiveSession) -> SessionEnded | TakenOver:
     """The reason for which a connection to the session cannot send any more audio."""
+    return find_end(session) or TakenOver()
+
+
+def find_end(session: LiveSession) -> SessionEnded | None:
+    """Why the session has ended; None if it has not."""
     current = LiveSession.objects.filter(pk=session.pk).first()
-    if current is None:
-        return SessionEnded(session)  # it was deleted
-    return TakenOver() if current.ended_at is None else SessionEnded(current)
+    return None if current and current.ended_at is None else SessionEnded(current)
 
 
 def _wake(session: LiveSession) -> None:

@@ -96,6 +96,11 @@ class AudioInput:
                 return
             await asyncio.sleep(STORE_INTERVAL_S)
 
+    async def settle(self) -> None:
+        """Wait until the audio that is being stored is confirmed."""
+        async with self._storing:
+            pass
+
     async def flush(self, confirm: Confirm) -> None:
         """Store the audio that has arrived, including what arrives meanwhile."""
         async with self._storing:

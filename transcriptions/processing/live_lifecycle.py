@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,8 @@ from transcriptions.models import (
     Transcription,
 )
 from transcriptions.processing import lifecycle
+from transcriptions.realtime.messages import LiveEnded, event_channel
+from transcriptions.realtime.publisher import publisher
 
 
 def claim(transcription_id: uuid.UUID, worker: str = "") -> Transcription | None:
@@ -69,6 +72,8 @@ def end(row: Transcription, reason: EndReason, detail: str = "") -> bool:
     sessions = LiveSession.objects.filter(pk=row.pk, ended_at=None)
     if not sessions.update(ended_at=Now(), end_reason=reason, end_detail=detail):
         return False
+    ended = LiveEnded().model_dump_json()
+    transaction.on_commit(partial(publisher.send, event_channel(row.id), ended))
     unpark(row.id)
     return True
 

@@ -38,6 +38,12 @@ class Stored(Schema):
     changes: int = 0
 
 
+class LiveEnded(Schema):
+    """The live session of the recording accepts no more audio. Its last events follow."""
+
+    type: Literal["live_ended"] = "live_ended"
+
+
 Message = (
     MetadataEvent
     | ProgressEvent
@@ -48,6 +54,7 @@ Message = (
     | ErrorEvent
     | AccessChanged
     | Stored
+    | LiveEnded
 )
 
 parse_message = TypeAdapter[Message](Annotated[Message, Field(discriminator="type")]).validate_json

@@ -209,10 +209,19 @@ def _monthly_limits(row: Transcription) -> list[MonthlyLimit]:
         left_ms = quota * 60_000 - uncharged - _reserved_ms(row)
         name = _("monthly limit of your plan for audio that is not charged")
         limits.append(MonthlyLimit(name, quota, left_ms))
-    if row.token and (quota := row.token.monthly_minutes) is not None:
-        left_ms = _left_ms(row, quota, row.token)
+    token = _token_of(row)
+    if token and (quota := token.monthly_minutes) is not None:
+        left_ms = _left_ms(row, quota, token)
         limits.append(MonthlyLimit(_("monthly limit of this token"), quota, left_ms))
     return limits
+
+
+def _token_of(row: Transcription) -> ApiToken | None:
+    """The token of the recording; None if it has been deleted, even after `row` was loaded."""
+    try:
+        return row.token
+    except ApiToken.DoesNotExist:
+        return None
 
 
 def _left_ms(row: Transcription, minutes: int, token: ApiToken | None = None) -> int:

@@ -24,6 +24,12 @@ from transcodio_site.tests.cli.conftest import PROGRAM, Run, cli_environment
 
 SECONDS = 6
 PHRASE = "walking along the harbor"
+REVOKE = """
+from accounts.models import ApiToken
+from transcriptions.realtime.publisher import publisher
+ApiToken.objects.get(user__email="revoked-cli@example.com").delete()
+publisher.flush()
+"""
 
 
 class Relay:
@@ -162,6 +168,26 @@ def test_interrupt_ends_the_session_politely(stack: Stack, token: str, media: Me
     assert process.returncode == 0, errors
     assert f"{stack.url}/transcriptions/" in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_revoked_token_ends_the_session_with_a_reason(stack: Stack, media: Media) -> None:
+    revoked = stack.token("revoked-cli@example.com")
+    path = media.speech("long.mp3", 60)
+    with subprocess.Popen(
+        [*PROGRAM, "live", str(path), "-l", "en"],
+        env=cli_environment(stack, revoked),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.read(1)  # the first firm word
+        stack.shell(REVOKE)
+        _, errors = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 3, errors
+    assert "unknown, expired or revoked" in errors
+    assert "TRANSCODIO_TOKEN" in errors
 
 
 def test_errors_before_the_session_are_explained(run: Run, short: Path, tmp_path: Path) -> None:

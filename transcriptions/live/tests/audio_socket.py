@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from asgiref.testing import ApplicationCommunicator
+from django.test import Client
 
 from accounts.models import User
 from accounts.tokens import issue_token
@@ -15,13 +16,20 @@ Message = dict[str, Any]
 
 
 class AudioSocket(ApplicationCommunicator):
-    """A connection with a new API token of `user`. To be created in a thread with a database."""
+    """A connection of a page in `browser`, or else with a new API token of `user`. To be created in
+    a thread with a database."""
 
-    def __init__(self, user: User, path: str, query: str = "") -> None:
+    def __init__(
+        self, user: User, path: str, query: str = "", browser: Client | None = None
+    ) -> None:
         from transcodio_site.asgi import application
 
-        secret = issue_token(user)[1]
-        headers = [(b"host", b"127.0.0.1"), (b"authorization", f"Bearer {secret}".encode())]
+        headers = [(b"host", b"127.0.0.1")]
+        if browser:
+            cookie = f"sessionid={browser.cookies['sessionid'].value}"
+            headers += [(b"origin", b"http://127.0.0.1"), (b"cookie", cookie.encode())]
+        else:
+            headers.append((b"authorization", f"Bearer {issue_token(user)[1]}".encode()))
         scope: dict[str, Any] = {
             "type": "websocket",
             "subprotocols": [],

@@ -182,21 +182,24 @@ async def test_first_realtime_audio_is_refused_when_the_quota_is_used_up(alice: 
     assert not await Transcription.objects.aexists()
 
 
+@pytest.mark.parametrize("then", ["silence", "audio"])
 async def test_client_is_told_that_the_quota_is_used_up_while_it_speaks(
-    alice: User, few_minutes: None, worker: Worker
+    alice: User, few_minutes: None, worker: Worker, then: str
 ) -> None:
     socket = await live_socket(alice)
     await socket.connect()
     await socket.send_audio(bytes(20 * SECOND))
     await socket.until("received")
     await worker.listen()
-    await socket.send_audio(bytes(SECOND))
+    if then == "audio":
+        await socket.send_audio(bytes(SECOND))
     ended = (await socket.until("ended"))[-1]
     assert ended["reason"] == "limit"
     assert "monthly limit" in ended["detail"]
     row = await worker.finish()
     messages, code = await socket.rest()
     assert messages[-1]["type"] == "complete"
+    assert not [each for each in messages if each["type"] == "ended"]
     assert code == 1000
     assert row.state == State.COMPLETED
 

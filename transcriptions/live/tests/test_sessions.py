@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Outcome, UsageRecord, User
+from accounts.tokens import issue_token
 from gpu.types import Commit, EngineError
 from transcriptions.live import sessions
 from transcriptions.live.sessions import LiveParams, SessionEnded, TakenOver, TooManySessions
@@ -190,6 +191,19 @@ def test_session_ends_when_the_minutes_are_used_up(session: LiveSession, alice: 
     assert row.state == State.COMPLETED
     assert row.live.end_reason == EndReason.LIMIT
     assert "monthly limit" in row.note
+
+
+def test_token_that_is_revoked_meanwhile_does_not_fail_its_session(
+    alice: User, live_engine: ScriptedEngine
+) -> None:
+    token, _secret = issue_token(alice)
+    session = sessions.open_session(alice, token, LiveParams())
+    sessions.append(session, 0, tone(20))
+    sessions.end(session)
+    live_engine.before[1] = token.delete
+    live.listen(session.pk)
+    row = recording()
+    assert (row.state, row.token, row.segment_count) == (State.COMPLETED, None, 20)
 
 
 def test_session_ends_when_it_is_as_long_as_the_plan_allows(

@@ -14,9 +14,14 @@ from transcriptions.realtime.messages import event_channel
 
 async def until_subscribers(row: Transcription, count: int) -> None:
     """Wait until this many connections are subscribed to the events of the recording."""
+    await until_subscribed(event_channel(row.id), count)
+
+
+async def until_subscribed(channel: str, count: int = 1) -> None:
+    """Wait until this many connections are subscribed to the channel."""
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
         async with asyncio.timeout(WAIT_S):
-            while (await client.pubsub_numsub(event_channel(row.id)))[0][1] != count:
+            while (await client.pubsub_numsub(channel))[0][1] != count:
                 pass  # each round is a round trip
 
 

@@ -114,9 +114,10 @@ class Listening:
 
     async def _finish(self, last: CompleteEvent | ErrorEvent) -> None:
         if isinstance(last, ErrorEvent) and not self._is_ended:
-            error = error_body(last.code, last.detail, status=500)["error"]
+            refused = _refusal(last)
+            error = error_body(refused.code, last.detail, status=refused.status)["error"]
             await self._send_all(list(self._items.fail(error)))
-            raise Refused(500, last.code, last.detail)
+            raise refused
         await self._send_all(list(self._items.finish(self.end_ms)))
         if not self._is_ended:
             raise Refused(400, "session_expired", await in_thread(_end_message, self._session))
@@ -124,6 +125,12 @@ class Listening:
     async def _send_all(self, events: list[Json]) -> None:
         for event in events:
             await self._send(event)
+
+
+def _refusal(last: ErrorEvent) -> Refused:
+    if last.code == "deleted":  # by its owner: the server is not at fault
+        return Refused(400, "session_expired", last.detail)
+    return Refused(500, last.code, last.detail)
 
 
 def _end_message(session: LiveSession) -> str:
