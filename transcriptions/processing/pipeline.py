@@ -63,7 +63,12 @@ from transcriptions.processing.leases import (
     retry_while_database_is_away,
 )
 from transcriptions.processing.media.mixing import split
-from transcriptions.processing.openings import charged_if_refused, in_background, until_segment
+from transcriptions.processing.openings import (
+    charged_if_refused,
+    in_background,
+    options_for_rest,
+    until_segment,
+)
 from transcriptions.processing.preparation import Preparation, prepare_recording
 from transcriptions.processing.work_files import file_in_storage, temporary_folder
 from transcriptions.realtime import streams
@@ -175,7 +180,8 @@ def _calls(
 
 
 def _prepare_all(row: Transcription, folder: Path, check: Callable[[], None]) -> Preparation:
-    return prepare_recording(local_copy(row.source, folder, check), folder, row.options, check)
+    source = local_copy(row.source, folder, check)
+    return prepare_recording(source, folder, options_for_rest(row), check)
 
 
 def _replace_opening(holder: LeaseHolder, folder: Path, found: Preparation) -> Path:

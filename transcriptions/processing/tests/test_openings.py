@@ -15,7 +15,7 @@ from gpu.tests.wer import word_error_rate
 from transcodio_site.testing import SAMPLE, SAMPLE_TEXT, WAIT_S, Media, wait_until
 from transcriptions.models import Options, State, Transcription
 from transcriptions.processing import commands, leases, openings, pipeline, preparation
-from transcriptions.processing.media import program
+from transcriptions.processing.media import duration, program
 from transcriptions.processing.preparation import Preparation, prepare_recording
 from transcriptions.processing.tests.helpers import SpanEngine, expire, fresh, no_check, raising
 from transcriptions.processing.tests.test_tracks import film
@@ -26,12 +26,15 @@ pytestmark = [
     pytest.mark.usefixtures("check_no_temporary_files", "short_opening"),
 ]
 
+LIVE = ("-live", "1")  # without a duration
+LATE = ("-af", "adelay=25s")
+
 
 @pytest.fixture
 def short_opening(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample is a long recording."""
-    monkeypatch.setattr(preparation, "OPENING_S", 24.0)
-    monkeypatch.setattr(preparation, "MIN_LONG_S", 30.0)
+    monkeypatch.setattr(preparation, "OPENINGS_S", (24.0, 34.0))
+    monkeypatch.setattr(preparation, "MIN_LONG_S", 36.0)
 
 
 @pytest.fixture
@@ -104,6 +107,46 @@ def test_transcript_and_usage_are_those_of_the_whole_recording(
     assert span_engine.calls[1].language is None  # it may have changed
     assert row.steps.filter(phase="decode").count() == 1
     assert [path.suffix for path in stored_files(settings)] == [".source"]
+
+
+def two_tracks(media: Media) -> Path:
+    """The first one is the default."""
+    return film(media, "two.mkv", [media.speech("one.wav"), media.speech("two.wav", None, *LATE)])
+
+
+@pytest.mark.covers(
+    "fault",
+    "The worker is lost after the opening of a file without a duration, or with several tracks",
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda media: media.speech("live.webm", None, *LIVE),
+        lambda media: media.speech("late.flac", None, *LATE),
+        two_tracks,
+    ],
+    ids=["unknown duration", "silent beginning", "two tracks"],
+)
+def test_unusual_recording_has_the_transcript_and_usage_of_the_whole(
+    upload: Upload,
+    media: Media,
+    tmp_path: Path,
+    alice: User,
+    span_engine: SpanEngine,
+    make: Callable[[Media], Path],
+) -> None:
+    source = make(media)
+    whole = prepare_recording(source, tmp_path, Options(), no_check)
+    row = upload(source)
+    assert pipeline.preprocess(row.id)
+    assert fresh(row).analysis.is_opening
+    span_engine.fails_at = 2
+    assert not pipeline.transcribe(row.id)
+    expire(row)
+    assert pipeline.transcribe(row.id)
+    assert starts(row) == [span.start for span in whole.spans]
+    assert fresh(row).tracks == whole.tracks
+    assert charged_ms(alice) == round(1000 * whole.audio.duration)
 
 
 @pytest.mark.slow
@@ -232,12 +275,16 @@ def test_header_that_declares_too_much_refuses_nothing(
     assert fresh(row).duration == pytest.approx(43.9, abs=0.1)
 
 
-@pytest.mark.covers("attack", "A header that declares a short recording, to evade a limit")
+@pytest.mark.covers("attack", "A header or times that declare a short recording, to evade a limit")
+@pytest.mark.parametrize("name", ["twice.flac", "twice.webm"])
 def test_recording_that_is_longer_than_declared_is_refused_and_its_opening_charged(
-    upload: Upload, media: Media, tmp_path: Path, alice: User, span_engine: SpanEngine
+    upload: Upload, media: Media, tmp_path: Path, alice: User, span_engine: SpanEngine, name: str
 ) -> None:
-    loop = ("-stream_loop", "1", "-i", str(SAMPLE))
-    source = claim_declared(media.make("twice.flac", *loop), tmp_path / "twice.flac", 40)
+    if name == "twice.flac":
+        loop = ("-stream_loop", "1", "-i", str(SAMPLE))
+        source = claim_declared(media.make(name, *loop), tmp_path / name, 40)
+    else:  # the times start again at zero
+        source = media.bytes(name, media.speech("live.webm", None, *LIVE).read_bytes() * 2)
     row = upload(source)
     assign_plan(alice, monthly_minutes=1)
     assert pipeline.preprocess(row.id)
@@ -278,27 +325,60 @@ def test_short_recording_is_converted_once(
         ("talk.wav", (), True),
         ("talk.m4a", (), True),
         ("talk.aac", (), True),
-        ("live.webm", ("-live", "1"), False),  # as a browser records: the duration is unknown
-        ("late.flac", ("-af", "adelay=25s"), False),  # its opening is silent
+        ("live.webm", LIVE, True),  # as a browser records: the duration is unknown
+        ("piped.flac", ("-seekable", "0"), True),
+        ("late.flac", LATE, True),  # a longer opening has speech
+        ("later.flac", ("-af", "adelay=35s"), False),
     ],
 )
-def test_opening_depends_on_a_known_duration_and_speech(
+def test_opening_depends_on_speech(
     media: Media, tmp_path: Path, name: str, options: tuple[str, ...], has_opening: bool
 ) -> None:
     source = media.speech(name, None, *options)
     found = opening_of(source, tmp_path)
     assert found.is_opening == has_opening
     assert found.spans
-    assert found.audio.duration == pytest.approx(44 if name != "late.flac" else 69, abs=1.5)
+    seconds = {"late.flac": 69, "later.flac": 79}.get(name, 44)
+    assert found.audio.duration == pytest.approx(seconds, abs=1.5)
 
 
-@pytest.mark.parametrize(("options", "has_opening"), [({}, False), ({"track": 1}, True)])
-def test_several_tracks_are_compared_as_a_whole_unless_one_is_chosen(
-    media: Media, tmp_path: Path, options: dict[str, Any], has_opening: bool
+def test_recording_that_takes_long_to_read_is_prepared_as_a_whole(
+    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = film(media, "two.mkv", [media.silence("quiet.wav", 44), media.speech("all.wav")])
+    monkeypatch.setattr(duration, "READING_TIMEOUT_S", 0.0)
+    assert not opening_of(media.speech("live.webm", None, *LIVE), tmp_path).is_opening
+
+
+QUIET, SPOKEN = "quiet.wav", "spoken.wav"
+
+
+@pytest.mark.parametrize(
+    ("sounds", "default", "options", "track", "has_opening"),
+    [
+        ((SPOKEN, SPOKEN), 0, {}, 0, True),
+        ((SPOKEN, SPOKEN), 1, {}, 1, True),
+        ((QUIET, SPOKEN), 1, {}, 1, True),
+        ((QUIET, SPOKEN), 0, {}, 1, False),  # the first one may have speech later
+        ((QUIET, SPOKEN), 0, {"track": 1}, 1, True),
+    ],
+)
+def test_opening_is_of_the_track_that_the_whole_recording_would_be_of(
+    media: Media,
+    tmp_path: Path,
+    sounds: tuple[str, str],
+    default: int,
+    options: dict[str, Any],
+    track: int,
+    has_opening: bool,
+) -> None:
+    files = {QUIET: media.silence(QUIET, 44), SPOKEN: media.speech(SPOKEN)}
+    flags = [
+        part for n in (0, 1) for part in (f"-disposition:a:{n}", "default" * (n == default) or "0")
+    ]
+    source = film(media, f"two-{default}.mkv", [files[name] for name in sounds], *flags)
     found = opening_of(source, tmp_path, **options)
-    assert (found.track, found.is_opening) == (1, has_opening)
+    assert (found.track, found.is_opening) == (track, has_opening)
+    assert prepare_recording(source, tmp_path, Options(**options), no_check).track == track
 
 
 def test_channels_are_compared_as_a_whole(media: Media, tmp_path: Path) -> None:
