@@ -165,18 +165,19 @@ def _calls(
     """A call of the engine for the speech after `position` (seconds): two if only the opening of
     the recording is prepared."""
     row = holder.row
-    audio = row.to_audio(local_copy(row.audio, folder, holder.check))
+    rest = audio = row.to_audio(local_copy(row.audio, folder, holder.check))
     if row.analysis.is_opening:
         has_words = threading.Event()
         prepare = partial(_prepare_all, row, folder)
         with in_background(prepare, holder.check, start=has_words) as prepared:
             call = _recognized(holder, folder, audio, position, speakers.check)
             yield until_segment(call, has_words)
-            position = max(position, audio.spans[-1].end)
+            position = max(position, *(span.end for span in audio.spans))
             with charged_if_refused(row):
                 audio = row.to_audio(_replace_opening(holder, folder, prepared()))
+            rest = audio.after(position)
     speakers.prepare(audio)
-    yield _recognized(holder, folder, audio, position, speakers.check)
+    yield _recognized(holder, folder, rest, position, speakers.check)
 
 
 def _prepare_all(row: Transcription, folder: Path, check: Callable[[], None]) -> Preparation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from transcriptions import raw_audio
 from transcriptions.exceptions import AudioError
 from transcriptions.models import Options
 from transcriptions.processing import loudness, voice_activity
-from transcriptions.processing.loudness import Loudness
 from transcriptions.processing.media import mixing
 from transcriptions.processing.media.conversion import PreparedAudio, Selection, prepare
 from transcriptions.processing.media.duration import measure_duration
@@ -40,7 +39,7 @@ class Preparation:
 
     audio: PreparedAudio
     track: int
-    spans: list[Span]
+    spans: Sequence[Span]
     waveform: Waveform
     is_opening: bool = False
 
@@ -77,8 +76,8 @@ class _Preparer:
     def beginning(self, track: int, *, is_chosen: bool) -> Preparation | None:
         """All of a short recording, or the opening of a long one; of the first of several tracks by
         their order, unless this one `is_chosen`. None if only the whole recording tells what is to
-        be recognized: without speech in the longest opening, or if the duration cannot be found out
-        quickly. Raises AudioError."""
+        be recognized: without speech in the longest opening, or if the duration is wrong or cannot
+        be found out quickly. Raises AudioError."""
         duration = 0.0
         for seconds in OPENINGS_S:
             audio = self._converted(track, seconds)
@@ -87,14 +86,29 @@ class _Preparer:
                 return self.beginning(first, is_chosen=True)
             if audio.duration < seconds - 1 and audio.declared < seconds:
                 return self._analyzed(audio, track)
+            if self.selection.separate_channels and audio.decoded_channels > 1:
+                return self._beginning_of_channels(track)
             duration = duration or self._declared(audio, track)
-            if not MIN_LONG_S < duration <= settings.MAX_DURATION_SECONDS:
+            if not max(MIN_LONG_S, audio.duration) < duration <= settings.MAX_DURATION_SECONDS:
                 return None
             found, end = voice_activity.find_first_speech(audio.path, audio.duration, self.check)
             if spans := [span for span in found if span.end < end - CUT_EDGE_S]:
                 whole = replace(audio, duration=duration, note="")
                 return Preparation(whole, track, spans, Waveform(), is_opening=True)
         return None
+
+    def _beginning_of_channels(self, track: int) -> Preparation:
+        """The same if channels may be recognized separately. All of the recording tells which ones
+        differ, but most of the time is that of the search for speech. Raises AudioError."""
+        audio = self._converted(track)
+        for seconds in OPENINGS_S if audio.duration > MIN_LONG_S else ():
+            path = mixing.cut(audio.path, self.folder / "opening.wav", seconds, self.check)
+            opening = replace(audio, path=path, duration=seconds)
+            found = self._speech(opening, self._paths(opening))
+            if spans := before_silence(found, seconds - CUT_EDGE_S):
+                whole = replace(audio, path=path, note="")
+                return Preparation(whole, track, spans, Waveform(), is_opening=True)
+        return self._analyzed(audio, track)
 
     def _declared(self, audio: PreparedAudio, track: int) -> float:
         """The duration of the recording by its header, or by the times in it."""
@@ -108,17 +122,25 @@ class _Preparer:
         return prepare(self.source, self.folder, self.check, selection)
 
     def _analyzed(self, audio: PreparedAudio, track: int) -> Preparation:
-        paths: list[tuple[int | None, Path]] = [(None, audio.path)]
-        if audio.channels:
-            separate = mixing.split(audio.path, self.folder, audio.channels, self.check)
-            paths = [*separate.items()]
-        spans, channels = list[Span](), list[Loudness]()
-        for channel, path in paths:
-            found = voice_activity.find_speech(path, audio.duration, self.check)
-            spans += [replace(span, channel=channel) for span in found]
-            channels.append(loudness.measure_loudness(path, audio.duration))
-        spans.sort(key=lambda span: span.start)
+        paths = self._paths(audio)
+        channels = [loudness.measure_loudness(path, audio.duration) for path in paths.values()]
+        spans = self._speech(audio, paths)
         return Preparation(audio, track, spans, loudness.waveform_of(channels))
+
+    def _paths(self, audio: PreparedAudio) -> Mapping[int | None, Path]:
+        """A mono WAV for each channel to be recognized separately."""
+        if audio.channels:
+            return dict(mixing.split(audio.path, self.folder, audio.channels, self.check).items())
+        return {None: audio.path}
+
+    def _speech(self, audio: PreparedAudio, paths: Mapping[int | None, Path]) -> list[Span]:
+        """The speech of all channels, in order."""
+        spans = [
+            replace(span, channel=channel)
+            for channel, path in paths.items()
+            for span in voice_activity.find_speech(path, audio.duration, self.check)
+        ]
+        return sorted(spans, key=lambda span: span.start)
 
     def with_speech(self, first: Preparation | None, tracks: tuple[Track, ...]) -> Preparation:
         """The track with speech: the default one, or else the first that has some. `first` is one
@@ -139,6 +161,17 @@ class _Preparer:
             return self.of_track(track)
         except AudioError:
             return None
+
+
+def before_silence(spans: Sequence[Span], end: float) -> Sequence[Span]:
+    """Of sorted speech of several channels, all that comes before the last moment until `end` at
+    which no channel has speech."""
+    count, spoken_until = 0, 0.0
+    for number, span in enumerate(spans):
+        if span.start >= spoken_until:
+            count = number
+        spoken_until = max(spoken_until, span.end)
+    return spans if spoken_until < end else spans[:count]
 
 
 def _in_order(tracks: Iterable[Track]) -> list[Track]:
@@ -168,13 +201,12 @@ def prepare_recording(
     """
     declared = raw_audio.declared("", options.media_type)
     raw = declared_raw_audio(source, options)
-    is_separate = options.channels == "separate"
-    selection = Selection(raw, separate_channels=is_separate)
+    selection = Selection(raw, separate_channels=options.channels == "separate")
     preparer = _Preparer(source, folder, check, selection)
     track, is_chosen = options.track or 0, options.track is not None
     try:
         found = None
-        if opening_first and not is_separate:  # all of it tells which channels differ
+        if opening_first:
             found = preparer.beginning(track, is_chosen=is_chosen)
         found = found or preparer.of_track(track)
         if is_chosen or found.is_opening or len(found.audio.tracks) == 1:

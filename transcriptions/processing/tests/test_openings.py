@@ -15,26 +15,15 @@ from gpu.tests.wer import word_error_rate
 from transcodio_site.testing import SAMPLE, SAMPLE_TEXT, WAIT_S, Media, wait_until
 from transcriptions.models import Options, State, Transcription
 from transcriptions.processing import commands, leases, openings, pipeline, preparation
-from transcriptions.processing.media import duration, program
 from transcriptions.processing.preparation import Preparation, prepare_recording
 from transcriptions.processing.tests.helpers import SpanEngine, expire, fresh, no_check, raising
-from transcriptions.processing.tests.test_tracks import film
+from transcriptions.processing.tests.test_opening_kinds import LIVE, starts
 from transcriptions.testing import Upload, assign_plan, charged_ms, stored_files
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("check_no_temporary_files", "short_opening"),
 ]
-
-LIVE = ("-live", "1")  # without a duration
-LATE = ("-af", "adelay=25s")
-
-
-@pytest.fixture
-def short_opening(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sample is a long recording."""
-    monkeypatch.setattr(preparation, "OPENINGS_S", (24.0, 34.0))
-    monkeypatch.setattr(preparation, "MIN_LONG_S", 36.0)
 
 
 @pytest.fixture
@@ -50,10 +39,6 @@ def all_spans(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
     """Where the speech of the sample begins, if all of it is prepared together."""
     folder = tmp_path_factory.mktemp("whole")
     return [span.start for span in prepare_recording(SAMPLE, folder, Options(), no_check).spans]
-
-
-def starts(row: Transcription) -> list[float]:
-    return [segment.start for segment in row.segments.all()]
 
 
 def claim_declared(source: Path, target: Path, seconds: float) -> Path:
@@ -107,46 +92,6 @@ def test_transcript_and_usage_are_those_of_the_whole_recording(
     assert span_engine.calls[1].language is None  # it may have changed
     assert row.steps.filter(phase="decode").count() == 1
     assert [path.suffix for path in stored_files(settings)] == [".source"]
-
-
-def two_tracks(media: Media) -> Path:
-    """The first one is the default."""
-    return film(media, "two.mkv", [media.speech("one.wav"), media.speech("two.wav", None, *LATE)])
-
-
-@pytest.mark.covers(
-    "fault",
-    "The worker is lost after the opening of a file without a duration, or with several tracks",
-)
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda media: media.speech("live.webm", None, *LIVE),
-        lambda media: media.speech("late.flac", None, *LATE),
-        two_tracks,
-    ],
-    ids=["unknown duration", "silent beginning", "two tracks"],
-)
-def test_unusual_recording_has_the_transcript_and_usage_of_the_whole(
-    upload: Upload,
-    media: Media,
-    tmp_path: Path,
-    alice: User,
-    span_engine: SpanEngine,
-    make: Callable[[Media], Path],
-) -> None:
-    source = make(media)
-    whole = prepare_recording(source, tmp_path, Options(), no_check)
-    row = upload(source)
-    assert pipeline.preprocess(row.id)
-    assert fresh(row).analysis.is_opening
-    span_engine.fails_at = 2
-    assert not pipeline.transcribe(row.id)
-    expire(row)
-    assert pipeline.transcribe(row.id)
-    assert starts(row) == [span.start for span in whole.spans]
-    assert fresh(row).tracks == whole.tracks
-    assert charged_ms(alice) == round(1000 * whole.audio.duration)
 
 
 @pytest.mark.slow
@@ -295,92 +240,3 @@ def test_recording_that_is_longer_than_declared_is_refused_and_its_opening_charg
     assert charged_ms(alice) == round(1000 * row.segments.last().end)  # type: ignore[union-attr]
     failed = UsageRecord.objects.filter(outcome=Outcome.FAILED)
     assert sum(record.decode_ms for record in failed) == 100 * len(span_engine.calls[0].spans)
-
-
-# --- Recordings without an opening --------------------------------------------------------------
-
-
-def opening_of(source: Path, folder: Path, **options: Any) -> Preparation:
-    return prepare_recording(source, folder, Options(**options), no_check, opening_first=True)
-
-
-def test_short_recording_is_converted_once(
-    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run, calls = program.run, list[list[str]]()
-
-    def noted(command: list[str], *arguments: Any) -> int:
-        calls.append(command)
-        return run(command, *arguments)
-
-    monkeypatch.setattr(program, "run", noted)
-    found = opening_of(media.speech("short.mp3", 10), tmp_path)
-    assert (len(calls), found.is_opening, max(found.waveform.peaks)) == (1, False, 255)
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "has_opening"),
-    [
-        ("talk.mp3", ("-write_xing", "0", "-b:a", "64k"), True),  # the duration is an estimate
-        ("talk.wav", (), True),
-        ("talk.m4a", (), True),
-        ("talk.aac", (), True),
-        ("live.webm", LIVE, True),  # as a browser records: the duration is unknown
-        ("piped.flac", ("-seekable", "0"), True),
-        ("late.flac", LATE, True),  # a longer opening has speech
-        ("later.flac", ("-af", "adelay=35s"), False),
-    ],
-)
-def test_opening_depends_on_speech(
-    media: Media, tmp_path: Path, name: str, options: tuple[str, ...], has_opening: bool
-) -> None:
-    source = media.speech(name, None, *options)
-    found = opening_of(source, tmp_path)
-    assert found.is_opening == has_opening
-    assert found.spans
-    seconds = {"late.flac": 69, "later.flac": 79}.get(name, 44)
-    assert found.audio.duration == pytest.approx(seconds, abs=1.5)
-
-
-def test_recording_that_takes_long_to_read_is_prepared_as_a_whole(
-    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(duration, "READING_TIMEOUT_S", 0.0)
-    assert not opening_of(media.speech("live.webm", None, *LIVE), tmp_path).is_opening
-
-
-QUIET, SPOKEN = "quiet.wav", "spoken.wav"
-
-
-@pytest.mark.parametrize(
-    ("sounds", "default", "options", "track", "has_opening"),
-    [
-        ((SPOKEN, SPOKEN), 0, {}, 0, True),
-        ((SPOKEN, SPOKEN), 1, {}, 1, True),
-        ((QUIET, SPOKEN), 1, {}, 1, True),
-        ((QUIET, SPOKEN), 0, {}, 1, False),  # the first one may have speech later
-        ((QUIET, SPOKEN), 0, {"track": 1}, 1, True),
-    ],
-)
-def test_opening_is_of_the_track_that_the_whole_recording_would_be_of(
-    media: Media,
-    tmp_path: Path,
-    sounds: tuple[str, str],
-    default: int,
-    options: dict[str, Any],
-    track: int,
-    has_opening: bool,
-) -> None:
-    files = {QUIET: media.silence(QUIET, 44), SPOKEN: media.speech(SPOKEN)}
-    flags = [
-        part for n in (0, 1) for part in (f"-disposition:a:{n}", "default" * (n == default) or "0")
-    ]
-    source = film(media, f"two-{default}.mkv", [files[name] for name in sounds], *flags)
-    found = opening_of(source, tmp_path, **options)
-    assert (found.track, found.is_opening) == (track, has_opening)
-    assert prepare_recording(source, tmp_path, Options(**options), no_check).track == track
-
-
-def test_channels_are_compared_as_a_whole(media: Media, tmp_path: Path) -> None:
-    source = media.speech("stereo.wav", None, "-ac", "2")
-    assert not opening_of(source, tmp_path, channels="separate").is_opening
