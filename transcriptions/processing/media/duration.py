@@ -12,7 +12,7 @@ import ffmpeg
 from transcriptions.processing.media import ffmpeg_log, program
 from transcriptions.processing.media.conversion import Selection
 
-READING_TIMEOUT_S = 3.0  # an hour of sound takes half a second; the picture of a film takes longer
+READING_TIMEOUT_S = 10.0  # an hour of sound takes 0.5 to 2 s, the pictures of a film longer
 LOG_LIMIT_BYTES = 8 << 20
 
 
