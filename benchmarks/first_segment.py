@@ -1,9 +1,12 @@
-"""Measure how long the first words take: python -m benchmarks.first_segment [--speakers] [--write]
+"""Measure how long the first words take.
+
+python -m benchmarks.first_segment [--kinds | --speakers] [--write]
 
 Recordings of up to four hours are uploaded to a running service, which stops them after the first
-segment. Each one is also prepared as a whole before its recognition begins, as in earlier releases:
-the option `channels=separate` has only this effect on one channel. CPU times are those of all
-processes of the service.
+segment. CPU times are those of all processes of the service.
+
+With --kinds, the recordings have an hour each, but no duration in the header, several tracks,
+silence at the beginning, or channels that are recognized separately.
 
 With --speakers, shorter ones are uploaded with and without the detection of speakers in turn, which
 must not delay the words.
@@ -18,7 +21,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +31,7 @@ import psutil
 from benchmarks.overhead import running_service
 from transcodio_site.testing import SAMPLE, Media
 
-RESULTS = Path(__file__).parent / "results" / "first-segment.json"
-SPEAKERS_RESULTS = RESULTS.with_stem("first-segment-speakers")
+RESULTS = Path(__file__).parent / "results"
 # Seconds, and FFmpeg's options for the output.
 RECORDINGS = {
     "10s.mp3": (10, ()),
@@ -39,14 +41,31 @@ RECORDINGS = {
     "1h.wav": (3600, ("-ar", "16000")),
     "4h.mp3": (14_400, ("-b:a", "64k")),
 }
-GOAL_S = 3.0
-WAYS = {
-    "opening first": {"channels": "mix"},
-    "whole recording first": {"channels": "separate"},
+# Two persons who take turns every ten seconds, each on a channel of their own.
+CALL = (
+    "asplit[a][b];[a]volume=0:enable='gte(mod(t,20),10)'[first];"
+    "[b]volume=0:enable='lt(mod(t,20),10)'[second];"
+    "[first][second]join=inputs=2:channel_layout=stereo"
+)
+KINDS = {
+    "unknown duration.webm": (3600, ("-live", "1")),
+    "unknown duration.flac": (3600, ("-seekable", "0")),
+    "two tracks.mkv": (3600, ("-map", "0:a", "-map", "0:a")),
+    "silent for 2 min.mp3": (3600, ("-af", "adelay=120s")),
+    "silent for 4 min.mp3": (3600, ("-af", "adelay=240s")),
+    "silent for 9 min.mp3": (3600, ("-af", "adelay=540s")),
+    "separate, one channel.mp3": (3600, ()),
+    "separate, two channels.mp3": (3600, ("-af", CALL)),
 }
-WITH_SPEAKERS = ("10s.mp3", "5min.mp3", "1h.mp3")
-SPEAKERS_WAYS = {"without speakers": {"diarize": "false"}, "with speakers": {"diarize": "true"}}
+GOAL_S = 3.0
 Ways = Mapping[str, Mapping[str, str]]  # fields of the upload
+WAYS: Ways = {"default": {}}
+SEPARATE: Ways = {"separate channels": {"channels": "separate"}}
+WITH_SPEAKERS = ("10s.mp3", "5min.mp3", "1h.mp3")
+SPEAKERS_WAYS: Ways = {
+    "without speakers": {"diarize": "false"},
+    "with speakers": {"diarize": "true"},
+}
 Row = dict[str, Any]
 
 IDLE_S = 600.0  # the longest time that the service needs to stop its work
@@ -56,15 +75,20 @@ def main() -> None:
     """Print the medians; with --write, write the JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.first_segment")
     parser.add_argument("--write", action="store_true", help="write the results as JSON")
-    parser.add_argument("--speakers", action="store_true", help="with and without speakers")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--kinds", action="store_true", help="recordings of other kinds")
+    chosen.add_argument("--speakers", action="store_true", help="with and without speakers")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    names, ways = (
-        (WITH_SPEAKERS, SPEAKERS_WAYS) if arguments.speakers else (tuple(RECORDINGS), WAYS)
-    )
+    if arguments.speakers:
+        ways, results = dict.fromkeys(WITH_SPEAKERS, SPEAKERS_WAYS), "first-segment-speakers"
+    elif arguments.kinds:
+        ways, results = {name: _ways_of_kind(name) for name in KINDS}, "first-segment-kinds"
+    else:
+        ways, results = dict.fromkeys(RECORDINGS, WAYS), "first-segment"
     with tempfile.TemporaryDirectory(prefix="transcodio-benchmark-") as folder:
         Path(folder).chmod(0o711)
-        rows = _measure_all(Path(folder), names, ways, arguments.rounds)
+        rows = _measure_all(Path(folder), ways, arguments.rounds)
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "load": round(os.getloadavg()[2], 1),
@@ -73,20 +97,25 @@ def main() -> None:
     }
     print(json.dumps(result, indent=2))
     if arguments.write:
-        results = SPEAKERS_RESULTS if arguments.speakers else RESULTS
-        results.write_text(json.dumps(result, indent=2) + "\n")
+        (RESULTS / f"{results}.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
-def _measure_all(folder: Path, names: Iterable[str], ways: Ways, rounds: int) -> list[Row]:
+def _ways_of_kind(name: str) -> Ways:
+    return SEPARATE if name.startswith("separate") else WAYS
+
+
+def _measure_all(folder: Path, ways: Mapping[str, Ways], rounds: int) -> list[Row]:
+    """`ways` by the name of a recording."""
     media = Media(folder)
-    files = [_recording(media, name) for name in names]
+    files = {name: _recording(media, name) for name in ways}
     with running_service(folder) as client:
-        _first_segment(client, files[0], next(iter(ways.values())))  # loads the model
-        return [row for file in files for row in _measure(client, file, ways, rounds)]
+        _first_segment(client, _recording(media, "10s.mp3"), {})  # loads the model
+        measured = (_measure(client, files[name], ways[name], rounds) for name in ways)
+        return [row for rows in measured for row in rows]
 
 
 def _recording(media: Media, name: str) -> Path:
-    seconds, options = RECORDINGS[name]
+    seconds, options = (RECORDINGS | KINDS)[name]
     return media.make(name, "-stream_loop", "-1", "-i", str(SAMPLE), "-t", f"{seconds}", *options)
 
 

@@ -2,8 +2,9 @@
 first words come early.
 
 Only the opening is prepared by the step before, and the limits are checked with the duration that
-the file declares. If the file breaks them nevertheless, or cannot be decoded to its end, the
-recording fails, and what was recognized is charged: otherwise it would be free.
+the file declares, or that the times in it tell. If the file breaks them nevertheless, or cannot be
+decoded to its end, the recording fails, and what was recognized is charged: otherwise it would be
+free.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from django.db import transaction
 
 from gpu.types import Cancelled, Segment
 from transcriptions.exceptions import AudioError
-from transcriptions.models import Transcription
+from transcriptions.models import Options, Transcription
 from transcriptions.processing.engine_calls import Result
 from transcriptions.usage import metering
 
@@ -79,6 +81,12 @@ def until_segment(
             yield together
             if any(isinstance(event, Segment) for event in together):
                 found.set()
+
+
+def options_for_rest(row: Transcription) -> Options:
+    """The options of its owner, with the track of the opening, whose words are shown already."""
+    chosen = [track["index"] for track in row.tracks if track["chosen"]]
+    return replace(row.options, track=chosen[0]) if chosen else row.options
 
 
 @contextmanager

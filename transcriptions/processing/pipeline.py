@@ -63,7 +63,12 @@ from transcriptions.processing.leases import (
     retry_while_database_is_away,
 )
 from transcriptions.processing.media.mixing import split
-from transcriptions.processing.openings import charged_if_refused, in_background, until_segment
+from transcriptions.processing.openings import (
+    charged_if_refused,
+    in_background,
+    options_for_rest,
+    until_segment,
+)
 from transcriptions.processing.preparation import Preparation, prepare_recording
 from transcriptions.processing.work_files import file_in_storage, temporary_folder
 from transcriptions.realtime import streams
@@ -160,22 +165,24 @@ def _calls(
     """A call of the engine for the speech after `position` (seconds): two if only the opening of
     the recording is prepared."""
     row = holder.row
-    audio = row.to_audio(local_copy(row.audio, folder, holder.check))
+    rest = audio = row.to_audio(local_copy(row.audio, folder, holder.check))
     if row.analysis.is_opening:
         has_words = threading.Event()
         prepare = partial(_prepare_all, row, folder)
         with in_background(prepare, holder.check, start=has_words) as prepared:
             call = _recognized(holder, folder, audio, position, speakers.check)
             yield until_segment(call, has_words)
-            position = max(position, audio.spans[-1].end)
+            position = max(position, *(span.end for span in audio.spans))
             with charged_if_refused(row):
                 audio = row.to_audio(_replace_opening(holder, folder, prepared()))
+            rest = audio.after(position)
     speakers.prepare(audio)
-    yield _recognized(holder, folder, audio, position, speakers.check)
+    yield _recognized(holder, folder, rest, position, speakers.check)
 
 
 def _prepare_all(row: Transcription, folder: Path, check: Callable[[], None]) -> Preparation:
-    return prepare_recording(local_copy(row.source, folder, check), folder, row.options, check)
+    source = local_copy(row.source, folder, check)
+    return prepare_recording(source, folder, options_for_rest(row), check)
 
 
 def _replace_opening(holder: LeaseHolder, folder: Path, found: Preparation) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,17 @@ from transcriptions import raw_audio
 from transcriptions.exceptions import AudioError
 from transcriptions.models import Options
 from transcriptions.processing import loudness, voice_activity
-from transcriptions.processing.loudness import Loudness
 from transcriptions.processing.media import mixing
 from transcriptions.processing.media.conversion import PreparedAudio, Selection, prepare
+from transcriptions.processing.media.duration import measure_duration
 from transcriptions.processing.media.ffmpeg_log import Track
 from transcriptions.processing.media.probing import probe
 from transcriptions.raw_audio import RawAudio
 from transcriptions.waveform import Waveform
 
-OPENING_S = 60.0  # prepared first, so that its recognition can begin early
+# What is prepared first, so that its recognition can begin early: the shortest of these openings
+# that has speech. Looking for it in the longest one takes four seconds.
+OPENINGS_S = (60.0, 300.0, 600.0)
 MIN_LONG_S = 180.0  # of a recording with an opening: all of a shorter one is prepared in a second
 CUT_EDGE_S = 0.5  # before the end of the opening, where speech may go on
 MAX_TRACKS_TRIED = 8  # each is converted until one has speech
@@ -33,11 +35,11 @@ MAX_TITLE_CHARS = 200
 @dataclass(frozen=True, slots=True)
 class Preparation:
     """The audio of one track, where it has speech, and its waveform. Of an opening, the audio ends
-    after OPENING_S, the duration is the declared one of the recording, and there is no waveform."""
+    early, the duration is the declared one of the recording, and there is no waveform."""
 
     audio: PreparedAudio
     track: int
-    spans: list[Span]
+    spans: Sequence[Span]
     waveform: Waveform
     is_opening: bool = False
 
@@ -71,44 +73,80 @@ class _Preparer:
         """Raises AudioError."""
         return self._analyzed(self._converted(track), track)
 
-    def beginning(self, track: int, *, is_only_choice: bool) -> Preparation | None:
-        """All of a short recording, or the opening of a long one. None if only the whole recording
-        tells what is to be recognized: with several tracks unless this one `is_only_choice`, with
-        an unknown duration, or without speech in the opening. Raises AudioError."""
-        audio = self._converted(track, OPENING_S)
-        if audio.duration < OPENING_S - 1 and audio.declared < OPENING_S:
-            return self._analyzed(audio, track)
-        is_long = MIN_LONG_S < audio.declared <= settings.MAX_DURATION_SECONDS
-        if not is_long or not (is_only_choice or len(audio.tracks) == 1):
-            return None
-        found = self._analyzed(audio, track)
-        spans = [span for span in found.spans if span.end < audio.duration - CUT_EDGE_S]
-        whole = replace(audio, duration=audio.declared, note="")
-        opening = Preparation(whole, track, spans, Waveform(), is_opening=True)
-        return opening if spans else None
+    def beginning(self, track: int, *, is_chosen: bool) -> Preparation | None:
+        """All of a short recording, or the opening of a long one; of the first of several tracks by
+        their order, unless this one `is_chosen`. None if only the whole recording tells what is to
+        be recognized: without speech in the longest opening, or if the duration is wrong or cannot
+        be found out quickly. Raises AudioError."""
+        duration = 0.0
+        for seconds in OPENINGS_S:
+            audio = self._converted(track, seconds)
+            first = track if is_chosen or not audio.tracks else _in_order(audio.tracks)[0].index
+            if first != track:
+                return self.beginning(first, is_chosen=True)
+            if audio.duration < seconds - 1 and audio.declared < seconds:
+                return self._analyzed(audio, track)
+            if self.selection.separate_channels and audio.decoded_channels > 1:
+                return self._beginning_of_channels(track)
+            duration = duration or self._declared(audio, track)
+            if not max(MIN_LONG_S, audio.duration) < duration <= settings.MAX_DURATION_SECONDS:
+                return None
+            found, end = voice_activity.find_first_speech(audio.path, audio.duration, self.check)
+            if spans := [span for span in found if span.end < end - CUT_EDGE_S]:
+                whole = replace(audio, duration=duration, note="")
+                return Preparation(whole, track, spans, Waveform(), is_opening=True)
+        return None
+
+    def _beginning_of_channels(self, track: int) -> Preparation:
+        """The same if channels may be recognized separately. All of the recording tells which ones
+        differ, but most of the time is that of the search for speech. Raises AudioError."""
+        audio = self._converted(track)
+        for seconds in OPENINGS_S if audio.duration > MIN_LONG_S else ():
+            path = mixing.cut(audio.path, self.folder / "opening.wav", seconds, self.check)
+            opening = replace(audio, path=path, duration=seconds)
+            found = self._speech(opening, self._paths(opening))
+            if spans := before_silence(found, seconds - CUT_EDGE_S):
+                whole = replace(audio, path=path, note="")
+                return Preparation(whole, track, spans, Waveform(), is_opening=True)
+        return self._analyzed(audio, track)
+
+    def _declared(self, audio: PreparedAudio, track: int) -> float:
+        """The duration of the recording by its header, or by the times in it."""
+        if audio.declared > audio.duration:
+            return audio.declared
+        selection = replace(self.selection, track=track)
+        return measure_duration(self.source, self.folder, self.check, selection)
 
     def _converted(self, track: int, seconds: float | None = None) -> PreparedAudio:
         selection = replace(self.selection, track=track, seconds=seconds)
         return prepare(self.source, self.folder, self.check, selection)
 
     def _analyzed(self, audio: PreparedAudio, track: int) -> Preparation:
-        paths: list[tuple[int | None, Path]] = [(None, audio.path)]
-        if audio.channels:
-            separate = mixing.split(audio.path, self.folder, audio.channels, self.check)
-            paths = [*separate.items()]
-        spans, channels = list[Span](), list[Loudness]()
-        for channel, path in paths:
-            found = voice_activity.find_speech(path, audio.duration, self.check)
-            spans += [replace(span, channel=channel) for span in found]
-            channels.append(loudness.measure_loudness(path, audio.duration))
-        spans.sort(key=lambda span: span.start)
+        paths = self._paths(audio)
+        channels = [loudness.measure_loudness(path, audio.duration) for path in paths.values()]
+        spans = self._speech(audio, paths)
         return Preparation(audio, track, spans, loudness.waveform_of(channels))
 
+    def _paths(self, audio: PreparedAudio) -> Mapping[int | None, Path]:
+        """A mono WAV for each channel to be recognized separately."""
+        if audio.channels:
+            return dict(mixing.split(audio.path, self.folder, audio.channels, self.check).items())
+        return {None: audio.path}
+
+    def _speech(self, audio: PreparedAudio, paths: Mapping[int | None, Path]) -> list[Span]:
+        """The speech of all channels, in order."""
+        spans = [
+            replace(span, channel=channel)
+            for channel, path in paths.items()
+            for span in voice_activity.find_speech(path, audio.duration, self.check)
+        ]
+        return sorted(spans, key=lambda span: span.start)
+
     def with_speech(self, first: Preparation | None, tracks: tuple[Track, ...]) -> Preparation:
-        """The track with speech: the default one, or else the first that has some. `first` is track
-        0, unless it cannot be converted. Raises AudioError."""
+        """The track with speech: the default one, or else the first that has some. `first` is one
+        that is prepared already. Raises AudioError."""
         found, current = None, first
-        for track in sorted(tracks, key=lambda track: not track.is_default)[:MAX_TRACKS_TRIED]:
+        for track in _in_order(tracks)[:MAX_TRACKS_TRIED]:
             if current is None or current.track != track.index:
                 current = self._if_readable(track.index)
             if current and current.spans:
@@ -123,6 +161,22 @@ class _Preparer:
             return self.of_track(track)
         except AudioError:
             return None
+
+
+def before_silence(spans: Sequence[Span], end: float) -> Sequence[Span]:
+    """Of sorted speech of several channels, all that comes before the last moment until `end` at
+    which no channel has speech."""
+    count, spoken_until = 0, 0.0
+    for number, span in enumerate(spans):
+        if span.start >= spoken_until:
+            count = number
+        spoken_until = max(spoken_until, span.end)
+    return spans if spoken_until < end else spans[:count]
+
+
+def _in_order(tracks: Iterable[Track]) -> list[Track]:
+    """The first one with speech is the one to be recognized."""
+    return sorted(tracks, key=lambda track: not track.is_default)
 
 
 def declared_raw_audio(source: Path, options: Options) -> RawAudio | None:
@@ -147,16 +201,15 @@ def prepare_recording(
     """
     declared = raw_audio.declared("", options.media_type)
     raw = declared_raw_audio(source, options)
-    is_separate = options.channels == "separate"
-    selection = Selection(raw, separate_channels=is_separate)
+    selection = Selection(raw, separate_channels=options.channels == "separate")
     preparer = _Preparer(source, folder, check, selection)
     track, is_chosen = options.track or 0, options.track is not None
     try:
         found = None
-        if opening_first and not is_separate:  # all of it tells which channels differ
-            found = preparer.beginning(track, is_only_choice=is_chosen)
+        if opening_first:
+            found = preparer.beginning(track, is_chosen=is_chosen)
         found = found or preparer.of_track(track)
-        if is_chosen or len(found.audio.tracks) == 1:
+        if is_chosen or found.is_opening or len(found.audio.tracks) == 1:
             return found
         return preparer.with_speech(found, found.audio.tracks)
     except AudioError:

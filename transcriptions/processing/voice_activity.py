@@ -17,10 +17,25 @@ MIN_SILENCE_MS, PADDING_MS, MIN_SPEECH_MS = 400, 200, 120
 
 def find_speech(path: Path, duration: float, check: Callable[[], None]) -> list[Span]:
     """Speech spans in order and without overlap. `check` is called before each block."""
-    return list(_spans(path, duration, check))
+    return [span for spans, _ in _blocks(path, duration, check) for span in spans]
 
 
-def _spans(path: Path, duration: float, check: Callable[[], None]) -> Iterator[Span]:
+def find_first_speech(
+    path: Path, duration: float, check: Callable[[], None]
+) -> tuple[list[Span], float]:
+    """The speech of the first block that has some, and where that block ends: up to there, these
+    are the spans of `find_speech`."""
+    found: tuple[list[Span], float] = [], duration
+    for found in _blocks(path, duration, check):
+        if found[0]:
+            break
+    return found
+
+
+def _blocks(
+    path: Path, duration: float, check: Callable[[], None]
+) -> Iterator[tuple[list[Span], float]]:
+    """The speech of each block, and where the block ends."""
     from faster_whisper.vad import VadOptions, get_speech_timestamps
 
     options = VadOptions(
@@ -43,5 +58,5 @@ def _spans(path: Path, duration: float, check: Callable[[], None]) -> Iterator[S
                 end -= BLOCK_EDGE_S
             elif spans[-1].start > start:
                 end = spans.pop().start
-        yield from spans
+        yield spans, end
         start = end

@@ -56,8 +56,9 @@ class Selection:
 @dataclass(frozen=True, slots=True)
 class PreparedAudio:
     """A 24 kHz 16-bit WAV, its duration in seconds, a note for the owner, and all audio tracks of
-    the file. `channels` are those to be recognized separately: without any, the WAV is mono.
-    `declared` is the duration by its header, 0 if unknown."""
+    the file. `channels` are those to be recognized separately: without any, the WAV is mono, and
+    `decoded_channels` is their number before they were mixed. `declared` is the duration by its
+    header, 0 if unknown."""
 
     path: Path
     duration: float
@@ -66,6 +67,7 @@ class PreparedAudio:
     tracks: tuple[Track, ...] = ()
     channels: tuple[int, ...] = ()
     declared: float = 0.0
+    decoded_channels: int = 1
 
 
 def prepare(
@@ -95,9 +97,10 @@ def prepare(
     share = received_share(source)
     declared = max(ffmpeg_log.declared_duration(report), duration / share) if share else duration
     note, container = _note(duration, declared, report), ffmpeg_log.container(report)
-    channels = _mixed(wav, check, separate=selection.separate_channels)
     by_header = ffmpeg_log.declared_duration(report, or_estimated=True)
-    return PreparedAudio(wav, duration, container, note, tracks, channels, by_header)
+    decoded = mixing.channel_count(wav)
+    channels = _mixed(wav, check, separate=selection.separate_channels)
+    return PreparedAudio(wav, duration, container, note, tracks, channels, by_header, decoded)
 
 
 def _mixed(wav: Path, check: Callable[[], None], *, separate: bool) -> tuple[int, ...]:

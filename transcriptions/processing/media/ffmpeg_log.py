@@ -129,7 +129,15 @@ def declared_duration(report: str, *, or_estimated: bool = False) -> float:
     if "Estimating duration from bitrate" in report and not or_estimated:
         return 0.0
     match = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", report, re.MULTILINE)
-    if not match:
-        return 0.0
+    return _seconds(match) if match else 0.0
+
+
+def time_read(report: str) -> float:
+    """Seconds that FFmpeg has read, by the last line of its log; 0 if it has read nothing."""
+    times = list(re.finditer(r" time=(\d+):(\d+):(\d+\.\d+)", report))
+    return _seconds(times[-1]) if times else 0.0
+
+
+def _seconds(match: re.Match[str]) -> float:
     hours, minutes, seconds = match.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

@@ -111,6 +111,17 @@ def split(
     return paths
 
 
+def cut(wav: Path, beginning: Path, seconds: float, check: Callable[[], None]) -> Path:
+    """Write the beginning of a WAV to another one, and return its path."""
+    with wave.open(str(wav), "rb") as source, wave.open(str(beginning), "wb") as out:
+        out.setparams(source.getparams())
+        frames = round(seconds * source.getframerate())
+        for first in range(0, frames, BLOCK_FRAMES):
+            check()
+            out.writeframes(source.readframes(min(BLOCK_FRAMES, frames - first)))
+    return beginning
+
+
 def make_plain(wav: Path) -> None:
     """Let a WAV with more than two channels say that it has PCM samples: FFmpeg writes the longer
     form of the header for them, which Python can read since 3.12 only."""

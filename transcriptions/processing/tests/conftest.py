@@ -14,7 +14,7 @@ from accounts.models import User
 from transcodio_site.testing import SAMPLE, Media
 from transcodio_site.testing_media import CHANGES_S
 from transcriptions.models import AudioAnalysis, State, Transcription
-from transcriptions.processing import diarizing, pipeline
+from transcriptions.processing import diarizing, pipeline, preparation
 from transcriptions.processing.media import conversion, program
 from transcriptions.processing.media.conversion import PreparedAudio
 from transcriptions.processing.tests.diarizers import ScriptedDiarizer
@@ -97,6 +97,13 @@ def span_engine(monkeypatch: pytest.MonkeyPatch) -> SpanEngine:
     engine = SpanEngine()
     monkeypatch.setattr(pipeline, "get_engine", lambda name: engine)
     return engine
+
+
+@pytest.fixture
+def short_opening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample is a long recording."""
+    monkeypatch.setattr(preparation, "OPENINGS_S", (24.0, 34.0))
+    monkeypatch.setattr(preparation, "MIN_LONG_S", 36.0)
 
 
 @pytest.fixture

@@ -275,7 +275,7 @@ def test_recording_without_speech_needs_no_diarizer(
 def test_all_of_a_long_recording_is_diarized_when_its_rest_is_prepared(
     upload: Upload, diarizer: ScriptedDiarizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation, "OPENING_S", 24.0)
+    monkeypatch.setattr(preparation, "OPENINGS_S", (24.0,))
     monkeypatch.setattr(preparation, "MIN_LONG_S", 30.0)
     row = wanted(upload(SAMPLE))
     assert pipeline.preprocess(row.id)

@@ -15,23 +15,15 @@ from gpu.tests.wer import word_error_rate
 from transcodio_site.testing import SAMPLE, SAMPLE_TEXT, WAIT_S, Media, wait_until
 from transcriptions.models import Options, State, Transcription
 from transcriptions.processing import commands, leases, openings, pipeline, preparation
-from transcriptions.processing.media import program
 from transcriptions.processing.preparation import Preparation, prepare_recording
 from transcriptions.processing.tests.helpers import SpanEngine, expire, fresh, no_check, raising
-from transcriptions.processing.tests.test_tracks import film
+from transcriptions.processing.tests.test_opening_kinds import LIVE, starts
 from transcriptions.testing import Upload, assign_plan, charged_ms, stored_files
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("check_no_temporary_files", "short_opening"),
 ]
-
-
-@pytest.fixture
-def short_opening(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sample is a long recording."""
-    monkeypatch.setattr(preparation, "OPENING_S", 24.0)
-    monkeypatch.setattr(preparation, "MIN_LONG_S", 30.0)
 
 
 @pytest.fixture
@@ -47,10 +39,6 @@ def all_spans(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
     """Where the speech of the sample begins, if all of it is prepared together."""
     folder = tmp_path_factory.mktemp("whole")
     return [span.start for span in prepare_recording(SAMPLE, folder, Options(), no_check).spans]
-
-
-def starts(row: Transcription) -> list[float]:
-    return [segment.start for segment in row.segments.all()]
 
 
 def claim_declared(source: Path, target: Path, seconds: float) -> Path:
@@ -232,12 +220,16 @@ def test_header_that_declares_too_much_refuses_nothing(
     assert fresh(row).duration == pytest.approx(43.9, abs=0.1)
 
 
-@pytest.mark.covers("attack", "A header that declares a short recording, to evade a limit")
+@pytest.mark.covers("attack", "A header or times that declare a short recording, to evade a limit")
+@pytest.mark.parametrize("name", ["twice.flac", "twice.webm"])
 def test_recording_that_is_longer_than_declared_is_refused_and_its_opening_charged(
-    upload: Upload, media: Media, tmp_path: Path, alice: User, span_engine: SpanEngine
+    upload: Upload, media: Media, tmp_path: Path, alice: User, span_engine: SpanEngine, name: str
 ) -> None:
-    loop = ("-stream_loop", "1", "-i", str(SAMPLE))
-    source = claim_declared(media.make("twice.flac", *loop), tmp_path / "twice.flac", 40)
+    if name == "twice.flac":
+        loop = ("-stream_loop", "1", "-i", str(SAMPLE))
+        source = claim_declared(media.make(name, *loop), tmp_path / name, 40)
+    else:  # the times start again at zero
+        source = media.bytes(name, media.speech("live.webm", None, *LIVE).read_bytes() * 2)
     row = upload(source)
     assign_plan(alice, monthly_minutes=1)
     assert pipeline.preprocess(row.id)
@@ -248,59 +240,3 @@ def test_recording_that_is_longer_than_declared_is_refused_and_its_opening_charg
     assert charged_ms(alice) == round(1000 * row.segments.last().end)  # type: ignore[union-attr]
     failed = UsageRecord.objects.filter(outcome=Outcome.FAILED)
     assert sum(record.decode_ms for record in failed) == 100 * len(span_engine.calls[0].spans)
-
-
-# --- Recordings without an opening --------------------------------------------------------------
-
-
-def opening_of(source: Path, folder: Path, **options: Any) -> Preparation:
-    return prepare_recording(source, folder, Options(**options), no_check, opening_first=True)
-
-
-def test_short_recording_is_converted_once(
-    media: Media, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run, calls = program.run, list[list[str]]()
-
-    def noted(command: list[str], *arguments: Any) -> int:
-        calls.append(command)
-        return run(command, *arguments)
-
-    monkeypatch.setattr(program, "run", noted)
-    found = opening_of(media.speech("short.mp3", 10), tmp_path)
-    assert (len(calls), found.is_opening, max(found.waveform.peaks)) == (1, False, 255)
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "has_opening"),
-    [
-        ("talk.mp3", ("-write_xing", "0", "-b:a", "64k"), True),  # the duration is an estimate
-        ("talk.wav", (), True),
-        ("talk.m4a", (), True),
-        ("talk.aac", (), True),
-        ("live.webm", ("-live", "1"), False),  # as a browser records: the duration is unknown
-        ("late.flac", ("-af", "adelay=25s"), False),  # its opening is silent
-    ],
-)
-def test_opening_depends_on_a_known_duration_and_speech(
-    media: Media, tmp_path: Path, name: str, options: tuple[str, ...], has_opening: bool
-) -> None:
-    source = media.speech(name, None, *options)
-    found = opening_of(source, tmp_path)
-    assert found.is_opening == has_opening
-    assert found.spans
-    assert found.audio.duration == pytest.approx(44 if name != "late.flac" else 69, abs=1.5)
-
-
-@pytest.mark.parametrize(("options", "has_opening"), [({}, False), ({"track": 1}, True)])
-def test_several_tracks_are_compared_as_a_whole_unless_one_is_chosen(
-    media: Media, tmp_path: Path, options: dict[str, Any], has_opening: bool
-) -> None:
-    source = film(media, "two.mkv", [media.silence("quiet.wav", 44), media.speech("all.wav")])
-    found = opening_of(source, tmp_path, **options)
-    assert (found.track, found.is_opening) == (1, has_opening)
-
-
-def test_channels_are_compared_as_a_whole(media: Media, tmp_path: Path) -> None:
-    source = media.speech("stereo.wav", None, "-ac", "2")
-    assert not opening_of(source, tmp_path, channels="separate").is_opening

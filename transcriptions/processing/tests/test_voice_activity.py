@@ -17,7 +17,7 @@ from transcodio_site.testing import SAMPLE, SAMPLE_TEXT, Media
 from transcriptions.processing import voice_activity
 from transcriptions.processing.media.conversion import PreparedAudio, prepare
 from transcriptions.processing.tests.helpers import Prepare, no_check
-from transcriptions.processing.voice_activity import find_speech
+from transcriptions.processing.voice_activity import find_first_speech, find_speech
 
 
 def spans_of(audio: PreparedAudio) -> list[Span]:
@@ -67,6 +67,21 @@ def test_spans_cover_loud_audio(sample: PreparedAudio) -> None:
     loud = np.flatnonzero(blocks.max(axis=1) > 2000) * 0.02 + 0.01
     assert len(loud) > 500
     assert covered(spans_of(sample), loud).mean() > 0.995
+
+
+def test_first_speech_is_that_of_all_blocks(
+    media: Media, prepare_media: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voice_activity, "BLOCK_S", 10.0)
+    late = prepare_media(media.speech("late.wav", None, "-af", "adelay=25s"))
+    found, end = find_first_speech(late.path, late.duration, no_check)
+    assert 25 < end < 40
+    assert found == [span for span in spans_of(late) if span.end <= end]
+
+
+def test_first_speech_of_silence(media: Media, prepare_media: Prepare) -> None:
+    quiet = prepare_media(media.silence("quiet.wav", 2))
+    assert find_first_speech(quiet.path, quiet.duration, no_check) == ([], 2.0)
 
 
 def test_sample_is_recognized_within_its_spans(sample: PreparedAudio) -> None:
