@@ -82,3 +82,23 @@ def test_space_after_a_click_on_a_time_pauses(page: Page) -> None:
     page.keyboard.press("Space")
     assert media.evaluate("media => media.paused")
     assert shown(page) == texts(page)
+
+
+SELECT = """([first, from, last, to]) => {
+  const node = (number) => document.querySelector(`.segment[data-segment="${number}"]`).firstChild;
+  document.querySelector("#segments").focus();
+  getSelection().setBaseAndExtent(node(first), from, node(last), to);
+}"""
+
+
+@pytest.mark.slow
+def test_input_method_replaces_a_selection_over_segments(page: Page) -> None:
+    first, second, *rest = texts(page)
+    page.evaluate(SELECT, [1, 3, 2, len(second) - 4])
+    session = page.context.new_cdp_session(page)
+    session.send("Input.imeSetComposition", {"text": "に", "selectionStart": 1, "selectionEnd": 1})
+    session.send("Input.insertText", {"text": "日本"})
+    assert_saved(page, f"{first[:3]}日本{second[-4:]}", *rest)
+    page.reload()
+    expect(page.locator("#segments[contenteditable]")).to_be_visible()
+    assert shown(page) == texts(page)

@@ -17,6 +17,7 @@ export class TextInput {
     this.session = session;
     root.addEventListener("beforeinput", (event) => this.before(event));
     root.addEventListener("input", (event) => this.composed(event));
+    root.addEventListener("compositionstart", () => this.composing());
     root.addEventListener("compositionend", (event) => this.composed(event));
   }
 
@@ -88,6 +89,17 @@ export class TextInput {
     replaceText(segment.element, start.offset, end.offset, data);
     placeCaret(segment, start.offset + data.length);
     this.session.typed(segment);
+  }
+
+  /** An input method is about to replace the selection: the browser would join elements of several
+   * segments. */
+  composing() {
+    const selection = getSelection();
+    if (selection.isCollapsed || this.session.isBusy) return;
+    const range = selection.getRangeAt(0);
+    const start = place(range.startContainer, range.startOffset);
+    const end = place(range.endContainer, range.endOffset);
+    if (start && end && start.segment !== end.segment) this.insert(start, end, "");
   }
 
   change(operation) {
