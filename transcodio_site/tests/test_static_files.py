@@ -46,15 +46,30 @@ def deployed(settings: Any, static_root: Path) -> None:
 def static_urls(client: Client, *pages: str) -> set[str]:
     found: set[str] = set()
     for page in pages:
-        found |= set(re.findall(r'"(/static/[^"]+)"', client.get(page).content.decode()))
+        response = client.get(page)
+        assert response.status_code == 200, page
+        found |= set(re.findall(r'"(/static/[^"]+)"', response.content.decode()))
     return found
+
+
+def completed_recording(owner: User) -> Transcription:
+    return Transcription.objects.create(
+        owner=owner,
+        title="Talk",
+        source="none",
+        source_bytes=1,
+        state=State.COMPLETED,
+        completed_at=timezone.now(),
+    )
 
 
 def test_pages_use_files_that_browsers_keep_for_a_year(deployed: None, alice: User) -> None:
     client = Client()
     client.force_login(alice)
-    urls = static_urls(client, "/", "/accounts/login/", "/account/tokens/", "/docs/")
-    assert len(urls) > 5
+    transcript = f"/transcriptions/{completed_recording(alice).id}/"
+    pages = ("/", "/record/", "/settings/tokens/", "/docs/", "/offline/", transcript)
+    urls = static_urls(client, *pages) | static_urls(Client(), "/accounts/login/")
+    assert len(urls) > 75
     for url in urls:
         response = client.get(url, headers={"Accept-Encoding": "gzip, br"})
         assert HASHED.search(url), url
@@ -76,14 +91,7 @@ def scripts_of(html: str) -> set[Path]:
 def test_page_of_a_transcript_loads_few_scripts(alice: User) -> None:
     client = Client()
     client.force_login(alice)
-    row = Transcription.objects.create(
-        owner=alice,
-        title="Talk",
-        source="none",
-        source_bytes=1,
-        state=State.COMPLETED,
-        completed_at=timezone.now(),
-    )
+    row = completed_recording(alice)
     scripts = scripts_of(client.get(f"/transcriptions/{row.id}/").content.decode())
     assert ROOT / "static/js/paragraphs.js" in scripts
     assert ROOT / "static/vendor/htmx.min.js" not in scripts
@@ -94,7 +102,7 @@ def test_pages_request_all_modules_at_once(alice: User) -> None:
     client = Client()
     client.force_login(alice)
     row = Transcription.objects.create(owner=alice, source="none", source_bytes=1)
-    fixed = ("/", "/record/", "/docs/", "/account/tokens/", "/offline/")
+    fixed = ("/", "/record/", "/docs/", "/settings/tokens/", "/offline/")
     for path in (*fixed, f"/transcriptions/{row.id}/"):
         scripts = scripts_of(client.get(path).content.decode())
         imports = {
