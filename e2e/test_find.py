@@ -9,7 +9,8 @@ from e2e.conftest import OpenPage
 from e2e.recognized import Recognized
 from e2e.test_editing import assert_saved, caret, expect_status, shown, texts
 from e2e.test_pages import open_menu
-from transcodio_site.testing import wait_until
+from e2e.test_speakers import open_talk
+from transcodio_site.testing import Stack, wait_until
 
 # The text at which a mark is drawn.
 MARKED = """name => [...(CSS.highlights.get(name) ?? [])].map((range) => range.toString())"""
@@ -159,3 +160,21 @@ def test_regular_expression_uses_groups(page: Page) -> None:
     panel.get_by_role("button", name="Replace", exact=True).click()
     word = b.rstrip(".,")
     assert_saved(page, f"{word} {a} $1{first.removeprefix(f'{a} {word}')}")
+
+
+@pytest.mark.slow
+def test_marks_are_drawn_near_the_viewport_only(sign_up: OpenPage, stack: Stack) -> None:
+    """Also after changes everywhere: ranges that are not seen make each further change slow."""
+    page = sign_up("marks@example.com")
+    open_talk(page, stack, "12" * 200)
+    panel = open_panel(page, "Sentence")
+    status = panel.locator("[role=status]")
+    expect(status).to_have_text("Found: 400")
+    wait_until(lambda: 0 < len(page.evaluate(MARKED, "match")) < 200)
+    panel.get_by_label("Replace with").fill("Phrase")
+    panel.get_by_role("button", name="Replace all").click()
+    expect(status).to_have_text("Replaced: 400")
+    panel.get_by_label("Find", exact=True).fill("Phrase")
+    expect(status).to_have_text("Found: 400")
+    wait_until(lambda: "Phrase" in page.evaluate(MARKED, "match"))
+    assert len(page.evaluate(MARKED, "match")) < 200
