@@ -316,57 +316,6 @@ def test_phone_asks_before_it_edits(page: Page, open_context: OpenContext) -> No
     assert_saved(page, f"Well, {first}")
 
 
-def test_text_is_found_and_replaced(page: Page) -> None:
-    original = texts(page)
-    panel = page.locator("find-replace")
-    caret(page, 1, 0)
-    page.keyboard.press("Control+f")
-    find = panel.get_by_label("Find", exact=True)
-    expect(find).to_be_focused()
-    page.keyboard.type("the ")
-    status = panel.locator("[role=status]")
-    count = sum(text.lower().count("the ") for text in original)
-    assert count
-    expect(status).to_have_text(f"Found: {count}")
-    page.keyboard.press("Enter")
-    expect(status).to_have_text(f"1 of {count}")
-    panel.get_by_label("Replace with").fill("THE ")
-    panel.get_by_text("Preview").click()
-    expect(panel.locator("li ins")).to_have_count(count)
-    panel.get_by_role("button", name="Replace all").click()
-    expect(status).to_have_text(f"Replaced: {count}")
-    expect_status(page, "Saved")
-    assert sum(text.count("THE ") for text in texts(page)) == count
-    assert shown(page) == texts(page)
-    panel.get_by_label("Match case").check()
-    expect(status).to_have_text("Not found")
-    panel.get_by_role("button", name="Close").click()
-    expect(panel).to_be_hidden()
-    page.keyboard.press("Control+z")  # all of them were one edit
-    wait_until(lambda: texts(page) == original)
-
-
-@pytest.mark.slow
-def test_regular_expression_uses_groups(page: Page) -> None:
-    first = texts(page)[0]
-    a, b = first.split()[:2]
-    open_menu(page)
-    page.get_by_role("button", name="Find and replace").click()
-    panel = page.locator("find-replace")
-    panel.get_by_label("Regular expression").check()
-    find = panel.get_by_label("Find", exact=True)
-    find.fill("(")
-    expect(panel.locator("[role=status]")).to_contain_text("Not a regular expression")
-    find.fill(rf"^({a}) (\w+)")
-    panel.get_by_label("Whole words").check()
-    panel.get_by_label("Replace with").fill("$2 $1 $$1")
-    expect(panel.locator("[role=status]")).to_have_text("Found: 1")
-    panel.get_by_role("button", name="Replace", exact=True).click()  # first goes to the match
-    panel.get_by_role("button", name="Replace", exact=True).click()
-    word = b.rstrip(".,")
-    assert_saved(page, f"{word} {a} $1{first.removeprefix(f'{a} {word}')}")
-
-
 def test_versions_are_compared_and_restored(page: Page) -> None:
     original = texts(page)
     caret(page, 1, 0)

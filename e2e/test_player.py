@@ -265,7 +265,7 @@ def test_selected_text_is_repeated(page: Page) -> None:
     segment = page.locator("[data-segment='2']")
     segment.select_text()
     page.keyboard.press("Alt+r")
-    assert is_playing(page)
+    wait_until(lambda: is_playing(page))
     start = float(segment.get_attribute("data-start") or 0)
     assert start <= now(page) < start + 1
     expect(page.locator(".player-wave [part~=region]")).to_be_visible()
@@ -314,7 +314,7 @@ def test_keys_work_while_typing(page: Page) -> None:
     page.keyboard.press("?")
     page.keyboard.press("Space")
     assert not is_playing(page)
-    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Playback and shortcuts")).to_be_hidden()
     assert len(text.text_content() or "") == len(before) + 2
     expect(page.locator("#segments")).to_be_focused()
 
@@ -328,7 +328,7 @@ def test_timestamps_are_no_tab_stops(page: Page) -> None:
 
 
 def shortcuts(page: Page) -> Locator:
-    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    dialog = page.get_by_role("dialog", name="Playback and shortcuts")
     if not dialog.is_visible():
         page.keyboard.press("?")
     expect(dialog).to_be_visible()

@@ -54,6 +54,7 @@ export class EditSession {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.flush(), PAUSE_MS);
     this.host.showState();
+    this.host.dispatchEvent(new CustomEvent("typed", { bubbles: true })); // for <find-replace>
   }
 
   /** Called when the caret has moved: saves the text of a segment that it has left. */

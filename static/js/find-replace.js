@@ -2,8 +2,8 @@
  * <find-replace>: finds a text in the transcript, marks all matches, and replaces one or all. It
  * previews the replacement of each match.
  */
-import { formatDuration } from "./duration.js";
-import { matchesIn, patternOf, replaced } from "./find-matches.js";
+import { changesOf, matchesIn, patternOf, replaced } from "./find-matches.js";
+import { matchRow } from "./match-row.js";
 import { register } from "./shortcuts.js";
 import { showSegment } from "./show-segment.js";
 import { text } from "./text.js";
@@ -12,7 +12,7 @@ import { draw, mark } from "./text-marks.js";
 import { positionOf, rangeOf, segments } from "./transcript-text.js";
 
 const DELAY_MS = 150; // after the last key, before the search starts
-const MAX_LISTED = 200, CONTEXT = 24; // matches in the preview, and characters around each
+const MAX_LISTED = 200; // matches in the preview
 
 customElements.define("find-replace", class extends HTMLElement {
   connectedCallback() {
@@ -21,7 +21,7 @@ customElements.define("find-replace", class extends HTMLElement {
     this.form = this.querySelector("form");
     this.status = this.querySelector("[role=status]");
     this.list = this.querySelector("ol");
-    this.hits = []; // { segment, from, to, after }: the match, and its replacement
+    this.hits = []; // the matches: see find-matches.js
     this.current = -1;
     register("find", text(this, "find"), ["Mod+F"], () => this.open());
     this.page.querySelector("[data-find]")?.addEventListener("click", () => this.open());
@@ -57,7 +57,7 @@ customElements.define("find-replace", class extends HTMLElement {
     mark("match", null);
     draw("current-match", []);
     const match = this.hits[this.current];
-    if (match) placeCaret(match.segment, match.to);
+    if (match) placeCaret(match.parts.at(-1).segment, match.parts.at(-1).to);
     this.page.querySelector("#segments").focus({ preventScroll: true });
   }
 
@@ -84,15 +84,16 @@ customElements.define("find-replace", class extends HTMLElement {
     clearTimeout(this.timer);
     const { find, replacement, isExact, isWord, isPattern } = this.form.elements;
     const options = { isExact: isExact.checked, isWord: isWord.checked, isPattern: isPattern.checked };
-    const { pattern, problem } = patternOf(find.value, options);
+    const { pattern, isInvalid } = patternOf(find.value, options);
     const after = (match) => replaced(match, replacement.value, options.isPattern);
-    this.hits = pattern ? segments.flatMap((segment) => matchesIn(segment, pattern, after)) : [];
-    const bySegment = Map.groupBy(this.hits, ({ segment }) => segment);
+    const paragraphs = pattern ? Map.groupBy(segments, ({ element }) => element.parentElement).values() : [];
+    this.hits = [...paragraphs].flatMap((paragraph) => matchesIn(paragraph, pattern, after));
+    const bySegment = Map.groupBy(this.hits.flatMap(({ parts }) => parts), ({ segment }) => segment);
     mark("match", (segment) => (bySegment.get(segment) ?? []).map(({ from, to }) => [from, to]));
     this.current = Math.min(this.current, this.hits.length - 1);
     this.showCurrent();
-    find.setAttribute("aria-invalid", String(Boolean(problem)));
-    this.showStatus(problem ? text(this, "invalid", { problem }) : "");
+    find.setAttribute("aria-invalid", String(isInvalid));
+    this.showStatus(isInvalid ? text(this, "invalid") : "");
     this.showList();
   }
 
@@ -108,14 +109,14 @@ customElements.define("find-replace", class extends HTMLElement {
     const { focusNode, focusOffset } = getSelection();
     const place = focusNode && positionOf(focusNode, focusOffset);
     if (!place) return 0;
-    const index = this.hits.findIndex(({ segment, from }) =>
+    const index = this.hits.findIndex(({ parts: [{ segment, from }] }) =>
       segment.id > place.segment.id || (segment === place.segment && from >= place.offset));
     return Math.max(0, index);
   }
 
   show(index) {
     this.current = index;
-    const { segment, from, to } = this.hits[index];
+    const { segment, from, to } = this.hits[index].parts.find((part) => part.from < part.to);
     showSegment(segment, from, to);
     this.showCurrent();
     this.showStatus("");
@@ -147,21 +148,14 @@ customElements.define("find-replace", class extends HTMLElement {
   make(matches) {
     if (!matches.length || this.editor.session.isBusy) return;
     this.editor.session.flush();
-    const changes = [...Map.groupBy(matches, ({ segment }) => segment)].map(([segment, found]) => {
-      let content = segment.element.textContent;
-      for (const { from, to, after } of found.toReversed()) content = content.slice(0, from) + after + content.slice(to);
-      content = content.replace(/\s+/g, " ").trim();
-      const { id, speaker, paragraph } = segment;
-      return { from: id, to: id, segments: content ? [{ text: content, speaker, paragraph }] : [] };
-    });
-    this.editor.session.apply(changes);
+    this.editor.session.apply(changesOf(matches));
   }
 
   // --- Display ----------------------------------------------------------------------------------
 
   showCurrent() {
     const match = this.hits[this.current];
-    draw("current-match", match ? [rangeOf(match.segment, match.from, match.to)] : []);
+    draw("current-match", (match?.parts ?? []).map(({ segment, from, to }) => rangeOf(segment, from, to)));
   }
 
   showStatus(message) {
@@ -175,24 +169,6 @@ customElements.define("find-replace", class extends HTMLElement {
 
   showList() {
     const isOpen = this.querySelector("details").open;
-    this.list.replaceChildren(...(isOpen ? this.hits.slice(0, MAX_LISTED).map(row) : []));
+    this.list.replaceChildren(...(isOpen ? this.hits.slice(0, MAX_LISTED).map(matchRow) : []));
   }
 });
-
-function row({ segment, from, to, after }) {
-  const item = document.createElement("li");
-  const content = segment.element.textContent;
-  const button = Object.assign(document.createElement("button"), { type: "button" });
-  button.append(
-    node("span", formatDuration(segment.start)), " ", content.slice(Math.max(0, from - CONTEXT), from),
-    node("del", content.slice(from, to)), node("ins", after), content.slice(to, to + CONTEXT),
-  );
-  item.append(button);
-  return item;
-}
-
-function node(name, content) {
-  const element = document.createElement(name);
-  element.textContent = content;
-  return element;
-}

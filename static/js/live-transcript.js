@@ -140,11 +140,7 @@ customElements.define("live-transcript", class extends HTMLElement {
     if (state === "cancelled") retry.querySelector("button").textContent = text(this, "resume");
     this.querySelector("#progress")?.remove();
     this.showProgressText("");
-    const alert = document.createElement("p");
-    alert.className = "alert";
-    alert.setAttribute("role", "alert");
-    alert.textContent = message;
-    this.querySelector(".metadata").before(alert);
+    this.showMessage(message, state === "cancelled");
   }
 
   /** Shows that the recording was deleted, without any actions. */
@@ -160,6 +156,15 @@ customElements.define("live-transcript", class extends HTMLElement {
     if (status.dataset.state === state || (this.isLive && state === "transcribing")) return; // see <live-state>
     status.dataset.state = state;
     status.textContent = text(this, state) || state;
+  }
+
+  /** Shows why it ended: what the user chose is no problem. */
+  showMessage(message, isChosen) {
+    const element = document.createElement("p");
+    element.className = isChosen ? "message" : "alert";
+    element.setAttribute("role", isChosen ? "status" : "alert");
+    this.querySelector(".metadata").before(element);
+    element.textContent = message;
   }
 
   removeWaiting() {

@@ -22,8 +22,9 @@ export class PlayerControls {
     this.bar.hidden = false;
     player.media.controls = false;
     this.registerCommands();
-    for (const button of player.querySelectorAll("[data-action]")) {
-      button.addEventListener("click", () => this.actions[button.dataset.action]());
+    for (const button of document.querySelectorAll("transcript-player [data-action], [data-zoom]")) {
+      const { action, zoom } = button.dataset;
+      button.addEventListener("click", () => this.actions[action ?? zoom]());
     }
     this.speed.addEventListener("change", () => this.setSpeed(Number(this.speed.value)));
     this.setSpeed(settings().speed);
@@ -137,18 +138,23 @@ export class PlayerControls {
 
   async showWaveform() {
     const { player } = this;
-    const zoomer = (name) => player.querySelector(`[data-action=zoom-${name}]`);
     this.waveform = new PlayerWaveform(this.wave, player, {
       seek: (seconds) => player.seek(seconds),
       select: (start, end) => player.loop.set(start, end),
       zoom: (canZoomOut, canZoomIn) => {
-        zoomer("out").disabled = !canZoomOut;
-        zoomer("in").disabled = !canZoomIn;
+        this.enable("zoom-out", canZoomOut);
+        this.enable("zoom-in", canZoomIn);
       },
       view: () => this.notes?.move(),
     });
     await this.waveform.show();
     if (this.waveform.isReady) this.notes = new PlayerNotes(player, this.waveform);
+  }
+
+  /** Of the player, and in the menu of the page, where small screens have them. */
+  enable(name, isPossible) {
+    const buttons = document.querySelectorAll(`[data-action=${name}], [data-zoom=${name}]`);
+    for (const button of buttons) button.disabled = !isPossible;
   }
 
   showNativeControls() {

@@ -3,7 +3,8 @@
  * click elsewhere leaves the part; it is repeated again once playback passes its end.
  */
 import { formatDuration } from "./duration.js";
-import { selectedTime } from "./selected-time.js";
+import { knowWords } from "./load-times.js";
+import { passageOf, selectedParts } from "./selected-text.js";
 import { text } from "./text.js";
 
 const MIN_LENGTH_S = 0.2;
@@ -22,15 +23,18 @@ export class PlayerLoop {
   }
 
   /**
-   * Repeats selected text. Otherwise the first call sets A, the second one B, and the third one
-   * ends it.
+   * Repeats the selected words. Otherwise the first call sets A, the second one B, and the third
+   * one ends it.
    */
-  next() {
-    const selected = selectedTime();
+  async next() {
+    const parts = this.isSet ? [] : selectedParts();
+    await knowWords(parts);
     const now = this.player.currentTime;
     if (this.isSet) this.clear();
-    else if (selected) this.player.playRange(selected.start, selected.end, { loop: true });
-    else if (this.start === null || now < this.start + MIN_LENGTH_S) this.setStart(now);
+    else if (parts.length) {
+      const { start, end } = passageOf(parts);
+      this.player.playRange(start, Math.max(end, start + MIN_LENGTH_S), { loop: true });
+    } else if (this.start === null || now < this.start + MIN_LENGTH_S) this.setStart(now);
     else this.set(this.start, now);
   }
 

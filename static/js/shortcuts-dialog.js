@@ -6,7 +6,7 @@ import { saveSetting, settings } from "./player-memory.js";
 import { allCommands, isMac, keyName, register, resetKeys, setKeys } from "./shortcuts.js";
 import { text } from "./text.js";
 
-const NEEDED = /^(Shift\+)?(Tab|Escape|Enter)$/; // keys that the dialog and the page need
+const NEEDED = /^(Shift\+)?(Tab|Escape|Enter)$|^(Alt\+)?\d$/; // by the dialog and the page
 const MAC_NAMES = { Ctrl: "⌃", Alt: "⌥", Shift: "⇧", Meta: "⌘" };
 
 customElements.define("shortcuts-dialog", class extends HTMLElement {
@@ -14,9 +14,12 @@ customElements.define("shortcuts-dialog", class extends HTMLElement {
     this.dialog = this.querySelector("dialog");
     this.status = this.querySelector("[role=status]");
     this.row = this.querySelector("template").content.firstElementChild;
+    for (const key of this.querySelectorAll(".key-fixed")) key.textContent = shown(key.textContent);
     register("shortcuts", text(this, "shortcuts"), ["?", "Alt+/"], () => this.open());
-    document.addEventListener("click", (event) => {
-      if (event.target.closest("[data-shortcuts]")) this.open();
+    document.addEventListener("click", ({ target }) => {
+      const button = target.closest("[data-shortcuts]");
+      button?.closest("[popover]")?.hidePopover();
+      if (button) this.open();
     });
     this.dialog.addEventListener("keydown", (event) => this.keyPressed(event), { capture: true });
     this.dialog.addEventListener("focusout", () => this.stopListening());
@@ -34,11 +37,12 @@ customElements.define("shortcuts-dialog", class extends HTMLElement {
     this.say("");
     this.show();
     this.dialog.showModal();
+    this.querySelector(".shortcuts-body").scrollTop = 0;
   }
 
   show() {
     const rows = allCommands().map((command) => this.rowOf(command));
-    this.querySelector("tbody").replaceChildren(...rows);
+    this.querySelector("[data-commands]").replaceChildren(...rows);
     this.querySelector("[data-reset]").disabled = !allCommands().some(({ isChanged }) => isChanged);
   }
 

@@ -8,6 +8,7 @@ import { rangeOf, segmentOf, segmentsIn } from "./transcript-text.js";
 const canDraw = "highlights" in CSS;
 const marks = new Map(); // by name: a function that returns the [from, to] of a segment
 const visible = new Set(); // groups of paragraphs that the browser draws: those near the viewport
+const known = new WeakSet(); // groups about which the browser has reported
 let frame = null;
 
 const page = document.querySelector("live-transcript");
@@ -17,11 +18,13 @@ const observer = new IntersectionObserver((entries, self) => {
 }, { rootMargin: "50% 0px" });
 for (const group of page.querySelectorAll(".paragraphs")) observer.observe(group);
 page.addEventListener("contentvisibilityautostatechange", ({ target, skipped }) => setVisible(target, !skipped));
-page.addEventListener("text-changed", ({ detail }) => { // visible until the browser reports otherwise
-  for (const paragraph of detail.paragraphs) setVisible(paragraph.parentElement, true);
+page.addEventListener("text-changed", ({ detail }) => { // new groups are visible until the browser reports otherwise
+  for (const { parentElement: group } of detail.paragraphs) if (!known.has(group)) visible.add(group);
+  redraw();
 });
 
 function setVisible(group, isVisible) {
+  known.add(group);
   if (isVisible) visible.add(group);
   else visible.delete(group);
   redraw();

@@ -25,10 +25,11 @@ export class TitleEditor {
       } catch {
         heading.contentEditable = "true"; // older browsers; pasted content is read as text anyway
       }
-      heading.setAttribute("aria-label", text(this.host, "titleLabel"));
+      // Not a label, which would replace the title as the name of the heading.
+      heading.setAttribute("aria-description", text(this.host, "titleLabel"));
     } else {
       heading.removeAttribute("contenteditable");
-      heading.removeAttribute("aria-label");
+      heading.removeAttribute("aria-description");
     }
   }
 

@@ -24,11 +24,12 @@ customElements.define("transcript-bar", class extends HTMLElement {
   place(panel) {
     const button = this.querySelector(`[popovertarget="${panel.id}"]`).getBoundingClientRect();
     panel.style.insetBlockStart = `${button.bottom + GAP_PX}px`;
-    panel.style.maxHeight = `calc(100dvh - ${button.bottom + GAP_PX + EDGE_PX}px)`;
+    const free = `calc(100dvh - ${button.bottom + GAP_PX + EDGE_PX}px)`; // without what stays visible below it
+    panel.style.maxHeight = `max(min(14rem, ${free}), ${free} - var(--below-menu, 0px))`;
     const isRtl = getComputedStyle(this).direction === "rtl";
     const edge = isRtl ? button.left : document.documentElement.clientWidth - button.right;
-    const free = document.documentElement.clientWidth - widthOf(panel) - EDGE_PX;
-    panel.style.insetInlineEnd = `${Math.max(EDGE_PX, Math.min(edge, free))}px`;
+    const farthest = document.documentElement.clientWidth - widthOf(panel) - EDGE_PX;
+    panel.style.insetInlineEnd = `${Math.max(EDGE_PX, Math.min(edge, farthest))}px`;
   }
 });
 

@@ -165,7 +165,8 @@ function build(list) {
 function showStart({ element, start }) {
   const paragraph = element.closest(".paragraph");
   paragraph.dataset.start = start.toFixed(3);
-  paragraph.querySelector(".timestamp").textContent = formatDuration(start);
+  const timestamp = paragraph.querySelector(".timestamp"), shown = formatDuration(start);
+  if (timestamp.textContent !== shown) timestamp.textContent = shown;
 }
 
 function spaceAfter(before, after) {

@@ -1,0 +1,1 @@
+"""The page of a long transcript in Chromium."""
