@@ -20,6 +20,13 @@ EDIT_ELSEWHERE = """async ([id, changes]) => {
 }"""
 
 
+IS_BELOW = """() => {
+  const [metadata, status] = [".metadata #language", "transcript-editor [role=status]"]
+    .map((selector) => document.querySelector(selector).getBoundingClientRect());
+  return status.top >= metadata.bottom;
+}"""
+
+
 def edit_elsewhere(page: Page, first: int, last: int, *new: str) -> None:
     """An edit that the page does not know of."""
     change: Any = {"from": first, "to": last, "segments": [{"text": text} for text in new]}
@@ -112,6 +119,7 @@ def test_refused_edit_can_be_discarded(page: Page) -> None:
     caret(page, 1, 0)
     page.keyboard.type("Mine. ")
     expect_status(page, "Not saved: No.")
+    assert page.evaluate(IS_BELOW)  # and not in front of it
     page.unroute("**/edits")
     caret(page, 2, 0)
     page.keyboard.type("This is kept. ")

@@ -25,12 +25,16 @@ def test_enter_between_paragraphs_inserts_a_segment(page: Page) -> None:
     page.keyboard.press("Enter")  # now there are two paragraphs
     caret(page, 1, -1)
     page.keyboard.press("Enter")
+    tools = page.get_by_role("group", name="Selected text")
+    expect(tools).to_be_hidden()  # although the text of the new segment is selected
     page.keyboard.type("Inserted.")
     assert_saved(page, first, "Inserted.", *rest)
     before, inserted, after = stored(page)["segments"][:3]
     assert before["end"] <= inserted["start"] <= inserted["end"] <= after["start"]
     page.keyboard.press("Control+a")
+    expect(tools).to_be_visible()
     page.keyboard.press("Delete")
+    expect(tools).to_be_hidden()
     expect_status(page, "Saved")
     page.reload()
     page.get_by_role("button", name="Add text").click()

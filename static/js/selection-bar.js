@@ -4,9 +4,10 @@
  */
 import { add } from "./annotations.js";
 import { copy } from "./clipboard.js";
+import { NEW_TEXT } from "./edit-operations.js";
 import { knowWords } from "./load-times.js";
 import { passageText } from "./passage-text.js";
-import { partsAtHand, passageOf, selectedParts } from "./selected-text.js";
+import { partsAtHand, passageOf, selectedParts, textOf } from "./selected-text.js";
 import { register } from "./shortcuts.js";
 import { text } from "./text.js";
 
@@ -20,6 +21,7 @@ customElements.define("selection-bar", class extends HTMLElement {
     this.color = "yellow"; // the last chosen one
     this.parts = []; // { segment, from, to }: which characters of each segment
     document.addEventListener("selectionchange", () => this.changed());
+    this.closest("live-transcript").addEventListener("text-changed", () => this.changed());
     for (const type of ["pointerdown", "pointerup", "pointercancel"]) {
       document.addEventListener(type, () => {
         this.isPressed = type === "pointerdown"; // the bar would be in the way of the pointer
@@ -50,11 +52,16 @@ customElements.define("selection-bar", class extends HTMLElement {
     return !this.parts.length;
   }
 
+  /** Whether only the text of a new segment is selected, for typing over it. */
+  get isNew() {
+    return this.parts.length === 1 && textOf(this.parts[0]) === NEW_TEXT;
+  }
+
   changed() {
     if (this.isPressed || this.contains(document.activeElement)) return;
     const wasHidden = this.hidden;
     this.parts = selectedParts();
-    this.hidden = this.isEmpty;
+    this.hidden = this.isEmpty || this.isNew;
     if (this.hidden) return;
     if (wasHidden) this.dispatchEvent(new CustomEvent("shown"));
     this.place();
