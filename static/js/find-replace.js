@@ -139,16 +139,20 @@ customElements.define("find-replace", class extends HTMLElement {
   replaceAll() {
     this.search();
     const count = this.hits.length;
-    this.make(this.hits);
+    const isMade = this.make(this.hits);
     this.search();
-    this.showStatus(text(this, "done", { count }));
+    if (isMade) this.showStatus(text(this, "done", { count }));
   }
 
-  /** Replaces these matches in one edit, which can be undone. */
+  /** Replaces these matches in one edit, which can be undone. Returns false while the page waits for
+   * the result of an undo or the like. */
   make(matches) {
-    if (!matches.length || this.editor.session.isBusy) return;
-    this.editor.session.flush();
-    this.editor.session.apply(changesOf(matches));
+    const { session } = this.editor;
+    if (session.isBusy) session.giveUpRequests();
+    if (!matches.length || session.isBusy) return false;
+    session.flush();
+    session.apply(changesOf(matches));
+    return true;
   }
 
   // --- Display ----------------------------------------------------------------------------------
