@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -136,13 +140,30 @@ def test_transcripts_that_are_processed(sign_up: OpenPage, stack: Stack) -> None
         start(page, SAMPLE)
         expect(page.locator("[data-segment='1']")).to_be_visible()
         axe.check("transcribing")
-        axe.resize()
-        page.goto("/")
-        page.wait_for_selector("upload-box:defined")
+    axe.resize()
+    page.goto("/")
+    page.wait_for_selector("upload-box:defined")
+    with stopped_workers(stack):
         start(page, SAMPLE)
         expect(page.locator("#waiting")).to_be_visible()
         axe.check("waiting")
     axe.report()
+
+
+@contextmanager
+def stopped_workers(stack: Stack) -> Iterator[None]:
+    """No worker runs meanwhile, so that recordings wait."""
+    assert stack.process
+    children = psutil.Process(stack.process.pid).children(recursive=True)
+    workers = [child for child in children if "worker" in child.cmdline()]
+    assert workers
+    for worker in workers:
+        worker.suspend()
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.resume()
 
 
 @pytest.mark.slow
