@@ -2,7 +2,7 @@
 import { knowWords } from "./load-times.js";
 import { segmentNear } from "./selected-text.js";
 import { register } from "./shortcuts.js";
-import { showSegment } from "./show-segment.js";
+import { freeView, showSegment } from "./show-segment.js";
 import { text } from "./text.js";
 import { placeCaret } from "./text-positions.js";
 import { positionOf, rangeOf, wordAt, wordAtTime } from "./transcript-text.js";
@@ -41,7 +41,6 @@ async function moveCaret() {
   root.focus({ preventScroll: true });
   placeCaret(word.segment, word.from);
   const { top, bottom } = rangeOf(word.segment, word.from, word.to).getBoundingClientRect();
-  const { scrollPaddingTop, scrollPaddingBottom } = getComputedStyle(document.documentElement);
-  const isInView = top >= parseFloat(scrollPaddingTop) && bottom <= innerHeight - parseFloat(scrollPaddingBottom);
-  if (!isInView) showSegment(word.segment, word.from, word.to);
+  const view = freeView();
+  if (top < view.top || bottom > view.bottom) showSegment(word.segment, word.from, word.to);
 }

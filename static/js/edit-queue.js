@@ -2,9 +2,9 @@
  * Sends the changes of a transcript one after another, in the order in which they were made. The
  * page always shows the server's text plus the changes that wait here.
  */
-const TRANSIENT = [0, 401, 408, 429]; // statuses, besides those of a failing server
-
 import { sendJson } from "./requests.js";
+
+const TRANSIENT = [0, 401, 408, 429]; // statuses, besides those of a failing server
 
 export class EditQueue {
   /**
@@ -83,7 +83,8 @@ export class EditQueue {
   }
 
   request({ path, changes, revision = this.revision }) {
-    const content = changes ? { changes, revision } : {};
+    const sent = changes?.map(({ from, to, segments, expected_texts }) => ({ from, to, segments, expected_texts }));
+    const content = sent ? { changes: sent, revision } : {};
     return sendJson(this.host, "POST", `/api/transcriptions/${this.id}/${path}`, content);
   }
 }

@@ -6,12 +6,11 @@ import { normalize } from "./text.js";
  * { from, to, isSame, isMade }, with `isSame` if their texts are those that the change expects, and
  * `isMade` if they are those that it wants.
  *
- * `change` has `from`, `to` and `expected_texts`; `near` the texts `before` and `after` them, null
- * at the edges of the transcript. Of several places with the same texts it is the one with the same
+ * `change` is one of EditSession. Of several places with the same texts it is the one with the same
  * neighbors, or else the nearest.
  */
-export function locate(change, near, stored) {
-  const place = placeOf(change, near, stored);
+export function locate(change, stored) {
+  const place = placeOf(change, stored);
   const found = stored.slice(place.from - 1, place.to).map(normalize);
   const wanted = change.segments.map(({ text }) => normalize(text));
   const isMade = !place.isSame && found.length === wanted.length && found.every((text, index) => text === wanted[index]);
@@ -20,7 +19,7 @@ export function locate(change, near, stored) {
   return { ...place, isMade };
 }
 
-function placeOf({ from, to, expected_texts: expected }, near, stored) {
+function placeOf({ from, to, expected_texts: expected, ...near }, stored) {
   const texts = stored.map(normalize), count = to - from + 1;
   const sought = expected.map(normalize);
   const before = near.before === null ? null : normalize(near.before);

@@ -5,8 +5,8 @@
 import { discard, resolveConflict } from "./edit-conflicts.js";
 import { inPieces } from "./edit-operations.js";
 import { EditQueue } from "./edit-queue.js";
-import { placeCaret } from "./text-positions.js";
 import { sendJson } from "./requests.js";
+import { placeCaret } from "./text-positions.js";
 import { normalize } from "./text.js";
 import { refresh, replace, segmentWithCaret, segments } from "./transcript-text.js";
 
@@ -44,7 +44,7 @@ export class EditSession {
 
   /** Whether there are changes whose result is not shown yet. */
   get isBusy() {
-    return this.queue.waiting.some(({ fresh }) => !fresh);
+    return this.queue.waiting.some(({ changes }) => !changes);
   }
 
   // --- Changes ----------------------------------------------------------------------------------
@@ -71,12 +71,11 @@ export class EditSession {
       const { id, text: before, element } = segment;
       const after = normalize(element.textContent);
       if (segments[id - 1] !== segment || after === before) continue;
-      const change = { from: id, to: id, expected_texts: [before], segments: [{ text: after }] };
-      if (inPieces(change.segments[0]).length > 1) this.apply([change]);
+      const change = described({ from: id, to: id, segments: [{ text: after }] });
+      if (change.segments.length > 1) this.apply([change]); // a long text
       else {
-        const near = neighbors(change);
         segment.text = after;
-        this.queue.push({ path: "edits", changes: [change], near: [near], old: [[segment]], fresh: [[segment]] });
+        this.queue.push({ path: "edits", changes: [{ ...change, fresh: [segment] }] });
       }
     }
     this.host.showState();
@@ -98,13 +97,9 @@ export class EditSession {
   /** Shows and saves changes in order of `from`, with the numbers before all of them. */
   apply(changes) {
     this.flush();
-    const old = changes.map(({ from, to }) => segments.slice(from - 1, to));
-    const near = changes.map(neighbors);
-    const sent = changes.map(({ from, to, segments: parts }, index) => ({
-      from, to, segments: parts.flatMap(inPieces), expected_texts: old[index].map((each) => each.text),
-    }));
-    const fresh = sent.toReversed().map((change) => replace(change.from, change.to, drafts(change)));
-    this.queue.push({ path: "edits", changes: sent, near, old, fresh: fresh.reverse() });
+    const made = changes.map(described);
+    for (const change of made.toReversed()) change.fresh = replace(change.from, change.to, drafts(change));
+    this.queue.push({ path: "edits", changes: made });
   }
 
   /** Sends a request that changes the text on the server: `edits/undo`, `versions/3/restore`. */
@@ -115,17 +110,18 @@ export class EditSession {
 
   // --- Answers ----------------------------------------------------------------------------------
 
-  done({ changes, fresh }, body) {
+  done({ changes }, body) {
     this.host.showPossible(body);
     if (body.speakers) this.host.nameSpeakers(body.speakers);
-    if (!fresh) {
+    if (!changes) {
       this.show(body.changes);
       return;
     }
     if (body.changes.length !== changes.length) return; // some had already been made
     body.changes.forEach(({ segments: stored }, index) => {
-      if (stored.length !== fresh[index].length) return;
-      fresh[index].forEach((segment, part) => {
+      const { fresh } = changes[index];
+      if (stored.length !== fresh.length) return;
+      fresh.forEach((segment, part) => {
         if (segments[segment.id - 1] === segment) refresh(segment, stored[part]);
       });
     });
@@ -163,9 +159,16 @@ export class EditSession {
   }
 }
 
-/** The texts `before` and `after` the segments of a change; null at the edges. */
-function neighbors({ from, to }) {
-  return { before: segments[from - 2]?.text ?? null, after: segments[to]?.text ?? null };
+/**
+ * A change with what is needed to save it: the texts and the segments that it replaces, `old`, and
+ * the texts before and after them, null at the edges.
+ */
+function described({ from, to, segments: parts }) {
+  const old = segments.slice(from - 1, to);
+  return {
+    from, to, segments: parts.flatMap(inPieces), expected_texts: old.map(({ text }) => text), old,
+    before: segments[from - 2]?.text ?? null, after: segments[to]?.text ?? null,
+  };
 }
 
 /** New segments with the times of those that they replace, until the server sends better ones. */

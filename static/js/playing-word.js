@@ -4,6 +4,7 @@
  */
 import { isPreferred } from "./preferences.js";
 import { register } from "./shortcuts.js";
+import { freeView } from "./show-segment.js";
 import { text } from "./text.js";
 import { draw } from "./text-marks.js";
 import { positionOf, rangeOf, segmentAt, segments, wordAt, wordAtTime } from "./transcript-text.js";
@@ -117,15 +118,6 @@ function isInView() {
 function bounds() {
   const { segment, from, to } = shown;
   return (from === undefined ? segment.element : rangeOf(segment, from, to)).getBoundingClientRect();
-}
-
-/** The part of the viewport that is not covered by a bar. */
-function freeView() {
-  const { scrollPaddingTop, scrollPaddingBottom } = getComputedStyle(document.documentElement);
-  return {
-    top: parseFloat(scrollPaddingTop) || 0,
-    bottom: window.innerHeight - (parseFloat(scrollPaddingBottom) || 0),
-  };
 }
 
 // --- Clicks -----------------------------------------------------------------------------------

@@ -1,7 +1,16 @@
-/** Scrolls to a passage. */
+/** What can be seen of the page, and scrolling to a passage. */
 import { rangeOf } from "./transcript-text.js";
 
 const PLACE = 0.4; // position of the passage in the viewport afterwards
+
+/** The part of the viewport that is not covered by a bar. */
+export function freeView() {
+  const { scrollPaddingTop, scrollPaddingBottom } = getComputedStyle(document.documentElement);
+  return {
+    top: parseFloat(scrollPaddingTop) || 0,
+    bottom: window.innerHeight - (parseFloat(scrollPaddingBottom) || 0),
+  };
+}
 
 /**
  * Scrolls to a segment, or to a part of it from one offset to another, and highlights it briefly.

@@ -151,18 +151,25 @@ def test_lost_connection_loses_no_audio(
     assert ids == list(range(1, len(ids) + 1))
 
 
-@pytest.mark.slow
-def test_interrupt_ends_the_session_politely(stack: Stack, token: str, media: Media) -> None:
-    path = media.speech("long.mp3", 60)
+@contextmanager
+def speaking(stack: Stack, token: str, media: Media) -> Iterator[subprocess.Popen[str]]:
+    """`transcodio live` with a minute of speech, after its first firm word."""
+    command = [*PROGRAM, "live", str(media.speech("long.mp3", 60)), "-l", "en"]
     with subprocess.Popen(
-        [*PROGRAM, "live", str(path), "-l", "en"],
+        command,
         env=cli_environment(stack, token),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdout
-        assert process.stdout.read(1)  # the first firm word
+        assert process.stdout.read(1)
+        yield process
+
+
+@pytest.mark.slow
+def test_interrupt_ends_the_session_politely(stack: Stack, token: str, media: Media) -> None:
+    with speaking(stack, token, media) as process:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, errors
@@ -172,17 +179,7 @@ def test_interrupt_ends_the_session_politely(stack: Stack, token: str, media: Me
 
 @pytest.mark.slow
 def test_revoked_token_ends_the_session_with_a_reason(stack: Stack, media: Media) -> None:
-    revoked = stack.token("revoked-cli@example.com")
-    path = media.speech("long.mp3", 60)
-    with subprocess.Popen(
-        [*PROGRAM, "live", str(path), "-l", "en"],
-        env=cli_environment(stack, revoked),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stdout.read(1)  # the first firm word
+    with speaking(stack, stack.token("revoked-cli@example.com"), media) as process:
         stack.shell(REVOKE)
         _, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 3, errors
