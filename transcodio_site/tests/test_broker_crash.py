@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from django.db import connection
 from transcodio_site import embedded
 from transcodio_site.embedded.valkey import Valkey
 from transcodio_site.testing import ROOT, WAIT_S, wait_until
+from transcodio_site.testing_stack import Hold
 from transcodio_site.tests.embedded_servers import var
 from transcodio_site.tests.held_tasks import hold
 
@@ -32,7 +31,7 @@ class Worker:
     """A worker of the product, with a Valkey of its own, whose threads are held open."""
 
     def __init__(self, var: Path, process: subprocess.Popen[bytes]) -> None:
-        self.var, self.process, self.lock = var, process, var / "lock"
+        self.var, self.process, self.hold = var, process, Hold(var)
         self._client = Celery(broker=f"redis+socket://{Valkey(var).socket}")
 
     @property
@@ -42,7 +41,7 @@ class Worker:
 
     def send(self, name: str) -> None:
         """Send the worker a task that waits for the lock."""
-        self._client.send_task(hold.name, (str(self.lock), str(self.var / name)))
+        self._client.send_task(hold.name, (str(self.hold.file), str(self.var / name)))
 
     def has_started(self, name: str) -> bool:
         """Whether this task has begun."""
@@ -78,14 +77,6 @@ def worker(var: Path, db: None) -> Iterator[Worker]:
         process.wait()
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock while the body runs."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 @pytest.mark.covers("fault", "Valkey crashes while recordings wait for a free thread")
 def test_worker_with_a_backlog_survives_a_crash_of_valkey(worker: Worker) -> None:
     """When the connection is lost, Kombu returns the messages that a worker has reserved. While
@@ -93,7 +84,7 @@ def test_worker_with_a_backlog_survives_a_crash_of_valkey(worker: Worker) -> Non
     an AttributeError. Without WORKER_DISABLE_PREFETCH, it reserves up to one message per thread:
     "waiting" here, and there is room for another one."""
     valkey = Valkey(worker.var)
-    with locked(worker.lock):
+    with worker.hold():
         first = [f"first-{number}" for number in range(THREADS)]
         for name in first:
             worker.send(name)
