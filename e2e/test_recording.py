@@ -194,6 +194,7 @@ def test_browser_without_space_says_so_and_loses_nothing(open_recorder: OpenReco
     recorder.is_away = False
     expect(note).to_be_hidden()
     page.get_by_role("button", name="Resume").click()
+    recorder.expect_state("recording")
     recorder.speak(1)
     recorder.stop()
     wait_for_state(page, "completed")
