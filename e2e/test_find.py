@@ -14,6 +14,11 @@ from transcodio_site.testing import Stack, wait_until
 
 # The text at which a mark is drawn.
 MARKED = """name => [...(CSS.highlights.get(name) ?? [])].map((range) => range.toString())"""
+# Counts the events of changes, for which many parts of the page look at all of it.
+COUNT_CHANGES = """() => {
+  window.changes = 0;
+  document.addEventListener("text-changed", () => { window.changes += 1; }, true);
+}"""
 # The texts of segments in one paragraph after all matches have been replaced.
 REPLACED = """async ([texts, sought, replacement, isPattern]) => {
   const { changesOf, matchesIn, patternOf, replaced } = await import("/static/js/find-matches.js");
@@ -61,9 +66,11 @@ def test_text_is_found_and_replaced(page: Page) -> None:
     panel.get_by_label("Replace with").fill("THE ")
     panel.get_by_text("Preview").click()
     expect(panel.locator("li ins")).to_have_count(count)
+    page.evaluate(COUNT_CHANGES)
     panel.get_by_role("button", name="Replace all").click()
     expect(status).to_have_text(f"Replaced: {count}")
     expect_status(page, "Saved")
+    assert page.evaluate("window.changes") == 2  # when it was replaced, and with the answer
     assert sum(text.count("THE ") for text in texts(page)) == count
     assert shown(page) == texts(page)
     panel.get_by_label("Match case").check()

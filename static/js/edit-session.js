@@ -8,7 +8,7 @@ import { EditQueue } from "./edit-queue.js";
 import { sendJson } from "./requests.js";
 import { placeCaret } from "./text-positions.js";
 import { normalize } from "./text.js";
-import { refresh, replace, segmentWithCaret, segments } from "./transcript-text.js";
+import { refresh, replace, segmentWithCaret, segments, together } from "./transcript-text.js";
 
 const PAUSE_MS = 1000; // without typing before the text is saved
 
@@ -98,7 +98,9 @@ export class EditSession {
   apply(changes) {
     this.flush();
     const made = changes.map(described);
-    for (const change of made.toReversed()) change.fresh = replace(change.from, change.to, drafts(change));
+    together(() => {
+      for (const change of made.toReversed()) change.fresh = replace(change.from, change.to, drafts(change));
+    });
     this.queue.push({ path: "edits", changes: made });
   }
 
@@ -118,22 +120,24 @@ export class EditSession {
       return;
     }
     if (body.changes.length !== changes.length) return; // some had already been made
-    body.changes.forEach(({ segments: stored }, index) => {
+    together(() => body.changes.forEach(({ segments: stored }, index) => {
       const { fresh } = changes[index];
       if (stored.length !== fresh.length) return;
       fresh.forEach((segment, part) => {
         if (segments[segment.id - 1] === segment) refresh(segment, stored[part]);
       });
-    });
+    }));
   }
 
   /** Shows changes made on the server. */
   show(changes) {
     let last = null;
-    for (const { from, to, segments: stored } of changes.toReversed()) {
-      const [first] = replace(from, to, stored);
-      last = first ?? segments[from - 2] ?? segments[0];
-    }
+    together(() => {
+      for (const { from, to, segments: stored } of changes.toReversed()) {
+        const [first] = replace(from, to, stored);
+        last = first ?? segments[from - 2] ?? segments[0];
+      }
+    });
     if (!last) return;
     placeCaret(last, last.text.length);
     last.element.scrollIntoView({ block: "nearest" });

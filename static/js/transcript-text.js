@@ -19,6 +19,7 @@ const root = document.querySelector("#segments");
 const page = document.querySelector("live-transcript") ?? root; // the recorder has none
 const template = document.querySelector("#paragraph-template");
 const GROUP_SIZE = 25; // paragraphs that browsers render or skip together: see transcript-text.css
+let gathered = null; // paragraphs that changed within `together`
 
 /** The paragraph before another one, and the one after it; undefined or null if there is none. */
 export function paragraphBefore(paragraph) {
@@ -27,6 +28,19 @@ export function paragraphBefore(paragraph) {
 
 export function paragraphAfter(paragraph) {
   return paragraph.nextElementSibling ?? paragraph.parentElement.nextElementSibling?.firstElementChild;
+}
+
+/** Makes any number of changes, and sends one event for all of them: its receivers look at the whole page. */
+export function together(change) {
+  if (gathered) return change();
+  gathered = new Set();
+  try {
+    return change();
+  } finally {
+    const paragraphs = [...gathered].filter(({ isConnected }) => isConnected);
+    gathered = null;
+    changed(paragraphs);
+  }
 }
 
 /** Adds a segment of the server at the end. */
@@ -174,5 +188,9 @@ function spaceAfter(before, after) {
 }
 
 function changed(paragraphs) {
+  if (gathered) {
+    for (const paragraph of paragraphs) gathered.add(paragraph);
+    return;
+  }
   page.dispatchEvent(new CustomEvent("text-changed", { detail: { paragraphs } }));
 }
