@@ -1,7 +1,8 @@
 /**
  * Marks in the text (`::highlight(name)` in transcript-text.css), drawn only for paragraphs near the
- * viewport: many of them do not slow down a long transcript. Browsers that cannot draw them mark
- * the segments with the class `has-name`.
+ * viewport, and after scrolling only when it rests: browsers paint all marked text again with every
+ * change, of each typed character, too. Browsers that cannot draw them mark the segments with the
+ * class `has-name`.
  */
 import { rangeOf, segmentOf, segmentsIn } from "./transcript-text.js";
 
@@ -9,7 +10,8 @@ const canDraw = "highlights" in CSS;
 const marks = new Map(); // by name: a function that returns the [from, to] of a segment
 const visible = new Set(); // groups of paragraphs that the browser draws: those near the viewport
 const known = new WeakSet(); // groups about which the browser has reported
-let frame = null;
+const REST_MS = 100; // without scrolling
+let frame = null, rest = null;
 
 const page = document.querySelector("live-transcript");
 const observer = new IntersectionObserver((entries, self) => {
@@ -18,6 +20,7 @@ const observer = new IntersectionObserver((entries, self) => {
 }, { rootMargin: "50% 0px" });
 for (const group of page.querySelectorAll(".paragraphs")) observer.observe(group);
 page.addEventListener("contentvisibilityautostatechange", ({ target, skipped }) => setVisible(target, !skipped));
+for (const type of ["scroll", "resize"]) addEventListener(type, redrawAtRest, { passive: true });
 page.addEventListener("text-changed", ({ detail }) => { // new groups are visible until the browser reports otherwise
   for (const { parentElement: group } of detail.paragraphs) if (!known.has(group)) visible.add(group);
   redraw();
@@ -27,7 +30,12 @@ function setVisible(group, isVisible) {
   known.add(group);
   if (isVisible) visible.add(group);
   else visible.delete(group);
-  redraw();
+  redrawAtRest();
+}
+
+function redrawAtRest() {
+  clearTimeout(rest);
+  rest = setTimeout(redraw, REST_MS);
 }
 
 /** Draws a mark of that name at all offsets that `offsetsOf(segment)` returns; null: removes it. */
@@ -45,11 +53,17 @@ function redraw() {
   frame ??= requestAnimationFrame(() => {
     frame = null;
     for (const group of visible) if (!group.isConnected) visible.delete(group);
-    const segments = [...visible].flatMap(segmentsIn);
+    const segments = [...visible].flatMap(({ children }) => [...children].filter(isNear)).flatMap(segmentsIn);
     for (const [name, offsetsOf] of marks) {
       draw(name, segments.flatMap((segment) => offsetsOf(segment).map((each) => rangeOf(segment, ...each))));
     }
   });
+}
+
+/** Whether a paragraph can be seen, or could after scrolling by a screen. */
+function isNear(paragraph) {
+  const { top, bottom } = paragraph.getBoundingClientRect();
+  return bottom > -innerHeight && top < 2 * innerHeight;
 }
 
 /** Draws one mark at these ranges, and nowhere else. */
