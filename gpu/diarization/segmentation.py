@@ -48,7 +48,8 @@ class Segmentation:
         for chunks [n, CHUNK_SAMPLES] at 16 kHz in -1..1. Which one is the first is by chance."""
         parts = [np.zeros((0, FRAMES, SPEAKERS), np.float32)]
         parts += [self._activities(batch) for batch in _batches(chunks)]
-        return np.concatenate(parts)
+        # In digital silence the network would hear rounding errors, which it amplifies.
+        return np.concatenate(parts) * chunks.any(axis=1)[:, None, None]
 
     def _activities(self, chunks: Array) -> Array:
         found = self._weights

@@ -63,12 +63,20 @@ def test_activities_are_those_of_torch(segmentation: Segmentation, sentences: Se
     resampled = pcm.Resampler(RATE_HZ).push(speech)
     chunks = resampled[: len(resampled) // CHUNK_SAMPLES * CHUNK_SAMPLES].reshape(-1, CHUNK_SAMPLES)
     noise = np.random.default_rng(1).normal(0, 0.1, (1, CHUNK_SAMPLES)).astype(np.float32)
-    chunks = np.concatenate([chunks, noise, np.zeros_like(noise)])
+    chunks = np.concatenate([chunks, noise, noise / 1000])
     found = segmentation.activities(chunks)
     assert found.shape == (len(chunks), FRAMES, SPEAKERS)
     np.testing.assert_allclose(found, by_torch(segmentation, chunks), atol=0.005)
     assert found[0].max(axis=1).mean() > 0.9  # somebody speaks,
-    assert found[-1].max() < 0.1  # and nobody in silence
+    assert found[-1].max() < 0.1  # and nobody in an empty room
+
+
+def test_nobody_speaks_in_digital_silence(segmentation: Segmentation) -> None:
+    noise = np.random.default_rng(3).normal(0, 0.1, (2, CHUNK_SAMPLES)).astype(np.float32)
+    found = segmentation.activities(np.concatenate([noise, np.zeros_like(noise)]))
+    assert found.dtype == np.float32
+    assert found[:2].max() > 0
+    assert not found[2:].any()
 
 
 def test_filters_pass_a_band_each(segmentation: Segmentation) -> None:
