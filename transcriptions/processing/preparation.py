@@ -24,7 +24,7 @@ from transcriptions.waveform import Waveform
 
 # What is prepared first, so that its recognition can begin early: the shortest of these openings
 # that has speech. Looking for it in the longest one takes four seconds.
-OPENINGS_S = (60.0, 300.0, 600.0)
+OPENINGS_S = (mixing.BEGINNING_S, 300.0, 600.0)
 MIN_LONG_S = 180.0  # of a recording with an opening: all of a shorter one is prepared in a second
 CUT_EDGE_S = 0.5  # before the end of the opening, where speech may go on
 MAX_TRACKS_TRIED = 8  # each is converted until one has speech
@@ -86,29 +86,40 @@ class _Preparer:
                 return self.beginning(first, is_chosen=True)
             if audio.duration < seconds - 1 and audio.declared < seconds:
                 return self._analyzed(audio, track)
-            if self.selection.separate_channels and audio.decoded_channels > 1:
+            if self.selection.separate_channels and not self._has_certain_channels(audio):
                 return self._beginning_of_channels(track)
             duration = duration or self._declared(audio, track)
             if not max(MIN_LONG_S, audio.duration) < duration <= settings.MAX_DURATION_SECONDS:
                 return None
-            found, end = voice_activity.find_first_speech(audio.path, audio.duration, self.check)
-            if spans := [span for span in found if span.end < end - CUT_EDGE_S]:
+            if spans := self._first_speech(audio):
                 whole = replace(audio, duration=duration, note="")
                 return Preparation(whole, track, spans, Waveform(), is_opening=True)
         return None
 
     def _beginning_of_channels(self, track: int) -> Preparation:
-        """The same if channels may be recognized separately. All of the recording tells which ones
-        differ, but most of the time is that of the search for speech. Raises AudioError."""
+        """The same if only all of the recording tells which channels are to be recognized
+        separately; most of the time is that of the search for speech. Raises AudioError."""
         audio = self._converted(track)
         for seconds in OPENINGS_S if audio.duration > MIN_LONG_S else ():
             path = mixing.cut(audio.path, self.folder / "opening.wav", seconds, self.check)
             opening = replace(audio, path=path, duration=seconds)
-            found = self._speech(opening, self._paths(opening))
-            if spans := before_silence(found, seconds - CUT_EDGE_S):
+            if spans := self._first_speech(opening):
                 whole = replace(audio, path=path, note="")
                 return Preparation(whole, track, spans, Waveform(), is_opening=True)
         return self._analyzed(audio, track)
+
+    def _has_certain_channels(self, audio: PreparedAudio) -> bool:
+        """Whether the rest of the recording cannot change what is recognized separately."""
+        return audio.decoded_channels < 2 or mixing.are_independent(audio.path, self.check)
+
+    def _first_speech(self, opening: PreparedAudio) -> Sequence[Span]:
+        """The speech of all channels that certainly ends in the opening."""
+        if opening.channels:
+            found = self._speech(opening, self._paths(opening))
+            return before_silence(found, opening.duration - CUT_EDGE_S)
+        path, check = opening.path, self.check
+        found, end = voice_activity.find_first_speech(path, opening.duration, check)
+        return [span for span in found if span.end < end - CUT_EDGE_S]
 
     def _declared(self, audio: PreparedAudio, track: int) -> float:
         """The duration of the recording by its header, or by the times in it."""

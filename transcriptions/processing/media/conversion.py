@@ -106,8 +106,11 @@ def prepare(
 def _mixed(wav: Path, check: Callable[[], None], *, separate: bool) -> tuple[int, ...]:
     """Make one channel of several, unless they are to be kept. Return those to be recognized
     separately."""
-    if mixing.channel_count(wav) < 2:
+    count = mixing.channel_count(wav)
+    if count < 2:
         return ()
+    if separate and mixing.are_independent(wav, check):
+        return tuple(range(count))
     channels = mixing.compare(wav, check)
     if separate and channels.distinct:
         return channels.distinct

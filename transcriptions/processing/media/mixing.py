@@ -8,6 +8,7 @@ from __future__ import annotations
 import wave
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ SILENT_PEAK = 16  # of 32768: less than the noise of a converter
 SILENT_SHARE = 1e-6  # of the other channel's energy: 60 dB below it, which is crosstalk
 OPPOSITE_CORRELATION = -0.5  # below it, the difference is much louder than the sum
 SAME_CORRELATION = 0.95  # above it, both channels have the same sound
+# Where all channels have a sound of their own in the beginning, as in a telephone call, what comes
+# later does not matter: the first words can come early.
+BEGINNING_S = 60.0
+OWN_CORRELATION = 0.3  # below it
 
 # The format of a WAV: a number in its header.
 FORMAT_TAG_AT, PCM, EXTENSIBLE = 20, b"\x01\x00", b"\xfe\xff"
@@ -57,6 +62,14 @@ class Channels:
                 found.append(number)
         return tuple(found) if len(found) > 1 or any(self.is_silent) else ()
 
+    @property
+    def are_independent(self) -> bool:
+        """Whether there are several channels, and each has a sound of its own."""
+        others = self.correlation[~np.eye(len(self.is_silent), dtype=bool)]
+        return bool(others.size and (np.abs(others) < OWN_CORRELATION).all()) and not any(
+            self.is_silent
+        )
+
 
 def only(channel: int, count: int) -> Weights:
     """The weights to get one of `count` channels."""
@@ -72,12 +85,15 @@ def channel_count(path: Path) -> int:
         return 0
 
 
-def compare(wav: Path, check: Callable[[], None]) -> Channels:
-    """Read a WAV and compare its channels. `check` is called for each block."""
+def compare(wav: Path, check: Callable[[], None], seconds: float = inf) -> Channels:
+    """Compare the channels of a WAV, or of its first `seconds`, about. `check` is called for each
+    block."""
     channels, count = channel_count(wav), 0
     peaks, sums = np.zeros(channels), np.zeros(channels)
     products = np.zeros((channels, channels))
     for block in _blocks(wav, check):
+        if count >= seconds * pcm.SAMPLE_RATE_HZ:
+            break
         count += block.shape[1]
         peaks = np.maximum(peaks, np.maximum(block.max(axis=1), -block.min(axis=1)))
         sums += block.sum(axis=1, dtype=np.float64)
@@ -88,6 +104,11 @@ def compare(wav: Path, check: Callable[[], None]) -> Channels:
     scale = np.sqrt(np.outer(energy, energy))
     correlation = np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
     return Channels(tuple(bool(each) for each in silent), correlation)
+
+
+def are_independent(wav: Path, check: Callable[[], None]) -> bool:
+    """Whether each channel of a WAV has a sound of its own in the beginning."""
+    return compare(wav, check, BEGINNING_S).are_independent
 
 
 def mix(wav: Path, mono: Path, weights: Weights, check: Callable[[], None]) -> None:

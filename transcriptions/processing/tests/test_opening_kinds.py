@@ -13,7 +13,8 @@ from gpu.types import Span
 from transcodio_site.testing import Media
 from transcriptions.models import Options, Transcription
 from transcriptions.processing import pipeline, preparation
-from transcriptions.processing.media import duration, program
+from transcriptions.processing.media import duration, mixing, program
+from transcriptions.processing.media.conversion import PreparedAudio, Selection, prepare
 from transcriptions.processing.preparation import Preparation, prepare_recording
 from transcriptions.processing.tests.helpers import SpanEngine, expire, fresh, no_check
 from transcriptions.processing.tests.test_tracks import film
@@ -143,6 +144,46 @@ def test_all_of_the_recording_tells_which_channels_differ(
     )
 
 
+def conversation(media: Media, end: int = 44) -> Path:
+    """A telephone call: the second person speaks from 6 to 10 s, and from 30 to 34 s. From the
+    second `end` on, both channels have the sound of the first."""
+    speech = media.speech("one.wav")
+    turn = f"between(t,6,10)+between(t,30,34)*lt(t,{end})"
+    left = f"volume=0:enable='{turn}'"
+    right = f"volume=0:enable='not({turn})*lt(t,{end})'"
+    graph = f"asplit[a][b];[a]{left}[left];[b]{right}[right];[left][right]join=inputs=2"
+    return media.make(f"call-{end}.wav", "-i", str(speech), "-filter_complex", graph)
+
+
+@pytest.mark.parametrize(
+    ("end", "is_certain", "channels"),
+    [(44, True, (0, 1)), (22, True, (0, 1)), (12, False, (0, 1)), (0, False, ())],
+)
+def test_channels_that_differ_in_the_beginning_are_known_at_once(
+    media: Media,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: int,
+    is_certain: bool,
+    channels: tuple[int, ...],
+) -> None:
+    monkeypatch.setattr(mixing, "BEGINNING_S", 20.0)
+    monkeypatch.setattr(mixing, "BLOCK_FRAMES", 240_000)
+    source, converted = conversation(media, end), list[float | None]()
+
+    def noted(source: Path, folder: Path, check: Any, selection: Selection) -> PreparedAudio:
+        converted.append(selection.seconds)
+        return prepare(source, folder, check, selection)
+
+    monkeypatch.setattr(preparation, "prepare", noted)
+    found = opening_of(source, tmp_path, channels="separate")
+    assert converted == ([24] if is_certain else [24, None])
+    assert (found.is_opening, found.audio.channels) == (True, channels)
+    whole = prepare_recording(source, tmp_path, Options(channels="separate"), no_check)
+    assert whole.audio.channels == channels
+    assert found.spans == whole.spans[: len(found.spans)]
+
+
 SPEECH = [Span(0, 5, 0), Span(4, 9, 1), Span(10, 12, 0), Span(11, 20, 1), Span(15, 22, 0)]
 
 
@@ -183,8 +224,9 @@ def late_answer(media: Media) -> Path:
         lambda media: media.speech("late.flac", None, *LATE),
         two_tracks,
         late_answer,
+        conversation,
     ],
-    ids=["unknown duration", "silent beginning", "two tracks", "separate channels"],
+    ids=["unknown duration", "silent beginning", "two tracks", "late answer", "conversation"],
 )
 def test_unusual_recording_has_the_transcript_and_usage_of_the_whole(
     upload: Upload,
