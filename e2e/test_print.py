@@ -10,6 +10,9 @@ from playwright.sync_api import Page, expect
 
 from e2e.conftest import OpenPage
 from e2e.recognized import Recognized
+from e2e.test_editing import caret
+from e2e.test_notes import open_talk, wait_for_notes
+from transcodio_site.testing import Stack, wait_until
 
 # Elements that are useless on paper.
 CONTROLS = (
@@ -33,6 +36,8 @@ COLORS = """() => {
     background: Math.min(255, ...drawn.map(brightness)),
   };
 }"""
+
+HIGHLIGHTED = "[...CSS.highlights.get('annotation-yellow')].map(String)"
 
 
 def print_preview(page: Page) -> None:
@@ -59,6 +64,20 @@ def test_transcript_is_printed(sign_up: OpenPage, recognized: Recognized, scheme
     assert time["x"] + time["width"] <= text["x"]  # in the margin
     pdf = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+
+
+def test_all_highlights_are_printed(sign_up: OpenPage, stack: Stack) -> None:
+    page = sign_up("paper-notes@example.com", (1280, 500))
+    open_talk(page, stack, "paper-notes@example.com", "12" * 20)
+    for count, number in enumerate((1, 40), 1):
+        caret(page, number, 0, 3)
+        page.keyboard.press("Alt+h")
+        wait_for_notes(page, count)
+    wait_until(lambda: page.evaluate(HIGHLIGHTED) == ["The"])  # the one near the viewport
+    page.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = {HIGHLIGHTED}; }})")
+    page.pdf(format="A4")
+    assert page.evaluate("window.printed") == ["The", "The"]
+    wait_until(lambda: page.evaluate(HIGHLIGHTED) == ["The"])
 
 
 def test_document_is_printed_without_menus(open_page: OpenPage) -> None:

@@ -4,7 +4,7 @@
  * change, of each typed character, too. Browsers that cannot draw them mark the segments with the
  * class `has-name`.
  */
-import { rangeOf, segmentOf, segmentsIn } from "./transcript-text.js";
+import { rangeOf, segmentOf, segments, segmentsIn } from "./transcript-text.js";
 
 const canDraw = "highlights" in CSS;
 const marks = new Map(); // by name: a function that returns the [from, to] of a segment
@@ -20,6 +20,8 @@ const observer = new IntersectionObserver((entries, self) => {
 }, { rootMargin: "50% 0px" });
 for (const group of page.querySelectorAll(".paragraphs")) observer.observe(group);
 page.addEventListener("contentvisibilityautostatechange", ({ target, skipped }) => setVisible(target, !skipped));
+addEventListener("beforeprint", () => drawMarks(segments));
+addEventListener("afterprint", redraw);
 for (const type of ["scroll", "resize"]) addEventListener(type, redrawAtRest, { passive: true });
 page.addEventListener("text-changed", ({ detail }) => { // new groups are visible until the browser reports otherwise
   for (const { parentElement: group } of detail.paragraphs) if (!known.has(group)) visible.add(group);
@@ -53,11 +55,14 @@ function redraw() {
   frame ??= requestAnimationFrame(() => {
     frame = null;
     for (const group of visible) if (!group.isConnected) visible.delete(group);
-    const segments = [...visible].flatMap(({ children }) => [...children].filter(isNear)).flatMap(segmentsIn);
-    for (const [name, offsetsOf] of marks) {
-      draw(name, segments.flatMap((segment) => offsetsOf(segment).map((each) => rangeOf(segment, ...each))));
-    }
+    drawMarks([...visible].flatMap(({ children }) => [...children].filter(isNear)).flatMap(segmentsIn));
   });
+}
+
+function drawMarks(shown) {
+  for (const [name, offsetsOf] of marks) {
+    draw(name, shown.flatMap((segment) => offsetsOf(segment).map((each) => rangeOf(segment, ...each))));
+  }
 }
 
 /** Whether a paragraph can be seen, or could after scrolling by a screen. */
