@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from allauth.usersessions.models import UserSession
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
@@ -28,8 +28,7 @@ def connect() -> None:
     post_delete.connect(_user_changed, sender=User)
     post_save.connect(_owner_changed, sender=ApiToken)
     post_delete.connect(_owner_changed, sender=ApiToken)
-    post_delete.connect(_owner_changed, sender=UserSession)
-    user_logged_out.connect(_signed_out)
+    post_delete.connect(_session_ended, sender=Session)
     post_delete.connect(_recording_deleted, sender=Transcription)
 
 
@@ -38,13 +37,14 @@ def _user_changed(instance: User, **_: Any) -> None:
     _send(access_channel(instance.pk), AccessChanged())
 
 
-def _owner_changed(instance: ApiToken | UserSession, **_: Any) -> None:
+def _owner_changed(instance: ApiToken, **_: Any) -> None:
     _send(access_channel(instance.user_id), AccessChanged())
 
 
-def _signed_out(user: User | None, **_: Any) -> None:
-    if user is not None:
-        _send(access_channel(user.pk), AccessChanged())
+def _session_ended(instance: Session, **_: Any) -> None:
+    """Also by signing out, whose own signal comes while the session is still valid."""
+    if user_id := instance.get_decoded().get(SESSION_KEY):
+        _send(access_channel(int(user_id)), AccessChanged())
 
 
 def _recording_deleted(instance: Transcription, **_: Any) -> None:

@@ -99,6 +99,8 @@ async def subscribe_while_authorized(
     check_at = _next_check()
     channels = event_channel(transcription_id), access_channel(user_id)
     async with watch(stored.newest, *channels) as watcher:
+        if not await _in_thread(is_authorized):  # it has changed before changes were announced here
+            return
         async with aclosing(_follow(watcher, transcription_id, after)) as events:
             async for event in events:
                 if watcher.access_changed:

@@ -11,6 +11,7 @@ from allauth.usersessions.models import UserSession
 from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
 from channels.routing import URLRouter
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
@@ -21,6 +22,7 @@ from transcodio_site.testing import WAIT_S
 from transcriptions.models import Transcription
 from transcriptions.processing import pipeline
 from transcriptions.realtime import streams
+from transcriptions.realtime.publisher import publisher
 from transcriptions.realtime.routing import websocket_urlpatterns
 from transcriptions.realtime.tests.subscriptions import until_subscribers
 from transcriptions.testing import ScriptedEngine
@@ -83,6 +85,11 @@ async def until_closed(connection: WebSocketClient) -> None:
 async def test_websocket_closes_as_soon_as_access_is_revoked(
     alice: User, prepared: Transcription, reason: str
 ) -> None:
+    def sign_in() -> None:
+        session = SessionStore(SESSION.session_key)
+        session[SESSION_KEY] = str(alice.pk)
+        session.save()
+
     def revoke() -> None:
         user = User.objects.get(pk=alice.pk)
         match reason:
@@ -97,11 +104,21 @@ async def test_websocket_closes_as_soon_as_access_is_revoked(
 
     listed = {"session_key": SESSION.session_key, "ip": "127.0.0.1", "user_agent": "Firefox"}
     await UserSession.objects.acreate(user=alice, **listed)
+    await database_sync_to_async(sign_in)()
     connection = websocket(alice, prepared.id)
     assert await connection.connect()
     await until_subscribers(prepared, 1)
     await database_sync_to_async(revoke)()
     await until_closed(connection)
+
+
+def test_end_of_a_session_is_announced_when_it_is_no_longer_valid(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, valid = str(browser.session.session_key), list[bool]()
+    monkeypatch.setattr(publisher, "send", lambda *_: valid.append(SESSION.exists(key)))
+    browser.logout()
+    assert valid == [False]
 
 
 async def test_websocket_closes_after_session_has_expired(

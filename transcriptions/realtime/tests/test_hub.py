@@ -120,9 +120,18 @@ async def test_idle_watcher_costs_no_query_between_rechecks(
     async with aclosing(events), asyncio.timeout(WAIT_S):
         assert isinstance(await anext(events), MetadataEvent)
         reads.clear()
+        checks.clear()
         for _ in range(20):
             assert await anext(events) is None
     assert (reads, checks, rechecks) == ([], [], [])
+
+
+async def test_access_that_has_ended_before_the_subscription_is_noticed(
+    started: Transcription,
+) -> None:
+    """Its end was announced to nobody: the token was revoked after the handshake."""
+    events = streams.subscribe_while_authorized(lambda: False, started.owner_id, started.id)
+    assert [event async for event in events] == []
 
 
 async def test_slow_watcher_is_bounded_and_complete(
