@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import wave
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -154,8 +155,9 @@ def test_second_connection_takes_over(stack: Stack, token: str, speech: bytes, t
             second.send(speech[4800:9600])
             wait_for(second, "received")
             first.send(speech[4800:9600])
-            if then:
-                first.send(json.dumps({"type": then}))
+            with suppress(ConnectionClosed):  # if the server was faster
+                if then:
+                    first.send(json.dumps({"type": then}))
             assert wait_for(first, "refused")["code"] == "taken_over"
             assert list(messages(first)) == []
             assert first.close_code == 4409
