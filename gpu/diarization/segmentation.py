@@ -49,7 +49,8 @@ class Segmentation:
         parts = [np.zeros((0, FRAMES, SPEAKERS), np.float32)]
         parts += [self._activities(batch) for batch in _batches(chunks)]
         # In digital silence the network would hear rounding errors, which it amplifies.
-        return np.concatenate(parts) * chunks.any(axis=1)[:, None, None]
+        has_sound = np.asarray(chunks.any(axis=1))
+        return np.concatenate(parts) * has_sound[:, None, None]
 
     def _activities(self, chunks: Array) -> Array:
         found = self._weights
