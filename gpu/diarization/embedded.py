@@ -1,4 +1,4 @@
-"""The diarizer that needs nothing but NumPy: it clusters vectors of voices, and hears overlap."""
+"""The diarizer that needs no GPU: it clusters vectors of voices, and hears overlap."""
 
 from __future__ import annotations
 

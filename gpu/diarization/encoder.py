@@ -1,4 +1,4 @@
-"""The voice of a stretch of speech as a vector, computed with NumPy.
+"""The voice of a stretch of speech as a vector.
 
 The encoder is that of Wan et al., "Generalized end-to-end loss for speaker verification" (2018): 40
 mel bands through three LSTM layers of 256 cells. Vectors of one voice point in one direction.
@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from gpu.diarization import lstm, weights
+from gpu.diarization import weights
+from gpu.diarization.network import Graph, Network
 
 RATE_HZ = 16_000
 FRAME_SAMPLES, FRAME_STEP = 400, 160  # of a spectrum: 25 ms, every 10 ms
 FRAMES_PER_SECOND = RATE_HZ // FRAME_STEP
 WINDOW_FRAMES = 160  # of a vector: 1.6 s
 BANDS, VECTOR_SIZE = 40, 256
-BATCH = 64  # windows: the fastest on one core
+BATCH = 16  # windows: the fastest on one core, and few enough to need little memory
 # The power to which a window is amplified, summed over the bands and averaged over the frames: that
 # of white noise at -15 dBFS. Each window is amplified separately, because speakers are not equally
 # loud.
@@ -38,8 +39,7 @@ class VoiceEncoder:
         filters = FeatureExtractor.get_mel_filters(RATE_HZ, FRAME_SAMPLES, BANDS)
         self._filters = filters.T.astype(np.float32)
         self._taper = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32)
-        self._layers = [lstm.layer(found, f"l{index}") for index in range(3)]
-        self._projection = (found["linear.weight"].T, found["linear.bias"])
+        self._network = _network(found)
 
     def spectra(self, samples: Array) -> Array:
         """The power in mel bands [frames, 40] of samples at 16 kHz in -1..1, FRAMES_PER_SECOND."""
@@ -58,13 +58,20 @@ class VoiceEncoder:
     def _encoded(self, windows: Array) -> Array:
         power = windows.sum(axis=2).mean(axis=1)
         amplified = windows * (POWER / np.maximum(power, 1e-9))[:, None, None].astype(np.float32)
-        x = np.ascontiguousarray(amplified.transpose(1, 0, 2))  # [frames, n, ...] from here on
-        for layer in self._layers:
-            x = lstm.run(x, layer)
-        matrix, bias = self._projection
-        vectors = np.maximum(x[-1] @ matrix + bias, 0)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.maximum(norms, 1e-9), np.float32)
+        return self._network(amplified)
+
+
+def _network(found: dict[str, Array]) -> Network:
+    """From windows [n, WINDOW_FRAMES, BANDS] to unit vectors [n, VECTOR_SIZE]."""
+    graph = Graph()
+    graph.add("Transpose", perm=[1, 0, 2])
+    for index in range(3):
+        graph.add_lstm(found, f"l{index}")
+    graph.add("Gather", np.array(-1), axis=0)  # the state after the last frame
+    graph.add("Gemm", found["linear.weight"], found["linear.bias"], transB=1)
+    graph.add("Relu")
+    graph.add("LpNormalization", axis=1)
+    return graph.network(["n", WINDOW_FRAMES, BANDS], ["n", VECTOR_SIZE])
 
 
 def _batches(windows: Array) -> Iterator[Array]:

@@ -1,4 +1,4 @@
-"""Who speaks at each moment of a few seconds, also several people at once, computed with NumPy.
+"""Who speaks at each moment of a few seconds, also several people at once.
 
 The network is the one that Bredin and Laurent trained, "End-to-end speaker segmentation for
 overlap-aware resegmentation" (2021): a SincNet (Ravanelli and Bengio, 2018), four LSTM layers in
@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from gpu.diarization import lstm, weights
+from gpu.diarization import weights
+from gpu.diarization.network import Graph, Network
 
 RATE_HZ = 16_000
 CHUNK_SAMPLES = 80_000  # 5 s, as in training
 FRAME_STEP, FRAME_SAMPLES = 270, 991  # of what one frame of the result has heard
 FRAMES = 293  # of a chunk
 SPEAKERS = 3
-BATCH = 32  # chunks
+BATCH = 4  # chunks: the fastest on one core
 FILTER_STEP, POOL = 10, 3
 MIN_HZ = 50.0  # of the low edge of a filter, and of its width
 SLOPE = 0.01  # of a leaky rectifier below zero
@@ -33,59 +34,59 @@ class Segmentation:
 
     def __init__(self) -> None:
         """Raises EngineUnavailable."""
-        self._weights = found = weights.read(weights.SEGMENTATION)
-        self._filters = np.ascontiguousarray(_filters(found).T)
-        self._kernels = [
-            found[f"sincnet.conv1d.{index}.weight"].transpose(2, 1, 0) for index in (1, 2)
-        ]
-        self._layers = [
-            (lstm.layer(found, f"l{index}"), lstm.layer(found, f"l{index}_reverse"))
-            for index in range(4)
-        ]
+        self._network = _network(weights.read(weights.SEGMENTATION))
 
     def activities(self, chunks: Array) -> Array:
         """How probably each speaker of a chunk speaks in each of its frames: [n, FRAMES, SPEAKERS],
         for chunks [n, CHUNK_SAMPLES] at 16 kHz in -1..1. Which one is the first is by chance."""
         parts = [np.zeros((0, FRAMES, SPEAKERS), np.float32)]
-        parts += [self._activities(batch) for batch in _batches(chunks)]
+        parts += [self._network(batch) for batch in _batches(chunks)]
         # In digital silence the network would hear rounding errors, which it amplifies.
         has_sound = np.asarray(chunks.any(axis=1))
         return np.concatenate(parts) * has_sound[:, None, None]
 
-    def _activities(self, chunks: Array) -> Array:
-        found = self._weights
-        x = np.stack([self._features(chunk) for chunk in chunks], axis=1)  # [frames, n, ...]
-        for forward, backward in self._layers:
-            x = np.concatenate([lstm.run(x, forward), lstm.run(x[::-1], backward)[::-1]], axis=2)
-        for index in range(2):
-            x = _rectified(x @ found[f"linear.{index}.weight"].T + found[f"linear.{index}.bias"])
-        x = x @ found["classifier.weight"].T + found["classifier.bias"]
-        return np.asarray((0.5 + 0.5 * np.tanh(x / 2)).transpose(1, 0, 2), np.float32)
 
-    def _features(self, samples: Array) -> Array:
-        """[FRAMES, 60]"""
-        x = self._normalized(samples[:, None], "wav_norm1d")[:, 0]
-        windows = np.lib.stride_tricks.sliding_window_view(x, len(self._filters))[::FILTER_STEP]
-        x = self._pooled(np.abs(windows @ self._filters), 0)
-        for index, kernel in enumerate(self._kernels, 1):
-            count = len(x) - len(kernel) + 1
-            heard = sum(x[first : first + count] @ part for first, part in enumerate(kernel))
-            x = self._pooled(heard + self._weights[f"sincnet.conv1d.{index}.bias"], index)
-        return x
-
-    def _pooled(self, x: Array, index: int) -> Array:
-        count = len(x) // POOL
-        highest = x[: count * POOL].reshape(count, POOL, -1).max(axis=1)
-        return _rectified(self._normalized(highest, f"norm1d.{index}"))
-
-    def _normalized(self, x: Array, name: str) -> Array:
-        """Each channel of [samples, channels] by its mean and variance."""
-        scale, bias = (self._weights[f"sincnet.{name}.{kind}"] for kind in ("weight", "bias"))
-        factor = scale / np.sqrt(x.var(axis=0) + EPSILON)
-        return np.asarray((x - x.mean(axis=0)) * factor + bias, np.float32)
+def _network(found: dict[str, Array]) -> Network:
+    """From chunks [n, CHUNK_SAMPLES] to probabilities [n, FRAMES, SPEAKERS]."""
+    graph = Graph()
+    graph.add("Unsqueeze", np.array([1]))
+    _add_normalization(graph, found, "wav_norm1d")
+    graph.add("Conv", filters(found)[:, None], strides=[FILTER_STEP])
+    graph.add("Abs")
+    _add_pooling(graph, found, 0)
+    for index in (1, 2):
+        kernel, bias = (found[f"sincnet.conv1d.{index}.{kind}"] for kind in ("weight", "bias"))
+        graph.add("Conv", kernel, bias)
+        _add_pooling(graph, found, index)
+    graph.add("Transpose", perm=[2, 0, 1])  # to [frames, n, 60]
+    for index in range(4):
+        graph.add_lstm(found, f"l{index}", f"l{index}_reverse")
+    for index in range(2):
+        _add_linear(graph, found, f"linear.{index}")
+        graph.add("LeakyRelu", alpha=SLOPE)
+    _add_linear(graph, found, "classifier")
+    graph.add("Sigmoid")
+    graph.add("Transpose", perm=[1, 0, 2])
+    return graph.network(["n", CHUNK_SAMPLES], ["n", FRAMES, SPEAKERS])
 
 
-def _filters(found: dict[str, Array]) -> Array:
+def _add_pooling(graph: Graph, found: dict[str, Array], index: int) -> None:
+    graph.add("MaxPool", kernel_shape=[POOL], strides=[POOL])
+    _add_normalization(graph, found, f"norm1d.{index}")
+    graph.add("LeakyRelu", alpha=SLOPE)
+
+
+def _add_normalization(graph: Graph, found: dict[str, Array], name: str) -> None:
+    scale, bias = (found[f"sincnet.{name}.{kind}"] for kind in ("weight", "bias"))
+    graph.add("InstanceNormalization", scale, bias, epsilon=EPSILON)
+
+
+def _add_linear(graph: Graph, found: dict[str, Array], name: str) -> None:
+    graph.add("MatMul", found[f"{name}.weight"].T)
+    graph.add("Add", found[f"{name}.bias"])
+
+
+def filters(found: dict[str, Array]) -> Array:
     """Band-pass filters [80, 251]: the cosine and sine parts of 40 bands, whose edges were learned.
     Only their left halves are computed: they are symmetric, and antisymmetric."""
     bank = {name: found[f"sincnet.conv1d.0.filterbank.{name}"] for name in _BANK}
@@ -101,10 +102,6 @@ def _filters(found: dict[str, Array]) -> Array:
 
 
 _BANK = ("low_hz_", "band_hz_", "n_", "window_")
-
-
-def _rectified(x: Array) -> Array:
-    return np.asarray(np.maximum(x, SLOPE * x), np.float32)
 
 
 def _batches(chunks: Array) -> Iterator[Array]:

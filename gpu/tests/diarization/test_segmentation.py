@@ -19,6 +19,7 @@ from gpu.diarization.segmentation import (
     RATE_HZ,
     SPEAKERS,
     Segmentation,
+    filters,
 )
 from gpu.tests.diarization.conftest import Sentences
 
@@ -28,9 +29,11 @@ def segmentation() -> Segmentation:
     return Segmentation()
 
 
-def by_torch(segmentation: Segmentation, chunks: Any) -> Any:
+def by_torch(chunks: Any) -> Any:
     """The same network of torch's own layers; the filters are tested below."""
-    found = {n: torch.from_numpy(a.copy()) for n, a in weights.read(weights.SEGMENTATION).items()}
+    arrays = weights.read(weights.SEGMENTATION)
+    bank = torch.from_numpy(filters(arrays))[:, None]
+    found = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     lstm = nn.LSTM(60, 128, num_layers=4, bidirectional=True, batch_first=True)
     lstm.load_state_dict({name[5:]: a for name, a in found.items() if name.startswith("lstm.")})
 
@@ -40,8 +43,7 @@ def by_torch(segmentation: Segmentation, chunks: Any) -> Any:
 
     def heard(x: Any, index: int) -> Any:
         if not index:
-            filters = torch.from_numpy(segmentation._filters.T.copy())[:, None]
-            return functional.conv1d(x, filters, stride=10).abs()
+            return functional.conv1d(x, bank, stride=10).abs()
         kernel, bias = (found[f"sincnet.conv1d.{index}.{kind}"] for kind in ("weight", "bias"))
         return functional.conv1d(x, kernel, bias)
 
@@ -66,7 +68,7 @@ def test_activities_are_those_of_torch(segmentation: Segmentation, sentences: Se
     chunks = np.concatenate([chunks, noise, noise / 1000])
     found = segmentation.activities(chunks)
     assert found.shape == (len(chunks), FRAMES, SPEAKERS)
-    np.testing.assert_allclose(found, by_torch(segmentation, chunks), atol=0.005)
+    np.testing.assert_allclose(found, by_torch(chunks), atol=0.005)
     assert found[0].max(axis=1).mean() > 0.9  # somebody speaks,
     assert found[-1].max() < 0.1  # and nobody in an empty room
 
@@ -79,18 +81,18 @@ def test_nobody_speaks_in_digital_silence(segmentation: Segmentation) -> None:
     assert not found[2:].any()
 
 
-def test_filters_pass_a_band_each(segmentation: Segmentation) -> None:
-    filters = segmentation._filters
-    assert filters.shape == (251, 80)
-    cosines, sines = filters[:, :40], filters[:, 40:]
-    np.testing.assert_allclose(cosines, cosines[::-1], atol=1e-6)
-    np.testing.assert_allclose(sines, -sines[::-1], atol=1e-6)
-    gains = np.abs(np.fft.rfft(filters, RATE_HZ, axis=0))  # by Hz
+def test_filters_pass_a_band_each() -> None:
     found = weights.read(weights.SEGMENTATION)
+    bank = filters(found)
+    assert bank.shape == (80, 251)
+    cosines, sines = bank[:40], bank[40:]
+    np.testing.assert_allclose(cosines, cosines[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(sines, -sines[:, ::-1], atol=1e-6)
+    gains = np.abs(np.fft.rfft(bank, RATE_HZ))  # by Hz
     low = 50 + np.abs(found["sincnet.conv1d.0.filterbank.low_hz_"][:, 0])
     high = np.minimum(low + 50 + np.abs(found["sincnet.conv1d.0.filterbank.band_hz_"][:, 0]), 8000)
     for number, (first, last) in enumerate(zip(low, high, strict=True)):
-        for gain in (gains[:, number], gains[:, 40 + number]):
+        for gain in (gains[number], gains[40 + number]):
             assert first - 100 <= gain.argmax() <= last + 100
 
 
