@@ -260,8 +260,8 @@ def test_demo_starts_and_stops_its_own_stack_with_any_engine(
 def test_web_process_imports_no_heavy_libraries() -> None:
     code = (
         "import sys; import transcodio_site.asgi, transcodio_site.server;"
-        "heavy = {'torch', 'transformers', 'faster_whisper', 'ctranslate2', 'av', 'modal',"
-        " 'docx', 'fpdf', 'fontTools', 'uharfbuzz', 'PIL'};"
+        "heavy = {'torch', 'transformers', 'faster_whisper', 'ctranslate2', 'onnx', 'onnxruntime',"
+        " 'av', 'modal', 'docx', 'fpdf', 'fontTools', 'uharfbuzz', 'PIL'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run(
