@@ -112,6 +112,28 @@ def test_edit_whose_response_was_lost_is_made_once(page: Page) -> None:
 
 
 @pytest.mark.slow
+def test_undo_whose_response_was_lost_undoes_one_change(page: Page) -> None:
+    first, *rest = texts(page)
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort("connectionrefused")
+
+    for added in ("One. ", "Two. "):
+        caret(page, 1, 0)
+        page.keyboard.type(added)
+        caret(page, 2, 0)  # saved as a change of its own
+        wait_until(lambda added=added: texts(page)[0].startswith(added))
+    page.route("**/edits/undo", lose, times=1)
+    page.keyboard.press("Control+z")
+    expect_status(page, "Not saved: The server cannot be reached.")
+    page.get_by_role("button", name="Save again").click()
+    expect_status(page, "Saved")
+    wait_until(lambda: shown(page) == [f"One. {first}", *rest])
+    assert texts(page) == shown(page)
+
+
+@pytest.mark.slow
 def test_refused_edit_can_be_discarded(page: Page) -> None:
     all_texts = texts(page)
     answer = {"code": "invalid_field", "detail": "No."}

@@ -183,6 +183,20 @@ def test_title_is_edited_in_place(page: Page) -> None:
     expect(page.locator("h1")).to_have_text("By the harbor")
 
 
+@pytest.mark.slow
+def test_title_changed_again_during_a_save_is_no_conflict(page: Page) -> None:
+    answers: list[Route] = []
+    page.route("**/api/transcriptions/*", lambda route: answers.append(route), times=1)
+    for title in ("First", "Second"):
+        page.fill("h1", title)
+        page.press("h1", "Enter")
+    wait_until(lambda: bool(page.title()) and bool(answers))  # the first one is being saved
+    answers[0].continue_()
+    expect(page).to_have_title("Second · Transcodio")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect_status(page, "Saved")
+
+
 def test_title_changed_by_someone_else_is_not_overwritten(page: Page) -> None:
     other = page.context.new_page()
     other.goto(page.url)

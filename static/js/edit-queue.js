@@ -70,21 +70,27 @@ export class EditQueue {
   }
 
   refused(edit, body, problem, status) {
-    if (body?.code === "nothing_to_undo") {
+    const isDone = body?.code === "edit_conflict" && !edit.changes; // or no longer what was meant
+    if (isDone || body?.code === "nothing_to_undo") {
       this.waiting.shift();
+      if (isDone) this.handlers.outdated();
       this.handlers.stateChanged();
       if (this.waiting.length) this.send();
+      else this.handlers.drained();
       return;
     }
+    // The response may have been lost: then the same request would undo another change, too.
+    if (!edit.changes) edit.revision ??= this.revision;
     this.problem = problem;
     this.isRefused = status < 500 && !TRANSIENT.includes(status) && body?.code !== "edit_conflict";
     this.handlers.stateChanged();
     if (body?.code === "edit_conflict" || body?.code === "not_found") this.handlers.conflict(edit);
   }
 
-  request({ path, changes, revision = this.revision }) {
-    const sent = changes?.map(({ from, to, segments, expected_texts }) => ({ from, to, segments, expected_texts }));
-    const content = sent ? { changes: sent, revision } : {};
-    return sendJson(this.host, "POST", `/api/transcriptions/${this.id}/${path}`, content);
+  request({ path, changes, revision }) {
+    const url = `/api/transcriptions/${this.id}/${path}`;
+    if (!changes) return sendJson(this.host, "POST", revision === undefined ? url : `${url}?revision=${revision}`, {});
+    const sent = changes.map(({ from, to, segments, expected_texts }) => ({ from, to, segments, expected_texts }));
+    return sendJson(this.host, "POST", url, { changes: sent, revision: revision ?? this.revision });
   }
 }

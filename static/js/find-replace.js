@@ -6,7 +6,7 @@ import { changesOf, matchesIn, patternOf, replaced } from "./find-matches.js";
 import { matchRow } from "./match-row.js";
 import { register } from "./shortcuts.js";
 import { showSegment } from "./show-segment.js";
-import { text } from "./text.js";
+import { isComposing, text } from "./text.js";
 import { placeCaret } from "./text-positions.js";
 import { draw, mark } from "./text-marks.js";
 import { positionOf, rangeOf, segments } from "./transcript-text.js";
@@ -62,6 +62,7 @@ customElements.define("find-replace", class extends HTMLElement {
   }
 
   keyPressed(event) {
+    if (isComposing(event)) return;
     if (event.key === "Escape") this.close();
     else if (event.key === "Enter" && event.target.type === "text") this.go(event.shiftKey ? -1 : 1);
     else return;

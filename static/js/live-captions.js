@@ -17,8 +17,7 @@ customElements.define("live-captions", class extends HTMLElement {
     this.partial = this.querySelector("[data-partial]");
     this.delay = FIRST_RETRY_MS;
     this.lastId = "";
-    const stored = localStorage.getItem(STORAGE_KEY);
-    this.size = stored === null ? Math.round(2 + (innerWidth > 800)) : Number(stored);
+    this.size = storedSize() ?? Math.round(2 + (innerWidth > 800));
     for (const button of this.querySelectorAll("[data-step]")) {
       button.addEventListener("click", () => this.resize(Number(button.dataset.step)));
     }
@@ -29,7 +28,9 @@ customElements.define("live-captions", class extends HTMLElement {
 
   resize(step) {
     this.size = Math.max(0, Math.min(SIZES.length - 1, this.size + step));
-    localStorage.setItem(STORAGE_KEY, this.size);
+    try {
+      localStorage.setItem(STORAGE_KEY, this.size);
+    } catch { /* no storage: it is as before the next time */ }
     this.style.setProperty("--captions-size", `${SIZES[this.size]}rem`);
     for (const button of this.querySelectorAll("[data-step]")) {
       button.disabled = !SIZES[this.size + Number(button.dataset.step)];
@@ -99,3 +100,12 @@ customElements.define("live-captions", class extends HTMLElement {
     Object.assign(status, { textContent: message, hidden: !message });
   }
 });
+
+function storedSize() {
+  try {
+    const stored = localStorage.getItem(STORAGE_KEY);
+    return stored && Number(stored);
+  } catch {
+    return null;
+  }
+}

@@ -52,7 +52,10 @@ customElements.define("live-recorder", class extends HTMLElement {
     if (this.isStarting || this.dataset.state !== "idle") return;
     this.isStarting = true;
     const capture = await this.sound.open();
-    if (capture && await this.open(record)) this.take(capture);
+    if (capture) {
+      if (await this.open(record)) this.take(capture);
+      else this.sound.close();
+    }
     this.isStarting = false;
   }
 

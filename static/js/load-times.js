@@ -21,11 +21,13 @@ export async function knowWords(parts) {
 }
 
 async function fetchTimes() {
+  // While they are fetched, edits may move segments: times belong to those that were there before.
+  const before = segments.map((segment) => ({ segment, content: segment.text }));
   const response = await fetch(`/api/transcriptions/${page.dataset.id}/words`).catch(() => null);
   const body = response?.ok ? await response.json().catch(() => null) : null;
   for (const times of body?.segments ?? []) {
-    const segment = segments[times.id - 1];
-    if (segment && !segment.words) segment.words = times;
+    const { segment, content } = before[times.id - 1] ?? {};
+    if (segment && !segment.words && segment.text === content) segment.words = times;
   }
   if (body) page.dispatchEvent(new CustomEvent("times-loaded"));
   return Boolean(body);

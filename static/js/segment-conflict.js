@@ -17,10 +17,13 @@ customElements.define("segment-conflict", class extends HTMLElement {
 
   async resolve(chosen) {
     const page = this.closest("live-transcript");
+    await page.querySelector("transcript-editor").settled?.(); // edits may renumber segments
+    if (!this.isConnected) return; // someone else has resolved it
     const { id, text } = this.segment;
     const url = `/api/transcriptions/${page.dataset.id}/segments/${id}`;
     const { body, problem } = await sendJson(this, "PATCH", url, { text: chosen, expected_text: text });
     if (!problem) {
+      page.dispatchEvent(new CustomEvent("revision-added"));
       replace(id, id, [body]);
       this.closest(".paragraph").querySelector(".timestamp").focus();
       this.remove();

@@ -2,7 +2,21 @@
  * Digits that are pressed one after another are the number of a speaker. One digit is enough if no
  * longer number begins with it; otherwise there is a short time for the next one.
  */
+import { isMac } from "./shortcuts.js";
+
 const NEXT_DIGIT_MS = 700;
+const DIGIT = /^(?:Digit|Numpad)([0-9])$/; // a `code`: which keys have digits depends on the layout
+
+/**
+ * The digit of a key that is pressed with Alt while typing, without it elsewhere. Undefined for
+ * other keys, and for characters that are typed so: [ with Option on a German Mac, and in Windows
+ * any by Alt and its number on the keypad.
+ */
+export function digitOf({ code, key, altKey, ctrlKey, metaKey, shiftKey }, isTyping) {
+  const isCharacter = altKey && (code.startsWith("Numpad") || (isMac && /^[!-/:-~]$/.test(key)));
+  if (ctrlKey || metaKey || shiftKey || altKey !== isTyping || isCharacter) return undefined;
+  return DIGIT.exec(code)?.[1];
+}
 
 export class SpeakerDigits {
   constructor() {

@@ -11,3 +11,8 @@ export function text(element, key, values = {}) {
 export function normalize(content) {
   return content.replace(/\s+/g, " ").trim();
 }
+
+/** Whether a key belongs to an input method. In Safari the one that ends it only has this code. */
+export function isComposing({ isComposing: isUnfinished, keyCode }) {
+  return isUnfinished || keyCode === 229;
+}

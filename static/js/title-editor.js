@@ -1,6 +1,6 @@
 /** The title of a transcript, edited in place: it is saved when it loses the focus. */
 import { sendJson } from "./requests.js";
-import { normalize, text } from "./text.js";
+import { isComposing, normalize, text } from "./text.js";
 
 export class TitleEditor {
   /** `host` is the <transcript-editor>. */
@@ -34,13 +34,19 @@ export class TitleEditor {
   }
 
   keyPressed(event) {
-    if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return;
+    if (isComposing(event) || !["Enter", "Escape"].includes(event.key)) return;
     event.preventDefault();
     if (event.key === "Escape") this.heading.textContent = this.saved;
     this.heading.blur();
   }
 
-  async save() {
+  /** Saves the title after a save that has not ended. */
+  save() {
+    this.saving = (this.saving ?? Promise.resolve()).then(() => this.saveNow());
+    return this.saving;
+  }
+
+  async saveNow() {
     const { heading } = this;
     const title = normalize(heading.textContent);
     if (!title) heading.textContent = this.saved;
@@ -56,7 +62,8 @@ export class TitleEditor {
     this.problem = problem;
     if (body?.code === "edit_conflict") await this.resolve(url, title);
     else if (!problem) {
-      if (heading !== document.activeElement) heading.textContent = body.title;
+      const isChanged = heading === document.activeElement || normalize(heading.textContent) !== title;
+      if (!isChanged) heading.textContent = body.title;
       this.stored(body.title);
     }
     this.host.showState();
@@ -75,6 +82,6 @@ export class TitleEditor {
     if (!answer) return; // it stays unsaved
     this.stored(body.title);
     if (answer === "theirs") this.heading.textContent = body.title;
-    await this.save();
+    await this.saveNow();
   }
 }

@@ -5,7 +5,7 @@
  * paragraph whose name has the focus.
  */
 import { SpeakerDialog } from "./speaker-dialog.js";
-import { SpeakerDigits } from "./speaker-digits.js";
+import { SpeakerDigits, digitOf } from "./speaker-digits.js";
 import { SpeakerList, numberOf } from "./speaker-list.js";
 import { SpeakerRequests } from "./speaker-requests.js";
 import { SpeakerSelection } from "./speaker-selection.js";
@@ -16,7 +16,6 @@ import {
 } from "./transcript-text.js";
 
 const FIELDS = "input, select, textarea, dialog *, [popover] *"; // where digits mean something else
-const DIGIT = /^(?:Digit|Numpad)([0-9])$/; // a `code`: which keys have digits depends on the layout
 
 customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLElement) {
   connectedCallback() {
@@ -96,10 +95,8 @@ customElements.define("transcript-speakers", class extends SpeakerRequests(HTMLE
 
   /** Digits assign, with Alt while typing. */
   keyPressed(event) {
-    const digit = DIGIT.exec(event.code)?.[1];
-    const isTyping = event.target.isContentEditable;
-    const hasModifier = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey !== isTyping;
-    if (!digit || hasModifier || !this.names.size || event.target.matches(FIELDS)) return;
+    const digit = digitOf(event, event.target.isContentEditable);
+    if (!digit || !this.names.size || event.target.matches(FIELDS)) return;
     const paragraph = event.target.closest("#segments .paragraph-head")?.parentElement;
     const items = paragraph ? segmentsIn(paragraph) : [segmentWithCaret()].filter(Boolean);
     if (!items.length) return;

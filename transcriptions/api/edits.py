@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from typing import Annotated
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Query, Router
 
 from accounts.audit_log import record_edit
+from accounts.schemas import ErrorOut
 from gpu.joining import one_line
 from transcriptions import permissions
 from transcriptions.api import openapi
@@ -21,6 +23,7 @@ from transcriptions.editing.replacing import NewSegment, Replacement, replace_se
 from transcriptions.editing.versions import Passage, Version
 from transcriptions.models import Segment, Transcription
 from transcriptions.schemas.edits import (
+    MAX_SEGMENT_NUMBER,
     EditsIn,
     EditsOut,
     PassageOut,
@@ -33,6 +36,16 @@ from transcriptions.schemas.edits import (
 from transcriptions.schemas.transcripts import SegmentOut
 
 router = Router(tags=["transcriptions"])
+
+KnownRevision = Annotated[
+    int | None,
+    Query(
+        ge=0,
+        le=MAX_SEGMENT_NUMBER,
+        description="The last revision that you know. If there is a later one, the response is "
+        "409, so that a request that is sent twice changes the transcript once",
+    ),
+]
 
 
 @router.post(
@@ -51,26 +64,30 @@ def edit_transcript(request: HttpRequest, transcription_id: uuid.UUID, edits: Ed
 
 @router.post(
     "/transcriptions/{id:transcription_id}/edits/undo",
-    response={200: EditsOut, **CONFLICT},
+    response={200: EditsOut, **CONFLICT, 422: ErrorOut},
     by_alias=True,
     openapi_extra=openapi.EDITS,
 )
-def undo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
+def undo_edit(
+    request: HttpRequest, transcription_id: uuid.UUID, revision: KnownRevision = None
+) -> EditsOut:
     """Undo the last change of the text or of speakers."""
     row = permissions.transcription_for(request.user, transcription_id)
-    return _made(request, row, lambda: log.undo(row))
+    return _made(request, row, lambda: log.undo(row, revision))
 
 
 @router.post(
     "/transcriptions/{id:transcription_id}/edits/redo",
-    response={200: EditsOut, **CONFLICT},
+    response={200: EditsOut, **CONFLICT, 422: ErrorOut},
     by_alias=True,
     openapi_extra=openapi.EDITS,
 )
-def redo_edit(request: HttpRequest, transcription_id: uuid.UUID) -> EditsOut:
+def redo_edit(
+    request: HttpRequest, transcription_id: uuid.UUID, revision: KnownRevision = None
+) -> EditsOut:
     """Redo the change that was undone last."""
     row = permissions.transcription_for(request.user, transcription_id)
-    return _made(request, row, lambda: log.redo(row))
+    return _made(request, row, lambda: log.redo(row, revision))
 
 
 @router.get(

@@ -25,6 +25,11 @@ def carry_over_edits(row: Transcription) -> str:
     earlier = heard_segments(row.previous)
     if not any(segment.is_edited for segment in earlier):
         return ""
+    if row.edits.exists():  # between its cancellation and its resumption
+        return _(
+            "The edits of the earlier transcript were not carried over, because this one has been "
+            "edited, too."
+        )
     segments = heard_segments(row)
     later = [each for segment in segments for each in segment.heard]
     base = [each for segment in earlier for each in segment.heard]

@@ -13,8 +13,8 @@ from django.db.models import Count, Max, Q
 from django.utils.translation import gettext as _
 
 from transcriptions.editing.snapshots import Snapshot, replace, replace_each, snapshots
-from transcriptions.exceptions import NothingToUndo, WrongState
-from transcriptions.models import Edit, EditKind, EditStatus, Speaker, Transcription
+from transcriptions.exceptions import EditConflict, NothingToUndo, WrongState
+from transcriptions.models import Edit, EditKind, EditStatus, Speaker, Transcription, VoiceUse
 from transcriptions.models.progress import count_speaker_change
 
 MAX_EDITS = 5000  # kept for a transcript, the newest ones: several days of work
@@ -154,22 +154,31 @@ def _runs(first: int, before: list[Snapshot], after: list[Snapshot]) -> Iterator
 # --- Undo and redo --------------------------------------------------------------------------------
 
 
-def undo(row: Transcription) -> Done:
-    """Undo the last applied change. Raises WrongState, NothingToUndo."""
+def undo(row: Transcription, revision: int | None = None) -> Done:
+    """Undo the last applied change. Raises WrongState, NothingToUndo; EditConflict if there is a
+    later one than `revision`."""
     with locked(row, _("Changes can be undone after processing has finished.")) as found:
+        _check_revision(found, revision)
         edit = _last_applied(found)
         if edit is None:
             raise NothingToUndo(_("There is nothing to undo."))
         return _turn(found, edit, EditKind.UNDO, EditStatus.UNDONE)
 
 
-def redo(row: Transcription) -> Done:
-    """Redo the change that was undone last. Raises WrongState, NothingToUndo."""
+def redo(row: Transcription, revision: int | None = None) -> Done:
+    """Redo the change that was undone last. Raises WrongState, NothingToUndo; EditConflict if there
+    is a later one than `revision`."""
     with locked(row, _("Changes can be undone after processing has finished.")) as found:
+        _check_revision(found, revision)
         edit = _next_undone(found)
         if edit is None:
             raise NothingToUndo(_("There is nothing to redo."))
         return _turn(found, edit, EditKind.REDO, EditStatus.APPLIED)
+
+
+def _check_revision(row: Transcription, revision: int | None) -> None:
+    if revision is not None and revision_of(row) > revision:
+        raise EditConflict(_("This transcript has changed since then."))
 
 
 def _last_applied(row: Transcription) -> Edit | None:
@@ -187,7 +196,8 @@ def _turn(row: Transcription, edit: Edit, kind: EditKind, status: EditStatus) ->
         names = names and {"before": names["after"], "after": names["before"]}
     make(row, changes)
     if names:
-        set_names(row, names["after"])
+        are_same_people = not changes and names["before"].keys() == names["after"].keys()
+        set_names(row, names["after"], are_same_people=are_same_people)
     edit.status = status
     edit.save(update_fields=["status"])
     append(row, kind, changes, (names["before"], names["after"]) if names else None)
@@ -227,9 +237,15 @@ def names_of(row: Transcription) -> Names:
     return {str(number): name for number, name in row.speakers.values_list("number", "name")}
 
 
-def set_names(row: Transcription, names: Names) -> None:
-    """Replace the speaker names of a locked row."""
+def set_names(row: Transcription, names: Names, *, are_same_people: bool = False) -> None:
+    """Replace the speaker names of a locked row. A speaker whose name changes may be another
+    person now, who must not be recognized by the voice of the former one."""
     row.speakers.exclude(number__in=names).delete()
+    for speaker in row.speakers.exclude(voice_use=VoiceUse.NONE):
+        is_same = are_same_people and not speaker.is_recognized
+        if speaker.name != names[str(speaker.number)] and not is_same:
+            speaker.voice, speaker.voice_use = None, VoiceUse.NONE
+            speaker.save(update_fields=["voice", "voice_use"])
     Speaker.objects.bulk_create(
         [Speaker(transcription=row, number=int(n), name=name) for n, name in names.items()],
         update_conflicts=True,

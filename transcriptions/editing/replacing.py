@@ -21,7 +21,7 @@ from transcriptions.editing.log import (
 )
 from transcriptions.editing.snapshots import FIELDS, Snapshot
 from transcriptions.exceptions import EditConflict, UnknownSpeaker
-from transcriptions.models import EditKind, Segment, Speaker, Transcription
+from transcriptions.models import EditKind, Segment, Speaker, State, Transcription
 from transcriptions.models.segment import main_speaker
 
 
@@ -71,10 +71,12 @@ def replace_segments(
 def _changes(row: Transcription, replacements: Sequence[Replacement]) -> list[Change]:
     present = _present(row, replacements)
     changes = _Changes(present)
+    # A recording that was cancelled is resumed at the end of its last segment.
+    end = (row.duration or 0.0) if row.state == State.COMPLETED else 0.0
     for each in replacements:
         if any(n not in present for n in range(each.first, each.last + 1)):
             raise Segment.DoesNotExist
-        around = _Around(each, present, row.duration or 0.0)
+        around = _Around(each, present, end)
         if _is_made(each, around.old):
             continue
         if each.segments or not around.old:
@@ -186,7 +188,7 @@ class _Around:
 
     replacement: Replacement
     present: Mapping[int, Snapshot]
-    duration: float  # of the recording, in seconds
+    end: float  # of the recording, as far as it was recognized; 0: the last segment's
 
     @property
     def old(self) -> list[Snapshot]:
@@ -217,7 +219,7 @@ class _Around:
         before = self.present.get(self.replacement.first - 1)
         after = self.present.get(self.replacement.first)
         start = before["end"] if before else 0.0
-        return start, max(start, after["start"] if after else self.duration)
+        return start, max(start, after["start"] if after else self.end)
 
     def _segment(self, new: NewSegment, words: list[StoredWord]) -> Snapshot:
         if new.speaker is not None:

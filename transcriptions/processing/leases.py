@@ -137,7 +137,7 @@ def _check(holders: list[LeaseHolder], renew: bool) -> None:
         lifecycle.renew_leases(rows)
     held = lifecycle.still_held(rows) if rows else set()
     for holder in holders:
-        if holder.claimed.id not in held:
+        if holder.claimed.lease not in held:
             holder.lose()
 
 

@@ -96,8 +96,8 @@ def ensure_held(row: Transcription) -> None:
 
 
 def still_held(rows: Iterable[Transcription]) -> set[uuid.UUID]:
-    """The ids of those whose lease this worker still has, in one query."""
-    return set(_all_held(rows).values_list("id", flat=True))
+    """The leases that this worker still has, in one query."""
+    return set(_all_held(rows).values_list("lease", flat=True).order_by())
 
 
 def renew_leases(rows: Iterable[Transcription]) -> None:
@@ -378,8 +378,12 @@ def _held(row: Transcription) -> models.QuerySet[Transcription]:
 
 
 def _all_held(rows: Iterable[Transcription]) -> models.QuerySet[Transcription]:
-    leases = {row.id: row.lease for row in rows if row.lease}  # no two rows ever have the same
-    return Transcription.objects.filter(id__in=leases, lease__in=leases.values())
+    # A process may have two of one row: it has recovered the row from a thread that was stuck. No
+    # two rows ever have the same.
+    leased = [row for row in rows if row.lease]
+    return Transcription.objects.filter(
+        id__in={row.id for row in leased}, lease__in={row.lease for row in leased}
+    )
 
 
 def requeue_restored() -> int:

@@ -39,6 +39,20 @@ def test_segment_is_divided_and_joined_again(api: Client, finished: Transcriptio
     assert call(api, finished, "edits/redo").json()["revision"] == 3
 
 
+def test_undo_sent_twice_undoes_one_change(api: Client, finished: Transcription) -> None:
+    for text in ("First.", "Second."):
+        call(api, finished, "edits", {"changes": [change(1, 1, text)]})
+    assert call(api, finished, "edits/undo?revision=2").json()["revision"] == 3
+    refused = call(api, finished, "edits/undo?revision=2")
+    assert (refused.status_code, refused.json()["code"]) == (409, "edit_conflict")
+    assert finished.segments.get(number=1).text == "First."
+    assert call(api, finished, "edits/redo?revision=3").json()["revision"] == 4
+    refused = call(api, finished, "edits/redo?revision=3")
+    assert (refused.status_code, refused.json()["code"]) == (409, "edit_conflict")
+    assert call(api, finished, "edits/undo?revision=-1").status_code == 422
+    assert finished.segments.get(number=1).text == "Second."
+
+
 def test_numbers_of_later_changes_are_those_afterwards(
     api: Client, finished: Transcription
 ) -> None:

@@ -22,7 +22,7 @@ from transcriptions.editing.snapshots import snapshots
 from transcriptions.editing.speakers import Part, assign, merge_speakers, name_speaker
 from transcriptions.editing.versions import passages, restore, versions
 from transcriptions.exceptions import NothingToUndo, UnknownVersion
-from transcriptions.models import EditKind, Transcription
+from transcriptions.models import EditKind, Transcription, Voice, VoiceUse
 from transcriptions.testing import texts as segment_texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -230,3 +230,34 @@ def test_any_edit_can_be_undone(
     for revision, expected in states.items():
         restore(transcript, revision)
         assert state(transcript) == expected
+
+
+def test_undone_merge_leaves_no_voice_with_another_person(transcript: Transcription) -> None:
+    assign(transcript, [Part(1)], 1)
+    assign(transcript, [Part(2)], 2)
+    name_speaker(transcript, 2, "Anna")
+    anna = Voice.objects.create(owner=transcript.owner, name="Anna")
+    transcript.speakers.filter(number=2).update(voice=anna, voice_use=VoiceUse.LEARNED)
+    merge_speakers(transcript, 2, 1)
+    speaker = transcript.speakers.get()
+    assert (speaker.number, speaker.name, speaker.voice) == (1, "Anna", anna)
+    undo(transcript)
+    assert list(transcript.speakers.values_list("number", "name", "voice", "voice_use")) == [
+        (1, "", None, VoiceUse.NONE),
+        (2, "Anna", None, VoiceUse.NONE),
+    ]
+
+
+@pytest.mark.parametrize("use", [VoiceUse.LEARNED, VoiceUse.RECOGNIZED])
+def test_undone_correction_of_a_name_keeps_a_learned_voice(
+    transcript: Transcription, use: VoiceUse
+) -> None:
+    assign(transcript, [Part(1)], 1)
+    name_speaker(transcript, 1, "Ana")
+    name_speaker(transcript, 1, "Anna")
+    anna = Voice.objects.create(owner=transcript.owner, name="Anna")
+    transcript.speakers.update(voice=anna, voice_use=use)
+    undo(transcript)
+    speaker = transcript.speakers.get()
+    kept = anna if use == VoiceUse.LEARNED else None  # it was not the name of who was recognized
+    assert (speaker.name, speaker.voice) == ("Ana", kept)

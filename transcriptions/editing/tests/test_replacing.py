@@ -177,3 +177,18 @@ def test_text_is_not_edited_while_it_is_recognized(transcript: Transcription) ->
     set_state(State.PREPARED)
     with pytest.raises(WrongState):
         put(transcript, 1, 1, "Too early.")
+
+
+@pytest.mark.parametrize(
+    ("state", "end"), [(State.COMPLETED, 60.0), (State.CANCELLED, 44.0), (State.FAILED, 44.0)]
+)
+def test_segment_at_the_end_covers_only_what_was_recognized(
+    transcript: Transcription, state: State, end: float
+) -> None:
+    """A cancelled recording is resumed at the end of its last segment."""
+    assert transcript.segments.last().end == 44.0  # type: ignore[union-attr]
+    Transcription.objects.update(duration=60.0)
+    set_state(state)
+    put(transcript, 6, 5, "And so on.")
+    added = transcript.segments.get(number=6)
+    assert (added.start, added.end) == (44.0, end)

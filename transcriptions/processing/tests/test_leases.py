@@ -93,6 +93,19 @@ def test_rows_in_work_share_a_thread_and_its_queries(
         lifecycle.renew_leases(rows)
 
 
+@pytest.mark.covers("fault", "A stuck thread and its successor have leases of the same recording")
+def test_only_the_successor_in_the_same_process_has_the_row(prepared: Transcription) -> None:
+    stuck = claim(prepared)
+    set_expired(stuck)
+    lifecycle.recover(Transcription.objects.with_expired_lease())
+    successor = claim(prepared)
+    for rows in ([stuck, successor], [successor, stuck]):
+        assert lifecycle.still_held(rows) == {successor.lease}
+    with hold_lease(stuck) as former, hold_lease(successor) as holder:
+        wait_until(lambda: former.is_lost)
+        assert not holder.is_lost
+
+
 @pytest.mark.covers("fault", "One recording is locked while the leases of all are renewed")
 def test_renewal_waits_for_no_recording_that_is_being_changed(
     alice: User, waiting: Waiting

@@ -11,6 +11,7 @@ from django.test import Client
 from accounts.models import User
 from gpu.types import Segment, Word
 from transcriptions import testing
+from transcriptions.editing.log import undo
 from transcriptions.editing.service import correct
 from transcriptions.models import State, Transcription
 from transcriptions.processing import commands, lifecycle, pipeline
@@ -111,6 +112,27 @@ def test_edits_are_carried_over_twice(
     assert third.title == second.title
     (recognized,) = third.segments.get(number=2).recognized or []
     assert recognized["text"] == "Sentence 2."
+
+
+def test_edits_made_before_it_is_resumed_are_kept(
+    api: Client, finished: Transcription, engine: ScriptedEngine
+) -> None:
+    correct(finished, 2, "My sentence.")
+    created = again(api, finished)
+    engine.before[3] = lambda: commands.cancel(created)
+    assert not pipeline.transcribe(created.id)
+    engine.before.clear()
+    correct(created, 1, "Corrected before it is resumed.")
+    before = texts(created)
+    created.refresh_from_db()
+    commands.retry(created)
+    prepare_again(created)
+    assert pipeline.transcribe(created.id)
+    created.refresh_from_db()
+    assert texts(created)[: len(before)] == before
+    assert "edited, too" in created.note
+    undo(created)
+    assert texts(created)[0] == "Sentence 1."
 
 
 def test_without_edits_nothing_is_merged(api: Client, finished: Transcription) -> None:

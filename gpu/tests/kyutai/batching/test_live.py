@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from gpu.kyutai import live_encoding
 from gpu.kyutai.batching import Batcher
 from gpu.kyutai.checkpoint import Checkpoint
 from gpu.kyutai.ring_decoder import RingDecoder
@@ -255,13 +254,15 @@ def test_failed_encoding_ends_only_its_session(
     checkpoint: Checkpoint, batcher: MakeBatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = batcher(rows=3)
+    encode = shared._live._encode
     bad, good = (shared.begin(shared.open(), 0.0) for _ in range(2))
-    wait_until(lambda: bad.encoded_frames and good.encoded_frames)
-    bad.codec = None
-    with monkeypatch.context() as broken:
-        broken.setattr(live_encoding, "CodecStream", lambda *_: 1 / 0)
-        bad.feed(np.zeros(24_000, np.float32))
-        wait_until(lambda: bad.job.is_over)
+    monkeypatch.setattr(
+        shared._live,
+        "_encode",
+        lambda stream, samples: 1 / 0 if stream is bad else encode(stream, samples),
+    )
+    bad.feed(np.zeros(24_000, np.float32))
+    wait_until(lambda: bad.job.is_over)
     with pytest.raises(EngineError, match="could not be encoded: ZeroDivisionError"):
         bad.take()
     good.feed(window(1.0, seed=4).read())
