@@ -74,7 +74,10 @@ def _changes(row: Transcription, replacements: Sequence[Replacement]) -> list[Ch
     # A recording that was cancelled is resumed at the end of its last segment.
     end = (row.duration or 0.0) if row.state == State.COMPLETED else 0.0
     for each in replacements:
-        if any(n not in present for n in range(each.first, each.last + 1)):
+        # An insertion needs the segment before it: numbers have no gaps.
+        replaced, before = range(each.first, each.last + 1), range(max(each.last, 1), each.first)
+        needed = replaced or before
+        if any(number not in present for number in needed):
             raise Segment.DoesNotExist
         around = _Around(each, present, end)
         if _is_made(each, around.old):

@@ -24,7 +24,8 @@ _TIME = re.compile(r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
 # Both patterns run in linear time, whatever the text contains.
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<[\d:.]+>|\{\\[^{}]*\}")
 _ASS_OVERRIDE = re.compile(r"\{[^{}]*\}")
-_SPEAKER_MARK = re.compile(r"^\s*[-\u2010-\u2014]\s*(?=\S)")
+# Not before a digit, where it is a minus.
+_SPEAKER_MARK = re.compile(r"^\s*[-\u2010-\u2014](?!\d)\s*(?=\S)")
 _EXAMPLES = {"srt": "00:00:01,000 --> 00:00:02,500", "vtt": "00:00:01.000 --> 00:00:02.500"}
 
 

@@ -97,7 +97,7 @@ def ensure_held(row: Transcription) -> None:
 
 def still_held(rows: Iterable[Transcription]) -> set[uuid.UUID]:
     """The leases that this worker still has, in one query."""
-    return set(_all_held(rows).values_list("lease", flat=True).order_by())
+    return {row.lease for row in _all_held(rows).only("lease").order_by() if row.lease}
 
 
 def renew_leases(rows: Iterable[Transcription]) -> None:

@@ -12,6 +12,8 @@ from django.core.files.base import File
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from accounts.authentication import request_token
+from accounts.models import ApiToken
 from accounts.text import clean_name
 from transcriptions.exceptions import AudioDeleted, WrongState
 from transcriptions.models import State, Transcription
@@ -42,8 +44,9 @@ def recognize_again(
     fingerprint = hashlib.sha256(repr((str(row.id), changes)).encode()).hexdigest()
     if key and (earlier := unexpired(row.owner, key).first()):
         return recording_of(earlier, fingerprint)
-    _check(row, changes)
-    created = _new(row, changes)
+    token = request_token(request) if request else None
+    _check(row, changes, token)
+    created = _new(row, changes, token)
     _copy_source(row, created)
     with file_deleted_on_error(created):
         if not key:
@@ -55,7 +58,7 @@ def recognize_again(
     return inserted
 
 
-def _check(row: Transcription, changes: Changes) -> None:
+def _check(row: Transcription, changes: Changes, token: ApiToken | None) -> None:
     if row.state != State.COMPLETED and not is_other_track(row, changes.track):
         raise WrongState(_("Only a completed recording can be recognized again."))
     if not row.source:
@@ -64,7 +67,7 @@ def _check(row: Transcription, changes: Changes) -> None:
         message = _("There is no such audio track in this recording.")
         raise UploadRefused(422, "unknown_track", message)
     check_task(str(dict(changes.options).get("task", row.options.task)))
-    quotas.check_before_upload(row.owner, None)
+    quotas.check_before_upload(row.owner, token)
 
 
 def _copy_source(row: Transcription, created: Transcription) -> None:
@@ -79,7 +82,7 @@ def _audio_deleted() -> AudioDeleted:
     return AudioDeleted(_("The audio of this recording has been deleted."))
 
 
-def _new(row: Transcription, changes: Changes) -> Transcription:
+def _new(row: Transcription, changes: Changes, token: ApiToken | None) -> Transcription:
     is_other = is_other_track(row, changes.track)
     options = replace(row.options, **dict(changes.options))
     if changes.track is not None:
@@ -93,6 +96,7 @@ def _new(row: Transcription, changes: Changes) -> Transcription:
         language = check_language(changes.language)
     return Transcription(
         owner=row.owner,
+        token=token,
         title=clean_name(_title(row, changes.track if is_other else None)),
         source_bytes=row.source_bytes,
         requested_language=language,

@@ -27,6 +27,16 @@ MAX_LANGUAGES, MAX_LANGUAGE_CHARS = 100, 100
 LanguageName = Annotated[str, Field(max_length=MAX_LANGUAGE_CHARS)]
 
 
+def split_languages(texts: Iterable[str]) -> list[str]:
+    """Each language once, from texts with languages that are separated by commas. Raises
+    ValueError."""
+    parts = (part.strip() for text in texts for part in text.split(","))
+    languages = list(dict.fromkeys(filter(None, parts)))
+    if len(languages) > MAX_LANGUAGES or any(len(x) > MAX_LANGUAGE_CHARS for x in languages):
+        raise ValueError(f"at most {MAX_LANGUAGES} languages of {MAX_LANGUAGE_CHARS} characters")
+    return languages
+
+
 def split_keywords(texts: Iterable[str]) -> list[str]:
     """Each keyword once, from texts with keywords that are separated by commas or line breaks.
     Raises ValueError."""
@@ -44,7 +54,7 @@ class UploadParams(SpeakerParams, Schema):
         default="",
         description="Code such as `en`, or name in English; empty or `auto` to detect it",
     )
-    languages: list[LanguageName] = Field(
+    languages: list[str] = Field(
         default_factory=list,
         max_length=MAX_LANGUAGES,
         description="Languages that may be spoken, if the language is detected; repeat the field, "
@@ -92,16 +102,8 @@ class UploadParams(SpeakerParams, Schema):
         """Forms send an empty text for what is not given."""
         return None if value == "" else value
 
-    @field_validator("languages")
-    @classmethod
-    def _split_languages(cls, languages: list[str]) -> list[str]:
-        parts = (part.strip() for text in languages for part in text.split(","))
-        return list(dict.fromkeys(filter(None, parts)))
-
-    @field_validator("keywords")
-    @classmethod
-    def _split(cls, keywords: list[str]) -> list[str]:
-        return split_keywords(keywords)
+    _split_languages = field_validator("languages")(split_languages)
+    _split_keywords = field_validator("keywords")(split_keywords)
 
     @property
     def priority_value(self) -> Priority:
@@ -148,7 +150,7 @@ class DirectUploadIn(Body, SpeakerParams):
     size: Annotated[int, Field(ge=0, le=MAX_BYTES)]
     name: Annotated[str, Field(max_length=1000, description="Name of the file")] = ""
     language: Annotated[str, Field(max_length=100, description="Same as in other uploads")] = ""
-    languages: Annotated[list[LanguageName], Field(max_length=MAX_LANGUAGES)] = []
+    languages: Annotated[list[str], Field(max_length=MAX_LANGUAGES)] = []
     title: Annotated[str, Field(max_length=255, description="Default: the name of the file")] = ""
     priority: PriorityName = ""
     prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ""
@@ -162,6 +164,9 @@ class DirectUploadIn(Body, SpeakerParams):
             max_length=100, description="Media type of the file; only needed if it has no header"
         ),
     ] = ""
+
+    _split_languages = field_validator("languages")(split_languages)
+    _split_keywords = field_validator("keywords")(split_keywords)
 
     @property
     def params(self) -> UploadParams:

@@ -27,6 +27,7 @@ from transcriptions.uploads.params import (
     TaskName,
     UploadParams,
     split_keywords,
+    split_languages,
 )
 from transcriptions.uploads.service import UploadRefused, check_language
 
@@ -181,7 +182,10 @@ def _choices(form: QueryDict, name: str, choices: tuple[str, ...]) -> tuple[str,
 
 def _languages(form: QueryDict) -> tuple[str, ...]:
     """The candidate languages, as they were sent."""
-    values = list_values(form, "languages")
+    try:
+        values = split_languages(list_values(form, "languages"))
+    except ValueError as error:
+        raise _invalid("languages", str(error)) from None
     for value in values:
         _code(value, "languages")
     return tuple(values)

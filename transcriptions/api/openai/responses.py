@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from gpu.joining import join
+from gpu.joining import join, separator
 from gpu.languages import whisper_name
 from transcriptions.api.errors import ApiError
 from transcriptions.api.openai.errors import error_body
@@ -105,19 +105,25 @@ def _channel(part: Json) -> Json:
 
 
 def whisper_segments(row: Transcription, segments: Iterable[Json]) -> list[Json]:
-    """Segments of the row as Whisper writes them, without words."""
+    """Segments of the row as Whisper writes them, without words: their joined texts are that of
+    the recording, after a space in scripts that have spaces."""
     decodings = dict(row.segments.values_list("number", "decoding"))
-    return [_whisper_segment(segment, decodings[segment["id"]] or {}) for segment in segments]
+    before, found = "x", list[Json]()  # the first one begins with a space, too
+    for segment in segments:
+        space = separator(before, segment["text"])
+        before = segment["text"]
+        found.append(_whisper_segment(segment, decodings[segment["id"]] or {}, space))
+    return found
 
 
-def _whisper_segment(segment: Json, decoding: Json) -> Json:
+def _whisper_segment(segment: Json, decoding: Json, space: str) -> Json:
     """All keys that clients read. Values that the engine does not know are null."""
     return {
         "id": segment["id"] - 1,
         "seek": round(segment["start"] * 100),
         "start": segment["start"],
         "end": segment["end"],
-        "text": f" {segment['text']}",
+        "text": space + segment["text"],
         "tokens": decoding.get("tokens", []),
         "temperature": decoding.get("temperature", 0.0),
         "avg_logprob": decoding.get("avg_logprob"),

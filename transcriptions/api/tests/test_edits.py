@@ -97,7 +97,8 @@ def test_refused_changes_say_why(api: Client, finished: Transcription) -> None:
         return response.status_code, response.json()["code"]
 
     assert refused(change(1, 1, "X", expected_texts=["Other."])) == (409, "edit_conflict")
-    assert refused(change(9, 9, "X")) == (404, "not_found")
+    for first, last in ((9, 9), (7, 6), (1000, 999)):  # segment 6 would be after the last one
+        assert refused(change(first, last, "X")) == (404, "not_found")
     segment = {"text": "X", "speaker": 9}
     assert refused({"from": 1, "to": 1, "segments": [segment]}) == (422, "unknown_speaker")
     for wrong in (

@@ -64,6 +64,10 @@ OUTPUTS: dict[str, Callable[[Transcription], str]] = {
     "whisper-asr-webservice": lambda row: str(json.loads(whisper_json(row, words=False))["text"]),
     "/v1 json": _openai_json("json"),
     "/v1 verbose_json": _openai_json("verbose_json"),
+    "/v1 segments": lambda row: "".join(
+        segment["text"]
+        for segment in json.loads(_openai("response_format=verbose_json")(row))["segments"]
+    ),
     "/v1 diarized_json": _openai_json("diarized_json"),
     "/v1 text": _openai("response_format=text"),
     "/v1 deltas": _deltas,

@@ -135,6 +135,7 @@ def test_channels_and_track_are_for_the_preparation() -> None:
         ({"stream": "maybe"}, "stream"),
         ({"language": "klingon"}, "language"),
         ({"languages[]": ["en", "klingon"]}, "languages"),
+        ({"languages[]": [f"x{number}" for number in range(101)]}, "languages"),
         ({"timestamp_granularities[]": ["sentence"]}, "timestamp_granularities"),
         ({"include": "tokens"}, "include"),
         ({"keywords": "x" * 1000}, "keywords"),

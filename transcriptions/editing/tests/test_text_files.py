@@ -214,3 +214,8 @@ def test_what_is_exported_or_written_by_pysubs2_is_read_back(texts: list[str]) -
         written.append(pysubs2.SSAEvent(round(start * 1000), round(end * 1000), text=text))
     for kind in ("srt", "ass"):
         assert cues(written.to_string(kind)) == expected
+
+
+def test_minus_is_no_mark_of_a_speaker() -> None:
+    srt = "1\n00:00:01,000 --> 00:00:02,000\n-20 degrees, -5 at night.\n-Cold!\n- 42\n"
+    assert [text for _, _, text in cues(srt)] == ["-20 degrees, -5 at night. Cold! 42"]

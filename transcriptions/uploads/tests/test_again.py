@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from accounts.tokens import issue_token
 from gpu.types import Segment, Word
 from transcriptions import testing
 from transcriptions.editing.log import undo
@@ -23,6 +24,7 @@ from transcriptions.testing import (
     set_state,
     stored_files,
     texts,
+    use_minutes,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -133,6 +135,16 @@ def test_edits_made_before_it_is_resumed_are_kept(
     assert "edited, too" in created.note
     undo(created)
     assert texts(created)[0] == "Sentence 1."
+
+
+def test_limit_of_a_token_holds_for_repetitions(alice: User, finished: Transcription) -> None:
+    token, secret = issue_token(alice, monthly_minutes=5)
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+    created = again(client, finished)
+    assert created.token == token
+    use_minutes(alice, 5, token)
+    refused = post(client, finished)
+    assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
 
 
 def test_without_edits_nothing_is_merged(api: Client, finished: Transcription) -> None:

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from gpu.languages import LANGUAGES
 from transcodio_site.testing import Media
 from transcriptions.models import IdempotencyKey, State, Transcription
 from transcriptions.operations.tasks import delete_expired_idempotency_keys
@@ -157,6 +158,21 @@ def test_candidates_for_the_language_are_stored(
     row = Transcription.objects.get()
     assert (row.requested_language, row.options.languages) == (language, candidates)
     assert row.options.for_engine().languages == candidates
+
+
+def test_long_lists_are_split_before_they_are_counted(api: Client) -> None:
+    codes = list(LANGUAGES)[:99]
+    assert len(",".join(codes)) > 100
+    assert raw(api, f"{URL}?languages={','.join(codes)}", MP3).status_code == 202
+    assert len(Transcription.objects.get().options.languages) == 99
+    names = ",".join(f"x{number}" for number in range(101))
+    for path in (f"{URL}?languages={names}", f"{URL}?languages={names[:300]}&languages={names}"):
+        response = raw(api, path, MP3)
+        assert (response.status_code, response.json()["code"]) == (422, "invalid_field")
+    for field in ("keywords", "languages"):
+        body = {"size": 1, field: ["x" * 101]}
+        response = api.post("/api/uploads", body, content_type="application/json")
+        assert (response.status_code, response.json()["code"]) == (422, "invalid_field")
 
 
 def test_unknown_candidate_is_refused(api: Client, settings: Any) -> None:
