@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
 from gpu.scripts import CJK, UNSPACED
+from transcriptions.exports.characters import divides_character
 from transcriptions.exports.transcript import TimedWord, spaced
 
 # Marks where a line may end between two words of Thai, Lao, Khmer and Burmese, which only
@@ -34,9 +35,10 @@ def breakable(words: Iterable[TimedWord]) -> str:
 
 
 def _break(before: str, after: str) -> str:
-    """BREAK, unless `after` is a mark on the letter before it, or not a letter."""
+    """BREAK, unless `after` belongs to the letter before it, or is not a letter."""
     edges = _UNSPACED.match(before[-1:]) and _UNSPACED.match(after[:1])
-    return BREAK if edges and unicodedata.category(after[0]) == "Lo" else ""
+    is_letter = edges and unicodedata.category(after[0]) == "Lo"
+    return BREAK if is_letter and not divides_character(before, after) else ""
 
 
 def broken(text: str, width: float, measure: Callable[[str], float]) -> Iterator[str]:
@@ -66,9 +68,9 @@ def _pieces(text: str, width: float, measure: Callable[[str], float]) -> Iterato
 
 
 def _fitting(piece: str, width: float, measure: Callable[[str], float]) -> int:
-    """How many characters of a piece fit on the first line: at least one, and no mark is separated
-    from its letter."""
+    """How many code points of a piece fit on the first line: at least one, and no character as
+    readers see it is divided."""
     count = bisect_right(range(1, len(piece)), width, key=lambda n: measure(piece[:n])) or 1
-    while count > 1 and unicodedata.category(piece[count]).startswith("M"):
+    while count > 1 and divides_character(piece[:count], piece[count:]):
         count -= 1
     return count

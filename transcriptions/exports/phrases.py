@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
@@ -11,6 +11,7 @@ from typing import Any
 
 from gpu.scripts import UNSPACED
 from gpu.segments import ends_clause, ends_sentence
+from transcriptions.exports.characters import divides_character
 from transcriptions.exports.function_words import FUNCTION_WORDS, FunctionWords
 from transcriptions.exports.transcript import TimedWord
 
@@ -102,7 +103,8 @@ def _bare(text: str) -> str:
 
 
 def _is_forbidden(text: str, following: str) -> bool:
-    return bool(_NO_LINE_START.match(following) or _NO_LINE_END.search(text))
+    is_listed = _NO_LINE_START.match(following) or _NO_LINE_END.search(text)
+    return bool(is_listed or divides_character(text, following))
 
 
 def _phrase_ends(words: Sequence[TimedWord], language: str) -> list[bool]:
@@ -169,7 +171,19 @@ def _phrases(text: str, language: str) -> list[str]:
     """The phrases of a text without spaces. Without a model for the language, each character is
     one."""
     parser = _parser(_model_name(text, language))
-    return list(parser.parse(text)) if parser else list(text)
+    return list(_whole_characters(parser.parse(text) if parser else text))
+
+
+def _whole_characters(parts: Iterable[str]) -> Iterator[str]:
+    """The parts, joined where a character is divided."""
+    whole = ""
+    for part in parts:
+        if whole and not divides_character(whole, part):
+            yield whole
+            whole = ""
+        whole += part
+    if whole:
+        yield whole
 
 
 def _model_name(text: str, language: str) -> str:

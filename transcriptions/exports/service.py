@@ -87,6 +87,7 @@ def _timed_words(
                 _speaker(word, labels),
                 segment["number"],
                 begins if index == 0 else None,
+                word.get("channel", segment["channel"]),
             )
 
 

@@ -1,8 +1,9 @@
 """Divides the words of a transcript into cues. Imports no Django.
 
-One dynamic program over the whole transcript finds the cues with the lowest cost. A violated norm
-costs more than everything else together, so the norms are kept wherever a division of the words
-makes that possible. Among divisions that keep them, the weights below decide.
+One dynamic program finds the cues with the lowest cost: over the whole transcript, or over each
+sequence of words if people speak at the same time on different channels. A violated norm costs more
+than everything else together, so the norms are kept wherever a division of the words makes that
+possible. Among divisions that keep them, the weights below decide.
 
 The times of a cue follow from its words: see `cue_times`. So the cost of a cue depends only on its
 own words and on the word that follows, except where a cue starts late for the sake of the one
@@ -24,6 +25,7 @@ from transcriptions.exports.cue_division import NEVER, VIOLATION, cheapest
 from transcriptions.exports.cue_times import FAR, CueTimes
 from transcriptions.exports.cues import TURN_MARK, Cue, Line
 from transcriptions.exports.norms import MILLISECONDS, ROUNDING, Limits
+from transcriptions.exports.overlaps import sequences
 from transcriptions.exports.phrases import break_costs, divided_words
 from transcriptions.exports.profiles import Profile
 from transcriptions.exports.transcript import TimedWord
@@ -50,8 +52,24 @@ def shape(
     language: str = "",
     frame_rate: float = MILLISECONDS,
 ) -> list[Cue]:
-    """The cues of all words, in order. Times are multiples of a frame; without a frame rate, of a
-    millisecond. Words may overlap: a word then counts as spoken after the one before."""
+    """The cues of all words, in order of their start. Times are multiples of a frame; without a
+    frame rate, of a millisecond.
+
+    Cues overlap where segments of different channels do. Other words that overlap count as spoken
+    after the one before.
+    """
+    cues = [
+        cue
+        for sequence in sequences(words)
+        for cue in _sequence_cues(sequence, profile, language, frame_rate)
+    ]
+    return sorted(cues, key=lambda cue: cue.start)
+
+
+def _sequence_cues(
+    words: Sequence[TimedWord], profile: Profile, language: str, frame_rate: float
+) -> list[Cue]:
+    """The cues of words that follow each other. Cues do not overlap."""
     divided = divided_words(words, language)
     if not divided:
         return []

@@ -23,11 +23,11 @@ def cues_of(
     transcript: Transcript, options: ExportOptions, rate: float = MILLISECONDS
 ) -> list[Cue]:
     """The cues of a transcript that has the times of the file. `rate`: the time resolution of the
-    format, in steps per second."""
-    frame_rate = options.frame_rate or rate
+    format, in steps per second. Finer frames would overlap when they are rounded to it."""
+    frame_rate = min(options.frame_rate or rate, rate)
     language = options.language or transcript.language
     cues = shape(transcript.words, options.profile, language=language, frame_rate=frame_rate)
-    return [*visible(cues, min(frame_rate, rate))]
+    return [*visible(cues, frame_rate)]
 
 
 def visible(cues: Iterable[Cue], rate: float = MILLISECONDS) -> Iterator[Cue]:

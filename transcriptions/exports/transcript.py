@@ -25,7 +25,8 @@ class TimedWord:
     With `no_space_before` it follows the word before it without a space, as in Chinese. `speaker`
     is a name to show; empty if speakers are not known. `segment` is the number of its segment.
     `begins_paragraph`: whether a paragraph begins with it on the page; None unless users have
-    divided the text there.
+    divided the text there. `channel` counts from 0; None unless channels were recognized
+    separately.
     """
 
     start: float
@@ -35,6 +36,7 @@ class TimedWord:
     speaker: str = ""
     segment: int = 0
     begins_paragraph: bool | None = None
+    channel: int | None = None
 
 
 def spaced(words: Iterable[TimedWord]) -> Iterator[tuple[str, TimedWord]]:

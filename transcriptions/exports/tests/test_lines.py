@@ -19,6 +19,10 @@ def lines(text: str, width: int = WIDTH) -> list[str]:
     return list(broken(text, width, len))
 
 
+def test_long_emoji_is_not_divided() -> None:
+    assert lines("abcd👨\u200d👩efg", 6) == ["abcd", "👨\u200d👩efg"]
+
+
 def test_lines_are_broken_at_spaces() -> None:
     assert lines("All human beings are born free.") == ["All human", "beings are", "born free."]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import pairwise
 
 import pytest
@@ -85,6 +86,47 @@ def test_long_words_without_spaces_are_divided_and_share_the_time(text: str) -> 
     assert [part.no_space_before for part in parts] == [False] + [True] * (len(parts) - 1)
     assert (parts[0].start, parts[-1].end) == (2.0, 6.0)
     assert all(one.end == two.start for one, two in pairwise(parts))
+
+
+FAMILY = "👨\u200d👩\u200d👧\u200d👦"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("ဟင", "်းသီး"),
+        ("\u1019\u1039", "မ"),
+        ("ត្រីសម\u17d2", "រាប់"),
+        ("👨\u200d", "👩"),
+        ("👨", "\u200d👩"),
+        ("❤", "\ufe0f"),
+        ("1", "\u20e3"),
+        ("👍", "\U0001f3fd"),
+        ("🏴", "\U000e0067"),
+        ("🇯🇵🇩", "🇪"),
+    ],
+)
+def test_no_break_within_a_syllable_or_an_emoji(before: str, after: str) -> None:
+    words = [TimedWord(0, 1, before), TimedWord(1, 2, after, no_space_before=True)]
+    assert break_costs(words, "ja", keep_phrases=True)[0] == FORBIDDEN
+
+
+def test_break_between_two_flags() -> None:
+    words = [TimedWord(0, 1, "🇯🇵"), TimedWord(1, 2, "🇩🇪", no_space_before=True)]
+    assert break_costs(words, "ja", keep_phrases=True)[0] < FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    "text", [f"家族です{FAMILY}", f"家族{FAMILY * 3}です", "ត្រីសម្រាប់លក់នៅផ្សារ" * 3]
+)
+def test_parts_of_a_long_word_have_whole_characters(text: str) -> None:
+    parts = texts(divided_words([TimedWord(0, 3, text)], ""))
+    assert "".join(parts) == text
+    assert len(parts) > 1 or FAMILY in parts[0]
+    for one, two in pairwise(parts):
+        assert one[-1] not in "\u200d\u17d2"
+        assert two[0] != "\u200d"
+        assert not unicodedata.category(two[0]).startswith("M")
 
 
 def test_phrases_of_single_characters() -> None:

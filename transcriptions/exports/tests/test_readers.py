@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from fractions import Fraction
 from html import unescape
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -22,6 +23,7 @@ from transcriptions.exports import webvtt as our_webvtt
 from transcriptions.exports.cues import Cue, Line
 from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.options import ExportOptions
+from transcriptions.exports.profiles import PROFILES
 from transcriptions.exports.subtitles import is_right_to_left, visible
 from transcriptions.exports.tests.transcripts import cue, segment, transcript, word
 
@@ -320,3 +322,15 @@ def test_ttml_has_profile_language_direction_and_speakers() -> None:
     styles = {style.__name__: paragraph.get_style(style) for style in paragraph.iter_styles()}
     assert "rtl" in str(styles["Direction"])
     assert "Ann" not in written("ttml", [cue(0, 1, ("Ann", "Hi."))], speakers=False)
+
+
+@pytest.mark.parametrize("profile", ["social", "verbatim"])
+def test_ass_has_no_overlaps_at_high_frame_rates(profile: str) -> None:
+    words = tuple(
+        word(n / 240, (n + 1) / 240, "Yes.", speaker=("Ann", "Bob")[n % 2]) for n in range(40)
+    )
+    options = ExportOptions(profile=PROFILES[profile], frame_rate=240.0)
+    events = read_ass(ass.write(transcript(words), options).decode())
+    assert len(events) > 1
+    for one, two in pairwise(events):
+        assert one[1] <= two[0]

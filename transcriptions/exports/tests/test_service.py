@@ -51,6 +51,16 @@ def test_range_of_a_text_is_exact_to_the_word(finished: Transcription) -> None:
     assert export(finished, "txt", options) == b"Sentence 2. Sentence 3.\n"
 
 
+def test_interjection_on_another_channel_has_a_subtitle_in_time(finished: Transcription) -> None:
+    said = [(0, 6.0, 16.0, "A long story."), (1, 9.0, 9.3, "Really?")]
+    for number, (channel, start, end, text) in enumerate(said, 6):
+        word = {"start": start, "end": end, "text": text, "channel": channel}
+        new = {"number": number, "start": start, "end": end, "text": text, "channel": channel}
+        Segment.objects.create(transcription=finished, words=[word], **new)
+    content = export(finished, "vtt").decode()
+    assert "00:00:09.000 --> 00:00:09.834\n<v Channel 2>Really?</v>" in content
+
+
 def test_text_is_read_without_words(finished: Transcription) -> None:
     assert reads_of_words(lambda: finished.text) == []
     assert finished.text.startswith("Sentence 1. Sentence 2.")
