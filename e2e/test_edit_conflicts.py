@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -111,6 +112,10 @@ def test_edit_whose_response_was_lost_is_made_once(page: Page) -> None:
     assert len(texts(page)) == len(all_texts) + 1
 
 
+def is_stored(page: Page, beginning: str) -> bool:
+    return texts(page)[0].startswith(beginning)
+
+
 @pytest.mark.slow
 def test_undo_whose_response_was_lost_undoes_one_change(page: Page) -> None:
     first, *rest = texts(page)
@@ -123,7 +128,7 @@ def test_undo_whose_response_was_lost_undoes_one_change(page: Page) -> None:
         caret(page, 1, 0)
         page.keyboard.type(added)
         caret(page, 2, 0)  # saved as a change of its own
-        wait_until(lambda added=added: texts(page)[0].startswith(added))
+        wait_until(partial(is_stored, page, added))
     page.route("**/edits/undo", lose, times=1)
     page.keyboard.press("Control+z")
     expect_status(page, "Not saved: The server cannot be reached.")

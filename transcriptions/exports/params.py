@@ -21,6 +21,7 @@ NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
 RATIO = rf"^{NUMBER}(?:/{NUMBER})?$"
 # How far 1.001 times the rounded rate of a television standard is from a whole number.
 NTSC_TOLERANCE = 0.005
+NTSC_FROM = 10  # frames per second
 
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
@@ -34,9 +35,10 @@ class UnknownProfile(ValueError):
 
 
 def exact_frame_rate(rate: float) -> float:
-    """The exact frame rate: 23.976 and 29.97 are rounded from 24000/1001 and 30000/1001."""
+    """The exact frame rate: 23.976 and 29.97 are rounded from 24000/1001 and 30000/1001. Lower
+    numbers are none of television, but such as those of the ratio 1/1.001."""
     nominal = round(rate * 1.001)
-    is_ntsc = abs(rate * 1.001 - nominal) < NTSC_TOLERANCE
+    is_ntsc = nominal >= NTSC_FROM and abs(rate * 1.001 - nominal) < NTSC_TOLERANCE
     return nominal * 1000 / 1001 if is_ntsc else rate
 
 

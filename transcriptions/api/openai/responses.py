@@ -16,11 +16,12 @@ from transcriptions.api.errors import ApiError
 from transcriptions.api.openai.errors import error_body
 from transcriptions.api.openai.params import TranscriptionParams
 from transcriptions.api.waiting import Answer, completed, export_answer
+from transcriptions.exports.documents import EXPORTERS
 from transcriptions.exports.service import transcript_of
 from transcriptions.models import Transcription
 from transcriptions.models.segment import main_speaker
 
-RAW_FORMATS = {"text": "txt", "srt": "srt", "vtt": "vtt"}
+SUBTITLES = ("srt", "vtt")
 FAILURE_STATUS = 400  # of OpenAI, for a recording that cannot be transcribed
 TOKENS_PER_S = 10  # of audio, as OpenAI counts them
 BYTES_PER_TOKEN = 4  # of text: the usual estimate
@@ -32,10 +33,17 @@ Json = dict[str, Any]
 
 def answer_in_format(params: TranscriptionParams) -> Answer:
     """The whole transcript in the requested format."""
-    extension = RAW_FORMATS.get(params.response_format)
-    if extension is None:
-        return Answer("application/json", partial(_json, params=params), _failure)
-    return export_answer(extension, FAILURE_STATUS)
+    if params.response_format in SUBTITLES:
+        return export_answer(params.response_format, FAILURE_STATUS)
+    if params.response_format == "text":
+        return Answer(EXPORTERS["txt"].media_type, _text)
+    return Answer("application/json", partial(_json, params=params), _failure)
+
+
+def _text(row: Transcription) -> str:
+    """The text of the JSON formats, also for an account that detects speakers: what clients insert
+    somewhere needs no names or paragraphs."""
+    return completed(row, FAILURE_STATUS).text + "\n"
 
 
 def _json(row: Transcription, params: TranscriptionParams) -> str:

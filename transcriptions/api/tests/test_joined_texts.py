@@ -111,3 +111,19 @@ def test_lines_of_a_corrected_text_are_joined_by_script(
     body = {"changes": [{"from": 1, "to": 1, "segments": [{"text": f"{text}!"}]}]}
     response = api.post(f"{url}/edits", body, content_type="application/json")
     assert response.json()["changes"][0]["segments"][0]["text"] == f"{joined}!"
+
+
+def test_text_for_openai_clients_has_no_speakers(row: Transcription) -> None:
+    for number, text in enumerate(("Hello there.", "Hi."), 1):
+        Segment.objects.create(
+            transcription=row,
+            number=number,
+            start=number,
+            end=number,
+            text=text,
+            words=[],
+            speaker=number,
+            paragraph=True,
+        )
+    assert OUTPUTS["/v1 text"](row) == "Hello there. Hi.\n"
+    assert OUTPUTS["txt"](row) != OUTPUTS["/v1 text"](row)

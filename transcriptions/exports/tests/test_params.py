@@ -54,7 +54,7 @@ def test_every_option_is_a_parameter() -> None:
         (29.97, 30_000 / 1001),
         (59.94, 60_000 / 1001),
         (119.88, 120_000 / 1001),
-        *((rate, rate) for rate in (10, 12.5, 24, 25, 30, 48, 50, 60, 100, 120)),
+        *((rate, rate) for rate in (1, 1.001, 1.04, 4, 10, 12.5, 24, 25, 30, 48, 50, 60, 100, 120)),
     ],
 )
 def test_rounded_rates_of_television_are_exact(rate: float, exact: float) -> None:
