@@ -246,10 +246,14 @@ def test_digits_are_text_while_typing(sign_up: OpenPage, stack: Stack) -> None:
     page.keyboard.press("1")
     expect(second).to_have_text("Sentence 2. Room 101")
     expect(name_of(page, 2)).to_have_text("Speaker 2")
-    page.keyboard.press("Alt+Numpad1")  # begins the number of a character in Windows
+    assigned: list[str] = []
+    page.on("request", lambda request: assigned.append(request.url.rpartition("/")[2]))
+    page.keyboard.press("Alt+Numpad3")  # begins the number of a character in Windows
+    page.keyboard.press("Alt+Numpad1")
     with page.expect_response("**/speakers/assign"):
         page.keyboard.press("Alt+1")
     expect(name_of(page, 2)).to_have_text("Speaker 1")
+    assert assigned.count("assign") == 1
     expect(page.locator("#segments")).to_be_focused()
     segment = stored(page)["segments"][1]
     assert (segment["text"], segment["speaker"]) == ("Sentence 2. Room 101", 1)

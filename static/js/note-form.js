@@ -1,4 +1,6 @@
 /** The form for writing a comment or changing a note. */
+import { isComposing } from "./text.js";
+
 export class NoteForm {
   /** `save(fields)` resolves to the problem; `closed(isSaved)` is called when the form is hidden. */
   constructor(form, showProblem) {
@@ -64,7 +66,7 @@ export class NoteForm {
   }
 
   keyPressed(event) {
-    if (event.isComposing) return;
+    if (isComposing(event)) return;
     if (event.key === "Escape") this.keepsUnsaved() || this.close(false);
     else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.form.requestSubmit();
     else return;

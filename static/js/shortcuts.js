@@ -7,6 +7,8 @@
  * Alt or Meta, function keys and media keys work while the user types; all others only outside of
  * text.
  */
+import { isComposing } from "./text.js";
+
 const STORED = "shortcuts"; // the localStorage key of the user's changes
 const WORKS_WHILE_TYPING = /^(Ctrl|Alt|Meta)\+|^(Shift\+)?(F\d+$|Media|Audio|Launch|Browser)/;
 const MODIFIERS = ["Control", "Alt", "AltGraph", "Shift", "Meta", "CapsLock", "Fn"];
@@ -80,7 +82,7 @@ function withoutLayout({ key, code, ctrlKey, altKey, metaKey }) {
 }
 
 function handle(event) {
-  if (event.isComposing || document.querySelector("dialog[open]")) return;
+  if (isComposing(event) || document.querySelector("dialog[open]")) return;
   const key = keyName(event);
   const found = key && allCommands().find(({ keys }) => keys.includes(key));
   if (!found || isNeededBy(event.target, key)) return;

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from gpu.joining import join, separator
 from transcriptions.api.openai.responses import to_json, whisper_segments
 from transcriptions.exports.service import transcript_of
 from transcriptions.exports.transcript import TimedWord, Transcript, spaced
@@ -24,14 +23,11 @@ def whisper_json(row: Transcription, *, words: bool) -> str:
     transcript = transcript_of(row, words=True)
     segments = whisper_segments(row, transcript.segments)
     by_segment = _by_segment(transcript)
-    last = ""
     for body, segment in zip(segments, transcript.segments, strict=True):
-        body["text"] = separator(last, segment["text"]) + segment["text"]
         body |= _speaker(transcript.speakers.get(segment["speaker"], ""))
         if words:
             body["words"] = _words(segment, by_segment[segment["id"]])
-        last = segment["text"]
-    text = join(segment["text"] for segment in transcript.segments)
+    text = "".join(segment["text"] for segment in segments)
     return to_json({"text": text, "segments": segments, "language": row.language})
 
 

@@ -75,8 +75,7 @@ def _changes(row: Transcription, replacements: Sequence[Replacement]) -> list[Ch
     end = (row.duration or 0.0) if row.state == State.COMPLETED else 0.0
     for each in replacements:
         # An insertion needs the segment before it: numbers have no gaps.
-        replaced, before = range(each.first, each.last + 1), range(max(each.last, 1), each.first)
-        needed = replaced or before
+        needed = range(each.first, each.last + 1) or range(max(1, each.last), each.first)
         if any(number not in present for number in needed):
             raise Segment.DoesNotExist
         around = _Around(each, present, end)
@@ -191,7 +190,7 @@ class _Around:
 
     replacement: Replacement
     present: Mapping[int, Snapshot]
-    end: float  # of the recording, as far as it was recognized; 0: the last segment's
+    end: float  # of a segment after the last one, in seconds; 0: it has no length
 
     @property
     def old(self) -> list[Snapshot]:

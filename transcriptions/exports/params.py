@@ -35,8 +35,8 @@ class UnknownProfile(ValueError):
 
 
 def exact_frame_rate(rate: float) -> float:
-    """The exact frame rate: 23.976 and 29.97 are rounded from 24000/1001 and 30000/1001. Lower
-    numbers are none of television, but such as those of the ratio 1/1.001."""
+    """The exact frame rate: 23.976 and 29.97 are rounded from 24000/1001 and 30000/1001.
+    Numbers below NTSC_FROM are no frame rates, but those of a ratio such as 1/1.001."""
     nominal = round(rate * 1.001)
     is_ntsc = nominal >= NTSC_FROM and abs(rate * 1.001 - nominal) < NTSC_TOLERANCE
     return nominal * 1000 / 1001 if is_ntsc else rate

@@ -378,12 +378,10 @@ def _held(row: Transcription) -> models.QuerySet[Transcription]:
 
 
 def _all_held(rows: Iterable[Transcription]) -> models.QuerySet[Transcription]:
-    # A process may have two of one row: it has recovered the row from a thread that was stuck. No
-    # two rows ever have the same.
-    leased = [row for row in rows if row.lease]
-    return Transcription.objects.filter(
-        id__in={row.id for row in leased}, lease__in={row.lease for row in leased}
-    )
+    # A process may have two of one row, which it recovered from a thread that was stuck.
+    own = [row for row in rows if row.lease]
+    found = Transcription.objects.filter(id__in={row.id for row in own})
+    return found.filter(lease__in={row.lease for row in own})
 
 
 def requeue_restored() -> int:

@@ -28,23 +28,23 @@ LanguageName = Annotated[str, Field(max_length=MAX_LANGUAGE_CHARS)]
 
 
 def split_languages(texts: Iterable[str]) -> list[str]:
-    """Each language once, from texts with languages that are separated by commas. Raises
+    """Each language once, from texts with languages that are separated like keywords. Raises
     ValueError."""
-    parts = (part.strip() for text in texts for part in text.split(","))
-    languages = list(dict.fromkeys(filter(None, parts)))
-    if len(languages) > MAX_LANGUAGES or any(len(x) > MAX_LANGUAGE_CHARS for x in languages):
-        raise ValueError(f"at most {MAX_LANGUAGES} languages of {MAX_LANGUAGE_CHARS} characters")
-    return languages
+    return _split(texts, "languages", MAX_LANGUAGES, MAX_LANGUAGE_CHARS)
 
 
 def split_keywords(texts: Iterable[str]) -> list[str]:
     """Each keyword once, from texts with keywords that are separated by commas or line breaks.
     Raises ValueError."""
+    return _split(texts, "keywords", MAX_KEYWORDS, MAX_KEYWORD_CHARS)
+
+
+def _split(texts: Iterable[str], what: str, most: int, most_chars: int) -> list[str]:
     parts = (" ".join(part.split()) for text in texts for part in re.split(r"[,\n]", text))
-    keywords = list(dict.fromkeys(filter(None, parts)))
-    if len(keywords) > MAX_KEYWORDS or any(len(word) > MAX_KEYWORD_CHARS for word in keywords):
-        raise ValueError(f"at most {MAX_KEYWORDS} keywords of {MAX_KEYWORD_CHARS} characters")
-    return keywords
+    found = list(dict.fromkeys(filter(None, parts)))
+    if len(found) > most or any(len(part) > most_chars for part in found):
+        raise ValueError(f"at most {most} {what} of {most_chars} characters")
+    return found
 
 
 class UploadParams(SpeakerParams, Schema):

@@ -95,7 +95,7 @@ def _verbose(row: Transcription, params: TranscriptionParams) -> Json:
         "usage": duration_usage(row.duration),
     }
     if "segment" in params.granularities:
-        body["segments"] = whisper_segments(row, segments)
+        body["segments"] = whisper_segments(row, segments, before="-")  # the first has a space, too
     if has_words:
         body["words"] = [_word(word) for segment in segments for word in segment["words"]]
     return body
@@ -112,11 +112,12 @@ def _channel(part: Json) -> Json:
     return {"channel": part["channel"]} if known else {}
 
 
-def whisper_segments(row: Transcription, segments: Iterable[Json]) -> list[Json]:
-    """Segments of the row as Whisper writes them, without words: their joined texts are that of
-    the recording, after a space in scripts that have spaces."""
+def whisper_segments(row: Transcription, segments: Iterable[Json], before: str = "") -> list[Json]:
+    """Segments of the row as Whisper writes them, without words: clients put their texts together
+    without a separator, so each begins with the space that separates it from `before`, the text
+    before it."""
     decodings = dict(row.segments.values_list("number", "decoding"))
-    before, found = "x", list[Json]()  # the first one begins with a space, too
+    found = list[Json]()
     for segment in segments:
         space = separator(before, segment["text"])
         before = segment["text"]
