@@ -44,6 +44,8 @@ def test_speakers_are_in_the_subtitles(endpoint: str, samples: bytes) -> None:
     options = {"output": "vtt", "encode": "false", "diarize": "true", "max_speakers": 2}
     response = upload(endpoint, "/asr", samples, **options)
     assert "<v Speaker 1>" in response.text
+    text = upload(endpoint, "/asr", samples, **(options | {"output": "txt"})).text
+    assert all(line.startswith("[Speaker 1]: ") for line in text.splitlines())
     assert upload(endpoint, "/asr", samples, min_speakers=0).status_code == 422
 
 
@@ -70,6 +72,8 @@ def test_file_with_a_header_in_all_formats(endpoint: str, media: Media) -> None:
     for output, start in (("txt", "Good"), ("vtt", "WEBVTT"), ("tsv", "start\tend\ttext\n")):
         assert upload(endpoint, "/asr", content, output=output).text.startswith(start)
     body = upload(endpoint, "/asr", content, output="json").json()
+    text = upload(endpoint, "/asr", content).text
+    assert text == "".join(f"{segment['text'].strip()}\n" for segment in body["segments"])
     assert (body["language"], body["segments"][0]["id"]) == ("en", 0)
     assert "harbor" in body["text"]
 

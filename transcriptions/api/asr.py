@@ -72,7 +72,8 @@ def transcribe(
         max_speakers=max_speakers,
     )
     create = partial(_create, request, audio_file, encode, params)
-    return answer_at_end(authenticated_user(request), create, _answer(output, word_timestamps))
+    content = _answer(output, word_timestamps, named=bool(diarize))
+    return answer_at_end(authenticated_user(request), create, content)
 
 
 @router.post("/detect-language")
@@ -114,12 +115,26 @@ def _create(
     return create_from_request(request, file, params, key="")
 
 
-def _answer(output: Output, word_timestamps: bool) -> Answer:
+def _answer(output: Output, word_timestamps: bool, *, named: bool) -> Answer:
+    if output == "txt":
+        return Answer(TEXT, partial(_txt, named=named))
     if output == "tsv":
         return Answer(TEXT, _tsv)
     if output == "json":
         return Answer(TEXT, partial(_json, word_timestamps=word_timestamps))
     return export_answer(output, FAILURE_STATUS, TEXT)
+
+
+def _txt(row: Transcription, named: bool) -> str:
+    """A line for each segment, like Whisper; with `named`, speakers in front, like WhisperX."""
+    transcript = transcript_of(completed(row, FAILURE_STATUS), words=False)
+    lines = [" ".join(segment["text"].split()) for segment in transcript.segments]
+    if named:
+        labels = [transcript.speakers.get(s["speaker"], "") for s in transcript.segments]
+        lines = [
+            f"[{name}]: {line}" if name else line for name, line in zip(labels, lines, strict=True)
+        ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _tsv(row: Transcription) -> str:
