@@ -173,7 +173,7 @@ class LiveWindow:
         found = self._model.language_probabilities(encoded, 0, start, end)
         probabilities = restrict_to(found, self._options.languages)
         weight = 2 if end - start >= MIN_CHANGE_S else 1
-        language = tracker.languages_of([probabilities] * weight)[-1]
+        language = tracker.languages_of([probabilities], weight)[-1]
         is_probable = probabilities.get(language, 0.0) >= SAME_CERTAINTY
         if not (self._last_language or is_probable or weight == 2):
             # A word or two at the beginning tell nothing.

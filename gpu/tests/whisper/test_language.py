@@ -57,6 +57,44 @@ def test_what_was_unclear_at_the_end_of_a_batch_counts_in_the_next() -> None:
     assert languages_of([ENGLISH, ENGLISH, GERMAN], [GERMAN]) == ["en", "en", "en", "de"]
 
 
+def test_alternating_languages_are_followed() -> None:
+    """As in a dialog in two languages, or with an interpreter."""
+    assert languages_of([ENGLISH, GERMAN, ENGLISH, GERMAN, GERMAN]) == [
+        "en",
+        "de",
+        "en",
+        "de",
+        "de",
+    ]
+    dialog = [ENGLISH, GERMAN] * 4
+    assert languages_of([ENGLISH], *([piece] for piece in dialog))[-4:] == ["en", "de"] * 2
+
+
+def test_unclear_pieces_do_not_alternate() -> None:
+    doubtful = {"en": 0.3, "de": 0.7}
+    assert languages_of([ENGLISH, doubtful] * 4) == ["en"] * 8
+
+
+def test_rare_odd_pieces_do_not_alternate() -> None:
+    """In hours of one language, a few pieces are taken for the same other one."""
+    hour = [ENGLISH] * 15 + [GERMAN] + [ENGLISH] * 15
+    assert languages_of(*[hour] * 4) == ["en"] * 4 * len(hour)
+
+
+def test_copy_keeps_what_is_known() -> None:
+    tracker = LanguageTracker()
+    tracker.languages_of([ENGLISH, GERMAN, ENGLISH, GERMAN])
+    assert tracker.copy().languages_of([ENGLISH, GERMAN]) == ["en", "de"]
+
+
+def test_weight_is_evidence_and_no_second_piece() -> None:
+    tracker = LanguageTracker()
+    tracker.languages_of([ENGLISH] * 3)
+    likely = {"en": 0.1, "de": 0.85}
+    assert tracker.copy().languages_of([likely], weight=2) == ["en"]
+    assert tracker.copy().languages_of([likely], weight=3) == ["de"]
+
+
 def test_batch_without_pieces_changes_nothing() -> None:
     assert languages_of([], [GERMAN], []) == ["de"]
 
