@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from playwright.sync_api import Browser, CDPSession, Page
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from benchmarks.live_memory import LongStack
 from e2e.conftest import register
@@ -47,7 +47,10 @@ def main() -> None:
         stack = LongStack(folder)
         try:
             stack.start()
-            with browser_with_microphone(Media(folder)) as browser:
+            with (
+                sync_playwright() as playwright,
+                browser_with_microphone(playwright, Media(folder)) as browser,
+            ):
                 series = _record(browser, stack, arguments.minutes)
         finally:
             stack.stop()

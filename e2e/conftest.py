@@ -14,6 +14,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     Page,
+    Playwright,
     Request,
     expect,
     sync_playwright,
@@ -53,14 +54,20 @@ def installed(*names: str) -> str:
     pytest.skip("There is no Chromium here.")
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """The system's Chromium. Module scope: Playwright's event loop must not outlive its tests."""
-    program = installed("chromium-headless-shell", *BROWSERS)
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Playwright]:
+    """Starts and controls browsers. Package scope: its event loop must not outlive these tests."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS, timeout=WAIT_MS)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """The system's Chromium."""
+    program = installed("chromium-headless-shell", *BROWSERS)
+    browser = playwright.chromium.launch(executable_path=program, args=FLAGS, timeout=WAIT_MS)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

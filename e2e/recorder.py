@@ -11,9 +11,9 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     Page,
+    Playwright,
     WebSocketRoute,
     expect,
-    sync_playwright,
 )
 
 from e2e.conftest import BROWSERS, FLAGS, WAIT_MS, installed, register
@@ -50,7 +50,7 @@ COLORS = """async (selector) => {
 
 
 @contextmanager
-def browser_with_microphone(media: Media) -> Iterator[Browser]:
+def browser_with_microphone(playwright: Playwright, media: Media) -> Iterator[Browser]:
     """A Chromium whose microphone plays the beginning of the sample recording."""
     program = installed("chromium-headless-shell", *BROWSERS)
     speech = media.speech("microphone.wav", SECONDS, *WAV)
@@ -59,12 +59,11 @@ def browser_with_microphone(media: Media) -> Iterator[Browser]:
         "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-audio-capture={speech}",
     ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=[*FLAGS, *fake], timeout=WAIT_MS
-        )
-        yield browser
-        browser.close()
+    browser = playwright.chromium.launch(
+        executable_path=program, args=[*FLAGS, *fake], timeout=WAIT_MS
+    )
+    yield browser
+    browser.close()
 
 
 class Recorder:

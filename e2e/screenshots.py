@@ -70,9 +70,9 @@ def main() -> None:
         media.mkdir()
         with running(Path(folder)) as stack:
             run(stack, "shell", "--command", CREATE_USERS)
-            with browser_with_microphone(Media(media)) as browser:
-                take_recorder(browser, stack)
             with sync_playwright() as playwright:
+                with browser_with_microphone(playwright, Media(media)) as browser:
+                    take_recorder(browser, stack)
                 browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
                 take_pages(browser, stack, Media(media))
                 take_admin(browser, stack)

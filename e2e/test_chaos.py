@@ -16,10 +16,10 @@ from transcodio_site.testing import Media
 
 RECORDINGS, SECONDS = 2, 20.0
 SEED = 7
-# Other tests kill the web server and Valkey, too, but without comparing what was recognized.
+# Other tests kill the other processes, too, but without comparing what was recognized.
 SHORT = (
-    *("worker", "postgres"),
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("web", "valkey")),
+    "worker",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("postgres", "web", "valkey")),
 )
 
 Prepared = tuple[Site, list[Path], list[Segments]]

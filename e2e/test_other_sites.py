@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Playwright
 
 from e2e.conftest import OpenContext
 from e2e.recorder import SPOKEN, browser_with_microphone
@@ -58,8 +58,8 @@ async ([secret, spoken]) => {
 
 
 @pytest.fixture(scope="module")
-def chromium(media: Media) -> Iterator[Browser]:
-    with browser_with_microphone(media) as browser:
+def chromium(playwright: Playwright, media: Media) -> Iterator[Browser]:
+    with browser_with_microphone(playwright, media) as browser:
         yield browser
 
 

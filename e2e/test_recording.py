@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from e2e.axe import Axe
 from e2e.conftest import OpenContext, register
@@ -57,8 +57,8 @@ RESAMPLE = """async () => {
 
 
 @pytest.fixture(scope="module")
-def chromium(media: Media) -> Iterator[Browser]:
-    with browser_with_microphone(media) as browser:
+def chromium(playwright: Playwright, media: Media) -> Iterator[Browser]:
+    with browser_with_microphone(playwright, media) as browser:
         yield browser
 
 

@@ -63,6 +63,7 @@ def visit(page: Page, url: str) -> None:
 
 
 @pytest.mark.covers("attack", "Text that a page shows brings its own script or style")
+@pytest.mark.slow
 def test_policy_blocks_nothing_that_the_pages_need(
     open_page: OpenPage, sign_up: OpenPage, media: Media, stack: Stack
 ) -> None:

@@ -351,6 +351,7 @@ def test_colors_have_contrast_and_differ(sign_up: OpenPage, stack: Stack, scheme
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.slow
 def test_speakers_are_detected_if_asked_for(sign_up: OpenPage, media: Media, stack: Stack) -> None:
     page = sign_up("interviewer@example.com")
     count = page.locator("upload-box [name=speakers]")

@@ -32,6 +32,7 @@ LINE = re.compile(
 )
 
 
+@pytest.mark.slow
 def test_loading_downloads_the_model_and_logs_the_progress(tmp_path: Path) -> None:
     files = whisper_base(config.models_dir())  # in place of those of a larger model
     with hub.serving(files, "Systran/faster-whisper-small") as url:

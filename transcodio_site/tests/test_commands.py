@@ -169,7 +169,7 @@ def _child_or_none(stack: Stack, argument: str) -> psutil.Process | None:
         return None
 
 
-@pytest.mark.parametrize("port", ["taken", "99999"])
+@pytest.mark.parametrize("port", ["taken", pytest.param("99999", marks=pytest.mark.slow)])
 def test_unusable_port_is_reported_in_one_line(tmp_path: Path, port: str) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -50,6 +50,7 @@ def test_failed_download_says_why(
         call_command("models", download=name)
 
 
+@pytest.mark.slow
 def test_model_is_downloaded_once(tmp_path: Path) -> None:
     files = tmp_path / "hub"
     files.mkdir()

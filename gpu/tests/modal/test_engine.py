@@ -157,7 +157,9 @@ def test_call_that_waits_for_a_container_can_be_cancelled(
     assert len(messages_of(call)) < 5  # the whole recording has about twenty
 
 
-@pytest.mark.parametrize(("in_flight", "expected"), [(4, 3), (2, 2)])
+@pytest.mark.parametrize(
+    ("in_flight", "expected"), [pytest.param(4, 3, marks=pytest.mark.slow), (2, 2)]
+)
 def test_parts_are_in_flight_together_up_to_a_limit(
     deployed: ControlPlane,
     audio: Audio,

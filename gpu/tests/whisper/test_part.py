@@ -65,6 +65,7 @@ def with_sentences_left_out(decoded: Decoded) -> Decoded:
     return replace(decoded, words=(*early, *late))
 
 
+@pytest.mark.slow
 def test_sentences_that_were_left_out_are_found_in_short_pieces(
     engine: Engine, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +82,7 @@ def test_sentences_that_were_left_out_are_found_in_short_pieces(
     assert word_error_rate(whole, text_of(words_of(engine, audio))) < 0.05
 
 
+@pytest.mark.slow
 def test_words_of_pieces_are_not_taken_if_there_are_fewer(
     engine: Engine, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

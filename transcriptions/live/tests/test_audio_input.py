@@ -86,6 +86,7 @@ async def test_audio_in_real_time_never_waits(audio: AudioInput, clock: Clock) -
         assert clock.now == start
 
 
+@pytest.mark.slow
 async def test_client_that_waits_for_every_megabyte_is_never_too_fast(audio: AudioInput) -> None:
     for number in range(1, 13):
         audio.add(bytes(MEGABYTE))

@@ -162,7 +162,10 @@ def disconnect_everybody() -> None:
 
 
 @pytest.mark.covers("fault", "Postgres is restarted while a recording is transcribed")
-@pytest.mark.parametrize("sentence", [1, 3, 5])
+@pytest.mark.parametrize(
+    "sentence",
+    [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)],
+)
 def test_recording_continues_when_the_database_is_back(
     prepared: Transcription, engine: ScriptedEngine, sentence: int
 ) -> None:
