@@ -13,7 +13,7 @@ from transcriptions.api.openai.realtime.items import Conversation, Items, Json
 from transcriptions.api.openai.realtime.settings import Session
 from transcriptions.live import sessions
 from transcriptions.live.authentication import Client, Refused
-from transcriptions.live.sessions import SessionEnded
+from transcriptions.live.sessions import SessionEnded, TooManySessions
 from transcriptions.live.sockets import AudioInput, in_thread
 from transcriptions.models import LiveSession
 from transcriptions.processing import live_recording
@@ -73,11 +73,15 @@ class Listening:
         self._input.commit(_nobody)
 
     async def end(self) -> None:
-        """No more audio follows, only the last events. Raises TakenOver."""
+        """No more audio follows, only the last events. Raises TakenOver, TooManySessions."""
         self._is_ended = True
         self._input.close()
-        with suppress(SessionEnded):
-            await self._input.flush(_nobody)
+        try:
+            with suppress(SessionEnded):
+                await self._input.flush(_nobody)
+        except TooManySessions:  # the last audio is refused, and nobody can resume the session
+            await in_thread(sessions.end, self._session)
+            raise
         await in_thread(sessions.end, self._session)
 
     async def run(self) -> None:
