@@ -206,7 +206,7 @@ async def _nobody(received: int) -> None:
 def _command(text: str) -> str:
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(message.get("type", "")) if isinstance(message, dict) else ""
 

@@ -172,6 +172,13 @@ async def test_client_is_told_that_it_is_no_longer_authorized(
     assert not await LiveSession.objects.filter(ended_at__isnull=False).aexists()
 
 
+async def test_command_that_is_nested_too_deeply_is_refused(alice: User) -> None:
+    socket = await opened(alice)
+    await socket.send_input({"type": "websocket.receive", "text": "[" * 100_000})
+    messages, code = await socket.rest()
+    assert (messages[-1]["code"], code) == ("bad_message", 4400)
+
+
 async def test_realtime_client_is_told_that_the_recording_was_deleted(alice: User) -> None:
     socket = await sync_to_async(AudioSocket)(alice, "/v1/realtime", "intent=transcription")
     await socket.connect()
