@@ -95,6 +95,8 @@ def _store_and_publish(row: Transcription, step: pipeline.Step, partials: Partia
         case TurnEnded():
             number, end = partials.after, step.end
             event = TurnEvent(id=number, state="ended", time=end, commit=step.commit)
+            if step.commit is not None:
+                live_lifecycle.mark_heard(row, step.commit)
             partials.discard(number)
             streams.publish(row.id, event)
         case _:

@@ -57,6 +57,11 @@ def park(row: Transcription, received_bytes: int, commits: int, meter: Complete)
         return True
 
 
+def mark_heard(row: Transcription, commit: int) -> None:
+    """All audio before this commit is recognized, and its segments are stored."""
+    LiveSession.objects.filter(pk=row.pk, heard_commit__lt=commit).update(heard_commit=commit)
+
+
 def unpark(transcription_id: uuid.UUID) -> None:
     """Make a released session available to workers again."""
     with transaction.atomic():

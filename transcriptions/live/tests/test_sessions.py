@@ -101,6 +101,15 @@ def test_paused_session_goes_on_with_the_next_audio(session: LiveSession) -> Non
     assert row.decode_seconds == pytest.approx(1.0)
 
 
+def test_heard_commits_are_stored(session: LiveSession) -> None:
+    sessions.append(session, 0, tone(1))
+    sessions.commit(session)
+    sessions.commit(session)
+    assert live.listen(session.pk)
+    session.refresh_from_db()
+    assert session.heard_commit == 2
+
+
 def live_due() -> bool:
     rows = Transcription.objects.due(State.PREPARED)
     return rows.filter(priority=Priority.LIVE).exists()

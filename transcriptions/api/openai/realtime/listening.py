@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from transcriptions.api.openai.errors import error_body
@@ -18,7 +19,7 @@ from transcriptions.live.sockets import AudioInput, in_thread
 from transcriptions.models import LiveSession
 from transcriptions.processing import live_recording
 from transcriptions.realtime import streams
-from transcriptions.schemas.events import CompleteEvent, ErrorEvent
+from transcriptions.schemas.events import CompleteEvent, ErrorEvent, TurnEvent
 
 Send = Callable[[Json], Awaitable[None]]
 
@@ -106,10 +107,14 @@ class Listening:
         events = streams.subscribe_while_authorized(
             self._client.is_authorized, self._client.user.pk, self._session.pk
         )
+        last_id = 0
         async with aclosing(events):
             async for event in events:
+                if event is None and self._items.wait_for_commit:
+                    event = await in_thread(_lost_turn_end, self._session, last_id)
                 if event is None:
                     continue
+                last_id = max(last_id, event.id)
                 await self._send_all(list(self._items.follow(event)))
                 if isinstance(event, CompleteEvent | ErrorEvent):
                     await self._finish(event)
@@ -141,6 +146,16 @@ def _end_message(session: LiveSession) -> str:
     """The reason for which the session ended."""
     session.refresh_from_db()
     return str(SessionEnded(session))
+
+
+def _lost_turn_end(session: LiveSession, last_id: int) -> TurnEvent | None:
+    """The end of the last committed turn that is recognized, for a client that has received all
+    stored segments. The event is not stored, and is lost if Valkey is away."""
+    rows = LiveSession.objects.filter(pk=session.pk, heard_commit__gt=0)
+    heard = rows.values_list("heard_commit", Max("transcription__segments__number")).first()
+    if heard is None or (heard[1] or 0) > last_id:
+        return None
+    return TurnEvent(id=last_id, state="ended", time=0.0, commit=heard[0])
 
 
 async def _nobody(number: int) -> None:
