@@ -11,6 +11,11 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name="livesession",
+            name="recognized_bytes",
+            field=models.PositiveBigIntegerField(db_default=0, default=0),
+        ),
+        migrations.AddField(
+            model_name="livesession",
             name="heard_commit",
             field=models.PositiveIntegerField(db_default=0, default=0),
         ),

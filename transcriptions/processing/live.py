@@ -4,7 +4,7 @@ ordinary recording.
 A worker has the session only while audio comes. If none comes any more, because somebody pauses or
 has lost the connection, it leaves the session; the next piece of audio calls a worker again. Audio
 is stored before its arrival is confirmed, so whoever continues, after a pause or after the worker
-has died, begins where the last stored segment ends.
+has died, begins where the last stored segment ends, or where the pause began.
 """
 
 from __future__ import annotations
@@ -109,7 +109,6 @@ def _leave(holder: LeaseHolder, folder: Path, audio: LiveInput, meter: Complete)
     if audio.is_over:
         _finish(holder, folder, meter)
     elif not live_lifecycle.park(row, audio.received_bytes, audio.commits, meter):
-        lifecycle.release(row)
         scheduling.enqueue_live(row.id)
 
 
