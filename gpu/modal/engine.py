@@ -48,7 +48,8 @@ class ModalEngine:
 
     def stream(self, audio: Audio, stopped: Callable[[], bool]) -> Iterator[EngineEvent]:
         """See `gpu.types.Engine`."""
-        chosen_language(config.STT_MODEL_ID, audio)
+        # The container gets no candidates, only one language.
+        audio = replace(audio, language=chosen_language(config.STT_MODEL_ID, audio))
         yield from guarded(self._circuit, _merge_parts(self._events_of_parts(audio, stopped)))
 
     def live(self, audio: LiveAudio, stopped: Callable[[], bool]) -> Iterator[LiveEvent]:

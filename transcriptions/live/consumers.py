@@ -88,7 +88,7 @@ class LiveConsumer(AudioConsumer):
         audio."""
         if self.tasks:
             self.input.close()
-            with suppress(SessionEnded, TakenOver, TimeoutError, *DATABASE_AWAY):
+            with suppress(SessionEnded, TakenOver, Throttled, TimeoutError, *DATABASE_AWAY):
                 async with asyncio.timeout(LAST_STORE_TIMEOUT_S):
                     await self.input.flush(_nobody)
                     if not self.input.received:
@@ -109,6 +109,8 @@ class LiveConsumer(AudioConsumer):
             await self._ended(error)
         except TakenOver:
             await self._taken_over()
+        except Throttled as error:
+            await self._too_many(error)
 
     async def _obey(self, text: str) -> None:
         session = self.input.session
@@ -160,7 +162,7 @@ class LiveConsumer(AudioConsumer):
         try:
             await work
         except Throttled as error:
-            await self._fail(CLOSE_TOO_MANY, error.code, str(error))
+            await self._too_many(error)
         except Exception:
             log.exception("%s: the WebSocket failed", self.input.session.pk)
             await self.close(CLOSE_INTERNAL_ERROR)
@@ -189,6 +191,9 @@ class LiveConsumer(AudioConsumer):
         message = _("Another connection has taken over this session.")
         await self._fail(CLOSE_TAKEN_OVER, "taken_over", message)
 
+    async def _too_many(self, error: Throttled) -> None:
+        await self._fail(CLOSE_TOO_MANY, error.code, str(error))
+
     async def _fail(self, close_code: int, code: str, detail: str) -> None:
         await self.send_json({"type": "refused", "code": code, "detail": detail})
         await self.close(close_code)
@@ -201,7 +206,7 @@ async def _nobody(received: int) -> None:
 def _command(text: str) -> str:
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(message.get("type", "")) if isinstance(message, dict) else ""
 

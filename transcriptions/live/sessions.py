@@ -34,36 +34,38 @@ from transcriptions.uploads.service import (
     check_task,
     requested_languages,
 )
+from transcriptions.usage import quotas
 
 UNTITLED = "Live recording"
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 ENCODINGS = {"pcm_s16le": "audio/pcm", "mulaw": "audio/pcmu", "alaw": "audio/pcma"}
 TOO_MANY_RETRY_S = 60
-# In one round trip. The offset is the number of bytes that the client believes to be stored: if two
-# connections send, only one can continue.
+# In one round trip, while the session is not parked. The offset is the number of bytes that the
+# client believes to be stored: if two connections send, only one can continue.
 APPEND = """
 WITH session AS (
     UPDATE transcriptions_livesession
     SET received_bytes = received_bytes + %(length)s, received_at = statement_timestamp()
-    WHERE transcription_id = %(id)s AND ended_at IS NULL AND received_bytes = %(offset)s
-    RETURNING transcription_id, received_bytes, parked_at
+    WHERE transcription_id = %(id)s AND ended_at IS NULL AND parked_at IS NULL
+        AND received_bytes = %(offset)s
+    RETURNING transcription_id, received_bytes
 ), piece AS (
     INSERT INTO transcriptions_livepiece (session_id, "end", data)
     SELECT transcription_id, received_bytes, %(data)s FROM session
 )
-SELECT received_bytes, parked_at IS NOT NULL FROM session
+SELECT received_bytes FROM session
 """
 COMMIT = """
 WITH session AS (
     UPDATE transcriptions_livesession
     SET commits = commits + 1, received_at = statement_timestamp()
-    WHERE transcription_id = %(id)s AND ended_at IS NULL
-    RETURNING transcription_id, received_bytes, commits, parked_at
+    WHERE transcription_id = %(id)s AND ended_at IS NULL AND parked_at IS NULL
+    RETURNING transcription_id, received_bytes, commits
 ), piece AS (
     INSERT INTO transcriptions_livepiece (session_id, "end", data, "commit")
     SELECT transcription_id, received_bytes, '', commits FROM session
 )
-SELECT commits, parked_at IS NOT NULL FROM session
+SELECT commits FROM session
 """
 
 
@@ -136,11 +138,14 @@ def open_session(owner: User, token: ApiToken | None, params: LiveParams) -> Liv
     return session
 
 
-def _check_number(owner: User) -> None:
-    """Raises TooManySessions. Sessions without a worker, because no audio arrives, do not count.
-    The limit of the installation may be exceeded by a few sessions, because accounts share no
-    lock."""
+def _check_number(owner: User, resumed: LiveSession | None = None) -> None:
+    """Raises TooManySessions if there may be no other session, or if `resumed` may get a worker
+    again. Sessions without a worker, because no audio arrives, do not count. To be called while the
+    account is locked; the limit of the installation may be exceeded by a few sessions, because
+    accounts share no lock."""
     still_open = LiveSession.objects.filter(ended_at=None, parked_at=None)
+    if resumed:
+        still_open = still_open.exclude(pk=resumed.pk)
     limit = settings.MAX_LIVE_SESSIONS_PER_USER
     if still_open.filter(transcription__owner=owner).count() >= limit:
         message = _("You have %(count)s live sessions open, which is the limit. End one first.")
@@ -166,14 +171,12 @@ def append(session: LiveSession, offset: int, data: bytes) -> int:
     """Store the next audio of a session, which begins at `offset` (bytes). Return how many bytes it
     has now: fewer than were sent if it has reached its maximum duration.
 
-    Raises SessionEnded, TakenOver.
+    Raises SessionEnded, TakenOver, TooManySessions.
     """
     most = live_recording.coding_of(session).bytes_per_second * settings.MAX_DURATION_SECONDS
     data = data[: most - offset]
     values = {"id": session.pk, "offset": offset, "length": len(data), "data": data}
-    received, was_parked = _run(session, APPEND, values)
-    if was_parked:
-        _wake(session)
+    received = _run(session, APPEND, values)
     if received >= most:
         row = session.transcription
         live_lifecycle.end(row, EndReason.LIMIT, _("The longest duration was reached."))
@@ -182,11 +185,8 @@ def append(session: LiveSession, offset: int, data: bytes) -> int:
 
 def commit(session: LiveSession) -> int:
     """End a turn at the present end of the audio. Return the number of this commit. Raises
-    SessionEnded."""
-    number, was_parked = _run(session, COMMIT, {"id": session.pk})
-    if was_parked:
-        _wake(session)
-    return number
+    SessionEnded, TooManySessions."""
+    return _run(session, COMMIT, {"id": session.pk})
 
 
 def end(session: LiveSession, reason: EndReason = EndReason.STOPPED) -> None:
@@ -195,13 +195,29 @@ def end(session: LiveSession, reason: EndReason = EndReason.STOPPED) -> None:
         scheduling.enqueue_live(session.pk)
 
 
-def _run(session: LiveSession, statement: str, values: dict[str, Any]) -> tuple[int, bool]:
+def _run(session: LiveSession, statement: str, values: dict[str, Any]) -> int:
+    result = _execute(statement, values)
+    return _run_unparked(session, statement, values) if result is None else result
+
+
+def _run_unparked(session: LiveSession, statement: str, values: dict[str, Any]) -> int:
+    """Give a session a worker again, if it is parked. If the limits allow none, nothing changes:
+    the client can repeat what it has sent."""
+    with transaction.atomic():
+        live_lifecycle.unpark(session.pk)
+        result = _execute(statement, values)
+        if result is None:
+            raise why_refused(session)
+        _check_number(quotas.lock_account(session.transcription.owner), resumed=session)
+        transaction.on_commit(lambda: scheduling.enqueue_live(session.pk))
+    return result
+
+
+def _execute(statement: str, values: dict[str, Any]) -> int | None:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         row = cursor.fetchone()
-    if row is not None:
-        return int(row[0]), bool(row[1])
-    raise why_refused(session)
+    return int(row[0]) if row else None
 
 
 def why_refused(session: LiveSession) -> SessionEnded | TakenOver:
@@ -213,8 +229,3 @@ def find_end(session: LiveSession) -> SessionEnded | None:
     """Why the session has ended; None if it has not."""
     current = LiveSession.objects.filter(pk=session.pk).first()
     return None if current and current.ended_at is None else SessionEnded(current)
-
-
-def _wake(session: LiveSession) -> None:
-    live_lifecycle.unpark(session.pk)
-    scheduling.enqueue_live(session.pk)

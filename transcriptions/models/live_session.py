@@ -33,7 +33,11 @@ class LiveSession(models.Model):
     # Seconds of silence that end a turn; null: the client ends turns.
     turn_silence = models.FloatField(null=True)
     received_bytes = models.PositiveBigIntegerField(default=0)
+    # What a worker had recognized when it released the session: the next one begins after it.
+    recognized_bytes = models.PositiveBigIntegerField(default=0, db_default=0)
     commits = models.PositiveIntegerField(default=0)  # turns that the client has ended
+    # The last of these up to which all audio is recognized. The event that says so may be lost.
+    heard_commit = models.PositiveIntegerField(default=0, db_default=0)
     received_at = models.DateTimeField(default=timezone.now)
     # When its worker released it because no audio arrived: the next piece enqueues it again.
     parked_at = models.DateTimeField(null=True, blank=True)

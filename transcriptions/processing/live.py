@@ -4,7 +4,7 @@ ordinary recording.
 A worker has the session only while audio comes. If none comes any more, because somebody pauses or
 has lost the connection, it leaves the session; the next piece of audio calls a worker again. Audio
 is stored before its arrival is confirmed, so whoever continues, after a pause or after the worker
-has died, begins where the last stored segment ends.
+has died, begins where the last stored segment ends, or where the pause began.
 """
 
 from __future__ import annotations
@@ -95,6 +95,8 @@ def _store_and_publish(row: Transcription, step: pipeline.Step, partials: Partia
         case TurnEnded():
             number, end = partials.after, step.end
             event = TurnEvent(id=number, state="ended", time=end, commit=step.commit)
+            if step.commit is not None:
+                live_lifecycle.mark_heard(row, step.commit)
             partials.discard(number)
             streams.publish(row.id, event)
         case _:
@@ -107,7 +109,6 @@ def _leave(holder: LeaseHolder, folder: Path, audio: LiveInput, meter: Complete)
     if audio.is_over:
         _finish(holder, folder, meter)
     elif not live_lifecycle.park(row, audio.received_bytes, audio.commits, meter):
-        lifecycle.release(row)
         scheduling.enqueue_live(row.id)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from django.conf import settings
 from django.db import connections, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -33,7 +34,8 @@ MAX_PIECES = 64  # that are read in one query
 
 
 class LiveInput:
-    """The audio of a session from `position` (seconds) on. It is read in the thread of the engine.
+    """The audio of a session from `position` (seconds) on, or from what was recognized before a
+    pause. It is read in the thread of the engine.
 
     It ends when the session has ended, which is then `is_over`, or when no audio comes any more.
     """
@@ -41,10 +43,14 @@ class LiveInput:
     def __init__(self, row: Transcription, position: float) -> None:
         self._row = row
         coding = live_recording.coding_of(row.live)
-        skipped = math.floor(position * coding.rate_hz) * coding.width
+        after_words = math.floor(position * coding.rate_hz) * coding.width
+        # Times of words are rounded, perhaps to a time after the end of the audio.
+        known = min(max(after_words, row.live.recognized_bytes), row.live.received_bytes)
+        skipped = known // coding.width * coding.width  # whole samples
         self._coding, self._last_id = coding, 0
         self.start = skipped / coding.bytes_per_second  # seconds
-        self.received_bytes, self.commits = skipped, row.live.commits  # that the engine has got
+        # That the engine has got.
+        self.received_bytes, self.commits = skipped, row.live.heard_commit
         self.is_over = False
         self._checked_s = 0.0
         self._asked_at = time.monotonic()
@@ -83,9 +89,8 @@ class LiveInput:
     def _next(self, decoder: StreamDecoder) -> Iterator[Samples | Commit]:
         """What has arrived since the last time, as few chunks as possible."""
         chunk: list[Samples] = []
-        pieces = LivePiece.objects.filter(session=self._row.pk, id__gt=self._last_id)
-        if not self._last_id:
-            pieces = pieces.filter(end__gt=self.received_bytes)
+        is_new = Q(commit=None, end__gt=self.received_bytes) | Q(commit__gt=self.commits)
+        pieces = LivePiece.objects.filter(is_new, session=self._row.pk, id__gt=self._last_id)
         for piece in pieces.order_by("id")[:MAX_PIECES]:
             self._last_id = piece.id
             if piece.commit is not None:

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, Sum
 from django.db.models.functions import Now
 
-from gpu.types import Complete
+from gpu.types import Complete, UsageDelta
 from transcriptions.models import (
     EndReason,
     LiveSession,
@@ -23,6 +23,7 @@ from transcriptions.models import (
 from transcriptions.processing import lifecycle
 from transcriptions.realtime.messages import LiveEnded, event_channel
 from transcriptions.realtime.publisher import publisher
+from transcriptions.usage import metering
 
 
 def claim(transcription_id: uuid.UUID, worker: str = "") -> Transcription | None:
@@ -38,23 +39,36 @@ def claim(transcription_id: uuid.UUID, worker: str = "") -> Transcription | None
 
 def park(row: Transcription, received_bytes: int, commits: int, meter: Complete) -> bool:
     """Leave a session whose audio has been recognized, until more comes or it is idle for too long.
-    False if more has come meanwhile. Raises LeaseLost."""
+    False if more has come meanwhile: then it waits for a worker. Raises LeaseLost."""
     with transaction.atomic():
         lifecycle.lock_held(row)
         session = LiveSession.objects.select_for_update().get(pk=row.pk)
         is_known = (session.received_bytes, session.commits) == (received_bytes, commits)
-        if not is_known or session.ended_at:
-            return False
-        LiveSession.objects.filter(pk=row.pk).update(parked_at=Now())
+        is_parked = is_known and session.ended_at is None
+        LiveSession.objects.filter(pk=row.pk).update(
+            recognized_bytes=received_bytes,
+            heard_commit=commits,
+            parked_at=Now() if is_parked else None,
+        )
+        metering.take_unbilled_usage(row)  # the meter includes it
+        row.unsaved_usage = UsageDelta(
+            meter.decode_seconds, meter.gpu, meter.queue_seconds, meter.load_seconds
+        )
+        idle_until = Now() + timedelta(seconds=settings.LIVE_IDLE_SECONDS)
         lifecycle.return_to_queue(
             row,
-            "Paused: no audio comes",
-            not_before=Now() + timedelta(seconds=settings.LIVE_IDLE_SECONDS),
+            "Paused: no audio comes" if is_parked else "Interrupted: more audio has come",
+            not_before=idle_until if is_parked else None,
             decode_seconds=F("decode_seconds") + meter.decode_seconds,
             speech_seconds=F("speech_seconds") + meter.audio_seconds,
             **lifecycle.PROGRESS,
         )
-        return True
+    return is_parked
+
+
+def mark_heard(row: Transcription, commit: int) -> None:
+    """All audio before this commit is recognized, and its segments are stored."""
+    LiveSession.objects.filter(pk=row.pk, heard_commit__lt=commit).update(heard_commit=commit)
 
 
 def unpark(transcription_id: uuid.UUID) -> None:

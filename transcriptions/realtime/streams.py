@@ -144,16 +144,21 @@ class _Position:
         """Whether this message is an event that follows."""
         match message:
             case PartialEvent() | TurnEvent():
-                return message.id == self.after
+                # Speech may start before its language is known, and so before the metadata.
+                return message.id == max(self.after, 0)
             case SpeakersEvent():
                 return message.id <= self.after and message.change == self.changes + 1
         return isinstance(message, StoredEvent) and message.id == self.after + 1
 
     def move_to(self, event: Event) -> None:
         """Record that the subscriber has received this event."""
-        self.after = max(self.after, event.id)
-        if isinstance(event, SpeakersEvent):
-            self.changes = event.change
+        match event:
+            case PartialEvent() | TurnEvent():
+                pass  # its id is that of a stored event
+            case SpeakersEvent():
+                self.changes = event.change
+            case _:
+                self.after = max(self.after, event.id)
 
 
 async def _follow(

@@ -85,7 +85,7 @@ def admit(row: Transcription) -> None:
 
     Raises QuotaExceeded, TooManyJobs, AccountQueueFull, QueueFull.
     """
-    row.owner = _lock_account(row.owner)
+    row.owner = lock_account(row.owner)
     _check(row)
 
 
@@ -126,7 +126,7 @@ def reserve(row: Transcription, duration: float) -> None:
 
     Raises TooLong, NotEnoughLeft.
     """
-    row.owner = _lock_account(row.owner)
+    row.owner = lock_account(row.owner)
     plan = row.owner.effective_plan
     if plan.max_minutes is not None and duration > plan.max_minutes * 60:
         raise TooLong(_too_long(plan, plan.max_minutes, duration))
@@ -193,7 +193,7 @@ def _not_enough_left(limit: MonthlyLimit, duration: float, due_ms: int) -> str:
 # --- Limits --------------------------------------------------------------------------------------
 
 
-def _lock_account(owner: User) -> User:
+def lock_account(owner: User) -> User:
     """The row, locked until the transaction ends; rows that refer to it can still be added.
 
     The plan is read afterwards: joined to the row, it would be the plan from before the wait.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
+from gpu import config
 from gpu.kyutai.engine import KyutaiEngine
 from gpu.modal.engine import ModalEngine, _merge_parts
 from gpu.tests.conftest import WriteWav, lengthen
@@ -92,6 +94,19 @@ def test_unsupported_language_is_refused_without_a_call(audio: Audio, new_calls:
     with pytest.raises(UnsupportedLanguage, match="de, fr"):
         next(ModalEngine().stream(Audio(audio.path, 1, (), options=candidates), never))
     assert new_calls() == []
+
+
+def test_language_is_chosen_from_the_candidates(
+    audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def events_of_parts(audio: Audio, stopped: object) -> Iterator[EngineEvent]:
+        yield Metadata(audio.language or "", "stt-1b-en_fr")
+
+    monkeypatch.setattr(config, "STT_MODEL_ID", "kyutai/stt-1b-en_fr")
+    monkeypatch.setattr(ModalEngine, "_events_of_parts", staticmethod(events_of_parts))
+    candidates = RecognitionOptions(languages=("fr", "de"))
+    first, *_ = ModalEngine().stream(replace(audio, options=candidates), never)
+    assert first == Metadata("fr", "stt-1b-en_fr")
 
 
 def test_translation_is_refused_without_a_call(audio: Audio, new_calls: Calls) -> None:

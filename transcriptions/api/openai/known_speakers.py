@@ -68,7 +68,7 @@ def _values(form: QueryDict, name: str) -> list[str]:
     is_item = re.compile(rf"{name}(\[\d*\])?")
     sent = [str(v).strip() for key in form if is_item.fullmatch(key) for v in form.getlist(key)]
     if len(sent) == 1 and sent[0].startswith("["):
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             sent = [str(item).strip() for item in json.loads(sent[0])]
     return [value for value in sent if value]
 

@@ -231,10 +231,10 @@ def list_values(form: QueryDict, name: str) -> list[str]:
 
 
 def _items(value: str) -> Iterator[str]:
-    items: object = value.split(",")
+    items = value.split(",")
     if value.startswith("["):
-        with suppress(ValueError):
-            items = json.loads(value)
-    for item in items if isinstance(items, list) else ():
-        if text := str(item).strip():
+        with suppress(ValueError, RecursionError):
+            items = [str(item) for item in json.loads(value)]
+    for item in items:
+        if text := item.strip():
             yield text

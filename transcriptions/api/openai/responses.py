@@ -79,11 +79,15 @@ def _plain(row: Transcription, params: TranscriptionParams) -> Json:
     segments = transcript_of(row, words=params.has_logprobs).segments
     text = join(segment["text"] for segment in segments)
     body: Json = {"text": text, "usage": usage(params.model, row.duration, text)}
-    if params.model == "gpt-transcribe":
-        body["languages"] = [{"code": code} for code in row.languages]
+    body |= languages(params.model, row.languages)
     if params.has_logprobs:
         body |= logprobs(word for segment in segments for word in segment["words"])
     return body
+
+
+def languages(model: str, codes: Iterable[str]) -> Json:
+    """The languages that were spoken, for the model whose type has them."""
+    return {"languages": [{"code": code} for code in codes]} if model == "gpt-transcribe" else {}
 
 
 def _verbose(row: Transcription, params: TranscriptionParams) -> Json:
@@ -226,8 +230,8 @@ def usage(model: str, duration: float | None, text: str) -> Json:
 
 
 def duration_usage(duration: float | None) -> Json:
-    """The whole seconds of audio."""
-    return {"type": "duration", "seconds": round(duration or 0.0)}
+    """The seconds of audio, rounded up as OpenAI does."""
+    return {"type": "duration", "seconds": math.ceil(round(duration or 0.0, 3))}
 
 
 def token_usage(duration: float | None, text: str) -> Json:

@@ -18,12 +18,13 @@ from transcriptions.api.openai.params import TranscriptionParams
 from transcriptions.api.openai.responses import (
     Json,
     diarized_segments,
+    languages,
     logprobs,
     segment_id,
     to_json,
     token_usage,
 )
-from transcriptions.models import Speaker, Transcription
+from transcriptions.models import Transcription
 from transcriptions.realtime import streams
 from transcriptions.schemas.events import (
     CompleteEvent,
@@ -48,15 +49,10 @@ async def stream_lines(
             if event is None:
                 yield ": keep-alive\n\n"
             else:
-                if isinstance(event, CompleteEvent) and stream.is_diarized:
-                    stream.names = await database_sync_to_async(_names_of)(row.id)
+                if isinstance(event, CompleteEvent):
+                    await database_sync_to_async(stream.load)(row.id)
                 for message in stream.messages(event):
                     yield f"data: {to_json(message)}\n\n"
-
-
-def _names_of(transcription_id: uuid.UUID) -> dict[int, str]:
-    speakers = Speaker.objects.filter(transcription=transcription_id)
-    return dict(speakers.values_list("number", "name"))
 
 
 class _Stream:
@@ -64,13 +60,22 @@ class _Stream:
     their speakers can change until then."""
 
     def __init__(self, params: TranscriptionParams) -> None:
-        self.is_diarized = params.response_format == "diarized_json"
-        self.names: dict[int, str] = {}  # of speakers, once they are known
+        self._is_diarized = params.response_format == "diarized_json"
+        self._names: dict[int, str] = {}  # of speakers, once they are known
+        self._model, self._languages = params.model, list[str]()
         self._has_speakers = bool(params.has_speakers)
         self._segments: dict[int, Json] = {}  # whose speakers can change
         self._has_logprobs = params.has_logprobs
         self._text = ""
         self._words: list[Json] = []  # if log probabilities are wanted
+
+    def load(self, transcription_id: uuid.UUID) -> None:
+        """Read what is known at the end. Do nothing if the recording was deleted."""
+        row = Transcription.objects.filter(id=transcription_id).first()
+        if row is not None:
+            self._languages = row.languages
+            if self._is_diarized:
+                self._names = dict(row.speakers.values_list("number", "name"))
 
     def messages(self, event: Event) -> Iterator[Json]:
         """The messages that follow from one event."""
@@ -81,10 +86,11 @@ class _Stream:
                 self._change_speakers(event)
             case CompleteEvent():
                 for segment in self._segments.values():
-                    yield from diarized_segments(segment, self.names)
+                    yield from diarized_segments(segment, self._names)
                 # The official types have only tokens here, whatever the model.
                 usage = token_usage(event.duration, self._text)
                 done = {"type": "transcript.text.done", "text": self._text, "usage": usage}
+                done |= languages(self._model, self._languages)
                 yield done | logprobs(self._words)
             case ErrorEvent():
                 status = failure_status(event.code, 400)
@@ -96,7 +102,7 @@ class _Stream:
         words = [word.model_dump() for word in event.segment.words] if self._has_logprobs else []
         self._words += words
         message: Json = {"type": "transcript.text.delta", "delta": delta, **logprobs(words)}
-        if not self.is_diarized:
+        if not self._is_diarized:
             yield message
             return
         yield message | {"segment_id": segment_id(event.segment.id)}

@@ -61,6 +61,7 @@ def test_known_speakers_are_ignored_without_speakers() -> None:
         (["Ann"], ["https://example.com/ann.wav"], "known_speaker_references"),
         (["Ann"], ["file:///etc/passwd"], "known_speaker_references"),
         (["Ann"], ["data:audio/wav,plain"], "known_speaker_references"),
+        (["Ann"], ["[" * 100_000], "known_speaker_references"),
         (["Ann"], ["data:audio/wav;base64,"], "known_speaker_references"),
         (["Ann"], ["data:audio/wav;base64,a*b="], "known_speaker_references"),
         (["Ann", "ann"], [data_url(b"1")] * 2, "known_speaker_names"),

@@ -83,6 +83,10 @@ def test_list_is_read_in_every_form(fields: dict[str, Any]) -> None:
     assert list_values(form(**fields, names2="c"), "names") == ["a", "b"]
 
 
+def test_list_that_is_nested_too_deeply_is_text() -> None:
+    assert list_values(form(names="[" * 100_000), "names") == ["[" * 100_000]
+
+
 def test_granularities_may_come_with_any_format() -> None:
     fields = {"timestamp_granularities": "word,segment"}
     assert parse(response_format="json", **fields).granularities == ("word", "segment")

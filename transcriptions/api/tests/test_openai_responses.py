@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from transcriptions.api.openai import streaming
 from transcriptions.api.openai.params import TranscriptionParams
-from transcriptions.api.openai.responses import answer_in_format, logprobs
+from transcriptions.api.openai.responses import answer_in_format, duration_usage, logprobs
 from transcriptions.models import Segment, State, Transcription
 from transcriptions.schemas.events import ProgressEvent, SpeakersEvent, final_event
 from transcriptions.schemas.speakers import SegmentSpeakers
@@ -84,6 +84,27 @@ def test_logprob_of_an_impossible_word_is_a_number() -> None:
 def test_languages_are_listed_for_the_model_that_has_them(row: Transcription) -> None:
     assert body(row, "model=gpt-transcribe")["languages"] == [{"code": "mi"}, {"code": "en"}]
     assert "languages" not in body(row, "model=whisper-1")
+
+
+@pytest.mark.parametrize(
+    ("model", "languages"),
+    [("gpt-transcribe", [{"code": "mi"}, {"code": "en"}]), ("gpt-4o-transcribe", None)],
+)
+def test_stream_lists_languages_for_the_model_that_has_them(
+    row: Transcription, model: str, languages: list[dict[str, str]] | None
+) -> None:
+    stream = streaming._Stream(TranscriptionParams.from_form(QueryDict(f"model={model}")))
+    stream.load(row.id)
+    (done,) = stream.messages(final_event(row, 2))
+    assert done.get("languages") == languages
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"),
+    [(8.470000267028809, 9), (6.0, 6), (6.0000001, 6), (6.02, 7), (0.2, 1), (None, 0)],
+)
+def test_duration_is_rounded_up(duration: float | None, seconds: int) -> None:
+    assert duration_usage(duration)["seconds"] == seconds
 
 
 def test_speakers_are_letters_or_names_and_divide_segments(row: Transcription) -> None:

@@ -19,6 +19,7 @@ from transcodio_site.testing import wait_until
 from transcriptions.live.tests.audio_socket import AudioSocket, Message
 from transcriptions.models import EndReason, LiveSession, Transcription
 from transcriptions.processing import commands, live
+from transcriptions.realtime import streams
 from transcriptions.realtime.messages import access_channel
 from transcriptions.realtime.tests.subscriptions import until_subscribed
 from transcriptions.testing import ScriptedEngine
@@ -170,6 +171,31 @@ async def test_client_is_told_that_it_is_no_longer_authorized(
     assert endings(messages) == []
     assert (messages[-1]["type"], messages[-1]["code"], close_code) == ("refused", code, 4401)
     assert not await LiveSession.objects.filter(ended_at__isnull=False).aexists()
+
+
+async def test_realtime_client_is_told_even_if_the_end_of_its_turn_is_lost(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.1)
+    socket = await sync_to_async(AudioSocket)(alice, "/v1/realtime", "intent=transcription")
+    await socket.connect()
+    audio = {"input": {"turn_detection": None}}
+    session = {"type": "transcription", "audio": audio}
+    await socket.send_json({"type": "session.update", "session": session})
+    samples = b64encode(bytes(SECOND)).decode()
+    await socket.send_json({"type": "input_audio_buffer.append", "audio": samples})
+    await socket.send_json({"type": "input_audio_buffer.commit"})
+    await in_thread(lambda: wait_until(LiveSession.objects.filter(commits=1).exists))
+    await LiveSession.objects.aupdate(heard_commit=1)
+    await socket.until("conversation.item.input_audio_transcription.completed")
+    await socket.disconnect()
+
+
+async def test_command_that_is_nested_too_deeply_is_refused(alice: User) -> None:
+    socket = await opened(alice)
+    await socket.send_input({"type": "websocket.receive", "text": "[" * 100_000})
+    messages, code = await socket.rest()
+    assert (messages[-1]["code"], code) == ("bad_message", 4400)
 
 
 async def test_realtime_client_is_told_that_the_recording_was_deleted(alice: User) -> None:

@@ -14,6 +14,8 @@ from django.db import connections
 
 from accounts.models import User
 from transcodio_site.testing import WAIT_S, wait_until
+from transcriptions.live import sessions
+from transcriptions.live.sessions import LiveParams, TooManySessions
 from transcriptions.live.tests.audio_socket import AudioSocket, Message
 from transcriptions.models import LiveSession, State, Transcription
 from transcriptions.processing import live
@@ -216,3 +218,71 @@ async def test_realtime_client_is_told_that_the_quota_is_used_up_while_it_speaks
     row = await worker.finish()
     await check_realtime_end(socket, "monthly limit")
     assert row.state == State.COMPLETED
+
+
+# --- The number of sessions ---------------------------------------------------------------------
+
+
+async def parked(socket: AudioSocket) -> None:
+    """A session of this connection that has a second of audio, and no worker any more."""
+    await socket.send_audio(bytes(SECOND))
+    await socket.until("received")
+    await asyncio.to_thread(_listen, (await LiveSession.objects.aget()).pk)
+    await until_session(parked_at__isnull=False)
+
+
+@pytest.mark.parametrize("then", ["silence", "end"])
+async def test_paused_session_goes_on_only_if_the_limit_allows_it(
+    alice: User, settings: Any, then: str
+) -> None:
+    settings.MAX_LIVE_SESSIONS_PER_USER = 1
+    socket, other = await live_socket(alice), await live_socket(alice)
+    await socket.connect()
+    await parked(socket)
+    await other.connect()  # a paused session does not count
+    await socket.send_audio(bytes(SECOND))
+    if then == "end":
+        await socket.send_json({"type": "end"})
+    messages, code = await socket.rest()
+    assert (messages[-1]["type"], messages[-1]["code"]) == ("refused", "too_many_live_sessions")
+    assert code == 4429
+    assert await LiveSession.objects.filter(received_bytes=SECOND, ended_at=None).aexists()
+    await other.disconnect()
+
+
+async def test_last_audio_of_a_paused_realtime_session_ends_it_without_a_worker(
+    alice: User, settings: Any
+) -> None:
+    settings.MAX_LIVE_SESSIONS_PER_USER = 1
+    socket = await realtime_socket(alice)
+    await socket.connect()
+    await socket.send_json(appended(1))
+    await until_session(received_bytes=SECOND)
+    session = await LiveSession.objects.aget()
+    await asyncio.to_thread(_listen, session.pk)
+    await sync_to_async(sessions.open_session)(alice, None, LiveParams())
+    await socket.send_json(appended(1))
+    await socket.disconnect()
+    await session.arefresh_from_db()
+    assert session.received_bytes == SECOND
+    assert session.ended_at
+
+
+def test_limits_of_paused_sessions(alice: User, bob: User, settings: Any) -> None:
+    settings.MAX_LIVE_SESSIONS_PER_USER = settings.MAX_LIVE_SESSIONS = 1
+    session = sessions.open_session(alice, None, LiveParams())
+    sessions.append(session, 0, bytes(SECOND))
+    assert live.listen(session.pk)
+    other = sessions.open_session(bob, None, LiveParams())
+    with pytest.raises(TooManySessions, match="at the moment") as refused:
+        sessions.append(session, SECOND, bytes(SECOND))
+    assert refused.value.status == 503
+    with pytest.raises(TooManySessions):
+        sessions.commit(session)
+    session.refresh_from_db()
+    assert (session.received_bytes, session.commits) == (SECOND, 0)
+    assert session.parked_at
+    sessions.end(other)
+    assert sessions.append(session, SECOND, bytes(SECOND)) == 2 * SECOND
+    assert sessions.commit(session) == 1
+    assert sessions.append(session, 2 * SECOND, bytes(SECOND)) == 3 * SECOND

@@ -99,6 +99,68 @@ def test_paused_session_goes_on_with_the_next_audio(session: LiveSession) -> Non
     assert texts(row) == ["Sentence 1.", "Sentence 2.", "Sentence 3."]
     assert row.duration == pytest.approx(3.5, abs=0.01)
     assert row.decode_seconds == pytest.approx(1.0)
+    used = UsageRecord.objects.get(outcome=Outcome.INTERRUPTED)
+    assert (used.decode_ms, used.billed) == (500, False)  # all that the engine has measured
+
+
+def test_paused_session_goes_on_after_the_silence_that_was_recognized(
+    session: LiveSession,
+) -> None:
+    sessions.append(session, 0, tone(2) + bytes(SECOND))
+    sessions.commit(session)
+    assert live.listen(session.pk)
+    sessions.commit(session)
+    sessions.append(session, 3 * SECOND, tone(0.5))
+    session.refresh_from_db()
+    heard = live_input.LiveInput(session.transcription, 2.0)
+    assert heard.start == 3.0
+    assert chunks_of(heard) == [2, 12_000, 0]
+
+
+def test_word_that_ends_after_the_audio_does_not_keep_a_session_from_pausing(
+    session: LiveSession,
+) -> None:
+    sessions.append(session, 0, tone(2)[:-3])  # ends in the middle of a sample
+    session.refresh_from_db()
+    heard = live_input.LiveInput(session.transcription, 2.0)
+    assert heard.start < 2.0
+    assert chunks_of(heard) == [0, 0]
+    assert heard.received_bytes == 2 * SECOND - 3
+    assert live.listen(session.pk)
+    session.refresh_from_db()
+    assert session.parked_at
+    assert session.recognized_bytes == 2 * SECOND - 3
+    assert live_input.LiveInput(session.transcription, 0.0).received_bytes == 2 * SECOND - 4
+
+
+def test_usage_is_kept_if_audio_comes_while_a_worker_leaves_the_session(
+    session: LiveSession, live_engine: ScriptedEngine
+) -> None:
+    def speak() -> None:
+        sessions.append(session, SECOND, tone(1))
+
+    sessions.append(session, 0, tone(1))
+    live_engine.before_end = speak
+    assert live.listen(session.pk)
+    session.refresh_from_db()
+    assert (session.parked_at, session.recognized_bytes) == (None, SECOND)
+    assert live_due()
+    assert UsageRecord.objects.get(outcome=Outcome.INTERRUPTED).decode_ms == 500
+
+
+def chunks_of(heard: live_input.LiveInput) -> list[int]:
+    """The number of each commit, and the length of other chunks."""
+    chunks = heard.audio().chunks
+    return [chunk.number if isinstance(chunk, Commit) else len(chunk) for chunk in chunks]
+
+
+def test_heard_commits_are_stored(session: LiveSession) -> None:
+    sessions.append(session, 0, tone(1))
+    sessions.commit(session)
+    sessions.commit(session)
+    assert live.listen(session.pk)
+    session.refresh_from_db()
+    assert session.heard_commit == 2
 
 
 def live_due() -> bool:
@@ -273,8 +335,4 @@ def test_commits_come_between_the_audio_where_they_were_made(session: LiveSessio
     assert sessions.commit(session) == 2
     session.refresh_from_db()
     heard = live_input.LiveInput(session.transcription, 0.0)
-    heard.commits = 0
-    chunks = [
-        chunk.number if isinstance(chunk, Commit) else len(chunk) for chunk in heard.audio().chunks
-    ]
-    assert chunks == [24_000, 1, 12_000, 2, 0]
+    assert chunks_of(heard) == [24_000, 1, 12_000, 2, 0]

@@ -29,7 +29,9 @@ def received_share(path: Path) -> float | None:
 
 def is_wav_of_unknown_size(path: Path) -> bool:
     """Whether the samples of a WAV reach to the end of the file, whatever its header says."""
-    return _head(path).startswith(WAV) and received_share(path) is None
+    head = _head(path)  # other formats are RIFF, too, such as AVI
+    is_wav = head.startswith(WAV) and head[8:12] == b"WAVE"
+    return is_wav and received_share(path) is None
 
 
 def _head(path: Path) -> bytes:

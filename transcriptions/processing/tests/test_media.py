@@ -206,6 +206,14 @@ def test_wav_from_a_pipe_is_complete(media: Media, prepare: Prepare) -> None:
     assert audio.note == ""
 
 
+def test_avi_from_a_pipe_is_complete(media: Media, prepare: Prepare) -> None:
+    command = [ffmpeg_binary(), "-v", "error", "-i", str(media.speech("five.wav", 5))]
+    piped = subprocess.run([*command, "-f", "avi", "-"], capture_output=True, check=True).stdout
+    audio = prepare(media.bytes("pipe.avi", piped))
+    assert audio.duration == pytest.approx(5, abs=0.1)
+    assert audio.note == ""
+
+
 def test_round_size_of_a_small_file_is_believed(media: Media, prepare: Prepare) -> None:
     content = wav(8_000, 1, 16, bytes(160_000), claimed=1_000_000)
     assert "only 10 s of 1 min" in prepare(media.bytes("part.wav", content)).note

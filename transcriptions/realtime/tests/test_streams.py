@@ -27,6 +27,7 @@ from transcriptions.schemas.events import (
     MetadataEvent,
     PartialEvent,
     ProgressEvent,
+    TurnEvent,
     final_event,
 )
 from transcriptions.testing import add_segment
@@ -301,3 +302,24 @@ async def test_partial_ahead_of_subscriber_recovers_missed_segment(worker: Worke
     assert [event.type for event in subscriber.received] == ["metadata", "progress", "partial"]
     await worker.run(worker.complete)
     assert await subscriber.end() == [0, 1, 1, 2]
+
+
+async def test_turn_before_the_metadata_is_received(worker: Worker) -> None:
+    """Speech starts before its language is known, and may end without a word."""
+
+    def turn(state: Any) -> Callable[[], Event]:
+        return lambda: TurnEvent(id=0, state=state, time=0.5)
+
+    subscriber = Subscriber(worker)
+    await until_subscribers(worker.row, 1)  # turns are not stored: earlier ones are lost
+    await worker.run(turn("started"), turn("ended"), turn("started"))
+    await subscriber.until_received(3)
+    await worker.run(worker.start, turn("ended"), lambda: worker.add_segment(1), worker.complete)
+    assert await subscriber.end() == [0, 0, 0, 0, 0, 1, 2]
+    assert [event.type for event in subscriber.received] == [
+        *["turn"] * 3,
+        "metadata",
+        "turn",
+        "progress",
+        "complete",
+    ]

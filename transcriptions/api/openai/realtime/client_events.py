@@ -55,6 +55,10 @@ def parse(text: str | None) -> ClientEvent:
         raise ClientError("invalid_event", message % {"type": APPEND})
     try:
         event = json.loads(text)
+        if "\\u" in text:  # only an escape can be half of a surrogate pair
+            json.dumps(event, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # cannot be stored or sent
+        raise ClientError("invalid_value", _("Text must be valid Unicode.")) from None
     except (ValueError, RecursionError):
         event = None
     if "\\u0000" in text:  # cannot be stored

@@ -69,7 +69,7 @@ class RealtimeConsumer(AudioConsumer):
     async def disconnect(self, code: int) -> None:
         """End the recording."""
         if self.listening:
-            with suppress(TakenOver, TimeoutError, *DATABASE_AWAY):
+            with suppress(TakenOver, Throttled, TimeoutError, *DATABASE_AWAY):
                 async with asyncio.timeout(LAST_STORE_TIMEOUT_S):
                     await self.listening.end()
         for task in self.tasks:  # only now: the task that stores audio must not be interrupted

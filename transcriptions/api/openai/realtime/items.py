@@ -79,6 +79,11 @@ class Items:
 
     # --- What the client does -------------------------------------------------------------------
 
+    @property
+    def wait_for_commit(self) -> bool:
+        """Whether an item that the client has committed is incomplete."""
+        return any(item.commit for item in self._items)
+
     def uncommitted_ms(self, end_ms: int) -> int:
         """How much audio belongs to no ended item, if the audio ends at `end_ms`."""
         return end_ms - self._committed_ms

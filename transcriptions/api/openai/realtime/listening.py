@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from transcriptions.api.openai.errors import error_body
@@ -13,12 +14,12 @@ from transcriptions.api.openai.realtime.items import Conversation, Items, Json
 from transcriptions.api.openai.realtime.settings import Session
 from transcriptions.live import sessions
 from transcriptions.live.authentication import Client, Refused
-from transcriptions.live.sessions import SessionEnded
+from transcriptions.live.sessions import SessionEnded, TooManySessions
 from transcriptions.live.sockets import AudioInput, in_thread
 from transcriptions.models import LiveSession
 from transcriptions.processing import live_recording
 from transcriptions.realtime import streams
-from transcriptions.schemas.events import CompleteEvent, ErrorEvent
+from transcriptions.schemas.events import CompleteEvent, ErrorEvent, TurnEvent
 
 Send = Callable[[Json], Awaitable[None]]
 
@@ -73,11 +74,15 @@ class Listening:
         self._input.commit(_nobody)
 
     async def end(self) -> None:
-        """No more audio follows, only the last events. Raises TakenOver."""
+        """No more audio follows, only the last events. Raises TakenOver, TooManySessions."""
         self._is_ended = True
         self._input.close()
-        with suppress(SessionEnded):
-            await self._input.flush(_nobody)
+        try:
+            with suppress(SessionEnded):
+                await self._input.flush(_nobody)
+        except TooManySessions:  # the last audio is refused, and nobody can resume the session
+            await in_thread(sessions.end, self._session)
+            raise
         await in_thread(sessions.end, self._session)
 
     async def run(self) -> None:
@@ -102,10 +107,14 @@ class Listening:
         events = streams.subscribe_while_authorized(
             self._client.is_authorized, self._client.user.pk, self._session.pk
         )
+        last_id = 0
         async with aclosing(events):
             async for event in events:
+                if event is None and self._items.wait_for_commit:
+                    event = await in_thread(_lost_turn_end, self._session, last_id)
                 if event is None:
                     continue
+                last_id = max(last_id, event.id)
                 await self._send_all(list(self._items.follow(event)))
                 if isinstance(event, CompleteEvent | ErrorEvent):
                     await self._finish(event)
@@ -137,6 +146,16 @@ def _end_message(session: LiveSession) -> str:
     """The reason for which the session ended."""
     session.refresh_from_db()
     return str(SessionEnded(session))
+
+
+def _lost_turn_end(session: LiveSession, last_id: int) -> TurnEvent | None:
+    """The end of the last committed turn that is recognized, for a client that has received all
+    stored segments. The event is not stored, and is lost if Valkey is away."""
+    rows = LiveSession.objects.filter(pk=session.pk, heard_commit__gt=0)
+    heard = rows.values_list("heard_commit", Max("transcription__segments__number")).first()
+    if heard is None or (heard[1] or 0) > last_id:
+        return None
+    return TurnEvent(id=last_id, state="ended", time=0.0, commit=heard[0])
 
 
 async def _nobody(number: int) -> None:
