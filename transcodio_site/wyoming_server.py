@@ -29,6 +29,7 @@ from wyoming.server import AsyncEventHandler, AsyncTcpServer
 
 from gpu.languages import LANGUAGES
 from transcodio_site import __version__
+from transcodio_site.local_requests import forwarded_headers
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +52,8 @@ class Service:
     """The REST API, with the token of one account."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT_S
-        )
+        headers = {"Authorization": f"Bearer {token}"} | forwarded_headers()
+        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S)
 
     async def transcribe(
         self, samples: bytes, language: str, keywords: Sequence[str]

@@ -247,6 +247,7 @@ def test_demo_starts_and_stops_its_own_stack_with_any_engine(
     tiny.save(model)
     monkeypatch.setenv("STT_ENGINE", "kyutai")
     monkeypatch.setenv("STT_MODEL_ID", str(model))
+    monkeypatch.setenv("SITE_URL", "https://example.com")  # it is not behind its proxy
     stack = Stack(tmp_path / "var")
     stack.var.mkdir()
     result = stack.manage("demo", str(media.speech("short.mp3", 6)))

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.core.asgi import get_asgi_application
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
@@ -85,6 +86,20 @@ async def test_error_says_what_is_wrong(stack: Stack, media: Media) -> None:
         assert Error.from_event(await speak(client, command)).code == "not_authenticated"
     async with connected(Service(f"http://127.0.0.1:{free_port()}", token)) as client:
         assert Error.from_event(await speak(client, command)).text == wyoming_server.UNREACHABLE
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_requests_are_not_redirected_to_https(settings: Any, media: Media) -> None:
+    settings.SITE_URL, settings.SECURE_SSL_REDIRECT = "https://example.com", True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    service = Service("http://127.0.0.1:8000", "tk_wrong")
+    web = httpx.ASGITransport(get_asgi_application())
+    service._client = httpx.AsyncClient(
+        transport=web, base_url="http://127.0.0.1:8000", headers=service._client.headers
+    )
+    async with connected(service) as client:
+        error = Error.from_event(await speak(client, media.speech("command.wav", 6)))
+    assert error.code == "not_authenticated"
 
 
 async def test_server_describes_itself_and_answers_pings_and_silence() -> None:
