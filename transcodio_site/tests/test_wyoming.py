@@ -74,6 +74,38 @@ async def test_voice_commands_are_answered_and_not_kept(stack: Stack, media: Med
         assert (await rest.get("/api/transcriptions")).json()["items"] == []
 
 
+FAILURE = {"detail": "The speech engine failed.", "code": "engine_failed"}
+
+
+@pytest.mark.parametrize(("error", "answered"), [(None, "Lights on"), (FAILURE, FAILURE["detail"])])
+async def test_answer_does_not_depend_on_the_deletion(
+    error: dict[str, str] | None, answered: str, media: Media
+) -> None:
+    """The server fails after the transcription has ended."""
+    deleted: list[str] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return httpx.Response(202, json={"id": "7"})
+        if request.method == "DELETE":
+            deleted.append(request.url.path)
+            raise httpx.ConnectError("The server has stopped.")
+        if request.url.path.endswith("/events"):
+            return httpx.Response(200, text="event: complete\n\n")
+        state = "failed" if error else "completed"
+        body = {"state": state, "error": error, "text": "Lights on", "language": "en"}
+        return httpx.Response(200, json=body)
+
+    service = Service("http://127.0.0.1:8000", "tk_unused")
+    service._client = httpx.AsyncClient(
+        transport=httpx.MockTransport(respond), base_url="http://127.0.0.1:8000"
+    )
+    async with connected(service) as client:
+        event = await speak(client, media.speech("command.wav", 6))
+    assert event.data["text"] == answered
+    assert deleted == ["/api/transcriptions/7"]
+
+
 async def test_error_says_what_is_wrong(stack: Stack, media: Media) -> None:
     token = stack.token("home@example.com")
     command = media.speech("command.wav", 6)
