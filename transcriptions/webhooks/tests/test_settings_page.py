@@ -71,6 +71,12 @@ def test_url_with_password_or_invalid_port_is_400(browser: Client, url: str, mes
     assert not Endpoint.objects.exists()
 
 
+@pytest.mark.parametrize("host", ["xn--ls8h.la", "xn--a.com"])
+def test_host_in_unusual_punycode_is_accepted(browser: Client, host: str) -> None:
+    assert browser.post(PAGE, NEW | {"url": f"https://{host}/hooks"}).status_code == 302
+    assert Endpoint.objects.get().url == f"https://{host}/hooks"
+
+
 @pytest.mark.covers("attack", "A webhook is sent to a server in the private network")
 @pytest.mark.parametrize(
     "host", ["localhost", "app.localhost", "127.0.0.1", "10.1.2.3:8080", "[::1]", "169.254.169.254"]
