@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mimetypes
 import os
 import shutil
 import tempfile
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import httpx
+
+from transcodio_site.cli.media_types import media_type
 
 CHUNK_BYTES = 256 * 1024
 READ_TIMEOUT_S = 30.0  # without any byte; the server sends a comment every 15 s
@@ -76,7 +77,7 @@ class Client:
                     "/api/transcriptions",
                     params={"title": readable(path.stem)} | given,
                     headers={
-                        "Content-Type": _media_type(path),
+                        "Content-Type": media_type(path),
                         "Content-Length": str(size),
                         "Idempotency-Key": key,
                     },
@@ -274,14 +275,9 @@ def _retry_after_s(retry_after: str) -> float:
         return 2.0
 
 
-def _is_of_type(response: httpx.Response, media_type: str) -> bool:
+def _is_of_type(response: httpx.Response, expected: str) -> bool:
     content_type: str = response.headers.get("Content-Type", "")
-    return content_type.partition(";")[0].strip().lower() == media_type
-
-
-def _media_type(path: Path) -> str:
-    guess = mimetypes.guess_type(path.name)[0] or ""
-    return guess if guess.startswith(("audio/", "video/")) else "application/octet-stream"
+    return content_type.partition(";")[0].strip().lower() == expected
 
 
 def _error_message(response: httpx.Response) -> str:
