@@ -28,7 +28,7 @@ from transcodio_site.tests.backup_data import recording
 from transcodio_site.tests.broken_installation import Break, installation, problems, set_to
 from transcriptions.conftest import folders
 from transcriptions.models import State, Step, Transcription
-from transcriptions.storage.base import StoredFile
+from transcriptions.storage.base import StoredFile, recording_storage
 from transcriptions.testing import use_minutes
 
 __all__ = ["folders", "installation"]  # fixtures
@@ -224,7 +224,8 @@ def test_files_in_object_storage_are_found(bucket: BucketFolder, alice: User) ->
 def test_uploads_and_deletions_during_the_check_are_not_reported(
     installation: Path, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list_files = default_storage.list_files
+    storage = recording_storage()
+    list_files = storage.list_files
 
     def list_meanwhile(folder: str) -> list[StoredFile]:
         monkeypatch.undo()
@@ -233,6 +234,6 @@ def test_uploads_and_deletions_during_the_check_are_not_reported(
         recording(alice, State.COMPLETED)
         return before
 
-    monkeypatch.setattr(default_storage, "list_files", list_meanwhile)
+    monkeypatch.setattr(storage, "list_files", list_meanwhile)
     assert problems(operation.files) == []
     assert Transcription.objects.count() == 1

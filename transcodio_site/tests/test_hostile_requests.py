@@ -186,7 +186,6 @@ def test_bodies_get_no_500(api: Requests, finished: Transcription) -> None:
     assert api.failed == []
 
 
-@pytest.mark.slow
 def test_numbers_with_thousands_of_digits_get_no_500(
     page: Requests, finished: Transcription
 ) -> None:
@@ -197,6 +196,7 @@ def test_numbers_with_thousands_of_digits_get_no_500(
     assert page.failed == []
 
 
+@pytest.mark.slow
 @pytest.mark.covers("attack", "A superuser's filters, actions and ids with impossible values")
 def test_admin_values_get_no_500(carol: User, finished: Transcription) -> None:
     requests = Requests(Client())

@@ -10,7 +10,7 @@ import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -125,7 +125,7 @@ async def test_requests_are_not_redirected_to_https(settings: Any, media: Media)
     settings.SITE_URL, settings.SECURE_SSL_REDIRECT = "https://example.com", True
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     service = Service("http://127.0.0.1:8000", "tk_wrong")
-    web = httpx.ASGITransport(get_asgi_application())
+    web = httpx.ASGITransport(cast("Any", get_asgi_application()))
     service._client = httpx.AsyncClient(
         transport=web, base_url="http://127.0.0.1:8000", headers=service._client.headers
     )
