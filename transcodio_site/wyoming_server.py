@@ -1,8 +1,8 @@
 """Speech recognition for Home Assistant: `python -m transcodio_site.wyoming_server`.
 
 The Wyoming protocol (https://github.com/OHF-Voice/wyoming) sends voice commands over TCP, without
-authentication. Each is sent to `POST /api/transcribe` with the token of the account to which it is
-charged, and deleted after the response. This process does not use the database, and may run on
+authentication. Each is sent to the REST API with the token of the account to which it is charged,
+and deleted as soon as it is answered. This process does not use the database, and may run on
 another machine.
 """
 
@@ -29,6 +29,7 @@ from wyoming.server import AsyncEventHandler, AsyncTcpServer
 
 from gpu.languages import LANGUAGES
 from transcodio_site import __version__
+from transcodio_site.local_requests import forwarded_headers
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ RATE_HZ, SAMPLE_BYTES = 16_000, 2
 MAX_COMMAND_BYTES = 300 * RATE_HZ * SAMPLE_BYTES  # five minutes: it is kept in memory
 TIMEOUT_S = 600.0  # for the transcript of one command
 TITLE = "Voice command"
+JsonObject = dict[str, Any]
 UNREACHABLE = "Transcodio cannot be reached."
 
 
@@ -51,34 +53,65 @@ class Service:
     """The REST API, with the token of one account."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT_S
-        )
+        headers = {"Authorization": f"Bearer {token}"} | forwarded_headers()
+        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S)
 
     async def transcribe(
         self, samples: bytes, language: str, keywords: Sequence[str]
     ) -> tuple[str, str | None]:
         """The text and its language. Raises CommandRefused."""
         try:
-            response = await self._client.post(
-                "/api/transcribe",
-                params={
-                    "title": TITLE,
-                    "language": language,
-                    "keywords": keywords,
-                    "diarize": False,  # whatever the account's setting is
-                },
-                content=wav(samples),
-                headers={"Content-Type": "audio/wav"},
-            )
-            body = response.json()
-            if response.is_error:
-                raise CommandRefused(body["detail"], body["code"])
-            await self._client.delete(f"/api/transcriptions/{body['id']}")
+            recording = (await self._upload(samples, language, keywords))["id"]
+            try:
+                return await self._transcript(f"/api/transcriptions/{recording}")
+            finally:
+                await self._delete(f"/api/transcriptions/{recording}")
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             log.warning("no transcript: %r", error)
             raise CommandRefused(UNREACHABLE, "unreachable") from error
-        return body["text"], body["language"]
+
+    async def _upload(self, samples: bytes, language: str, keywords: Sequence[str]) -> JsonObject:
+        response = await self._client.post(
+            "/api/transcriptions",
+            params={
+                "title": TITLE,
+                "language": language,
+                "keywords": keywords,
+                "diarize": False,  # whatever the account's setting is
+            },
+            content=wav(samples),
+            headers={"Content-Type": "audio/wav"},
+        )
+        return _read(response)
+
+    async def _transcript(self, path: str) -> tuple[str, str | None]:
+        async with self._client.stream("GET", f"{path}/events") as events:
+            if events.is_error:
+                await events.aread()
+                _read(events)
+            async for _ in events.aiter_lines():
+                pass  # the last event comes at the end of the transcription
+        transcript = _read(await self._client.get(path))
+        if error := transcript["error"]:
+            raise CommandRefused(error["detail"], error["code"])
+        if transcript["state"] != "completed":
+            raise CommandRefused(UNREACHABLE, "unreachable")  # the stream was cut off
+        return transcript["text"], transcript["language"]
+
+    async def _delete(self, path: str) -> None:
+        """Delete the recording. A failure is only logged: the transcript is more important."""
+        try:
+            (await self._client.delete(path)).raise_for_status()
+        except httpx.HTTPError as error:
+            log.warning("%s was not deleted: %r", path, error)
+
+
+def _read(response: httpx.Response) -> JsonObject:
+    """The JSON object. Raises CommandRefused, ValueError, KeyError, TypeError."""
+    body: JsonObject = response.json()
+    if response.is_error:
+        raise CommandRefused(body["detail"], body["code"])
+    return body
 
 
 class VoiceCommands(AsyncEventHandler):

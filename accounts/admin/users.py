@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.forms import UserChangeForm as DjangoUserChangeForm
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -18,13 +21,28 @@ from accounts.authentication import authenticated_user
 from accounts.models import Plan, User
 
 
-class UserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
+class UniqueEmailMixin:
+    """Refuses an address that another user has verified: both would get the same emails."""
+
+    instance: User
+    cleaned_data: dict[str, Any]
+
+    def clean_email(self) -> str:
+        """Raises ValidationError. Whether an account has the address is checked by the model."""
+        email = User.objects.normalize_email(self.cleaned_data["email"])
+        verified = EmailAddress.objects.filter(email=email, verified=True)
+        if verified.exclude(user=self.instance.pk).exists():
+            raise forms.ValidationError(gettext("Another user has this email address."))
+        return email
+
+
+class UserCreationForm(UniqueEmailMixin, AdminUserCreationForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ("email",)
 
 
-class UserChangeForm(DjangoUserChangeForm):  # type: ignore[type-arg]
+class UserChangeForm(UniqueEmailMixin, DjangoUserChangeForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = "__all__"
@@ -60,11 +78,36 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     filter_horizontal = ()  # Django's widget has no accessible names
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Only superusers grant permissions: other staff could grant them to themselves."""
+        """Only superusers grant permissions and change addresses: other staff could give themselves
+        permissions, or take over accounts by resetting the password."""
         fields = super().get_readonly_fields(request, obj)
         if request.user.is_superuser:
             return fields
-        return (*fields, "is_staff", "is_superuser", "groups")
+        return (*fields, *(["email"] if obj else []), "is_staff", "is_superuser", "groups")
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        """Only superusers set passwords: other staff could sign in with them, and read what the
+        users keep here."""
+        if not authenticated_user(request).is_superuser:
+            raise PermissionDenied
+        return super().user_change_password(request, id, form_url)
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Without the password, which links to its form, for those who may not open that."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or request.user.is_superuser:
+            return fieldsets
+        return [(None, {"fields": ("email",)}), *fieldsets[1:]]
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """A changed address replaces all others, as the old ones could reset the password. The user
+        verifies the new one."""
+        super().save_model(request, obj, form, change)
+        if change and form.initial.get("email", obj.email) != obj.email:
+            EmailAddress.objects.filter(user=obj).delete()
+            EmailAddress.objects.create(user=obj, email=obj.email, primary=True)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only superusers change accounts of staff: a new password would give access to them."""

@@ -49,7 +49,8 @@ class UsageRecord(models.Model):
     gpu_type = models.CharField(_("GPU"), max_length=20, blank=True)
 
     audio_ms = models.BigIntegerField(default=0)  # the charged part of the recording
-    # Audio processed without a charge: without speech, or cancelled. See usage/quotas.py.
+    # Audio processed without a charge: without speech, or cancelled. See usage/quotas.py. Negative
+    # if it has been charged since.
     uncharged_ms = models.BigIntegerField(default=0)
     decode_ms = models.BigIntegerField(default=0)  # engine time
     queue_ms = models.BigIntegerField(default=0)

@@ -19,6 +19,7 @@ from accounts.tests.helpers import events_of
 from accounts.tokens import issue_token
 from accounts.usage import ledger
 
+PASSWORD = "correct horse battery staple"
 TRANSCRIPTION_ID = "00000000-0000-4000-8000-000000000000"
 
 
@@ -166,3 +167,47 @@ def test_admin_pages_of_libraries_write_the_audit_log(
     assert events_of(carol)[-1] == (Action.ADMIN, "Added “Clerks”.")
     addresses = AuditEvent.objects.filter(action=Action.ADMIN).values_list("address", flat=True)
     assert list(addresses) == ["127.0.0.1"] * 3
+
+
+def test_email_of_a_new_user_is_stored_in_lower_case(superuser: Client, alice: User) -> None:
+    password = {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    EmailAddress.objects.create(user=alice, email="alice@work.example", verified=True)
+    for taken in ("Alice@Example.com", "Alice@Work.example"):
+        page = superuser.post("/admin/accounts/user/add/", {"email": taken} | password)
+        assert page.context["errors"]
+    data = {"email": "Anna.Smith@Example.com"} | password
+    assert superuser.post("/admin/accounts/user/add/", data).status_code == 302
+    browser = Client()
+    sign_in = {"login": "Anna.Smith@Example.com", "password": PASSWORD}
+    browser.post("/accounts/login/", sign_in)
+    assert browser.session["_auth_user_id"] == str(User.objects.get(email__startswith="anna").pk)
+
+
+def test_changed_email_replaces_all_addresses(superuser: Client, alice: User, bob: User) -> None:
+    url = f"/admin/accounts/user/{alice.pk}/change/"
+    for address in (alice.email, "alice@work.example"):
+        EmailAddress.objects.create(user=alice, email=address, verified=True)
+    EmailAddress.objects.create(user=bob, email=bob.email, verified=True)
+    assert superuser.post(url, {"email": "ALICE@example.com", "is_active": "on"}).status_code == 302
+    assert EmailAddress.objects.filter(user=alice, verified=True).count() == 2  # no change
+    assert superuser.post(url, {"email": "New@example.com", "is_active": "on"}).status_code == 302
+    address = EmailAddress.objects.get(user=alice)
+    assert (address.email, address.primary, address.verified) == ("new@example.com", True, False)
+    assert EmailAddress.objects.get(user=bob).verified
+
+
+@pytest.mark.covers("attack", "Staff take over the account of a user")
+def test_only_superusers_change_addresses_and_passwords_of_users(carol: User, alice: User) -> None:
+    staff = User.objects.create_user("clerk@example.com", "x", is_staff=True)
+    staff.user_permissions.set(Permission.objects.all())
+    url = f"/admin/accounts/user/{alice.pk}"
+    for user, status, email in ((staff, 403, alice.email), (carol, 200, "new@example.com")):
+        client = Client()
+        client.force_login(user)
+        assert client.get(f"{url}/password/").status_code == status
+        has_link = "../password/" in client.get(f"{url}/change/").content.decode()
+        assert has_link == (user == carol)
+        changes = {"email": "new@example.com", "first_name": "Alice", "is_active": "on"}
+        assert client.post(f"{url}/change/", changes).status_code == 302
+        alice.refresh_from_db()
+        assert (alice.email, alice.first_name) == (email, "Alice")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.db import connection
 
@@ -45,3 +46,15 @@ def test_names_are_erased_from_logs_and_back(alice: User, carol: User) -> None:
     assert LogEntry.objects.get().object_repr == "7"
     run(erase.reverse_sql)
     assert not AuditEvent.objects.filter(user=None).exists()
+
+
+def test_emails_are_stored_in_lower_case(alice: User, bob: User) -> None:
+    migration = importlib.import_module("accounts.migrations.0035_emails_in_lower_case")
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    run("ALTER TABLE accounts_user DROP CONSTRAINT lower_case_email")
+    duplicate = User.objects.create(email="Alice@example.com")
+    User.objects.filter(pk=bob.pk).update(email="Bob@Example.com")
+    migration.lower(apps, None)
+    emails = User.objects.order_by("pk").values_list("email", flat=True)
+    unreachable = f"alice@example.com.duplicate-{duplicate.pk}.invalid"
+    assert list(emails) == ["alice@example.com", "bob@example.com", unreachable]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, QuerySet, Sum
@@ -110,9 +111,12 @@ def attempts_of_month(user_id: int, moment: datetime) -> QuerySet[UsageRecord]:
     return records_of_month(user_id, moment).exclude(outcome__in=others)
 
 
-def uncharged_ms(user_id: int, moment: datetime) -> int:
-    """Milliseconds processed without a charge in the month of `moment`."""
+def uncharged_ms(user_id: int, moment: datetime, transcription_id: UUID | None = None) -> int:
+    """Milliseconds processed without a charge in the month of `moment`, of all recordings or of
+    one."""
     records = records_of_month(user_id, moment)
+    if transcription_id is not None:
+        records = records.filter(transcription=transcription_id)
     return int(records.aggregate(sum=Sum("uncharged_ms"))["sum"] or 0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mimetypes
 import os
 import shutil
 import tempfile
@@ -13,9 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import httpx
+
+from transcodio_site.cli.media_types import media_type
 
 CHUNK_BYTES = 256 * 1024
 READ_TIMEOUT_S = 30.0  # without any byte; the server sends a comment every 15 s
@@ -23,6 +24,7 @@ UPLOAD_RESPONSE_TIMEOUT_S = 300.0  # the server may need that long to store a la
 MAX_ATTEMPTS = 5
 MAX_WAIT_S = 60.0
 
+T = TypeVar("T")
 JsonObject = dict[str, Any]
 OnProgress = Callable[[int], None]  # called with the number of bytes sent
 
@@ -75,7 +77,7 @@ class Client:
                     "/api/transcriptions",
                     params={"title": readable(path.stem)} | given,
                     headers={
-                        "Content-Type": _media_type(path),
+                        "Content-Type": media_type(path),
                         "Content-Length": str(size),
                         "Idempotency-Key": key,
                     },
@@ -122,7 +124,7 @@ class Client:
     def export(self, transcription_id: str, query: dict[str, str]) -> bytes:
         """The transcript as a file, with the parameters of the API. Raises ApiError."""
         path = f"/api/transcriptions/{transcription_id}/export"
-        return self._send("GET", path, params=query).content
+        return _with_retries(lambda: self._send("GET", path, params=query)).content
 
     def import_text(self, transcription_id: str, path: Path, *, force: bool) -> JsonObject:
         """Replace the text of a transcript with that of a file, and return how many words are new.
@@ -155,7 +157,8 @@ class Client:
         _with_retries(attempt)
         for _event in self.events(transcription_id):
             pass  # the last one comes when the speakers are stored
-        transcript = self._read(self._send("GET", path).content, "speakers", "speaker_detection")
+        response = _with_retries(lambda: self._send("GET", path))
+        transcript = self._read(response.content, "speakers", "speaker_detection")
         if transcript["speaker_detection"]:
             raise ApiError(transcript["speaker_detection"]["error"])
         speakers: list[JsonObject] = transcript["speakers"]
@@ -224,7 +227,7 @@ class Busy(Unreachable):
         self.wait = wait
 
 
-def _with_retries(attempt: Callable[[], JsonObject]) -> JsonObject:
+def _with_retries(attempt: Callable[[], T]) -> T:
     """Retry while the server is unreachable or busy."""
     for number in range(1, MAX_ATTEMPTS):
         try:
@@ -272,14 +275,9 @@ def _retry_after_s(retry_after: str) -> float:
         return 2.0
 
 
-def _is_of_type(response: httpx.Response, media_type: str) -> bool:
+def _is_of_type(response: httpx.Response, expected: str) -> bool:
     content_type: str = response.headers.get("Content-Type", "")
-    return content_type.partition(";")[0].strip().lower() == media_type
-
-
-def _media_type(path: Path) -> str:
-    guess = mimetypes.guess_type(path.name)[0] or ""
-    return guess if guess.startswith(("audio/", "video/")) else "application/octet-stream"
+    return content_type.partition(";")[0].strip().lower() == expected
 
 
 def _error_message(response: httpx.Response) -> str:

@@ -23,6 +23,7 @@ from transcodio_site.backup import record
 from transcodio_site.doctor.findings import Finding
 from transcriptions.models import STORAGE_FOLDER, State, Step, Transcription
 from transcriptions.operations import orphaned_files
+from transcriptions.storage.base import recording_storage
 
 START = "make run, or the processes of docs/self-hosting.md"
 PING_TIMEOUT_S = 2.0
@@ -133,15 +134,16 @@ def _storage_problem(found: str) -> Finding:
 
 def files() -> Iterator[Finding]:
     """Whether every row has its files, and every file a row."""
-    _, stored = default_storage.listdir(STORAGE_FOLDER) if _has_files() else ([], [])
-    present = {f"{STORAGE_FOLDER}/{name}" for name in stored}
     named = Transcription.objects.exclude(source="").values_list("source", flat=True)
-    missing = sorted(name for name in named.iterator() if name not in present)
+    # The rows first: what is uploaded meanwhile is not missing. Nor is what is deleted meanwhile.
+    expected = set(named.iterator())
+    present = {file.name for file in recording_storage().list_files(STORAGE_FOLDER)}
+    missing = sorted(named.filter(source__in=expected - present))
     if missing:
         yield Finding(
             f"{len(missing)} uploads are missing, such as {missing[0]}",
             "They cannot be played or processed again. Their transcripts are not affected.",
-            "Copy them back from a backup of VAR_DIR, or restore one of `manage.py backup`.",
+            "Copy them back from a backup of the storage, or restore one of `manage.py backup`.",
         )
     # They are deleted when they are a day old, once a day.
     oldest = timezone.now() - orphaned_files.MIN_AGE - timedelta(days=1)
@@ -155,13 +157,6 @@ def files() -> Iterator[Finding]:
         )
     if not missing and not orphaned:
         yield Finding(f"{len(present)} files, none missing")
-
-
-def _has_files() -> bool:
-    try:
-        return STORAGE_FOLDER in default_storage.listdir("")[0]
-    except FileNotFoundError:
-        return False
 
 
 def daily_usage() -> Iterator[Finding]:
@@ -200,7 +195,7 @@ def bill() -> Iterator[Finding]:
 
 
 def backups() -> Iterator[Finding]:
-    """Whether there is a recent backup by `manage.py backup`."""
+    """Whether this machine has made a recent backup with `manage.py backup`."""
     last = record.read()
     first = User.objects.order_by("date_joined").values_list("date_joined", flat=True).first()
     in_use_days = (timezone.now() - first).total_seconds() / 86_400 if first else 0.0
@@ -210,8 +205,8 @@ def backups() -> Iterator[Finding]:
         yield Finding("none yet: `manage.py backup FOLDER` makes one")
     else:
         yield Finding(
-            f"the last one is {last.age_days:.0f} days old" if last else "none is known",
-            "Everything added since then would be lost with this machine.",
+            f"the last one is {last.age_days:.0f} days old" if last else "none of this machine",
+            "Unless another machine makes them, everything added since then could be lost.",
             "manage.py backup FOLDER (every day: see docs/backup.md)",
         )
 

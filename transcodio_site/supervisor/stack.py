@@ -68,7 +68,8 @@ class Stack:
     @property
     def url(self) -> str:
         """The URL of the web server."""
-        return f"http://{self._connect_host}:{self.port}"
+        host = self._connect_host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def _connect_host(self) -> str:

@@ -22,6 +22,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.models import Outcome, UsageDay, UsageRecord, User
+from accounts.tokens import find_token
 from accounts.usage import ledger
 from gpu.tests import tiny
 from gpu.tests.wer import word_error_rate
@@ -162,6 +163,25 @@ def test_up_does_not_print_changed_password(db: None, settings: Any, tmp_path: P
     assert demo_account().token == account.token
 
 
+@pytest.mark.parametrize("is_active", [True, False])
+def test_up_keeps_password_and_state_of_demo_account(
+    db: None, settings: Any, tmp_path: Path, is_active: bool
+) -> None:
+    settings.VAR_DIR = tmp_path
+    first = demo_account()
+    user = User.objects.get(email=first.email)
+    user.set_password("correct horse battery")
+    user.is_active = is_active
+    user.save()
+    user.api_tokens.all().delete()
+    account = demo_account()
+    assert account.password == "(the one that you chose)"
+    assert (find_token(account.token) is not None) == is_active
+    user.refresh_from_db()
+    assert user.is_active == is_active
+    assert user.check_password("correct horse battery")
+
+
 def _child_or_none(stack: Stack, argument: str) -> psutil.Process | None:
     try:
         return child(stack, argument)
@@ -247,6 +267,7 @@ def test_demo_starts_and_stops_its_own_stack_with_any_engine(
     tiny.save(model)
     monkeypatch.setenv("STT_ENGINE", "kyutai")
     monkeypatch.setenv("STT_MODEL_ID", str(model))
+    monkeypatch.setenv("SITE_URL", "https://example.com")  # it is not behind its proxy
     stack = Stack(tmp_path / "var")
     stack.var.mkdir()
     result = stack.manage("demo", str(media.speech("short.mp3", 6)))

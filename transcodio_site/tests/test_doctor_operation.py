@@ -23,12 +23,15 @@ from accounts.usage import reconciliation
 from transcodio_site.backup import record
 from transcodio_site.doctor import configuration, operation, services
 from transcodio_site.doctor.findings import Check
+from transcodio_site.testing_storage import BucketFolder
 from transcodio_site.tests.backup_data import recording
 from transcodio_site.tests.broken_installation import Break, installation, problems, set_to
+from transcriptions.conftest import folders
 from transcriptions.models import State, Step, Transcription
+from transcriptions.storage.base import StoredFile, recording_storage
 from transcriptions.testing import use_minutes
 
-__all__ = ["installation"]  # a fixture
+__all__ = ["folders", "installation"]  # fixtures
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -177,7 +180,7 @@ def no_scheduler(settings: Any, patch: pytest.MonkeyPatch) -> None:
         (operation.daily_usage, change_daily_usage, "2 daily sums"),
         (operation.bill, use_modal, "3.00 USD, of which jobs explain 33.3 %"),
         (operation.bill, unreadable_bill, "no token"),
-        (operation.backups, use_for_a_month, "none is known"),
+        (operation.backups, use_for_a_month, "none of this machine"),
         (operation.backups, last_backup_long_ago, "10 days old"),
         (operation.scheduler, no_scheduler, "no periodic task ran"),
     ],
@@ -208,3 +211,29 @@ def test_missing_worker_is_found(installation: Path, monkeypatch: pytest.MonkeyP
     (problem,) = problems(operation.worker)
     assert problem.found == "no worker responds"
     assert problems(operation.scheduler) == []  # not checked
+
+
+def test_files_in_object_storage_are_found(bucket: BucketFolder, alice: User) -> None:
+    row = recording(alice, State.COMPLETED)
+    assert problems(operation.files) == []
+    default_storage.delete(str(row.source))
+    (problem,) = problems(operation.files)
+    assert problem.found.startswith("1 uploads are missing")
+
+
+def test_uploads_and_deletions_during_the_check_are_not_reported(
+    installation: Path, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = recording_storage()
+    list_files = storage.list_files
+
+    def list_meanwhile(folder: str) -> list[StoredFile]:
+        monkeypatch.undo()
+        Transcription.objects.get().delete()
+        before = list(list_files(folder))
+        recording(alice, State.COMPLETED)
+        return before
+
+    monkeypatch.setattr(storage, "list_files", list_meanwhile)
+    assert problems(operation.files) == []
+    assert Transcription.objects.count() == 1

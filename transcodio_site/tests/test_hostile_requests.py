@@ -186,6 +186,16 @@ def test_bodies_get_no_500(api: Requests, finished: Transcription) -> None:
     assert api.failed == []
 
 
+def test_numbers_with_thousands_of_digits_get_no_500(
+    page: Requests, finished: Transcription
+) -> None:
+    digits, form = "9" * 5000, "application/x-www-form-urlencoded"
+    page.send("GET", f"/?q=morning&page={digits}")
+    for fields in (f"track={digits}", f"diarize=on&speakers={digits}"):
+        page.send("POST", f"/transcriptions/{finished.id}/recognize/", fields.encode(), form)
+    assert page.failed == []
+
+
 @pytest.mark.slow
 @pytest.mark.covers("attack", "A superuser's filters, actions and ids with impossible values")
 def test_admin_values_get_no_500(carol: User, finished: Transcription) -> None:

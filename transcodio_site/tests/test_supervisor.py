@@ -220,3 +220,16 @@ def test_damaged_address_file_is_ignored(settings: Any, tmp_path: Path, content:
     settings.VAR_DIR = tmp_path
     (tmp_path / "address.json").write_text(content.replace("%d", str(os.getpid())))
     assert running_url() is None
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),  # noqa: S104
+        ("::", "http://127.0.0.1:8000"),
+        ("::1", "http://[::1]:8000"),
+    ],
+)
+def test_url_can_be_opened(host: str, url: str) -> None:
+    assert Stack(host, 8000).url == url

@@ -10,10 +10,11 @@ import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from django.core.asgi import get_asgi_application
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
@@ -73,6 +74,38 @@ async def test_voice_commands_are_answered_and_not_kept(stack: Stack, media: Med
         assert (await rest.get("/api/transcriptions")).json()["items"] == []
 
 
+FAILURE = {"detail": "The speech engine failed.", "code": "engine_failed"}
+
+
+@pytest.mark.parametrize(("error", "answered"), [(None, "Lights on"), (FAILURE, FAILURE["detail"])])
+async def test_answer_does_not_depend_on_the_deletion(
+    error: dict[str, str] | None, answered: str, media: Media
+) -> None:
+    """The server fails after the transcription has ended."""
+    deleted: list[str] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return httpx.Response(202, json={"id": "7"})
+        if request.method == "DELETE":
+            deleted.append(request.url.path)
+            raise httpx.ConnectError("The server has stopped.")
+        if request.url.path.endswith("/events"):
+            return httpx.Response(200, text="event: complete\n\n")
+        state = "failed" if error else "completed"
+        body = {"state": state, "error": error, "text": "Lights on", "language": "en"}
+        return httpx.Response(200, json=body)
+
+    service = Service("http://127.0.0.1:8000", "tk_unused")
+    service._client = httpx.AsyncClient(
+        transport=httpx.MockTransport(respond), base_url="http://127.0.0.1:8000"
+    )
+    async with connected(service) as client:
+        event = await speak(client, media.speech("command.wav", 6))
+    assert event.data["text"] == answered
+    assert deleted == ["/api/transcriptions/7"]
+
+
 async def test_error_says_what_is_wrong(stack: Stack, media: Media) -> None:
     token = stack.token("home@example.com")
     command = media.speech("command.wav", 6)
@@ -85,6 +118,20 @@ async def test_error_says_what_is_wrong(stack: Stack, media: Media) -> None:
         assert Error.from_event(await speak(client, command)).code == "not_authenticated"
     async with connected(Service(f"http://127.0.0.1:{free_port()}", token)) as client:
         assert Error.from_event(await speak(client, command)).text == wyoming_server.UNREACHABLE
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_requests_are_not_redirected_to_https(settings: Any, media: Media) -> None:
+    settings.SITE_URL, settings.SECURE_SSL_REDIRECT = "https://example.com", True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    service = Service("http://127.0.0.1:8000", "tk_wrong")
+    web = httpx.ASGITransport(cast("Any", get_asgi_application()))
+    service._client = httpx.AsyncClient(
+        transport=web, base_url="http://127.0.0.1:8000", headers=service._client.headers
+    )
+    async with connected(service) as client:
+        error = Error.from_event(await speak(client, media.speech("command.wav", 6)))
+    assert error.code == "not_authenticated"
 
 
 async def test_server_describes_itself_and_answers_pings_and_silence() -> None:

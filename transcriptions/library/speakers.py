@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from django.http import QueryDict
 
+from transcriptions.library.numbers import parse_number
 from transcriptions.models import Segment, Speaker, Transcription
 
 SPEAKER_COUNTS = range(1, 11)  # offered where speakers are detected
@@ -13,8 +14,8 @@ SPEAKER_COUNTS = range(1, 11)  # offered where speakers are detected
 
 def speaker_count(posted: QueryDict) -> int | None:
     """The number of speakers chosen in a form; None for any number."""
-    count = posted.get("speakers", "")
-    return int(count) if count.isdecimal() and int(count) in SPEAKER_COUNTS else None
+    count = parse_number(posted.get("speakers", ""))
+    return count if count in SPEAKER_COUNTS else None
 
 
 def speakers_of_page(row: Transcription, segments: Iterable[Segment]) -> dict[int, Speaker]:

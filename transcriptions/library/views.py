@@ -36,6 +36,7 @@ from transcriptions.exceptions import (
 from transcriptions.indexing.search import SearchRefused
 from transcriptions.library.estimates import estimate
 from transcriptions.library.export_choices import export_choices
+from transcriptions.library.numbers import parse_number
 from transcriptions.library.pagination import SearchPage, search_page
 from transcriptions.library.paragraphs import blank_paragraph, groups, paragraphs
 from transcriptions.library.speakers import SPEAKER_COUNTS, speaker_count, speakers_of_page
@@ -97,7 +98,7 @@ def _search(
     user: User, rows: QuerySet[Transcription], query: str, page: str
 ) -> tuple[SearchPage, str]:
     """A page of results, and a message if the query is refused."""
-    number = min(max(int(page), 1), MAX_SEARCH_PAGE) if page.isdecimal() else 1
+    number = min(max(parse_number(page) or 1, 1), MAX_SEARCH_PAGE)
     with concurrency.searches.hold(user):
         try:
             return search_page(rows, query, number, RECORDINGS_PER_PAGE), ""
@@ -208,8 +209,8 @@ def recognize(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse
 def _changes(posted: QueryDict) -> Changes:
     """The changes that two forms request: another track, or another language and speakers."""
     if "track" in posted:
-        track = posted.get("track", "")
-        return Changes(track=int(track) if track.isdecimal() else -1)
+        track = parse_number(posted.get("track", ""))
+        return Changes(track=-1 if track is None else track)
     diarize = "diarize" in posted
     number = speaker_count(posted) if diarize else None
     speakers = {"diarize": diarize, "min_speakers": number, "max_speakers": number}

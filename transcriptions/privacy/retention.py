@@ -30,11 +30,14 @@ from transcriptions.usage.retention import FOREVER_DAYS
 
 def delete_expired() -> None:
     """Delete expired recordings and audio, except those that are still being processed."""
-    finished = with_retention(Transcription.objects.filter(state__in=FINISHED))
-    for row in _older_than(finished, "keep_days"):
-        _delete(row, Transcription.delete, _("Retention period ended"))
-    for row in _older_than(finished.exclude(source=""), "keep_audio_days"):
-        _delete(row, delete_audio, _("Audio only: retention period ended"))
+    for row in list(_older_than(_finished(), "keep_days")):
+        _delete(row, "keep_days", Transcription.delete, _("Retention period ended"))
+    for row in list(_older_than(_finished().exclude(source=""), "keep_audio_days")):
+        _delete(row, "keep_audio_days", delete_audio, _("Audio only: retention period ended"))
+
+
+def _finished() -> QuerySet[Transcription]:
+    return with_retention(Transcription.objects.filter(state__in=FINISHED))
 
 
 def with_retention(rows: QuerySet[Transcription]) -> QuerySet[Transcription]:
@@ -55,20 +58,22 @@ def _unless_forever(days: str) -> Case:
     return Case(When(**{f"{days}__lt": FOREVER_DAYS, "then": days}))
 
 
-def _older_than(rows: QuerySet[Transcription], days: str) -> list[Transcription]:
+def _older_than(rows: QuerySet[Transcription], days: str) -> QuerySet[Transcription]:
     """Rows that were created longer ago than their number of `days`; none if that is null."""
     period = ExpressionWrapper(F(days) * timedelta(days=1), output_field=DurationField())
     oldest = ExpressionWrapper(Value(timezone.now()) - period, output_field=DateTimeField())
-    return list(rows.filter(created_at__lt=oldest).only("id", "owner_id"))
+    return rows.filter(created_at__lt=oldest).only("id", "owner_id")
 
 
-def _delete(row: Transcription, deletion: Callable[[Transcription], object], detail: str) -> None:
-    """Delete and log in one transaction, unless the recording was resumed in the meantime."""
-    finished = Transcription.objects.filter(id=row.id, state__in=FINISHED)
+def _delete(
+    row: Transcription, days: str, deletion: Callable[[Transcription], object], detail: str
+) -> None:
+    """Delete and log in one transaction, unless the recording was resumed in the meantime, or is to
+    be kept longer."""
     with transaction.atomic():
         # Locked, and read again: its files may have changed as well.
-        locked = finished.select_for_update().first()
-        if locked is None:
+        locked = Transcription.objects.select_for_update().filter(id=row.id).first()
+        if locked is None or not _older_than(_finished().filter(id=row.id), days).exists():
             return
         deletion(locked)
         record_event(None, Action.DELETED, detail, row.owner_id, row.id)

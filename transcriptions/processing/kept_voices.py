@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -44,9 +45,11 @@ def keep_voice(row: Transcription, number: int) -> Voice:
 
 
 def rename_voice(voice: Voice, name: str) -> None:
-    """Rename a voice. Existing transcripts keep the old name. Raises VoiceRefused."""
+    """Rename a voice. Existing transcripts keep the old name. Raises VoiceRefused, and Http404 if
+    it was deleted meanwhile."""
     with transaction.atomic():
         User.objects.select_for_update().get(id=voice.owner_id)
+        get_object_or_404(Voice.objects.select_for_update(), id=voice.id)
         others = Voice.objects.filter(owner=voice.owner_id).exclude(id=voice.id)
         if others.named(name).exists():
             raise VoiceRefused(409, "voice_exists", _("Another voice already has this name."))

@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet, Sum
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Outcome, UsageRecord
@@ -56,7 +57,7 @@ def record_completed(row: Transcription, meter: Complete) -> None:
     record = _record(row, Outcome.COMPLETED, reason)
     record.audio_ms = 0 if empty else due_ms(row, row.duration or 0.0)
     record.billed = not empty
-    record.uncharged_ms = _ms(row.duration or 0.0) if empty else 0
+    record.uncharged_ms = _uncharged_change(row, _ms(row.duration or 0.0) if empty else 0)
     _charge(row, _with_engine_usage(record, meter))
     if meter.audio_seconds:
         metrics.real_time_factor.labels(row.engine).observe(meter.real_time_factor)
@@ -95,7 +96,8 @@ def record_cancelled(row: Transcription, used: UsageDelta) -> None:
         reason = _("Cancelled. Not charged.")
     record = _record(row, Outcome.CANCELLED, reason)
     record.audio_ms, record.billed = due, due > 0
-    record.uncharged_ms = max(0, due_ms(row, row.duration or 0.0) - due)
+    rest = max(0, due_ms(row, row.duration or 0.0) - due)
+    record.uncharged_ms = _uncharged_change(row, rest)
     _charge(row, _with_engine_usage(record, used))
 
 
@@ -159,6 +161,17 @@ def due_ms(row: Transcription, seconds: float) -> int:
     """Milliseconds to charge for the first `seconds` of a recording, less what was charged
     already."""
     return max(0, _ms(seconds) - charged_ms([row.id]))
+
+
+def uncharged_ms(row: Transcription) -> int:
+    """Milliseconds of this recording that count as processed without a charge this month."""
+    return ledger.uncharged_ms(row.owner_id, timezone.now(), row.id)
+
+
+def _uncharged_change(row: Transcription, rest_ms: int) -> int:
+    """What makes the ledger's rows of this recording add up to `rest_ms`. It is negative if a part
+    that counted as uncharged has been charged since."""
+    return rest_ms - uncharged_ms(row)
 
 
 def charged_ms(transcription_ids: Iterable[uuid.UUID] | QuerySet[Any]) -> int:

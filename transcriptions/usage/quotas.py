@@ -206,6 +206,7 @@ def _monthly_limits(row: Transcription) -> list[MonthlyLimit]:
     if (quota := row.owner.effective_plan.monthly_minutes) is not None:
         limits.append(MonthlyLimit(_("monthly limit of your plan"), quota, _left_ms(row, quota)))
         uncharged = ledger.uncharged_ms(row.owner_id, timezone.now())
+        uncharged -= metering.uncharged_ms(row)  # the part that is resumed will be charged
         left_ms = quota * 60_000 - uncharged - _reserved_ms(row)
         name = _("monthly limit of your plan for audio that is not charged")
         limits.append(MonthlyLimit(name, quota, left_ms))

@@ -37,14 +37,14 @@ class WebhookURLField(forms.CharField):
             )
         if url.port is not None and not 0 < url.port <= MAX_PORT:
             raise forms.ValidationError(_("Enter a port from 1 to 65535."))
-        if not settings.WEBHOOK_ALLOW_PRIVATE and _is_private(url.host):
+        if not settings.WEBHOOK_ALLOW_PRIVATE and _is_private(url.raw_host.decode("ascii")):
             raise forms.ValidationError(_("Enter a URL that can be reached from the Internet."))
         return str(url.copy_with(fragment=None))
 
 
 def _is_private(host: str) -> bool:
-    """Whether `host` itself shows that it is in a private network. Names are only resolved when a
-    request is sent."""
+    """Whether `host`, in Punycode, itself shows that it is in a private network. Names are only
+    resolved when a request is sent."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

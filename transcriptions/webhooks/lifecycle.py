@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from transcriptions.webhooks.models import TEST_EVENT, Delivery, DeliveryState, Endpoint
@@ -75,10 +76,11 @@ def enable(endpoint: Endpoint) -> None:
 
 
 def rotate_secret(endpoint: Endpoint) -> None:
-    """Set a new secret. The old one still signs for SECRET_OVERLAP."""
+    """Set a new secret. The old one still signs for SECRET_OVERLAP. Raises Http404 if the endpoint
+    was deleted meanwhile."""
     with transaction.atomic():
         # Locked: of two simultaneous rotations, the second replaces the secret of the first.
-        current = Endpoint.objects.select_for_update().get(id=endpoint.id)
+        current = get_object_or_404(Endpoint.objects.select_for_update(), id=endpoint.id)
         current.replaced_secrets.create(
             secret=current.secret, until=timezone.now() + SECRET_OVERLAP
         )

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.db import transaction
+from django.shortcuts import get_object_or_404
 
 from transcriptions import queue
 from transcriptions.models import State, Transcription
@@ -33,10 +34,11 @@ def delete_deliveries(sender: type[Transcription], instance: Transcription, **_:
 
 
 def send_test(endpoint: Endpoint) -> None:
-    """Send a test event, unless one is pending."""
+    """Send a test event, unless one is pending. Raises Http404 if the endpoint was deleted
+    meanwhile."""
     with transaction.atomic():
         # Locked: of two simultaneous clicks, the second finds the delivery of the first.
-        Endpoint.objects.select_for_update().filter(id=endpoint.id).first()
+        get_object_or_404(Endpoint.objects.select_for_update(), id=endpoint.id)
         if not endpoint.deliveries.filter(event=TEST_EVENT, state=DeliveryState.PENDING).exists():
             data = {"hello": "from Transcodio"}
             _enqueue_after_commit(endpoint.create_delivery(TEST_EVENT, _new_message_id(), data))

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from transcodio_site.demo_account import demo_account
+from transcodio_site.local_requests import forwarded_headers
 from transcodio_site.management.commands.up import prepare
 from transcodio_site.sample import SAMPLE
 from transcodio_site.supervisor import StackError, free_port, running, running_url
@@ -44,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(f"The connection to Transcodio was lost: {error}") from None
 
     def _transcribe(self, url: str, path: Path, language: str) -> None:
-        headers = {"Authorization": f"Bearer {demo_account().token}"}
+        headers = {"Authorization": f"Bearer {demo_account().token}"} | forwarded_headers()
         started_at = time.monotonic()
         with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
             transcription_id, last_event = self._follow(client, path, language)
@@ -72,7 +73,7 @@ class Command(BaseCommand):
                 "POST", "/api/transcribe/stream", files=upload, data={"language": language}
             ) as response:
                 if response.status_code != 200:
-                    raise CommandError(json.loads(response.read())["detail"])
+                    raise CommandError(_error_message(response))
                 for event in _events(response.iter_lines()):
                     if event["type"] == "progress":
                         segment = event["segment"]
@@ -94,6 +95,13 @@ def stack_url() -> Iterator[str]:
     prepare()
     with running("127.0.0.1", free_port()) as stack:
         yield stack.url
+
+
+def _error_message(response: httpx.Response) -> str:
+    try:
+        return str(json.loads(response.read())["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"{response.url} responded with {response.status_code} {response.reason_phrase}."
 
 
 def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:

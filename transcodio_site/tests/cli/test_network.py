@@ -158,6 +158,12 @@ def test_lost_event_stream_resumes_without_loss(
     assert " ".join(shown) == " ".join(done.stdout.split())
 
 
+@pytest.mark.parametrize("lost", ["200 OK\nContent-Length: 9\n\nHel", f"{BUSY}0\n\n"])
+def test_export_is_retried(lost: str) -> None:
+    with responding(lost, "200 OK\nContent-Length: 5\n\nHello") as url:
+        assert Client(url, "tk_x").export("x", {}) == b"Hello"
+
+
 def test_interrupted_upload_is_retried_and_creates_one_recording(
     run: Run, short: Path, tmp_path: Path, broken_proxy: Callable[[bytes, int], BreakingProxy]
 ) -> None:

@@ -8,12 +8,14 @@ import zipfile
 from typing import Any
 
 import pytest
+from django.http import Http404
 from django.test import Client
 
 from accounts.models import AuditEvent, User
 from gpu.diarization.voices import SIZE
 from transcriptions.models import Transcription, Voice, VoiceUse
 from transcriptions.privacy.export import export_user_data
+from transcriptions.processing.kept_voices import rename_voice
 from transcriptions.processing.recognized_voices import clear_words, spans_by_speaker, to_bytes
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -169,3 +171,10 @@ def test_one_or_all_voices_are_deleted_after_a_question(
         assert browser.post(url).status_code == 302
         assert [each.name for each in Voice.objects.all()] == left
     assert activity(alice) == ["Deleted", "All deleted"]
+
+
+def test_voice_that_was_deleted_meanwhile_is_404(alice: User) -> None:
+    anna = voice(alice, "Anna")
+    Voice.objects.all().delete()
+    with pytest.raises(Http404):
+        rename_voice(anna, "Ann")

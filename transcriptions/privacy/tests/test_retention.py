@@ -78,11 +78,25 @@ def test_resumed_recording_is_not_deleted_by_a_stale_task(
     set_state(State.FAILED)
     stale = Transcription.objects.get()  # as the task reads it, before the owner resumes it
     commands.retry(Transcription.objects.get())
-    retention._delete(stale, delete_audio, "Audio")
-    retention._delete(stale, Transcription.delete, "All of it")
+    User.objects.update(keep_days=1)
+    set_age(2)
+    retention._delete(stale, "keep_audio_days", delete_audio, "Audio")
+    retention._delete(stale, "keep_days", Transcription.delete, "All of it")
     assert Transcription.objects.exists()
     assert len(stored_files(settings)) == 1
     assert not AuditEvent.objects.exists()
+
+
+def test_longer_retention_applies_to_a_deletion_that_has_begun(
+    alice: User, finished: Transcription, settings: Any
+) -> None:
+    stale = Transcription.objects.get()  # as the task lists it, before the owner changes the period
+    User.objects.update(keep_days=30, keep_audio_days=30)
+    set_age(20)
+    retention._delete(stale, "keep_audio_days", delete_audio, "Audio")
+    retention._delete(stale, "keep_days", Transcription.delete, "All of it")
+    assert Transcription.objects.exists()
+    assert len(stored_files(settings)) == 1
 
 
 @pytest.mark.covers("fault", "A recording is changed between being read and being deleted")
@@ -92,7 +106,9 @@ def test_deletion_uses_the_current_files(finished: Transcription, settings: Any,
     audio = finished.audio.storage.save("recordings/ten.wav", ContentFile(b"prepared"))
     Transcription.objects.update(audio=audio)
     if kind == "retention":
-        retention._delete(stale, Transcription.delete, "Retention period ended")
+        User.objects.update(keep_days=1)
+        set_age(2)
+        retention._delete(stale, "keep_days", Transcription.delete, "Retention period ended")
     else:
         stale.delete()
     assert stored_files(settings) == []

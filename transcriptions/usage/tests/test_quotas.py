@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from accounts.models import User
+from accounts.models import Outcome, UsageRecord, User
 from accounts.tokens import issue_token
 from accounts.usage import ledger
 from transcodio_site.testing import Media
@@ -263,3 +263,32 @@ def test_fully_charged_recording_can_be_resumed_without_minutes_left(
     commands.retry(prepared)
     prepared.refresh_from_db()
     assert prepared.state == State.QUEUED
+
+
+def use_uncharged_seconds(user: User, seconds: float) -> None:
+    record = UsageRecord(
+        user=user,
+        transcription="00000000-0000-4000-8000-000000000000",
+        outcome=Outcome.CANCELLED,
+        uncharged_ms=round(seconds * 1000),
+        reason="A test.",
+    )
+    ledger.write_record(record)
+
+
+def test_cancelled_part_no_longer_counts_as_uncharged_after_it_is_charged(
+    alice: User, prepared: Transcription, engine: ScriptedEngine
+) -> None:
+    assign_plan(alice, monthly_minutes=1)
+    cancel_after_two_segments(prepared, engine)
+    use_uncharged_seconds(alice, 51.9)
+    commands.retry(prepared)
+    prepare_again(prepared)
+    commands.cancel(Transcription.objects.get(id=prepared.id))
+    prepared.refresh_from_db()
+    assert ledger.uncharged_ms(alice.pk, timezone.now()) == 60_000  # the same part counts once
+    commands.retry(prepared)
+    prepare_again(prepared)
+    assert pipeline.transcribe(prepared.id)
+    assert charged_ms(alice) == 10_000
+    assert ledger.uncharged_ms(alice.pk, timezone.now()) == 51_900

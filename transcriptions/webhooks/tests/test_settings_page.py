@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.http import Http404
 from django.test import Client
 
 from accounts.models import Action, AuditEvent, User
+from transcriptions.webhooks import lifecycle, outbox
 from transcriptions.webhooks.models import Delivery, Endpoint, EventType
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,6 +72,12 @@ def test_url_with_password_or_invalid_port_is_400(browser: Client, url: str, mes
     assert response.status_code == 400
     assert message in response.content.decode()
     assert not Endpoint.objects.exists()
+
+
+@pytest.mark.parametrize("host", ["xn--ls8h.la", "xn--a.com"])
+def test_host_in_unusual_punycode_is_accepted(browser: Client, host: str) -> None:
+    assert browser.post(PAGE, NEW | {"url": f"https://{host}/hooks"}).status_code == 302
+    assert Endpoint.objects.get().url == f"https://{host}/hooks"
 
 
 @pytest.mark.covers("attack", "A webhook is sent to a server in the private network")
@@ -189,3 +198,12 @@ def test_stranger_gets_404_and_visitor_is_redirected_to_login(
     assert (Endpoint.objects.count(), Delivery.objects.count()) == (1, 1)
     browser.post(f"{PAGE}{endpoint.id}/delete/")
     assert not Endpoint.objects.exists()
+
+
+@pytest.mark.parametrize("change", [lifecycle.rotate_secret, outbox.send_test])
+def test_endpoint_that_was_deleted_meanwhile_is_404(
+    endpoint: Endpoint, change: Callable[[Endpoint], None]
+) -> None:
+    Endpoint.objects.all().delete()
+    with pytest.raises(Http404):
+        change(endpoint)
