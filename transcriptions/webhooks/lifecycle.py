@@ -7,7 +7,7 @@ pending delivery leases it for one attempt; if its worker dies, it is due again 
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +21,9 @@ from transcriptions.webhooks.signatures import new_secret
 
 RETRY_DELAYS_S = (5, 60, 300, 1800, 7200, 18_000, 57_600)  # between eight attempts in 24 hours
 MAX_ATTEMPTS = len(RETRY_DELAYS_S) + 1
+# An endpoint that has not responded for a minute gets one attempt every five minutes: attempts that
+# time out take 15 seconds each, and all accounts share the few workers that make them.
+SILENT_AFTER, SILENT_PAUSE = timedelta(minutes=1), timedelta(minutes=5)
 ATTEMPT_LEASE = timedelta(minutes=1)  # longer than an attempt can take
 SECRET_OVERLAP = timedelta(hours=24)  # how long a replaced secret still signs
 
@@ -59,6 +62,21 @@ def record_attempt(
     Delivery.objects.filter(id=delivery.id, attempts=delivery.attempts).update(**values)
     if status == HTTPStatus.GONE:
         Endpoint.objects.filter(id=delivery.endpoint_id).update(disabled_at=now)
+    _record_silence(delivery.endpoint_id, status, now)
+
+
+def _record_silence(endpoint_id: int, status: int | None, now: datetime) -> None:
+    """Let the deliveries of a silent endpoint wait, and send the new ones when it responds."""
+    endpoint = Endpoint.objects.filter(id=endpoint_id)
+    pending = Delivery.objects.filter(endpoint=endpoint_id, state=DeliveryState.PENDING)
+    if status is not None:
+        if endpoint.exclude(silent_since=None).update(silent_since=None):
+            pending.filter(attempts=0, next_attempt_at__gt=now).update(next_attempt_at=now)
+        return
+    endpoint.filter(silent_since=None).update(silent_since=now)
+    if endpoint.filter(silent_since__lte=now - SILENT_AFTER).exists():
+        until = now + SILENT_PAUSE
+        pending.filter(next_attempt_at__lt=until).update(next_attempt_at=until)
 
 
 def requeue(delivery: Delivery) -> bool:

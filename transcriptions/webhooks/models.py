@@ -46,6 +46,8 @@ class Endpoint(models.Model):
     secret = models.CharField(max_length=80, default=new_secret)  # not hashed: it signs requests
     created_at = models.DateTimeField(default=timezone.now)
     disabled_at = models.DateTimeField(null=True, blank=True)
+    # Since when no attempt has had a response; null after a response.
+    silent_since = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering: ClassVar = ["id"]
