@@ -51,7 +51,6 @@ ADMIN_MODEL_PAGES = (
 ADMIN_PAGES = {
     *("", "login/", "logout/", "password_change/", "password_change/done/", "autocomplete/"),
     *("jsi18n/", "r/<path:content_type_id>/<path:object_id>/", "<app_label>/", "<url>"),
-    "accounts/user/<id>/password/",
     *(f"{m.lower().replace('.', '/')}/{page}" for m in ADMIN_MODELS for page in ADMIN_MODEL_PAGES),
 }
 LIBRARY_PAGES = {

@@ -156,6 +156,7 @@ PAGES = {
     "settings/webhooks/<int:endpoint_id>/delete/": OWNER,
     "settings/webhooks/<int:endpoint_id>/deliveries/<id:delivery_id>/replay/": OWNER,
     "admin/accounts/usageday/": STAFF,
+    "admin/accounts/user/<id>/password/": STAFF,  # superusers: see test_admin_base.py
     "admin/transcriptions/transcription/<path:object_id>/change/": STAFF,
     "admin/transcriptions/transcription/<path:object_id>/history/": STAFF,
 }
