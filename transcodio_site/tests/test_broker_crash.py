@@ -32,7 +32,9 @@ class Worker:
 
     def __init__(self, var: Path, process: subprocess.Popen[bytes]) -> None:
         self.var, self.process, self.hold = var, process, Hold(var)
-        self._client = Celery(broker=f"redis+socket://{Valkey(var).socket}")
+        # Not current: tests after this one enqueue with the application of the service.
+        broker = f"redis+socket://{Valkey(var).socket}"
+        self._client = Celery(broker=broker, set_as_current=False)
 
     @property
     def log(self) -> str:
