@@ -58,9 +58,7 @@ class Messaging(AMQP):
 
 
 app = Celery("transcodio", amqp=Messaging)
-# Forced: two threads that need the configuration for the first time would load it at the same time,
-# and one of them could see it without the queues.
-app.config_from_object("django.conf:settings", force=True, namespace="CELERY")
+app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(
     [
         "accounts",

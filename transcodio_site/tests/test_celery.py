@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from transcodio_site import celery
 from transcodio_site.celery import FORMER_TASK_NAMES, app
-from transcodio_site.testing import ROOT, WAIT_S
-
-# Whether the configuration is loaded before anything has used it.
-IS_CONFIGURED = """
-import django
-django.setup()
-from transcodio_site.celery import app
-print(app.configured)
-"""
 
 
 @pytest.fixture(autouse=True)
 def loaded() -> None:
     """Load all task modules, as a worker does at startup."""
     app.loader.import_default_modules()
-
-
-def test_configuration_is_loaded_before_threads_use_it() -> None:
-    command = [sys.executable, "-c", IS_CONFIGURED]
-    printed = subprocess.check_output(command, cwd=ROOT, text=True, timeout=WAIT_S)
-    assert printed.strip() == "True"
 
 
 @pytest.mark.parametrize(("former", "name"), FORMER_TASK_NAMES.items())
