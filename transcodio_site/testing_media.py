@@ -43,6 +43,11 @@ class Media:
             name, "-i", str(SAMPLE), "-filter_complex", f"{graph}concat=n={count}:v=0:a=1"
         )
 
+    def turn(self) -> Path:
+        """Two sentences of the sample recording and the silence after them, at 24 kHz."""
+        cut = ("-t", str(CHANGES_S[0]), "-i", str(SAMPLE))
+        return self.make("turn.wav", *cut, "-af", "apad=pad_dur=2", "-ar", "24000", "-ac", "1")
+
     def silence(self, name: str, seconds: float) -> Path:
         """Digital silence."""
         return self.make(name, "-f", "lavfi", "-i", f"anullsrc=r=24000:cl=mono:d={seconds}")

@@ -206,11 +206,11 @@ class Client:
                 raise self._not_transcodio()  # a captive portal's page
             return
         if response.status_code in (401, 403):
-            raise NotAuthorized(_error_message(response))
+            raise NotAuthorized(error_message(response))
         wait = _retry_after_s(response.headers.get("Retry-After", ""))
         if response.status_code in (429, 502, 503, 504) and wait <= MAX_WAIT_S:
-            raise Busy(_error_message(response), wait)
-        raise ApiError(_error_message(response))
+            raise Busy(error_message(response), wait)
+        raise ApiError(error_message(response))
 
     def _not_transcodio(self) -> ApiError:
         return ApiError(f"{self._server} did not respond like a Transcodio server.")
@@ -280,7 +280,8 @@ def _is_of_type(response: httpx.Response, expected: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == expected
 
 
-def _error_message(response: httpx.Response) -> str:
+def error_message(response: httpx.Response) -> str:
+    """What a response that has been read says about the error."""
     try:
         return str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):

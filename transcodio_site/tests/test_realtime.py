@@ -18,7 +18,7 @@ from openai.resources.realtime.realtime import RealtimeConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from transcodio_site.testing import SAMPLE, WAIT_S, Media, Stack, wait_until
+from transcodio_site.testing import WAIT_S, Media, Stack, wait_until
 from transcodio_site.testing_media import CHANGES_S
 
 SECOND = 48_000  # bytes
@@ -41,9 +41,7 @@ def client(stack: Stack, key: str) -> Iterator[OpenAI]:
 @pytest.fixture(scope="module")
 def speech(media: Media) -> bytes:
     """Two sentences and the silence after them, at 24 kHz."""
-    cut = ("-t", str(CHANGES_S[0]), "-i", str(SAMPLE))
-    path = media.make("turn.wav", *cut, "-af", "apad=pad_dur=2", "-ar", "24000", "-ac", "1")
-    with wave.open(str(path), "rb") as wav:
+    with wave.open(str(media.turn()), "rb") as wav:
         return wav.readframes(wav.getnframes())
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from transcodio_site.testing import SAMPLE, WAIT_S, Media, Stack
-from transcodio_site.testing_media import CHANGES_S
+from transcodio_site.testing import WAIT_S, Media, Stack
 
 SECOND = 48_000  # bytes
 COMPLETED = "conversation.item.input_audio_transcription.completed"
@@ -33,9 +32,7 @@ def socket(stack: Stack, key: str) -> Iterator[ClientConnection]:
 @pytest.fixture(scope="module")
 def speech(media: Media) -> bytes:
     """Two sentences and the silence after them, at 24 kHz."""
-    cut = ("-t", str(CHANGES_S[0]), "-i", str(SAMPLE))
-    path = media.make("turn.wav", *cut, "-af", "apad=pad_dur=2", "-ar", "24000", "-ac", "1")
-    with wave.open(str(path), "rb") as wav:
+    with wave.open(str(media.turn()), "rb") as wav:
         return wav.readframes(wav.getnframes())
 
 

@@ -14,6 +14,7 @@ import httpx
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from transcodio_site.cli.client import error_message
 from transcodio_site.demo_account import demo_account
 from transcodio_site.local_requests import forwarded_headers
 from transcodio_site.management.commands.up import prepare
@@ -73,7 +74,8 @@ class Command(BaseCommand):
                 "POST", "/api/transcribe/stream", files=upload, data={"language": language}
             ) as response:
                 if response.status_code != 200:
-                    raise CommandError(_error_message(response))
+                    response.read()
+                    raise CommandError(error_message(response))
                 for event in _events(response.iter_lines()):
                     if event["type"] == "progress":
                         segment = event["segment"]
@@ -95,13 +97,6 @@ def stack_url() -> Iterator[str]:
     prepare()
     with running("127.0.0.1", free_port()) as stack:
         yield stack.url
-
-
-def _error_message(response: httpx.Response) -> str:
-    try:
-        return str(json.loads(response.read())["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"{response.url} responded with {response.status_code} {response.reason_phrase}."
 
 
 def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from transcodio_site.testing import SAMPLE, Media, Stack
-from transcodio_site.testing_media import CHANGES_S
+from transcodio_site.testing import Media, Stack
 
 pytestmark = pytest.mark.clients
 PYTHON = Path(sys.prefix) / "clients" / "bin" / "python"
@@ -20,8 +19,7 @@ LIMIT_S = 300
 def test_framework_transcribes_a_file_and_live_speech(
     name: str, stack: Stack, media: Media
 ) -> None:
-    cut = ("-t", str(CHANGES_S[0]), "-i", str(SAMPLE))
-    speech = media.make("turn.wav", *cut, "-af", "apad=pad_dur=2", "-ar", "24000", "-ac", "1")
+    speech = media.turn()
     script = Path(__file__).with_name(f"use_{name}.py")
     command = [str(PYTHON), str(script), stack.url, stack.token(f"{name}@example.com"), str(speech)]
     done = subprocess.run(

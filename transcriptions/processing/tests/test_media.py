@@ -198,19 +198,14 @@ def test_wav_whose_sizes_are_zero_is_complete(media: Media, prepare: Prepare) ->
     assert audio.note == ""
 
 
-def test_wav_from_a_pipe_is_complete(media: Media, prepare: Prepare) -> None:
+@pytest.mark.parametrize(("format", "precision_s"), [("wav", 0.01), ("avi", 0.1)])
+def test_file_from_a_pipe_is_complete(
+    media: Media, prepare: Prepare, format: str, precision_s: float
+) -> None:
     command = [ffmpeg_binary(), "-v", "error", "-i", str(media.speech("five.wav", 5))]
-    piped = subprocess.run([*command, "-f", "wav", "-"], capture_output=True, check=True).stdout
-    audio = prepare(media.bytes("pipe.wav", piped))
-    assert audio.duration == pytest.approx(5, abs=0.01)
-    assert audio.note == ""
-
-
-def test_avi_from_a_pipe_is_complete(media: Media, prepare: Prepare) -> None:
-    command = [ffmpeg_binary(), "-v", "error", "-i", str(media.speech("five.wav", 5))]
-    piped = subprocess.run([*command, "-f", "avi", "-"], capture_output=True, check=True).stdout
-    audio = prepare(media.bytes("pipe.avi", piped))
-    assert audio.duration == pytest.approx(5, abs=0.1)
+    piped = subprocess.run([*command, "-f", format, "-"], capture_output=True, check=True).stdout
+    audio = prepare(media.bytes(f"pipe.{format}", piped))
+    assert audio.duration == pytest.approx(5, abs=precision_s)
     assert audio.note == ""
 
 
