@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Iterable, Mapping
 
-from gpu.types import RecognitionOptions, Span
+from gpu.types import RecognitionOptions
 
-MIN_PIECE_S, MAX_PIECE_S = 2.0, 10.0  # the model needs some seconds to detect a language
 # A language changes if all pieces together are e^6 = 400 times as probable with the change. A
 # single piece contributes at most a factor of 100, so that it takes two pieces that agree,
 CHANGE_COST = 6.0
@@ -101,24 +99,3 @@ def _cheapest(scores: Probabilities, cost: float) -> tuple[float, str]:
     """The score of a change from the most probable language, and that language."""
     best = max(scores, key=scores.__getitem__, default="")
     return scores.get(best, -math.inf) - cost, best
-
-
-def pieces_of(window: Span, spans: Sequence[Span]) -> Iterator[Span]:
-    """Cuts a window into pieces that are long enough to detect their language, each cut in the
-    middle of a silence between its spans."""
-    inner = [span for span in spans if span.start < window.end and span.end > window.start]
-    start = window.start
-    for one, two in pairwise(inner):
-        cut = (one.end + two.start) / 2
-        if cut - start >= MIN_PIECE_S and window.end - cut >= MIN_PIECE_S:
-            yield from _halves(Span(start, cut))
-            start = cut
-    yield from _halves(Span(start, window.end))
-
-
-def _halves(span: Span) -> Iterator[Span]:
-    """Speech without a pause is cut anywhere."""
-    count = math.ceil((span.end - span.start) / MAX_PIECE_S)
-    for number in range(count):
-        length = (span.end - span.start) / count
-        yield Span(span.start + number * length, span.start + (number + 1) * length)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from gpu import pcm
 from gpu.types import Audio, EngineError, Span
 from gpu.whisper.decoded import SAMPLE_RATE_HZ, DecodedWord, Samples
-from gpu.whisper.language import LanguageTracker, Probabilities, pieces_of, restrict_to
+from gpu.whisper.language import LanguageTracker, Probabilities, restrict_to
 from gpu.whisper.part import Part
+from gpu.whisper.pieces import pieces_of
 from gpu.windows import pack
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Recording:
     def _transcribe(self, batch: list[Span], before: Tracker, after: Tracker) -> Iterator[Passage]:
         samples = [self._samples(window) for window in batch]
         encoded = self.model.encode(samples)
-        parts = self._parts(batch, encoded, before, after)
+        parts = self._parts(batch, samples, encoded, before, after)
         languages = {language for _, language in parts}
         if len(parts) == len(batch) and len(languages) == 1:
             yield from self._decode(parts, samples, encoded)
@@ -77,7 +78,12 @@ class Recording:
             yield from self._decode(run, samples, self.model.encode(samples))
 
     def _parts(
-        self, batch: list[Span], encoded: Encoded, before: Tracker, after: Tracker
+        self,
+        batch: list[Span],
+        samples: list[Samples],
+        encoded: Encoded,
+        before: Tracker,
+        after: Tracker,
     ) -> list[tuple[Span, str]]:
         """The windows with their languages; a window with several languages in several parts."""
         if self.language:
@@ -85,7 +91,7 @@ class Recording:
         pieces = [
             (number, piece)
             for number, window in enumerate(batch)
-            for piece in pieces_of(window, self.audio.spans)
+            for piece in pieces_of(window, self.audio.spans, samples[number])
         ]
         found = [
             self._probabilities(encoded, number, piece, batch[number]) for number, piece in pieces

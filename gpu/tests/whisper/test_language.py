@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gpu.types import Span
-from gpu.whisper.language import MAX_PIECE_S, MIN_PIECE_S, LanguageTracker, pieces_of, restrict_to
+from gpu.whisper.language import LanguageTracker, restrict_to
 
 ENGLISH = {"en": 0.97, "de": 0.02, "nn": 0.01}
 GERMAN = {"en": 0.01, "de": 0.98, "nn": 0.01}
@@ -97,26 +92,3 @@ def test_weight_is_evidence_and_no_second_piece() -> None:
 
 def test_batch_without_pieces_changes_nothing() -> None:
     assert languages_of([], [GERMAN], []) == ["de"]
-
-
-@st.composite
-def speech(draw: st.DrawFn) -> list[Span]:
-    now, spans = 0.0, []
-    for pause, length in draw(
-        st.lists(st.tuples(st.floats(0, 2), st.floats(0.3, 12)), min_size=1, max_size=8)
-    ):
-        spans.append(Span(now + pause, now + pause + length))
-        now = spans[-1].end
-    return spans
-
-
-@given(speech())
-def test_pieces_are_the_whole_window_and_long_enough(spans: list[Span]) -> None:
-    window = Span(spans[0].start, spans[-1].end)
-    pieces = list(pieces_of(window, spans))
-    assert pieces[0].start == window.start
-    assert pieces[-1].end == pytest.approx(window.end)
-    assert all(one.end == pytest.approx(two.start) for one, two in pairwise(pieces))
-    lengths = [piece.end - piece.start for piece in pieces]
-    assert max(lengths) <= MAX_PIECE_S + 0.001
-    assert len(pieces) == 1 or min(lengths) > MIN_PIECE_S - 0.001
