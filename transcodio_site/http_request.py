@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import tempfile
@@ -166,7 +167,9 @@ class UploadRequest(WebRequest):  # type: ignore[misc]
         self._is_refused = True
         self._end_of_body()
         if self.content is not None:
-            self.content.close()
+            # Closing writes what is buffered, which fails again on a full disk.
+            with contextlib.suppress(OSError):
+                self.content.close()
             self.content = BytesIO()
 
     async def wait_until_writable(self) -> None:

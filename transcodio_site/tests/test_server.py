@@ -103,7 +103,10 @@ def test_trailing_slash_accepts_large_bodies(stack: Stack, token: str, media: Me
 
 
 @pytest.mark.covers("fault", "The disk is full while an upload arrives")
-def test_body_on_full_disk_is_507(stack: Stack, token: str, media: Media) -> None:
+@pytest.mark.parametrize("chunk", [None, 1000])  # small chunks are buffered before they are written
+def test_body_on_full_disk_is_507(
+    stack: Stack, token: str, media: Media, chunk: int | None
+) -> None:
     port = free_port()
     command = f"ulimit -f 2048; exec {sys.executable} -m transcodio_site.server --port {port}"
     with subprocess.Popen(["sh", "-c", command], cwd=ROOT, env=stack.environment) as web:
@@ -111,11 +114,15 @@ def test_body_on_full_disk_is_507(stack: Stack, token: str, media: Media) -> Non
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: is_healthy(url))
             headers = {"Authorization": f"Bearer {token}", "X-Request-ID": "mine"}
-            file = media.bytes("big.mp3", bytes(4 * MEGABYTE)).open("rb")
-            with file:
-                response = httpx.post(
-                    f"{url}/api/transcribe", files={"file": file}, headers=headers
-                )
+            files = {"file": media.bytes("big.mp3", bytes(4 * MEGABYTE)).read_bytes()}
+            request = httpx.Request("POST", f"{url}/api/transcribe", files=files, headers=headers)
+            if chunk:
+                body = request.read()
+                headers["Content-Type"] = request.headers["Content-Type"]
+                parts = (body[at : at + chunk] for at in range(0, len(body), chunk))
+                request = httpx.Request("POST", request.url, content=parts, headers=headers)
+            with httpx.Client() as client:
+                response = client.send(request)
         finally:
             web.terminate()
     assert (response.status_code, response.json()["code"]) == (507, "disk_full")
