@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from e2e.test_editing import assert_saved, caret, expect_status, shown, texts
+from e2e.test_editing import assert_saved, caret, expect_status, save_again, shown, texts
 from transcodio_site.testing import wait_until
 
 EDIT_ELSEWHERE = """async ([id, changes]) => {
@@ -66,7 +66,7 @@ def test_conflict_is_left_open_by_escape(page: Page) -> None:
     page.keyboard.type("And mine. ")
     expect_status(page, "Not saved: The server cannot be reached.")
     page.unroute("**/edits")
-    page.get_by_role("button", name="Save again").click()
+    save_again(page)
     expect(conflict_in(page).locator("[data-theirs]")).to_have_text(f"Theirs. {first}\nNew.")
     page.keyboard.press("Escape")
     expect_status(page, "Not saved: Someone else")
@@ -151,7 +151,7 @@ def test_refused_edit_can_be_discarded(page: Page) -> None:
     caret(page, 2, 0)
     page.keyboard.type("This is kept. ")
     page.route("**/edits", lambda route: route.fulfill(status=422, json=answer), times=1)
-    page.get_by_role("button", name="Save again").click()
+    save_again(page)
     expect_status(page, "Not saved: No.")
     page.get_by_role("button", name="Discard this change").click()
     expected = [all_texts[0], f"This is kept. {all_texts[1]}", *all_texts[2:]]
