@@ -91,6 +91,7 @@ def test_key_selects_previous_uncertain_word(sign_up: OpenPage, recognized: Reco
     assert page.evaluate("String(getSelection())") == words[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_phone_has_playback_settings_and_zoom_in_menu(
     sign_up: OpenPage, recognized: Recognized, size: tuple[int, int]

@@ -112,6 +112,7 @@ def test_text_over_two_segments_is_found_and_replaced(page: Page) -> None:
         expect_texts(page, expected)
 
 
+@pytest.mark.slow
 def test_matches_over_segments_become_changes(page: Page) -> None:
     cases = (
         (["One two.", "Three."], "two. three", "x", False, [[1, 2, "¶One x", "."]]),

@@ -66,6 +66,7 @@ def test_transcript_is_printed(sign_up: OpenPage, recognized: Recognized, scheme
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
 
 
+@pytest.mark.slow
 def test_all_highlights_are_printed(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("paper-notes@example.com", (1280, 500))
     open_talk(page, stack, "paper-notes@example.com", "12" * 20)

@@ -53,6 +53,7 @@ def test_kept_file_is_sent_once_after_reload(
     assert sorted(recordings(page)) == ["one", "two"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "A page is reloaded after the response to its upload was lost")
 def test_response_lost_before_reload_creates_one_recording(
     app: BrowserContext, stack: Stack, media: Media

@@ -37,9 +37,7 @@ FILL_MEMORY = """() => {
   const { audio } = document.querySelector("live-recorder").recording;
   Object.defineProperty(audio, "isFull", { value: true, configurable: true });
 }"""
-FREE_MEMORY = """() => {
-  delete document.querySelector("live-recorder").recording.audio.isFull;
-}"""
+FREE_MEMORY = """() => delete document.querySelector("live-recorder").recording.audio.isFull"""
 # The loudness of two tones after resampling from 48 kHz to 24 kHz, relative to before.
 RESAMPLE = """async () => {
   const { Resampler } = await import("/static/js/resampler.js");
@@ -139,6 +137,7 @@ def check_captions_are_shared_and_withdrawn(page: Page) -> None:
     page.get_by_role("button", name="Close").click()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The connection is lost while someone records in the browser")
 def test_lost_connection_loses_nothing(open_recorder: OpenRecorder) -> None:
     recorder = open_recorder("tunnel-live@example.com")

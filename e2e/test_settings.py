@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from e2e.conftest import PHONE, OpenContext, OpenPage
 
 
+@pytest.mark.slow
 def test_menu_is_folded_above_the_page_on_a_phone(sign_up: OpenPage) -> None:
     page = sign_up("menu@example.com", PHONE)
     page.goto("/settings/activity/")

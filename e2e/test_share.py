@@ -116,6 +116,7 @@ FORGERY = """<meta name="referrer" content="no-referrer">
 </script>"""
 
 
+@pytest.mark.slow
 @pytest.mark.covers("attack", "Another site shares a file with the app")
 def test_forged_share_is_not_uploaded_unless_it_is_confirmed(
     app: BrowserContext, stack: Stack

@@ -126,6 +126,7 @@ def test_all_that_a_speaker_says_from_here_on_is_given_to_another_one(
     assert [each["speaker"] for each in stored(page)["segments"]] == [1, 2, 3, 2, 3]
 
 
+@pytest.mark.slow
 def test_speaker_is_filtered_with_the_keyboard(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("filter-keys@example.com")
     open_talk(page, stack, "121")

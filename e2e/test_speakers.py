@@ -210,6 +210,7 @@ def test_segments_are_reassigned(sign_up: OpenPage, stack: Stack) -> None:
     expect(speaker_list(page).nth(2)).to_be_focused()  # the paragraph is hidden
 
 
+@pytest.mark.slow
 def test_ten_and_more_speakers_are_reached_on_a_narrow_phone(
     sign_up: OpenPage, stack: Stack
 ) -> None:

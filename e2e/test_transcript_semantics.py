@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import OpenPage
@@ -58,6 +59,7 @@ def test_playing_sentence_is_marked_in_forced_colors(
     assert highlight != canvas
 
 
+@pytest.mark.slow
 def test_cancelled_transcript_shows_no_alert(sign_up: OpenPage, stack: Stack) -> None:
     page = sign_up("cancelled@example.com")
     with stack.hold():

@@ -37,6 +37,7 @@ def test_file_chosen_before_script_loads_is_uploaded(sign_up: OpenPage, media: M
     page.wait_for_url("**/transcriptions/*/")
 
 
+@pytest.mark.slow
 def test_several_uploads_stay_in_library_with_live_rows(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("several@example.com")
     files = [media.speech("one.mp3", 5), media.speech("two.webm", 5), media.speech("three.m4a", 5)]

@@ -66,6 +66,7 @@ def command(*arguments: Any) -> str:
     return output.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The database, the storage and the data folder are lost")
 def test_everything_is_restored_into_an_empty_installation(
     filled: User, store: Store, settings: Any, tmp_path: Path

@@ -79,6 +79,7 @@ def worker(var: Path, db: None) -> Iterator[Worker]:
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "Valkey crashes while recordings wait for a free thread")
 def test_worker_with_a_backlog_survives_a_crash_of_valkey(worker: Worker) -> None:
     """When the connection is lost, Kombu returns the messages that a worker has reserved. While

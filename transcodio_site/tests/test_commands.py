@@ -119,6 +119,7 @@ def test_up_replaces_and_stops_all_processes_and_keeps_demo_account(own_stack: S
     assert not (own_stack.var / "address.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The web server, the worker or beat is killed")
 @pytest.mark.parametrize("argument", ["transcodio_site.server", "worker", "beat"])
 def test_killed_process_is_restarted(stack: Stack, argument: str) -> None:
@@ -342,6 +343,7 @@ def test_invalid_setting_is_reported_in_one_line(
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_configured_providers_are_offered_on_the_login_page(stack: Stack) -> None:
     names = ("GOOGLE", "GITHUB", "MICROSOFT")
     environment = stack.environment | {f"{name}_CLIENT_ID": f"id-of-{name}" for name in names}

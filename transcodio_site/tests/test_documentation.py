@@ -233,6 +233,7 @@ def _order(operation: Any) -> tuple[bool, bool, int]:
     return deletes, takes_back and not deletes, -len(operation.path) if deletes else 0
 
 
+@pytest.mark.slow
 def test_curl_commands_of_the_reference_work(stack: Stack, media: Media, tmp_path: Path) -> None:
     token = stack.token("reference@example.com")
     talk = tmp_path / "talk.mp3"

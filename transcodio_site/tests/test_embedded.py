@@ -50,6 +50,7 @@ def test_only_the_requested_servers_start(var: Path) -> None:
         assert running(var) == []
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The supervisor, Postgres and Valkey are all killed")
 def test_data_survives_when_every_process_is_killed(var: Path) -> None:
     with another_command(var) as command:
@@ -99,6 +100,7 @@ def test_incomplete_cluster_is_deleted_at_next_start(var: Path) -> None:
     assert not list(home.glob(f"{cluster.INCOMPLETE_PREFIX}*"))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "Two first starts at the same time create the database")
 def test_concurrent_first_starts_create_one_database(var: Path) -> None:
     first, second = Command(var), Command(var)
@@ -129,6 +131,7 @@ def test_nothing_outside_the_data_folder_changes(tmp_path: Path) -> None:
     assert stat.S_IMODE(var.stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 def test_long_path_uses_sockets_in_tmp(tmp_path: Path) -> None:
     var = tmp_path / ("deep" * 20) / ("deeper" * 10) / "var"
     with embedded.servers(var):
@@ -247,6 +250,7 @@ def test_missing_wheel_error_names_the_package(var: Path, monkeypatch: pytest.Mo
         pass
 
 
+@pytest.mark.slow
 def test_sigterm_stops_the_servers_of_a_command(var: Path) -> None:
     with subprocess.Popen(
         [

@@ -107,11 +107,10 @@ def test_session_is_resumed_where_it_was_interrupted(
         assert wait_for(socket, "complete")["duration"] == pytest.approx(SECONDS, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The worker of a live session is killed")
 @pytest.mark.covers("fault", "The web server is killed during a live session")
-@pytest.mark.parametrize(
-    "name", ["--queues live", pytest.param("transcodio_site.server", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["--queues live", "transcodio_site.server"])
 def test_killed_process_loses_no_word(stack: Stack, token: str, speech: bytes, name: str) -> None:
     half = len(speech) // 4 * 2
     with open_live(stack, token, language="en") as socket:

@@ -83,6 +83,7 @@ def test_request_id_is_bound_for_each_request(db: None, client: Client) -> None:
         assert json.loads(formatted("json", "x"))["request_id"] == request_id
 
 
+@pytest.mark.slow
 def test_django_writes_each_line_once_with_debug() -> None:
     code = (
         "import django, logging; django.setup(); "

@@ -47,12 +47,14 @@ def in_terminal(typed: bytes, *arguments: str) -> str:
     return printed.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "A superuser is created before the tables")
 def test_superuser_cannot_be_created_before_the_tables() -> None:
     printed = in_terminal(b"a@example.com\n", "createsuperuser")
     assert printed.replace("\r", "").endswith(NO_TABLES)
 
 
+@pytest.mark.slow
 def test_closed_terminal_is_no_traceback() -> None:
     printed = in_terminal(b"\x04", "createsuperuser")
     assert "Traceback" not in printed

@@ -155,6 +155,7 @@ def test_verbose_json_has_segments_only_by_default(client: OpenAI, short: Path) 
     assert response.words is None
 
 
+@pytest.mark.slow
 def test_stream_deltas_join_to_the_text(client: OpenAI, media: Media) -> None:
     events = list(transcribe(client, media.speech("longer.mp3", 20), stream=True))
     assert {event.type for event in events[:-1]} == {"transcript.text.delta"}

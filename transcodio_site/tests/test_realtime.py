@@ -151,9 +151,10 @@ async def test_async_client_ends_turns_itself(stack: Stack, key: str, speech: by
     assert not [e for e in events if "speech_" in e.type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "codec"),
-    [("audio/pcmu", "pcm_mulaw"), pytest.param("audio/pcma", "pcm_alaw", marks=pytest.mark.slow)],
+    [("audio/pcmu", "pcm_mulaw"), ("audio/pcma", "pcm_alaw")],
 )
 def test_telephone_speech_is_transcribed(
     client: OpenAI, media: Media, kind: str, codec: str
@@ -177,6 +178,7 @@ def library(stack: Stack, key: str) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_session_becomes_a_recording_when_the_client_disconnects(
     stack: Stack, speech: bytes
 ) -> None:

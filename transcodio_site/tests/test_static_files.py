@@ -158,6 +158,7 @@ def test_service_worker_caches_hashed_files(deployed: None, static_root: Path, d
         assert {f"/static/js/{name.removeprefix('./')}" for name in IMPORT.findall(text)} <= files
 
 
+@pytest.mark.slow
 def test_web_server_without_collected_files_does_not_start(tmp_path: Path) -> None:
     environment = os.environ | {"STATIC_ROOT": str(tmp_path)}
     done = subprocess.run(

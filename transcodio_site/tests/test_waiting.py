@@ -57,6 +57,7 @@ def test_connection_is_not_silent_while_a_recording_is_processed(
     assert "harbor" in body["text"]
 
 
+@pytest.mark.slow
 def test_official_client_reads_a_late_answer(url: str, key: str, media: Media) -> None:
     with OpenAI(base_url=f"{url}/v1", api_key=key) as client:
         create = client.audio.transcriptions.with_raw_response.create

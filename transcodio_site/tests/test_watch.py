@@ -59,6 +59,7 @@ def busy_query(var: Path) -> Iterator[psutil.Process]:
     connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.covers(
     "fault", "Postgres and Valkey are killed, and a query continues without Postgres"
 )
@@ -138,6 +139,7 @@ def test_servers_without_socket_are_restarted(var: Path, short_timeouts: None) -
     assert running(var) == []
 
 
+@pytest.mark.slow
 def test_recovering_server_is_not_killed(var: Path, short_timeouts: None) -> None:
     with embedded.servers(var, valkey=False):
         postgres = embedded.watches(var, valkey=False)[0]

@@ -75,6 +75,7 @@ def test_turns_in_one_span_of_speech_are_cut_at_the_pause(
     assert errors(conversation, last).confused < MAX_CONFUSED
 
 
+@pytest.mark.slow
 def test_number_of_speakers_can_be_given(diarizer: EmbeddedDiarizer, talk: Talk) -> None:
     audio = talk([LOW, OWN, HIGH] * 2).audio
 
@@ -106,11 +107,13 @@ def test_results_grow_until_the_final_one(diarizer: EmbeddedDiarizer, talk: Talk
         assert all(turn.start < turn.end <= each.until for turn in each.turns)
 
 
+@pytest.mark.slow
 def test_result_is_the_same_each_time(diarizer: EmbeddedDiarizer, talk: Talk) -> None:
     audio = talk([LOW, OWN] * 4).audio
     assert diarize(diarizer, audio) == diarize(diarizer, audio)
 
 
+@pytest.mark.slow
 def test_voices_are_similar_to_those_of_another_recording(
     diarizer: EmbeddedDiarizer, talk: Talk
 ) -> None:

@@ -134,6 +134,7 @@ def test_engine_recovers_after_a_lost_device(
     assert not any(thread.is_alive() for thread in before._threads)
 
 
+@pytest.mark.slow
 def test_device_that_cannot_be_used_again_is_unrecoverable(
     audio: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,7 @@ def test_settings_are_read_from_the_env_file_too(tmp_path: Path) -> None:
     assert answer.stdout.split() == ["L40S", "from-environment"]
 
 
+@pytest.mark.slow
 def test_unreadable_file_is_reported_without_a_traceback(cli: Run, plane: ControlPlane) -> None:
     for path, complaint in ((__file__, "no audio"), ("/nonexistent.mp3", "No such file")):
         answer = cli("run", "gpu/app.py", "--path", path)
@@ -156,6 +157,7 @@ def test_unreadable_file_is_reported_without_a_traceback(cli: Run, plane: Contro
         assert "Traceback" not in answer.stderr + answer.stdout
 
 
+@pytest.mark.slow
 def test_modal_run_prints_the_segments(deployed: ControlPlane, cli: Run, short: Path) -> None:
     answer = cli("run", "gpu/app.py", "--path", str(short))
     assert answer.returncode == 0, answer.stderr
@@ -198,6 +200,7 @@ def test_container_that_does_not_start_is_given_up(
         list(ModalEngine().stream(audio, never))
 
 
+@pytest.mark.slow
 def test_cold_start_is_metered_for_calls_that_waited_for_it(
     deployed: ControlPlane, remote: Any, noise: bytes
 ) -> None:

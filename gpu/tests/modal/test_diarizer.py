@@ -103,6 +103,7 @@ def test_recording_without_speech_is_not_sent(tones: Audio, calls: Calls) -> Non
     assert calls() == []
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "A recording is cancelled while its speakers are detected on Modal")
 def test_cancellation_ends_the_call(
     with_speakers: ControlPlane, tones: Audio, calls: Calls
@@ -167,6 +168,7 @@ def test_app_without_the_class_is_reported_with_the_command_to_run(
         diarize(tones)
 
 
+@pytest.mark.slow
 def test_container_without_weights_reports_it(
     plane: ControlPlane, cli: Run, tones: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

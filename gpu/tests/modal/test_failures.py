@@ -164,6 +164,7 @@ TIMEOUT = api.GenericResult.GENERIC_STATUS_TIMEOUT
 FAILURE = api.GenericResult.GENERIC_STATUS_FAILURE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "message", "kind"),
     [

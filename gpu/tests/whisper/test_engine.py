@@ -52,6 +52,7 @@ def test_metadata_comes_first_and_complete_last(engine: Engine, sample: Path) ->
     assert 0 < sum(usage) <= last.decode_seconds
 
 
+@pytest.mark.slow
 def test_window_that_detected_the_language_is_not_encoded_again(
     engine: WhisperEngine, sample: Path, alone: list[Word], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +179,7 @@ def test_text_goes_on_after_its_prefix(engine: WhisperEngine, sample: Path) -> N
     assert -1 < rest.decoding.avg_logprob < 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", ["", "A walk by the harbor. " * 200])
 def test_many_keywords_and_a_long_prompt_leave_room_for_the_text(
     engine: Engine, sample: Path, alone: list[Word], prompt: str

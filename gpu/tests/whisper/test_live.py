@@ -191,6 +191,7 @@ def test_commit_ends_a_turn_at_once(engine: WhisperEngine, speech: Samples) -> N
     assert not segments_of(events[events.index(first) :])
 
 
+@pytest.mark.slow
 def test_words_become_firm_without_turns(engine: WhisperEngine, speech: Samples) -> None:
     audio = np.concatenate([speech[: 10 * pcm.SAMPLE_RATE_HZ], silence(2)])
     events = listen(engine, [*cut(audio), Commit(1)], turn_silence_s=None)

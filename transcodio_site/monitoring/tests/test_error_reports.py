@@ -72,6 +72,7 @@ def modules_after_start(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_unless_it_is_configured() -> None:
     assert modules_after_start().stdout == "[]\n"
 

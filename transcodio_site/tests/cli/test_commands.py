@@ -81,6 +81,7 @@ def test_speakers_of_a_transcript_are_detected(run: Run, media: Media) -> None:
     assert "There is no such transcription." in missing.stderr
 
 
+@pytest.mark.slow
 def test_track_is_chosen(run: Run, media: Media) -> None:
     source = film(media, "two.mkv", [media.speech("six.wav", 6), media.silence("quiet.wav", 6)])
     assert "No speech was found" in run("transcribe", source, "--track", "1").stderr
@@ -188,6 +189,7 @@ def test_unwritable_target_is_refused_before_upload(run: Run, short: Path, tmp_p
     assert (tmp_path / "existing.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_file_name_with_invalid_utf8_is_transcribed(run: Run, short: Path, tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"talk \xff.mp3")
     odd.write_bytes(short.read_bytes())

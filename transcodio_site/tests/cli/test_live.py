@@ -107,9 +107,8 @@ def test_events_are_printed_as_json(run: Run, short: Path) -> None:
     assert "received" not in {event["type"] for event in events}
 
 
-@pytest.mark.parametrize(
-    "options", [pytest.param(["-"], marks=pytest.mark.slow), ["-", "--raw", "8000"]]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["-"], ["-", "--raw", "8000"]])
 def test_pipe_is_transcribed(stack: Stack, token: str, media: Media, options: list[str]) -> None:
     raw = ("-f", "s16le", "-ar", "8000", "-ac", "1") if "--raw" in options else ()
     path = media.speech("pipe.raw" if raw else "pipe.mp3", SECONDS, *raw)

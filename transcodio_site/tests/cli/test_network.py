@@ -164,6 +164,7 @@ def test_export_is_retried(lost: str) -> None:
         assert Client(url, "tk_x").export("x", {}) == b"Hello"
 
 
+@pytest.mark.slow
 def test_interrupted_upload_is_retried_and_creates_one_recording(
     run: Run, short: Path, tmp_path: Path, broken_proxy: Callable[[bytes, int], BreakingProxy]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,6 +164,7 @@ def test_every_word_is_placed_once_in_order_and_inside(
     assert [word for draft in drafts for word in draft.words] == [e.word for e in result.placed]
 
 
+@pytest.mark.slow
 def test_three_hours_keep_the_times_of_all_unchanged_words() -> None:
     old = spoken(LONG)
     words = heard(" ".join(old))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +69,7 @@ def test_every_word_once_in_order_and_no_overlap(
         assert cue.end >= cue.words[-1].end - rounding
 
 
+@pytest.mark.slow
 @given(word_lists(), PROFILE)
 @settings(max_examples=150, deadline=None)
 def test_lines_fit_except_for_a_single_long_word(words: list[TimedWord], profile: Profile) -> None:
@@ -102,6 +104,7 @@ def test_cue_starts_late_if_the_one_before_needs_the_time() -> None:
     assert too_late.start == 0.92 or too_late.start > 1.0
 
 
+@pytest.mark.slow
 @given(word_lists(), PROFILE, FRAME_RATES)
 @settings(max_examples=150, deadline=None)
 def test_cues_start_at_most_two_frames_late(

@@ -56,6 +56,7 @@ def recording(owner: User, title: str, *texts: str, language: str = "en") -> Tra
     return row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "few_entries"), [(1, indexing.FEW_ENTRIES), (2, 2)])
 def test_index_finds_what_a_scan_finds(
     alice: User, bob: User, monkeypatch: pytest.MonkeyPatch, seed: int, few_entries: int

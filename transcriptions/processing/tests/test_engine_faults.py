@@ -164,6 +164,7 @@ def test_recording_of_a_hanging_engine_is_retried(
     check_completed_once(run_until_finished(prepared))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The engine hangs at every attempt")
 def test_recording_fails_if_the_engine_always_hangs(
     prepared: Transcription, engine: ScriptedEngine, hang: Callable[[], None]

@@ -111,6 +111,7 @@ def test_playlist_demuxer_cannot_reach_the_network(
 # --- Limits -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.covers("attack", "Hours of silence in a few kilobytes")
 def test_conversion_stops_at_the_longest_duration(
     media: Media, prepare: Prepare, settings: Any, tmp_path: Path

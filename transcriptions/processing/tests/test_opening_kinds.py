@@ -213,6 +213,7 @@ def late_answer(media: Media) -> Path:
     return media.make("call.wav", "-i", str(one), "-i", str(two), "-filter_complex", graph)
 
 
+@pytest.mark.slow
 @pytest.mark.covers(
     "fault",
     "The worker is lost after the opening of a file without a duration, or with several tracks",

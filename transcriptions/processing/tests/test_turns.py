@@ -214,12 +214,13 @@ def statistics_of_delayed_recordings(alice: User, bob: User) -> None:
     Progress.objects.update(lease_until=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "queue_rows",
     [
         current_statistics,
-        pytest.param(statistics_of_an_old_server, marks=pytest.mark.slow),
-        pytest.param(statistics_of_nearly_empty_tables, marks=pytest.mark.slow),
+        statistics_of_an_old_server,
+        statistics_of_nearly_empty_tables,
         statistics_of_delayed_recordings,
     ],
 )

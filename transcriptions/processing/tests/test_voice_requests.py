@@ -130,6 +130,7 @@ getattr(tasks, task)(request_id)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.covers("fault", "The worker is killed while it compares the voices of a speaker")
 @pytest.mark.covers("fault", "The worker is killed while it learns a voice")
 def test_work_of_a_killed_worker_is_metered_once(

@@ -97,6 +97,7 @@ def test_private_and_unknown_host_names_get_the_same_error(
     assert ("10.20.30.40" in caplog.text) == (error is None)  # for the operator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["refuses", "does not respond"])
 def test_next_address_of_the_host_is_tried(
     receiver: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch, first: str

@@ -50,6 +50,7 @@ def test_concurrent_recordings_do_not_mix(checkpoint: Checkpoint, batcher: MakeB
         assert results[index] == [word for one in plan for word in decode_alone(checkpoint, one)]
 
 
+@pytest.mark.slow
 def test_first_words_come_before_last_window_is_read(batcher: MakeBatcher, gate: MakeGate) -> None:
     read: list[int] = []
 
