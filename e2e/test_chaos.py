@@ -17,7 +17,10 @@ from transcodio_site.testing import Media
 RECORDINGS, SECONDS = 2, 20.0
 SEED = 7
 # Other tests kill the other processes, too, but without comparing what was recognized.
-SHORT = ("worker", "postgres", "web", "valkey")
+SHORT = (
+    "worker",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("postgres", "web", "valkey")),
+)
 
 Prepared = tuple[Site, list[Path], list[Segments]]
 
@@ -30,7 +33,6 @@ def prepared(media: Media, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield site, recordings, undisturbed(site, recordings)[0]
 
 
-@pytest.mark.slow
 @pytest.mark.covers("fault", "The worker is killed while it recognizes speech")
 @pytest.mark.covers("fault", "The web server is killed with followers over SSE and WebSocket")
 @pytest.mark.covers("fault", "Valkey is killed and comes back empty")

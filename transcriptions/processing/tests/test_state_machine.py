@@ -229,7 +229,6 @@ class Processing(RuleBasedStateMachine):
             self.row.owner.delete()
 
 
-@pytest.mark.slow
 @pytest.mark.covers("fault", "Workers and owners act on a recording in any order")
 @pytest.mark.django_db(transaction=True)
 def test_processing_as_a_state_machine(folders: None) -> None:
