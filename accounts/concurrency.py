@@ -8,8 +8,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from typing import TypeVar
+from weakref import finalize
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -46,7 +47,7 @@ class ConcurrencyLimit:
         error: Callable[[int], Throttled] = lambda limit: TooManyParallel(),
     ) -> None:
         self._each, self._in_total, self._error = each, in_total, error
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a response may be deleted, and release it, at any time
         self._open: Counter[Hashable] = Counter()
 
     def check(self, holder: Hashable) -> None:
@@ -74,19 +75,19 @@ class ConcurrencyLimit:
                 if not self._open[holder]:
                     del self._open[holder]
 
-    async def hold_while_sent(
+    def hold_while_sent(
         self, holder: Hashable, chunks: AsyncGenerator[Chunk]
     ) -> AsyncGenerator[Chunk]:
-        """Count one more while the chunks of a response are sent. Raises Throttled.
+        """Count one more until the chunks of a response have been sent. Raises Throttled.
 
-        Call `check` first, in the view: a response that has begun can no longer report an error by
-        its status. The view cannot hold it, because a response that is dropped before it begins
-        would never release it.
+        A response that is dropped before it begins, because the client has disconnected, is counted
+        until it is deleted.
         """
-        async with aclosing(chunks):
-            with self.hold(holder):
-                async for chunk in chunks:
-                    yield chunk
+        held = ExitStack()
+        held.enter_context(self.hold(holder))
+        sent = _released_at_end(held, chunks)
+        finalize(sent, held.close)
+        return sent
 
     def _raise_if_reached(self, holder: Hashable) -> None:
         limit = getattr(settings, self._each)
@@ -94,6 +95,13 @@ class ConcurrencyLimit:
             raise self._error(limit)
         if self._in_total and self._open.total() >= getattr(settings, self._in_total):
             raise self._error(getattr(settings, self._in_total))
+
+
+async def _released_at_end(held: ExitStack, chunks: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
+    with held:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
 
 
 # Long-lived responses: event streams, WebSockets, and requests that wait for a transcript.

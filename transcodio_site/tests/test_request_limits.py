@@ -131,6 +131,20 @@ def test_open_streams_of_a_user_are_limited(api: Client, user: User, settings: A
     response.close()
 
 
+async def test_responses_are_counted_before_they_begin(user: User, settings: Any) -> None:
+    async def chunks() -> Any:
+        yield 1
+
+    settings.MAX_EXPORTS_PER_USER = 1
+    sent = concurrency.exports.hold_while_sent(user, chunks())
+    with pytest.raises(concurrency.TooManyParallel):
+        concurrency.exports.hold_while_sent(user, chunks())
+    del sent  # the client has disconnected before
+    assert concurrency.exports.in_use == 0
+    assert [one async for one in concurrency.exports.hold_while_sent(user, chunks())] == [1]
+    assert concurrency.exports.in_use == 0
+
+
 async def test_finished_stream_is_no_longer_counted(user: User, settings: Any) -> None:
     async def chunks() -> Any:
         yield 1

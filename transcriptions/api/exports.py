@@ -48,18 +48,18 @@ def export_transcripts(request: HttpRequest, body: ArchiveIn) -> StreamingHttpRe
     """Export the transcripts of up to 100 recordings as one ZIP file. Recordings that have no
     transcript, or that do not exist, are listed in its file `left-out.txt`."""
     user = authenticated_user(request)
-    concurrency.exports.check(user)
     options = export_options(request, body)
     ids = [*dict.fromkeys(body.ids)]
     found = [row for row in permissions.visible_to(user).filter(id__in=ids) if row.has_transcript]
     if not found:
         raise ApiError(409, "not_completed", _("None of these recordings has a transcript."))
+    chunks = stream(in_chunks(export_archive(user, ids, body.format, options)))
+    sent = concurrency.exports.hold_while_sent(user, chunks)
     for row in found:
         record_event(request, Action.EXPORTED, body.format, recording=row.id)
-    chunks = stream(in_chunks(export_archive(user, ids, body.format, options)))
     name = f"transcripts-{timezone.now():%Y-%m-%d}.zip"
     return StreamingHttpResponse(
-        concurrency.exports.hold_while_sent(user, chunks),
+        sent,
         content_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

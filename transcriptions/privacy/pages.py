@@ -135,11 +135,11 @@ def export_data(request: HttpRequest) -> HttpResponseBase:
     Raises TooManyParallel.
     """
     user = authenticated_user(request)
-    concurrency.exports.check(user)
+    sent = concurrency.exports.hold_while_sent(user, stream(export_user_data(user)))
     record_event(request, Action.DATA_EXPORTED)
     name = f"transcodio-{timezone.now():%Y-%m-%d}.zip"
     return StreamingHttpResponse(
-        concurrency.exports.hold_while_sent(user, stream(export_user_data(user))),
+        sent,
         content_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

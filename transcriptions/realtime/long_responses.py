@@ -23,7 +23,6 @@ def long_response(
 ) -> StreamingHttpResponse:
     """A response that proxies must not buffer or compress. Like all others, it is not cached.
     Raises TooManyParallel: `limit` counts it for `holder`, a user unless said otherwise."""
-    limit.check(holder)
     return StreamingHttpResponse(
         limit.hold_while_sent(holder, _release_view_thread(chunks)),
         content_type=content_type,
