@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
+from functools import wraps
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from ninja.security import APIKeyQuery, HttpBearer, SessionAuth
 
@@ -19,6 +21,19 @@ from accounts.tokens import TOKEN_PREFIX, find_token, find_token_by_id, record_t
 READ_METHODS = ("GET", "HEAD", "OPTIONS")
 TOKEN_SCHEMES = ("bearer", "token")
 TOKEN_HEADER = "X-API-Key"  # noqa: S105 - the name of a header
+
+
+def polled(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """For a part of a page that the page polls: without a session it is 401, and the page stays as
+    it is. A redirect would put the sign-in page into it."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: object, **options: object) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return HttpResponse(status=401)
+        return view(request, *args, **options)
+
+    return checked
 
 
 class InsufficientScope(Exception):

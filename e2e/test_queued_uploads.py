@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from e2e.conftest import OpenPage
+from e2e.conftest import PASSWORD, OpenPage
 from e2e.test_offline import NOTHING, sign_in, sign_out, stored
 from e2e.test_pages import upload
 from transcodio_site.testing import Media, Stack, wait_until
@@ -83,6 +83,49 @@ def test_kept_file_can_be_cancelled(app: BrowserContext, stack: Stack, media: Me
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("upload-box li")).to_have_count(0)
     wait_until(lambda: stored(page)["uploads"] == [])
+
+
+def lose_file(page: Page, media: Media, name: str) -> None:
+    """The connection is lost during an upload."""
+    page.route("**/api/transcriptions", lambda route: route.abort("connectionreset"))
+    upload(page, media.silence(name, 1))
+    expect(page.locator("[data-phase=kept]")).to_have_count(1)
+    page.unroute("**/api/transcriptions")
+
+
+@pytest.mark.covers("fault", "A session ends while a file waits for a connection")
+def test_kept_file_outlives_the_session(app: BrowserContext, stack: Stack, media: Media) -> None:
+    page = app.new_page()
+    sign_in(page, stack, "expired@example.com")
+    lose_file(page, media, "waiting.mp3")
+    app.clear_cookies(name="sessionid")
+    page.goto("/accounts/login/")
+    page.fill("[name=login]", "expired@example.com")
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button[type=submit]")
+    expect(page.get_by_role("link", name="waiting.mp3")).to_be_visible()
+    assert recordings(page) == ["waiting"]
+
+
+def test_kept_file_is_sent_by_one_tab(app: BrowserContext, stack: Stack, media: Media) -> None:
+    page = app.new_page()
+    sign_in(page, stack, "tabs@example.com")
+    lose_file(page, media, "single.mp3")
+    second = app.new_page()
+    second.goto("/")
+    expect(second.get_by_role("link", name="single.mp3")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("upload-box li")).to_have_count(0)
+    assert recordings(page) == ["single"]
+
+
+def test_unreadable_file_is_not_called_a_lost_connection(sign_up: OpenPage, media: Media) -> None:
+    page = sign_up("moved@example.com")
+    page.route("**/api/transcriptions", lambda route: route.abort("connectionreset"))
+    page.evaluate("File.prototype.slice = () => ({ arrayBuffer: () => Promise.reject() })")
+    upload(page, media.silence("moved.mp3", 1))
+    expect(page.get_by_role("alert")).to_contain_text("The file cannot be read.")
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def test_menu_is_folded_above_the_page_on_a_phone(sign_up: OpenPage) -> None:
 def add_token(page: Page, name: str) -> None:
     page.goto("/settings/tokens/")
     page.fill("[name=name]", name)
-    page.get_by_role("button", name="Create token").click()
+    page.get_by_role("button", name="Create token").dblclick()  # creates one
     page.get_by_label(f"Your new token “{name}”").wait_for()
 
 

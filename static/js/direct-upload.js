@@ -28,14 +28,16 @@ export class DirectUpload {
     try {
       this.upload ??= await this.start();
       for (; this.next <= this.upload.parts; this.next += 1) await this.sendPart(this.next);
+      this.isCompleting = true;
       const response = await this.call("POST", `/${this.upload.id}/complete`);
-      this.upload = null; // the upload has become a recording
+      this.upload = null; // it has become a recording
       return { status: 202, response };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       if ([404, 409].includes(error.status)) this.restart(); // it has expired, or a part is missing
       return { status: error.status, response: error.response };
     } finally {
+      this.isCompleting = false;
       removeEventListener("pagehide", this.leave);
     }
   }
@@ -46,9 +48,9 @@ export class DirectUpload {
     this.forget();
   }
 
-  /** Deletes what was sent. The request outlives the page. */
+  /** Deletes what was sent, unless it becomes a recording already. The request outlives the page. */
   forget() {
-    if (this.upload) this.call("DELETE", `/${this.upload.id}`, undefined, true).catch(() => {});
+    if (this.upload && !this.isCompleting) this.call("DELETE", `/${this.upload.id}`, undefined, true).catch(() => {});
     this.restart();
   }
 

@@ -16,7 +16,7 @@ export class FormUpload {
     for (const [name, value] of Object.entries(this.options)) form.append(name, value);
     form.append("file", this.file);
     const request = new XMLHttpRequest();
-    this.request = request;
+    Object.assign(this, { request, isSent: false });
     request.open("POST", "/api/transcriptions");
     request.setRequestHeader("X-CSRFToken", csrfToken());
     request.setRequestHeader("Idempotency-Key", this.key);
@@ -24,6 +24,7 @@ export class FormUpload {
     request.upload.addEventListener("progress", ({ loaded, total }) => {
       this.onProgress((loaded / total) * this.file.size);
     });
+    request.upload.addEventListener("load", () => { this.isSent = true; });
     return new Promise((done, fail) => {
       request.addEventListener("error", () => fail(new Error("the connection was lost")));
       request.addEventListener("load", () => done(request));
@@ -31,7 +32,8 @@ export class FormUpload {
     });
   }
 
+  /** Once all bytes are sent, the server makes a recording of them whether we wait for it or not. */
   abort() {
-    this.request?.abort();
+    if (!this.isSent) this.request?.abort();
   }
 }

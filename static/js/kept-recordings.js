@@ -1,5 +1,6 @@
 /** Live recordings that this browser keeps until the server has all of their audio. */
 import { all, change, put, remove } from "./offline-store.js";
+import { hold as holdLock } from "./locks.js";
 import { account, claimed } from "./web-app.js";
 
 /** Recordings that no page is working on, the oldest first. */
@@ -16,13 +17,7 @@ export async function interrupted() {
  * has it.
  */
 export function hold(id) {
-  if (!navigator.locks) return Promise.resolve(() => {});
-  return new Promise((done) => {
-    navigator.locks.request(lockName(id), { ifAvailable: true }, (lock) => {
-      if (!lock) return done(null);
-      return new Promise((release) => done(release));
-    });
-  });
+  return holdLock(lockName(id));
 }
 
 function lockName(id) {

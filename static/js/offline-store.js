@@ -1,8 +1,9 @@
 /**
  * The data that this browser keeps for an account, in IndexedDB: transcripts for reading offline,
  * files that wait for a connection, and live recordings with audio that the server does not have
- * yet. It is erased when another account, or no account, is signed in; only files that were
- * `shared` with the app wait for a sign-in. The service worker uses this module, too.
+ * yet. It is erased when someone signs out, or another account signs in. If a session has only
+ * ended, transcripts are erased; what was not sent yet waits until its owner signs in again, as do
+ * files that were `shared` with the app. The service worker uses this module, too.
  */
 const OWNER = "owner"; // the only key of the store `account`
 const STORES = ["account", "transcripts", "uploads", "recordings", "pieces", "shared"];
@@ -59,8 +60,8 @@ export function claim(account) {
   return transact("readwrite", (store) => {
     const owner = store("account").get(OWNER);
     owner.onsuccess = () => {
+      if (!account) return clear(store, ["transcripts"]);
       if (owner.result !== account) clear(store, STORES.filter((name) => name !== "shared"));
-      if (!account) return;
       store("account").put(account, OWNER);
       takeShared(store, account);
     };

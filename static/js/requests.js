@@ -32,3 +32,9 @@ export async function sendJson(host, method, url, content) {
   const { status } = response;
   return { body: answer, problem: isAccepted ? "" : errorMessage(status, answer), status };
 }
+
+/** Whether a file can be loaded; one at another origin, if that answers. */
+export async function isReachable(url) {
+  const response = await fetch(url, { method: "HEAD", mode: "no-cors" }).catch(() => null);
+  return Boolean(response?.ok) || response?.type === "opaque";
+}

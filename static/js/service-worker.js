@@ -18,7 +18,7 @@ export function start({ version, files, page, signOut, share, shared }) {
     const { request } = event;
     const url = new URL(request.url);
     if (url.origin !== self.location.origin) return;
-    if (request.method === "POST" && url.pathname === signOut) {
+    if (request.method === "POST" && url.pathname === signOut && isFromPage(request)) {
       event.respondWith(signedOut(request, page));
     } else if (request.method === "POST" && url.pathname === share && isOwn(request)) {
       event.respondWith(takeFiles(request, shared));
@@ -59,6 +59,11 @@ async function networkFirst(request, url) {
 function isOwn({ referrer, destination }) {
   const isHere = !referrer || referrer === "about:client" || new URL(referrer).origin === self.location.origin;
   return isHere && destination === "document";
+}
+
+/** Whether a page of ours sent it: another site cannot sign anybody out, and must not erase anything. */
+function isFromPage({ referrer }) {
+  return referrer !== "" && new URL(referrer).origin === self.location.origin;
 }
 
 /**

@@ -32,9 +32,14 @@ customElements.define("share-captions", class extends HTMLElement {
   }
 
   async change(method) {
+    const buttons = this.querySelectorAll("[data-share], [data-withdraw]");
+    for (const button of buttons) button.disabled = true;
     const { body, problem } = await sendJson(this, method, `/api/transcriptions/${this.dataset.id}/captions`);
-    if (problem) this.show(problem);
-    else this.showLink(body?.url ?? "");
+    for (const button of buttons) button.disabled = false;
+    if (problem) return this.show(problem);
+    this.showLink(body?.url ?? "");
+    // The button that was pressed is hidden now.
+    if (method !== "GET") this.querySelector(body?.url ? "[data-copy]" : "[data-share]").focus();
   }
 
   showLink(url) {

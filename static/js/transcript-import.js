@@ -58,6 +58,7 @@ customElements.define("transcript-import", class extends HTMLElement {
   }
 
   showResult(counts) {
+    if (!this.dialog.open) return location.reload(); // closed by Escape meanwhile
     this.status.textContent = text(this, "imported", counts);
     for (const name of ["fields", "close", "force"]) this.button(name).hidden = true;
     this.querySelector("[type=submit]").hidden = true;

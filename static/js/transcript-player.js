@@ -9,6 +9,7 @@ import { PlayerLoop } from "./player-loop.js";
 import { savedPosition, savePosition, settings } from "./player-memory.js";
 import { connectMediaSession } from "./player-session.js";
 import { PlayerVideo } from "./player-video.js";
+import { isReachable } from "./requests.js";
 
 const MIN_INTERVAL_MS = 50; // between two events `player-time`
 const SAVE_INTERVAL_MS = 5000; // of the position
@@ -21,7 +22,7 @@ customElements.define("transcript-player", class extends HTMLElement {
     this.shownAt = this.savedAt = 0; // performance.now()
     const on = (name, action) => this.media.addEventListener(name, action);
     on("error", () => this.reloadOnce());
-    on("playing", () => { this.isReloaded = false; });
+    on("playing", () => { this.isReloaded = false; this.showProblem(false); });
     on("timeupdate", () => this.moved());
     on("ended", () => this.ended());
     for (const name of ["play", "pause", "ended", "ratechange"]) on(name, () => this.stateChanged());
@@ -169,10 +170,10 @@ customElements.define("transcript-player", class extends HTMLElement {
   // --- Problems -------------------------------------------------------------------------------
 
   /** Continues where it stopped: the URL of a recording in an object storage expires. */
-  reloadOnce() {
+  async reloadOnce() {
     if (!this.isWanted && !this.media.controls) return; // play() tries again
     if (this.isReloaded || !this.currentTime) {
-      this.showProblem();
+      if (await isReachable(this.source)) this.showProblem(true); // else play() tries again
       return;
     }
     this.isReloaded = true;
@@ -187,9 +188,10 @@ customElements.define("transcript-player", class extends HTMLElement {
     this.media.currentTime = currentTime;
   }
 
-  showProblem() {
-    this.querySelector(".player-bar").hidden = true;
-    this.media.hidden = true;
-    this.querySelector(".player-error").hidden = false;
+  showProblem(isShown) {
+    const error = this.querySelector(".player-error");
+    if (error.hidden !== isShown) return;
+    this.querySelector(".player-bar").hidden = this.media.hidden = isShown;
+    error.hidden = !isShown;
   }
 });

@@ -114,6 +114,7 @@ customElements.define("upload-box", class extends HTMLElement {
     const [id] = this.uploaded;
     if (this.hasRestored || this.list.querySelector("[data-phase=failed], [data-phase=kept]")) {
       history.replaceState(null, "", location.pathname);
+      if (this.hasRestored) this.uploaded.clear();
       htmx.ajax("GET", location.pathname, { target: "#library", select: "#library", swap: "outerHTML" });
     } else if (this.addedCount === 1) {
       location.assign(`/transcriptions/${id}/`);

@@ -4,7 +4,8 @@
  * may not reach the server. The key of an upload lets the server accept it only once, whichever
  * page sends it.
  */
-import { all, put, remove } from "./offline-store.js";
+import { hold } from "./locks.js";
+import { all, get, put, remove } from "./offline-store.js";
 import { account, claimed } from "./web-app.js";
 
 const MAX_KEPT_BYTES = 1024 ** 3; // of all files
@@ -39,6 +40,18 @@ export class UploadQueue {
     this.kept.add(upload);
     this.schedule();
     return true;
+  }
+
+  /**
+   * Reserves an upload for this page. Resolves to a function that releases it; null if another page
+   * is sending it, or has sent or cancelled it.
+   */
+  async take({ isKept, key }) {
+    if (!isKept) return () => {};
+    const release = await hold(`upload-${key}`);
+    if (release && await get("uploads", key).catch(() => true)) return release;
+    release?.();
+    return null;
   }
 
   async hasSpace(file) {

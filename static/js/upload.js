@@ -5,7 +5,7 @@
 import { DirectUpload } from "./direct-upload.js";
 import { FormUpload } from "./form-upload.js";
 import { newKey } from "./offline-store.js";
-import { errorMessage } from "./requests.js";
+import { csrfToken, errorMessage } from "./requests.js";
 import { text } from "./text.js";
 
 const BYTES_PER_MB = 1024 * 1024;
@@ -34,10 +34,15 @@ export class Upload {
     // A retry sends the same request, or the missing parts.
     this.transport ??= new Transport(this.file, this.options, (bytes) => this.progress(bytes), this.key);
     this.show("sending", text(this.box, "uploading"), "cancel");
+    const release = await this.box.queue.take(this);
+    if (!release) return this.leave();
+    if (this.isDone) return release(); // cancelled meanwhile
     try {
-      this.responded(await this.transport.send());
+      await this.responded(await this.transport.send());
     } catch {
       if (!this.isDone) await this.keep();
+    } finally {
+      release();
     }
   }
 
@@ -46,11 +51,12 @@ export class Upload {
     const size = (this.file.size / BYTES_PER_MB).toFixed(1);
     const sent = (bytes / BYTES_PER_MB).toFixed(1);
     const key = bytes < this.file.size ? "progress" : "processing";
-    this.show("sending", text(this.box, key, { sent, total: size }), "cancel");
+    // Not each of the many numbers is read out.
+    this.show("sending", text(this.box, key, { sent, total: size }), "cancel", key === "progress");
   }
 
-  responded({ status, response }) {
-    if (this.isDone) return; // cancelled meanwhile
+  async responded({ status, response }) {
+    if (this.isDone) return status === 202 && deleteRecording(response.id); // cancelled meanwhile
     if (status !== 202) {
       const canRetry = RETRYABLE_STATUSES.includes(status) || status >= 500;
       this.fail(errorMessage(status, response), canRetry);
@@ -69,6 +75,8 @@ export class Upload {
 
   /** The connection was lost. */
   async keep() {
+    const isReadable = await this.file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+    if (!isReadable) return this.fail(text(this.box, "unreadable"));
     const isKept = await this.box.queue.keep(this);
     if (this.isDone) return this.box.queue.forget(this); // cancelled meanwhile
     if (!isKept) return this.fail(text(this.box, "notKept"), true);
@@ -88,6 +96,10 @@ export class Upload {
   dismiss() {
     this.transport?.abort();
     this.box.queue.forget(this);
+    this.leave();
+  }
+
+  leave() {
     this.row.remove();
     this.finish();
   }
@@ -105,11 +117,17 @@ export class Upload {
     return this.row.querySelector(".upload-text");
   }
 
-  show(phase, message, action) {
+  show(phase, message, action, isQuiet = false) {
     this.row.dataset.phase = phase;
-    this.status.setAttribute("role", "status");
+    this.status.setAttribute("role", isQuiet ? "presentation" : "status");
     this.status.textContent = message;
     this.retryButton.hidden = true;
     this.button.textContent = text(this.box, action);
   }
+}
+
+/** Even if the page is left. */
+function deleteRecording(id) {
+  const headers = { "X-CSRFToken": csrfToken() };
+  return fetch(`/api/transcriptions/${id}`, { method: "DELETE", headers, keepalive: true }).catch(() => {});
 }

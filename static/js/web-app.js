@@ -1,8 +1,8 @@
 /**
  * On every page: registers the service worker, and erases data that this browser keeps for an
- * account that is no longer signed in, and deleted transcripts.
+ * account that is no longer signed in, and deleted transcripts. No form is submitted twice.
  */
-import { all, claim, remove } from "./offline-store.js";
+import { all, claim, erase, remove } from "./offline-store.js";
 
 /** The account of the page: empty if nobody is signed in, undefined if the page is the same for all. */
 export const account = document.querySelector("meta[name=account]")?.content;
@@ -21,6 +21,19 @@ export async function synchronize() {
   if (state.account !== account) await claim(state.account);
   for (const id of ids) if (!state.existing.includes(id)) await remove("transcripts", id);
 }
+
+// A double click is meant once. The page stays if the response is a download.
+const RESUBMIT_MS = 3000;
+const submitted = new Set();
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (submitted.has(form)) return event.preventDefault();
+  submitted.add(form);
+  setTimeout(() => submitted.delete(form), RESUBMIT_MS);
+  // The service worker does it, too, where there is one.
+  if (form.matches("[data-sign-out]")) erase().catch(() => {});
+});
 
 // Old browsers do not support modules as service workers. Pages work without one.
 navigator.serviceWorker?.register("/service-worker.js", { type: "module", updateViaCache: "none" }).catch(() => {});

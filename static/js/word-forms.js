@@ -11,7 +11,7 @@ const UNSAID = /(?:-(?:speaker:\s*)?|speaker:\s*)(?:"[^"]*"|\S+)/giu; // exclude
 
 /** The words of a query that a text should contain. */
 export function termsOf(query) {
-  return wordsOf(query.replace(UNSAID, " ")).map(({ word }) => word);
+  return wordsOf(query.replace(/[“”„«»]/g, '"').replace(UNSAID, " ")).map(({ word }) => word);
 }
 
 /** The [from, to] of the words of a text that were searched for. */

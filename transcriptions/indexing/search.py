@@ -31,6 +31,7 @@ from transcriptions.indexing.speakers import is_named, is_said_by, speaks
 from transcriptions.models import SEARCH_KEYS, SearchEntry, Transcription
 
 TERM = re.compile(r'(-?)(speaker:\s*)?(?:"([^"]+)"|([^\s"]+))', re.IGNORECASE)
+STRAIGHT_QUOTES = str.maketrans(dict.fromkeys("“”„«»", '"'))  # phones type curly ones
 MAX_TERMS = 20  # of a query
 NO_ROWS = Q(pk__in=[])
 
@@ -236,7 +237,7 @@ def parse(rows: QuerySet[Transcription], query: str) -> Search:
 
 def _split(query: str) -> list[Alternative]:
     alternatives = [Alternative()]
-    for sign, speaker, quoted, bare in TERM.findall(query):
+    for sign, speaker, quoted, bare in TERM.findall(query.translate(STRAIGHT_QUOTES)):
         if bare.lower() == "or" and not sign and not speaker:
             alternatives.append(Alternative())
         else:

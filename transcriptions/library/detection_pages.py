@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.authentication import polled
 from accounts.rate_limits import Throttled
 from transcriptions import permissions
 from transcriptions.exceptions import WrongState
@@ -39,7 +40,7 @@ def cancel(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     return redirect("transcriptions:detail", transcription_id)
 
 
-@login_required
+@polled
 @require_GET
 def state(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     """Whether the speakers are being detected: the page polls it with htmx."""

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts import concurrency
 from accounts.audit_log import record_event
-from accounts.authentication import authenticated_user
+from accounts.authentication import authenticated_user, polled
 from accounts.models import Action, User
 from accounts.rate_limits import Throttled
 from gpu.languages import LANGUAGES
@@ -142,7 +142,7 @@ def detail(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     return render(request, "transcriptions/detail.html", context)
 
 
-@login_required
+@polled
 @require_GET
 def rows(request: HttpRequest) -> HttpResponse:
     """Rows of the library by `id`, which htmx polls while the recordings are processed.
@@ -158,7 +158,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     return render(request, "transcriptions/_live_rows.html", context)
 
 
-@login_required
+@polled
 @require_GET
 def queue_position(request: HttpRequest, transcription_id: uuid.UUID) -> HttpResponse:
     """How many recordings are ahead, and how long recognition takes: htmx polls this while a

@@ -73,7 +73,8 @@ def test_search_finds_inflected_words_in_title_and_text(alice: User, api: Client
     assert titles(api, "ship meeting") == ["Budget"]
     assert titles(api, "ship -meeting") == ["Harbour walk"]
     assert titles(api, '"two ships"') == ["Harbour walk"]
-    assert titles(api, '"ships two"') == []
+    assert titles(api, '"ships two"') == titles(api, "“ships two”") == []
+    assert titles(api, "“two ships”") == titles(api, "„two ships“") == ["Harbour walk"]
     assert titles(api, "haus") == ["Häuser"]
     assert titles(api, "budget") == ["Budget"]
 
