@@ -71,7 +71,7 @@ def test_conflict_is_left_open_by_escape(page: Page) -> None:
     page.keyboard.press("Escape")
     expect_status(page, "Not saved: Someone else")
     assert shown(page)[:2] == [f"Mine. {first}", f"And mine. {second}"]
-    page.get_by_role("button", name="Save again").click()
+    save_again(page)
     conflict_in(page).get_by_role("button", name="Use theirs").click()
     # The other edit is saved all the same.
     expected = [f"Theirs. {first}", "New.", f"And mine. {second}", *rest]

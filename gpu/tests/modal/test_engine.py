@@ -97,7 +97,7 @@ def test_unsupported_language_is_refused_without_a_call(audio: Audio, new_calls:
 
 
 def test_language_is_chosen_from_the_candidates(
-    audio: Audio, monkeypatch: pytest.MonkeyPatch
+    plane: ControlPlane, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def events_of_parts(audio: Audio, stopped: object) -> Iterator[EngineEvent]:
         yield Metadata(audio.language or "", "stt-1b-en_fr")
