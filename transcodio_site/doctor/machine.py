@@ -21,6 +21,7 @@ from django.contrib.staticfiles.finders import get_finders
 
 from gpu import config, weights
 from gpu.types import EngineUnavailable
+from transcodio_site.disks import data_folders
 from transcodio_site.doctor.findings import Finding
 from transcodio_site.embedded.folders import MIN_FREE_BYTES, PRIVATE_GIDS
 from transcodio_site.inventory import NPM_NAMES, REQUIREMENTS, ROOT, VENDORED, locked_versions
@@ -208,18 +209,19 @@ def _others_can_access(env: Path, groups: set[int]) -> bool:
 
 
 def free_space() -> Iterator[Finding]:
-    """Whether a recording of the largest size still fits on the disk."""
+    """Whether a recording of the largest size still fits on the disks."""
     needed = MIN_FREE_BYTES + (settings.MAX_FILE_SIZE_MB << 20)
-    free = shutil.disk_usage(settings.VAR_DIR).free
-    found = f"{free >> 20} MB are free for {settings.VAR_DIR}"
-    if free < needed:
-        yield Finding(
-            found,
-            f"Uploads of the allowed size need {needed >> 20} MB.",
-            "Free some space, move VAR_DIR to a larger disk, or lower MAX_FILE_SIZE_MB.",
-        )
-    else:
-        yield Finding(found)
+    for folder in data_folders().values():
+        free = shutil.disk_usage(folder).free
+        found = f"{free >> 20} MB are free for {folder}"
+        if free < needed:
+            yield Finding(
+                found,
+                f"Uploads of the allowed size need {needed >> 20} MB.",
+                f"Free some space, move {folder} to a larger disk, or lower MAX_FILE_SIZE_MB.",
+            )
+        else:
+            yield Finding(found)
 
 
 def static_files() -> Iterator[Finding]:

@@ -115,6 +115,7 @@ def no_engine(settings: Any, patch: pytest.MonkeyPatch) -> None:
         (machine.secret_files, write("secret_key", "key", 0o644), "secret_key has the mode 644"),
         (machine.secret_files, write(".env", "DEBUG=1", 0o644), ".env has the mode 644"),
         (machine.free_space, set_to(MAX_FILE_SIZE_MB=1 << 40), "MB are free"),
+        (machine.free_space, set_to(MAX_FILE_SIZE_MB=1 << 40), "are free for .*/media"),
         (machine.static_files, damaged_script, "htmx.min.js"),
         (machine.static_files, uncollected, "no copy, or an old one, of staticfiles.json"),
         (machine.static_files, collected_long_ago, "no copy, or an old one, of "),
