@@ -9,6 +9,7 @@ from transcodio_site import __version__
 from transcodio_site.backup import database, media, private_files
 from transcodio_site.backup.manifest import BackupError, Manifest, StoredFile
 from transcodio_site.backup.store import Store
+from transcriptions.storage.base import recording_storage
 
 NAME_FORMAT = "%Y%m%dT%H%M%SZ"
 
@@ -20,6 +21,7 @@ class Created:
     manifest: Manifest
     new_files: int
     deleted_backups: int
+    lost: tuple[str, ...]  # missing files of recordings that still exist
 
 
 def create(store: Store, keep: int | None = None) -> Created:
@@ -27,9 +29,11 @@ def create(store: Store, keep: int | None = None) -> Created:
     backups, if given. Raises BackupError, OSError.
 
     The database is read first: it names the files, and they do not change. One that is deleted
-    before it is copied is listed in the manifest.
+    before it is copied is listed in the manifest. No backup is deleted if a recording has lost its
+    file: older ones may have it.
     """
     with store.locked():
+        recording_storage().check_access()  # otherwise all files may appear to be missing
         earlier = store.newest()
         known = {file.name: file for file in earlier.files} if earlier else {}
         with database.snapshot() as cursor:
@@ -53,8 +57,9 @@ def create(store: Store, keep: int | None = None) -> Created:
             missing=tuple(name for name, file in found.items() if not file),
         )
         store.publish(manifest)
-        deleted = store.delete_old(keep) if keep else 0
-        return Created(manifest, _count_new(files, known), deleted)
+        lost = media.still_referenced(manifest.missing)
+        deleted = store.delete_old(keep) if keep and not lost else 0
+        return Created(manifest, _count_new(files, known), deleted, lost)
 
 
 def _new_name(store: Store) -> str:

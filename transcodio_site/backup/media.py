@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from posixpath import dirname, join
 
@@ -23,6 +23,11 @@ NOT_INCLUDED = frozenset({"transcriptions.Transcription.audio"})
 def referenced_names() -> list[str]:
     """The names of all files that rows refer to, as the current transaction sees them."""
     return sorted({name for field in _fields() for name in _names(field) if name})
+
+
+def still_referenced(names: Collection[str]) -> tuple[str, ...]:
+    """Those of the files that rows refer to now."""
+    return tuple(sorted({*names} & {*referenced_names()})) if names else ()
 
 
 def _fields() -> Iterator[FileField]:

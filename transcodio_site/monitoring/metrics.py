@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from functools import cache
 
-from django.conf import settings
 from django.db import connection
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, Histogram, Metric
 from prometheus_client.core import GaugeMetricFamily
@@ -18,6 +17,7 @@ from prometheus_client.registry import Collector
 from accounts import concurrency
 from transcodio_site import __version__
 from transcodio_site.admission import uploads_from_address
+from transcodio_site.disks import data_folders
 from transcodio_site.monitoring import parts, processes
 from transcodio_site.monitoring.shared_check import SharedCheck
 from transcriptions.operations import metrics as database
@@ -106,11 +106,15 @@ def _processes() -> list[Metric]:
 
 
 def _disk() -> list[Metric]:
-    usage = shutil.disk_usage(settings.VAR_DIR)
-    return [
-        GaugeMetricFamily("transcodio_disk_free_bytes", "Free space for VAR_DIR.", usage.free),
-        GaugeMetricFamily("transcodio_disk_size_bytes", "Size of its disk.", usage.total),
-    ]
+    free = GaugeMetricFamily(
+        "transcodio_disk_free_bytes", "Free space for VAR_DIR, and for recordings.", labels=["disk"]
+    )
+    size = GaugeMetricFamily("transcodio_disk_size_bytes", "Size of the disk.", labels=["disk"])
+    for name, folder in data_folders().items():
+        usage = shutil.disk_usage(folder)
+        free.add_metric([name], usage.free)
+        size.add_metric([name], usage.total)
+    return [free, size]
 
 
 def _with_database(read: Callable[[], list[Metric]]) -> Callable[[], list[Metric]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,33 @@ from django.core.exceptions import ImproperlyConfigured
 # The folder of the checkout.
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
+# Of the names of variables that may contain secrets: URLs have passwords.
+SECRET_ENDINGS = ("_URL", "_TOKEN", "_KEY", "_SECRET", "_DSN")
+
 
 class Env(environ.Env):  # type: ignore[misc]
     """The environment; the error for a value that cannot be parsed names its variable."""
 
     def get_value(self, var: str, *args: Any, **options: Any) -> Any:
         """One variable. Raises ImproperlyConfigured."""
-        try:
+        with _errors_with_name(var):
             return super().get_value(var, *args, **options)
-        except ValueError:
-            message = f"{var}={os.environ.get(var)!r} is not valid: see docs/configuration.md."
-            raise ImproperlyConfigured(message) from None
+
+    def email_url(self, var: str, *args: Any, **options: Any) -> dict[str, Any]:
+        """The settings that a URL of a mail server stands for. Raises ImproperlyConfigured."""
+        with _errors_with_name(var):
+            settings: dict[str, Any] = super().email_url(var, *args, **options)
+            return settings
+
+
+@contextmanager
+def _errors_with_name(var: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError:
+        value = "" if var.endswith(SECRET_ENDINGS) else f"={os.environ.get(var)!r}"
+        message = f"{var}{value} is not valid: see docs/configuration.md."
+        raise ImproperlyConfigured(message) from None
 
 
 env = Env()

@@ -15,14 +15,16 @@ STATIC_URL = "/static/"
 _collected = env.str("STATIC_ROOT", default="")
 STATIC_ROOT = _collected or VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+_DJANGO = "django.contrib.staticfiles.storage"
+_hashed = {
+    "BACKEND": "transcodio_site.static_files.HashedStaticFilesStorage",
+    # Not those of recordings: often root collects the files, and another user serves them.
+    "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
+}
 STORAGES = {
     # Whether clients send files to the bucket, and fetch them from it, with signed URLs.
     "default": storage_from_url(_url, direct=env.bool("STORAGE_DIRECT", default=True)),
-    "staticfiles": {
-        "BACKEND": "transcodio_site.static_files.HashedStaticFilesStorage"
-        if _collected
-        else "django.contrib.staticfiles.storage.StaticFilesStorage"
-    },
+    "staticfiles": _hashed if _collected else {"BACKEND": f"{_DJANGO}.StaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = not _collected
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True

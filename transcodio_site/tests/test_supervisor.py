@@ -19,11 +19,13 @@ from transcodio_site.backoff import Backoff
 from transcodio_site.supervisor import StackError, free_port, leftovers, running_url, stack
 from transcodio_site.supervisor.child import Child
 from transcodio_site.supervisor.stack import Stack
-from transcodio_site.testing import ROOT
+from transcodio_site.testing import ROOT, WAIT_S
 from transcodio_site.tests.embedded_servers import has_exited
 
 FAILS = [sys.executable, "-c", "raise OSError('no more threads')"]
 WAITS = [sys.executable, "-c", "import time; time.sleep(1000)"]
+
+PRINTS_METRICS_PORT = "import os, sys; print(os.environ['METRICS_PORT'], file=sys.stderr)"
 
 
 @pytest.fixture
@@ -69,6 +71,23 @@ def test_process_that_keeps_stopping_leaves_the_others_running(
     monkeypatch.setattr(backoff, "STABLE_AFTER_S", 0.0)
     own_stack.watch(until=lambda: worker.backoff.failures == 0)
     assert "The worker process is running again.\n" in capfd.readouterr().out
+
+
+def test_live_worker_serves_its_metrics_on_the_next_port(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.VAR_DIR, settings.METRICS_PORT = tmp_path, 9101
+    monkeypatch.setenv("METRICS_PORT", "9101")
+    ports = {}
+    own = Stack("127.0.0.1", free_port())
+    for child in own.children:
+        child.command = [sys.executable, "-c", PRINTS_METRICS_PORT]
+        child.start(own._environment())
+        assert child.process
+        child.process.wait(WAIT_S)
+        ports[child.name] = child.exit_reason()
+    assert ports["worker"] == "9101"
+    assert ports["live"] == "9102"
 
 
 @pytest.mark.parametrize(("essential", "longest"), [(False, [8, 16, 32, 60, 60]), (True, [5] * 5)])

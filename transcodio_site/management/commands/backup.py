@@ -48,7 +48,6 @@ class Command(BaseCommand):
             ) from error
 
     def _created(self, store: Store, created: Created) -> None:
-        record.write(store.folder, created.manifest.name)
         manifest = created.manifest
         rows = sum(table.rows for table in manifest.tables)
         total = sum(file.blob.size for file in manifest.files)
@@ -60,6 +59,9 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{len(manifest.missing)} files no longer existed, such as {manifest.missing[0]}."
             )
+        if created.lost:
+            raise CommandError(_incomplete(created))
+        record.write(store.folder, manifest.name)
         if created.deleted_backups:
             self.stdout.write(f"Old backups deleted: {created.deleted_backups}.")
         self.stdout.write("It contains the secret key: keep it as safe as the installation.")
@@ -74,6 +76,15 @@ class Command(BaseCommand):
                 "again what the installation still has."
             )
         self.stdout.write(f"Intact: {', '.join(names)}.")
+
+
+def _incomplete(created: Created) -> str:
+    return (
+        f"Backup {created.manifest.name} is incomplete: {len(created.lost)} recordings have lost "
+        f"their files, such as {created.lost[0]}. No older backup was deleted. Check that VAR_DIR "
+        "and STORAGE_URL are those of the service, and that the disk is mounted. If the files are "
+        "lost, delete these recordings, or restore a backup that has them."
+    )
 
 
 def _count(text: str) -> int:

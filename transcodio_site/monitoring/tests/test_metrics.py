@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
@@ -65,7 +66,8 @@ def families(text: str) -> dict[str, dict[str, float]]:
     }
 
 
-def test_page_has_each_metric_once(db: None) -> None:
+def test_page_has_each_metric_once(db: None, settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path
     processes.report_running("worker@here", ["preprocess"])
     response = Client().get("/metrics", **LOCAL)
     text = response.content.decode()
@@ -74,7 +76,9 @@ def test_page_has_each_metric_once(db: None) -> None:
     found = families(text)
     assert found["transcodio_part_up"]["postgres"] == 1
     assert found["transcodio_processes"]["preprocess"] == 1
-    assert found["transcodio_disk_free_bytes"][""] > 0
+    for metric in ("transcodio_disk_free_bytes", "transcodio_disk_size_bytes"):
+        assert found[metric]["data"] > 0
+        assert found[metric]["recordings"] > 0
     assert set(found["transcodio_queue_age_seconds"]) >= {"mail"}
 
 

@@ -134,6 +134,8 @@ def test_web_and_worker_serve_metrics_with_the_token(monitored: MonitoredStack) 
         wait_until(lambda url=url: get(url).status_code == 200)  # type: ignore[misc]
     wait_until(lambda: 'transcodio_processes{role="preprocess"} 1.0' in get(web).text)
     assert "transcodio_stage_seconds" in get(worker).text
+    live = f"http://127.0.0.1:{monitored.metrics_port + 1}/metrics"
+    wait_until(lambda: get(live).status_code == 200)
 
 
 @pytest.mark.covers("fault", "The scheduler is killed again and again")
