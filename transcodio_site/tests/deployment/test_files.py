@@ -155,6 +155,19 @@ def test_health_checks_use_existing_paths() -> None:
         assert set(re.findall(r"/health\S*?(?=[\s'\"])", path.read_text())) <= paths
 
 
+@pytest.mark.parametrize(
+    ("path", "setting"),
+    [
+        ("caddy/Caddyfile", r"\bmax_size (\d+)MiB\b"),
+        ("nginx/transcodio.conf", r"\bclient_max_body_size (\d+)m;"),
+        ("kubernetes/web.yaml", r"/proxy-body-size: (\d+)m$"),
+    ],
+)
+def test_proxies_accept_the_largest_file(path: str, setting: str) -> None:
+    (mebibytes,) = re.findall(setting, (DEPLOY / path).read_text(), re.MULTILINE)
+    assert int(mebibytes) > int(documented()["MAX_FILE_SIZE_MB"].strip("`"))
+
+
 def test_files_name_no_package_index() -> None:
     for path in DEPLOY.rglob("*"):
         if path.is_file():
