@@ -155,6 +155,13 @@ def test_health_checks_use_existing_paths() -> None:
         assert set(re.findall(r"/health\S*?(?=[\s'\"])", path.read_text())) <= paths
 
 
+def test_proxies_of_compose_follow_the_addresses_of_the_web_containers() -> None:
+    upstream = (DEPLOY / "nginx" / "upstream.compose.conf").read_text()
+    for directive in ("zone transcodio", "resolver 127.0.0.11 valid=", "server web:8000 resolve;"):
+        assert f"    {directive}" in upstream
+    assert "dynamic a web 8000" in (DEPLOY / "caddy" / "Caddyfile").read_text()
+
+
 @pytest.mark.parametrize(
     ("path", "setting"),
     [
