@@ -18,7 +18,7 @@ import yaml
 from transcodio_site.supervisor import Stack
 from transcodio_site.tests.deployment.machines import commands, example_environment
 from transcodio_site.tests.deployment.servers import DEPLOY, require_programs
-from transcodio_site.tests.test_documents import documented
+from transcodio_site.tests.test_documents import TEXTS, documented
 
 MANIFESTS = sorted(
     path
@@ -153,6 +153,24 @@ def test_health_checks_use_existing_paths() -> None:
     paths = {"/health/live", "/health/ready"}
     for path in (DEPLOY / "Dockerfile", DEPLOY / "kubernetes" / "web.yaml"):
         assert set(re.findall(r"/health\S*?(?=[\s'\"])", path.read_text())) <= paths
+
+
+def test_every_image_in_kubernetes_has_the_name_of_the_release() -> None:
+    """Kustomize renames the images of its resources; migrate.yaml is applied on its own."""
+    kustomization = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text())
+    (image,) = kustomization["images"]
+    for path in MANIFESTS:
+        images = set(re.findall(r"^ *(?:- )?image: (\S+)$", path.read_text(), re.MULTILINE))
+        if path.name in kustomization["resources"]:
+            assert images <= {image["name"]}, path
+        else:
+            assert images <= {f"{image['newName']}:{image['newTag']}"}, path
+
+
+@pytest.mark.parametrize("guide", ["docs/self-hosting.md", "docs/upgrading.md"])
+def test_migration_in_kubernetes_is_given_time(guide: str) -> None:
+    (wait,) = re.findall(r"^kubectl wait .+$", TEXTS[guide], re.MULTILINE)
+    assert "--timeout=1h" in wait
 
 
 def test_proxies_of_compose_follow_the_addresses_of_the_web_containers() -> None:
