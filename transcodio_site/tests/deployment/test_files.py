@@ -167,6 +167,19 @@ def test_every_image_in_kubernetes_has_the_name_of_the_release() -> None:
             assert images <= {f"{image['newName']}:{image['newTag']}"}, path
 
 
+def config_map() -> dict[str, str]:
+    """The settings of all pods."""
+    (found,) = (each["data"] for each in kubernetes_objects() if each["kind"] == "ConfigMap")
+    return found
+
+
+def test_limits_of_accounts_do_not_depend_on_the_pod() -> None:
+    """The default of JOBS_PER_ACCOUNT is computed from WORKER_CONCURRENCY."""
+    assert "- name: WORKER_CONCURRENCY" in (DEPLOY / "kubernetes" / "workers.yaml").read_text()
+    default = int(documented()["WORKER_CONCURRENCY"].strip("`"))
+    assert int(config_map()["JOBS_PER_ACCOUNT"]) == default * 3 // 4
+
+
 @pytest.mark.parametrize("guide", ["docs/self-hosting.md", "docs/upgrading.md"])
 def test_migration_in_kubernetes_is_given_time(guide: str) -> None:
     (wait,) = re.findall(r"^kubectl wait .+$", TEXTS[guide], re.MULTILINE)
