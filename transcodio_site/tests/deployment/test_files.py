@@ -169,8 +169,15 @@ def test_every_image_in_kubernetes_has_the_name_of_the_release() -> None:
 
 def config_map() -> dict[str, str]:
     """The settings of all pods."""
-    (found,) = (each["data"] for each in kubernetes_objects() if each["kind"] == "ConfigMap")
-    return found
+    maps = (each["data"] for each in kubernetes_objects() if each["kind"] == "ConfigMap")
+    return dict(next(maps))
+
+
+def test_prometheus_can_read_the_metrics_of_pods() -> None:
+    (secret,) = (each for each in kubernetes_objects() if each["kind"] == "Secret")
+    assert secret["stringData"]["METRICS_TOKEN"] == "CHANGE_ME"  # noqa: S105
+    example = (DEPLOY / "monitoring" / "prometheus.yml").read_text()
+    assert f':{config_map()["METRICS_PORT"]}"' in example
 
 
 def test_limits_of_accounts_do_not_depend_on_the_pod() -> None:
