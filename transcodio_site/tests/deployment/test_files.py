@@ -175,7 +175,7 @@ def config_map() -> dict[str, str]:
 
 def test_prometheus_can_read_the_metrics_of_pods() -> None:
     (secret,) = (each for each in kubernetes_objects() if each["kind"] == "Secret")
-    assert secret["stringData"]["METRICS_TOKEN"] == "CHANGE_ME"  # noqa: S105
+    assert secret["stringData"]["METRICS_TOKEN"] == "CHANGE_ME"
     example = (DEPLOY / "monitoring" / "prometheus.yml").read_text()
     assert f':{config_map()["METRICS_PORT"]}"' in example
 
@@ -185,6 +185,17 @@ def test_limits_of_accounts_do_not_depend_on_the_pod() -> None:
     assert "- name: WORKER_CONCURRENCY" in (DEPLOY / "kubernetes" / "workers.yaml").read_text()
     default = int(documented()["WORKER_CONCURRENCY"].strip("`"))
     assert int(config_map()["JOBS_PER_ACCOUNT"]) == default * 3 // 4
+
+
+def test_restore_drill_uses_no_server_of_the_installation() -> None:
+    drill = TEXTS["docs/backup.md"].split("\n### Try it\n")[1]
+    exported = " ".join(re.findall(r"^export (.+)$", drill, re.MULTILINE))
+    values = dict(part.split("=", 1) for part in exported.split())
+    servers = {name for name in documented() if name.endswith(("_URL", "_DSN", "_ENDPOINT"))}
+    used = {name: values.get(name) for name in servers - {"OIDC_SERVER_URL"}}
+    own = {"SITE_URL": "http://127.0.0.1:8010", "EMAIL_URL": "consolemail://"}
+    assert used == dict.fromkeys(used, "") | own
+    assert (values["METRICS_PORT"], values["WYOMING_TOKEN"]) == ("0", "")
 
 
 @pytest.mark.parametrize("guide", ["docs/self-hosting.md", "docs/upgrading.md"])
