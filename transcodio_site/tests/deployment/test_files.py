@@ -36,7 +36,10 @@ def kubernetes_objects() -> Iterator[dict[str, Any]]:
 def containers() -> dict[str, list[str]]:
     """The command of each deployment and job."""
     return {
-        each["metadata"]["name"]: each["spec"]["template"]["spec"]["containers"][0]["command"]
+        each["metadata"]["name"]: [
+            re.sub(r"\$\((\w+)\)", r"${\1}", part)
+            for part in each["spec"]["template"]["spec"]["containers"][0]["command"]
+        ]
         for each in kubernetes_objects()
         if each["kind"] in ("Deployment", "Job")
     }
@@ -44,7 +47,11 @@ def containers() -> dict[str, list[str]]:
 
 def unit_command(name: str, instance: str = "") -> list[str]:
     """What a systemd unit starts."""
-    (line,) = re.findall(r"^ExecStart=(.+)$", (UNITS / name).read_text(), re.MULTILINE)
+    text = (UNITS / name).read_text()
+    dropins = UNITS / f"{name.replace('@', f'@{instance}')}.d"
+    for dropin in sorted(dropins.glob("*.conf")):
+        text = text.partition("ExecStart=")[0] + dropin.read_text()  # which clears it
+    (line,) = re.findall(r"^ExecStart=(.+)$", text, re.MULTILINE)
     line = line.replace("/opt/transcodio/.venv/bin/", "").replace("%i", instance)
     return shlex.split(line.replace("%H", "%h"))
 
@@ -76,12 +83,16 @@ def test_dockerfile_has_no_warnings() -> None:
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 def test_units_are_valid(tmp_path: Path) -> None:
-    for unit in UNITS.iterdir():
+    for unit in UNITS.rglob("*.*"):
+        if unit.is_dir():
+            continue
         text = unit.read_text().replace(
             "/opt/transcodio/.venv/bin/", f"{Path(sys.executable).parent}/"
         )
-        (tmp_path / unit.name).write_text(text.replace("User=transcodio\n", "User=root\n"))
-    units = ("web@8001.service", "worker@celery.service", "beat.service")
+        copy = tmp_path / unit.relative_to(UNITS)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(text.replace("User=transcodio\n", "User=root\n"))
+    units = ("web@8001.service", "worker@celery.service", "worker@live.service", "beat.service")
     names = [str(tmp_path / f"transcodio-{name}") for name in units]
     done = subprocess.run(["systemd-analyze", "verify", *names], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -144,7 +155,7 @@ def test_examples_set_only_documented_variables() -> None:
     variables = set(example_environment())
     for each in kubernetes_objects():
         variables |= set(each.get("data", {})) | set(each.get("stringData", {}))
-    units = "".join(path.read_text() for path in UNITS.iterdir())
+    units = "".join(path.read_text() for path in UNITS.glob("*.*") if path.is_file())
     variables |= set(re.findall(r"^Environment=(\w+)=", units, re.MULTILINE))
     assert variables <= set(documented())
 
@@ -178,6 +189,16 @@ def test_prometheus_can_read_the_metrics_of_pods() -> None:
     assert secret["stringData"]["METRICS_TOKEN"] == "CHANGE_ME"
     example = (DEPLOY / "monitoring" / "prometheus.yml").read_text()
     assert f':{config_map()["METRICS_PORT"]}"' in example
+
+
+def test_live_worker_has_a_thread_for_each_session() -> None:
+    live = commands()["worker-live"]
+    assert live[live.index("--concurrency") + 1] == "${MAX_LIVE_SESSIONS}"
+    sessions = {config_map()["MAX_LIVE_SESSIONS"], example_environment()["MAX_LIVE_SESSIONS"]}
+    guide = TEXTS["docs/self-hosting.md"]
+    sessions |= set(re.findall(r"^MAX_LIVE_SESSIONS=(\d+)$", guide, re.MULTILINE))
+    sessions |= set(re.findall(r"--queues live .*--concurrency (\d+)$", guide, re.MULTILINE))
+    assert len(sessions) == 1
 
 
 def test_limits_of_accounts_do_not_depend_on_the_pod() -> None:
