@@ -209,6 +209,17 @@ def test_installation_in_use_is_not_overwritten(filled: User, store: Store) -> N
     assert (all_rows(), all_files()) == (rows, files)
 
 
+def test_only_the_owner_of_the_data_can_restore(
+    filled: User, store: Store, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("backup", store.folder)
+    rows = all_rows()
+    monkeypatch.setattr("os.geteuid", lambda: settings.VAR_DIR.stat().st_uid + 1)
+    with pytest.raises(CommandError, match="could not use the restored files"):
+        command("restore", store.folder, "--replace")
+    assert all_rows() == rows
+
+
 def end_other_sessions() -> None:
     """Close the connections of other tests: those in the pool, and those of threads that are still
     there."""

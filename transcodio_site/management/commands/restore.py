@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from transcodio_site.backup.manifest import BackupError
@@ -27,6 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError."""
+        _check_user()
         os.umask(0o077)
         store = Store(options["folder"].resolve())
         try:
@@ -62,3 +65,21 @@ class Command(BaseCommand):
                 f"unless you set it to the content of {store.path(manifest.private[SECRET_KEY])}."
             )
         self.stdout.write("Now start Transcodio, and check it with `manage.py doctor`.")
+
+
+def _check_user() -> None:
+    """Raises CommandError if the service could not use the restored files."""
+    owner = Path(settings.VAR_DIR).stat().st_uid
+    if owner != os.geteuid():
+        raise CommandError(
+            f"{settings.VAR_DIR} belongs to the user {_user_name(owner)}, and this is the user "
+            f"{_user_name(os.geteuid())}: the service could not use the restored files. Run this "
+            f"command as {_user_name(owner)}, for example with `runuser -u {_user_name(owner)} --`."
+        )
+
+
+def _user_name(user_id: int) -> str:
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        return f"#{user_id}"

@@ -7,6 +7,7 @@ They share Postgres (behind PgBouncer), Valkey, RabbitMQ and the recordings, and
 from __future__ import annotations
 
 import os
+import shlex
 import ssl
 import subprocess
 import sys
@@ -35,10 +36,18 @@ def commands() -> dict[str, list[str]]:
     """The command of each service in compose.yaml that runs Transcodio."""
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     return {
-        name: [str(part) for part in service["command"]]
+        name: _without_shell([str(part) for part in service["command"]])
         for name, service in services.items()
         if service["image"] == "transcodio"
     }
+
+
+def _without_shell(command: list[str]) -> list[str]:
+    """What a command runs that needs a shell to read variables, which are written as ${NAME}."""
+    if command[0] != "sh":
+        return command
+    line = command[2].removeprefix("exec ").replace("$$", "$").replace(":?}", "}")
+    return shlex.split(line)
 
 
 def example_environment() -> dict[str, str]:

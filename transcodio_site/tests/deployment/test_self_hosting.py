@@ -104,6 +104,7 @@ class Installation:
         for old, new in {
             "python3 -m venv .venv": f"ln -s {environment} .venv",
             ".venv/bin/pip install": "test -x .venv/bin/python #",
+            "runuser -u transcodio -- ": "",
             " --owner=transcodio": "",
             " --group=transcodio": "",
             f"createsuperuser --email {ADMIN}": f"createsuperuser --email {ADMIN} --noinput",
