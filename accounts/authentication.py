@@ -52,8 +52,8 @@ class SessionRequired(Exception):
         super().__init__(
             gettext(
                 "API tokens cannot be managed with an API token. "
-                "Create, list and revoke them on the settings page, or with the "
-                "session of the web app."
+                "Create, list and revoke them on the page API tokens of the web app, or with its "
+                "session."
             )
         )
 

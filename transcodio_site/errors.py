@@ -164,7 +164,9 @@ def _invalid(request: HttpRequest, error: ValidationError) -> Problem:
 # Our messages, by the first words of the library's message.
 LIBRARY_MESSAGES = {
     "Cannot parse request body": _("The body is not valid JSON."),
-    "CSRF check Failed": _("The X-CSRFToken of the session is missing or expired."),
+    "CSRF check Failed": _(
+        "The header X-CSRFToken is missing or does not match the session. Reload the page."
+    ),
 }
 # Reasons by the type of pydantic's error; the values are those of its context.
 INVALID_VALUES = {

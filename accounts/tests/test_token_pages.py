@@ -116,7 +116,7 @@ def test_token_cannot_manage_tokens(alice: User, client: Client) -> None:
     assert client.get("/api/tokens", headers=header).status_code == 403
     response = client.post("/api/tokens", "{}", content_type="application/json", headers=header)
     assert (response.status_code, response.json()["code"]) == (403, "session_only")
-    assert "on the settings page" in response.json()["detail"]
+    assert "on the page API tokens" in response.json()["detail"]
     assert ApiToken.objects.count() == 1
 
 

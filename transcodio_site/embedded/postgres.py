@@ -197,6 +197,7 @@ class Postgres(Server):
         if version != str(POSTGRES_MAJOR):
             raise EmbeddedError(
                 f"The database in {cluster.data} was created by PostgreSQL {version}, and this "
-                f"release includes {POSTGRES_MAJOR}. Dump it with the earlier release, "
-                "move the folder away, and restore it here."
+                f"release includes {POSTGRES_MAJOR}. Make a backup with the earlier release "
+                "(manage.py backup FOLDER), move the folder away, and restore it with this one "
+                "(manage.py restore FOLDER --replace)."
             )

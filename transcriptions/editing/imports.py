@@ -43,7 +43,7 @@ def import_text(row: Transcription, imported: Imported, force: bool = False) -> 
 
     Raises WrongState while the recording is processed, and ImportRefused.
     """
-    with locked(row, _("The text can be replaced after processing has finished.")) as found:
+    with locked(row, _("The text can be replaced only after processing has finished.")) as found:
         if not found.has_transcript:
             raise WrongState(_("There is no transcript yet."))
         duration = found.duration or 0.0

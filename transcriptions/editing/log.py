@@ -157,7 +157,7 @@ def _runs(first: int, before: list[Snapshot], after: list[Snapshot]) -> Iterator
 def undo(row: Transcription, revision: int | None = None) -> Done:
     """Undo the last applied change. Raises WrongState, NothingToUndo; EditConflict if there is a
     later one than `revision`."""
-    with locked(row, _("Changes can be undone after processing has finished.")) as found:
+    with locked(row, _("Changes can be undone only after processing has finished.")) as found:
         _check_revision(found, revision)
         edit = _last_applied(found)
         if edit is None:
@@ -168,7 +168,7 @@ def undo(row: Transcription, revision: int | None = None) -> Done:
 def redo(row: Transcription, revision: int | None = None) -> Done:
     """Redo the change that was undone last. Raises WrongState, NothingToUndo; EditConflict if there
     is a later one than `revision`."""
-    with locked(row, _("Changes can be undone after processing has finished.")) as found:
+    with locked(row, _("Changes can be undone only after processing has finished.")) as found:
         _check_revision(found, revision)
         edit = _next_undone(found)
         if edit is None:

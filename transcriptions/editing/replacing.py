@@ -56,7 +56,7 @@ def replace_segments(
     Raises WrongState while the recording is processed, EditConflict (also if the transcript is not
     at `revision`), UnknownSpeaker, and Segment.DoesNotExist.
     """
-    with locked(row, _("Segments can be edited after processing has finished.")) as found:
+    with locked(row, _("Segments can be edited only after processing has finished.")) as found:
         names = names_of(found)
         changes = _changes(found, replacements)
         if changes and revision not in (None, revision_of(found)):

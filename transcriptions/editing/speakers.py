@@ -112,7 +112,7 @@ def _changing(
 ) -> Iterator[Transcription]:
     """The row, locked, in a transaction that changes its speakers, and those of the segments
     `first` to `last`, which may be all. Raises WrongState."""
-    message = _("Speakers can be edited after processing has finished.")
+    message = _("Speakers can be edited only after processing has finished.")
     with log.locked(row, message) as found, log.recorded(found, EditKind.SPEAKERS, first, last):
         yield found
         count_speaker_change(found)

@@ -91,7 +91,7 @@ def passages(row: Transcription, revision: int) -> list[Passage]:
 
 def restore(row: Transcription, revision: int) -> Done:
     """Restore a version of the transcript, as another change. Raises UnknownVersion, WrongState."""
-    with locked(row, _("Versions can be restored after processing has finished.")) as found:
+    with locked(row, _("Versions can be restored only after processing has finished.")) as found:
         wanted, names = _state(found, revision)
         present, present_names = snapshots(found), names_of(found)
         changes = [] if wanted == present else difference(1, present, wanted)

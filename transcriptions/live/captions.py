@@ -42,7 +42,7 @@ def share(row: Transcription) -> str:
     Raises WrongState."""
     session = LiveSession.objects.filter(pk=row.pk).first()
     if session is None or not row.is_live or row.is_finished:
-        raise WrongState(_("Captions are shared while a recording is live."))
+        raise WrongState(_("Captions can be shared only while a recording is live."))
     key = secrets.token_urlsafe(KEY_BYTES)
     LiveSession.objects.filter(pk=session.pk, captions_key=None).update(captions_key=key)
     session.refresh_from_db(fields=["captions_key"])

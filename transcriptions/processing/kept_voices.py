@@ -77,7 +77,7 @@ def delete_voices(owner: User, *chosen: Voice) -> int:
 def _checked(row: Transcription, number: int) -> Speaker:
     """The speaker, after checking that the voice can be learned."""
     if not row.is_finished:
-        raise WrongState(_("Voices can be kept after processing has finished."))
+        raise WrongState(_("Voices can be kept only after processing has finished."))
     speaker = speaker_for_update(row, number)
     if not speaker.name:
         raise VoiceRefused(422, "unnamed_speaker", _("Name the speaker first."))

@@ -24,7 +24,7 @@ def propose(row: Transcription, number: int) -> SplitProposal:
     with transaction.atomic():
         locked = Transcription.objects.select_for_update().get(id=row.id)
         if not locked.is_finished:
-            raise WrongState(_("Speakers can be edited when processing has ended."))
+            raise WrongState(_("Speakers can be edited only after processing has finished."))
         speaker_for_update(locked, number)
         if not locked.source:
             raise AudioDeleted(_("The audio of this recording has been deleted."))

@@ -102,7 +102,7 @@ def storage_full(owner: User) -> UploadRefused:
 
 def no_account() -> UploadRefused:
     """The error for an upload to an account that was deleted or deactivated meanwhile."""
-    message = _("The account no longer exists. Sign up, and upload the recording again.")
+    message = _("This account has been deleted or deactivated. The recording was not stored.")
     return UploadRefused(401, "not_authenticated", message)
 
 

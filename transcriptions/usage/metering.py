@@ -72,7 +72,7 @@ def record_failed(row: Transcription, used: UsageDelta) -> None:
 def record_refused(row: Transcription) -> None:
     """Charges up to the end of the last segment of a recording that is not what it declared."""
     if due := due_ms(row, row.segments.values_list("end", flat=True).last() or 0.0):
-        reason = _("Refused after its opening. Charged for the part processed.")
+        reason = _("Stopped because it exceeds a limit. Charged for the part processed.")
         record = _record(row, Outcome.FAILED, reason)
         record.audio_ms, record.billed = due, True
         _charge(row, record)

@@ -90,7 +90,7 @@ def test_upload_is_refused_once_deletion_is_requested(
 ) -> None:
     request_deletion(alice)
     wav = SimpleUploadedFile("late.mp3", MP3)
-    with pytest.raises(UploadRefused, match="no longer exists") as refused:
+    with pytest.raises(UploadRefused, match="has been deleted") as refused:
         create_transcription(alice, wav)
     assert refused.value.status == 401
     finish_account_deletions()
