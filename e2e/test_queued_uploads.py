@@ -8,6 +8,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from e2e.conftest import PASSWORD, OpenPage
 from e2e.test_offline import NOTHING, sign_in, sign_out, stored
 from e2e.test_pages import upload
+from e2e.test_uploads import NO_RETRY
 from transcodio_site.testing import Media, Stack, wait_until
 
 WAITS = "kept in this browser and uploaded when you are online again"
@@ -86,7 +87,8 @@ def test_kept_file_can_be_cancelled(app: BrowserContext, stack: Stack, media: Me
 
 
 def lose_file(page: Page, media: Media, name: str) -> None:
-    """The connection is lost during an upload."""
+    """The connection is lost during an upload, which does not try again by itself."""
+    page.locator("upload-box").evaluate(NO_RETRY)
     page.route("**/api/transcriptions", lambda route: route.abort("connectionreset"))
     upload(page, media.silence(name, 1))
     expect(page.locator("[data-phase=kept]")).to_have_count(1)

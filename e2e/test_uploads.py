@@ -13,6 +13,8 @@ from e2e.test_pages import answered, upload
 from transcodio_site.testing import Media, wait_until
 
 # The next request reports an error when its response arrives.
+# By itself.
+NO_RETRY = "box => { box.queue.delay = 600_000; }"
 LOSE_AN_ANSWER = """() => {
   const listen = XMLHttpRequest.prototype.addEventListener;
   XMLHttpRequest.prototype.addEventListener = function (name, heard) {
@@ -99,6 +101,7 @@ def test_upload_errors_are_shown_per_file(sign_up: OpenPage, media: Media) -> No
 def test_retry_after_lost_connection(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("lost@example.com")
     page.route("**/api/transcriptions", lambda route: route.abort("connectionreset"))
+    page.locator("upload-box").evaluate(NO_RETRY)
     upload(page, media.silence("lost.mp3", 1))
     expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
     page.unroute("**/api/transcriptions")
@@ -109,6 +112,7 @@ def test_retry_after_lost_connection(sign_up: OpenPage, media: Media) -> None:
 def test_retry_after_lost_response_creates_one_recording(sign_up: OpenPage, media: Media) -> None:
     page = sign_up("answer@example.com")
     page.evaluate(LOSE_AN_ANSWER)
+    page.locator("upload-box").evaluate(NO_RETRY)
     upload(page, media.silence("once.mp3", 1))
     expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
     page.get_by_role("button", name="Try again").click()

@@ -26,6 +26,7 @@ from transcodio_site.testing_stack import READY as READY
 from transcodio_site.testing_stack import ROOT as ROOT
 from transcodio_site.testing_stack import Hold as Hold
 from transcodio_site.testing_stack import Stack as Stack
+from transcodio_site.testing_stack import connect as connect
 from transcodio_site.testing_stack import wait_until as wait_until
 from transcodio_site.testing_storage import bucket as bucket
 from transcodio_site.testing_storage import fault_proxy as fault_proxy

@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
+from websockets.sync import client
 
 from transcodio_site.testing_media import WAIT_S
 from transcodio_site.testing_shell import ROOT as ROOT
@@ -162,6 +164,10 @@ class Stack:
         code = "from accounts.models import User\nfrom accounts.tokens import issue_token\n"
         code += f"user = User.objects.get(email={email!r})\n"
         return self.shell(code + f"print(issue_token(user, scopes=[{scope!r}])[1])").strip()
+
+
+# Opens a WebSocket, on a busy machine too.
+connect = partial(client.connect, open_timeout=WAIT_S)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = WAIT_S) -> None:

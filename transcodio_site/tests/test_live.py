@@ -15,12 +15,12 @@ import psycopg
 import pytest
 import redis
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 from websockets.typing import Origin, Subprotocol
 
 from transcodio_site.embedded import postgres_url, redis_url
 from transcodio_site.supervisor import is_healthy
-from transcodio_site.testing import Media, Stack, wait_until
+from transcodio_site.testing import Media, Stack, connect, wait_until
 from transcriptions.realtime.messages import access_channel
 
 SECONDS = 12

@@ -16,9 +16,8 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.resources.realtime.realtime import RealtimeConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
-from transcodio_site.testing import WAIT_S, Media, Stack, wait_until
+from transcodio_site.testing import WAIT_S, Media, Stack, connect, wait_until
 from transcodio_site.testing_media import CHANGES_S
 
 SECOND = 48_000  # bytes

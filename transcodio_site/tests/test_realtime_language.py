@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
-from transcodio_site.testing import WAIT_S, Media, Stack
+from transcodio_site.testing import WAIT_S, Media, Stack, connect
 
 SECOND = 48_000  # bytes
 COMPLETED = "conversation.item.input_audio_transcription.completed"

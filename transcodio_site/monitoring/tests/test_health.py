@@ -153,6 +153,7 @@ def test_part_that_hangs_is_reported_and_holds_one_thread(monkeypatch: pytest.Mo
             result = parts.results([part])["slow"]
             assert not result.ok
             assert "no answer for" in result.detail
+        wait_until(lambda: calls)
         assert calls == [1]
     finally:
         released.set()

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -222,8 +223,10 @@ def converting_process() -> int:
     found: list[int] = []
 
     def find() -> bool:
-        children = psutil.Process().children(recursive=True)
-        found[:] = [child.pid for child in children if child.name() == "tail"]
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):  # it has ended
+                if child.name() == "tail":
+                    found.append(child.pid)
         return bool(found)
 
     wait_until(find)

@@ -255,7 +255,7 @@ def test_upload_for_deleted_account_is_401_and_leaves_no_file(
     alice: User, folders: None, settings: Any
 ) -> None:
     User.objects.get().delete()
-    with pytest.raises(UploadRefused, match="no longer exists") as refusal:
+    with pytest.raises(UploadRefused, match="has been deleted") as refusal:
         create_transcription(alice, SimpleUploadedFile("a.mp3", MP3))
     assert refusal.value.status == 401
     assert stored_files(settings) == []
