@@ -96,7 +96,12 @@ def valkey(folder: Path, *options: str) -> Iterator[str]:
     """A Valkey with these options. The body gets its URL."""
     port = free_port()
     configuration = folder / "valkey.conf"
-    configuration.write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\nsave ''\n")
+    lines = f"port {port}\nbind 127.0.0.1\ndir {folder}\nsave ''\n"
+    if "--cluster-enabled" in options:
+        lines += (
+            f"cluster-port {free_port()}\n"  # else 10,000 more than the port, which may be taken
+        )
+    configuration.write_text(lines)
     with subprocess.Popen(
         [get_binary_path(), str(configuration), *options], stdout=subprocess.DEVNULL
     ) as process:
