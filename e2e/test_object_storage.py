@@ -97,3 +97,23 @@ def test_cancelled_upload_leaves_nothing_in_the_storage(
     page.click("upload-box >> text=Cancel")
     expect(page.locator("upload-box li")).to_have_count(0)
     wait_until(lambda: stack.storage.keys(PREFIX) == before)
+
+
+@pytest.mark.slow
+@pytest.mark.covers("fault", "The response to the end of an upload in parts is lost")
+def test_response_lost_before_reload_creates_one_recording(
+    sign_up: OpenPage, two_parts: Path
+) -> None:
+    page = sign_up("direct-once@example.com")
+
+    def lose_response(route: Route) -> None:
+        route.fetch()
+        route.abort("connectionreset")
+
+    page.route("**/api/uploads/*/complete", lose_response)
+    upload(page, two_parts)
+    expect(page.locator("[data-phase=kept]")).to_have_count(1)
+    page.unroute("**/api/uploads/*/complete")
+    page.reload()
+    expect(page.get_by_role("link", name="long.wav")).to_be_visible()
+    assert len(page.request.get("/api/transcriptions").json()["items"]) == 1

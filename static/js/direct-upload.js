@@ -1,6 +1,7 @@
 /**
  * An upload that goes to the object storage in parts, with URLs that the server signs. A part that
- * fails is sent again, and `send` after an error continues with the parts that are missing.
+ * fails is sent again, and `send` after an error continues with the parts that are missing, even on
+ * a later page.
  */
 import { csrfToken } from "./requests.js";
 
@@ -16,9 +17,12 @@ class Refused extends Error {
 }
 
 export class DirectUpload {
-  /** `onProgress` is called with the number of bytes that have been sent. */
-  constructor(file, options, onProgress) {
-    Object.assign(this, { file, options, onProgress, next: 1, isAborted: false });
+  /**
+   * `onProgress` is called with the number of bytes that have been sent. `sent` is the property of
+   * that name from an earlier page.
+   */
+  constructor(file, options, onProgress, key, sent) {
+    Object.assign(this, { file, options, onProgress, next: 1, isAborted: false, isContinued: Boolean(sent) }, sent);
     this.leave = () => this.forget();
   }
 
@@ -34,12 +38,23 @@ export class DirectUpload {
       return { status: 202, response };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if ([404, 409].includes(error.status)) this.restart(); // it has expired, or a part is missing
+      if ([404, 409].includes(error.status)) {
+        this.restart(); // it has expired, or a part is missing
+        if (this.isContinued) {
+          this.isContinued = false;
+          return await this.send();
+        }
+      }
       return { status: error.status, response: error.response };
     } finally {
       this.isCompleting = false;
       removeEventListener("pagehide", this.leave);
     }
+  }
+
+  /** What a later page needs to continue; null before the first part. */
+  get sent() {
+    return this.upload && { upload: this.upload, next: this.next };
   }
 
   abort() {

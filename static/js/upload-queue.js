@@ -5,7 +5,7 @@
  * page sends it.
  */
 import { hold } from "./locks.js";
-import { all, get, put, remove } from "./offline-store.js";
+import { all, change, get, put, remove } from "./offline-store.js";
 import { account, claimed } from "./web-app.js";
 
 const MAX_KEPT_BYTES = 1024 ** 3; // of all files
@@ -26,12 +26,14 @@ export class UploadQueue {
 
   /** Resolves to whether the file is kept: there may be no space, or it may have been changed. */
   async keep(upload) {
-    const { key, file, options } = upload;
+    const { key, file, options, transport: { sent } } = upload;
     try {
-      if (!upload.isKept) {
+      if (upload.isKept) {
+        await update(key, { sent });
+      } else {
         await claimed;
         if (!await this.hasSpace(file)) return false;
-        await put(account, "uploads", { id: key, file, options });
+        await put(account, "uploads", { id: key, file, options, sent });
       }
     } catch {
       return false;
@@ -78,4 +80,12 @@ export class UploadQueue {
     this.kept.clear();
     for (const upload of waiting) upload.wait();
   }
+}
+
+/** Changes a record that is still there. */
+function update(key, values) {
+  return change(account, (store) => {
+    const record = store("uploads").get(key);
+    record.onsuccess = () => record.result && store("uploads").put({ ...record.result, ...values });
+  });
 }

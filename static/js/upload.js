@@ -17,6 +17,7 @@ export class Upload {
     Object.assign(this, { file, row, box, isDone: false, id: null, isKept: Boolean(kept) });
     this.key = kept?.id ?? newKey();
     this.options = kept?.options;
+    if (kept) this.transport = this.newTransport(kept.sent);
     [this.retryButton, this.button] = row.querySelectorAll("button");
     this.retryButton.addEventListener("click", () => this.wait());
     this.button.addEventListener("click", () => this.dismiss());
@@ -30,9 +31,7 @@ export class Upload {
 
   async send(options) {
     this.options ??= options;
-    const Transport = "direct" in this.box.dataset ? DirectUpload : FormUpload;
-    // A retry sends the same request, or the missing parts.
-    this.transport ??= new Transport(this.file, this.options, (bytes) => this.progress(bytes), this.key);
+    this.transport ??= this.newTransport(); // a retry sends the same request, or the missing parts
     this.show("sending", text(this.box, "uploading"), "cancel");
     const release = await this.box.queue.take(this);
     if (!release) return this.leave();
@@ -44,6 +43,11 @@ export class Upload {
     } finally {
       release();
     }
+  }
+
+  newTransport(sent) {
+    const Transport = "direct" in this.box.dataset ? DirectUpload : FormUpload;
+    return new Transport(this.file, this.options, (bytes) => this.progress(bytes), this.key, sent);
   }
 
   progress(bytes) {
