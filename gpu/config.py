@@ -32,6 +32,7 @@ MODAL_APP = os.environ.get("MODAL_APP", "transcodio-app")
 MODAL_CLASS, MODAL_DIARIZER_CLASS = "KyutaiSTTModel", "PyannoteModel"
 MODAL_CANCELLED_CALLS = "transcodio-cancelled"  # the name of a modal.Dict
 MODAL_LIVE_AUDIO = "transcodio-live-audio"  # the name of a modal.Queue
+MODAL_STT_DEVICE = os.environ.get("MODAL_STT_DEVICE", "cuda")  # only tests change it
 MODAL_GPU_TYPE = os.environ.get("MODAL_GPU_TYPE", "L4")
 MODAL_CONTAINER_IDLE_TIMEOUT = int(os.environ.get("MODAL_CONTAINER_IDLE_TIMEOUT", "120"))  # s
 MODAL_MIN_CONTAINERS = int(os.environ.get("MODAL_MIN_CONTAINERS", "0"))  # 1 keeps one warm

@@ -6,12 +6,16 @@ import torch
 
 from gpu.types import DeviceLost, EngineError, OutOfMemory
 
+# What libraries outside torch's allocator, such as cuBLAS, say.
+FULL = ("out of memory", "ALLOC_FAILED")
+
 
 def engine_error(
     message: str, error: Exception, default: type[EngineError] = EngineError
 ) -> EngineError:
     """The EngineError for what torch raises; `default` if it is neither memory nor the device."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    is_full = any(words in str(error) for words in FULL)
+    if is_full or isinstance(error, torch.OutOfMemoryError | MemoryError):
         error_type: type[EngineError] = OutOfMemory
     elif isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error):
         error_type = DeviceLost

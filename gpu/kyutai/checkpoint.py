@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as functional
 
 from gpu import pcm
+from gpu.torch_errors import engine_error
 from gpu.types import Cancelled, EngineUnavailable
 from gpu.words import Timing
 
@@ -72,9 +73,8 @@ class Checkpoint:
         except EngineUnavailable:
             raise
         except Exception as error:  # the libraries raise many kinds
-            raise EngineUnavailable(
-                f"STT_MODEL_ID={source!r} cannot be loaded on {device}: {error}"
-            ) from error
+            message = f"STT_MODEL_ID={source!r} cannot be loaded on {device}"
+            raise engine_error(message, error, EngineUnavailable) from error
 
     def to(self, device: str | torch.device) -> Checkpoint:
         """Moves it, including a table that the codec keeps outside its buffers."""
@@ -153,6 +153,9 @@ class CodecStream:
     def encode(self, piece: torch.Tensor) -> torch.Tensor:
         """Codec tokens [frames, codebooks] of the next samples, which are whole frames."""
         out = self._codec.encode(piece[None, None], use_streaming=True, **self._state)
+        # The padding of each layer is a view, which would keep all of the layer's values alive.
+        paddings = out.padding_cache.padding_cache
+        paddings[:] = [part if part is None else part.clone() for part in paddings]
         self._state = {
             "encoder_past_key_values": out.encoder_past_key_values,
             "padding_cache": out.padding_cache,

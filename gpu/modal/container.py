@@ -21,7 +21,7 @@ TELEMETRY_PACKAGES = (
 )
 # Environment variables of the deployment that containers get too.
 ENVIRONMENT = (
-    *("STT_MODEL_ID", "STT_DEVICE", "STT_ROWS", "STT_PARTIALS", "MODAL_GPU_TYPE"),
+    *("STT_MODEL_ID", "STT_ROWS", "STT_PARTIALS", "MODAL_GPU_TYPE"),
     *("DIARIZER", "PYANNOTE_MODEL"),
 )
 
@@ -42,9 +42,13 @@ def image(packages: tuple[str, ...]) -> modal.Image:
         modal.Image.debian_slim(python_version="3.12")
         .uv_pip_install(*packages, *(TELEMETRY_PACKAGES if is_traced else ()), uv_version="0.9.5")
         .env(
-            # A container that does not find its GPU must fail, instead of using the CPU at its
-            # price.
-            {"HF_HOME": config.MODELS_MOUNT, "HF_XET_HIGH_PERFORMANCE": "1", "STT_DEVICE": "cuda"}
+            {
+                "HF_HOME": config.MODELS_MOUNT,
+                "HF_XET_HIGH_PERFORMANCE": "1",
+                # That of this machine says nothing about theirs. A container that does not find its
+                # GPU must fail, instead of using the CPU at its price.
+                "STT_DEVICE": config.MODAL_STT_DEVICE,
+            }
             | {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         )
         .add_local_python_source("gpu", ignore=["**/tests/**"])

@@ -283,9 +283,11 @@ def test_padding_equals_that_of_the_feature_extractor(checkpoint: Checkpoint) ->
 # --- A loaded checkpoint -------------------------------------------------------------------------
 
 
-def test_loaded_model_outputs_the_same_tokens(tmp_path: Path, expected: list[list[int]]) -> None:
+def test_loaded_model_outputs_the_same_tokens(
+    tmp_path: Path, checkpoint: Checkpoint, expected: list[list[int]]
+) -> None:
     tiny.save(tmp_path, WINDOW)
-    loaded = Checkpoint.load(str(tmp_path))
+    loaded = Checkpoint.load(str(tmp_path), checkpoint.device, torch.float32)
     decoder = RingDecoder(loaded, 2, 400)
     assert decode(decoder, loaded, {0: STREAMS[1]})[0] == expected[1]
 

@@ -152,14 +152,23 @@ def test_device_that_cannot_be_used_again_is_unrecoverable(
     engine.close()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: out of memory"),
+    ],
+)
 def test_full_memory_while_loading_is_reported_as_out_of_memory(
-    audio: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    audio: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def full(*_: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+    def full(*_: Any, **__: Any) -> None:
+        raise error
 
-    monkeypatch.setattr(Checkpoint, "load", full)
-    with pytest.raises(OutOfMemory, match="CUDA out of memory"):
+    tiny.save(tmp_path, 24)
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    with pytest.raises(OutOfMemory, match=r"out of memory|ALLOC_FAILED"):
         list(KyutaiEngine(str(tmp_path), "cpu").stream(audio, never))
 
 

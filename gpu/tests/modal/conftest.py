@@ -62,7 +62,7 @@ def plane(running_plane: ControlPlane) -> Iterator[ControlPlane]:
 @pytest.fixture(scope="module")
 def cli(plane: ControlPlane, model: Path) -> Run:
     """Runs `modal ...` as the README says, with the tiny model in place of the real one."""
-    settings = {"STT_MODEL_ID": str(model), "STT_DEVICE": "cpu", "STT_ROWS": "4"}
+    settings = {"STT_MODEL_ID": str(model), "MODAL_STT_DEVICE": "cpu", "STT_ROWS": "4"}
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
