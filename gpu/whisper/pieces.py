@@ -23,7 +23,7 @@ def pieces_of(window: Span, spans: Sequence[Span], samples: Samples) -> Iterator
     """Pieces of a window, each of at least MIN_PIECE_S if the window is that long.
 
     They are cut in the middle of a silence between two spans of speech. Those longer than
-    MAX_PIECE_S are cut at their quietest moment: who answers at once leaves no silence.
+    MAX_PIECE_S are cut at their quietest moment: voice activity hears no short pauses.
     `samples` are those of the window, at SAMPLE_RATE_HZ.
     """
     energies = _energies(samples)
